@@ -1,0 +1,3 @@
+bin_PROGRAMS += splitsocks
+splitsocks_SOURCES = src/app/main.c
+splitsocks_LDADD = $(IO)

@@ -1,0 +1,9 @@
+noinst_LIBRARIES += libbase.a
+libbase_a_SOURCES = \
+	include/splitsocks/address.h src/base/address.c \
+	include/splitsocks/attributes.h \
+	include/splitsocks/error.h src/base/error.c \
+	include/splitsocks/list.h \
+	include/splitsocks/log.h src/base/log.c \
+	include/splitsocks/ring.h src/base/ring.c \
+	include/splitsocks/wire.h src/base/wire.c

@@ -1,0 +1,2 @@
+noinst_LIBRARIES += libcrypto-layer.a
+libcrypto_layer_a_SOURCES =

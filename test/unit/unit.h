@@ -1,0 +1,25 @@
+/* What every unit test program includes: cmocka with its prerequisites, and TAP output. */
+#ifndef TEST_UNIT_H
+#define TEST_UNIT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <splitsocks/attributes.h>
+#include <splitsocks/error.h>
+
+/* Runs the group and prints TAP for automake's driver. */
+#define UNIT_MAIN(...) \
+    int main(void) \
+    { \
+        const struct CMUnitTest tests[] = {__VA_ARGS__}; \
+        cmocka_set_message_output(CM_OUTPUT_TAP); \
+        return cmocka_run_group_tests(tests, NULL, NULL); \
+    }
+
+#endif
