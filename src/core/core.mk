@@ -1,2 +1,3 @@
 noinst_LIBRARIES += libcore.a
-libcore_a_SOURCES =
+libcore_a_SOURCES = \
+	include/splitsocks/ranges.h src/core/ranges.c

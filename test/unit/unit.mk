@@ -1,8 +1,12 @@
 # One program per module, linked only with the layers it may use. Each prints TAP.
 if HAVE_CMOCKA
-UNIT_TESTS = test/unit/test_wire
+UNIT_TESTS = \
+	test/unit/test_ranges \
+	test/unit/test_wire
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
+test_unit_test_ranges_SOURCES = test/unit/test_ranges.c test/unit/unit.h
+test_unit_test_ranges_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_wire_SOURCES = test/unit/test_wire.c test/unit/unit.h
 test_unit_test_wire_LDADD = $(BASE) $(CMOCKA_LIBS)
 endif
