@@ -1,0 +1,61 @@
+/*
+ * What the configurations of local and relay have in common. splitsocks.conf(5) is the
+ * user's description of each key.
+ *
+ * A configuration is made from a text in memory and never changes. It owns all it points
+ * to, until it is freed. No file is read here: names of files are kept as written, and
+ * are relative to the folder of the configuration.
+ *
+ * Defaults are already filled in: no field says "absent" unless its comment does.
+ */
+#ifndef SPLITSOCKS_CONFIG_H
+#define SPLITSOCKS_CONFIG_H
+
+#include <splitsocks/address.h>
+#include <splitsocks/error.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* An X25519 public key, RFC 7748. */
+#define CONFIG_KEY_SIZE 32
+/* A byte count that bounds nothing (null in the file). */
+#define CONFIG_UNLIMITED UINT64_MAX
+/* Names of congestion controls are shorter than this, as TCP_CA_NAME_MAX has it. */
+#define CONFIG_CONGESTION_CONTROL_SIZE 16
+
+/* Why a text was refused, ready to be shown. */
+struct config_error {
+    /* ERROR_MALFORMED: no JSON; ERROR_INVALID: a key or value that is not allowed;
+     * ERROR_UNSUPPORTED: one that this version does not accept yet; ERROR_MEMORY. */
+    enum error code;
+    unsigned line; /* from 1; 0 when memory ran out */
+    /* One line without a newline: FILE:LINE: JSON.path[3].key: found X; allowed: Y */
+    char text[768];
+};
+
+/* Lists. `items` is NULL when count is 0. */
+struct config_strings {
+    const char *const *items;
+    size_t count;
+};
+
+struct config_ports {
+    const uint16_t *items; /* 1..65535, ranges spelt out, each port once, in file order */
+    size_t count;
+};
+
+struct config_addresses {
+    const struct address *items;
+    size_t count;
+};
+
+struct config_blocks {
+    const struct address_block *items;
+    size_t count;
+};
+
+/* Owns what a configuration points to. */
+struct config_memory;
+
+#endif
