@@ -1,2 +1,5 @@
 noinst_LIBRARIES += libcrypto-layer.a
-libcrypto_layer_a_SOURCES =
+libcrypto_layer_a_SOURCES = \
+	src/crypto/algorithms.h src/crypto/algorithms.c \
+	include/splitsocks/kdf.h src/crypto/kdf.c \
+	include/splitsocks/seal.h src/crypto/seal.c

@@ -1,12 +1,18 @@
 # One program per module, linked only with the layers it may use. Each prints TAP.
 if HAVE_CMOCKA
 UNIT_TESTS = \
+	test/unit/test_kdf \
 	test/unit/test_ranges \
+	test/unit/test_seal \
 	test/unit/test_wire
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
+test_unit_test_kdf_SOURCES = test/unit/test_kdf.c test/unit/unit.h
+test_unit_test_kdf_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
 test_unit_test_ranges_SOURCES = test/unit/test_ranges.c test/unit/unit.h
 test_unit_test_ranges_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_seal_SOURCES = test/unit/test_seal.c test/unit/unit.h
+test_unit_test_seal_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
 test_unit_test_wire_SOURCES = test/unit/test_wire.c test/unit/unit.h
 test_unit_test_wire_LDADD = $(BASE) $(CMOCKA_LIBS)
 endif
