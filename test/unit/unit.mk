@@ -2,6 +2,7 @@
 if HAVE_CMOCKA
 UNIT_TESTS = \
 	test/unit/test_kdf \
+	test/unit/test_pages \
 	test/unit/test_ranges \
 	test/unit/test_seal \
 	test/unit/test_wire
@@ -9,6 +10,8 @@ check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 test_unit_test_kdf_SOURCES = test/unit/test_kdf.c test/unit/unit.h
 test_unit_test_kdf_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
+test_unit_test_pages_SOURCES = test/unit/test_pages.c test/unit/unit.h
+test_unit_test_pages_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_ranges_SOURCES = test/unit/test_ranges.c test/unit/unit.h
 test_unit_test_ranges_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_seal_SOURCES = test/unit/test_seal.c test/unit/unit.h
