@@ -1,1 +1,5 @@
-# contrib
+EXTRA_DIST += \
+	contrib/check-dist \
+	contrib/install-deps \
+	contrib/quickstart \
+	contrib/run-tests

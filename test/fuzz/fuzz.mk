@@ -1,1 +1,16 @@
-# test/fuzz
+# One libFuzzer target per parser. Without --enable-fuzzers each is linked with main.c, which
+# replays test/fuzz/corpus/X for fuzz_X in `make check`. A new target is its name in
+# FUZZ_TARGETS, its _SOURCES and its _LDADD, and a folder with at least one file.
+FUZZ_TARGETS = \
+	test/fuzz/fuzz_wire
+if FUZZERS
+FUZZ_MAIN =
+noinst_PROGRAMS += $(FUZZ_TARGETS)
+else
+FUZZ_MAIN = test/fuzz/main.c
+check_PROGRAMS += $(FUZZ_TARGETS)
+TESTS += $(FUZZ_TARGETS)
+endif
+EXTRA_DIST += test/fuzz/corpus
+test_fuzz_fuzz_wire_SOURCES = test/fuzz/fuzz_wire.c $(FUZZ_MAIN)
+test_fuzz_fuzz_wire_LDADD = $(BASE) $(FUZZ_ENGINE)
