@@ -1,4 +1,9 @@
 noinst_LIBRARIES += libcore.a
 libcore_a_SOURCES = \
+	include/splitsocks/client_table.h \
+	include/splitsocks/door.h \
+	include/splitsocks/failure_limit.h \
+	include/splitsocks/handshake.h \
+	include/splitsocks/number_window.h \
 	include/splitsocks/pages.h src/core/pages.c \
 	include/splitsocks/ranges.h src/core/ranges.c
