@@ -60,12 +60,12 @@ static inline void list_remove(struct list *node)
 #define list_entry(node, type, member) container_of(node, type, member)
 
 /* The first object of the list, or NULL. */
-#define list_first(list, type, member) \
-    (list_empty(list) ? NULL : list_entry((list)->next, type, member))
+#define list_first(head, type, member) \
+    (list_empty(head) ? NULL : list_entry((head)->next, type, member))
 
 /* Iterates; the current object may be removed, no other. */
-#define list_foreach(list, node, after) \
-    for (struct list *node = (list)->next, *after = node->next; node != (list); \
+#define list_foreach(head, node, after) \
+    for (struct list *node = (head)->next, *after = node->next; node != (head); \
          node = after, after = node->next)
 
 #endif
