@@ -1,6 +1,7 @@
 # One program per module, linked only with the layers it may use. Each prints TAP.
 if HAVE_CMOCKA
 UNIT_TESTS = \
+	test/unit/test_base64 \
 	test/unit/test_kdf \
 	test/unit/test_pages \
 	test/unit/test_ranges \
@@ -8,6 +9,8 @@ UNIT_TESTS = \
 	test/unit/test_wire
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
+test_unit_test_base64_SOURCES = test/unit/test_base64.c test/unit/unit.h
+test_unit_test_base64_LDADD = $(BASE) $(CMOCKA_LIBS)
 test_unit_test_kdf_SOURCES = test/unit/test_kdf.c test/unit/unit.h
 test_unit_test_kdf_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
 test_unit_test_pages_SOURCES = test/unit/test_pages.c test/unit/unit.h
