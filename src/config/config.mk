@@ -1,6 +1,13 @@
 noinst_LIBRARIES += libconfig-layer.a
 libconfig_layer_a_SOURCES = \
 	include/splitsocks/config.h \
-	include/splitsocks/config_local.h \
-	include/splitsocks/config_relay.h \
-	include/splitsocks/units.h
+	include/splitsocks/config_local.h src/config/config_local.c \
+	include/splitsocks/config_relay.h src/config/config_relay.c \
+	include/splitsocks/units.h src/config/units.c \
+	src/config/memory.c src/config/memory.h \
+	src/config/nearest.c src/config/nearest.h \
+	src/config/place.c src/config/place.h \
+	src/config/report.c \
+	src/config/schema.c src/config/schema.h \
+	src/config/values.c src/config/values.h \
+	src/config/values_network.c

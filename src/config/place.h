@@ -1,0 +1,34 @@
+/*
+ * Places in a JSON text: jansson forgets where a value stood, so these find it again.
+ *
+ * They walk the text with a tokenizer that assumes valid JSON. On anything else they stay
+ * within the text and give the best answer they came to.
+ */
+#ifndef CONFIG_PLACE_H
+#define CONFIG_PLACE_H
+
+#include <stddef.h>
+
+/* A value: member or element number `index` of `parent`, in text order. Lives on the
+ * stack of whoever walks the tree. */
+struct place {
+    const struct place *parent; /* NULL: the top value, and the rest says nothing */
+    const char *key;            /* NULL for an element of a list */
+    size_t index;               /* PLACE_MISSING: it is not in the text */
+};
+
+#define PLACE_MISSING ((size_t)-1)
+
+/* The line, from 1, on which the member or element begins; that of its parent when it is
+ * not in the text. */
+unsigned place_line(const struct place *place, const char *text, size_t length);
+
+/* Writes the path, such as "listen[0].users.ann"; "" for the top value. Cut to `size`. */
+void place_format(const struct place *place, char *path, size_t size);
+
+/* Writes the path of the member or element that is begun last before byte `offset`, for
+ * texts that could not be parsed. */
+void place_format_at(const char *text, size_t length, size_t offset, char *path,
+                     size_t size);
+
+#endif

@@ -1,0 +1,205 @@
+#include "schema.h"
+
+#include "nearest.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Options of one object; a set of them fits in a word. */
+#define MEMBERS_MAX 32
+
+static const struct option *find_option(const struct option *members, const char *name)
+{
+    for (; members->name != NULL; members++)
+        if (strcmp(members->name, name) == 0)
+            return members;
+    return NULL;
+}
+
+static int report_unknown(struct reader *reader, const struct place *place,
+                          const struct option *members)
+{
+    const char *names[MEMBERS_MAX];
+    char all[256] = "";
+    size_t count = 0, used = 0;
+
+    for (; members[count].name != NULL && count < MEMBERS_MAX; count++) {
+        names[count] = members[count].name;
+        used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s",
+                                 count > 0 ? ", " : "", names[count]);
+        used = MIN(used, sizeof(all) - 1);
+    }
+    return report(reader, place, ERROR_INVALID,
+                  "unknown key; did you mean \"%s\"? allowed: %s",
+                  names[nearest_name(place->key, names, count)], all);
+}
+
+/* What an absent option becomes. */
+static int read_absent(struct reader *reader, const struct place *parent,
+                       const struct option *option, void *field)
+{
+    struct place place = {.parent = parent, .key = option->name, .index = PLACE_MISSING};
+    json_t *value;
+    int error;
+
+    if (option->required)
+        return report(reader, &place, ERROR_INVALID, "found nothing; allowed: %s",
+                      option->allowed);
+    if (option->fallback == NULL)
+        return OK;
+    value = json_loads(option->fallback, JSON_DECODE_ANY, NULL);
+    if (value == NULL)
+        return report_memory(reader);
+    error = read_value(reader, &place, option, value, field);
+    json_decref(value);
+    return error;
+}
+
+int read_object(struct reader *reader, const struct place *place,
+                const struct option *option, json_t *value, void *field)
+{
+    const struct option *members = option->members;
+    uint32_t seen = 0;
+    size_t index = 0;
+    const char *key;
+    json_t *member;
+
+    if (!json_is_object(value))
+        return refuse(reader, place, option, value, "an object");
+    json_object_foreach(value, key, member) {
+        struct place at = {.parent = place, .key = key, .index = index++};
+        const struct option *known = find_option(members, key);
+        int error;
+
+        if (known == NULL)
+            return report_unknown(reader, &at, members);
+        seen |= UINT32_C(1) << (known - members);
+        error = read_value(reader, &at, known, member, (char *)field + known->offset);
+        if (error != OK)
+            return error;
+    }
+    for (size_t i = 0; members[i].name != NULL; i++) {
+        int error = OK;
+
+        if ((seen >> i & 1) == 0)
+            error = read_absent(reader, place, &members[i],
+                                (char *)field + members[i].offset);
+        if (error != OK)
+            return error;
+    }
+    return option->check != NULL ? option->check(reader, place, value, field) : OK;
+}
+
+int read_list(struct reader *reader, const struct place *place,
+              const struct option *option, json_t *value, void *field)
+{
+    const struct option *element = option->element;
+    struct list_view list = {.count = json_array_size(value)};
+
+    if (!json_is_array(value) || list.count < option->minimum ||
+        list.count > option->maximum)
+        return refuse(reader, place, option, value, "a list of %llu to %llu of %s",
+                      (unsigned long long)option->minimum,
+                      (unsigned long long)option->maximum, option->allowed);
+    if (list.count > 0) {
+        list.items = memory_take_array(reader->memory, list.count, element->size);
+        if (list.items == NULL)
+            return report_memory(reader);
+    }
+    for (size_t i = 0; i < list.count; i++) {
+        struct place at = {.parent = place, .index = i};
+        int error = read_value(reader, &at, element, json_array_get(value, i),
+                               (char *)list.items + i * element->size);
+
+        if (error != OK)
+            return error;
+    }
+    memcpy(field, &list, sizeof(list));
+    return option->check != NULL ? option->check(reader, place, value, field) : OK;
+}
+
+int read_value(struct reader *reader, const struct place *place,
+               const struct option *option, json_t *value, void *field)
+{
+    if (!json_is_null(value) || !option->nullable)
+        return option->read(reader, place, option, value, field);
+    if (option->null_value != 0)
+        memcpy(field, &option->null_value, sizeof(option->null_value));
+    return OK;
+}
+
+struct place member_place(const struct place *parent, json_t *object, const char *key)
+{
+    struct place place = {.parent = parent, .key = key, .index = 0};
+    const char *name;
+    json_t *member;
+
+    json_object_foreach(object, name, member) {
+        if (strcmp(name, key) == 0)
+            return place;
+        place.index++;
+    }
+    place.index = PLACE_MISSING;
+    return place;
+}
+
+/* jansson's text ends with what it stood before. That may be a password, and the line,
+ * path and column say it as well. */
+static void cut_near(char *text)
+{
+    char *near = strstr(text, " near ");
+
+    if (near != NULL)
+        *near = '\0';
+}
+
+static int report_json(struct reader *reader, json_error_t *json)
+{
+    enum json_error_code code = json_error_code(json);
+    size_t offset = json->position > 0 ? (size_t)json->position : 0;
+    unsigned line = json->line > 0 ? (unsigned)json->line : 1;
+    char path[PATH_TEXT_SIZE], what[JSON_ERROR_TEXT_LENGTH + 80];
+
+    if (code == json_error_out_of_memory)
+        return report_memory(reader);
+    place_format_at(reader->text, reader->length, offset, path, sizeof(path));
+    if (code == json_error_duplicate_key)
+        return report_line(reader, line, path, ERROR_INVALID,
+                           "found a second time; allowed: each key once");
+    cut_near(json->text);
+    snprintf(what, sizeof(what),
+             "found no JSON at column %d (%s); allowed: JSON, without comments",
+             json->column, json->text);
+    return report_line(reader, line, path, ERROR_MALFORMED, what);
+}
+
+static int parse_into(struct reader *reader, const struct option *root, void *structure)
+{
+    struct place top = {.parent = NULL};
+    json_error_t json_error;
+    json_t *tree =
+        json_loadb(reader->text, reader->length, JSON_REJECT_DUPLICATES, &json_error);
+    int error;
+
+    if (tree == NULL)
+        return report_json(reader, &json_error);
+    error = read_value(reader, &top, root, tree, structure);
+    json_decref(tree);
+    return error;
+}
+
+void *schema_parse(struct reader *reader, const struct option *root)
+{
+    void *structure = NULL;
+
+    reader->memory = memory_new();
+    if (reader->memory != NULL)
+        structure = memory_take(reader->memory, root->size);
+    if (structure == NULL)
+        (void)report_memory(reader);
+    else if (parse_into(reader, root, structure) == OK)
+        return structure;
+    memory_free(reader->memory);
+    reader->memory = NULL;
+    return NULL;
+}

@@ -1,0 +1,112 @@
+/*
+ * A configuration as tables: each option with its name, type, bounds and default. The
+ * reader here walks a JSON tree along them and fills in structures; src/config/values.h
+ * has a reader for each type of value.
+ */
+#ifndef CONFIG_SCHEMA_H
+#define CONFIG_SCHEMA_H
+
+#include "memory.h"
+#include "place.h"
+
+#include <splitsocks/attributes.h>
+#include <splitsocks/config.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What one run of the parser works with. */
+struct reader {
+    const char *text;
+    size_t length;
+    const char *file_name;
+    struct config_memory *memory; /* all that fields point to is taken from it */
+    struct config_strings warnings;
+    struct config_error *error;
+};
+
+struct option;
+
+/* Stores `value` in `field` (option->size bytes, zero so far), or reports an error and
+ * returns it. */
+typedef int value_reader(struct reader *reader, const struct place *place,
+                         const struct option *option, json_t *value, void *field);
+
+/* Checks what concerns several options, once the object or list is stored in `field`. */
+typedef int value_check(struct reader *reader, const struct place *place, json_t *value,
+                        void *field);
+
+struct choice {
+    const char *name;
+    int value;
+    bool supported; /* false: known, but not accepted by this version */
+};
+
+struct option {
+    const char *name; /* NULL for the elements of a list */
+    value_reader *read;
+    size_t offset; /* of the field in the structure that the table describes */
+    size_t size;   /* bytes of the field */
+    bool required;
+    /* null is allowed: it stores null_value in an integer, leaves other fields zero. */
+    bool nullable;
+    uint64_t null_value;
+    const char *fallback;  /* JSON read when the option is absent; NULL leaves it zero */
+    uint64_t minimum;      /* of a number, or of the length of a text or list */
+    uint64_t maximum;      /* included */
+    const char *allowed;   /* for messages, where the reader cannot tell by itself */
+    bool (*valid)(const char *text);     /* of texts */
+    const struct choice *choices;        /* of read_choice(); ends with a NULL name */
+    const struct option *element;        /* of read_list(); one */
+    const struct option *members;        /* of read_object(); ends with a NULL name */
+    value_check *check;                  /* of objects and lists; may be NULL */
+};
+
+/* The field of an option: where and how large. */
+#define FIELD(type, member) \
+    .offset = offsetof(struct type, member), .size = sizeof(((struct type *)NULL)->member)
+/* The value that an element of a list is. */
+#define ELEMENT(type) .offset = 0, .size = sizeof(type)
+
+/* Any list in a configuration, seen without its type. */
+struct list_view {
+    void *items;
+    size_t count;
+};
+
+/* Parses reader->text along `root`. Returns a new structure of root->size bytes, which lies
+ * in reader->memory, a new one too and now the caller's; NULL after an error has been
+ * reported. The caller has set text, length, file_name and error, the rest is zero. */
+void *schema_parse(struct reader *reader, const struct option *root) MUST_CHECK;
+
+/* Reads one value, null included. */
+int read_value(struct reader *reader, const struct place *place,
+               const struct option *option, json_t *value, void *field) MUST_CHECK;
+
+value_reader read_object; /* option->members */
+value_reader read_list;   /* option->element; the field is laid out as struct list_view */
+
+/* The place of the member `key` of the object at `parent`. */
+struct place member_place(const struct place *parent, json_t *object, const char *key);
+
+/* Reports an error at `place`, after FILE:LINE: PATH. Returns `code`. */
+int report(struct reader *reader, const struct place *place, enum error code,
+           const char *format, ...) PRINTF_LIKE(4, 5);
+/* The same for a text that could not be parsed. */
+int report_line(struct reader *reader, unsigned line, const char *path, enum error code,
+                const char *text);
+/* Reports that `value` was found where `allowed` is allowed. Returns ERROR_INVALID. */
+int refuse(struct reader *reader, const struct place *place, const struct option *option,
+           const json_t *value, const char *allowed, ...) PRINTF_LIKE(5, 6);
+/* Returns ERROR_MEMORY, with a message. */
+int report_memory(struct reader *reader);
+/* Adds to the warnings. Returns OK or ERROR_MEMORY. */
+int warn(struct reader *reader, const struct place *place, const char *text) MUST_CHECK;
+
+/* Bytes of a path, a value, and of what is said about them; longer ones are cut. */
+#define PATH_TEXT_SIZE 160
+#define VALUE_TEXT_SIZE 72
+#define DETAIL_TEXT_SIZE 480
+
+#endif

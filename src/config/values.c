@@ -1,0 +1,242 @@
+#include "values.h"
+
+#include <splitsocks/base64.h>
+#include <splitsocks/units.h>
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* `value` fits, since the option's maximum does. */
+static void store_unsigned(void *field, size_t size, uint64_t value)
+{
+    uint8_t as_8 = (uint8_t)value;
+    uint16_t as_16 = (uint16_t)value;
+    uint32_t as_32 = (uint32_t)value;
+
+    switch (size) {
+    case sizeof(as_8): memcpy(field, &as_8, size); break;
+    case sizeof(as_16): memcpy(field, &as_16, size); break;
+    case sizeof(as_32): memcpy(field, &as_32, size); break;
+    default: assert(size == sizeof(value)); memcpy(field, &value, size); break;
+    }
+}
+
+static bool in_bounds(const struct option *option, uint64_t value)
+{
+    return option->minimum <= value && value <= option->maximum;
+}
+
+/* A whole number that is not negative. */
+static bool get_unsigned(const json_t *value, uint64_t *result)
+{
+    if (!json_is_integer(value) || json_integer_value(value) < 0)
+        return false;
+    *result = (uint64_t)json_integer_value(value);
+    return true;
+}
+
+int read_integer(struct reader *reader, const struct place *place,
+                 const struct option *option, json_t *value, void *field)
+{
+    uint64_t number;
+
+    if (!get_unsigned(value, &number) || !in_bounds(option, number))
+        return refuse(reader, place, option, value, "a whole number from %llu to %llu",
+                      (unsigned long long)option->minimum,
+                      (unsigned long long)option->maximum);
+    store_unsigned(field, option->size, number);
+    return OK;
+}
+
+int read_rate_per_second(struct reader *reader, const struct place *place,
+                         const struct option *option, json_t *value, void *field)
+{
+    double number = json_number_value(value);
+
+    if (!json_is_number(value) || !(number > 0) || number > (double)option->maximum)
+        return refuse(reader, place, option, value, "a number above 0, up to %llu",
+                      (unsigned long long)option->maximum);
+    memcpy(field, &number, sizeof(number));
+    return OK;
+}
+
+int read_size(struct reader *reader, const struct place *place,
+              const struct option *option, json_t *value, void *field)
+{
+    uint64_t bytes;
+    bool known = get_unsigned(value, &bytes) ||
+                 (json_is_string(value) &&
+                  units_parse_size(&bytes, json_string_value(value)) == OK);
+
+    if (!known || !in_bounds(option, bytes))
+        return refuse(reader, place, option, value,
+                      "%llu to %llu bytes, as a number or as a text such as \"64KiB\"",
+                      (unsigned long long)option->minimum,
+                      (unsigned long long)option->maximum);
+    store_unsigned(field, option->size, bytes);
+    return OK;
+}
+
+/* Seconds as a number, or a text with a unit. */
+static bool get_duration(const json_t *value, uint64_t maximum_ns, uint64_t *ns)
+{
+    double seconds = json_number_value(value);
+
+    if (json_is_string(value))
+        return units_parse_duration(ns, json_string_value(value)) == OK;
+    if (!json_is_number(value) || !(seconds >= 0) ||
+        seconds > (double)maximum_ns / (double)NS_PER_S)
+        return false;
+    *ns = (uint64_t)(seconds * (double)NS_PER_S + 0.5);
+    return true;
+}
+
+int read_duration(struct reader *reader, const struct place *place,
+                  const struct option *option, json_t *value, void *field)
+{
+    uint64_t ns;
+
+    if (!get_duration(value, option->maximum, &ns) || !in_bounds(option, ns))
+        return refuse(reader, place, option, value,
+                      "%g to %g seconds, as a number or as a text such as \"2m\"",
+                      (double)option->minimum / (double)NS_PER_S,
+                      (double)option->maximum / (double)NS_PER_S);
+    store_unsigned(field, option->size, ns);
+    return OK;
+}
+
+static void list_choices(const struct choice *choices, char *text, size_t size)
+{
+    const char *separator = "";
+    size_t used = 0;
+
+    for (; choices->name != NULL; choices++) {
+        if (!choices->supported)
+            continue;
+        used += (size_t)snprintf(text + used, size - used, "%s\"%s\"", separator,
+                                 choices->name);
+        used = MIN(used, size - 1);
+        separator = ", ";
+    }
+}
+
+int read_choice(struct reader *reader, const struct place *place,
+                const struct option *option, json_t *value, void *field)
+{
+    const char *name = json_string_value(value);
+    char allowed[128];
+
+    list_choices(option->choices, allowed, sizeof(allowed));
+    for (const struct choice *c = option->choices; name != NULL && c->name != NULL; c++) {
+        if (strcmp(c->name, name) != 0)
+            continue;
+        if (!c->supported)
+            return report(reader, place, ERROR_UNSUPPORTED,
+                          "found \"%s\", which is not supported yet; allowed: %s", name,
+                          allowed);
+        store_unsigned(field, option->size, (uint64_t)c->value);
+        return OK;
+    }
+    return refuse(reader, place, option, value, "%s", allowed);
+}
+
+int read_string(struct reader *reader, const struct place *place,
+                const struct option *option, json_t *value, void *field)
+{
+    const char *text = json_string_value(value);
+    char *copy;
+
+    if (text == NULL || !in_bounds(option, strlen(text)) ||
+        (option->valid != NULL && !option->valid(text)))
+        return refuse(reader, place, option, value, "%s", option->allowed);
+    copy = memory_take_string(reader->memory, text);
+    if (copy == NULL)
+        return report_memory(reader);
+    memcpy(field, &copy, sizeof(copy));
+    return OK;
+}
+
+int read_key(struct reader *reader, const struct place *place, const struct option *option,
+             json_t *value, void *field)
+{
+    const char *text = json_string_value(value);
+
+    if (text == NULL ||
+        base64_decode(field, CONFIG_KEY_SIZE, text, json_string_length(value)) != OK)
+        return refuse(reader, place, option, value, "%s", option->allowed);
+    return OK;
+}
+
+int read_unsupported(struct reader *reader, const struct place *place,
+                     const struct option *option, json_t *value, void *field)
+{
+    (void)value;
+    (void)field;
+    return report(reader, place, ERROR_UNSUPPORTED, "not supported yet; allowed: %s",
+                  option->allowed);
+}
+
+static bool only_of(const char *text, const char *more)
+{
+    for (; *text != '\0'; text++) {
+        char c = *text;
+
+        if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
+            strchr(more, c) == NULL)
+            return false;
+    }
+    return true;
+}
+
+bool valid_congestion_control(const char *text)
+{
+    return only_of(text, "_-");
+}
+
+/* What the kernel accepts as the name of an interface. */
+bool valid_interface(const char *text)
+{
+    return strpbrk(text, "/: \t\n\v\f\r") == NULL && strcmp(text, ".") != 0 &&
+           strcmp(text, "..") != 0;
+}
+
+bool valid_label(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text < 0x20 || (unsigned char)*text >= 0x7f)
+            return false;
+    return true;
+}
+
+/* RFC 1123 section 2.1, with the underscore that is met in practice. A last label of
+ * digits alone is a mistyped IPv4 address: no top-level domain is (RFC 3696 section 2). */
+static bool valid_name(const char *text)
+{
+    size_t length = strlen(text), label = 0;
+    bool digits = true;
+
+    if (length > 0 && text[length - 1] == '.')
+        length--; /* the root */
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == '.') {
+            if (label == 0)
+                return false;
+            label = 0;
+            digits = true;
+            continue;
+        }
+        if (++label > 63)
+            return false;
+        digits = digits && text[i] >= '0' && text[i] <= '9';
+    }
+    return label > 0 && !digits && length <= 253 && only_of(text, "._-");
+}
+
+bool valid_host(const char *text)
+{
+    struct address address;
+
+    return address_parse(&address, text) == OK || valid_name(text);
+}

@@ -1,0 +1,49 @@
+/* Readers for the types of values. The fields they store to are named in brackets. */
+#ifndef CONFIG_VALUES_H
+#define CONFIG_VALUES_H
+
+#include "schema.h"
+
+value_reader read_integer;  /* minimum..maximum [uint8_t, uint16_t, uint32_t, uint64_t] */
+value_reader read_rate_per_second; /* a number above 0, up to maximum [double] */
+value_reader read_size;     /* bytes, minimum..maximum [uint32_t, uint64_t] */
+value_reader read_duration; /* minimum..maximum, in ns [uint64_t] */
+value_reader read_choice;   /* of option->choices [an enum] */
+value_reader read_string;   /* minimum..maximum bytes, option->valid [const char *] */
+value_reader read_key;      /* base64 [uint8_t[CONFIG_KEY_SIZE]] */
+value_reader read_address;  /* a literal; leaves the port alone [struct address] */
+value_reader read_server;   /* a literal with an optional port, else 53 [struct address] */
+value_reader read_block;    /* [struct address_block] */
+value_reader read_ports;    /* numbers and "A-B" [struct config_ports] */
+/* An option that this version does not accept yet; null passes where it is nullable. */
+value_reader read_unsupported;
+
+/* For option->valid. */
+bool valid_host(const char *text);
+bool valid_congestion_control(const char *text);
+bool valid_interface(const char *text);
+bool valid_label(const char *text);
+/* For option->allowed. */
+#define ALLOWED_PUBLIC_KEY \
+    "a public key as keygen prints it, 44 characters of base64 for 32 bytes"
+#define NOT_YET "leave it out"
+#define ONLY_NULL "null, or leave it out"
+
+/* Options that local and relay have alike; the rest is added by the table. */
+#define OPTION_PRIVATE_KEY_FILE \
+    .name = "private_key_file", .read = read_string, .required = true, .minimum = 1, \
+    .maximum = 4095, .allowed = "the name of a file, relative to this one"
+#define OPTION_LINGER \
+    .name = "linger", .read = read_duration, .fallback = "\"120s\"", \
+    .maximum = 24 * 3600 * NS_PER_S
+#define OPTION_CONGESTION_CONTROL \
+    .name = "congestion_control", .read = read_string, .nullable = true, .minimum = 1, \
+    .maximum = CONFIG_CONGESTION_CONTROL_SIZE - 1, .valid = valid_congestion_control, \
+    .allowed = "a name that the kernel knows, such as \"bbr\""
+#define OPTION_DNS_SERVERS \
+    .name = "servers", .read = read_list, .nullable = true, .minimum = 1, .maximum = 8, \
+    .element = &dns_server, .allowed = "addresses with an optional port"
+
+extern const struct option dns_server;
+
+#endif
