@@ -1,1 +1,6 @@
-# doc
+dist_doc_DATA = README.md doc/CHANGES.md
+MANUAL_PAGES = doc/splitsocks.1
+EXTRA_DIST += $(MANUAL_PAGES)
+if MAN_PAGES
+man_MANS = $(MANUAL_PAGES)
+endif
