@@ -4,6 +4,6 @@ libcore_a_SOURCES = \
 	include/splitsocks/door.h \
 	include/splitsocks/failure_limit.h \
 	include/splitsocks/handshake.h \
-	include/splitsocks/number_window.h \
+	include/splitsocks/number_window.h src/core/number_window.c \
 	include/splitsocks/pages.h src/core/pages.c \
 	include/splitsocks/ranges.h src/core/ranges.c

@@ -4,6 +4,8 @@ UNIT_TESTS = \
 	test/unit/test_base64 \
 	test/unit/test_config_units \
 	test/unit/test_kdf \
+	test/unit/test_noise \
+	test/unit/test_number_window \
 	test/unit/test_pages \
 	test/unit/test_ranges \
 	test/unit/test_seal \
@@ -16,6 +18,10 @@ test_unit_test_config_units_SOURCES = test/unit/test_config_units.c test/unit/un
 test_unit_test_config_units_LDADD = $(CONFIG) $(CMOCKA_LIBS)
 test_unit_test_kdf_SOURCES = test/unit/test_kdf.c test/unit/unit.h
 test_unit_test_kdf_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
+test_unit_test_noise_SOURCES = test/unit/test_noise.c test/unit/unit.h test/unit/vectors/noise_ik.h
+test_unit_test_noise_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
+test_unit_test_number_window_SOURCES = test/unit/test_number_window.c test/unit/unit.h
+test_unit_test_number_window_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_pages_SOURCES = test/unit/test_pages.c test/unit/unit.h
 test_unit_test_pages_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_ranges_SOURCES = test/unit/test_ranges.c test/unit/unit.h
@@ -25,5 +31,3 @@ test_unit_test_seal_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
 test_unit_test_wire_SOURCES = test/unit/test_wire.c test/unit/unit.h
 test_unit_test_wire_LDADD = $(BASE) $(CMOCKA_LIBS)
 endif
-dist_check_SCRIPTS += test/unit/check_layers.sh
-TESTS += test/unit/check_layers.sh
