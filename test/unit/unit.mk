@@ -31,3 +31,5 @@ test_unit_test_seal_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
 test_unit_test_wire_SOURCES = test/unit/test_wire.c test/unit/unit.h
 test_unit_test_wire_LDADD = $(BASE) $(CMOCKA_LIBS)
 endif
+dist_check_SCRIPTS += test/unit/check_layers.sh
+TESTS += test/unit/check_layers.sh
