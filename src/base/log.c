@@ -36,6 +36,7 @@ void log_set_sink(log_sink *sink, void *context)
     current_context = context;
 }
 
+PRINTF_LIKE(3, 0)
 static void write_line(enum log_level level, const char *prefix, const char *format,
                        va_list arguments)
 {

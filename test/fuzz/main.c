@@ -18,7 +18,7 @@ struct paths {
     size_t count;
 };
 
-static void die(const char *what)
+_Noreturn static void die(const char *what)
 {
     printf("Bail out! %s: %s\n", what, strerror(errno));
     exit(EXIT_FAILURE);
