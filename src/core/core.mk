@@ -6,4 +6,6 @@ libcore_a_SOURCES = \
 	include/splitsocks/handshake.h \
 	include/splitsocks/number_window.h src/core/number_window.c \
 	include/splitsocks/pages.h src/core/pages.c \
-	include/splitsocks/ranges.h src/core/ranges.c
+	include/splitsocks/ranges.h src/core/ranges.c \
+	include/splitsocks/socks5.h src/core/socks5.c \
+	include/splitsocks/socks5_client.h src/core/socks5_client.c

@@ -9,6 +9,8 @@ UNIT_TESTS = \
 	test/unit/test_pages \
 	test/unit/test_ranges \
 	test/unit/test_seal \
+	test/unit/test_socks5 \
+	test/unit/test_socks5_client \
 	test/unit/test_wire
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
@@ -28,6 +30,10 @@ test_unit_test_ranges_SOURCES = test/unit/test_ranges.c test/unit/unit.h
 test_unit_test_ranges_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_seal_SOURCES = test/unit/test_seal.c test/unit/unit.h
 test_unit_test_seal_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
+test_unit_test_socks5_SOURCES = test/unit/test_socks5.c test/unit/unit.h
+test_unit_test_socks5_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_socks5_client_SOURCES = test/unit/test_socks5_client.c test/unit/unit.h
+test_unit_test_socks5_client_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_wire_SOURCES = test/unit/test_wire.c test/unit/unit.h
 test_unit_test_wire_LDADD = $(BASE) $(CMOCKA_LIBS)
 endif
