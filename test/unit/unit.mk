@@ -8,7 +8,9 @@ UNIT_TESTS = \
 	test/unit/test_number_window \
 	test/unit/test_pages \
 	test/unit/test_ranges \
+	test/unit/test_resolver \
 	test/unit/test_seal \
+	test/unit/test_socket \
 	test/unit/test_socks5 \
 	test/unit/test_socks5_client \
 	test/unit/test_wire
@@ -28,8 +30,12 @@ test_unit_test_pages_SOURCES = test/unit/test_pages.c test/unit/unit.h
 test_unit_test_pages_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_ranges_SOURCES = test/unit/test_ranges.c test/unit/unit.h
 test_unit_test_ranges_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_resolver_SOURCES = test/unit/test_resolver.c test/unit/unit.h
+test_unit_test_resolver_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_seal_SOURCES = test/unit/test_seal.c test/unit/unit.h
 test_unit_test_seal_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
+test_unit_test_socket_SOURCES = test/unit/test_socket.c test/unit/unit.h
+test_unit_test_socket_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_socks5_SOURCES = test/unit/test_socks5.c test/unit/unit.h
 test_unit_test_socks5_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_socks5_client_SOURCES = test/unit/test_socks5_client.c test/unit/unit.h

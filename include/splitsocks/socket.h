@@ -1,0 +1,75 @@
+/*
+ * TCP sockets: making them, their options, and what the kernel knows of them. All are
+ * non-blocking and close-on-exec. Functions that fail return ERROR_SYSTEM with errno set.
+ */
+#ifndef SPLITSOCKS_SOCKET_H
+#define SPLITSOCKS_SOCKET_H
+
+#include <splitsocks/address.h>
+#include <splitsocks/attributes.h>
+#include <splitsocks/error.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+/* A subflow holds no more unsent bytes than this in the kernel, so that the scheduler
+ * can still choose another for what comes next. */
+#define SOCKET_NOTSENT_LOWAT (16 * 1024)
+/* Receive buffer of plain sockets whose peer is on this machine: larger ones only lose
+ * the processor's cache. */
+#define SOCKET_LOOPBACK_BUFFER (256 * 1024)
+
+/* Returns the length of what was put into `out`. */
+socklen_t socket_address_put(const struct address *address, struct sockaddr_storage *out);
+/* Other families than IPv4 and IPv6 become ADDRESS_NONE. */
+struct address socket_address_get(const struct sockaddr *in);
+
+bool address_is_loopback(const struct address *address);
+
+struct socket_listen_options {
+    bool subflows;                  /* accepted sockets are subflows: see below */
+    const char *congestion_control; /* NULL: the kernel's default */
+};
+
+/* Listens on an address; accepted sockets inherit TCP_NODELAY and, for subflows,
+ * TCP_NOTSENT_LOWAT and the congestion control. A connection is reported when its first
+ * bytes are there, or after a few seconds without any. */
+int socket_listen(const struct address *address, const struct socket_listen_options *options,
+                  int *fd) MUST_CHECK;
+/* The address the socket is bound to: with the port that the kernel has chosen. */
+struct address socket_local_address(int fd);
+
+struct socket_connect_options {
+    const char *interface;          /* NULL: what the kernel routes */
+    struct address source;          /* ADDRESS_NONE: what the kernel chooses */
+    bool subflow;                   /* TCP_NOTSENT_LOWAT, congestion control */
+    const char *congestion_control; /* NULL: the kernel's default */
+};
+
+/* Begins to connect. On OK, *fd becomes writable when the outcome is known, for
+ * socket_outcome(). `options` NULL: none. */
+int socket_connect(const struct address *to, const struct socket_connect_options *options,
+                   int *fd) MUST_CHECK;
+/* 0 when the connection is established, EINPROGRESS while it is not yet known, or the
+ * errno value of its failure. */
+int socket_outcome(int fd);
+
+/* Closes so that the peer gets a reset and neither side keeps TIME_WAIT. */
+void socket_close_reset(int fd);
+
+struct socket_info {
+    uint64_t srtt_ns;
+    uint64_t rate;         /* bytes a second; 0 = unknown */
+    uint32_t queued_bytes; /* written and not yet acknowledged by the peer's TCP */
+};
+
+/* Zeros when the kernel tells nothing. */
+struct socket_info socket_info_get(int fd);
+/* Bytes written and not yet sent for the first time. */
+uint32_t socket_unsent_bytes(int fd);
+
+/* Raises the limit of open files to what the administrator allows. */
+void socket_raise_file_limit(void);
+
+#endif

@@ -1,0 +1,35 @@
+#include <splitsocks/socket.h>
+
+/* The C library's <netinet/tcp.h> has an older struct tcp_info, and cannot be included
+ * beside this one. */
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+struct socket_info socket_info_get(int fd)
+{
+    struct socket_info info = {0};
+    struct tcp_info tcp;
+    socklen_t length = sizeof(tcp);
+    int queued = 0;
+
+    memset(&tcp, 0, sizeof(tcp));
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &tcp, &length) != 0)
+        return info;
+    info.srtt_ns = (uint64_t)tcp.tcpi_rtt * 1000;
+    if (info.srtt_ns > 0)
+        info.rate = (uint64_t)tcp.tcpi_snd_cwnd * tcp.tcpi_snd_mss * NS_PER_S / info.srtt_ns;
+    info.rate = MAX(info.rate, (uint64_t)tcp.tcpi_delivery_rate);
+    if (ioctl(fd, SIOCOUTQ, &queued) == 0 && queued > 0)
+        info.queued_bytes = (uint32_t)queued;
+    return info;
+}
+
+uint32_t socket_unsent_bytes(int fd)
+{
+    int unsent = 0;
+
+    return ioctl(fd, SIOCOUTQNSD, &unsent) == 0 && unsent > 0 ? (uint32_t)unsent : 0;
+}
