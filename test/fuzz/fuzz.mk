@@ -2,6 +2,7 @@
 # replays test/fuzz/corpus/X for fuzz_X in `make check`. A new target is its name in
 # FUZZ_TARGETS, its _SOURCES and its _LDADD, and a folder with at least one file.
 FUZZ_TARGETS = \
+	test/fuzz/fuzz_config \
 	test/fuzz/fuzz_wire
 if FUZZERS
 FUZZ_MAIN =
@@ -12,5 +13,7 @@ check_PROGRAMS += $(FUZZ_TARGETS)
 TESTS += $(FUZZ_TARGETS)
 endif
 EXTRA_DIST += test/fuzz/corpus
+test_fuzz_fuzz_config_SOURCES = test/fuzz/fuzz_config.c $(FUZZ_MAIN)
+test_fuzz_fuzz_config_LDADD = $(CONFIG) $(FUZZ_ENGINE)
 test_fuzz_fuzz_wire_SOURCES = test/fuzz/fuzz_wire.c $(FUZZ_MAIN)
 test_fuzz_fuzz_wire_LDADD = $(BASE) $(FUZZ_ENGINE)

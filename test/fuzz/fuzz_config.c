@@ -1,0 +1,83 @@
+/*
+ * Both configurations, from the same text: what is accepted keeps the promises of the
+ * header, and what is refused is explained in one printable line.
+ */
+#include <assert.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <splitsocks/config_local.h>
+#include <splitsocks/config_relay.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_ports(const struct config_ports *ports)
+{
+    assert(ports->count > 0);
+    for (size_t i = 0; i < ports->count; i++)
+        assert(ports->items[i] > 0);
+}
+
+static void check_error(int code, const struct config_error *error)
+{
+    size_t length = strnlen(error->text, sizeof(error->text));
+
+    assert(code < 0 && code == (int)error->code);
+    assert(length > 0 && length < sizeof(error->text));
+    for (size_t i = 0; i < length; i++)
+        assert((unsigned char)error->text[i] >= 0x20 && error->text[i] != 0x7f);
+}
+
+static void check_local(const struct config_local *config)
+{
+    const struct config_pool *pool = &config->pool;
+
+    assert(config->relay.host != NULL && config->private_key_file != NULL);
+    check_ports(&config->relay.ports);
+    assert(config->listen.count > 0);
+    assert(pool->size > 0 && pool->idle <= pool->size && pool->size <= pool->burst);
+    assert(pool->dials_per_second >= 0);
+    assert(config->chunk_size >= 64 && config->chunk_size <= 16384);
+    assert(config->budget.up >= CONFIG_BUDGET_MINIMUM);
+    assert(config->budget.down >= CONFIG_BUDGET_MINIMUM);
+    for (size_t i = 0; i < config->paths.count; i++)
+        assert(config->paths.items[i].interface != NULL ||
+               config->paths.items[i].source.family != ADDRESS_NONE);
+}
+
+static void check_relay(const struct config_relay *config)
+{
+    assert(config->private_key_file != NULL && config->listen.count > 0);
+    for (size_t i = 0; i < config->listen.count; i++)
+        check_ports(&config->listen.items[i].ports);
+    for (size_t i = 0; i < config->clients.count; i++)
+        assert(config->clients.items[i].name[0] != '\0');
+    assert(config->workers >= 1 && config->workers <= 64);
+    assert(config->server_id >= 1);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    const char *text = (const char *)data;
+    struct config_error error = {0};
+    struct config_local *local;
+    struct config_relay *relay;
+    int code = config_local_parse(text, size, "local.json", &local, &error);
+
+    assert((code == OK) == (local != NULL));
+    if (code == OK)
+        check_local(local);
+    else
+        check_error(code, &error);
+    config_local_free(local);
+
+    memset(&error, 0, sizeof(error));
+    code = config_relay_parse(text, size, "relay.json", &relay, &error);
+    assert((code == OK) == (relay != NULL));
+    if (code == OK)
+        check_relay(relay);
+    else
+        check_error(code, &error);
+    config_relay_free(relay);
+    return 0;
+}
