@@ -8,8 +8,8 @@
  *                               message 1), K = SHA-256("splitsocks hello" || WIRE_MAJOR
  *                               || the relay's public key)
  *             length        2   of message 1: 96..HELLO_MESSAGE_MAX
- *             message 1         Noise IK, prologue "splitsocks" || WIRE_MAJOR || the 27
- *                               bytes above; its payload is the offer
+ *             message 1         Noise IK, prologue "splitsocks" || WIRE_MAJOR || type ||
+ *                               route || length; its payload is the offer
  *
  *   offer     stamp u64, minor u8, features varint, ciphers u8, resume u64,
  *             linger varint, chunk size varint, stream window varint,

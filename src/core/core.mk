@@ -3,7 +3,9 @@ libcore_a_SOURCES = \
 	include/splitsocks/client_table.h \
 	include/splitsocks/door.h \
 	include/splitsocks/failure_limit.h \
-	include/splitsocks/handshake.h \
+	include/splitsocks/handshake.h src/core/handshake.c \
+	src/core/handshake_keys.c \
+	src/core/handshake_payload.c \
 	include/splitsocks/number_window.h src/core/number_window.c \
 	include/splitsocks/pages.h src/core/pages.c \
 	include/splitsocks/ranges.h src/core/ranges.c \

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <splitsocks/hash.h>
 #include <splitsocks/kdf.h>
 #include <string.h>
 
@@ -24,18 +25,7 @@ _Static_assert(sizeof(protocol_name) - 1 == NOISE_HASH_SIZE,
 /* MixHash(data): h = SHA-256(h || data) */
 static int mix_hash(struct noise *noise, const void *data, size_t length)
 {
-    const struct algorithms *algorithms = algorithms_get();
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    int error = OK;
-
-    if (algorithms == NULL || context == NULL ||
-        EVP_DigestInit_ex2(context, algorithms->sha256, NULL) != 1 ||
-        EVP_DigestUpdate(context, noise->hash, sizeof(noise->hash)) != 1 ||
-        EVP_DigestUpdate(context, data, length) != 1 ||
-        EVP_DigestFinal_ex(context, noise->hash, NULL) != 1)
-        error = ERROR_CRYPTO;
-    EVP_MD_CTX_free(context);
-    return error;
+    return hash_joined(noise->hash, noise->hash, NOISE_HASH_SIZE, data, length);
 }
 
 /* HKDF(ck, input, 2) of section 4.3: RFC 5869 with ck as salt and no info. The first
@@ -164,7 +154,7 @@ static int agree(const struct key_pair *own, const uint8_t remote[KEY_SIZE],
         goto out;
     /* libcrypto refuses the all-zero secret too, but says only that it failed. */
     if (EVP_PKEY_derive(context, shared, &length) != 1 || length != KEY_SIZE ||
-        CRYPTO_memcmp(shared, zeros, KEY_SIZE) == 0)
+        hash_equal(shared, zeros, KEY_SIZE))
         error = ERROR_AUTHENTICATION;
     else
         error = OK;

@@ -3,7 +3,9 @@ if HAVE_CMOCKA
 UNIT_TESTS = \
 	test/unit/test_base64 \
 	test/unit/test_config_units \
+	test/unit/test_handshake \
 	test/unit/test_kdf \
+	test/unit/test_key \
 	test/unit/test_noise \
 	test/unit/test_number_window \
 	test/unit/test_pages \
@@ -20,8 +22,12 @@ test_unit_test_base64_SOURCES = test/unit/test_base64.c test/unit/unit.h
 test_unit_test_base64_LDADD = $(BASE) $(CMOCKA_LIBS)
 test_unit_test_config_units_SOURCES = test/unit/test_config_units.c test/unit/unit.h
 test_unit_test_config_units_LDADD = $(CONFIG) $(CMOCKA_LIBS)
+test_unit_test_handshake_SOURCES = test/unit/test_handshake.c test/unit/unit.h
+test_unit_test_handshake_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_kdf_SOURCES = test/unit/test_kdf.c test/unit/unit.h
 test_unit_test_kdf_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
+test_unit_test_key_SOURCES = test/unit/test_key.c test/unit/unit.h
+test_unit_test_key_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
 test_unit_test_noise_SOURCES = test/unit/test_noise.c test/unit/unit.h test/unit/vectors/noise_ik.h
 test_unit_test_noise_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
 test_unit_test_number_window_SOURCES = test/unit/test_number_window.c test/unit/unit.h
