@@ -1,1 +1,25 @@
-# test/e2e
+# The real program with real clients and links. The scripts print TAP; see harness.py.
+E2E_TOOLS = \
+	test/e2e/linkemu \
+	test/e2e/origin \
+	test/e2e/socksload \
+	test/e2e/wireproxy
+check_PROGRAMS += $(E2E_TOOLS)
+E2E_COMMON = \
+	test/e2e/control.c test/e2e/control.h \
+	test/e2e/tool.c test/e2e/tool.h
+E2E_LOAD = \
+	test/e2e/load.c test/e2e/load.h \
+	test/e2e/pattern.c test/e2e/pattern.h
+test_e2e_linkemu_SOURCES = test/e2e/linkemu.c $(E2E_COMMON) \
+	test/e2e/link.c test/e2e/link.h \
+	test/e2e/tcpwatch.c test/e2e/tcpwatch.h
+test_e2e_origin_SOURCES = test/e2e/origin.c $(E2E_COMMON) $(E2E_LOAD)
+test_e2e_socksload_SOURCES = test/e2e/socksload.c $(E2E_COMMON) $(E2E_LOAD)
+test_e2e_wireproxy_SOURCES = test/e2e/wireproxy.c $(E2E_COMMON) \
+	test/e2e/wirepair.c test/e2e/wirepair.h
+
+E2E_TESTS = \
+	test/e2e/test_tools.py
+TESTS += $(E2E_TESTS)
+EXTRA_DIST += $(E2E_TESTS) test/e2e/harness.py

@@ -1,0 +1,133 @@
+"""The test programs themselves: what they measure and what they do is believed elsewhere."""
+import socket
+import time
+
+import harness
+from harness import free_port
+
+
+def proxied(t):
+    origin = t.origin()
+    port = free_port()
+    proxy = t.tool("wireproxy", ["--forward", f"127.0.0.1:{port}={origin.dest}"])
+    return origin, proxy, f"127.0.0.1:{port}"
+
+
+def test_origin_and_client(t):
+    origin = t.origin()
+    report = t.load("--direct", origin.dest, "--up", "3M", "--down", "5M", "--count", 3)
+    t.equal((report["good"], report["up"], report["down"]), (3, 9 << 20, 15 << 20), "client")
+    for mode in ("late", "early"):
+        t.load("--direct", origin.dest, "--up", "1M", "--down", "1M", "--mode", mode)
+    ping = t.load("--direct", origin.dest, "--ping", 50)["ping_us"]
+    t.equal(ping["count"], 50, "pings")
+    t.equal((origin.report()["good"], origin.report()["bad"]), (6, 0), "origin")
+
+
+def test_wireproxy_counts(t):
+    origin, proxy, dest = proxied(t)
+    t.load("--direct", dest, "--up", 1000, "--down", 2000, "--count", 500, "--parallel", 7)
+    report = proxy.report()
+    t.equal((report["connections"], report["max_open"]), (500, 7), "connections")
+    t.equal((report["max_up"], report["max_down"]), (1032, 2016), "most of one connection")
+    t.equal((report["up"], report["down"]), (500 * 1032, 500 * 2016), "sums")
+
+
+def test_wireproxy_faults_are_noticed(t):
+    origin, proxy, dest = proxied(t)
+    words = ("--direct", dest, "--up", "100k", "--down", "100k")
+    proxy.command("fault flip up 5000 any")
+    t.equal(t.load(*words, good=False)["bad"], 1, "flipped upwards")
+    proxy.command("fault flip down 5000 any")
+    t.equal(t.load(*words, good=False)["bad"], 1, "flipped downwards")
+    proxy.command("fault cut down 5000 any")
+    t.equal(t.load(*words, good=False)["bad"], 1, "cut")
+    proxy.command("fault reset up 5000 any")
+    t.equal(t.load(*words, good=False)["broken"], 1, "reset")
+    proxy.command("fault none")
+    t.load(*words)
+    t.equal(proxy.report()["faults"], 4, "faults")
+
+
+def test_wireproxy_resets_and_refuses(t):
+    origin, proxy, dest = proxied(t)
+    host, port = dest.split(":")
+    client = socket.create_connection((host, int(port)))
+    harness.wait_until(lambda: origin.report()["open"] == 1)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    client.close()
+    harness.wait_until(lambda: origin.report()["broken"] == 1)
+    t.equal(proxy.report()["client_resets"], 1, "resets")
+    proxy.command("refuse")
+    try:
+        socket.create_connection((host, int(port)))
+        t.check(False, "connected while refusing")
+    except ConnectionRefusedError:
+        pass
+    proxy.command("accept")
+    t.load("--direct", dest, "--down", 1000)
+
+
+def test_wireproxy_stall_and_delay(t):
+    origin, proxy, dest = proxied(t)
+    proxy.command("stall all")
+    load = t.start_load("--direct", dest, "--down", "1M")
+    time.sleep(0.3)
+    t.equal((load.running(), proxy.report()["up"]), (True, 0), "while stalled")
+    proxy.command("resume")
+    load.result()
+    proxy.command("delay both 20ms")
+    ping = t.load("--direct", dest, "--ping", 10)["ping_us"]
+    t.check(ping["min"] >= 40000, f"a round trip of {ping}")
+
+
+def two_hosts(t, settings):
+    a, b = t.netns("a"), t.netns("b")
+    link = t.link(a, b, settings=settings)
+    origin = t.origin("10.77.0.2:5000", netns=b)
+    return a, link, origin
+
+
+def test_linkemu_delays(t):
+    a, link, origin = two_hosts(t, "delay=15ms")
+    ping = t.load("--direct", origin.dest, "--ping", 10, netns=a)["ping_us"]
+    t.note(ping)
+    t.check(ping["min"] >= 30000, f"a round trip of {ping}")
+
+
+def test_linkemu_limits_the_rate(t):
+    a, link, origin = two_hosts(t, "delay=1ms")
+    link.set("rate=40Mbit", "b2a")
+    report = t.load("--direct", origin.dest, "--down", "5M", netns=a)
+    rate = report["down"] * 8 / report["seconds"]
+    t.note(f"{rate / 1e6:.1f} Mbit/s")
+    t.check(rate <= 40e6, f"{rate} bit/s got through a link of 40 Mbit/s")
+
+
+def test_linkemu_loses_and_watches(t):
+    a, link, origin = two_hosts(t, "delay=1ms loss=0.02")
+    t.load("--direct", origin.dest, "--up", "1M", "--down", "1M", "--count", 4, "--parallel", 2,
+           netns=a)
+    report = link.report()
+    t.note(report)
+    t.check(report["a2b"]["lost"] > 0 and report["b2a"]["lost"] > 0, "nothing was lost")
+    tcp = report["tcp"]
+    t.equal((tcp["connections"], tcp["max_open"]), (4, 2), "connections")
+    t.equal((tcp["max_up"], tcp["max_down"]), ((1 << 20) + 32, (1 << 20) + 16), "payload")
+
+
+def test_linkemu_black_hole(t):
+    a, link, origin = two_hosts(t, "delay=1ms")
+    load = t.start_load("--direct", origin.dest, "--ping", 300000, netns=a)
+    harness.wait_until(lambda: origin.report()["received"] > 0)
+    link.set("off=1")
+    before = origin.report()["received"]
+    time.sleep(0.3)
+    t.equal(origin.report()["received"], before, "bytes through a black hole")
+    link.set("off=0")
+    harness.wait_until(lambda: origin.report()["received"] > before)
+    load.kill()
+
+
+if __name__ == "__main__":
+    harness.main(globals())
