@@ -3,12 +3,14 @@ if HAVE_CMOCKA
 UNIT_TESTS = \
 	test/unit/test_base64 \
 	test/unit/test_config_units \
+	test/unit/test_governor \
 	test/unit/test_handshake \
 	test/unit/test_kdf \
 	test/unit/test_key \
 	test/unit/test_noise \
 	test/unit/test_number_window \
 	test/unit/test_pages \
+	test/unit/test_port_chooser \
 	test/unit/test_ranges \
 	test/unit/test_resolver \
 	test/unit/test_seal \
@@ -22,6 +24,8 @@ test_unit_test_base64_SOURCES = test/unit/test_base64.c test/unit/unit.h
 test_unit_test_base64_LDADD = $(BASE) $(CMOCKA_LIBS)
 test_unit_test_config_units_SOURCES = test/unit/test_config_units.c test/unit/unit.h
 test_unit_test_config_units_LDADD = $(CONFIG) $(CMOCKA_LIBS)
+test_unit_test_governor_SOURCES = test/unit/test_governor.c test/unit/unit.h
+test_unit_test_governor_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_handshake_SOURCES = test/unit/test_handshake.c test/unit/unit.h
 test_unit_test_handshake_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_kdf_SOURCES = test/unit/test_kdf.c test/unit/unit.h
@@ -34,6 +38,8 @@ test_unit_test_number_window_SOURCES = test/unit/test_number_window.c test/unit/
 test_unit_test_number_window_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_pages_SOURCES = test/unit/test_pages.c test/unit/unit.h
 test_unit_test_pages_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_port_chooser_SOURCES = test/unit/test_port_chooser.c test/unit/unit.h
+test_unit_test_port_chooser_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_ranges_SOURCES = test/unit/test_ranges.c test/unit/unit.h
 test_unit_test_ranges_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_resolver_SOURCES = test/unit/test_resolver.c test/unit/unit.h

@@ -1,0 +1,172 @@
+#include "unit.h"
+
+#include <splitsocks/port_chooser.h>
+
+#define START (1000 * NS_PER_S)
+
+static uint64_t random_next(uint64_t *seed)
+{
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    return *seed;
+}
+
+/* Dials 100 times a second for `duration_ns`; the ports in `open` answer. Counts. */
+static uint64_t run(struct port_chooser *chooser, uint64_t open, unsigned dials[64],
+                    uint64_t now, uint64_t duration_ns, uint64_t *seed)
+{
+    memset(dials, 0, 64 * sizeof(dials[0]));
+    for (uint64_t end = now + duration_ns; now < end; now += 10 * NS_PER_MS) {
+        uint64_t when;
+        unsigned port = port_chooser_pick(chooser, random_next(seed), now, &when);
+
+        assert_true(port < chooser->count);
+        assert_true(when <= now + NS_PER_S / 2); /* never stuck */
+        if (when > now)
+            continue;
+        dials[port]++;
+        port_chooser_dialled(chooser, port, now);
+        port_chooser_result(chooser, port, open >> port & 1 ? DIAL_SUCCESS : DIAL_TIMEOUT,
+                            now, now);
+    }
+    return now;
+}
+
+static void test_order_of_listing_at_first(void **state)
+{
+    struct port_chooser chooser;
+    (void)state;
+
+    assert_int_equal(port_chooser_init(&chooser, 3, 0), OK);
+    for (unsigned expected = 0; expected < 6; expected++) {
+        uint64_t when;
+        unsigned port = port_chooser_pick(&chooser, 12345, START + expected, &when);
+
+        assert_int_equal(port, expected % 3);
+        assert_true(when <= START + expected);
+        port_chooser_dialled(&chooser, port, START + expected);
+    }
+    port_chooser_deinit(&chooser);
+}
+
+static void test_working_ports_share(void **state)
+{
+    struct port_chooser chooser;
+    unsigned dials[64];
+    uint64_t seed = 99;
+    (void)state;
+
+    assert_int_equal(port_chooser_init(&chooser, 4, 0), OK);
+    uint64_t now = run(&chooser, 0xf, dials, START, 10 * NS_PER_S, &seed);
+
+    run(&chooser, 0xf, dials, now, 40 * NS_PER_S, &seed);
+    for (unsigned i = 0; i < 4; i++)
+        assert_in_range(dials[i], 800, 1200);
+    port_chooser_deinit(&chooser);
+}
+
+static void test_blocked_ports_are_probed_rarely(void **state)
+{
+    struct port_chooser chooser;
+    unsigned dials[64], probes = 0;
+    uint64_t seed = 3;
+    (void)state;
+
+    assert_int_equal(port_chooser_init(&chooser, 64, 0), OK);
+    uint64_t now = run(&chooser, 1u << 17, dials, START, 60 * NS_PER_S, &seed);
+
+    assert_true(dials[17] >= 5000); /* found, and used */
+    now = run(&chooser, 1u << 17, dials, now, 600 * NS_PER_S, &seed);
+    now = run(&chooser, 1u << 17, dials, now, 600 * NS_PER_S, &seed);
+    for (unsigned i = 0; i < 64; i++) {
+        probes += i == 17 ? 0 : dials[i];
+        assert_true(dials[i] >= 1); /* but tried */
+    }
+    assert_true(probes <= 200);
+    /* One that opens is found within the longest wait, and used like the first. */
+    now = run(&chooser, 1u << 17 | 1u << 5, dials, now, 320 * NS_PER_S, &seed);
+    run(&chooser, 1u << 17 | 1u << 5, dials, now, 100 * NS_PER_S, &seed);
+    assert_in_range(dials[5], 4000, 6000);
+    port_chooser_deinit(&chooser);
+}
+
+static void test_a_port_that_is_blocked_now_is_left(void **state)
+{
+    struct port_chooser chooser;
+    unsigned dials[64];
+    uint64_t seed = 3;
+    (void)state;
+
+    assert_int_equal(port_chooser_init(&chooser, 2, 0), OK);
+    uint64_t now = run(&chooser, 3, dials, START, 20 * NS_PER_S, &seed);
+
+    now = run(&chooser, 2, dials, now, 10 * NS_PER_S, &seed);
+    assert_true(dials[0] <= PORT_FAILURES + 6);
+    assert_true(dials[1] >= 900);
+    port_chooser_deinit(&chooser);
+}
+
+static void test_one_lost_dial_changes_nothing(void **state)
+{
+    struct port_chooser chooser;
+    uint64_t when, now = START;
+    unsigned port;
+    (void)state;
+
+    assert_int_equal(port_chooser_init(&chooser, 2, 0), OK);
+    port_chooser_dialled(&chooser, 1, now);
+    port_chooser_result(&chooser, 1, DIAL_SUCCESS, now, now);
+    port_chooser_dialled(&chooser, 0, now); /* no probe is due for a while */
+    port_chooser_dialled(&chooser, 1, now);
+    port_chooser_result(&chooser, 1, DIAL_TIMEOUT, now, now);
+    port = port_chooser_pick(&chooser, 0, now, &when);
+    assert_int_equal(port, 1);
+    assert_true(when <= now);
+    port_chooser_deinit(&chooser);
+}
+
+static void test_after_an_outage_the_good_port_is_found_again(void **state)
+{
+    struct port_chooser chooser;
+    unsigned dials[64];
+    uint64_t seed = 5;
+    (void)state;
+
+    assert_int_equal(port_chooser_init(&chooser, 64, 0), OK);
+    uint64_t now = run(&chooser, 1, dials, START, 60 * NS_PER_S, &seed);
+
+    now = run(&chooser, 0, dials, now, 3600 * NS_PER_S, &seed);
+    assert_true(dials[0] >= 3600); /* the one that worked once was not forgotten */
+    run(&chooser, 1, dials, now, NS_PER_S, &seed);
+    assert_true(dials[0] >= 10);
+    port_chooser_deinit(&chooser);
+}
+
+/* A port held back by its governor leaves the load to the others. */
+static void test_governors_spread_the_load(void **state)
+{
+    struct port_chooser chooser;
+    unsigned dials[64], total = 0;
+    uint64_t seed = 5;
+    (void)state;
+
+    assert_int_equal(port_chooser_init(&chooser, 8, 10), OK);
+    uint64_t now = run(&chooser, 0xff, dials, START, 30 * NS_PER_S, &seed);
+
+    run(&chooser, 0xff, dials, now, 10 * NS_PER_S, &seed);
+    for (unsigned i = 0; i < 8; i++) {
+        assert_true(dials[i] <= 101);
+        total += dials[i];
+    }
+    assert_true(total >= 760);
+    port_chooser_deinit(&chooser);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_order_of_listing_at_first),
+          cmocka_unit_test(test_working_ports_share),
+          cmocka_unit_test(test_blocked_ports_are_probed_rarely),
+          cmocka_unit_test(test_a_port_that_is_blocked_now_is_left),
+          cmocka_unit_test(test_one_lost_dial_changes_nothing),
+          cmocka_unit_test(test_after_an_outage_the_good_port_is_found_again),
+          cmocka_unit_test(test_governors_spread_the_load))
