@@ -1,1 +1,10 @@
-# config
+# One pair of samples per use; splitsocks.conf(5) explains each, and a test checks them.
+SAMPLES = \
+	config/local.json \
+	config/local-bulk.json \
+	config/local-tight.json \
+	config/relay.json \
+	config/relay-bulk.json \
+	config/relay-tight.json
+examplesdir = $(docdir)/examples
+dist_examples_DATA = $(SAMPLES)

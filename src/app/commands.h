@@ -1,10 +1,13 @@
 /*
  * The subcommands of the program. Each gets the arguments from its own name on
- * (argv[0] is "check" and so on) and returns the exit status: 0 done, 1 failed,
- * 2 usage or configuration.
+ * (argv[0] is "check" and so on) and returns the exit status: EXIT_SUCCESS (done),
+ * EXIT_FAILURE (failed) or EXIT_USAGE.
  */
 #ifndef APP_COMMANDS_H
 #define APP_COMMANDS_H
+
+/* The command line or a configuration is wrong; nothing was started. */
+#define EXIT_USAGE 2
 
 /* check {local|relay} FILE */
 int cmd_check(int argc, char **argv);

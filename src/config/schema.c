@@ -20,18 +20,20 @@ static int report_unknown(struct reader *reader, const struct place *place,
                           const struct option *members)
 {
     const char *names[MEMBERS_MAX];
-    char all[256] = "";
+    char allowed[256] = "";
     size_t count = 0, used = 0;
 
-    for (; members[count].name != NULL && count < MEMBERS_MAX; count++) {
-        names[count] = members[count].name;
-        used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s",
-                                 count > 0 ? ", " : "", names[count]);
-        used = MIN(used, sizeof(all) - 1);
+    for (const struct option *member = members; member->name != NULL; member++) {
+        names[count++] = member->name;
+        if (member->read == read_unsupported)
+            continue;
+        used += (size_t)snprintf(allowed + used, sizeof(allowed) - used, "%s%s",
+                                 used > 0 ? ", " : "", member->name);
+        used = MIN(used, sizeof(allowed) - 1);
     }
     return report(reader, place, ERROR_INVALID,
                   "unknown key; did you mean \"%s\"? allowed: %s",
-                  names[nearest_name(place->key, names, count)], all);
+                  names[nearest_name(place->key, names, count)], allowed);
 }
 
 /* What an absent option becomes. */
@@ -118,6 +120,15 @@ int read_list(struct reader *reader, const struct place *place,
     return option->check != NULL ? option->check(reader, place, value, field) : OK;
 }
 
+int read_unsupported(struct reader *reader, const struct place *place,
+                     const struct option *option, json_t *value, void *field)
+{
+    (void)value;
+    (void)field;
+    return report(reader, place, ERROR_UNSUPPORTED, "not supported yet; allowed: %s",
+                  option->allowed);
+}
+
 int read_value(struct reader *reader, const struct place *place,
                const struct option *option, json_t *value, void *field)
 {
@@ -158,7 +169,7 @@ static int report_json(struct reader *reader, json_error_t *json)
     enum json_error_code code = json_error_code(json);
     size_t offset = json->position > 0 ? (size_t)json->position : 0;
     unsigned line = json->line > 0 ? (unsigned)json->line : 1;
-    char path[PATH_TEXT_SIZE], what[JSON_ERROR_TEXT_LENGTH + 80];
+    char path[PATH_TEXT_SIZE], what[JSON_ERROR_TEXT_LENGTH + 96];
 
     if (code == json_error_out_of_memory)
         return report_memory(reader);
@@ -168,7 +179,8 @@ static int report_json(struct reader *reader, json_error_t *json)
                            "found a second time; allowed: each key once");
     cut_near(json->text);
     snprintf(what, sizeof(what),
-             "found no JSON at column %d (%s); allowed: JSON, without comments",
+             "found no JSON at column %d (%s); allowed: JSON, without comments "
+             "or trailing commas",
              json->column, json->text);
     return report_line(reader, line, path, ERROR_MALFORMED, what);
 }

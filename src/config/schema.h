@@ -87,6 +87,9 @@ int read_value(struct reader *reader, const struct place *place,
 value_reader read_object; /* option->members */
 value_reader read_list;   /* option->element; the field is laid out as struct list_view */
 
+/* An option that this version does not accept yet; null passes where it is nullable. */
+value_reader read_unsupported;
+
 /* The place of the member `key` of the object at `parent`. */
 struct place member_place(const struct place *parent, json_t *object, const char *key);
 

@@ -169,15 +169,6 @@ int read_key(struct reader *reader, const struct place *place, const struct opti
     return OK;
 }
 
-int read_unsupported(struct reader *reader, const struct place *place,
-                     const struct option *option, json_t *value, void *field)
-{
-    (void)value;
-    (void)field;
-    return report(reader, place, ERROR_UNSUPPORTED, "not supported yet; allowed: %s",
-                  option->allowed);
-}
-
 static bool only_of(const char *text, const char *more)
 {
     for (; *text != '\0'; text++) {

@@ -15,8 +15,6 @@ value_reader read_address;  /* a literal; leaves the port alone [struct address]
 value_reader read_server;   /* a literal with an optional port, else 53 [struct address] */
 value_reader read_block;    /* [struct address_block] */
 value_reader read_ports;    /* numbers and "A-B" [struct config_ports] */
-/* An option that this version does not accept yet; null passes where it is nullable. */
-value_reader read_unsupported;
 
 /* For option->valid. */
 bool valid_host(const char *text);
