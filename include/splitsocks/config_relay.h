@@ -32,8 +32,8 @@ struct config_clients {
 };
 
 /* Exceptions from the relay's built-in refusals (loopback, link-local, private, multicast,
- * metadata). A destination in a `deny` block is refused; else one in an `allow` block is
- * allowed; else the built-in rules decide. */
+ * metadata). Of the blocks that contain a destination the longest decides, a `deny` block
+ * before an `allow` block of the same length; without any, the built-in rules do. */
 struct config_destinations {
     struct config_blocks allow;
     struct config_blocks deny;

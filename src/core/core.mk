@@ -1,6 +1,7 @@
 noinst_LIBRARIES += libcore.a
 libcore_a_SOURCES = \
 	include/splitsocks/client_table.h \
+	include/splitsocks/destination.h src/core/destination.c \
 	include/splitsocks/door.h \
 	include/splitsocks/failure_limit.h \
 	include/splitsocks/governor.h src/core/governor.c \

@@ -3,6 +3,7 @@ if HAVE_CMOCKA
 UNIT_TESTS = \
 	test/unit/test_base64 \
 	test/unit/test_config_units \
+	test/unit/test_destination \
 	test/unit/test_governor \
 	test/unit/test_handshake \
 	test/unit/test_kdf \
@@ -24,6 +25,8 @@ test_unit_test_base64_SOURCES = test/unit/test_base64.c test/unit/unit.h
 test_unit_test_base64_LDADD = $(BASE) $(CMOCKA_LIBS)
 test_unit_test_config_units_SOURCES = test/unit/test_config_units.c test/unit/unit.h
 test_unit_test_config_units_LDADD = $(CONFIG) $(CMOCKA_LIBS)
+test_unit_test_destination_SOURCES = test/unit/test_destination.c test/unit/unit.h
+test_unit_test_destination_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_governor_SOURCES = test/unit/test_governor.c test/unit/unit.h
 test_unit_test_governor_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_handshake_SOURCES = test/unit/test_handshake.c test/unit/unit.h

@@ -1,0 +1,155 @@
+#include <splitsocks/destination.h>
+
+#include <splitsocks/error.h>
+
+#include <string.h>
+
+struct block {
+    uint8_t prefix[16];
+    uint8_t bits;
+};
+
+/* IANA IPv4 Special-Purpose Address Registry: what is not globally reachable. */
+static const struct block refused_ipv4[] = {
+    {{0}, 8},             /* this network, RFC 791; the unspecified address */
+    {{10}, 8},            /* private use, RFC 1918 */
+    {{100, 64}, 10},      /* shared by carrier-grade NAT, RFC 6598 */
+    {{127}, 8},           /* loopback, RFC 1122 */
+    {{169, 254}, 16},     /* link-local, RFC 3927; metadata at 169.254.169.254 */
+    {{172, 16}, 12},      /* private use, RFC 1918 */
+    {{192, 0, 0}, 24},    /* IETF protocol assignments, RFC 6890; metadata of one cloud */
+    {{192, 0, 2}, 24},    /* documentation, RFC 5737 */
+    {{192, 88, 99}, 24},  /* 6to4 relays, deprecated by RFC 7526 */
+    {{192, 168}, 16},     /* private use, RFC 1918 */
+    {{198, 18}, 15},      /* benchmarking, RFC 2544 */
+    {{198, 51, 100}, 24}, /* documentation, RFC 5737 */
+    {{203, 0, 113}, 24},  /* documentation, RFC 5737 */
+    {{224}, 4},           /* multicast, RFC 1112 */
+    {{240}, 4},           /* reserved, RFC 1112; limited broadcast */
+    {{168, 63, 129, 16}, 32}, /* metadata and agent of Azure, inside public space */
+};
+
+/* IPv6: only this is allowed at all, the rest being loopback, link-local (fe80::/10),
+ * unique local (fc00::/7, metadata at fd00:ec2::254), multicast (ff00::/8), discard-only
+ * (100::/64), segment routing (5f00::/16), local NAT64 (64:ff9b:1::/48) or unassigned ...
+ */
+static const struct block considered_ipv6[] = {
+    {{0x20}, 3},                    /* global unicast, RFC 4291 */
+    {{0x00, 0x64, 0xff, 0x9b}, 96}, /* NAT64, RFC 6052; what it carries is checked */
+};
+
+/* ... but for these, of the IANA IPv6 Special-Purpose Address Registry. */
+static const struct block refused_ipv6[] = {
+    {{0x20, 0x01}, 23},             /* IETF protocol assignments, RFC 2928: Teredo,
+                                       benchmarking, ORCHID, anycast services */
+    {{0x20, 0x01, 0x0d, 0xb8}, 32}, /* documentation, RFC 3849 */
+    {{0x3f, 0xff}, 20},             /* documentation, RFC 9637 */
+};
+
+static bool in_table(const struct address *address, const struct block *blocks,
+                     size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct address_block block = {.bits = blocks[i].bits};
+
+        block.address.family = address->family;
+        memcpy(block.address.bytes, blocks[i].prefix, sizeof(blocks[i].prefix));
+        if (address_in_block(address, &block))
+            return true;
+    }
+    return false;
+}
+
+static bool allowed_by_default(const struct address *address)
+{
+    if (address->family == ADDRESS_IPV4)
+        return !in_table(address, refused_ipv4, ARRAY_LENGTH(refused_ipv4));
+    return in_table(address, considered_ipv6, ARRAY_LENGTH(considered_ipv6)) &&
+           !in_table(address, refused_ipv6, ARRAY_LENGTH(refused_ipv6));
+}
+
+/* The bits of the longest of the blocks that contains the address, or -1. */
+static int longest_match(const struct address *address, const struct address_block *blocks,
+                         size_t count)
+{
+    int longest = -1;
+
+    for (size_t i = 0; i < count; i++) {
+        struct address_block block = blocks[i];
+
+        /* A block of IPv4-mapped addresses means the IPv4 ones. */
+        if (block.address.family == ADDRESS_IPV6 && block.bits >= 96) {
+            block.address = address_unmap(&block.address);
+            if (block.address.family == ADDRESS_IPV4)
+                block.bits -= 96;
+        }
+        if (block.bits > longest && address_in_block(address, &block))
+            longest = block.bits;
+    }
+    return longest;
+}
+
+static bool allowed(const struct destination_rules *rules, const struct address *address)
+{
+    int allow = longest_match(address, rules->allow, rules->allow_count);
+    int deny = longest_match(address, rules->deny, rules->deny_count);
+
+    if (allow < 0 && deny < 0)
+        return allowed_by_default(address);
+    return allow > deny;
+}
+
+static struct address ipv4_from(const uint8_t *bytes, uint8_t mask)
+{
+    struct address address = {.family = ADDRESS_IPV4};
+
+    for (size_t i = 0; i < 4; i++)
+        address.bytes[i] = bytes[i] ^ mask;
+    return address;
+}
+
+/* Fills in the IPv4 addresses that an IPv6 address carries; returns how many. */
+static size_t carried_addresses(const struct address *address, struct address carried[2])
+{
+    static const uint8_t nat64[12] = {0x00, 0x64, 0xff, 0x9b};
+    static const uint8_t zeros[12];
+    const uint8_t *b = address->bytes;
+
+    if (memcmp(b, nat64, sizeof(nat64)) == 0) { /* RFC 6052 section 2.2 */
+        carried[0] = ipv4_from(b + 12, 0);
+        return 1;
+    }
+    /* IPv4-compatible, RFC 4291 section 2.5.5.1; but :: and ::1 are not. */
+    if (memcmp(b, zeros, sizeof(zeros)) == 0 && (b[12] | b[13] | b[14] | (b[15] > 1))) {
+        carried[0] = ipv4_from(b + 12, 0);
+        return 1;
+    }
+    if (b[0] == 0x20 && b[1] == 0x02) { /* 6to4, RFC 3056 section 2 */
+        carried[0] = ipv4_from(b + 2, 0);
+        return 1;
+    }
+    if (memcmp(b, "\x20\x01\0\0", 4) == 0) {  /* Teredo, RFC 4380 section 4 */
+        carried[0] = ipv4_from(b + 4, 0);     /* server */
+        carried[1] = ipv4_from(b + 12, 0xff); /* client, obfuscated */
+        return 2;
+    }
+    return 0;
+}
+
+int destination_check(const struct destination_rules *rules, const struct address *address)
+{
+    struct address plain = address_unmap(address);
+    struct address carried[2];
+    size_t count = 0;
+
+    if (plain.family != ADDRESS_IPV4 && plain.family != ADDRESS_IPV6)
+        return ERROR_DENIED;
+    if (!allowed(rules, &plain))
+        return ERROR_DENIED;
+    if (plain.family == ADDRESS_IPV6)
+        count = carried_addresses(&plain, carried);
+    for (size_t i = 0; i < count; i++)
+        if (!allowed(rules, &carried[i]))
+            return ERROR_DENIED;
+    return OK;
+}

@@ -1,0 +1,228 @@
+#include "unit.h"
+
+#include <splitsocks/destination.h>
+
+static int check(const struct destination_rules *rules, const char *text)
+{
+    struct address address;
+
+    if (address_parse(&address, text) != OK)
+        fail_msg("%s is no address", text);
+    return destination_check(rules, &address);
+}
+
+static void check_all(const struct destination_rules *rules, const char *const texts[],
+                      size_t count, int expected)
+{
+    for (size_t i = 0; i < count; i++)
+        if (check(rules, texts[i]) != expected)
+            fail_msg("%s is %s", texts[i], expected == OK ? "refused" : "allowed");
+}
+
+#define CHECK_ALL(rules, texts, expected) \
+    check_all(rules, texts, ARRAY_LENGTH(texts), expected)
+
+/* The first and last addresses of each refused range, and what lies between them. */
+static const char *const refused[] = {
+    "0.0.0.0",
+    "0.255.255.255",
+    "10.0.0.0",
+    "10.255.255.255",
+    "100.64.0.0",
+    "100.100.100.200",
+    "100.127.255.255",
+    "127.0.0.1",
+    "127.255.255.255",
+    "169.254.0.1",
+    "169.254.169.254",
+    "172.16.0.0",
+    "172.31.255.255",
+    "192.0.0.192",
+    "192.0.2.1",
+    "192.88.99.1",
+    "192.168.0.0",
+    "192.168.255.255",
+    "198.18.0.0",
+    "198.19.255.255",
+    "198.51.100.7",
+    "203.0.113.7",
+    "224.0.0.1",
+    "239.255.255.255",
+    "240.0.0.1",
+    "255.255.255.255",
+    "168.63.129.16",
+    "::",
+    "::1",
+    "fe80::1",
+    "febf::1",
+    "fec0::1",
+    "fc00::1",
+    "fd00:ec2::254",
+    "fdff::1",
+    "ff02::1",
+    "100::1",
+    "2001::1",
+    "2001:2::1",
+    "2001:10::1",
+    "2001:20::1",
+    "2001:1ff:ffff::1",
+    "2001:db8::1",
+    "3fff::1",
+    "3fff:fff::1",
+    "5f00::1",
+    "64:ff9b:1::1",
+    "4000::1",
+    "1fff::1",
+    "::2",
+    /* IPv4 inside IPv6. */
+    "::ffff:127.0.0.1",
+    "::ffff:10.1.2.3",
+    "::ffff:169.254.169.254",
+    "::10.0.0.1",
+    "::8.8.8.8",
+    "64:ff9b::10.0.0.1",
+    "64:ff9b::127.0.0.1",
+    "2002:a00:1::1",
+    "2002:7f00:1::1",
+    "2002:c0a8:101::1",
+    "2001:0:808:808:0:0:f5ff:fffe",
+};
+
+static const char *const allowed[] = {
+    "1.0.0.0",         "1.1.1.1",         "8.8.8.8",
+    "9.255.255.255",   "11.0.0.0",        "100.63.255.255",
+    "100.128.0.0",     "126.255.255.255", "128.0.0.0",
+    "169.253.255.255", "169.255.0.0",     "172.15.255.255",
+    "172.32.0.0",      "191.255.255.255", "192.0.1.0",
+    "192.0.3.0",       "192.88.98.255",   "192.167.255.255",
+    "192.169.0.0",     "198.17.255.255",  "198.20.0.0",
+    "203.0.112.255",   "203.0.114.0",     "223.255.255.255",
+    "168.63.129.15",   "168.63.129.17",   "2001:200::1",
+    "2001:db7::1",     "2001:db9::1",     "2001:4860:4860::8888",
+    "2606:4700::1111", "2a00:1450::1",    "3ffe::1",
+    "3fff:1000::1",    "::ffff:8.8.8.8",  "64:ff9b::8.8.8.8",
+    "2002:808:808::1",
+};
+
+static void test_defaults(void **state)
+{
+    const struct destination_rules rules = {0};
+    const struct address none = {0};
+    (void)state;
+
+    CHECK_ALL(&rules, refused, ERROR_DENIED);
+    CHECK_ALL(&rules, allowed, OK);
+    assert_int_equal(destination_check(&rules, &none), ERROR_DENIED);
+}
+
+/* Rules from texts, at most 4 of each. */
+struct rules {
+    struct address_block allow[4], deny[4];
+    struct destination_rules rules;
+};
+
+static const struct destination_rules *parse(struct rules *rules, const char *const *allow,
+                                             const char *const *deny)
+{
+    *rules = (struct rules){.rules = {.allow = rules->allow, .deny = rules->deny}};
+    for (; *allow != NULL; allow++)
+        assert_int_equal(
+            address_block_parse(&rules->allow[rules->rules.allow_count++], *allow), OK);
+    for (; *deny != NULL; deny++)
+        assert_int_equal(
+            address_block_parse(&rules->deny[rules->rules.deny_count++], *deny), OK);
+    return &rules->rules;
+}
+
+#define TEXTS(...) \
+    (const char *const[]) \
+    { \
+        __VA_ARGS__, NULL \
+    }
+#define NO_TEXTS \
+    (const char *const[]) \
+    { \
+        NULL \
+    }
+
+static void test_allow_opens(void **state)
+{
+    static const char *const open[] = {"10.0.0.1", "::ffff:10.0.0.1", "64:ff9b::10.0.0.1",
+                                       "8.8.8.8", "::1"};
+    static const char *const closed[] = {"127.0.0.1", "192.168.0.1", "::ffff:127.0.0.1",
+                                         "fe80::1"};
+    struct rules rules;
+    const struct destination_rules *r =
+        parse(&rules, TEXTS("10.0.0.0/8", "::1/128"), NO_TEXTS);
+    (void)state;
+
+    CHECK_ALL(r, open, OK);
+    CHECK_ALL(r, closed, ERROR_DENIED);
+}
+
+static void test_deny_closes(void **state)
+{
+    static const char *const closed[] = {"8.8.8.8", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8",
+                                         "2002:808:808::1", "2606:4700::1"};
+    static const char *const open[] = {"8.8.4.4", "2001:4860::1"};
+    struct rules rules;
+    const struct destination_rules *r =
+        parse(&rules, NO_TEXTS, TEXTS("8.8.8.0/24", "2606:4700::/32"));
+    (void)state;
+
+    CHECK_ALL(r, closed, ERROR_DENIED);
+    CHECK_ALL(r, open, OK);
+}
+
+static void test_longest_block_wins(void **state)
+{
+    static const char *const open[] = {"10.2.0.1", "10.1.2.9"};
+    static const char *const closed[] = {"10.1.2.3", "10.1.0.1", "172.16.0.1"};
+    struct rules rules;
+    const struct destination_rules *r =
+        parse(&rules, TEXTS("10.0.0.0/8", "10.1.2.0/24", "172.16.0.0/12"),
+              TEXTS("10.1.0.0/16", "10.1.2.3/32", "172.16.0.0/12"));
+    (void)state;
+
+    CHECK_ALL(r, open, OK);
+    CHECK_ALL(r, closed, ERROR_DENIED); /* the last by a tie */
+}
+
+static void test_everything_open_or_closed(void **state)
+{
+    struct rules rules;
+    const struct destination_rules *r;
+    (void)state;
+
+    r = parse(&rules, TEXTS("0.0.0.0/0", "::/0"), NO_TEXTS);
+    CHECK_ALL(r, refused, OK);
+    CHECK_ALL(r, allowed, OK);
+    r = parse(&rules, NO_TEXTS, TEXTS("0.0.0.0/0", "::/0"));
+    CHECK_ALL(r, refused, ERROR_DENIED);
+    CHECK_ALL(r, allowed, ERROR_DENIED);
+    /* All of IPv6 does not open what IPv4 has closed. */
+    r = parse(&rules, TEXTS("::/0"), NO_TEXTS);
+    assert_int_equal(check(r, "64:ff9b::10.0.0.1"), ERROR_DENIED);
+    assert_int_equal(check(r, "2001:0:808:808:0:0:f5ff:fffe"), ERROR_DENIED);
+    assert_int_equal(check(r, "2001:0:a00:1:0:0:f7f7:f7f7"), ERROR_DENIED);
+    assert_int_equal(check(r, "2001:0:808:808:0:0:f7f7:f7f7"), OK);
+    assert_int_equal(check(r, "::10.0.0.1"), ERROR_DENIED);
+    assert_int_equal(check(r, "::ffff:10.0.0.1"), ERROR_DENIED);
+}
+
+static void test_mapped_block_means_ipv4(void **state)
+{
+    struct rules rules;
+    const struct destination_rules *r =
+        parse(&rules, TEXTS("::ffff:10.0.0.0/104"), TEXTS("::ffff:8.8.8.8"));
+    (void)state;
+
+    assert_int_equal(check(r, "10.9.9.9"), OK);
+    assert_int_equal(check(r, "8.8.8.8"), ERROR_DENIED);
+    assert_int_equal(check(r, "::ffff:8.8.8.8"), ERROR_DENIED);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_defaults), cmocka_unit_test(test_allow_opens),
+          cmocka_unit_test(test_deny_closes), cmocka_unit_test(test_longest_block_wins),
+          cmocka_unit_test(test_everything_open_or_closed),
+          cmocka_unit_test(test_mapped_block_means_ipv4))
