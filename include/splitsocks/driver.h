@@ -1,0 +1,80 @@
+/*
+ * Drives one session on a worker's loop: carries its events to sockets and back, lets it
+ * produce once per turn of the loop, and keeps one timer for all its deadlines.
+ *
+ * A driver never runs inside a call of another: whoever has given the session something
+ * calls driver_drain() last, and what is left is done by driver_run() before the loop
+ * waits. So a session, its driver and a subflow_io stay valid throughout a callback.
+ */
+#ifndef SPLITSOCKS_DRIVER_H
+#define SPLITSOCKS_DRIVER_H
+
+#include <splitsocks/list.h>
+#include <splitsocks/session.h>
+#include <splitsocks/worker.h>
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct driver;
+struct subflow_io;
+
+/* What local and relay do differently. Functions that a role never needs may be NULL. */
+struct driver_role {
+    /* Local: SESSION_DIAL. Ends in a subflow_io_dial() or a session_subflow_down(). */
+    void (*dial)(struct driver *driver, const struct session_event *event);
+    /* Local: how a dial has ended: 0, an errno value, or ETIMEDOUT when the session gave
+     * it up. */
+    void (*dialled)(struct driver *driver, unsigned path, const struct address *to,
+                    int error);
+    /* Relay: SESSION_STREAM_INCOMING. */
+    void (*incoming)(struct driver *driver, const struct session_event *event);
+    /* SESSION_UP and SESSION_LOST, for the log. */
+    void (*changed)(struct driver *driver, const struct session_event *event);
+    /* SESSION_ENDED. Called from driver_run() as its last act: it may free the driver and
+     * the session, and then returns true. */
+    bool (*ended)(struct driver *driver, enum error error, const char *reason);
+};
+
+/* What a stream's user pointer points to the beginning of. */
+struct stream_end {
+    const struct stream_end_type *type;
+};
+
+/* Each may free the object, and release its stream. */
+struct stream_end_type {
+    void (*opened)(struct stream_end *end);
+    void (*readable)(struct stream_end *end);
+    void (*writable)(struct stream_end *end);
+    void (*reset)(struct stream_end *end, enum reset_code code);
+};
+
+struct driver {
+    struct worker *worker;   /* borrowed */
+    struct session *session; /* borrowed */
+    const struct driver_role *role;
+    void *context;       /* the role's own */
+    struct list touched; /* in worker.touched */
+    struct list subflows;
+    struct list closed; /* subflow_ios that the next run frees */
+    ev_timer timer;
+    uint64_t armed; /* when `timer` fires; TIME_NEVER when it is stopped */
+    bool ended;
+    enum error error;   /* of the end */
+    char reason[96];
+};
+
+void driver_init(struct driver *driver, struct worker *worker, struct session *session,
+                 const struct driver_role *role, void *context);
+/* Closes the sockets of all subflows. The session is the caller's to free, after this. */
+void driver_deinit(struct driver *driver);
+
+/* The session has, or may have, something to do before the loop waits. */
+void driver_touch(struct driver *driver);
+/* Takes all events that wait. Implies driver_touch(). */
+void driver_drain(struct driver *driver);
+/* The worker's: produces, drains, arms the timer. */
+void driver_run(struct driver *driver);
+
+#endif

@@ -1,0 +1,26 @@
+/* Accepts connections from a listening socket and hands each to its owner. */
+#ifndef SPLITSOCKS_LISTENER_H
+#define SPLITSOCKS_LISTENER_H
+
+#include <splitsocks/address.h>
+
+#include <ev.h>
+
+/* Takes over `fd`, non-blocking and close-on-exec. */
+typedef void listener_accept(void *context, int fd, const struct address *peer);
+
+struct listener {
+    struct ev_loop *loop; /* borrowed */
+    ev_io io;
+    ev_timer pause; /* while the process is out of descriptors */
+    listener_accept *accept;
+    void *context;
+};
+
+/* Begins to accept from `fd`, which stays the caller's and may serve several threads. */
+void listener_init(struct listener *listener, struct ev_loop *loop, int fd,
+                   listener_accept *accept, void *context);
+/* Stops; does not close the socket. Twice is allowed. */
+void listener_deinit(struct listener *listener);
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * What one thread's sessions share: the event loop, the memory for stream data, and two
+ * large buffers that every subflow reads into and writes from, in turn.
+ */
+#ifndef SPLITSOCKS_WORKER_H
+#define SPLITSOCKS_WORKER_H
+
+#include <splitsocks/attributes.h>
+#include <splitsocks/list.h>
+#include <splitsocks/pages.h>
+#include <splitsocks/session.h>
+
+#include <ev.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A subflow is read this much at a time, behind the part of a chunk that was left over. */
+#define WORKER_READ_SIZE (256 * 1024)
+#define WORKER_INPUT_SIZE (CHUNK_SIZE_MAX + WORKER_READ_SIZE)
+
+struct worker {
+    struct ev_loop *loop; /* borrowed */
+    struct page_pool pages;
+    uint8_t *input;  /* WORKER_INPUT_SIZE bytes, owned */
+    uint8_t *output; /* PRODUCE_MAX bytes, owned */
+    struct list touched; /* drivers with work to do before the loop waits again */
+    struct list leavers; /* connections that farewell() closes */
+    ev_prepare prepare;
+};
+
+/* `buffered_bytes` bounds the stream data of all sessions. Returns OK or ERROR_MEMORY. */
+int worker_init(struct worker *worker, struct ev_loop *loop,
+                uint64_t buffered_bytes) MUST_CHECK;
+/* Its sessions are gone. Safe on a zeroed worker. */
+void worker_deinit(struct worker *worker);
+
+#endif

@@ -1,0 +1,154 @@
+#include <splitsocks/driver.h>
+
+#include <splitsocks/clock.h>
+#include <splitsocks/subflow_io.h>
+
+#include <stdio.h>
+
+static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct driver *driver = timer->data;
+    uint64_t now = clock_now();
+    (void)loop;
+    (void)events;
+
+    driver->armed = TIME_NEVER;
+    if (session_next_timeout(driver->session) <= now)
+        session_tick(driver->session, now);
+    driver_drain(driver);
+}
+
+void driver_init(struct driver *driver, struct worker *worker, struct session *session,
+                 const struct driver_role *role, void *context)
+{
+    *driver = (struct driver){
+        .worker = worker, .session = session, .role = role, .context = context,
+        .armed = TIME_NEVER,
+    };
+    list_init(&driver->touched);
+    list_init(&driver->subflows);
+    list_init(&driver->closed);
+    ev_init(&driver->timer, on_timer);
+    driver->timer.data = driver;
+    session_set_user(session, driver);
+    driver_touch(driver);
+}
+
+static void free_closed(struct driver *driver)
+{
+    while (!list_empty(&driver->closed))
+        subflow_io_free(list_first(&driver->closed, struct subflow_io, node));
+}
+
+void driver_deinit(struct driver *driver)
+{
+    while (!list_empty(&driver->subflows))
+        subflow_io_close(list_first(&driver->subflows, struct subflow_io, node));
+    free_closed(driver);
+    list_remove(&driver->touched);
+    ev_timer_stop(driver->worker->loop, &driver->timer);
+}
+
+void driver_touch(struct driver *driver)
+{
+    if (!list_linked(&driver->touched))
+        list_append(&driver->worker->touched, &driver->touched);
+}
+
+static void handle_stream_event(const struct session_event *event)
+{
+    struct stream_end *end = stream_user(event->stream);
+
+    switch (event->type) {
+    case SESSION_STREAM_OPENED: end->type->opened(end); break;
+    case SESSION_STREAM_READABLE: end->type->readable(end); break;
+    case SESSION_STREAM_WRITABLE: end->type->writable(end); break;
+    default: end->type->reset(end, event->code); break;
+    }
+}
+
+static void handle_event(struct driver *driver, const struct session_event *event)
+{
+    switch (event->type) {
+    case SESSION_NO_EVENT: break;
+    case SESSION_DIAL: driver->role->dial(driver, event); break;
+    case SESSION_CLOSE_SUBFLOW: subflow_io_give_up(subflow_user(event->subflow)); break;
+    case SESSION_STREAM_INCOMING: driver->role->incoming(driver, event); break;
+    case SESSION_STREAM_OPENED:
+    case SESSION_STREAM_READABLE:
+    case SESSION_STREAM_WRITABLE:
+    case SESSION_STREAM_RESET: handle_stream_event(event); break;
+    case SESSION_UP:
+    case SESSION_LOST: driver->role->changed(driver, event); break;
+    case SESSION_ENDED:
+        driver->ended = true;
+        driver->error = event->error;
+        snprintf(driver->reason, sizeof(driver->reason), "%s",
+                 event->reason != NULL ? event->reason : "");
+        break;
+    }
+}
+
+void driver_drain(struct driver *driver)
+{
+    struct session_event event;
+
+    while (session_next_event(driver->session, &event))
+        handle_event(driver, &event);
+    driver_touch(driver);
+}
+
+static void arm_timer(struct driver *driver, uint64_t now)
+{
+    uint64_t next = session_next_timeout(driver->session);
+    struct ev_loop *loop = driver->worker->loop;
+
+    /* A timer that fires early does no harm and arms itself again; moving it each time
+     * that a deadline is put off would cost more. */
+    if (next >= driver->armed)
+        return;
+    driver->armed = next;
+    ev_timer_stop(loop, &driver->timer);
+    ev_now_update(loop);
+    ev_timer_set(&driver->timer, next > now ? (double)(next - now) * 1e-9 : 0., 0.);
+    ev_timer_start(loop, &driver->timer);
+}
+
+static void measure(struct driver *driver, uint64_t now)
+{
+    struct subflow *subflow;
+
+    while ((subflow = session_next_unmeasured(driver->session, now)) != NULL) {
+        struct subflow_measure m = subflow_io_measure(subflow_user(subflow));
+
+        session_subflow_measured(driver->session, subflow, &m, now);
+    }
+}
+
+void driver_run(struct driver *driver)
+{
+    uint64_t now = clock_now();
+    struct session_event event;
+    struct subflow *subflow;
+
+    for (;;) {
+        measure(driver, now);
+        while ((subflow = session_next_sender(driver->session, now)) != NULL)
+            subflow_io_send(subflow_user(subflow), now);
+        if (!session_next_event(driver->session, &event))
+            break;
+        do
+            handle_event(driver, &event);
+        while (session_next_event(driver->session, &event));
+        now = clock_now();
+    }
+    free_closed(driver);
+    if (driver->ended) {
+        driver->ended = false;
+        if (driver->role->ended(driver, driver->error, driver->reason))
+            return;
+    }
+    arm_timer(driver, now);
+    /* Handling may have touched it again; that work is done. */
+    list_remove(&driver->touched);
+}

@@ -1,0 +1,83 @@
+#include <splitsocks/listener.h>
+
+#include <splitsocks/clock.h>
+#include <splitsocks/log.h>
+#include <splitsocks/socket.h>
+
+#include <errno.h>
+#include <string.h>
+
+/* One readiness takes no more, so that accepting cannot starve the rest of the loop. */
+#define ACCEPT_BATCH 64
+/* How long a process without free descriptors lets connections wait in the kernel. */
+#define PAUSE_SECONDS 0.1
+
+static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct listener *listener = timer->data;
+    (void)events;
+
+    ev_io_start(loop, &listener->io);
+}
+
+/* Returns false when there is no point in another accept now. */
+static bool accept_failed(struct listener *listener, int error)
+{
+    static _Thread_local struct log_limit limit;
+
+    switch (error) {
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+        log_write_limited(&limit, clock_now(), LOG_WARNING, "cannot accept connections: %s",
+                          strerror(error));
+        ev_io_stop(listener->loop, &listener->io);
+        ev_timer_set(&listener->pause, PAUSE_SECONDS, 0.);
+        ev_timer_start(listener->loop, &listener->pause);
+        return false;
+    case EAGAIN: return false;
+    default: return true; /* that connection has failed already, see accept(2) */
+    }
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *io, int events)
+{
+    struct listener *listener = io->data;
+    (void)loop;
+    (void)events;
+
+    for (int i = 0; i < ACCEPT_BATCH && ev_is_active(io); i++) {
+        struct sockaddr_storage storage;
+        socklen_t length = sizeof(storage);
+        int fd = accept4(io->fd, (struct sockaddr *)&storage, &length,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd >= 0) {
+            struct address peer = socket_address_get((struct sockaddr *)&storage);
+
+            listener->accept(listener->context, fd, &peer);
+        } else if (!accept_failed(listener, errno)) {
+            break;
+        }
+    }
+}
+
+void listener_init(struct listener *listener, struct ev_loop *loop, int fd,
+                   listener_accept *accept, void *context)
+{
+    listener->loop = loop;
+    listener->accept = accept;
+    listener->context = context;
+    ev_io_init(&listener->io, on_readable, fd, EV_READ);
+    listener->io.data = listener;
+    ev_init(&listener->pause, on_pause_over);
+    listener->pause.data = listener;
+    ev_io_start(loop, &listener->io);
+}
+
+void listener_deinit(struct listener *listener)
+{
+    ev_io_stop(listener->loop, &listener->io);
+    ev_timer_stop(listener->loop, &listener->pause);
+}

@@ -1,0 +1,286 @@
+#include <splitsocks/plain.h>
+
+#include <splitsocks/clock.h>
+#include <splitsocks/farewell.h>
+#include <splitsocks/log.h>
+#include <splitsocks/socket.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define READ_SIZE_MIN PAGE_SIZE
+#define READ_SIZE_MAX (1024 * 1024)
+/* Parts of one read or write: READ_SIZE_MAX in pages, and one for each ragged end. */
+#define PARTS_MAX (READ_SIZE_MAX / PAGE_SIZE + 2)
+
+/* The one place that says which events matter. */
+static void watch(struct plain *plain)
+{
+    struct ev_loop *loop = plain->driver->worker->loop;
+    int events = (plain->read_ended || plain->read_blocked ? 0 : EV_READ) |
+                 (plain->write_blocked ? EV_WRITE : 0);
+
+    if (ev_is_active(&plain->io) && (plain->io.events & (EV_READ | EV_WRITE)) == events)
+        return;
+    ev_io_stop(loop, &plain->io);
+    if (events == 0)
+        return;
+    ev_io_set(&plain->io, plain->io.fd, events);
+    ev_io_start(loop, &plain->io);
+}
+
+/* Lets go of the stream and of the object; the caller has dealt with the socket. */
+static void release(struct plain *plain)
+{
+    session_stream_release(plain->driver->session, plain->stream, clock_now());
+    driver_touch(plain->driver);
+    list_remove(&plain->node);
+    free(plain);
+}
+
+static void stop(struct plain *plain)
+{
+    ev_io_stop(plain->driver->worker->loop, &plain->io);
+}
+
+void plain_abort(struct plain *plain)
+{
+    stop(plain);
+    socket_close_reset(plain->io.fd);
+    session_stream_reset(plain->driver->session, plain->stream, RESET_CANCELLED,
+                         clock_now());
+    release(plain);
+}
+
+/* The application's socket has failed. */
+static void fail(struct plain *plain, int error)
+{
+    enum reset_code code =
+        error == ECONNRESET || error == EPIPE ? RESET_CANCELLED : RESET_FAILURE;
+
+    stop(plain);
+    socket_close_reset(plain->io.fd);
+    session_stream_reset(plain->driver->session, plain->stream, code, clock_now());
+    release(plain);
+}
+
+/* After either direction has ended. Returns false when the plain is no more. */
+static bool check_ended(struct plain *plain)
+{
+    if (!plain->read_ended || !plain->write_ended)
+        return true;
+    stop(plain);
+    close(plain->io.fd);
+    release(plain);
+    return false;
+}
+
+static void adapt_read_size(struct plain *plain, size_t taken)
+{
+    if (taken == plain->read_size)
+        plain->read_size = MIN(plain->read_size * 4, (uint32_t)READ_SIZE_MAX);
+    else if (taken < plain->read_size / 4)
+        plain->read_size = MAX(plain->read_size / 2, (uint32_t)READ_SIZE_MIN);
+}
+
+/* Socket to stream. Returns false when the plain is no more. */
+static bool pump_in(struct plain *plain)
+{
+    struct session *session = plain->driver->session;
+    struct iovec parts[PARTS_MAX];
+    size_t count = session_stream_reserve(session, plain->stream, plain->read_size, parts,
+                                          PARTS_MAX);
+    ssize_t n;
+    int error;
+
+    if (count == 0) {
+        plain->read_blocked = true;
+        watch(plain);
+        return true;
+    }
+    n = readv(plain->io.fd, parts, (int)count);
+    error = errno;
+    session_stream_commit(session, plain->stream, n > 0 ? (size_t)n : 0, clock_now());
+    if (n > 0) {
+        adapt_read_size(plain, (size_t)n);
+        return true;
+    }
+    if (n == 0) {
+        session_stream_finish(session, plain->stream, clock_now());
+        plain->read_ended = true;
+        watch(plain);
+        return check_ended(plain);
+    }
+    if (error == EAGAIN || error == EINTR)
+        return true;
+    fail(plain, error);
+    return false;
+}
+
+static size_t total_length(const struct iovec *parts, size_t count)
+{
+    size_t total = 0;
+
+    for (size_t i = 0; i < count; i++)
+        total += parts[i].iov_len;
+    return total;
+}
+
+/* Writes what the stream has until it or the socket has no more. Returns 0, EAGAIN or
+ * what has failed; `*finished` as session_stream_peek() gives it for what was written. */
+static int write_stream(struct plain *plain, bool *finished)
+{
+    struct session *session = plain->driver->session;
+    struct iovec parts[PARTS_MAX];
+
+    for (;;) {
+        size_t count = session_stream_peek(session, plain->stream, parts, PARTS_MAX,
+                                           finished);
+        size_t total = total_length(parts, count);
+        const struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
+        ssize_t n;
+
+        if (total == 0)
+            return 0;
+        n = sendmsg(plain->io.fd, &message, MSG_NOSIGNAL);
+        if (n < 0)
+            return errno == EINTR ? EAGAIN : errno;
+        session_stream_consume(session, plain->stream, (size_t)n, clock_now());
+        if ((size_t)n < total)
+            return EAGAIN;
+        if (*finished)
+            return 0;
+    }
+}
+
+/* Stream to socket. Returns false when the plain is no more. */
+static bool pump_out(struct plain *plain)
+{
+    bool finished = false;
+    int error;
+
+    if (plain->reply != NULL || plain->write_ended)
+        return true;
+    error = write_stream(plain, &finished);
+    if (error != 0 && error != EAGAIN) {
+        fail(plain, error);
+        return false;
+    }
+    plain->write_blocked = error == EAGAIN;
+    if (error == 0 && finished) {
+        (void)shutdown(plain->io.fd, SHUT_WR);
+        plain->write_ended = true;
+    }
+    watch(plain);
+    return check_ended(plain);
+}
+
+static void on_event(struct ev_loop *loop, ev_io *io, int events)
+{
+    struct plain *plain = io->data;
+    struct driver *driver = plain->driver;
+    (void)loop;
+
+    /* Level-triggered, and an error shows as both: an interest that is gone meanwhile is
+     * looked at by the flags. */
+    if (!(events & EV_READ) || plain->read_ended || pump_in(plain))
+        if (events & EV_WRITE && plain->write_blocked)
+            (void)pump_out(plain);
+    driver_drain(driver);
+}
+
+/* ---- what the session tells ---- */
+
+static struct plain *plain_of(struct stream_end *end)
+{
+    return container_of(end, struct plain, end);
+}
+
+static void on_opened(struct stream_end *end)
+{
+    struct plain *plain = plain_of(end);
+    uint8_t reply[PLAIN_REPLY_SIZE];
+    size_t length;
+
+    if (plain->reply == NULL)
+        return;
+    length = plain->reply(reply, true, RESET_CANCELLED);
+    plain->reply = NULL;
+    /* The send buffer of a socket that has carried a few bytes so far takes it whole. */
+    if (send(plain->io.fd, reply, length, MSG_NOSIGNAL) != (ssize_t)length)
+        fail(plain, ECONNRESET);
+    else
+        (void)pump_out(plain);
+}
+
+static void on_stream_readable(struct stream_end *end)
+{
+    struct plain *plain = plain_of(end);
+
+    /* While the socket is full, its writability is what counts. */
+    if (!plain->write_blocked)
+        (void)pump_out(plain);
+}
+
+static void on_stream_writable(struct stream_end *end)
+{
+    struct plain *plain = plain_of(end);
+
+    plain->read_blocked = false;
+    watch(plain);
+}
+
+static void on_reset(struct stream_end *end, enum reset_code code)
+{
+    struct plain *plain = plain_of(end);
+    uint8_t reply[PLAIN_REPLY_SIZE];
+    int fd = plain->io.fd;
+
+    log_debug("stream %llu was reset: %s", (unsigned long long)stream_id(plain->stream),
+              reset_code_string(code));
+    stop(plain);
+    if (plain->reply != NULL) {
+        size_t length = plain->reply(reply, false, code);
+
+        farewell(plain->driver->worker, fd, reply, length);
+    } else {
+        socket_close_reset(fd);
+    }
+    release(plain);
+}
+
+static const struct stream_end_type end_type = {
+    .opened = on_opened,
+    .readable = on_stream_readable,
+    .writable = on_stream_writable,
+    .reset = on_reset,
+};
+
+struct plain *plain_new(struct driver *driver, struct stream *stream, int fd,
+                        plain_reply *reply, struct list *owned)
+{
+    struct plain *plain = calloc(1, sizeof(*plain));
+    struct iovec part;
+    bool finished = false;
+
+    if (plain == NULL)
+        return NULL;
+    plain->end.type = &end_type;
+    plain->driver = driver;
+    plain->stream = stream;
+    plain->reply = reply;
+    plain->read_size = READ_SIZE_MIN;
+    ev_io_init(&plain->io, on_event, fd, 0);
+    plain->io.data = plain;
+    list_init(&plain->node);
+    list_append(owned, &plain->node);
+    stream_set_user(stream, plain);
+    /* Data may have come before its socket was there; it is not announced again. */
+    plain->write_blocked =
+        reply == NULL &&
+        (session_stream_peek(driver->session, stream, &part, 1, &finished) > 0 || finished);
+    watch(plain);
+    return plain;
+}

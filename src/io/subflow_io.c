@@ -1,0 +1,354 @@
+#include <splitsocks/subflow_io.h>
+
+#include <splitsocks/clock.h>
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* What a fresh connection takes: ten segments, and the unsent bytes that it may hold. */
+#define WRITE_SIZE_MIN (32 * 1024)
+/* A write below this cannot have filled the socket by itself. */
+#define WRITE_SIZE_CHECKED (8 * 1024)
+
+static void on_event(struct ev_loop *loop, ev_io *watcher, int events);
+
+/* The one place that says which events matter. */
+static void watch(struct subflow_io *io)
+{
+    struct ev_loop *loop = io->driver->worker->loop;
+    int events = 0;
+
+    switch ((enum subflow_io_state)io->state) {
+    case SUBFLOW_IO_CONNECTING: events = EV_WRITE; break;
+    case SUBFLOW_IO_OPEN: events = EV_READ | (io->blocked ? EV_WRITE : 0); break;
+    case SUBFLOW_IO_ENDING: events = EV_READ; break;
+    case SUBFLOW_IO_CLOSED: break;
+    }
+    if (ev_is_active(&io->io) && (io->io.events & (EV_READ | EV_WRITE)) == events)
+        return;
+    ev_io_stop(loop, &io->io);
+    if (events == 0)
+        return;
+    ev_io_set(&io->io, io->io.fd, events);
+    ev_io_start(loop, &io->io);
+}
+
+static void set_blocked(struct subflow_io *io, bool blocked)
+{
+    if (io->blocked == blocked)
+        return;
+    io->blocked = blocked;
+    session_subflow_writable(io->driver->session, io->subflow, !blocked);
+    watch(io);
+}
+
+static struct subflow_io *new_io(struct driver *driver, struct subflow *subflow, int fd,
+                                 enum subflow_io_state state)
+{
+    struct subflow_io *io = calloc(1, sizeof(*io));
+
+    if (io == NULL)
+        return NULL;
+    io->driver = driver;
+    io->subflow = subflow;
+    io->state = (uint8_t)state;
+    io->write_size = WRITE_SIZE_MIN;
+    list_init(&io->node);
+    list_append(&driver->subflows, &io->node);
+    ev_io_init(&io->io, on_event, fd, 0);
+    io->io.data = io;
+    subflow_set_user(subflow, io);
+    watch(io);
+    return io;
+}
+
+/* ---- the end ---- */
+
+void subflow_io_close(struct subflow_io *io)
+{
+    if (io->state == SUBFLOW_IO_CLOSED)
+        return;
+    io->state = SUBFLOW_IO_CLOSED;
+    watch(io);
+    socket_close_reset(io->io.fd);
+    list_remove(&io->node);
+    list_append(&io->driver->closed, &io->node);
+}
+
+void subflow_io_free(struct subflow_io *io)
+{
+    assert(io->state == SUBFLOW_IO_CLOSED);
+    list_remove(&io->node);
+    free(io->tail);
+    free(io->part);
+    free(io);
+}
+
+void subflow_io_give_up(struct subflow_io *io)
+{
+    const struct driver_role *role;
+
+    if (io == NULL || io->state == SUBFLOW_IO_CLOSED)
+        return;
+    role = io->driver->role;
+    io->subflow = NULL;
+    if (io->state == SUBFLOW_IO_CONNECTING && role->dialled != NULL)
+        role->dialled(io->driver, io->path, &io->to, ETIMEDOUT);
+    subflow_io_close(io);
+}
+
+/* Everything received has been passed on: tells the session, and closes. */
+static void report_down(struct subflow_io *io, enum subflow_end end)
+{
+    struct subflow *subflow = io->subflow;
+
+    subflow_io_close(io);
+    if (subflow == NULL)
+        return;
+    io->subflow = NULL;
+    session_subflow_down(io->driver->session, subflow, end, clock_now());
+    driver_drain(io->driver);
+}
+
+static enum subflow_end end_of_errno(int error)
+{
+    return error == ECONNRESET || error == EPIPE ? SUBFLOW_RESET : SUBFLOW_FAILED;
+}
+
+/* A write has failed. What the peer sent before is still in the socket and is read first,
+ * since it may acknowledge what need not be sent again. */
+static void write_failed(struct subflow_io *io, int error)
+{
+    io->state = SUBFLOW_IO_ENDING;
+    io->end = (uint8_t)end_of_errno(error);
+    session_subflow_writable(io->driver->session, io->subflow, false);
+    watch(io);
+}
+
+/* ---- sending ---- */
+
+static size_t write_some(struct subflow_io *io, const uint8_t *bytes, size_t length)
+{
+    ssize_t n = send(io->io.fd, bytes, length, MSG_NOSIGNAL);
+
+    if (n >= 0)
+        return (size_t)n;
+    if (errno != EAGAIN && errno != EINTR)
+        write_failed(io, errno);
+    return 0;
+}
+
+static void keep_tail(struct subflow_io *io, const uint8_t *bytes, size_t length)
+{
+    io->tail = malloc(length);
+    if (io->tail == NULL) {
+        write_failed(io, ENOMEM);
+        return;
+    }
+    memcpy(io->tail, bytes, length);
+    io->tail_length = (uint32_t)length;
+    io->tail_at = 0;
+    set_blocked(io, true);
+}
+
+void subflow_io_send(struct subflow_io *io, uint64_t now)
+{
+    uint8_t *output = io->driver->worker->output;
+    size_t length = session_produce(io->driver->session, io->subflow, output,
+                                    io->write_size, now);
+    size_t written;
+
+    if (length == 0)
+        return;
+    written = write_some(io, output, length);
+    if (io->state != SUBFLOW_IO_OPEN)
+        return;
+    if (written < length) {
+        /* Not to bind more to this subflow next time than it took now. */
+        io->write_size = (uint32_t)MAX(written, WRITE_SIZE_MIN);
+        keep_tail(io, output + written, length - written);
+    } else {
+        if (length > io->write_size / 2)
+            io->write_size = MIN(io->write_size * 2, PRODUCE_MAX);
+        if (length >= WRITE_SIZE_CHECKED &&
+            socket_unsent_bytes(io->io.fd) >= SOCKET_NOTSENT_LOWAT)
+            set_blocked(io, true);
+    }
+}
+
+static void on_writable(struct subflow_io *io)
+{
+    if (io->tail != NULL) {
+        io->tail_at += (uint32_t)write_some(io, io->tail + io->tail_at,
+                                            io->tail_length - io->tail_at);
+        if (io->state != SUBFLOW_IO_OPEN || io->tail_at < io->tail_length)
+            return;
+        free(io->tail);
+        io->tail = NULL;
+        io->tail_length = io->tail_at = 0;
+    }
+    set_blocked(io, false);
+    driver_touch(io->driver);
+}
+
+struct subflow_measure subflow_io_measure(const struct subflow_io *io)
+{
+    struct socket_info info = socket_info_get(io->io.fd);
+
+    return (struct subflow_measure){
+        .srtt_ns = info.srtt_ns,
+        .rate = info.rate,
+        .queued_bytes = info.queued_bytes + (io->tail_length - io->tail_at),
+    };
+}
+
+/* ---- receiving ---- */
+
+/* Keeps the beginning of a chunk until its rest is here. */
+static bool keep_part(struct subflow_io *io, const uint8_t *bytes, size_t length)
+{
+    uint8_t *part = NULL;
+
+    if (length > 0) {
+        part = realloc(io->part, length);
+        if (part == NULL)
+            return false;
+        memcpy(part, bytes, length);
+    } else {
+        free(io->part);
+    }
+    io->part = part;
+    io->part_length = (uint32_t)length;
+    return true;
+}
+
+/* Passes the `length` bytes at the beginning of the worker's input to the session, and
+ * what it makes of them to the streams. */
+static void deliver(struct subflow_io *io, size_t length)
+{
+    struct driver *driver = io->driver;
+    uint8_t *input = driver->worker->input;
+    uint64_t now = clock_now();
+    bool closed = false;
+    size_t used = session_receive(driver->session, io->subflow, input, length, &closed, now);
+    bool kept = closed || keep_part(io, input + used, length - used);
+
+    driver_drain(driver);
+    session_settle(driver->session, now);
+    if (!kept && io->state != SUBFLOW_IO_CLOSED)
+        report_down(io, SUBFLOW_FAILED);
+}
+
+static void on_readable(struct subflow_io *io)
+{
+    uint8_t *input = io->driver->worker->input;
+    ssize_t n;
+
+    assert(io->part_length <= CHUNK_SIZE_MAX);
+    n = recv(io->io.fd, input + io->part_length, WORKER_READ_SIZE, 0);
+    if (n > 0) {
+        if (io->part_length > 0)
+            memcpy(input, io->part, io->part_length);
+        deliver(io, io->part_length + (size_t)n);
+    } else if (n == 0) {
+        report_down(io, io->state == SUBFLOW_IO_ENDING ? (enum subflow_end)io->end
+                                                       : SUBFLOW_EOF);
+    } else if (errno != EAGAIN && errno != EINTR) {
+        report_down(io, end_of_errno(errno));
+    }
+}
+
+/* ---- dialling ---- */
+
+static enum subflow_end end_of_dial(int error)
+{
+    return error == ECONNREFUSED ? SUBFLOW_REFUSED : SUBFLOW_UNREACHABLE;
+}
+
+static void on_outcome(struct subflow_io *io)
+{
+    struct driver *driver = io->driver;
+    int outcome = socket_outcome(io->io.fd);
+    struct session_fresh fresh = {.stamp = 0};
+
+    if (outcome == EINPROGRESS)
+        return;
+    if (driver->role->dialled != NULL)
+        driver->role->dialled(driver, io->path, &io->to, outcome);
+    if (outcome != 0) {
+        report_down(io, end_of_dial(outcome));
+        return;
+    }
+    io->state = SUBFLOW_IO_OPEN;
+    watch(io);
+    if (io->hello) {
+        random_fill(fresh.ephemeral, sizeof(fresh.ephemeral));
+        fresh.stamp = clock_wall();
+    }
+    session_subflow_up(driver->session, io->subflow, &fresh, clock_now());
+    driver_drain(driver);
+}
+
+static void on_event(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    struct subflow_io *io = watcher->data;
+    (void)loop;
+
+    if (io->state == SUBFLOW_IO_CONNECTING) {
+        on_outcome(io);
+        return;
+    }
+    if (events & EV_READ)
+        on_readable(io);
+    if (events & EV_WRITE && io->state == SUBFLOW_IO_OPEN)
+        on_writable(io);
+}
+
+void subflow_io_dial(struct driver *driver, const struct session_event *event,
+                     const struct address *to, const struct socket_connect_options *options)
+{
+    struct subflow *subflow = event->subflow;
+    struct subflow_io *io = NULL;
+    int fd, error = 0;
+
+    if (socket_connect(to, options, &fd) != OK) {
+        error = errno;
+    } else {
+        io = new_io(driver, subflow, fd, SUBFLOW_IO_CONNECTING);
+        if (io == NULL) {
+            socket_close_reset(fd);
+            error = ENOMEM;
+        }
+    }
+    if (error != 0) {
+        if (driver->role->dialled != NULL)
+            driver->role->dialled(driver, event->path, to, error);
+        session_subflow_down(driver->session, subflow, end_of_dial(error), clock_now());
+        return;
+    }
+    io->hello = event->hello;
+    io->path = event->path;
+    io->to = *to;
+}
+
+void subflow_io_adopt(struct driver *driver, struct subflow *subflow, int fd,
+                      const uint8_t *rest, size_t rest_length)
+{
+    struct subflow_io *io = new_io(driver, subflow, fd, SUBFLOW_IO_OPEN);
+
+    if (io == NULL) {
+        socket_close_reset(fd);
+        session_subflow_down(driver->session, subflow, SUBFLOW_FAILED, clock_now());
+        driver_drain(driver);
+        return;
+    }
+    driver_touch(driver);
+    if (rest_length > 0) {
+        memcpy(driver->worker->input, rest, rest_length);
+        deliver(io, rest_length);
+    }
+}
