@@ -24,8 +24,9 @@
 
 struct client_table;
 
-/* `hash_seed` is random and secret. NULL when memory is out. */
-struct client_table *client_table_new(uint64_t hash_seed) MUST_CHECK;
+/* NULL when memory is out. */
+struct client_table *client_table_new(void) MUST_CHECK;
+/* NULL is allowed. */
 void client_table_free(struct client_table *table);
 
 /* Adds a client, with no stamps. Returns its index; ERROR_INVALID when the key is there

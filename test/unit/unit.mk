@@ -2,8 +2,11 @@
 if HAVE_CMOCKA
 UNIT_TESTS = \
 	test/unit/test_base64 \
+	test/unit/test_client_table \
 	test/unit/test_config_units \
 	test/unit/test_destination \
+	test/unit/test_door \
+	test/unit/test_failure_limit \
 	test/unit/test_governor \
 	test/unit/test_handshake \
 	test/unit/test_kdf \
@@ -23,10 +26,16 @@ check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 test_unit_test_base64_SOURCES = test/unit/test_base64.c test/unit/unit.h
 test_unit_test_base64_LDADD = $(BASE) $(CMOCKA_LIBS)
+test_unit_test_client_table_SOURCES = test/unit/test_client_table.c test/unit/unit.h
+test_unit_test_client_table_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_config_units_SOURCES = test/unit/test_config_units.c test/unit/unit.h
 test_unit_test_config_units_LDADD = $(CONFIG) $(CMOCKA_LIBS)
 test_unit_test_destination_SOURCES = test/unit/test_destination.c test/unit/unit.h
 test_unit_test_destination_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_door_SOURCES = test/unit/test_door.c test/unit/unit.h
+test_unit_test_door_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_failure_limit_SOURCES = test/unit/test_failure_limit.c test/unit/unit.h
+test_unit_test_failure_limit_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_governor_SOURCES = test/unit/test_governor.c test/unit/unit.h
 test_unit_test_governor_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_handshake_SOURCES = test/unit/test_handshake.c test/unit/unit.h

@@ -1,0 +1,304 @@
+#include "unit.h"
+
+#include <splitsocks/door.h>
+
+#define SERVER_ID 7
+
+static const uint64_t start = 1000 * NS_PER_S;
+
+struct scene {
+    struct key_pair relay;
+    struct key_pair locals[3]; /* the first two are clients, at index 0 and 1 */
+    struct client_table *clients;
+    struct door *door;
+    struct address peer;
+    uint8_t ephemeral_number;
+    struct noise noise; /* of the HELLO written last */
+    struct hello_offer offer;
+    uint8_t hello[HELLO_MAX];
+    size_t hello_length;
+};
+
+static struct door *make_door(struct scene *s, uint64_t silence_random)
+{
+    const struct door_config config = {
+        .relay = &s->relay,
+        .clients = s->clients,
+        .server_id = SERVER_ID,
+        .silence_random = silence_random,
+        .hash_seed = 1,
+    };
+    struct door *door = door_new(&config);
+
+    assert_non_null(door);
+    return door;
+}
+
+static void set_up(struct scene *s)
+{
+    uint8_t key[KEY_SIZE] = {0xaa};
+
+    *s = (struct scene){.ephemeral_number = 1};
+    assert_int_equal(key_pair_init(&s->relay, key), OK);
+    s->clients = client_table_new();
+    for (unsigned i = 0; i < 3; i++) {
+        key[0] = (uint8_t)(8 * i); /* X25519 ignores the three low bits */
+        assert_int_equal(key_pair_init(&s->locals[i], key), OK);
+        if (i < 2)
+            assert_int_equal(client_table_add(s->clients, s->locals[i].public_key), i);
+    }
+    s->door = make_door(s, 0);
+    assert_int_equal(address_parse(&s->peer, "192.0.2.1"), OK);
+}
+
+static void tear_down(struct scene *s)
+{
+    noise_deinit(&s->noise);
+    door_free(s->door);
+    client_table_free(s->clients);
+}
+
+static void write_hello(struct scene *s, unsigned local, uint64_t stamp, uint8_t server)
+{
+    uint8_t ephemeral[KEY_SIZE] = {s->ephemeral_number++, 0xee};
+    struct wire_writer w;
+
+    noise_deinit(&s->noise);
+    s->offer = (struct hello_offer){.stamp = stamp, .ciphers = ciphers_supported()};
+    wire_writer_init(&w, s->hello, sizeof(s->hello));
+    assert_int_equal(hello_write(&s->noise, &w, &s->locals[local], s->relay.public_key,
+                                 ephemeral, server, &s->offer),
+                     OK);
+    s->hello_length = wire_length(&w);
+}
+
+static int knock(struct scene *s, uint64_t now, struct door_hello *hello)
+{
+    const uint8_t ephemeral[KEY_SIZE] = {s->ephemeral_number++, 0xdd};
+    struct wire_reader r;
+
+    wire_reader_init(&r, s->hello, s->hello_length);
+    return door_hello(s->door, &s->peer, &r, ephemeral, now, hello);
+}
+
+static int answer(struct scene *s, struct door_hello *hello, uint8_t *out, size_t *length,
+                  struct session_keys *keys)
+{
+    struct hello_answer granted = {.session_id = 1};
+    struct wire_writer w;
+    int error;
+
+    assert_int_equal(hello_agree(&hello->offer, &granted), OK);
+    wire_writer_init(&w, out, ANSWER_MAX);
+    error = door_answer(s->door, hello, &granted, &w, keys);
+    *length = wire_length(&w);
+    return error;
+}
+
+static void test_client_is_let_in(void **state)
+{
+    uint8_t bytes[ANSWER_MAX], up[2][SEAL_KEY_SIZE];
+    struct session_keys relay_keys, local_keys;
+    struct hello_answer received;
+    struct door_hello hello;
+    struct wire_reader r;
+    struct scene s;
+    size_t length;
+    (void)state;
+
+    set_up(&s);
+    write_hello(&s, 1, 5000, SERVER_ID);
+    assert_int_equal(knock(&s, start, &hello), OK);
+    assert_int_equal(hello.client, 1);
+    assert_int_equal(hello.offer.stamp, 5000);
+    assert_int_equal(answer(&s, &hello, bytes, &length, &relay_keys), OK);
+    door_hello_deinit(&hello);
+    door_hello_deinit(&hello);
+
+    wire_reader_init(&r, bytes, length);
+    assert_int_equal(hello_read_answer(&s.noise, &r, &s.offer, &received, &local_keys), OK);
+    assert_int_equal(session_keys_subflow(&relay_keys, DIRECTION_UP, 0, up[0]), OK);
+    assert_int_equal(session_keys_subflow(&local_keys, DIRECTION_UP, 0, up[1]), OK);
+    assert_memory_equal(up[0], up[1], SEAL_KEY_SIZE);
+    session_keys_deinit(&relay_keys);
+    session_keys_deinit(&local_keys);
+    tear_down(&s);
+}
+
+static void test_replay(void **state)
+{
+    uint8_t bytes[ANSWER_MAX];
+    struct door_hello first, second, third;
+    struct session_keys keys;
+    struct scene s;
+    size_t length;
+    (void)state;
+
+    set_up(&s);
+    write_hello(&s, 0, 5000, 0);
+    /* Opening keeps nothing, so that a HELLO can be passed to another worker... */
+    assert_int_equal(knock(&s, start, &first), OK);
+    assert_int_equal(knock(&s, start, &second), OK);
+    /* ...but only one of two that were opened at once is answered. */
+    assert_int_equal(answer(&s, &first, bytes, &length, &keys), OK);
+    session_keys_deinit(&keys);
+    assert_int_equal(answer(&s, &second, bytes, &length, &keys), ERROR_REPLAY);
+    assert_int_equal(length, 0);
+    assert_int_equal(knock(&s, start, &third), ERROR_REPLAY);
+    /* A fresh HELLO with the same stamp is no better. */
+    write_hello(&s, 0, 5000, 0);
+    assert_int_equal(knock(&s, start, &third), ERROR_REPLAY);
+    write_hello(&s, 1, 5000, 0);
+    assert_int_equal(knock(&s, start, &third), OK);
+    door_hello_deinit(&third);
+    door_hello_deinit(&first);
+    door_hello_deinit(&second);
+    tear_down(&s);
+}
+
+static void test_strangers(void **state)
+{
+    struct door_hello hello;
+    struct scene s;
+    (void)state;
+
+    set_up(&s);
+    write_hello(&s, 2, 5000, 0);
+    assert_int_equal(knock(&s, start, &hello), ERROR_NOT_FOUND);
+    write_hello(&s, 0, 5000, SERVER_ID + 1);
+    assert_int_equal(knock(&s, start, &hello), ERROR_DENIED);
+    s.hello[0] = 0x16; /* a TLS handshake, say */
+    assert_int_equal(knock(&s, start, &hello), ERROR_MALFORMED);
+    tear_down(&s);
+}
+
+static void test_truncation_costs_nothing(void **state)
+{
+    struct door_hello hello;
+    struct scene s;
+    size_t whole;
+    (void)state;
+
+    set_up(&s);
+    write_hello(&s, 0, 5000, 0);
+    whole = s.hello_length;
+    for (s.hello_length = 0; s.hello_length < whole; s.hello_length++)
+        for (unsigned again = 0; again < 10; again++)
+            assert_int_equal(knock(&s, start, &hello), ERROR_TRUNCATED);
+    assert_int_equal(knock(&s, start, &hello), OK);
+    door_hello_deinit(&hello);
+    tear_down(&s);
+}
+
+/* Who does not know the relay's key cannot use up what an honest neighbour needs. */
+static void test_wrong_macs_are_free(void **state)
+{
+    struct door_hello hello;
+    struct scene s;
+    (void)state;
+
+    set_up(&s);
+    write_hello(&s, 0, 5000, 0);
+    for (unsigned i = 0; i < 2 * DOOR_SOURCE_BURST; i++) {
+        size_t at = 9 + i % (s.hello_length - 9);
+
+        s.hello[at] ^= 0x40;
+        assert_int_not_equal(knock(&s, start, &hello), OK);
+        s.hello[at] ^= 0x40;
+    }
+    assert_int_equal(knock(&s, start, &hello), OK);
+    door_hello_deinit(&hello);
+    tear_down(&s);
+}
+
+static void test_costly_failures_are_limited(void **state)
+{
+    uint8_t bytes[ANSWER_MAX];
+    struct door_hello hello;
+    struct session_keys keys;
+    struct scene s;
+    size_t length;
+    (void)state;
+
+    set_up(&s);
+    write_hello(&s, 0, 5000, 0);
+    assert_int_equal(knock(&s, start, &hello), OK);
+    assert_int_equal(answer(&s, &hello, bytes, &length, &keys), OK);
+    session_keys_deinit(&keys);
+    door_hello_deinit(&hello);
+    for (unsigned i = 0; i < DOOR_SOURCE_BURST; i++)
+        assert_int_equal(knock(&s, start, &hello), ERROR_REPLAY);
+    assert_int_equal(knock(&s, start, &hello), ERROR_LIMIT);
+
+    write_hello(&s, 0, 6000, 0);
+    assert_int_equal(knock(&s, start, &hello), ERROR_LIMIT);
+    assert_int_equal(knock(&s, start + NS_PER_S, &hello), OK);
+    door_hello_deinit(&hello);
+    assert_int_equal(address_parse(&s.peer, "192.0.2.2"), OK);
+    assert_int_equal(knock(&s, start, &hello), OK);
+    door_hello_deinit(&hello);
+    tear_down(&s);
+}
+
+static void test_successes_are_not_counted(void **state)
+{
+    struct door_hello hello;
+    struct scene s;
+    (void)state;
+
+    set_up(&s);
+    write_hello(&s, 0, 5000, 0);
+    for (unsigned i = 0; i < DOOR_SOURCE_BURST + 10; i++) {
+        assert_int_equal(knock(&s, start, &hello), OK);
+        door_hello_deinit(&hello);
+    }
+    tear_down(&s);
+}
+
+static void test_silence(void **state)
+{
+    static const uint64_t randoms[] = {0, 1, 20 * NS_PER_S, 20 * NS_PER_S + 1, UINT64_MAX};
+    struct scene s;
+    (void)state;
+
+    set_up(&s);
+    for (size_t i = 0; i < ARRAY_LENGTH(randoms); i++) {
+        struct door *door = make_door(&s, randoms[i]);
+
+        assert_in_range(door_silence_ns(door), DOOR_SILENCE_MIN_NS, DOOR_SILENCE_MAX_NS);
+        door_free(door);
+    }
+    assert_int_equal(door_silence_ns(s.door), DOOR_SILENCE_MIN_NS);
+    door_free(NULL);
+    tear_down(&s);
+}
+
+static void test_reload(void **state)
+{
+    struct client_table *clients;
+    struct door_hello hello;
+    struct scene s;
+    (void)state;
+
+    set_up(&s);
+    clients = client_table_new();
+    assert_int_equal(client_table_add(clients, s.locals[2].public_key), 0);
+    client_table_inherit(clients, s.clients);
+    door_set_clients(s.door, clients);
+    client_table_free(s.clients);
+    s.clients = clients;
+    write_hello(&s, 0, 5000, 0);
+    assert_int_equal(knock(&s, start, &hello), ERROR_NOT_FOUND);
+    write_hello(&s, 2, 5000, 0);
+    assert_int_equal(knock(&s, start, &hello), OK);
+    assert_int_equal(hello.client, 0);
+    door_hello_deinit(&hello);
+    tear_down(&s);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_client_is_let_in), cmocka_unit_test(test_replay),
+          cmocka_unit_test(test_strangers), cmocka_unit_test(test_truncation_costs_nothing),
+          cmocka_unit_test(test_wrong_macs_are_free),
+          cmocka_unit_test(test_costly_failures_are_limited),
+          cmocka_unit_test(test_successes_are_not_counted), cmocka_unit_test(test_silence),
+          cmocka_unit_test(test_reload))
