@@ -1,5 +1,5 @@
 dist_doc_DATA = README.md doc/CHANGES.md
-MANUAL_PAGES = doc/splitsocks.1
+MANUAL_PAGES = doc/splitsocks.1 doc/splitsocks.conf.5
 EXTRA_DIST += $(MANUAL_PAGES)
 if MAN_PAGES
 man_MANS = $(MANUAL_PAGES)

@@ -20,6 +20,7 @@ test_e2e_wireproxy_SOURCES = test/e2e/wireproxy.c $(E2E_COMMON) \
 	test/e2e/wirepair.c test/e2e/wirepair.h
 
 E2E_TESTS = \
+	test/e2e/test_commands.sh \
 	test/e2e/test_tools.py
 TESTS += $(E2E_TESTS)
 EXTRA_DIST += $(E2E_TESTS) test/e2e/harness.py

@@ -3,6 +3,9 @@ if HAVE_CMOCKA
 UNIT_TESTS = \
 	test/unit/test_base64 \
 	test/unit/test_client_table \
+	test/unit/test_config_local \
+	test/unit/test_config_place \
+	test/unit/test_config_relay \
 	test/unit/test_config_units \
 	test/unit/test_destination \
 	test/unit/test_door \
@@ -28,6 +31,12 @@ test_unit_test_base64_SOURCES = test/unit/test_base64.c test/unit/unit.h
 test_unit_test_base64_LDADD = $(BASE) $(CMOCKA_LIBS)
 test_unit_test_client_table_SOURCES = test/unit/test_client_table.c test/unit/unit.h
 test_unit_test_client_table_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_config_local_SOURCES = test/unit/test_config_local.c test/unit/config_parse.h test/unit/unit.h
+test_unit_test_config_local_LDADD = $(CONFIG) $(CMOCKA_LIBS)
+test_unit_test_config_place_SOURCES = test/unit/test_config_place.c test/unit/unit.h
+test_unit_test_config_place_LDADD = $(CONFIG) $(CMOCKA_LIBS)
+test_unit_test_config_relay_SOURCES = test/unit/test_config_relay.c test/unit/config_parse.h test/unit/unit.h
+test_unit_test_config_relay_LDADD = $(CONFIG) $(CMOCKA_LIBS)
 test_unit_test_config_units_SOURCES = test/unit/test_config_units.c test/unit/unit.h
 test_unit_test_config_units_LDADD = $(CONFIG) $(CMOCKA_LIBS)
 test_unit_test_destination_SOURCES = test/unit/test_destination.c test/unit/unit.h

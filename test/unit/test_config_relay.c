@@ -1,0 +1,192 @@
+#include "unit.h"
+
+#include "config_parse.h"
+
+#include <splitsocks/config_relay.h>
+
+/* What must be there, on line 1; more members follow from line 2 on. */
+#define WITH(members) \
+    "{ \"private_key_file\": \"relay.key\", \"clients\": [ " \
+    "{ \"name\": \"laptop\", \"public_key\": \"" KEY_1 "\" } ]" members "}"
+#define AND(member) ",\n" member
+#define CLIENTS(list) "{ \"private_key_file\": \"k\",\n\"clients\": [ " list " ] }"
+#define CLIENT(name, key) "{ \"name\": \"" name "\",\n\"public_key\": \"" key "\" }"
+
+static struct config_relay *parse(const char *text)
+{
+    struct config_relay *config;
+    struct config_error error;
+
+    if (config_relay_parse(text, strlen(text), "r.json", &config, &error) != OK)
+        fail_msg("%s", error.text);
+    return config;
+}
+
+static void test_defaults(void **state)
+{
+    struct config_relay *config = parse(WITH(""));
+    char text[ADDRESS_TEXT_SIZE];
+    (void)state;
+
+    assert_int_equal(config->listen.count, 2);
+    assert_string_equal(address_format(&config->listen.items[0].address, text), "0.0.0.0");
+    assert_string_equal(address_format(&config->listen.items[1].address, text), "::");
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(config->listen.items[i].implied);
+        assert_int_equal(config->listen.items[i].ports.count, 1);
+        assert_int_equal(config->listen.items[i].ports.items[0], 443);
+    }
+    assert_string_equal(config->private_key_file, "relay.key");
+    assert_int_equal(config->clients.count, 1);
+    assert_string_equal(config->clients.items[0].name, "laptop");
+    for (size_t i = 0; i < CONFIG_KEY_SIZE; i++)
+        assert_int_equal(config->clients.items[0].public_key[i], 1);
+    assert_int_equal(config->clients.items[0].max_sessions, 16);
+    assert_int_equal(config->clients.items[0].max_streams, 16384);
+    assert_int_equal(config->destinations.allow.count, 0);
+    assert_int_equal(config->destinations.deny.count, 0);
+    assert_int_equal(config->dns.servers.count, 0);
+    assert_int_equal(config->workers, 1);
+    assert_int_equal(config->server_id, 1);
+    assert_int_equal(config->linger_ns, 120 * NS_PER_S);
+    assert_null(config->congestion_control);
+    assert_int_equal(config->limits.half_open, 1024);
+    assert_int_equal(config->limits.unauthenticated, 4096);
+    assert_int_equal(config->limits.failures_per_minute_per_address, 60);
+    assert_int_equal(config->limits.buffered_bytes, 512 << 20);
+    assert_int_equal(config->warnings.count, 0);
+    config_relay_free(config);
+}
+
+static const char everything[] =
+    "{ \"listen\": [ { \"address\": \"192.0.2.1\", \"ports\": [443, \"8000-8001\"] },\n"
+    "    { \"ports\": [444] }, { \"address\": \"2001:db8::1\" } ],\n"
+    "  \"private_key_file\": \"../k\",\n"
+    "  \"clients\": [ " CLIENT("a", KEY_1) ", { \"public_key\": \"" KEY_2 "\",\n"
+    "    \"name\": \"b\", \"max_sessions\": 1, \"max_streams\": 1000000 } ],\n"
+    "  \"destinations\": { \"allow\": [\"10.0.0.0/8\", \"fd00::/8\"],\n"
+    "    \"deny\": [\"203.0.113.7\"] },\n"
+    "  \"dns\": { \"servers\": [\"127.0.0.1:5353\"] }, \"workers\": 64,\n"
+    "  \"server_id\": 255, \"linger\": \"10m\", \"congestion_control\": \"cubic\",\n"
+    "  \"limits\": { \"half_open\": 1, \"unauthenticated\": 2, \"buffered_bytes\": \"1GiB\","
+    "    \"failures_per_minute_per_address\": 3 } }";
+
+static void test_everything(void **state)
+{
+    static const struct {
+        const char *address;
+        size_t ports;
+        uint16_t first;
+        bool implied;
+    } listeners[] = {
+        {"192.0.2.1", 3, 443, false},
+        {"0.0.0.0", 1, 444, true},
+        {"::", 1, 444, true},
+        {"2001:db8::1", 1, 443, false},
+    };
+    struct config_relay *config = parse(everything);
+    char text[ADDRESS_TEXT_SIZE];
+    (void)state;
+
+    assert_int_equal(config->listen.count, ARRAY_LENGTH(listeners));
+    for (size_t i = 0; i < ARRAY_LENGTH(listeners); i++) {
+        const struct config_relay_listener *listener = &config->listen.items[i];
+
+        assert_string_equal(address_format(&listener->address, text),
+                            listeners[i].address);
+        assert_int_equal(listener->ports.count, listeners[i].ports);
+        assert_int_equal(listener->ports.items[0], listeners[i].first);
+        assert_int_equal(listener->implied, listeners[i].implied);
+    }
+    assert_int_equal(config->clients.count, 2);
+    assert_string_equal(config->clients.items[1].name, "b");
+    assert_int_equal(config->clients.items[1].public_key[0], 2);
+    assert_int_equal(config->clients.items[1].max_sessions, 1);
+    assert_int_equal(config->clients.items[1].max_streams, 1000000);
+    assert_int_equal(config->destinations.allow.count, 2);
+    assert_int_equal(config->destinations.allow.items[0].bits, 8);
+    assert_int_equal(config->destinations.allow.items[1].address.bytes[0], 0xfd);
+    assert_int_equal(config->destinations.deny.count, 1);
+    assert_int_equal(config->destinations.deny.items[0].bits, 32);
+    assert_int_equal(config->dns.servers.count, 1);
+    assert_int_equal(config->dns.servers.items[0].port, 5353);
+    assert_int_equal(config->workers, 64);
+    assert_int_equal(config->server_id, 255);
+    assert_int_equal(config->linger_ns, 600 * NS_PER_S);
+    assert_string_equal(config->congestion_control, "cubic");
+    assert_int_equal(config->limits.half_open, 1);
+    assert_int_equal(config->limits.unauthenticated, 2);
+    assert_int_equal(config->limits.failures_per_minute_per_address, 3);
+    assert_int_equal(config->limits.buffered_bytes, 1 << 30);
+    config_relay_free(config);
+}
+
+static void test_warns_when_nobody_is_served(void **state)
+{
+    struct config_relay *config = parse(CLIENTS(""));
+    (void)state;
+
+    assert_int_equal(config->clients.count, 0);
+    assert_int_equal(config->warnings.count, 1);
+    assert_string_equal(config->warnings.items[0],
+                        "r.json:2: clients: nobody is listed, so nobody is served");
+    config_relay_free(config);
+}
+
+#define A_BLOCK \
+    "an address or a block such as \"10.0.0.0/8\", without bits set below the prefix"
+
+static void test_refusals(void **state)
+{
+    static const struct refusal refusals[] = {
+        {"{ \"private_key_file\": \"k\" }",
+         "r.json:1: clients: found nothing; allowed: objects with name and public_key"},
+        {CLIENTS(CLIENT("a", KEY_1) "," CLIENT("b", KEY_2) ",\n" CLIENT("a", KEY_2)),
+         "r.json:5: clients[2].name: found a second time; allowed: each name once"},
+        {CLIENTS(CLIENT("a", KEY_1) "," CLIENT("b", KEY_2) ",\n" CLIENT("c", KEY_1)),
+         "r.json:6: clients[2].public_key: found a second time; allowed: each public_key "
+         "once"},
+        {CLIENTS(CLIENT("", KEY_1)), "r.json:2: clients[0].name: found \"\"; allowed: a "
+                                     "text of 1 to 63 printable ASCII characters"},
+        {CLIENTS(CLIENT("a\\t", KEY_1)),
+         "r.json:2: clients[0].name: found \"a?\"; allowed: a text of 1 to 63 printable "
+         "ASCII characters"},
+        {CLIENTS("{ \"name\": \"a\" }"),
+         "r.json:2: clients[0].public_key: found nothing; allowed: a public key as keygen "
+         "prints it, 44 characters of base64 for 32 bytes"},
+        {WITH(AND("\"workers\": 65")),
+         "r.json:2: workers: found 65; allowed: a whole number from 1 to 64"},
+        {WITH(AND("\"server_id\": 0")),
+         "r.json:2: server_id: found 0; allowed: a whole number from 1 to 255"},
+        {WITH(AND("\"server_id\": 256")),
+         "r.json:2: server_id: found 256; allowed: a whole number from 1 to 255"},
+        {WITH(AND("\"destinations\": { \"allow\": [\"10.0.0.0/8\",\n\"10.0.0.1/8\"] }")),
+         "r.json:3: destinations.allow[1]: found \"10.0.0.1/8\"; allowed: " A_BLOCK},
+        {WITH(AND("\"destinations\": { \"deny\": [\"example.org\"] }")),
+         "r.json:2: destinations.deny[0]: found \"example.org\"; allowed: " A_BLOCK},
+        {WITH(AND("\"dns\": { \"resolve\": \"local\" }")),
+         "r.json:2: dns.resolve: unknown key; did you mean \"servers\"? allowed: servers"},
+        {WITH(AND("\"limits\": { \"buffered_bytes\": \"1kB\" }")),
+         "r.json:2: limits.buffered_bytes: found \"1kB\"; allowed: 1048576 to "
+         "1099511627776 bytes, as a number or as a text such as \"64KiB\""},
+        {WITH(AND("\"listen\": [ { \"address\": \"::1\", \"port\": 443 } ]")),
+         "r.json:2: listen[0].port: unknown key; did you mean \"ports\"? allowed: address, "
+         "ports"},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(refusals); i++) {
+        struct config_relay *config;
+        struct config_error error;
+
+        assert_int_equal(config_relay_parse(refusals[i].text, strlen(refusals[i].text),
+                                            "r.json", &config, &error),
+                         ERROR_INVALID);
+        assert_null(config);
+        assert_string_equal(error.text, refusals[i].message);
+    }
+}
+
+UNIT_MAIN(cmocka_unit_test(test_defaults), cmocka_unit_test(test_everything),
+          cmocka_unit_test(test_warns_when_nobody_is_served),
+          cmocka_unit_test(test_refusals))
