@@ -3,14 +3,15 @@ libcore_a_SOURCES = \
 	include/splitsocks/client_table.h src/core/client_table.c \
 	include/splitsocks/destination.h src/core/destination.c \
 	include/splitsocks/door.h src/core/door.c \
+	include/splitsocks/eyeballs.h src/core/eyeballs.c \
 	include/splitsocks/failure_limit.h src/core/failure_limit.c \
 	include/splitsocks/governor.h src/core/governor.c \
 	include/splitsocks/handshake.h src/core/handshake.c \
-	src/core/handshake_keys.c \
-	src/core/handshake_payload.c \
 	include/splitsocks/number_window.h src/core/number_window.c \
 	include/splitsocks/pages.h src/core/pages.c \
 	include/splitsocks/port_chooser.h src/core/port_chooser.c \
 	include/splitsocks/ranges.h src/core/ranges.c \
 	include/splitsocks/socks5.h src/core/socks5.c \
-	include/splitsocks/socks5_client.h src/core/socks5_client.c
+	include/splitsocks/socks5_client.h src/core/socks5_client.c \
+	src/core/handshake_keys.c \
+	src/core/handshake_payload.c

@@ -9,6 +9,7 @@ UNIT_TESTS = \
 	test/unit/test_config_units \
 	test/unit/test_destination \
 	test/unit/test_door \
+	test/unit/test_eyeballs \
 	test/unit/test_failure_limit \
 	test/unit/test_governor \
 	test/unit/test_handshake \
@@ -43,6 +44,8 @@ test_unit_test_destination_SOURCES = test/unit/test_destination.c test/unit/unit
 test_unit_test_destination_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_door_SOURCES = test/unit/test_door.c test/unit/unit.h
 test_unit_test_door_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_eyeballs_SOURCES = test/unit/test_eyeballs.c test/unit/unit.h
+test_unit_test_eyeballs_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_failure_limit_SOURCES = test/unit/test_failure_limit.c test/unit/unit.h
 test_unit_test_failure_limit_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_governor_SOURCES = test/unit/test_governor.c test/unit/unit.h
