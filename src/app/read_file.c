@@ -103,7 +103,8 @@ static int check_key_file(const char *path, const struct stat *status)
     }
     if ((mode & 077) != 0) {
         log_error("%s holds a private key, but others can access it (mode %04o); do: "
-                  "chmod 600 %s", path, mode, path);
+                  "chmod 600 %s",
+                  path, mode, path);
         return ERROR_PERMISSION;
     }
     return OK;
@@ -137,7 +138,8 @@ int read_key_file(const char *path, uint8_t key[CONFIG_KEY_SIZE])
     error = key_file_parse(key, contents, (size_t)length);
     if (error != OK)
         log_error("%s holds no private key: it must be one line of base64, as keygen "
-                  "writes it", path);
+                  "writes it",
+                  path);
     key_wipe(contents, sizeof(contents));
     return error;
 }

@@ -5,8 +5,11 @@
 
 #include <string.h>
 
+#define POOL_MAX 1024
 #define BURST_DEFAULT 48
 #define IDLE_DEFAULT 2
+/* IFNAMSIZ of linux/if.h, without the final zero. */
+#define INTERFACE_MAX 15
 /* RFC 1929: a length is one byte, and not zero. */
 #define CREDENTIAL_MAX 255
 #define USERS_MAX 4096
@@ -140,12 +143,14 @@ static int check_pool(struct reader *reader, const struct place *place, json_t *
     if (pool->burst < pool->size) {
         at = member_place(place, value, "burst");
         return report(reader, &at, ERROR_INVALID,
-                      "found %u, less than size; allowed: %u to 1024", pool->burst,
-                      pool->size);
+                      "found %u, less than size; allowed: %u to %d", pool->burst,
+                      pool->size, POOL_MAX);
     }
     return OK;
 }
 
+/* One option after the other, several words to a line: tables. */
+/* clang-format off */
 static const struct option relay_options[] = {
     {.name = "host", .read = read_string, FIELD(config_relay_endpoint, host),
      .required = true, .minimum = 1, .maximum = 254, .valid = valid_host,
@@ -182,7 +187,7 @@ static const struct option listener = {
 
 static const struct option path_options[] = {
     {.name = "interface", .read = read_string, FIELD(config_path, interface),
-     .minimum = 1, .maximum = 15, .valid = valid_interface,
+     .minimum = 1, .maximum = INTERFACE_MAX, .valid = valid_interface,
      .allowed = "the name of a network interface"},
     {.name = "source", .read = read_address, FIELD(config_path, source),
      .allowed = "an IPv4 or IPv6 address of this machine"},
@@ -205,10 +210,10 @@ static const struct choice modes[] = {
 
 static const struct option pool_options[] = {
     {.name = "size", .read = read_integer, FIELD(config_pool, size), .fallback = "8",
-     .minimum = 1, .maximum = 1024},
-    {.name = "idle", .read = read_integer, FIELD(config_pool, idle), .maximum = 1024},
+     .minimum = 1, .maximum = POOL_MAX},
+    {.name = "idle", .read = read_integer, FIELD(config_pool, idle), .maximum = POOL_MAX},
     {.name = "burst", .read = read_integer, FIELD(config_pool, burst), .minimum = 1,
-     .maximum = 1024},
+     .maximum = POOL_MAX},
     {.name = "dials_per_second", .read = read_rate_per_second,
      FIELD(config_pool, dials_per_second), .nullable = true, .maximum = 1000000},
     {.name = NULL},
@@ -272,6 +277,7 @@ static const struct option local_options[] = {
 
 static const struct option root = {
     .read = read_object, ELEMENT(struct config_local), .members = local_options};
+/* clang-format on */
 
 int config_local_parse(const char *text, size_t length, const char *file_name,
                        struct config_local **out, struct config_error *error)

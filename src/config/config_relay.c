@@ -94,6 +94,8 @@ static int check_clients(struct reader *reader, const struct place *place, json_
                        : check_unique(reader, place, value, clients, by_key, "public_key");
 }
 
+/* One option after the other, several words to a line: tables. */
+/* clang-format off */
 static const struct option listener_options[] = {
     {.name = "address", .read = read_address, FIELD(config_relay_listener, address),
      .allowed = "an IPv4 or IPv6 address"},
@@ -178,6 +180,7 @@ static const struct option relay_options[] = {
 
 static const struct option root = {
     .read = read_object, ELEMENT(struct config_relay), .members = relay_options};
+/* clang-format on */
 
 int config_relay_parse(const char *text, size_t length, const char *file_name,
                        struct config_relay **out, struct config_error *error)

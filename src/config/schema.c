@@ -84,23 +84,23 @@ int read_object(struct reader *reader, const struct place *place,
         int error = OK;
 
         if ((seen >> i & 1) == 0)
-            error = read_absent(reader, place, &members[i],
-                                (char *)field + members[i].offset);
+            error =
+                read_absent(reader, place, &members[i], (char *)field + members[i].offset);
         if (error != OK)
             return error;
     }
     return option->check != NULL ? option->check(reader, place, value, field) : OK;
 }
 
-int read_list(struct reader *reader, const struct place *place,
-              const struct option *option, json_t *value, void *field)
+int read_list(struct reader *reader, const struct place *place, const struct option *option,
+              json_t *value, void *field)
 {
     const struct option *element = option->element;
     struct list_view list = {.count = json_array_size(value)};
 
     if (!json_is_array(value) || list.count < option->minimum ||
         list.count > option->maximum)
-        return refuse(reader, place, option, value, "a list of %llu to %llu of %s",
+        return refuse(reader, place, option, value, "a list of %llu to %llu entries: %s",
                       (unsigned long long)option->minimum,
                       (unsigned long long)option->maximum, option->allowed);
     if (list.count > 0) {

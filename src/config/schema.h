@@ -52,15 +52,15 @@ struct option {
     /* null is allowed: it stores null_value in an integer, leaves other fields zero. */
     bool nullable;
     uint64_t null_value;
-    const char *fallback;  /* JSON read when the option is absent; NULL leaves it zero */
-    uint64_t minimum;      /* of a number, or of the length of a text or list */
-    uint64_t maximum;      /* included */
-    const char *allowed;   /* for messages, where the reader cannot tell by itself */
-    bool (*valid)(const char *text);     /* of texts */
-    const struct choice *choices;        /* of read_choice(); ends with a NULL name */
-    const struct option *element;        /* of read_list(); one */
-    const struct option *members;        /* of read_object(); ends with a NULL name */
-    value_check *check;                  /* of objects and lists; may be NULL */
+    const char *fallback; /* JSON read when the option is absent; NULL leaves it zero */
+    uint64_t minimum;     /* of a number, or of the length of a text or list */
+    uint64_t maximum;     /* included */
+    const char *allowed;  /* for messages, where the reader cannot tell by itself */
+    bool (*valid)(const char *text); /* of texts */
+    const struct choice *choices;    /* of read_choice(); ends with a NULL name */
+    const struct option *element;    /* of read_list(); one */
+    const struct option *members;    /* of read_object(); ends with a NULL name */
+    value_check *check;              /* of objects and lists; may be NULL */
 };
 
 /* The field of an option: where and how large. */

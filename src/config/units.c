@@ -81,9 +81,14 @@ static int parse_quantity(uint64_t *result, const char *text, const struct unit 
 int units_parse_size(uint64_t *bytes, const char *text)
 {
     static const struct unit units[] = {
-        {"", 1},           {"B", 1},
-        {"kB", 1000},      {"MB", 1000 * 1000}, {"GB", 1000 * 1000 * 1000},
-        {"KiB", 1 << 10},  {"MiB", 1 << 20},    {"GiB", 1 << 30},
+        {"", 1},
+        {"B", 1},
+        {"kB", 1000},
+        {"MB", 1000 * 1000},
+        {"GB", 1000 * 1000 * 1000},
+        {"KiB", 1 << 10},
+        {"MiB", 1 << 20},
+        {"GiB", 1 << 30},
         {NULL, 0},
     };
 
@@ -94,10 +99,14 @@ int units_parse_rate(uint64_t *bits_per_second, const char *text)
 {
     static const struct unit units[] = {
         {"", 1},
-        {"bit", 1},           {"bit/s", 1},
-        {"kbit", 1000},       {"kbit/s", 1000},
-        {"Mbit", 1000000},    {"Mbit/s", 1000000},
-        {"Gbit", 1000000000}, {"Gbit/s", 1000000000},
+        {"bit", 1},
+        {"bit/s", 1},
+        {"kbit", 1000},
+        {"kbit/s", 1000},
+        {"Mbit", 1000000},
+        {"Mbit/s", 1000000},
+        {"Gbit", 1000000000},
+        {"Gbit/s", 1000000000},
         {NULL, 0},
     };
 

@@ -5,7 +5,6 @@
 
 #include <assert.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* `value` fits, since the option's maximum does. */
@@ -19,7 +18,10 @@ static void store_unsigned(void *field, size_t size, uint64_t value)
     case sizeof(as_8): memcpy(field, &as_8, size); break;
     case sizeof(as_16): memcpy(field, &as_16, size); break;
     case sizeof(as_32): memcpy(field, &as_32, size); break;
-    default: assert(size == sizeof(value)); memcpy(field, &value, size); break;
+    default:
+        assert(size == sizeof(value));
+        memcpy(field, &value, size);
+        break;
     }
 }
 
@@ -62,13 +64,13 @@ int read_rate_per_second(struct reader *reader, const struct place *place,
     return OK;
 }
 
-int read_size(struct reader *reader, const struct place *place,
-              const struct option *option, json_t *value, void *field)
+int read_size(struct reader *reader, const struct place *place, const struct option *option,
+              json_t *value, void *field)
 {
     uint64_t bytes;
-    bool known = get_unsigned(value, &bytes) ||
-                 (json_is_string(value) &&
-                  units_parse_size(&bytes, json_string_value(value)) == OK);
+    bool known =
+        get_unsigned(value, &bytes) ||
+        (json_is_string(value) && units_parse_size(&bytes, json_string_value(value)) == OK);
 
     if (!known || !in_bounds(option, bytes))
         return refuse(reader, place, option, value,

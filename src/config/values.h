@@ -4,17 +4,17 @@
 
 #include "schema.h"
 
-value_reader read_integer;  /* minimum..maximum [uint8_t, uint16_t, uint32_t, uint64_t] */
+value_reader read_integer; /* minimum..maximum [uint8_t, uint16_t, uint32_t, uint64_t] */
 value_reader read_rate_per_second; /* a number above 0, up to maximum [double] */
-value_reader read_size;     /* bytes, minimum..maximum [uint32_t, uint64_t] */
-value_reader read_duration; /* minimum..maximum, in ns [uint64_t] */
-value_reader read_choice;   /* of option->choices [an enum] */
-value_reader read_string;   /* minimum..maximum bytes, option->valid [const char *] */
-value_reader read_key;      /* base64 [uint8_t[CONFIG_KEY_SIZE]] */
-value_reader read_address;  /* a literal; leaves the port alone [struct address] */
-value_reader read_server;   /* a literal with an optional port, else 53 [struct address] */
-value_reader read_block;    /* [struct address_block] */
-value_reader read_ports;    /* numbers and "A-B" [struct config_ports] */
+value_reader read_size;            /* bytes, minimum..maximum [uint32_t, uint64_t] */
+value_reader read_duration;        /* minimum..maximum, in ns [uint64_t] */
+value_reader read_choice;          /* of option->choices [an enum] */
+value_reader read_string;  /* minimum..maximum bytes, option->valid [const char *] */
+value_reader read_key;     /* base64 [uint8_t[CONFIG_KEY_SIZE]] */
+value_reader read_address; /* a literal; leaves the port alone [struct address] */
+value_reader read_server;  /* a literal with an optional port, else 53 [struct address] */
+value_reader read_block;   /* [struct address_block] */
+value_reader read_ports;   /* numbers and "A-B" [struct config_ports] */
 
 /* For option->valid. */
 bool valid_host(const char *text);
@@ -28,6 +28,7 @@ bool valid_label(const char *text);
 #define ONLY_NULL "null, or leave it out"
 
 /* Options that local and relay have alike; the rest is added by the table. */
+/* clang-format off */
 #define OPTION_PRIVATE_KEY_FILE \
     .name = "private_key_file", .read = read_string, .required = true, .minimum = 1, \
     .maximum = 4095, .allowed = "the name of a file, relative to this one"
@@ -41,6 +42,7 @@ bool valid_label(const char *text);
 #define OPTION_DNS_SERVERS \
     .name = "servers", .read = read_list, .nullable = true, .minimum = 1, .maximum = 8, \
     .element = &dns_server, .allowed = "addresses with an optional port"
+/* clang-format on */
 
 extern const struct option dns_server;
 

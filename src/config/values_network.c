@@ -1,7 +1,6 @@
 /* Addresses and ports. */
 #include "values.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,7 +54,7 @@ static bool parse_server(struct address *address, const char *text)
         address->family != (bracket ? ADDRESS_IPV6 : ADDRESS_IPV4))
         return false;
     rest = end + bracket;
-    address->port = *rest == '\0' ? DNS_PORT
+    address->port = *rest == '\0'  ? DNS_PORT
                     : *rest == ':' ? parse_port(rest + 1, strlen(rest + 1))
                                    : 0;
     return address->port != 0;

@@ -235,11 +235,11 @@ static void test_structure_is_checked(void **state)
         {WITH(AND("\"pool\": 8")), "l.json:4: pool: found 8; allowed: an object"},
         {WITH(AND("\"pool\": null")), "l.json:4: pool: found null; allowed: an object"},
         {WITH(AND("\"listen\": {}")),
-         "l.json:4: listen: found an object; allowed: a list of 1 to 64 of objects, one "
-         "for each address to listen on"},
+         "l.json:4: listen: found an object; allowed: a list of 1 to 64 entries: "
+         "objects, one for each address to listen on"},
         {WITH(AND("\"listen\": []")),
-         "l.json:4: listen: found a list; allowed: a list of 1 to 64 of objects, one for "
-         "each address to listen on"},
+         "l.json:4: listen: found a list; allowed: a list of 1 to 64 entries: objects, "
+         "one for each address to listen on"},
         {WITH(AND("\"listen\": [ {}, {} ]")),
          "l.json:4: listen[1]: found 127.0.0.1:1080 a second time; allowed: each address "
          "and port once"},
@@ -264,8 +264,7 @@ static void test_structure_is_checked(void **state)
 #define LISTEN(members) WITH(AND("\"listen\": [ { " members " } ]"))
 #define PATH(members) WITH(AND("\"paths\": [ { " members " } ]"))
 #define SERVER(text) WITH(AND("\"dns\": { \"servers\": [" text "] }"))
-#define BYTES(from, to) \
-    from " to " to " bytes, as a number or as a text such as \"64KiB\""
+#define BYTES(from, to) from " to " to " bytes, as a number or as a text such as \"64KiB\""
 #define BUDGET_BYTES BYTES("256", "1099511627776") ", or null"
 #define SECONDS "0 to 86400 seconds, as a number or as a text such as \"2m\""
 #define A_SERVER \
@@ -293,8 +292,7 @@ static void test_values_are_checked(void **state)
          FOUND("pool.dials_per_second", "true",
                "a number above 0, up to 1000000, or null")},
         {BUDGET("\"up\": 255"), FOUND("budget.up", "255", BUDGET_BYTES)},
-        {BUDGET("\"down\": \"0.1KiB\""),
-         FOUND("budget.down", "\"0.1KiB\"", BUDGET_BYTES)},
+        {BUDGET("\"down\": \"0.1KiB\""), FOUND("budget.down", "\"0.1KiB\"", BUDGET_BYTES)},
         {BUDGET("\"down\": \"64kib\""), FOUND("budget.down", "\"64kib\"", BUDGET_BYTES)},
         {BUDGET("\"down\": \"99999999999999999999\""),
          FOUND("budget.down", "\"99999999999999999999\"", BUDGET_BYTES)},
@@ -310,19 +308,18 @@ static void test_values_are_checked(void **state)
         {WITH(AND("\"mode\": 1")), FOUND("mode", "1", "\"split\"")},
         {WITH(AND("\"dns\": { \"resolve\": \"both\" }")),
          FOUND("dns.resolve", "\"both\"", "\"local\", \"relay\"")},
-        {SERVER("\"dns.example\""),
-         FOUND("dns.servers[0]", "\"dns.example\"", A_SERVER)},
+        {SERVER("\"dns.example\""), FOUND("dns.servers[0]", "\"dns.example\"", A_SERVER)},
         {SERVER("\"192.0.2.1:0\""), FOUND("dns.servers[0]", "\"192.0.2.1:0\"", A_SERVER)},
         {SERVER("\"192.0.2.1:65536\""),
          FOUND("dns.servers[0]", "\"192.0.2.1:65536\"", A_SERVER)},
         {SERVER("\"192.0.2.1:\""), FOUND("dns.servers[0]", "\"192.0.2.1:\"", A_SERVER)},
-        {SERVER("\"[192.0.2.1]\""),
-         FOUND("dns.servers[0]", "\"[192.0.2.1]\"", A_SERVER)},
+        {SERVER("\"[192.0.2.1]\""), FOUND("dns.servers[0]", "\"[192.0.2.1]\"", A_SERVER)},
         {SERVER("\"[::1\""), FOUND("dns.servers[0]", "\"[::1\"", A_SERVER)},
         {SERVER("\"[::1]53\""), FOUND("dns.servers[0]", "\"[::1]53\"", A_SERVER)},
         {SERVER("\"\""), FOUND("dns.servers[0]", "\"\"", A_SERVER)},
-        {SERVER(""), FOUND("dns.servers", "a list",
-                           "a list of 1 to 8 of addresses with an optional port, or null")},
+        {SERVER(""),
+         FOUND("dns.servers", "a list",
+               "a list of 1 to 8 entries: addresses with an optional port, or null")},
         {LISTEN("\"address\": \"localhost\""),
          FOUND("listen[0].address", "\"localhost\"", "an IPv4 or IPv6 address")},
         {LISTEN("\"port\": 65536"),
@@ -354,8 +351,18 @@ static void test_values_are_checked(void **state)
 static void test_relay_is_checked(void **state)
 {
     static const char *const hosts[] = {
-        "",          "a b",       "[::1]",      "a..b",         ".a",         "192.0.2.256",
-        "192.0.2",   "a/b",       "::1:x",      "-\\u00e4",     "vps.1",      "443",
+        "",
+        "a b",
+        "[::1]",
+        "a..b",
+        ".a",
+        "192.0.2.256",
+        "192.0.2",
+        "a/b",
+        "::1:x",
+        "-\\u00e4",
+        "vps.1",
+        "443",
         "a:443",
         "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijkl.example",
     };
@@ -378,7 +385,8 @@ static void test_relay_is_checked(void **state)
         {RELAY("\"ports\": [\"1-1000\",\n 443]"),
          "l.json:3: relay.ports[1]: found port 443 a second time; allowed: each port once"},
         {RELAY("\"public_key\": \"" KEY_1 "=\""),
-         "l.json:2: relay.public_key: found \"" KEY_1 "=\"; allowed: a public key as keygen "
+         "l.json:2: relay.public_key: found \"" KEY_1
+         "=\"; allowed: a public key as keygen "
          "prints it, 44 characters of base64 for 32 bytes"},
         {RELAY("\"public_key\": 5"),
          "l.json:2: relay.public_key: found 5; allowed: a public key as keygen prints it, "

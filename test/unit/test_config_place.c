@@ -3,14 +3,14 @@
 #include "../../src/config/nearest.h"
 #include "../../src/config/place.h"
 
-static const char text[] = "\n"                                      /* 1 */
-                           "{ \"a\" : 1,\n"                          /* 2 */
-                           "  \"b,\\\"{\": [ \"}]\", {\n"            /* 3 */
-                           "    \"c\"\n"                             /* 4 */
-                           "      : [1,2\n"                          /* 5 */
-                           "        ,3], \"d\": {} }\n"              /* 6 */
-                           "  ], \"e\":\n"                           /* 7 */
-                           "  {\"f\":-1.5e3,\"g\":null}\n"           /* 8 */
+static const char text[] = "\n"                            /* 1 */
+                           "{ \"a\" : 1,\n"                /* 2 */
+                           "  \"b,\\\"{\": [ \"}]\", {\n"  /* 3 */
+                           "    \"c\"\n"                   /* 4 */
+                           "      : [1,2\n"                /* 5 */
+                           "        ,3], \"d\": {} }\n"    /* 6 */
+                           "  ], \"e\":\n"                 /* 7 */
+                           "  {\"f\":-1.5e3,\"g\":null}\n" /* 8 */
                            "}\n";
 
 static void expect(const struct place *place, unsigned line, const char *path)
@@ -111,8 +111,11 @@ static void test_nearest(void **state)
         const char *typed;
         size_t index;
     } examples[] = {
-        {"sise", 0},  {"sizes", 0}, {"SIZE", 0},  {"szie", 0}, {"idel", 1}, {"brust", 2},
-        {"burts", 2}, {"bust", 2},  {"dials_per_sec", 3},      {"dial_per_seconds", 3},
+        {"sise", 0},          {"sizes", 0},
+        {"SIZE", 0},          {"szie", 0},
+        {"idel", 1},          {"brust", 2},
+        {"burts", 2},         {"bust", 2},
+        {"dials_per_sec", 3}, {"dial_per_seconds", 3},
     };
     char endless[1000];
     (void)state;

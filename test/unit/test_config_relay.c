@@ -62,14 +62,18 @@ static const char everything[] =
     "{ \"listen\": [ { \"address\": \"192.0.2.1\", \"ports\": [443, \"8000-8001\"] },\n"
     "    { \"ports\": [444] }, { \"address\": \"2001:db8::1\" } ],\n"
     "  \"private_key_file\": \"../k\",\n"
-    "  \"clients\": [ " CLIENT("a", KEY_1) ", { \"public_key\": \"" KEY_2 "\",\n"
-    "    \"name\": \"b\", \"max_sessions\": 1, \"max_streams\": 1000000 } ],\n"
-    "  \"destinations\": { \"allow\": [\"10.0.0.0/8\", \"fd00::/8\"],\n"
-    "    \"deny\": [\"203.0.113.7\"] },\n"
-    "  \"dns\": { \"servers\": [\"127.0.0.1:5353\"] }, \"workers\": 64,\n"
-    "  \"server_id\": 255, \"linger\": \"10m\", \"congestion_control\": \"cubic\",\n"
-    "  \"limits\": { \"half_open\": 1, \"unauthenticated\": 2, \"buffered_bytes\": \"1GiB\","
-    "    \"failures_per_minute_per_address\": 3 } }";
+    "  \"clients\": [ " CLIENT(
+        "a",
+        KEY_1) ", { \"public_key\": \"" KEY_2 "\",\n"
+               "    \"name\": \"b\", \"max_sessions\": 1, \"max_streams\": 1000000 } ],\n"
+               "  \"destinations\": { \"allow\": [\"10.0.0.0/8\", \"fd00::/8\"],\n"
+               "    \"deny\": [\"203.0.113.7\"] },\n"
+               "  \"dns\": { \"servers\": [\"127.0.0.1:5353\"] }, \"workers\": 64,\n"
+               "  \"server_id\": 255, \"linger\": \"10m\", \"congestion_control\": "
+               "\"cubic\",\n"
+               "  \"limits\": { \"half_open\": 1, \"unauthenticated\": 2, "
+               "\"buffered_bytes\": \"1GiB\","
+               "    \"failures_per_minute_per_address\": 3 } }";
 
 static void test_everything(void **state)
 {
@@ -92,8 +96,7 @@ static void test_everything(void **state)
     for (size_t i = 0; i < ARRAY_LENGTH(listeners); i++) {
         const struct config_relay_listener *listener = &config->listen.items[i];
 
-        assert_string_equal(address_format(&listener->address, text),
-                            listeners[i].address);
+        assert_string_equal(address_format(&listener->address, text), listeners[i].address);
         assert_int_equal(listener->ports.count, listeners[i].ports);
         assert_int_equal(listener->ports.items[0], listeners[i].first);
         assert_int_equal(listener->implied, listeners[i].implied);
