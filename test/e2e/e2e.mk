@@ -21,6 +21,7 @@ test_e2e_wireproxy_SOURCES = test/e2e/wireproxy.c $(E2E_COMMON) \
 
 E2E_TESTS = \
 	test/e2e/test_commands.sh \
+	test/e2e/test_readme.py \
 	test/e2e/test_tools.py
 TESTS += $(E2E_TESTS)
 EXTRA_DIST += $(E2E_TESTS) test/e2e/harness.py
