@@ -54,6 +54,17 @@ static int by_key(const void *a, const void *b)
     return memcmp((*x)->public_key, (*y)->public_key, sizeof((*x)->public_key));
 }
 
+/* Reports the member `key` of client `index`. */
+static int report_second(struct reader *reader, const struct place *place, json_t *value,
+                         size_t index, const char *key)
+{
+    struct place client = {.parent = place, .index = index};
+    struct place at = member_place(&client, json_array_get(value, index), key);
+
+    return report(reader, &at, ERROR_INVALID, "found a second time; allowed: each %s once",
+                  key);
+}
+
 /* Reports two clients that are equal in `order`, which looks at the member `key`. */
 static int check_unique(struct reader *reader, const struct place *place, json_t *value,
                         const struct config_clients *clients, client_order *order,
@@ -67,16 +78,11 @@ static int check_unique(struct reader *reader, const struct place *place, json_t
     for (size_t i = 0; i < clients->count; i++)
         sorted[i] = &clients->items[i];
     qsort(sorted, clients->count, sizeof(sorted[0]), order);
-    for (size_t i = 1; error == OK && i < clients->count; i++) {
-        const struct config_client *later = MAX(sorted[i - 1], sorted[i]);
-        size_t index = (size_t)(later - clients->items);
-        struct place client = {.parent = place, .index = index};
-        struct place at = member_place(&client, json_array_get(value, index), key);
-
+    for (size_t i = 1; error == OK && i < clients->count; i++)
         if (order(&sorted[i - 1], &sorted[i]) == 0)
-            error = report(reader, &at, ERROR_INVALID,
-                           "found a second time; allowed: each %s once", key);
-    }
+            error = report_second(reader, place, value,
+                                  (size_t)(MAX(sorted[i - 1], sorted[i]) - clients->items),
+                                  key);
     free(sorted);
     return error;
 }
