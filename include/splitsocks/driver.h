@@ -22,12 +22,12 @@ struct subflow_io;
 
 /* What local and relay do differently. Functions that a role never needs may be NULL. */
 struct driver_role {
-    /* Local: SESSION_DIAL. Ends in a subflow_io_dial() or a session_subflow_down(). */
-    void (*dial)(struct driver *driver, const struct session_event *event);
-    /* Local: how a dial has ended: 0, an errno value, or ETIMEDOUT when the session gave
-     * it up. */
-    void (*dialled)(struct driver *driver, unsigned path, const struct address *to,
-                    int error);
+    /* Local: SESSION_DIAL. Ends, now or later, in subflow_io_connect() or
+     * subflow_io_cannot_connect(), unless the session gives it up before. */
+    void (*dial)(struct driver *driver, struct subflow_io *io);
+    /* Local: how connecting has ended: 0, an errno value, or ETIMEDOUT when the session
+     * gave it up. */
+    void (*dialled)(struct driver *driver, const struct subflow_io *io, int error);
     /* Relay: SESSION_STREAM_INCOMING. */
     void (*incoming)(struct driver *driver, const struct session_event *event);
     /* SESSION_UP and SESSION_LOST, for the log. */

@@ -20,7 +20,7 @@ struct listener {
 /* Begins to accept from `fd`, which stays the caller's and may serve several threads. */
 void listener_init(struct listener *listener, struct ev_loop *loop, int fd,
                    listener_accept *accept, void *context);
-/* Stops; does not close the socket. Twice is allowed. */
+/* Stops; does not close the socket. Safe on a zeroed listener, and twice. */
 void listener_deinit(struct listener *listener);
 
 #endif

@@ -12,6 +12,7 @@
 #include <splitsocks/socket.h>
 
 enum subflow_io_state {
+    SUBFLOW_IO_WAITING, /* for the relay's name to be resolved; there is no socket yet */
     SUBFLOW_IO_CONNECTING,
     SUBFLOW_IO_OPEN,
     SUBFLOW_IO_ENDING, /* writing has failed; what was received is still read */
@@ -32,15 +33,17 @@ struct subflow_io {
     uint32_t tail_at;      /* those of the tail that are written meanwhile */
     uint32_t part_length;  /* bytes received of a chunk that is not complete */
     uint8_t *tail, *part;  /* owned; NULL when empty */
-    struct address to;     /* of a dial */
-    unsigned path;         /* of a dial */
+    unsigned path, port;   /* of a dial: indices, as the session chose */
+    struct address to;     /* of a dial: where it connects, once that is known */
 };
 
-/* Local: connects for the session's SESSION_DIAL. A failure is told to the session and to
- * the role, at once or later. */
-void subflow_io_dial(struct driver *driver, const struct session_event *event,
-                     const struct address *to,
-                     const struct socket_connect_options *options);
+/* Local: SESSION_DIAL: asks the role where to connect. */
+void subflow_io_dial(struct driver *driver, const struct session_event *event);
+/* The role's answers for one that waits. What fails is told to the session and to the
+ * role, at once or later. */
+void subflow_io_connect(struct subflow_io *io, const struct address *to,
+                        const struct socket_connect_options *options);
+void subflow_io_cannot_connect(struct subflow_io *io);
 
 /* Relay: takes over a connection whose first chunk has opened, with what was read behind
  * it. When memory is out the socket is closed and the session told. */

@@ -71,7 +71,7 @@ static void handle_event(struct driver *driver, const struct session_event *even
 {
     switch (event->type) {
     case SESSION_NO_EVENT: break;
-    case SESSION_DIAL: driver->role->dial(driver, event); break;
+    case SESSION_DIAL: subflow_io_dial(driver, event); break;
     case SESSION_CLOSE_SUBFLOW: subflow_io_give_up(subflow_user(event->subflow)); break;
     case SESSION_STREAM_INCOMING: driver->role->incoming(driver, event); break;
     case SESSION_STREAM_OPENED:

@@ -1,12 +1,17 @@
 noinst_LIBRARIES += libio.a
 libio_a_SOURCES = \
 	include/splitsocks/clock.h src/io/clock.c \
+	include/splitsocks/dialer.h src/io/dialer.c \
 	include/splitsocks/driver.h src/io/driver.c \
+	include/splitsocks/endpoint.h src/io/endpoint.c \
 	include/splitsocks/farewell.h src/io/farewell.c \
 	include/splitsocks/listener.h src/io/listener.c \
+	include/splitsocks/local.h src/io/local.c \
 	include/splitsocks/notify.h src/io/notify.c \
+	include/splitsocks/outbound.h src/io/outbound.c \
 	include/splitsocks/plain.h src/io/plain.c \
 	include/splitsocks/resolver.h src/io/resolver.c \
 	include/splitsocks/socket.h src/io/socket.c src/io/socket_info.c \
+	include/splitsocks/socks_connection.h src/io/socks_connection.c \
 	include/splitsocks/subflow_io.h src/io/subflow_io.c \
 	include/splitsocks/worker.h src/io/worker.c

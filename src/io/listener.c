@@ -78,6 +78,8 @@ void listener_init(struct listener *listener, struct ev_loop *loop, int fd,
 
 void listener_deinit(struct listener *listener)
 {
+    if (listener->loop == NULL)
+        return;
     ev_io_stop(listener->loop, &listener->io);
     ev_timer_stop(listener->loop, &listener->pause);
 }

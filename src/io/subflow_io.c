@@ -23,6 +23,7 @@ static void watch(struct subflow_io *io)
     int events = 0;
 
     switch ((enum subflow_io_state)io->state) {
+    case SUBFLOW_IO_WAITING: break;
     case SUBFLOW_IO_CONNECTING: events = EV_WRITE; break;
     case SUBFLOW_IO_OPEN: events = EV_READ | (io->blocked ? EV_WRITE : 0); break;
     case SUBFLOW_IO_ENDING: events = EV_READ; break;
@@ -74,7 +75,8 @@ void subflow_io_close(struct subflow_io *io)
         return;
     io->state = SUBFLOW_IO_CLOSED;
     watch(io);
-    socket_close_reset(io->io.fd);
+    if (io->io.fd >= 0)
+        socket_close_reset(io->io.fd);
     list_remove(&io->node);
     list_append(&io->driver->closed, &io->node);
 }
@@ -90,14 +92,11 @@ void subflow_io_free(struct subflow_io *io)
 
 void subflow_io_give_up(struct subflow_io *io)
 {
-    const struct driver_role *role;
-
     if (io == NULL || io->state == SUBFLOW_IO_CLOSED)
         return;
-    role = io->driver->role;
     io->subflow = NULL;
-    if (io->state == SUBFLOW_IO_CONNECTING && role->dialled != NULL)
-        role->dialled(io->driver, io->path, &io->to, ETIMEDOUT);
+    if (io->state == SUBFLOW_IO_CONNECTING)
+        io->driver->role->dialled(io->driver, io, ETIMEDOUT);
     subflow_io_close(io);
 }
 
@@ -111,7 +110,7 @@ static void report_down(struct subflow_io *io, enum subflow_end end)
         return;
     io->subflow = NULL;
     session_subflow_down(io->driver->session, subflow, end, clock_now());
-    driver_drain(io->driver);
+    driver_touch(io->driver);
 }
 
 static enum subflow_end end_of_errno(int error)
@@ -269,6 +268,12 @@ static enum subflow_end end_of_dial(int error)
     return error == ECONNREFUSED ? SUBFLOW_REFUSED : SUBFLOW_UNREACHABLE;
 }
 
+static void dial_failed(struct subflow_io *io, int error)
+{
+    io->driver->role->dialled(io->driver, io, error);
+    report_down(io, end_of_dial(error));
+}
+
 static void on_outcome(struct subflow_io *io)
 {
     struct driver *driver = io->driver;
@@ -277,12 +282,11 @@ static void on_outcome(struct subflow_io *io)
 
     if (outcome == EINPROGRESS)
         return;
-    if (driver->role->dialled != NULL)
-        driver->role->dialled(driver, io->path, &io->to, outcome);
     if (outcome != 0) {
-        report_down(io, end_of_dial(outcome));
+        dial_failed(io, outcome);
         return;
     }
+    driver->role->dialled(driver, io, 0);
     io->state = SUBFLOW_IO_OPEN;
     watch(io);
     if (io->hello) {
@@ -308,31 +312,41 @@ static void on_event(struct ev_loop *loop, ev_io *watcher, int events)
         on_writable(io);
 }
 
-void subflow_io_dial(struct driver *driver, const struct session_event *event,
-                     const struct address *to, const struct socket_connect_options *options)
+void subflow_io_dial(struct driver *driver, const struct session_event *event)
 {
-    struct subflow *subflow = event->subflow;
-    struct subflow_io *io = NULL;
-    int fd, error = 0;
+    struct subflow_io *io = new_io(driver, event->subflow, -1, SUBFLOW_IO_WAITING);
 
-    if (socket_connect(to, options, &fd) != OK) {
-        error = errno;
-    } else {
-        io = new_io(driver, subflow, fd, SUBFLOW_IO_CONNECTING);
-        if (io == NULL) {
-            socket_close_reset(fd);
-            error = ENOMEM;
-        }
-    }
-    if (error != 0) {
-        if (driver->role->dialled != NULL)
-            driver->role->dialled(driver, event->path, to, error);
-        session_subflow_down(driver->session, subflow, end_of_dial(error), clock_now());
+    if (io == NULL) {
+        session_subflow_down(driver->session, event->subflow, SUBFLOW_UNREACHABLE,
+                             clock_now());
         return;
     }
     io->hello = event->hello;
     io->path = event->path;
+    io->port = event->port;
+    driver->role->dial(driver, io);
+}
+
+void subflow_io_connect(struct subflow_io *io, const struct address *to,
+                        const struct socket_connect_options *options)
+{
+    int fd;
+
+    assert(io->state == SUBFLOW_IO_WAITING);
     io->to = *to;
+    if (socket_connect(to, options, &fd) != OK) {
+        dial_failed(io, errno);
+        return;
+    }
+    ev_io_set(&io->io, fd, EV_WRITE);
+    io->state = SUBFLOW_IO_CONNECTING;
+    watch(io);
+}
+
+void subflow_io_cannot_connect(struct subflow_io *io)
+{
+    assert(io->state == SUBFLOW_IO_WAITING);
+    report_down(io, SUBFLOW_UNREACHABLE);
 }
 
 void subflow_io_adopt(struct driver *driver, struct subflow *subflow, int fd,

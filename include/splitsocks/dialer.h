@@ -1,0 +1,38 @@
+/*
+ * Connects to the first address of a host that answers, by the rules of eyeballs.h, after
+ * checking each against the relay's destination rules.
+ */
+#ifndef SPLITSOCKS_DIALER_H
+#define SPLITSOCKS_DIALER_H
+
+#include <splitsocks/destination.h>
+#include <splitsocks/eyeballs.h>
+
+#include <ev.h>
+
+/* `fd` is the connected socket, the callee's from here on; or -1, and `code` says why. */
+typedef void dialer_done(void *context, int fd, enum reset_code code);
+
+struct dialer {
+    struct ev_loop *loop;                  /* borrowed */
+    const struct destination_rules *rules; /* borrowed; NULL: everything is allowed */
+    dialer_done *done;                     /* NULL: not running */
+    void *context;
+    struct eyeballs eyeballs;
+    ev_timer timer;
+    struct dialer_attempt {
+        struct dialer *dialer;
+        size_t index; /* of the address */
+        ev_io io;     /* fd -1: unused */
+    } attempts[EYEBALLS_CONCURRENT];
+};
+
+/* Tries `addresses` in order of preference, each at `port`. Calls `done` once, perhaps
+ * before it returns; the dialer may be freed from there. */
+void dialer_start(struct dialer *dialer, struct ev_loop *loop,
+                  const struct destination_rules *rules, const struct address *addresses,
+                  size_t count, uint16_t port, dialer_done *done, void *context);
+/* Closes all attempts; `done` is not called. Safe on a zeroed dialer, and after `done`. */
+void dialer_cancel(struct dialer *dialer);
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * The local side: SOCKS5 listeners, one session with the relay, and what is between.
+ *
+ * A reload makes a second local from the new configuration, which takes over the listening
+ * sockets it also wants, and retires the first, which serves its streams to their end.
+ */
+#ifndef SPLITSOCKS_LOCAL_H
+#define SPLITSOCKS_LOCAL_H
+
+#include <splitsocks/address.h>
+#include <splitsocks/attributes.h>
+#include <splitsocks/config_local.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct ev_loop;
+struct local;
+
+/* The configuration is borrowed for the life of the local; the key is copied. Returns OK,
+ * ERROR_MEMORY, or ERROR_SYSTEM when the resolver cannot start (logged). It listens to
+ * nothing yet. */
+int local_new(struct ev_loop *loop, const struct config_local *config,
+              const uint8_t private_key[CONFIG_KEY_SIZE], struct local **out) MUST_CHECK;
+/* Closes and frees everything at once. NULL is allowed. */
+void local_free(struct local *local);
+
+/* Listens as configured, with the sockets of `previous` (which may be NULL) where they have
+ * the same address. Returns OK, or the first failure, which is logged; then `previous`
+ * still has its sockets. */
+int local_listen(struct local *local, struct local *previous) MUST_CHECK;
+/* The address of listener `index`, with the port the kernel chose; false behind the last. */
+bool local_listener_address(const struct local *local, size_t index,
+                            struct address *address);
+
+/* Serves a connected socket as if it had been accepted, without authentication. Takes it
+ * over. */
+void local_adopt(struct local *local, int fd);
+
+/* Stops listening; when the last stream has ended, closes the session and calls `done`
+ * from the loop, which frees it. */
+void local_retire(struct local *local, void (*done)(struct local *local, void *context),
+                  void *context);
+
+#endif

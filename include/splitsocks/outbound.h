@@ -1,0 +1,34 @@
+/*
+ * The relay's end of a stream from its STREAM_OPEN on: resolves the name, connects to the
+ * destination, and makes a plain of the socket; or resets the stream with the reason. It
+ * frees itself.
+ */
+#ifndef SPLITSOCKS_OUTBOUND_H
+#define SPLITSOCKS_OUTBOUND_H
+
+#include <splitsocks/destination.h>
+#include <splitsocks/driver.h>
+#include <splitsocks/resolver.h>
+
+/* What all streams of a relay's worker share. */
+struct outbound_service {
+    struct resolver *resolver;             /* borrowed */
+    const struct destination_rules *rules; /* borrowed; NULL: everything is allowed */
+};
+
+/* `owned` lists the outbounds, and the plains that they become, of one session. */
+struct outbound_list {
+    struct list outbounds;
+    struct list plains;
+};
+
+void outbound_list_init(struct outbound_list *list);
+/* Ends all of them, and their streams. */
+void outbound_list_abort(struct outbound_list *list);
+
+/* For SESSION_STREAM_INCOMING. When memory is out the stream is reset. */
+void outbound_start(struct driver *driver, const struct outbound_service *service,
+                    struct outbound_list *list, struct stream *stream,
+                    const struct target *target);
+
+#endif

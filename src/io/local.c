@@ -1,0 +1,387 @@
+#include <splitsocks/local.h>
+
+#include <splitsocks/clock.h>
+#include <splitsocks/driver.h>
+#include <splitsocks/endpoint.h>
+#include <splitsocks/key.h>
+#include <splitsocks/listener.h>
+#include <splitsocks/log.h>
+#include <splitsocks/resolver.h>
+#include <splitsocks/socket.h>
+#include <splitsocks/socks_connection.h>
+#include <splitsocks/subflow_io.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Stream data of all streams: several times the session's greatest credit. */
+#define BUFFERED_BYTES_MAX (UINT64_C(256) << 20)
+/* How often a retired local looks whether its streams have ended. */
+#define RETIRED_SECONDS 0.1
+
+struct local_listener {
+    struct local *local;
+    const struct config_listener *config; /* borrowed */
+    struct socks5_user *users;            /* owned; the texts are the configuration's */
+    struct listener listener;
+    int fd; /* -1: not listening */
+};
+
+struct local {
+    const struct config_local *config; /* borrowed */
+    struct worker worker;
+    struct resolver *resolver;
+    struct endpoint endpoint;
+    struct session *session;
+    struct driver driver;
+    struct socks_service socks;
+    struct local_listener *listeners; /* owned; as many as the configuration has */
+    bool failing; /* the last dial failed: said once, until one succeeds */
+    ev_timer retired;
+    bool closing; /* the session was asked to close */
+    bool ended;   /* it has */
+    void (*done)(struct local *local, void *context);
+    void *done_context;
+};
+
+/* ---- dialling ---- */
+
+static void connect_subflow(struct local *local, struct subflow_io *io)
+{
+    const struct config_local *config = local->config;
+    struct socket_connect_options options = {
+        .subflow = true,
+        .congestion_control = config->congestion_control,
+    };
+    const struct address *found;
+    struct address to;
+
+    if (config->paths.count > 0) {
+        options.interface = config->paths.items[io->path].interface;
+        options.source = config->paths.items[io->path].source;
+    }
+    found = endpoint_address(&local->endpoint, io->path, options.source.family);
+    if (found == NULL) {
+        if (!endpoint_waiting(&local->endpoint))
+            subflow_io_cannot_connect(io);
+        return;
+    }
+    to = *found;
+    to.port = config->relay.ports.items[io->port];
+    subflow_io_connect(io, &to, &options);
+}
+
+static void on_dial(struct driver *driver, struct subflow_io *io)
+{
+    connect_subflow(driver->context, io);
+}
+
+/* The relay's name was looked up: goes on with the dials that wait for it. */
+static void on_endpoint_resolved(void *context)
+{
+    struct local *local = context;
+    struct subflow_io *io;
+    bool waiting = true;
+
+    while (waiting) {
+        waiting = false;
+        list_foreach(&local->driver.subflows, node, after) {
+            io = list_entry(node, struct subflow_io, node);
+            if (io->state != SUBFLOW_IO_WAITING)
+                continue;
+            if (local->endpoint.count == 0)
+                subflow_io_cannot_connect(io);
+            else
+                connect_subflow(local, io);
+            waiting = true;
+            break; /* the list may have changed in any way */
+        }
+    }
+    driver_touch(&local->driver);
+}
+
+static void on_dialled(struct driver *driver, const struct subflow_io *io, int error)
+{
+    struct local *local = driver->context;
+    char to[ADDRESS_TEXT_SIZE];
+
+    if (error == 0) {
+        local->failing = false;
+        return;
+    }
+    log_write(local->failing ? LOG_DEBUG : LOG_WARNING, "cannot reach the relay at %s: %s",
+              address_format(&io->to, to), strerror(error));
+    local->failing = true;
+    endpoint_failed(&local->endpoint, io->path, &io->to);
+}
+
+static void on_changed(struct driver *driver, const struct session_event *event)
+{
+    unsigned long long id = session_id(driver->session);
+
+    if (event->type == SESSION_LOST)
+        log_warning("no contact with the relay: %s",
+                    event->reason != NULL ? event->reason : "it does not answer");
+    else
+        log_info("session %016llx with the relay %s", id,
+                 event->resumed ? "goes on" : "begins");
+}
+
+static bool on_ended(struct driver *driver, enum error error, const char *reason)
+{
+    struct local *local = driver->context;
+
+    local->ended = true;
+    if (error != OK)
+        log_error("the session has ended: %s (%s)", reason, error_string(error));
+    return false;
+}
+
+static const struct driver_role role = {
+    .dial = on_dial,
+    .dialled = on_dialled,
+    .changed = on_changed,
+    .ended = on_ended,
+};
+
+/* ---- retirement ---- */
+
+static void on_retired(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct local *local = timer->data;
+    (void)events;
+
+    if (!list_empty(&local->socks.connections) || !list_empty(&local->socks.plains))
+        return;
+    if (!local->closing) {
+        local->closing = true;
+        local->ended = false;
+        session_close(local->session, clock_now());
+        driver_touch(&local->driver);
+    } else if (local->ended) {
+        ev_timer_stop(loop, timer);
+        local->done(local, local->done_context);
+    }
+}
+
+static void stop_listening(struct local_listener *listener)
+{
+    if (listener->fd < 0)
+        return;
+    listener_deinit(&listener->listener);
+    close(listener->fd);
+    listener->fd = -1;
+}
+
+void local_retire(struct local *local, void (*done)(struct local *local, void *context),
+                  void *context)
+{
+    for (size_t i = 0; i < local->config->listen.count; i++)
+        stop_listening(&local->listeners[i]);
+    local->done = done;
+    local->done_context = context;
+    ev_timer_again(local->worker.loop, &local->retired);
+}
+
+/* ---- listeners ---- */
+
+static void on_accept(void *context, int fd, const struct address *peer)
+{
+    struct local_listener *listener = context;
+
+    socks_connection_new(&listener->local->socks, fd, peer, listener->users,
+                         listener->config->users.count);
+}
+
+void local_adopt(struct local *local, int fd)
+{
+    const struct address nobody = {.family = ADDRESS_NONE};
+
+    socks_connection_new(&local->socks, fd, &nobody, NULL, 0);
+}
+
+/* The socket of `previous` that was opened for the same address. */
+static struct local_listener *find_previous(struct local *previous,
+                                            const struct address *address)
+{
+    if (previous == NULL)
+        return NULL;
+    for (size_t i = 0; i < previous->config->listen.count; i++) {
+        struct local_listener *listener = &previous->listeners[i];
+
+        if (listener->fd >= 0 && address_equal(&listener->config->address, address))
+            return listener;
+    }
+    return NULL;
+}
+
+static int open_listener(struct local_listener *listener)
+{
+    const struct socket_listen_options options = {.subflows = false};
+    char text[ADDRESS_TEXT_SIZE];
+    int error = socket_listen(&listener->config->address, &options, &listener->fd);
+
+    if (error != OK)
+        log_error("cannot listen on %s: %s",
+                  address_format(&listener->config->address, text), strerror(errno));
+    return error;
+}
+
+int local_listen(struct local *local, struct local *previous)
+{
+    size_t count = local->config->listen.count;
+
+    /* First what may fail, so that `previous` can go on when it does. */
+    for (size_t i = 0; i < count; i++) {
+        struct local_listener *listener = &local->listeners[i];
+
+        if (find_previous(previous, &listener->config->address) == NULL) {
+            int error = open_listener(listener);
+
+            if (error != OK)
+                return error;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct local_listener *listener = &local->listeners[i];
+        struct local_listener *old;
+
+        if (listener->fd < 0) {
+            old = find_previous(previous, &listener->config->address);
+            listener_deinit(&old->listener);
+            listener->fd = old->fd;
+            old->fd = -1;
+        }
+        listener_init(&listener->listener, local->worker.loop, listener->fd, on_accept,
+                      listener);
+    }
+    return OK;
+}
+
+bool local_listener_address(const struct local *local, size_t index, struct address *address)
+{
+    if (index >= local->config->listen.count)
+        return false;
+    *address = socket_local_address(local->listeners[index].fd);
+    return true;
+}
+
+/* ---- life ---- */
+
+static int init_listeners(struct local *local)
+{
+    const struct config_listeners *listen = &local->config->listen;
+
+    local->listeners = calloc(MAX(listen->count, (size_t)1), sizeof(*local->listeners));
+    if (local->listeners == NULL)
+        return ERROR_MEMORY;
+    for (size_t i = 0; i < listen->count; i++) {
+        struct local_listener *listener = &local->listeners[i];
+        const struct config_users *users = &listen->items[i].users;
+
+        listener->local = local;
+        listener->config = &listen->items[i];
+        listener->fd = -1;
+        listener->users = calloc(MAX(users->count, (size_t)1), sizeof(*listener->users));
+        if (listener->users == NULL)
+            return ERROR_MEMORY;
+        for (size_t j = 0; j < users->count; j++)
+            listener->users[j] = (struct socks5_user){
+                .name = users->items[j].name, .password = users->items[j].password,
+            };
+    }
+    return OK;
+}
+
+static int init_session(struct local *local, const uint8_t private_key[CONFIG_KEY_SIZE])
+{
+    const struct config_local *config = local->config;
+    struct session_config session = {
+        .role = SESSION_LOCAL,
+        .pages = &local->worker.pages,
+        .chunk_size = config->chunk_size,
+        .linger_ns = config->linger_ns,
+        .pool_size = config->pool.size,
+        .pool_idle = config->pool.idle,
+        .pool_burst = config->pool.burst,
+        .dials_per_second = config->pool.dials_per_second,
+        .budget_up = config->budget.up,
+        .budget_down = config->budget.down,
+        .path_count = (unsigned)MAX(config->paths.count, (size_t)1),
+        .port_count = (unsigned)MIN(config->relay.ports.count, (size_t)SESSION_PORTS_MAX),
+    };
+
+    memcpy(session.private_key, private_key, sizeof(session.private_key));
+    memcpy(session.relay_public_key, config->relay.public_key,
+           sizeof(session.relay_public_key));
+    random_fill(&session.seed, sizeof(session.seed));
+    local->session = session_new(&session, clock_now());
+    key_wipe(&session, sizeof(session));
+    return local->session != NULL ? OK : ERROR_MEMORY;
+}
+
+static int init_resolver(struct local *local)
+{
+    const struct config_local_dns *dns = &local->config->dns;
+    const struct resolver_options options = {
+        .servers = dns->servers.items, .server_count = dns->servers.count, .search = true,
+    };
+    int error = resolver_new(local->worker.loop, &options, &local->resolver);
+
+    if (error == ERROR_SYSTEM)
+        log_error("cannot start the resolver");
+    return error;
+}
+
+int local_new(struct ev_loop *loop, const struct config_local *config,
+              const uint8_t private_key[CONFIG_KEY_SIZE], struct local **out)
+{
+    struct local *local = calloc(1, sizeof(*local));
+    bool names_here = config->dns.resolve == CONFIG_RESOLVE_LOCAL;
+    int error = ERROR_MEMORY;
+
+    *out = NULL;
+    if (local == NULL)
+        return error;
+    local->config = config;
+    ev_init(&local->retired, on_retired);
+    local->retired.data = local;
+    local->retired.repeat = RETIRED_SECONDS;
+    if ((error = init_listeners(local)) != OK ||
+        (error = worker_init(&local->worker, loop, BUFFERED_BYTES_MAX)) != OK ||
+        (error = init_resolver(local)) != OK ||
+        (error = init_session(local, private_key)) != OK) {
+        local_free(local);
+        return error;
+    }
+    endpoint_init(&local->endpoint, local->resolver, config->relay.host,
+                  on_endpoint_resolved, local);
+    driver_init(&local->driver, &local->worker, local->session, &role, local);
+    socks_service_init(&local->socks, &local->driver, names_here ? local->resolver : NULL);
+    *out = local;
+    return OK;
+}
+
+void local_free(struct local *local)
+{
+    if (local == NULL)
+        return;
+    for (size_t i = 0; local->listeners != NULL && i < local->config->listen.count; i++) {
+        if (local->listeners[i].local != NULL)
+            stop_listening(&local->listeners[i]);
+        free(local->listeners[i].users);
+    }
+    if (local->session != NULL) {
+        ev_timer_stop(local->worker.loop, &local->retired);
+        socks_service_deinit(&local->socks);
+        endpoint_deinit(&local->endpoint);
+        driver_deinit(&local->driver);
+        session_free(local->session);
+    }
+    resolver_free(local->resolver);
+    worker_deinit(&local->worker);
+    free(local->listeners);
+    free(local);
+}
