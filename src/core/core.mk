@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libcore.a
 libcore_a_SOURCES = \
+	include/splitsocks/admission.h \
 	include/splitsocks/client_table.h src/core/client_table.c \
 	include/splitsocks/destination.h src/core/destination.c \
 	include/splitsocks/door.h src/core/door.c \
@@ -11,7 +12,9 @@ libcore_a_SOURCES = \
 	include/splitsocks/pages.h src/core/pages.c \
 	include/splitsocks/port_chooser.h src/core/port_chooser.c \
 	include/splitsocks/ranges.h src/core/ranges.c \
+	include/splitsocks/session.h \
 	include/splitsocks/socks5.h src/core/socks5.c \
 	include/splitsocks/socks5_client.h src/core/socks5_client.c \
+	include/splitsocks/target.h \
 	src/core/handshake_keys.c \
 	src/core/handshake_payload.c
