@@ -5,9 +5,10 @@
  */
 #include <assert.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include <splitsocks/handshake.h>
+#include <splitsocks/door.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -135,10 +136,83 @@ static void fuzz_join(const uint8_t *data, size_t size)
     assert(again.session_id == join.session_id && again.number == join.number);
 }
 
+static struct door *new_door(struct client_table *clients)
+{
+    static struct key_pair relay;
+    const struct door_config config = {.relay = &relay, .clients = clients, .server_id = 1};
+    struct door *door;
+
+    if (clients == NULL || relay_key_pair(&relay) != OK)
+        abort();
+    door = door_new(&config);
+    if (door == NULL)
+        abort();
+    return door;
+}
+
+/* A relay without clients lets nobody in, whatever comes; and bytes that come one by one
+ * are judged as the same bytes at once. */
+static void fuzz_door(const uint8_t *data, size_t size)
+{
+    static const uint8_t ephemeral[KEY_SIZE] = {9};
+    const struct address peer = {.family = ADDRESS_IPV4, .bytes = {192, 0, 2, 1}};
+    struct client_table *clients = client_table_new();
+    struct door *door = new_door(clients);
+    struct door_hello hello;
+    struct wire_reader in;
+    int whole;
+
+    wire_reader_init(&in, data, size);
+    whole = door_hello(door, &peer, &in, ephemeral, 0, &hello);
+    assert(whole != OK && whole != ERROR_REPLAY && whole != ERROR_LIMIT);
+    for (size_t length = 0; length < MIN(size, HELLO_HEADER_SIZE); length++) {
+        int error;
+
+        wire_reader_init(&in, data, length);
+        error = door_hello(door, &peer, &in, ephemeral, 0, &hello);
+        assert(error == ERROR_TRUNCATED || error == whole);
+    }
+    door_free(door);
+    client_table_free(clients);
+}
+
+/* Local waits for an answer; nobody but the relay can make one. */
+static void fuzz_read_answer(const uint8_t *data, size_t size)
+{
+    static const uint8_t ephemeral[KEY_SIZE] = {8};
+    static struct noise waiting;
+    static struct hello_offer offer;
+    struct hello_answer answer;
+    struct session_keys keys;
+    struct wire_reader in;
+    struct noise noise;
+    int error;
+
+    if (offer.ciphers == 0) {
+        uint8_t hello[HELLO_MAX];
+        struct wire_writer out;
+        struct key_pair pair;
+
+        offer.ciphers = ciphers_supported();
+        wire_writer_init(&out, hello, sizeof(hello));
+        if (relay_key_pair(&pair) != OK ||
+            hello_write(&waiting, &out, &pair, pair.public_key, ephemeral, 0, &offer) != OK)
+            abort();
+    }
+    noise = waiting;
+    wire_reader_init(&in, data, size);
+    error = hello_read_answer(&noise, &in, &offer, &answer, &keys);
+    assert(error == ERROR_TRUNCATED || error == ERROR_MALFORMED ||
+           error == ERROR_AUTHENTICATION);
+    assert(error == ERROR_TRUNCATED || noise.messages == NOISE_DEAD);
+    noise_deinit(&noise);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const parsers[])(const uint8_t *, size_t) = {
-        fuzz_hello, fuzz_open, fuzz_offer, fuzz_answer, fuzz_join,
+        fuzz_hello, fuzz_open, fuzz_offer,       fuzz_answer,
+        fuzz_join,  fuzz_door, fuzz_read_answer,
     };
 
     if (size > 0)
