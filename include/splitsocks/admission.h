@@ -23,8 +23,10 @@ struct arrival;
 struct admission_config {
     struct door *door;       /* borrowed: the worker's own */
     struct page_pool *pages; /* borrowed */
-    uint8_t server_id, worker;
+    uint8_t server_id;
+    unsigned worker, workers; /* this one's number, and how many there are */
     uint64_t linger_ns;
+    unsigned half_open_max, unauthenticated_max; /* arrivals; the oldest is evicted */
     /* Per client index: streams at once, sessions at once. Borrowed. */
     const struct admission_client {
         uint32_t max_streams, max_sessions;
@@ -33,8 +35,13 @@ struct admission_config {
 };
 
 struct admission *admission_new(const struct admission_config *config) MUST_CHECK;
-/* Frees its sessions too. */
+/* Frees its sessions too; every arrival has been freed before. */
 void admission_free(struct admission *admission);
+
+/* A reloaded configuration: the sessions that are up keep what they were granted. Client
+ * indices must stay what they were for clients that stay. Borrowed. */
+void admission_set_clients(struct admission *admission,
+                           const struct admission_client *clients, size_t count);
 
 enum arrival_verdict {
     ARRIVAL_MORE,      /* nothing to do until more bytes arrive */
@@ -56,6 +63,8 @@ struct arrival_result {
     size_t rest_length;
     unsigned worker;
     unsigned client;         /* ATTACHED: client index */
+    struct session *disturbed; /* not NULL: another session that was ended to make room;
+                                  drain its events too */
 };
 
 struct arrival *arrival_new(struct admission *admission, const struct address *peer,

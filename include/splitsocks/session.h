@@ -100,7 +100,8 @@ enum session_event_type {
      * session_subflow_up() or session_subflow_down(). `subflow` is valid until the driver
      * has called session_subflow_down() or has taken its SESSION_CLOSE_SUBFLOW. */
     SESSION_DIAL,
-    /* Close the socket now: with a reset (SO_LINGER 0). `subflow` is valid
+    /* Close the socket now: with a reset (SO_LINGER 0); or, at a relay and with `silent`
+     * set, read and discard until the deadline of a silent arrival. `subflow` is valid
      * until the next call to session_next_event(); do not call session_subflow_down(). */
     SESSION_CLOSE_SUBFLOW,
 
@@ -123,8 +124,8 @@ enum session_event_type {
     SESSION_UP,      /* local: a session is established; `resumed` tells which kind */
     SESSION_LOST,    /* local: no contact; what is open waits for up to linger */
     /* The session has ended (closed by either side, linger over, or a broken rule:
-     * `error` and `reason` tell). A relay's driver frees it; local starts a new one by
-     * itself. */
+     * `error` and `reason` tell). Every stream has had its SESSION_STREAM_RESET before. The
+     * driver frees it; a local that was not asked to stop starts a new one then. */
     SESSION_ENDED,
 };
 
@@ -134,12 +135,12 @@ struct session_event {
     struct stream *stream;
     unsigned path, port;         /* SESSION_DIAL */
     bool hello;                  /* SESSION_DIAL: session_subflow_up() needs `fresh` */
+    bool silent;                 /* SESSION_CLOSE_SUBFLOW: what it sent did not open */
     bool resumed;                /* SESSION_UP: the streams of the old session stay */
     enum reset_code code;        /* SESSION_STREAM_RESET */
     const struct target *target; /* SESSION_STREAM_INCOMING */
     enum error error;            /* SESSION_ENDED; OK when it was asked for */
-    const char *reason;          /* SESSION_LOST, SESSION_ENDED: a phrase, static or valid
-                                    until the next call */
+    const char *reason;          /* SESSION_ENDED: a phrase, valid until the next call */
 };
 
 /* Takes the oldest event; false when there is none. Order is the order of doing: a

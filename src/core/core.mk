@@ -16,5 +16,21 @@ libcore_a_SOURCES = \
 	include/splitsocks/socks5.h src/core/socks5.c \
 	include/splitsocks/socks5_client.h src/core/socks5_client.c \
 	include/splitsocks/target.h \
+	src/core/admission.c \
+	include/splitsocks/frame.h src/core/frame.c \
+	src/core/path.c \
+	src/core/pool.c \
+	src/core/scheduler_split.c \
+	src/core/session.c \
+	src/core/session_ack.c \
+	src/core/session_handshake.c \
+	src/core/session_internal.h \
+	src/core/session_produce.c \
+	src/core/session_receive.c \
+	src/core/session_stream.c \
+	src/core/session_subflow.c \
+	src/core/session_timers.c \
+	src/core/stream_receive.c \
+	src/core/stream_send.c \
 	src/core/handshake_keys.c \
 	src/core/handshake_payload.c

@@ -1,0 +1,329 @@
+/*
+ * Local's pool: how many subflows there should be, and when to dial the next.
+ *
+ * The bound to reach with K slots, payload p and round trip R is K p / ((1 + n) R) in each
+ * direction, where n = ceil(log2(1 + budget / 14600)) is the number of flights that a
+ * budget takes through slow start, and 1 the round trip of the handshake.
+ */
+#include "session_internal.h"
+
+#define INITIAL_WINDOW 14600 /* bytes: 10 segments (RFC 6928) */
+/* Slots wanted over the bound's own figure, so that recycling leaves no gap. */
+#define SLOTS_NUMERATOR 7
+#define SLOTS_DENOMINATOR 4
+#define HELLOS_MAX 3
+/* One bulk subflow may lose its window to a lost segment while a second goes on. */
+#define BULK_UNLIMITED 2
+#define PATH_BACKOFF_MIN_NS (50 * NS_PER_MS)
+
+/* ---- how many ---- */
+
+bool session_active(const struct session *session)
+{
+    return session->stream_count > 0 || session->waiting_bytes > 0 ||
+           !list_empty(&session->streams) || ack_waiting(session) ||
+           !list_empty(&session->limbo) || session->send_session_window;
+}
+
+static uint64_t ceil_divide(uint64_t a, uint64_t b)
+{
+    return a / b + (a % b != 0);
+}
+
+/* n of the bound above. */
+static unsigned flights(uint64_t budget)
+{
+    unsigned n = 0;
+
+    for (uint64_t reach = INITIAL_WINDOW; reach < budget + INITIAL_WINDOW; reach *= 2)
+        n++;
+    return n;
+}
+
+/* Slots that a path needs to carry what it has been seen to carry, in one direction. */
+static uint64_t slots(const struct path *path, uint64_t rate, uint64_t budget)
+{
+    double in_flight;
+
+    if (budget == SESSION_UNLIMITED)
+        return BULK_UNLIMITED;
+    in_flight = (double)rate * (double)path_rtt_ns(path) / 1e9 * (1 + flights(budget));
+    return (uint64_t)(in_flight * SLOTS_NUMERATOR / SLOTS_DENOMINATOR / (double)budget) + 1;
+}
+
+static uint64_t path_slots(const struct session *session, const struct path *path)
+{
+    return MAX(slots(path, path->rate_in, session->config.budget_down),
+               slots(path, path->rate_acked, session->config.budget_up));
+}
+
+/* Subflows that a queue keeps busy, whatever the paths' rates. */
+static uint64_t queue_slots(const struct session *session, uint64_t queue, uint64_t budget)
+{
+    if (queue == 0)
+        return 0;
+    if (budget == SESSION_UNLIMITED)
+        return BULK_UNLIMITED * session->config.path_count;
+    return ceil_divide(queue, budget);
+}
+
+static bool tight(const struct session *session)
+{
+    return MIN(session->config.budget_up, session->config.budget_down) <= TIGHT_BUDGET;
+}
+
+static unsigned needed(const struct session *session)
+{
+    unsigned idle = session->config.pool_idle;
+
+    return session_active(session) ? MAX(1, idle) : idle;
+}
+
+static uint64_t wanted(const struct session *session)
+{
+    const struct session_config *config = &session->config;
+    uint64_t credit = session->out_window - session->out_sum + session->owed_bytes;
+    uint64_t busy =
+        MAX(queue_slots(session, MIN(session->waiting_bytes, credit), config->budget_up),
+            queue_slots(session, session->peer_demand, config->budget_down));
+    uint64_t carried = 0;
+
+    if (busy == 0)
+        return needed(session);
+    busy += tight(session) ? 0 : 1; /* the interactive lane */
+    if (busy <= config->pool_size)
+        return MAX(busy, needed(session));
+    /* The queue is long: beyond `size` go as many as the paths have use for. */
+    for (unsigned i = 0; i < config->path_count; i++)
+        carried += path_slots(session, &session->paths[i]);
+    carried = MIN(carried + 1, busy);
+    return MIN(MAX(carried, config->pool_size), config->pool_burst);
+}
+
+/* Counts as long as it will not be used up before a replacement is there. */
+static bool lasting(const struct subflow *subflow)
+{
+    if (subflow->state != SUBFLOW_STATE_OPEN)
+        return true;
+    if (!subflow_usable(subflow) || subflow->retire)
+        return false;
+    return subflow->bytes_sent <= subflow->budget_out / 4 * 3 &&
+           subflow->bytes_received <= subflow->budget_in / 4 * 3;
+}
+
+/* ---- dialling ---- */
+
+/* The path that is farthest below its share; paths that fail wait for their time. */
+static int choose_path(struct session *session)
+{
+    double best_load = 0;
+    int best = -1;
+
+    for (unsigned i = 0; i < session->config.path_count; i++) {
+        struct path *path = &session->paths[i];
+        double load = (double)path->subflows / (double)path_slots(session, path);
+
+        if (path->retry_ns > session->now) {
+            session->pool_wake_ns = MIN(session->pool_wake_ns, path->retry_ns);
+            continue;
+        }
+        if (best < 0 || load < best_load) {
+            best = (int)i;
+            best_load = load;
+        }
+    }
+    return best;
+}
+
+/* Dials once; false when it has to wait. */
+static bool dial(struct session *session, bool hello)
+{
+    struct session_event *event;
+    struct subflow *subflow;
+    uint64_t when;
+    int index = choose_path(session);
+    unsigned port;
+
+    if (index < 0)
+        return false;
+    struct path *path = &session->paths[index];
+
+    port = port_chooser_pick(&path->ports, session_random(session), session->now, &when);
+    if (when > session->now) {
+        session->pool_wake_ns = MIN(session->pool_wake_ns, when);
+        return false;
+    }
+    subflow = subflow_new(session, (unsigned)index);
+    if (subflow == NULL)
+        return false;
+    port_chooser_dialled(&path->ports, port, session->now);
+    subflow->state = SUBFLOW_STATE_DIALLING;
+    subflow->hello = hello;
+    subflow->port = (uint8_t)port;
+    subflow->dialled_ns = session->now;
+    subflow->budget_out = session->config.budget_up;
+    subflow->budget_in = session->config.budget_down;
+    session->counters.subflows_opened++;
+    session_push_event(session, SESSION_DIAL, subflow, NULL);
+    event = ring_at(&session->events, session->events.count - 1);
+    event->path = (unsigned)index;
+    event->port = port;
+    event->hello = hello;
+    return true;
+}
+
+static void dial_hello(struct session *session)
+{
+    unsigned hellos = 0;
+
+    list_foreach(&session->subflows, node, after) {
+        const struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        hellos += subflow->hello && subflow->state != SUBFLOW_STATE_OPEN;
+    }
+    uint64_t when = hellos == 0 ? session->next_hello_ns : session->hello_race_ns;
+
+    if (hellos >= HELLOS_MAX || session->open_count >= session->config.pool_burst)
+        return;
+    if (when > session->now) {
+        session->pool_wake_ns = MIN(session->pool_wake_ns, when);
+        return;
+    }
+    if (dial(session, true)) {
+        session->hello_race_ns = session->now + HELLO_RACE_NS;
+        session->pool_wake_ns = MIN(session->pool_wake_ns, session->hello_race_ns);
+    }
+}
+
+static void dial_joins(struct session *session)
+{
+    uint64_t want = wanted(session);
+    uint64_t bound = MAX(want, session->config.pool_size);
+    uint64_t count = 0;
+
+    list_foreach(&session->subflows, node, after) {
+        count += lasting(list_entry(node, struct subflow, node));
+    }
+    while (count < want && session->open_count < bound && dial(session, false)) {
+        count++;
+        if (session->silent_ns == TIME_NEVER && !session_in_touch(session))
+            session->silent_ns = session->now;
+    }
+}
+
+/* Subflows that have had nothing to do for a while go back to the idle number. */
+static void retire_spares(struct session *session)
+{
+    unsigned spares = 0;
+
+    if (session->waiting_bytes > 0 || session->peer_demand > 0)
+        return;
+    list_foreach(&session->subflows, node, after) {
+        const struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        spares += subflow_usable(subflow) && !subflow->retire;
+    }
+    list_foreach(&session->subflows, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+        uint64_t until_ns = MAX(subflow->sent_ns, subflow->received_ns) + SPARE_LIFE_NS;
+
+        if (spares <= needed(session))
+            return;
+        if (!subflow_usable(subflow) || subflow->retire || subflow_outstanding(subflow))
+            continue;
+        if (until_ns > session->now) {
+            session->pool_wake_ns = MIN(session->pool_wake_ns, until_ns);
+            continue;
+        }
+        subflow->retire = true;
+        spares--;
+    }
+}
+
+void pool_update(struct session *session)
+{
+    session->pool_dirty = false;
+    session->pool_wake_ns = TIME_NEVER;
+    if (session->config.role != SESSION_LOCAL || session->state >= SESSION_STATE_CLOSING)
+        return;
+    if (session->state != SESSION_STATE_UP) {
+        if (needed(session) > 0)
+            dial_hello(session);
+        return;
+    }
+    if (session->rekey_ns <= session->now && needed(session) > 0)
+        dial_hello(session);
+    dial_joins(session);
+    retire_spares(session);
+}
+
+/* ---- results ---- */
+
+static void back_off(struct session *session, struct path *path)
+{
+    uint64_t cap_ns = session_active(session) ? BACKOFF_MAX_NS : BACKOFF_IDLE_NS;
+
+    path->failures++;
+    /* One failure may be chance. */
+    if (path->failures > 1) {
+        uint64_t wait_ns = PATH_BACKOFF_MIN_NS << MIN(path->failures, 10);
+
+        path->retry_ns = session->now + MIN(wait_ns, cap_ns);
+    }
+    session->pool_dirty = true;
+}
+
+void pool_dial_ended(struct session *session, struct subflow *subflow, enum subflow_end end)
+{
+    struct path *path = &session->paths[subflow->path];
+
+    session->counters.dials_failed++;
+    if (session->config.role != SESSION_LOCAL)
+        return;
+    if (subflow->state == SUBFLOW_STATE_DIALLING && end == SUBFLOW_REFUSED)
+        port_chooser_result(&path->ports, subflow->port, DIAL_REFUSED, subflow->dialled_ns,
+                            session->now);
+    session->explicit_failures++;
+    back_off(session, path);
+    if (subflow->hello)
+        pool_hello_failed(session);
+}
+
+void pool_dial_timed_out(struct session *session, struct subflow *subflow)
+{
+    struct path *path = &session->paths[subflow->path];
+
+    session->counters.dials_failed++;
+    port_chooser_result(&path->ports, subflow->port, DIAL_TIMEOUT, subflow->dialled_ns,
+                        session->now);
+    /* The governor paces what the network drops; the path waits only when all of it does. */
+    if (path->subflows <= 1)
+        back_off(session, path);
+    if (subflow->hello)
+        pool_hello_failed(session);
+}
+
+void pool_hello_failed(struct session *session)
+{
+    uint64_t cap_ns = session_active(session) ? BACKOFF_MAX_NS : BACKOFF_IDLE_NS;
+
+    session->backoff_ns = MIN(MAX(2 * session->backoff_ns, BACKOFF_MIN_NS), cap_ns);
+    session->next_hello_ns = session->now + session->backoff_ns;
+    session->pool_dirty = true;
+}
+
+void pool_dial_succeeded(struct session *session, struct subflow *subflow)
+{
+    struct path *path = &session->paths[subflow->path];
+
+    path->failures = 0;
+    path->retry_ns = 0;
+    session->explicit_failures = 0;
+    port_chooser_result(&path->ports, subflow->port, DIAL_SUCCESS, subflow->dialled_ns,
+                        session->now);
+}
+
+uint64_t pool_next_timeout(const struct session *session)
+{
+    return session->pool_dirty ? session->now : session->pool_wake_ns;
+}

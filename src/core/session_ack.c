@@ -1,0 +1,203 @@
+#include "session_internal.h"
+
+#include <assert.h>
+
+/* ---- what we sent ---- */
+
+static void control_acked(struct session *session, struct stream *stream, unsigned kind)
+{
+    if (kind == SENT_RESET && stream->reset_sent)
+        stream->send_done = true;
+    (void)session;
+}
+
+static void control_lost(struct session *session, struct stream *stream, unsigned kind)
+{
+    switch (kind) {
+    case SENT_OPEN:
+        if (stream->target != NULL && !stream->opened && !stream->reset_sent)
+            stream_queue_control(session, stream, STREAM_SEND_OPEN);
+        break;
+    case SENT_OPENED:
+        if (!stream->reset_sent)
+            stream_queue_control(session, stream, STREAM_SEND_OPENED);
+        break;
+    case SENT_RESET:
+        if (!stream->send_done)
+            stream_queue_control(session, stream, STREAM_SEND_RESET);
+        break;
+    case SENT_STREAM_WINDOW: /* the latest value, whatever was lost */
+        if (stream->in_final == OFFSET_UNKNOWN && !stream->reset_sent)
+            stream_queue_control(session, stream, STREAM_SEND_WINDOW);
+        break;
+    default:
+        assert(!"a kind of a stream");
+    }
+}
+
+static void session_item_lost(struct session *session, const struct sent_item *item)
+{
+    struct final_ack *final;
+
+    switch (item->kind) {
+    case SENT_SESSION_WINDOW: session->send_session_window = true; break;
+    case SENT_STREAM_LIMIT: session->send_stream_limit = true; break;
+    case SENT_DEMAND: session->send_demand = true; break;
+    case SENT_FINAL:
+        final = ring_push(&session->finals);
+        if (final == NULL) {
+            session_fail(session, ERROR_MEMORY, "out of memory");
+            return;
+        }
+        *final = (struct final_ack){
+            .tag = item->length, .number = item->number, .chunks = item->offset};
+        session->ack_deadline_ns = MIN(session->ack_deadline_ns, session->now + ACK_DELAY_NS);
+        session->pool_dirty = true;
+        break;
+    default: assert(!"a kind of the session");
+    }
+}
+
+enum fate { FATE_ACKED, FATE_LOST, FATE_FORGOTTEN };
+
+static void settle_item(struct session *session, const struct sent_item *item, enum fate fate)
+{
+    struct stream *stream;
+
+    if (item->kind >= SENT_SESSION_WINDOW) {
+        if (fate == FATE_LOST)
+            session_item_lost(session, item);
+        return;
+    }
+    stream = item->stream;
+    if (fate == FATE_ACKED && item->kind == SENT_DATA)
+        stream_range_acked(session, stream, item->offset, item->length);
+    else if (fate == FATE_ACKED)
+        control_acked(session, stream, item->kind);
+    else if (fate == FATE_LOST && item->kind == SENT_DATA)
+        stream_range_lost(session, stream, item->offset, item->length);
+    else if (fate == FATE_LOST)
+        control_lost(session, stream, item->kind);
+    if (item->copy)
+        stream->extra_copies--;
+    stream_unreference(session, stream);
+}
+
+/* Settles the oldest chunk. Items leave the ring first, so that what looks for other
+ * copies does not find this one. */
+static void settle_chunk(struct session *session, struct subflow *subflow, enum fate fate)
+{
+    struct sent_chunk chunk = *(struct sent_chunk *)ring_at(&subflow->chunks, 0);
+
+    ring_pop(&subflow->chunks);
+    subflow->chunks_acked++;
+    if (chunk.eliciting)
+        subflow->eliciting_unacked--;
+    for (unsigned i = 0; i < chunk.items; i++) {
+        struct sent_item item = *(struct sent_item *)ring_at(&subflow->items, 0);
+
+        ring_pop(&subflow->items);
+        if (fate == FATE_ACKED && item.kind == SENT_DATA)
+            path_count(session, subflow->path, 0, item.length);
+        settle_item(session, &item, fate);
+    }
+}
+
+void ack_requeue(struct session *session, struct subflow *subflow)
+{
+    while (subflow->chunks.count > 0)
+        settle_chunk(session, subflow, FATE_LOST);
+}
+
+void ack_forget(struct session *session, struct subflow *subflow)
+{
+    while (subflow->chunks.count > 0)
+        settle_chunk(session, subflow, FATE_FORGOTTEN);
+}
+
+/* `final`: the peer has closed the subflow and takes nothing more of it. */
+static void take_final(struct session *session, struct subflow *subflow)
+{
+    ack_requeue(session, subflow);
+    if (subflow->state == SUBFLOW_STATE_LIMBO)
+        subflow_free(session, subflow);
+    else
+        subflow_close(session, subflow,
+                      subflow->end_sent ? SUBFLOW_ORDERLY : SUBFLOW_ABANDONED);
+}
+
+void ack_received(struct session *session, struct frame *frame)
+{
+    struct frame_ack_entry entry;
+
+    while (session->state < SESSION_STATE_CLOSING && frame_ack_next(frame, &entry)) {
+        struct subflow *subflow =
+            subflow_find(session, frame->ack.tag, entry.number);
+
+        if (subflow == NULL)
+            continue; /* settled long ago */
+        if (entry.chunks > subflow->chunks_sent) {
+            session_fail(session, ERROR_PROTOCOL, "acknowledged more than was sent");
+            return;
+        }
+        if (entry.chunks > subflow->chunks_acked) {
+            subflow->progress_ns = session->now;
+            subflow_set_suspect(session, subflow, false);
+        }
+        while (subflow->chunks_acked < entry.chunks)
+            settle_chunk(session, subflow, FATE_ACKED);
+        if (entry.final)
+            take_final(session, subflow);
+        else if (subflow->state == SUBFLOW_STATE_LIMBO && subflow->chunks.count == 0)
+            subflow_free(session, subflow);
+        else
+            subflow_close_if_done(session, subflow);
+    }
+}
+
+/* ---- what we received ---- */
+
+void ack_note_received(struct session *session, struct subflow *subflow, bool eliciting,
+                       size_t length)
+{
+    session->ack_bytes += length;
+    if (!list_linked(&subflow->ack_node) && subflow->state == SUBFLOW_STATE_OPEN)
+        list_append(&session->ack_queue, &subflow->ack_node);
+    if (!eliciting)
+        return;
+    /* Local has ended the subflow and waits for this to let it go. */
+    if ((subflow->end_received && session->config.role == SESSION_RELAY) ||
+        session->ack_bytes >= ACK_BYTES)
+        session->ack_deadline_ns = session->now;
+    else
+        session->ack_deadline_ns = MIN(session->ack_deadline_ns, session->now + ACK_DELAY_NS);
+    session->pool_dirty = true;
+}
+
+void ack_note_final(struct session *session, struct subflow *subflow)
+{
+    struct final_ack *final;
+
+    if (subflow->generation == NULL || session->state >= SESSION_STATE_CLOSING)
+        return;
+    final = ring_push(&session->finals);
+    if (final == NULL) {
+        session_fail(session, ERROR_MEMORY, "out of memory");
+        return;
+    }
+    *final = (struct final_ack){.tag = subflow->generation->tag,
+                                .number = subflow->number,
+                                .chunks = subflow->chunks_received};
+    session->ack_deadline_ns = MIN(session->ack_deadline_ns, session->now + ACK_DELAY_NS);
+    session->pool_dirty = true;
+}
+
+bool ack_due(const struct session *session)
+{
+    return session->ack_deadline_ns <= session->now;
+}
+
+bool ack_waiting(const struct session *session)
+{
+    return session->ack_deadline_ns != TIME_NEVER;
+}

@@ -1,0 +1,269 @@
+#include "session_internal.h"
+
+#include <stdlib.h>
+
+/* A HELLO on its way: what is still to be written, and what reads the answer. */
+struct hello_state {
+    struct noise noise;
+    struct hello_offer offer;
+    uint8_t bytes[HELLO_MAX];
+    size_t length; /* 0 once written */
+};
+
+/* ---- generations ---- */
+
+struct generation *generation_new(struct session *session, uint64_t id,
+                                  const struct session_keys *keys)
+{
+    struct generation *generation = calloc(1, sizeof(*generation));
+
+    if (generation == NULL)
+        return NULL;
+    if (session->config.role == SESSION_RELAY &&
+        number_window_init(&generation->used, SUBFLOW_WINDOW) != OK) {
+        free(generation);
+        return NULL;
+    }
+    generation->id = id;
+    generation->tag = GENERATION_TAG(id);
+    generation->keys = *keys;
+    generation->next_number = 1; /* 0 is the HELLO's own subflow */
+    list_append(&session->generations, &generation->node);
+    return generation;
+}
+
+struct generation *generation_current(const struct session *session)
+{
+    return list_empty(&session->generations)
+               ? NULL
+               : list_entry(session->generations.prev, struct generation, node);
+}
+
+struct generation *generation_by_tag(const struct session *session, uint64_t tag)
+{
+    for (struct list *node = session->generations.next; node != &session->generations;
+         node = node->next) {
+        struct generation *generation = list_entry(node, struct generation, node);
+
+        if (generation->tag == tag)
+            return generation;
+    }
+    return NULL;
+}
+
+void generation_free(struct session *session, struct generation *generation)
+{
+    (void)session;
+    list_remove(&generation->node);
+    session_keys_deinit(&generation->keys);
+    number_window_deinit(&generation->used);
+    free(generation);
+}
+
+void generation_release(struct session *session, struct generation *generation)
+{
+    if (generation->subflows == 0 && generation != generation_current(session))
+        generation_free(session, generation);
+}
+
+int generation_key(struct generation *generation, enum direction direction, uint64_t number,
+                   bool encrypt, struct seal *seal)
+{
+    uint8_t key[SEAL_KEY_SIZE];
+    int result = session_keys_subflow(&generation->keys, direction, number, key);
+
+    if (result == OK)
+        result = seal_init(seal, generation->keys.cipher, encrypt, key);
+    key_wipe(key, sizeof(key));
+    return result;
+}
+
+int generation_key_subflow(struct session *session, struct generation *generation,
+                           struct subflow *subflow)
+{
+    bool local = session->config.role == SESSION_LOCAL;
+    int result = generation_key(generation, local ? DIRECTION_UP : DIRECTION_DOWN,
+                                subflow->number, true, &subflow->seal);
+
+    if (result == OK)
+        result = generation_key(generation, local ? DIRECTION_DOWN : DIRECTION_UP,
+                                subflow->number, false, &subflow->opener);
+    return result;
+}
+
+/* ---- HELLO ---- */
+
+bool handshake_begin(struct session *session, struct subflow *subflow,
+                     const struct session_fresh *fresh)
+{
+    const struct session_config *config = &session->config;
+    struct hello_state *hello = calloc(1, sizeof(*hello));
+    struct key_pair own;
+    struct wire_writer w;
+    int result;
+
+    if (hello == NULL)
+        return false;
+    subflow->handshake = hello;
+    session->last_stamp = MAX(fresh->stamp, session->last_stamp + 1);
+    hello->offer = (struct hello_offer){.stamp = session->last_stamp,
+                                        .minor = WIRE_MINOR,
+                                        .features = WIRE_FEATURES,
+                                        .ciphers = ciphers_supported(),
+                                        .resume = session_id(session),
+                                        .linger_s = config->linger_ns / NS_PER_S,
+                                        .chunk_size = config->chunk_size,
+                                        .stream_window = STREAM_WINDOW_INITIAL,
+                                        .session_window = SESSION_WINDOW_INITIAL};
+    wire_writer_init(&w, hello->bytes, sizeof(hello->bytes));
+    result = key_pair_init(&own, config->private_key);
+    if (result == OK)
+        result = hello_write(&hello->noise, &w, &own, config->relay_public_key,
+                             fresh->ephemeral, config->server_id, &hello->offer);
+    key_pair_deinit(&own);
+    hello->length = wire_length(&w);
+    return result == OK;
+}
+
+void handshake_free(struct hello_state *handshake)
+{
+    if (handshake == NULL)
+        return;
+    noise_deinit(&handshake->noise);
+    free(handshake);
+}
+
+bool handshake_unwritten(const struct subflow *subflow)
+{
+    return subflow->handshake->length > 0;
+}
+
+size_t handshake_produce(struct subflow *subflow, uint8_t *buffer, size_t capacity)
+{
+    struct hello_state *hello = subflow->handshake;
+    size_t length = hello->length;
+    struct wire_writer w;
+
+    wire_writer_init(&w, buffer, capacity);
+    wire_write_bytes(&w, hello->bytes, length);
+    hello->length = 0;
+    return wire_length(&w);
+}
+
+/* ---- the answer ---- */
+
+void session_reset_association(struct session *session, enum reset_code code,
+                               struct subflow *keep)
+{
+    list_foreach(&session->subflows, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        if (subflow == keep)
+            continue;
+        ack_forget(session, subflow);
+        subflow_close(session, subflow, SUBFLOW_ABANDONED);
+    }
+    list_foreach(&session->limbo, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        ack_forget(session, subflow);
+        subflow_free(session, subflow);
+    }
+    session_fail_streams(session, code);
+    while (!list_empty(&session->generations))
+        generation_free(session, generation_current(session));
+    ring_deinit(&session->finals);
+    session->ack_deadline_ns = TIME_NEVER;
+    session->ack_bytes = 0;
+    session->next_stream_id = 1;
+    session->stream_limit = 0;
+    session->out_sum = session->out_window = 0;
+    session->in_sum = session->in_consumed = 0;
+    session->in_window = SESSION_WINDOW_INITIAL;
+    session->peer_demand = 0;
+    session->send_session_window = session->send_stream_limit = session->send_demand = false;
+    session->rekey_ns = TIME_NEVER;
+    session->silent_ns = TIME_NEVER;
+}
+
+/* Only the HELLO that was answered first counts. */
+static void close_other_hellos(struct session *session, const struct subflow *winner)
+{
+    list_foreach(&session->subflows, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        if (subflow != winner && subflow->hello && subflow->state != SUBFLOW_STATE_OPEN)
+            subflow_close(session, subflow, SUBFLOW_ABANDONED);
+    }
+}
+
+static void begin_session(struct session *session, const struct hello_answer *answer)
+{
+    session->peer_stream_window = answer->stream_window;
+    session->out_window = answer->session_window;
+    session->stream_limit = answer->stream_limit;
+}
+
+/* Takes the answer over into the session; false when it cannot be used. */
+static bool adopt(struct session *session, struct subflow *subflow,
+                  const struct hello_answer *answer, struct session_keys *keys)
+{
+    bool resumed = answer->resume == RESUME_RESUMED;
+    struct session_event *event;
+    struct generation *generation;
+
+    if (resumed && (subflow->handshake->offer.resume == 0 ||
+                    subflow->handshake->offer.resume != session_id(session) ||
+                    generation_by_tag(session, GENERATION_TAG(answer->session_id)) != NULL))
+        return false;
+    close_other_hellos(session, subflow);
+    if (!resumed)
+        session_reset_association(session, RESET_SESSION_LOST, subflow);
+    generation = generation_new(session, answer->session_id, keys);
+    if (generation == NULL)
+        return false;
+    *keys = (struct session_keys){0}; /* the generation owns them */
+    if (!resumed)
+        begin_session(session, answer);
+    session->config.linger_ns =
+        MIN(session->config.linger_ns, answer->linger_s * NS_PER_S);
+    session->rekey_ns = session->now + REKEY_NS;
+    session->silent_ns = TIME_NEVER;
+    session->contact_ns = session->now;
+    session->backoff_ns = 0;
+    session->counters.resumes += resumed;
+    subflow->state = SUBFLOW_STATE_OPEN;
+    subflow->confirmed = true;
+    subflow_set_number(session, subflow, generation, 0);
+    if (generation_key_subflow(session, generation, subflow) != OK)
+        return false;
+    session_set_state(session, SESSION_STATE_UP);
+    event = session_push_plain(session, SESSION_UP);
+    event->resumed = resumed;
+    stream_assign_ids(session);
+    session->pool_dirty = true;
+    return true;
+}
+
+size_t handshake_receive(struct session *session, struct subflow *subflow,
+                         const uint8_t *bytes, size_t length, bool *failed)
+{
+    struct hello_state *hello = subflow->handshake;
+    struct hello_answer answer;
+    struct session_keys keys = {0};
+    struct wire_reader r;
+    size_t used;
+    int result;
+
+    wire_reader_init(&r, bytes, length);
+    result = hello_read_answer(&hello->noise, &r, &hello->offer, &answer, &keys);
+    if (result == ERROR_TRUNCATED)
+        return 0;
+    used = (size_t)(r.at - bytes);
+    *failed = result != OK || !adopt(session, subflow, &answer, &keys);
+    session_keys_deinit(&keys);
+    subflow->bytes_received += used;
+    handshake_free(hello);
+    subflow->handshake = NULL;
+    return used;
+}

@@ -1,0 +1,555 @@
+/*
+ * The session engine's own structures, shared by the session_*.c files, pool.c,
+ * scheduler_*.c and admission.c. Nobody else includes this.
+ *
+ * The engine by concern:
+ *   session.c            the object, its events, its end
+ *   session_handshake.c  local's HELLO, resume, generations
+ *   session_receive.c    bytes to chunks to frames, and what each frame does
+ *   session_produce.c    what a subflow carries now: composing and sealing chunks
+ *   session_ack.c        acknowledgement, final counts, requeueing
+ *   session_subflow.c    a subflow's life: dialled, open, ended, in limbo
+ *   session_stream.c     the face for streams, and flow control
+ *   session_timers.c     what happens when nothing arrives
+ *   stream_send.c, stream_receive.c   one direction of one stream
+ *   pool.c               local: how many subflows, and when to dial
+ *   scheduler_split.c    which data goes on which subflow
+ *   path.c               what is known of a path
+ */
+#ifndef SPLITSOCKS_SESSION_INTERNAL_H
+#define SPLITSOCKS_SESSION_INTERNAL_H
+
+#include <splitsocks/frame.h>
+#include <splitsocks/handshake.h>
+#include <splitsocks/list.h>
+#include <splitsocks/noise.h>
+#include <splitsocks/number_window.h>
+#include <splitsocks/pages.h>
+#include <splitsocks/port_chooser.h>
+#include <splitsocks/ranges.h>
+#include <splitsocks/ring.h>
+#include <splitsocks/seal.h>
+#include <splitsocks/session.h>
+
+/* ---- constants (DESIGN.md names each; reasons stand where they are used) ---- */
+
+#define CHUNK_OVERHEAD (2 + SEAL_TAG_SIZE)
+/* The first chunk of a subflow, header aside; a stranger makes the relay buffer no more. */
+#define FIRST_CHUNK_MAX 1200
+/* Kept back in each direction for a last ACK + DEMAND + END with its overhead. */
+#define BUDGET_RESERVE 40
+#define ACK_DELAY_NS (25 * NS_PER_MS)
+/* Bulk is acknowledged sooner than that, so that the sender need not retain more. */
+#define ACK_BYTES (256 * 1024)
+#define STALL_MIN_NS (200 * NS_PER_MS)
+#define DIAL_TIMEOUT_MIN_NS (250 * NS_PER_MS)
+#define DIAL_TIMEOUT_MAX_NS (3 * NS_PER_S)
+#define HELLO_RACE_NS (250 * NS_PER_MS)
+#define BACKOFF_MIN_NS (100 * NS_PER_MS)
+#define BACKOFF_MAX_NS (1 * NS_PER_S)
+#define BACKOFF_IDLE_NS (15 * NS_PER_S)
+#define KEEPALIVE_NS (45 * NS_PER_S)
+#define SUBFLOW_AGE_NS (3600 * NS_PER_S)
+#define REKEY_NS (3600 * NS_PER_S)
+#define ORDERLY_GRACE_MIN_NS (1 * NS_PER_S)
+#define DEATH_GRACE_NS (25 * NS_PER_MS)
+#define CLOSED_BOTH_NS (5 * NS_PER_S)
+#define OPEN_WAIT_NS (10 * NS_PER_S)
+#define CLOSE_WAIT_NS (1 * NS_PER_S)
+#define RTT_UNKNOWN_NS (100 * NS_PER_MS)
+/* A subflow that has nothing to do beyond the idle number is retired after this. */
+#define SPARE_LIFE_NS (5 * NS_PER_S)
+
+#define STREAM_WINDOW_INITIAL (1024 * 1024)
+#define STREAM_WINDOW_MIN (1024 * 1024)
+#define STREAM_WINDOW_MIN_PATHS (4 * 1024 * 1024)
+#define STREAM_WINDOW_MAX (16 * 1024 * 1024)
+#define SESSION_WINDOW_INITIAL (16 * 1024 * 1024)
+#define SESSION_WINDOW_MAX (64 * 1024 * 1024)
+/* A hole in what was received costs at least this much credit. */
+#define FRAGMENT_CHARGE 256
+/* Plaintext waiting in a stream beyond what is in flight. */
+#define STREAM_WAIT_MAX (1024 * 1024)
+/* Below this much waiting a stream is interactive; above, bulk. */
+#define INTERACTIVE_MAX (16 * 1024)
+/* A stream that has sent less than this is young. */
+#define YOUNG_MAX (64 * 1024)
+/* Budgets up to here fit one initial window (10 segments): the tight regime. */
+#define TIGHT_BUDGET 14600
+#define PARKED_AFTER_NS (1 * NS_PER_S)
+
+#define OFFSET_UNKNOWN UINT64_MAX
+
+/* ---- generations ---- */
+
+/* Tells the generations of one session apart in a byte. Both sides see to it that no two
+ * that are alive have the same: the relay when it draws the id, local by refusing it. */
+#define GENERATION_TAG(id) ((id) & 0x3f)
+
+/* The keys and numbers of one HELLO. A resume adds a generation to the session; an old
+ * one lives until its last subflow is forgotten. */
+struct generation {
+    struct list node; /* session->generations, oldest first */
+    uint64_t id;      /* session id */
+    uint64_t tag;     /* GENERATION_TAG() of it; travels in ACK */
+    struct session_keys keys;
+    uint64_t next_number;       /* local: of the next JOIN */
+    struct number_window used;  /* relay: numbers whose first chunk has opened */
+    unsigned subflows;          /* that refer to it */
+    uint64_t born_ns;
+};
+
+/* ---- subflows ---- */
+
+enum subflow_state {
+    SUBFLOW_STATE_DIALLING, /* local: SESSION_DIAL given, no answer yet */
+    SUBFLOW_STATE_HELLO,    /* local: HELLO to be written or written, no message 2 yet */
+    SUBFLOW_STATE_OPEN,     /* carries chunks */
+    SUBFLOW_STATE_LIMBO,    /* the socket is gone; what it carried is not yet settled */
+};
+
+enum sent_kind {
+    SENT_DATA,
+    SENT_OPEN,
+    SENT_OPENED,
+    SENT_RESET,
+    SENT_STREAM_WINDOW,
+    SENT_SESSION_WINDOW,
+    SENT_STREAM_LIMIT,
+    SENT_DEMAND,
+    SENT_FINAL,
+};
+
+/* One frame of a sent chunk, to be settled when the chunk is acknowledged or lost. */
+struct sent_item {
+    union {
+        struct stream *stream;     /* referenced */
+        uint64_t number;           /* SENT_FINAL: subflow number */
+    };
+    uint64_t offset;     /* DATA; FINAL: chunks received */
+    uint32_t length;     /* DATA: bytes, the FIN counted as one; FINAL: tag */
+    uint8_t kind;        /* enum sent_kind */
+    bool reinjected;     /* DATA: a further copy has been sent elsewhere */
+    bool copy;           /* DATA: this is such a copy */
+};
+
+struct sent_chunk {
+    uint64_t sent_ns;
+    uint16_t items;
+    bool eliciting;
+};
+
+struct hello_state; /* session_handshake.c */
+
+struct subflow {
+    struct list node;          /* session->subflows, or session->limbo */
+    struct list ack_node;      /* session->ack_queue while an ACK for it waits */
+    struct subflow *hash_next; /* session->by_number, once it has a number */
+    void *user;
+    struct generation *generation; /* NULL before it has a number */
+    uint64_t number;
+    uint8_t path, port;
+    uint8_t state;      /* enum subflow_state */
+    bool hello;         /* opened by HELLO, not JOIN */
+    bool writable;
+    bool begun;         /* local: header and first chunk produced */
+    bool confirmed;     /* an authenticated byte was received on it */
+    bool end_sent, end_received;
+    bool waits_for_end; /* END was sent, the peer's is yet to come */
+    bool retire;        /* END is to be sent with the next chunk */
+    bool suspect;       /* makes no progress: gets nothing new */
+    bool ping;          /* a PING is to be sent */
+    bool bulk;          /* has carried bulk: not fit as the interactive lane */
+    bool event_pending; /* a SESSION_CLOSE_SUBFLOW or SESSION_DIAL for it is queued */
+    bool held;          /* session_receive() is at work on it */
+    bool driver_done;   /* the driver has let go: drop that event */
+    struct hello_state *handshake; /* owned; HELLO under way */
+    struct seal seal, opener;
+
+    uint64_t budget_out, budget_in; /* bytes */
+    uint64_t bytes_sent, bytes_received;
+
+    struct ring chunks; /* of sent_chunk: sent, not acknowledged; oldest first */
+    struct ring items;  /* of sent_item: theirs */
+    uint64_t chunks_sent, chunks_acked;
+    unsigned eliciting_unacked;
+    uint64_t chunks_received;
+
+    struct subflow_measure measure;
+    uint64_t measured_ns;
+    uint64_t dialled_ns, up_ns;
+    uint64_t progress_ns; /* last sign of life while something is outstanding */
+    uint64_t sent_ns, received_ns;
+    uint64_t deadline_ns; /* LIMBO: when what is left is requeued */
+};
+
+/* ---- streams ---- */
+
+enum stream_class { STREAM_INTERACTIVE, STREAM_YOUNG, STREAM_BULK, STREAM_CLASSES };
+
+/* Frames that wait to be sent for a stream. */
+enum stream_control {
+    STREAM_SEND_OPEN = 1,
+    STREAM_SEND_OPENED = 2,
+    STREAM_SEND_RESET = 4,
+    STREAM_SEND_WINDOW = 8,
+};
+
+/* Data in the driver's read buffer, in order, until session_settle(). */
+struct borrowed {
+    struct stream *stream;
+    struct borrowed *next; /* of the same stream */
+    uint64_t offset;
+    const uint8_t *bytes;
+    size_t length;
+};
+
+struct stream {
+    struct list node;         /* session->streams */
+    struct list ready;        /* session->ready[class] while it has data to send */
+    struct list control;      /* session->control while control_pending */
+    struct stream *hash_next; /* session->by_id */
+    uint64_t id;              /* local: 0 while the STREAM_LIMIT does not allow it */
+    void *user;
+    struct target *target;    /* owned; local: until OPEN is acknowledged */
+    uint32_t references;      /* from sent items and queued events */
+    uint8_t control_pending;  /* enum stream_control, or-ed */
+    uint8_t class;            /* enum stream_class, while `ready` is linked */
+    uint8_t reset_code;       /* ours */
+    uint8_t peer_code;        /* of the peer's STREAM_RESET */
+
+    bool incoming;       /* relay: announced by a frame, STREAM_OPEN not yet seen */
+    bool opened;         /* both: STREAM_OPENED received or sent */
+    bool released;       /* the driver has let go */
+    bool discard;        /* what arrives is counted and dropped */
+    bool reset_sent;     /* we end the stream by STREAM_RESET */
+    bool reset_received;
+    bool failed;         /* SESSION_STREAM_RESET was given, or the driver reset it */
+    bool send_done;      /* all of ours is acknowledged, or moot */
+    bool readable_told, writable_wanted;
+
+    /* Sending. [out_acked, out_end) is retained in `out`; the FIN counts as one byte at
+     * out_final, so that it is acknowledged and owed like data. */
+    struct pages out;
+    struct ranges acked;  /* above out_acked */
+    struct ranges owed;   /* sent once, lost since */
+    uint64_t out_acked, out_next, out_end;
+    uint64_t out_final;   /* OFFSET_UNKNOWN before session_stream_finish() or a reset */
+    uint64_t out_window;  /* the peer's credit */
+    uint64_t owed_bytes;   /* total of `owed` */
+    uint64_t counted;      /* its share of session->waiting_bytes */
+    uint32_t extra_copies; /* outstanding items that are copies */
+    int32_t deficit;       /* bytes it may still send in its round */
+
+    /* Receiving. [in_read, in_next) is readable, in `in` or borrowed. */
+    struct pages in;
+    struct ranges received; /* above in_next */
+    struct borrowed *borrowed, *borrowed_last;
+    uint64_t in_read, in_next, in_highest;
+    uint64_t in_final;      /* OFFSET_UNKNOWN before FIN or RESET */
+    uint64_t in_window;     /* credit granted */
+    uint64_t in_parked;     /* bytes above in_read whose session credit was returned */
+    uint64_t read_ns;       /* when the reader last took something, or had nothing to take */
+};
+
+/* ---- paths ---- */
+
+struct path {
+    uint64_t srtt_ns;    /* smoothed; 0 = unknown */
+    struct port_chooser ports; /* local */
+    uint64_t rate_out;   /* bytes a second: sum of its subflows' measures */
+    uint64_t queued_out; /* bytes: sum of its subflows' queues */
+    uint64_t rate_in;    /* bytes a second received, highest of the recent windows */
+    uint64_t rate_acked; /* bytes a second acknowledged, likewise */
+    uint64_t window_start_ns, window_in, window_acked; /* the running window */
+    unsigned subflows;   /* open or dialling */
+    unsigned failures;   /* dials failed in a row */
+    uint64_t retry_ns;   /* not to be dialled before */
+};
+
+/* ---- the session ---- */
+
+enum session_state {
+    SESSION_STATE_CONNECTING, /* local: no session at the relay yet, or no more */
+    SESSION_STATE_UP,
+    SESSION_STATE_LOST,       /* local: nothing makes progress; the next dial is a HELLO */
+    SESSION_STATE_CLOSING,    /* SESSION_CLOSE is on its way */
+    SESSION_STATE_ENDED,
+};
+
+struct final_ack {
+    uint64_t tag, number, chunks;
+};
+
+struct scheduler;
+
+#define BY_NUMBER_BUCKETS 256
+/* One read of the driver holds 16 of the largest chunks. */
+#define BORROWED_MAX 32
+
+struct session {
+    struct session_config config;
+    void *user;
+    struct list admitted; /* relay: admission's list */
+    unsigned client;      /* relay: index of the client */
+    enum session_state state;
+    const struct scheduler *scheduler;
+    uint64_t now; /* of the call under way, or the last */
+    uint64_t random_state;
+
+    struct list generations; /* of generation */
+    uint64_t next_generation;
+
+    struct list subflows; /* DIALLING, HELLO and OPEN */
+    struct list limbo;
+    uint64_t limbo_wake_ns; /* no limbo deadline is earlier */
+    struct subflow *by_number[BY_NUMBER_BUCKETS];
+    struct subflow *lane;
+    unsigned suspects;   /* subflows marked so */
+    unsigned open_count; /* members of `subflows` */
+    struct path paths[SESSION_PATHS_MAX];
+
+    struct list streams;
+    unsigned stream_count;  /* not released */
+    struct stream **by_id;  /* hash table, `by_id_size` buckets, a power of two */
+    size_t by_id_size, by_id_count;
+    struct list ready[STREAM_CLASSES];
+    struct list control;
+    struct list unassigned; /* local: streams without id, linked by `control` */
+    unsigned bulk_skipped;  /* chunks of higher classes since the last of bulk */
+    uint64_t next_stream_id;    /* local: of the next to open */
+    uint64_t highest_stream_id; /* relay: seen */
+    uint64_t stream_limit;      /* granted: to us (local), by us (relay) */
+    uint64_t streams_ended;     /* relay: forgotten, for the next STREAM_LIMIT */
+
+    /* Flow control: sums over all streams, ended ones too. */
+    uint64_t out_sum, out_window;
+    uint64_t in_sum, in_consumed, in_window;
+    uint64_t peer_stream_window; /* initial credit of a stream, agreed */
+
+    uint64_t waiting_bytes;  /* ours to send, as far as streams' credit allows */
+    uint64_t owed_bytes;     /* the part of it that was sent before */
+    uint64_t peer_demand;    /* DEMAND of the peer, less what has arrived since */
+    uint64_t demand_told;
+    bool send_session_window, send_stream_limit, send_demand;
+    bool send_close;   /* a SESSION_CLOSE is to be sent */
+    enum error end_error;
+    char end_reason[FRAME_REASON_MAX + 1];
+    uint64_t close_deadline_ns;
+
+    struct list ack_queue;    /* subflows with chunks to acknowledge */
+    struct ring finals;       /* of final_ack, to be sent */
+    uint64_t ack_deadline_ns; /* TIME_NEVER = none waits */
+    uint64_t ack_bytes;       /* received since the last ACK */
+
+    uint64_t contact_ns;  /* last authenticated chunk */
+    uint64_t rekey_ns;    /* local: when the hourly resume is due */
+    uint64_t silent_ns;   /* local: dialled since then without contact; or TIME_NEVER */
+    uint64_t backoff_ns;  /* between HELLOs that fail */
+    uint64_t next_hello_ns, hello_race_ns;
+    uint64_t pool_wake_ns; /* when pool_update() wants to be called again */
+    uint64_t checked_ns;
+    unsigned explicit_failures; /* dials refused or unreachable, in a row */
+    uint64_t last_stamp;
+    bool starved;         /* a stream got no room because the page pool was used up */
+    bool pool_dirty;      /* pool_update() has something to look at */
+
+    struct ring events; /* of session_event */
+    struct target event_target;
+    struct stream *event_stream;   /* referenced by the event last given */
+    struct subflow *event_subflow; /* to be freed after the event last given */
+
+    struct borrowed borrowed[BORROWED_MAX]; /* from session_receive() to _settle() */
+    size_t borrowed_count;
+
+    struct session_counters counters;
+};
+
+/* session.c */
+struct session *session_new_relay(const struct session_config *config, uint64_t now) MUST_CHECK;
+void session_push_event(struct session *session, enum session_event_type type,
+                        struct subflow *subflow, struct stream *stream);
+struct session_event *session_push_plain(struct session *session, enum session_event_type type);
+/* The peer broke a rule, or this side cannot go on: everything ends. */
+void session_fail(struct session *session, enum error error, const char *reason);
+void session_set_state(struct session *session, enum session_state state);
+/* SESSION_CLOSE was sent, or will never be. */
+void session_finish_closing(struct session *session);
+uint64_t session_random(struct session *session);
+
+/* session_handshake.c */
+/* Local: the connection for a HELLO is up. Returns false when it cannot be written. */
+bool handshake_begin(struct session *session, struct subflow *subflow,
+                     const struct session_fresh *fresh);
+void handshake_free(struct hello_state *handshake);
+bool handshake_unwritten(const struct subflow *subflow);
+/* The HELLO's raw bytes; `capacity` must hold HELLO_MAX. */
+size_t handshake_produce(struct subflow *subflow, uint8_t *buffer, size_t capacity);
+/* Takes message 2; returns bytes used, 0 = more needed; sets *failed. */
+size_t handshake_receive(struct session *session, struct subflow *subflow,
+                         const uint8_t *bytes, size_t length, bool *failed);
+/* Local: the relay knows nothing any more of what was before: all streams that it had heard
+ * of fail with `code`, all subflows but `keep` (or NULL) are closed. */
+void session_reset_association(struct session *session, enum reset_code code,
+                               struct subflow *keep);
+/* Appends a generation that takes over `keys`. NULL when memory is out. */
+struct generation *generation_new(struct session *session, uint64_t id,
+                                  const struct session_keys *keys) MUST_CHECK;
+struct generation *generation_current(const struct session *session);
+struct generation *generation_by_tag(const struct session *session, uint64_t tag);
+/* Frees every generation but the current whose last subflow is gone. */
+void generation_release(struct session *session, struct generation *generation);
+void generation_free(struct session *session, struct generation *generation);
+/* One direction's key of a subflow; OK or an error of the crypto layer. */
+int generation_key(struct generation *generation, enum direction direction, uint64_t number,
+                   bool encrypt, struct seal *seal) MUST_CHECK;
+/* Both of the subflow's; OK or an error of the crypto layer. */
+int generation_key_subflow(struct session *session, struct generation *generation,
+                           struct subflow *subflow) MUST_CHECK;
+
+/* session_subflow.c */
+struct subflow *subflow_new(struct session *session, unsigned path) MUST_CHECK;
+void subflow_free(struct session *session, struct subflow *subflow);
+void subflow_set_number(struct session *session, struct subflow *subflow,
+                        struct generation *generation, uint64_t number);
+struct subflow *subflow_find(const struct session *session, uint64_t tag, uint64_t number);
+/* How a subflow ended decides how long what it owes is waited for. */
+enum subflow_manner { SUBFLOW_ORDERLY, SUBFLOW_ABANDONED };
+/* Ends a live subflow: tells the driver to reset it unless it is gone already. */
+void subflow_close(struct session *session, struct subflow *subflow,
+                   enum subflow_manner manner);
+/* The same for one whose close event is queued already; abandoned. */
+void subflow_abandon(struct session *session, struct subflow *subflow);
+void subflow_unhold(struct session *session, struct subflow *subflow);
+/* Local: resets a subflow that is finished both ways; true when it did. */
+bool subflow_close_if_done(struct session *session, struct subflow *subflow);
+uint64_t subflow_budget_left(const struct subflow *subflow);
+/* Open, not retired by either side: new data may go on it. */
+bool subflow_usable(const struct subflow *subflow);
+uint64_t subflow_rtt_ns(const struct session *session, const struct subflow *subflow);
+uint64_t subflow_stall_ns(const struct session *session, const struct subflow *subflow);
+void subflow_set_suspect(struct session *session, struct subflow *subflow, bool suspect);
+/* Something on it waits for an answer of the peer. */
+bool subflow_outstanding(const struct subflow *subflow);
+
+/* session_ack.c */
+void ack_received(struct session *session, struct frame *frame);
+/* A chunk was received: an ACK is owed, in time if it asks for one. */
+void ack_note_received(struct session *session, struct subflow *subflow, bool eliciting,
+                       size_t length);
+/* The subflow is closed here: its final count travels reliably. */
+void ack_note_final(struct session *session, struct subflow *subflow);
+bool ack_due(const struct session *session);
+bool ack_waiting(const struct session *session);
+/* Everything not acknowledged goes back into the queues. */
+void ack_requeue(struct session *session, struct subflow *subflow);
+/* Drops everything not acknowledged, without sending it again. */
+void ack_forget(struct session *session, struct subflow *subflow);
+
+/* session_receive.c */
+/* Processes an opened chunk. */
+void session_take_chunk(struct session *session, struct subflow *subflow,
+                        const uint8_t *plaintext, size_t length);
+
+/* Relay: the chunk that proved a new subflow; `wire_length` counts its header and its
+ * sealed length. */
+void session_take_first(struct session *session, struct subflow *subflow, size_t wire_length,
+                        const uint8_t *plaintext, size_t length);
+
+/* session_stream.c */
+struct stream *stream_new(struct session *session, uint64_t id) MUST_CHECK;
+struct stream *stream_find(const struct session *session, uint64_t id);
+void stream_reference(struct stream *stream);
+void stream_unreference(struct session *session, struct stream *stream);
+void stream_queue_control(struct session *session, struct stream *stream, unsigned control);
+/* Frees the stream when both directions are settled and nobody holds it. */
+void stream_forget_if_done(struct session *session, struct stream *stream);
+void stream_tell_readable(struct session *session, struct stream *stream);
+/* After a RESET of the peer: the application hears of it once it has read the rest. */
+void stream_tell_reset(struct session *session, struct stream *stream);
+/* The application hears `code`, and nothing of the stream is sent any more. */
+void stream_fail(struct session *session, struct stream *stream, enum reset_code code);
+void session_fail_streams(struct session *session, enum reset_code code);
+/* Local: gives ids to waiting streams, as STREAM_LIMIT allows. */
+void stream_assign_ids(struct session *session);
+void stream_insert(struct session *session, struct stream *stream, uint64_t id);
+void stream_reset_send(struct session *session, struct stream *stream, enum reset_code code);
+void session_return_parked(struct session *session);
+void session_shed_memory(struct session *session, struct stream *wanting);
+
+/* stream_send.c */
+void stream_send_init(struct session *session, struct stream *stream);
+void stream_send_deinit(struct session *session, struct stream *stream);
+/* Puts the stream in the queue it belongs to, or in none. */
+void stream_update_ready(struct session *session, struct stream *stream);
+/* Bytes that wait: never sent, or owed; the FIN counts as one. */
+uint64_t stream_waiting(const struct stream *stream);
+/* Bytes (FIN included) of new data that credit allows now. */
+uint64_t stream_sendable(const struct session *session, const struct stream *stream);
+/* [offset, offset + length) is on its way. */
+void stream_sent(struct session *session, struct stream *stream, uint64_t offset,
+                 uint64_t length);
+void stream_range_acked(struct session *session, struct stream *stream, uint64_t offset,
+                        uint64_t length);
+void stream_range_lost(struct session *session, struct stream *stream, uint64_t offset,
+                       uint64_t length);
+void stream_send_abort(struct session *session, struct stream *stream);
+uint64_t stream_send_limit(const struct stream *stream); /* out_end, FIN counted */
+/* The class to be served at `position` (0 first) of the order that holds now. */
+enum stream_class stream_class_turn(const struct session *session, unsigned position);
+
+/* stream_receive.c */
+/* OK, or an error that ends the session. */
+int stream_receive(struct session *session, struct stream *stream,
+                   const struct frame *frame);
+/* The peer will send nothing beyond `final`. */
+int stream_receive_final(struct session *session, struct stream *stream, uint64_t final);
+void stream_receive_discard(struct session *session, struct stream *stream);
+void stream_consumed(struct session *session, struct stream *stream, uint64_t length);
+uint64_t stream_window_target(const struct session *session);
+uint64_t session_window_next(const struct session *session);
+void session_window_update(struct session *session);
+
+/* session_timers.c */
+/* Some subflow is known to work. */
+bool session_in_touch(const struct session *session);
+
+/* pool.c */
+void pool_update(struct session *session);
+/* A live subflow ended, or a dial did. */
+void pool_dial_timed_out(struct session *session, struct subflow *subflow);
+void pool_hello_failed(struct session *session);
+void pool_dial_ended(struct session *session, struct subflow *subflow,
+                     enum subflow_end end);
+void pool_dial_succeeded(struct session *session, struct subflow *subflow);
+uint64_t pool_next_timeout(const struct session *session);
+bool session_active(const struct session *session);
+
+/* path.c */
+void path_sample_rtt(struct path *path, uint64_t rtt_ns);
+void path_refresh(struct session *session, unsigned path);
+void path_count(struct session *session, unsigned path, uint64_t received,
+                uint64_t acked);
+uint64_t path_rtt_ns(const struct path *path); /* RTT_UNKNOWN_NS while unknown */
+uint64_t session_best_rtt_ns(const struct session *session);
+
+/* scheduler */
+struct piece {
+    struct stream *stream;
+    uint64_t offset;
+    uint64_t length; /* at most; the FIN counts as one; 0 = nothing to send */
+    struct sent_item *copy_of; /* reinjection: the item that is on its way elsewhere */
+};
+
+struct scheduler {
+    const char *name;
+    /* What data `subflow` should carry now, at most `room` bytes of it; no side effects. */
+    bool (*next)(struct session *session, struct subflow *subflow, struct piece *piece);
+};
+
+extern const struct scheduler scheduler_split;
+
+bool lane_is(const struct session *session, const struct subflow *subflow);
+void lane_update(struct session *session);
+
+#endif

@@ -1,0 +1,623 @@
+#include "session_internal.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define PARTS_MAX 64
+/* Room that a data frame must find to be worth its header. */
+#define DATA_ROOM_MIN 16
+/* How long a produced burst may take to leave; what is longer is better kept back, where
+ * the scheduler can still choose. */
+#define BURST_NS (2 * NS_PER_MS)
+
+/* A chunk under construction: frames written into scratch, and stream bytes where they lie. */
+struct composer {
+    struct session *session;
+    struct subflow *subflow;
+    struct wire_writer writer; /* over scratch; its end moves with what data takes */
+    size_t limit;              /* bytes of plaintext that fit */
+    size_t length;             /* bytes of plaintext so far, data included */
+    struct iovec parts[PARTS_MAX];
+    size_t part_count;
+    size_t part_start;         /* offset in scratch where the open part begins */
+    uint16_t items;            /* pushed to the subflow for this chunk */
+    bool eliciting;
+    bool last;                 /* END is in it */
+    uint8_t scratch[CHUNK_SIZE_MAX];
+};
+
+static size_t room(const struct composer *c)
+{
+    return c->limit - c->length;
+}
+
+/* Every frame is written through here, so that lengths and parts stay true. */
+static bool frame_begin(struct composer *c, struct wire_writer *w)
+{
+    size_t used = (size_t)(c->writer.at - c->scratch);
+    size_t space = MIN(room(c), sizeof(c->scratch) - used);
+
+    wire_writer_init(w, c->writer.at, space);
+    return space > 0;
+}
+
+static bool frame_commit(struct composer *c, const struct wire_writer *w, bool eliciting)
+{
+    if (w->failed)
+        return false;
+    c->writer.at += wire_length(w);
+    c->length += wire_length(w);
+    c->eliciting |= eliciting;
+    return true;
+}
+
+/* Closes the run of frames in scratch as one part. */
+static void close_part(struct composer *c)
+{
+    size_t end = (size_t)(c->writer.at - c->scratch);
+
+    if (end > c->part_start)
+        c->parts[c->part_count++] =
+            (struct iovec){.iov_base = c->scratch + c->part_start,
+                           .iov_len = end - c->part_start};
+    c->part_start = end;
+}
+
+static bool push_item(struct composer *c, const struct sent_item *item)
+{
+    struct sent_item *slot = ring_push(&c->subflow->items);
+
+    if (slot == NULL)
+        return false;
+    *slot = *item;
+    c->items++;
+    if (item->kind < SENT_SESSION_WINDOW)
+        stream_reference(item->stream);
+    return true;
+}
+
+/* ---- control frames ---- */
+
+static void add_type(struct composer *c, enum frame_type type)
+{
+    struct wire_writer w;
+
+    if (!frame_begin(c, &w))
+        return;
+    frame_write_type(&w, type);
+    frame_commit(c, &w, true);
+}
+
+static uint64_t wire_budget(uint64_t budget)
+{
+    return budget == SESSION_UNLIMITED ? 0 : budget;
+}
+
+static void add_subflow(struct composer *c)
+{
+    struct wire_writer w;
+
+    if (!frame_begin(c, &w))
+        return;
+    frame_write_subflow(&w, c->subflow->path, wire_budget(c->subflow->budget_out),
+                        wire_budget(c->subflow->budget_in));
+    frame_commit(c, &w, true);
+}
+
+/* An ACK under construction: the entries of one generation. */
+struct ack_choice {
+    uint64_t tag;
+    uint64_t count;
+    size_t room; /* for the whole frame */
+    struct wire_writer w;
+    uint8_t entries[1024];
+};
+
+/* Appends an entry, or says that the frame would not fit. */
+static bool choose(struct ack_choice *choice, uint64_t number, uint64_t chunks, bool final)
+{
+    size_t header = 1 + wire_varint_length(choice->tag) +
+                    wire_varint_length(choice->count + 1);
+    size_t entry = wire_varint_length(number << 1) + wire_varint_length(chunks);
+
+    if (header + wire_length(&choice->w) + entry > choice->room ||
+        entry > wire_room(&choice->w))
+        return false;
+    frame_write_ack_entry(&choice->w, number, chunks, final);
+    choice->count++;
+    return true;
+}
+
+static void choose_finals(struct composer *c, struct ack_choice *choice)
+{
+    struct ring *finals = &c->session->finals;
+
+    while (finals->count > 0) {
+        struct final_ack final = *(struct final_ack *)ring_at(finals, 0);
+        struct sent_item item = {.kind = SENT_FINAL,
+                                 .number = final.number,
+                                 .offset = final.chunks,
+                                 .length = (uint32_t)final.tag};
+
+        if (final.tag != choice->tag ||
+            !choose(choice, final.number, final.chunks, true))
+            return;
+        if (!push_item(c, &item)) {
+            session_fail(c->session, ERROR_MEMORY, "out of memory");
+            return;
+        }
+        ring_pop(finals);
+    }
+}
+
+static void choose_open(struct composer *c, struct ack_choice *choice)
+{
+    list_foreach(&c->session->ack_queue, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, ack_node);
+
+        if (subflow->generation->tag != choice->tag)
+            continue;
+        if (!choose(choice, subflow->number, subflow->chunks_received, false))
+            return;
+        list_remove(&subflow->ack_node);
+    }
+}
+
+/* The generation of what has waited longest; false when nothing waits. */
+static bool first_generation(const struct session *session, uint64_t *tag)
+{
+    if (session->finals.count > 0) {
+        *tag = ((struct final_ack *)ring_at(&session->finals, 0))->tag;
+        return true;
+    }
+    if (list_empty(&session->ack_queue))
+        return false;
+    *tag = list_first(&session->ack_queue, struct subflow, ack_node)->generation->tag;
+    return true;
+}
+
+/* Adds what waits to be acknowledged, leaving `keep` bytes of room. */
+static void add_acks(struct composer *c, size_t keep)
+{
+    struct ack_choice choice;
+
+    while (first_generation(c->session, &choice.tag) && room(c) > keep) {
+        struct wire_writer w;
+
+        choice.count = 0;
+        choice.room = room(c) - keep;
+        wire_writer_init(&choice.w, choice.entries, sizeof(choice.entries));
+        choose_finals(c, &choice);
+        choose_open(c, &choice);
+        if (choice.count == 0)
+            return; /* the deadline stands: the next chunk takes it */
+        frame_begin(c, &w);
+        frame_write_ack_header(&w, choice.tag, choice.count);
+        wire_write_bytes(&w, choice.entries, wire_length(&choice.w));
+        frame_commit(c, &w, false);
+    }
+    if (!first_generation(c->session, &choice.tag)) {
+        c->session->ack_deadline_ns = TIME_NEVER;
+        c->session->ack_bytes = 0;
+    }
+}
+
+static bool write_stream_frame(struct composer *c, struct stream *stream, unsigned control)
+{
+    static const uint8_t kinds[] = {[STREAM_SEND_OPEN] = SENT_OPEN,
+                                    [STREAM_SEND_OPENED] = SENT_OPENED,
+                                    [STREAM_SEND_RESET] = SENT_RESET,
+                                    [STREAM_SEND_WINDOW] = SENT_STREAM_WINDOW};
+    struct sent_item item = {.kind = kinds[control], .stream = stream};
+    struct wire_writer w;
+
+    frame_begin(c, &w);
+    switch (control) {
+    case STREAM_SEND_OPEN: frame_write_open(&w, stream->id, stream->target); break;
+    case STREAM_SEND_OPENED: frame_write_opened(&w, stream->id); break;
+    case STREAM_SEND_RESET:
+        frame_write_reset(&w, stream->id, stream->reset_code, stream->out_final);
+        break;
+    default:
+        stream->in_window =
+            MAX(stream->in_window, stream->in_read + stream_window_target(c->session));
+        frame_write_stream_window(&w, stream->id, stream->in_window);
+    }
+    if (w.failed || !push_item(c, &item))
+        return false;
+    frame_commit(c, &w, true);
+    stream->control_pending &= (uint8_t)~control;
+    return true;
+}
+
+static void add_stream_controls(struct composer *c)
+{
+    list_foreach(&c->session->control, node, after) {
+        struct stream *stream = list_entry(node, struct stream, control);
+
+        for (unsigned control = 1; control <= STREAM_SEND_WINDOW; control <<= 1)
+            if (stream->control_pending & control && !write_stream_frame(c, stream, control))
+                return;
+        list_remove(&stream->control);
+    }
+}
+
+static void add_maximum(struct composer *c, bool *pending, enum frame_type type,
+                        enum sent_kind kind, uint64_t value)
+{
+    struct sent_item item = {.kind = (uint8_t)kind};
+    struct wire_writer w;
+
+    if (!*pending || !frame_begin(c, &w))
+        return;
+    frame_write_maximum(&w, type, value);
+    if (w.failed || !push_item(c, &item))
+        return;
+    frame_commit(c, &w, true);
+    *pending = false;
+}
+
+static void add_session_controls(struct composer *c)
+{
+    struct session *session = c->session;
+    uint64_t limit = session->streams_ended + session->config.stream_limit;
+
+    if (session->send_session_window)
+        session->in_window = session_window_next(session);
+    add_maximum(c, &session->send_session_window, FRAME_SESSION_WINDOW, SENT_SESSION_WINDOW,
+                session->in_window);
+    if (session->send_stream_limit)
+        session->stream_limit = MAX(session->stream_limit, limit);
+    add_maximum(c, &session->send_stream_limit, FRAME_STREAM_LIMIT, SENT_STREAM_LIMIT,
+                session->stream_limit);
+}
+
+/* The relay tells what waits behind this chunk, whenever that has changed enough for local
+ * to dial more or fewer. */
+static void add_demand(struct composer *c, bool last)
+{
+    struct session *session = c->session;
+    uint64_t credit = session->out_window - session->out_sum + session->owed_bytes;
+    uint64_t waiting = MIN(session->waiting_bytes, credit);
+
+    if (session->config.role != SESSION_RELAY)
+        return;
+    waiting -= MIN(waiting, room(c));
+    if (waiting > 2 * session->demand_told || 2 * waiting < session->demand_told ||
+        (last && waiting != session->demand_told))
+        session->send_demand = true;
+    if (session->send_demand)
+        session->demand_told = waiting;
+    add_maximum(c, &session->send_demand, FRAME_DEMAND, SENT_DEMAND, waiting);
+}
+
+static void add_close(struct composer *c)
+{
+    struct session *session = c->session;
+    struct wire_writer w;
+
+    if (!frame_begin(c, &w))
+        return;
+    frame_write_close(&w, session->end_error == OK ? 0 : 1, session->end_reason);
+    if (!frame_commit(c, &w, true))
+        return;
+    session->send_close = false;
+    /* The socket is reset at the end, which destroys what has not left it. */
+    session->close_deadline_ns =
+        MIN(session->close_deadline_ns,
+            session->now + 4 * subflow_rtt_ns(session, c->subflow) + DEATH_GRACE_NS);
+}
+
+/* ---- data ---- */
+
+/* Appends one STREAM_DATA; false when nothing more fits or waits. */
+static bool add_piece(struct composer *c)
+{
+    struct piece piece;
+    struct stream *stream;
+    struct sent_item item;
+    struct wire_writer w;
+    size_t header, length, viewed;
+    bool fin, with_length;
+
+    if (room(c) < DATA_ROOM_MIN || c->part_count > PARTS_MAX - 4 ||
+        !c->session->scheduler->next(c->session, c->subflow, &piece))
+        return false;
+    stream = piece.stream;
+    header = frame_data_header_length(stream->id, piece.offset, 0, false);
+    if (room(c) <= header)
+        return false;
+    /* Without a length the frame reaches to the chunk's end: when it fills it. */
+    with_length = piece.length < room(c) - header;
+    if (with_length)
+        header = frame_data_header_length(stream->id, piece.offset, room(c), true);
+    if (room(c) <= header)
+        return false;
+    piece.length = MIN(piece.length, room(c) - header);
+    fin = piece.offset + piece.length > stream->out_end;
+    length = (size_t)(piece.length - (fin ? 1 : 0));
+    item = (struct sent_item){.kind = SENT_DATA,
+                              .stream = stream,
+                              .offset = piece.offset,
+                              .length = (uint32_t)piece.length,
+                              .copy = piece.copy_of != NULL};
+    if (!push_item(c, &item))
+        return false;
+    frame_begin(c, &w);
+    frame_write_data_header(&w, stream->id, piece.offset, length, with_length, fin);
+    frame_commit(c, &w, true);
+    close_part(c);
+    if (length > 0) {
+        viewed = pages_view(&stream->out, piece.offset, length, c->parts + c->part_count,
+                            PARTS_MAX - c->part_count);
+        assert(viewed > 0);
+        c->part_count += viewed;
+        c->length += length;
+    }
+    if (piece.copy_of != NULL) {
+        piece.copy_of->reinjected = true;
+        stream->extra_copies++;
+        c->session->counters.bytes_reinjected += length;
+    } else {
+        if (stream->class == STREAM_BULK)
+            c->subflow->bulk = true;
+        stream_sent(c->session, stream, piece.offset, piece.length);
+    }
+    return true;
+}
+
+/* ---- the chunk ---- */
+
+static bool anything_to_send(struct session *session, struct subflow *subflow)
+{
+    struct piece piece;
+
+    return session->send_session_window || session->send_stream_limit ||
+           !list_empty(&session->control) || subflow->ping || subflow->retire ||
+           session->scheduler->next(session, subflow, &piece);
+}
+
+/* What of the budget is left for plaintext of this chunk, and whether it is the last. */
+static bool set_limit(struct composer *c, size_t header, size_t capacity)
+{
+    struct session *session = c->session;
+    uint64_t left = subflow_budget_left(c->subflow);
+    uint64_t size = MIN(session->config.chunk_size, capacity - header);
+
+    if (!c->subflow->begun && session->config.role == SESSION_LOCAL)
+        size = MIN(size, FIRST_CHUNK_MAX);
+    left -= MIN(left, header);
+    c->last = c->subflow->retire || c->subflow->chunks_sent + 1 >= SEAL_CHUNKS_MAX;
+    if (left < size + BUDGET_RESERVE) {
+        /* The last chunk may use all that is left; one that is not the last must leave
+         * the reserve. It is the last when data fills it, or nothing fits behind it. */
+        struct piece piece;
+
+        if (left < 2 * BUDGET_RESERVE + CHUNK_OVERHEAD + DATA_ROOM_MIN ||
+            (session->waiting_bytes + CHUNK_OVERHEAD + BUDGET_RESERVE >= left &&
+             session->scheduler->next(session, c->subflow, &piece)))
+            c->last = true;
+        size = MIN(size, c->last ? left : left - BUDGET_RESERVE);
+    }
+    if (size <= CHUNK_OVERHEAD)
+        return false;
+    c->limit = (size_t)size - CHUNK_OVERHEAD;
+    return true;
+}
+
+static void compose(struct composer *c)
+{
+    struct session *session = c->session;
+    struct subflow *subflow = c->subflow;
+
+    if (!subflow->begun && session->config.role == SESSION_LOCAL)
+        add_subflow(c);
+    if (c->last)
+        add_type(c, FRAME_END);
+    if (session->state == SESSION_STATE_CLOSING) {
+        add_close(c);
+        return;
+    }
+    add_acks(c, c->last ? 10 : 0);
+    if (subflow->ping)
+        add_type(c, FRAME_PING);
+    subflow->ping = false;
+    add_session_controls(c);
+    add_stream_controls(c);
+    add_demand(c, c->last);
+    while (add_piece(c))
+        continue;
+}
+
+/* Seals the parts into `out`; `header` bytes of JOIN stand in front of it. */
+static bool seal_chunk(struct composer *c, uint8_t *out, size_t header)
+{
+    struct seal *seal = &c->subflow->seal;
+    size_t sealed = c->length + SEAL_TAG_SIZE;
+    uint8_t *chunk = out + header;
+    uint8_t *at = chunk + 2;
+
+    chunk[0] = (uint8_t)(sealed >> 8);
+    chunk[1] = (uint8_t)sealed;
+    /* The JOIN header, where there is one, is additional data of the first chunk. */
+    if (seal_begin(seal, out, header + 2) != OK)
+        return false;
+    for (size_t i = 0; i < c->part_count; i++) {
+        if (seal_update(seal, at, c->parts[i].iov_base, c->parts[i].iov_len) != OK)
+            return false;
+        at += c->parts[i].iov_len;
+    }
+    return seal_finish(seal, at) == OK;
+}
+
+static bool record_chunk(struct composer *c)
+{
+    struct subflow *subflow = c->subflow;
+    struct sent_chunk *chunk = ring_push(&subflow->chunks);
+
+    if (chunk == NULL)
+        return false;
+    *chunk = (struct sent_chunk){
+        .sent_ns = c->session->now, .items = c->items, .eliciting = c->eliciting};
+    if (subflow->chunks.count == 1)
+        subflow->progress_ns = c->session->now; /* the wait for an answer begins */
+    subflow->chunks_sent++;
+    if (c->eliciting)
+        subflow->eliciting_unacked++;
+    return true;
+}
+
+/* Composes and seals one chunk. Returns its length with the header, 0 for nothing. */
+static size_t produce_chunk(struct session *session, struct subflow *subflow, uint8_t *out,
+                            size_t capacity)
+{
+    struct composer c;
+    size_t header = 0;
+
+    c.session = session;
+    c.subflow = subflow;
+    c.length = c.part_count = c.part_start = 0;
+    c.items = 0;
+    c.eliciting = false;
+    c.writer.at = c.scratch;
+    if (!subflow->begun && !subflow->hello && session->config.role == SESSION_LOCAL) {
+        struct wire_writer w;
+
+        wire_writer_init(&w, out, capacity);
+        join_write(&w, subflow->generation->id, subflow->number);
+        header = wire_length(&w);
+    }
+    if (!set_limit(&c, header, capacity))
+        return 0;
+    compose(&c);
+    close_part(&c);
+    if (c.length == 0)
+        return 0;
+    /* Items without their chunk would be settled with another: such a subflow is lost. */
+    if (!record_chunk(&c) || !seal_chunk(&c, out, header)) {
+        session_fail(session, ERROR_MEMORY, "out of memory");
+        return 0;
+    }
+    subflow->begun = true;
+    if (c.last) {
+        subflow->end_sent = true;
+        /* The relay waits for nothing: local may close without an END of its own. */
+        subflow->waits_for_end =
+            session->config.role == SESSION_LOCAL && !subflow->end_received;
+        subflow->retire = false;
+        session->pool_dirty = true;
+    }
+    return header + 2 + c.length + SEAL_TAG_SIZE;
+}
+
+/* Local uses the subflow no more, and waits for our END: it is due when no data goes on
+ * this one any more. Until then its budget is used. */
+static bool local_has_ended(struct session *session, struct subflow *subflow)
+{
+    struct piece piece;
+
+    return session->config.role == SESSION_RELAY && subflow->end_received &&
+           !session->scheduler->next(session, subflow, &piece);
+}
+
+static size_t burst_limit(const struct subflow *subflow, size_t capacity)
+{
+    uint64_t burst = subflow->measure.rate == 0
+                         ? 4 * CHUNK_SIZE_MAX
+                         : subflow->measure.rate / (NS_PER_S / BURST_NS);
+
+    return (size_t)MIN(MAX(burst, CHUNK_SIZE_MAX), MIN(capacity, PRODUCE_MAX));
+}
+
+/* Whether the subflow has to carry something now, data aside that others may carry. */
+static bool wants(struct session *session, struct subflow *subflow)
+{
+    if (!subflow->writable)
+        return false;
+    if (subflow->state == SUBFLOW_STATE_HELLO)
+        return handshake_unwritten(subflow);
+    if (subflow->state != SUBFLOW_STATE_OPEN || subflow->end_sent)
+        return false;
+    if (session->state == SESSION_STATE_CLOSING)
+        return session->send_close;
+    if (!subflow->begun && session->config.role == SESSION_LOCAL)
+        return true;
+    /* The relay has data for it, or answers with its own END. */
+    if (session->config.role == SESSION_RELAY && subflow->end_received)
+        return true;
+    if (subflow->end_received)
+        return false;
+    if (subflow->suspect && !subflow->ping)
+        return false;
+    return ack_due(session) || anything_to_send(session, subflow);
+}
+
+/* The order in which subflows are asked: those that have nothing queued and the shortest
+ * round trip first; among equals, the one nearest its end of budget. */
+static bool better(const struct session *session, const struct subflow *a,
+                   const struct subflow *b)
+{
+    uint64_t rtt_a = path_rtt_ns(&session->paths[a->path]);
+    uint64_t rtt_b = path_rtt_ns(&session->paths[b->path]);
+
+    if (a->begun != b->begun)
+        return !a->begun;
+    if (lane_is(session, a) != lane_is(session, b))
+        return lane_is(session, a);
+    if (a->path != b->path && rtt_a != rtt_b)
+        return rtt_a < rtt_b;
+    return a->bytes_sent > b->bytes_sent;
+}
+
+struct subflow *session_next_sender(struct session *session, uint64_t now)
+{
+    struct subflow *best = NULL;
+
+    session->now = now;
+    if (session->state == SESSION_STATE_ENDED)
+        return NULL;
+    lane_update(session);
+    list_foreach(&session->subflows, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        if ((best == NULL || better(session, subflow, best)) && wants(session, subflow))
+            best = subflow;
+    }
+    return best;
+}
+
+size_t session_produce(struct session *session, struct subflow *subflow, uint8_t *buffer,
+                       size_t capacity, uint64_t now)
+{
+    size_t length = 0;
+    size_t limit = burst_limit(subflow, capacity);
+
+    session->now = now;
+    if (subflow->state == SUBFLOW_STATE_HELLO) {
+        length = handshake_produce(subflow, buffer, capacity);
+        subflow->bytes_sent += length;
+    } else {
+        do {
+            size_t produced;
+
+            if (local_has_ended(session, subflow))
+                subflow->retire = true;
+            produced = produce_chunk(session, subflow, buffer + length, capacity - length);
+            if (produced == 0)
+                break;
+            length += produced;
+            subflow->bytes_sent += produced;
+            session->counters.chunks_sent++;
+        } while (length < limit && capacity - length >= CHUNK_SIZE_MAX + JOIN_HEADER_MAX &&
+                 wants(session, subflow));
+    }
+    if (length > 0) {
+        subflow->sent_ns = now;
+        session->counters.wire_bytes_sent += length;
+    } else if (subflow->state == SUBFLOW_STATE_OPEN && !subflow->end_sent) {
+        /* Not even what is due fits what is left of its budget: it has ended in effect. */
+        subflow->end_sent = true;
+        session->pool_dirty = true;
+    }
+    return length;
+}

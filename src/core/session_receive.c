@@ -1,0 +1,325 @@
+#include "session_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- frames ---- */
+
+/* The stream a frame speaks of. NULL: it has ended, the frame is to be ignored; or the
+ * session has failed. At the relay ids up to the highest seen exist from then on, since
+ * frames of several streams overtake each other. */
+static struct stream *stream_of_frame(struct session *session, uint64_t id)
+{
+    struct stream *stream = stream_find(session, id);
+
+    if (stream != NULL)
+        return stream;
+    if (session->config.role == SESSION_LOCAL) {
+        if (id == 0 || id >= session->next_stream_id)
+            session_fail(session, ERROR_PROTOCOL, "frame for a stream never opened");
+        return NULL;
+    }
+    if (id == 0 || id > session->stream_limit) {
+        session_fail(session, ERROR_PROTOCOL, "stream id above the limit");
+        return NULL;
+    }
+    while (session->highest_stream_id < id) {
+        stream = stream_new(session, session->highest_stream_id + 1);
+        if (stream == NULL) {
+            session_fail(session, ERROR_MEMORY, "out of memory");
+            return NULL;
+        }
+        session->highest_stream_id++;
+        /* The driver hears of it with its OPEN. */
+        stream->incoming = true;
+        stream->released = true;
+        session->stream_count--;
+    }
+    return stream;
+}
+
+static void take_subflow(struct session *session, struct subflow *subflow,
+                         const struct frame *frame)
+{
+    if (session->config.role != SESSION_RELAY || subflow->chunks_received != 1 ||
+        subflow->begun || frame->subflow.path >= SESSION_PATHS_MAX) {
+        session_fail(session, ERROR_PROTOCOL, "SUBFLOW out of place");
+        return;
+    }
+    subflow->begun = true;
+    session->paths[subflow->path].subflows--;
+    subflow->path = (uint8_t)frame->subflow.path;
+    session->paths[subflow->path].subflows++;
+    if (frame->subflow.budget_up != 0)
+        subflow->budget_in = frame->subflow.budget_up;
+    if (frame->subflow.budget_down != 0)
+        subflow->budget_out = frame->subflow.budget_down;
+    /* Message 2 may be larger than a budget that is refused at local's configuration. */
+    if (subflow->budget_out < BUDGET_MIN || subflow->bytes_sent > subflow->budget_out)
+        session_fail(session, ERROR_PROTOCOL, "budget too small");
+}
+
+static void take_open(struct session *session, const struct frame *frame)
+{
+    struct stream *stream;
+    struct target target;
+
+    if (session->config.role != SESSION_RELAY ||
+        frame_target_read(frame, &target) != OK) {
+        session_fail(session, ERROR_PROTOCOL, "STREAM_OPEN malformed or out of place");
+        return;
+    }
+    stream = stream_of_frame(session, frame->open.id);
+    if (stream == NULL || !stream->incoming || stream->reset_received)
+        return; /* a late copy never dials again */
+    stream->target = malloc(sizeof(target));
+    if (stream->target == NULL) {
+        session_fail(session, ERROR_MEMORY, "out of memory");
+        return;
+    }
+    *stream->target = target;
+    stream->incoming = false;
+    stream->released = false;
+    session->stream_count++;
+    session_push_event(session, SESSION_STREAM_INCOMING, NULL, stream);
+    stream_tell_readable(session, stream);
+}
+
+static void take_opened(struct session *session, const struct frame *frame)
+{
+    struct stream *stream;
+
+    if (session->config.role != SESSION_LOCAL) {
+        session_fail(session, ERROR_PROTOCOL, "STREAM_OPENED out of place");
+        return;
+    }
+    stream = stream_of_frame(session, frame->opened.id);
+    if (stream == NULL || stream->opened)
+        return;
+    stream->opened = true;
+    free(stream->target);
+    stream->target = NULL;
+    if (!stream->released && !stream->failed)
+        session_push_event(session, SESSION_STREAM_OPENED, NULL, stream);
+}
+
+/* What the peer has sent in order is still delivered; the rest will never be. */
+static void cut_receiving(struct session *session, struct stream *stream)
+{
+    uint64_t unread = stream->in_next - stream->in_read;
+
+    session->in_consumed += stream->in_highest - stream->in_next;
+    if (stream->in_parked > unread) {
+        session->in_consumed -= stream->in_parked - unread;
+        stream->in_parked = unread;
+    }
+    stream->in_highest = stream->in_next;
+    ranges_deinit(&stream->received);
+    ranges_init(&stream->received);
+    pages_release_from(&stream->in, stream->in_next);
+    session_window_update(session);
+}
+
+static void take_reset(struct session *session, const struct frame *frame)
+{
+    struct stream *stream = stream_of_frame(session, frame->reset.id);
+
+    if (stream == NULL || stream->reset_received)
+        return;
+    stream_reference(stream);
+    if (stream_receive_final(session, stream, frame->reset.final_offset) != OK) {
+        session_fail(session, ERROR_PROTOCOL, "STREAM_RESET against the final offset or credit");
+    } else {
+        stream->reset_received = true;
+        stream->peer_code = (uint8_t)MIN(frame->reset.code, UINT8_MAX);
+        if (!stream->discard)
+            cut_receiving(session, stream);
+        stream_reset_send(session, stream, RESET_CANCELLED);
+        stream_tell_reset(session, stream);
+    }
+    stream_unreference(session, stream);
+}
+
+static void take_data(struct session *session, const struct frame *frame)
+{
+    struct stream *stream = stream_of_frame(session, frame->data.id);
+
+    if (stream == NULL)
+        return;
+    stream_reference(stream);
+    if (stream_receive(session, stream, frame) != OK)
+        session_fail(session, ERROR_PROTOCOL, "STREAM_DATA beyond credit or final offset");
+    stream_unreference(session, stream);
+}
+
+static void take_stream_window(struct session *session, const struct frame *frame)
+{
+    struct stream *stream = stream_of_frame(session, frame->window.id);
+
+    if (stream == NULL || frame->window.maximum <= stream->out_window)
+        return;
+    stream->out_window = frame->window.maximum;
+    stream_update_ready(session, stream);
+}
+
+static void take_close(struct session *session, const struct frame *frame)
+{
+    char reason[FRAME_REASON_MAX + 1];
+
+    snprintf(reason, sizeof(reason), "%.*s", (int)frame->close.reason_length,
+             (const char *)frame->close.reason);
+    session_fail(session, ERROR_CLOSED, reason);
+}
+
+static void take_frame(struct session *session, struct subflow *subflow, struct frame *frame)
+{
+    switch (frame->type) {
+    case FRAME_PADDING:
+    case FRAME_PING: break; /* its ACK is the answer */
+    case FRAME_SUBFLOW: take_subflow(session, subflow, frame); break;
+    case FRAME_END:
+        subflow->end_received = true;
+        subflow->waits_for_end = false;
+        break;
+    case FRAME_ACK: ack_received(session, frame); break;
+    case FRAME_STREAM_OPEN: take_open(session, frame); break;
+    case FRAME_STREAM_OPENED: take_opened(session, frame); break;
+    case FRAME_STREAM_RESET: take_reset(session, frame); break;
+    case FRAME_STREAM_WINDOW: take_stream_window(session, frame); break;
+    case FRAME_SESSION_WINDOW:
+        session->out_window = MAX(session->out_window, frame->window.maximum);
+        session->pool_dirty = true;
+        break;
+    case FRAME_STREAM_LIMIT:
+        session->stream_limit = MAX(session->stream_limit, frame->window.maximum);
+        stream_assign_ids(session);
+        break;
+    case FRAME_DEMAND:
+        session->peer_demand = frame->window.maximum;
+        session->pool_dirty = true;
+        break;
+    case FRAME_SESSION_CLOSE: take_close(session, frame); break;
+    case FRAME_STREAM_DATA: take_data(session, frame); break;
+    }
+}
+
+void session_take_chunk(struct session *session, struct subflow *subflow,
+                        const uint8_t *plaintext, size_t length)
+{
+    struct wire_reader r;
+    bool eliciting = false;
+
+    wire_reader_init(&r, plaintext, length);
+    while (wire_remaining(&r) > 0 && session->state < SESSION_STATE_CLOSING) {
+        struct frame frame;
+        int result = frame_read(&r, &frame);
+
+        if (result != OK) {
+            session_fail(session, ERROR_PROTOCOL,
+                         result == ERROR_UNSUPPORTED ? "unknown frame" : "malformed frame");
+            return;
+        }
+        eliciting |= frame.type != FRAME_ACK && frame.type != FRAME_PADDING;
+        take_frame(session, subflow, &frame);
+    }
+    if (session->state >= SESSION_STATE_CLOSING)
+        return;
+    ack_note_received(session, subflow, eliciting, length + CHUNK_OVERHEAD);
+    if (subflow->end_received)
+        session->pool_dirty = true;
+}
+
+/* ---- bytes ---- */
+
+static void note_contact(struct session *session, struct subflow *subflow, size_t length)
+{
+    subflow->bytes_received += length;
+    subflow->chunks_received++;
+    subflow->confirmed = true;
+    subflow_set_suspect(session, subflow, false);
+    subflow->received_ns = subflow->progress_ns = session->now;
+    session->contact_ns = session->now;
+    session->silent_ns = TIME_NEVER;
+    session->counters.chunks_received++;
+    session->counters.wire_bytes_received += length;
+    path_count(session, subflow->path, length, 0);
+}
+
+/* What does not open: the connection was tampered with, or is not the peer's. */
+static void reject(struct session *session, struct subflow *subflow)
+{
+    struct session_event *event;
+
+    session_push_event(session, SESSION_CLOSE_SUBFLOW, subflow, NULL);
+    event = ring_at(&session->events, session->events.count - 1);
+    event->silent = session->config.role == SESSION_RELAY;
+    subflow_abandon(session, subflow);
+}
+
+/* Takes one chunk; returns its length, or 0 when it is incomplete or the subflow ended. */
+static size_t take_one(struct session *session, struct subflow *subflow, uint8_t *bytes,
+                       size_t length)
+{
+    size_t sealed;
+
+    if (length < 2)
+        return 0;
+    sealed = (size_t)bytes[0] << 8 | bytes[1];
+    if (sealed < SEAL_TAG_SIZE || sealed + 2 > CHUNK_SIZE_MAX) {
+        reject(session, subflow);
+        return 0;
+    }
+    if (length < 2 + sealed)
+        return 0;
+    if (seal_open(&subflow->opener, bytes, 2, bytes + 2, sealed - SEAL_TAG_SIZE,
+                  bytes + 2 + sealed - SEAL_TAG_SIZE) != OK) {
+        reject(session, subflow);
+        return 0;
+    }
+    note_contact(session, subflow, 2 + sealed);
+    session_take_chunk(session, subflow, bytes + 2, sealed - SEAL_TAG_SIZE);
+    return 2 + sealed;
+}
+
+void session_take_first(struct session *session, struct subflow *subflow, size_t wire_length,
+                        const uint8_t *plaintext, size_t length)
+{
+    subflow->held = true;
+    note_contact(session, subflow, wire_length);
+    session_take_chunk(session, subflow, plaintext, length);
+    if (!subflow->begun)
+        session_fail(session, ERROR_PROTOCOL, "first chunk without SUBFLOW");
+    subflow_unhold(session, subflow);
+}
+
+size_t session_receive(struct session *session, struct subflow *subflow, uint8_t *bytes,
+                       size_t length, bool *closed, uint64_t now)
+{
+    size_t used = 0;
+    bool failed = false;
+
+    session->now = now;
+    /* Held as if by an event, so that its record outlives what its own chunks settle. */
+    subflow->held = true;
+    if (subflow->state == SUBFLOW_STATE_HELLO) {
+        subflow->progress_ns = now;
+        used = handshake_receive(session, subflow, bytes, length, &failed);
+        if (failed)
+            reject(session, subflow);
+    }
+    while (subflow->state == SUBFLOW_STATE_OPEN && session->state < SESSION_STATE_CLOSING) {
+        size_t taken = take_one(session, subflow, bytes + used, length - used);
+
+        if (taken == 0)
+            break;
+        used += taken;
+    }
+    /* Bytes of an incomplete chunk are a sign of life too. */
+    if (length > used)
+        subflow->progress_ns = subflow->received_ns = now;
+    if (subflow->state == SUBFLOW_STATE_OPEN)
+        subflow_close_if_done(session, subflow);
+    *closed = subflow->state == SUBFLOW_STATE_LIMBO || session->state >= SESSION_STATE_CLOSING;
+    subflow_unhold(session, subflow);
+    return used;
+}

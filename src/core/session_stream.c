@@ -1,0 +1,419 @@
+#include "session_internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the table by id ---- */
+
+static struct stream **bucket_of(const struct session *session, uint64_t id)
+{
+    /* Ids are given in order, so their low bits spread by themselves. */
+    return &session->by_id[id & (session->by_id_size - 1)];
+}
+
+struct stream *stream_find(const struct session *session, uint64_t id)
+{
+    struct stream *stream = *bucket_of(session, id);
+
+    while (stream != NULL && stream->id != id)
+        stream = stream->hash_next;
+    return stream;
+}
+
+static void rehash(struct session *session, size_t size)
+{
+    struct stream **table = calloc(size, sizeof(struct stream *));
+
+    if (table == NULL)
+        return; /* longer chains, but still right */
+    for (size_t i = 0; i < session->by_id_size; i++) {
+        struct stream *stream = session->by_id[i];
+
+        while (stream != NULL) {
+            struct stream *next = stream->hash_next;
+            struct stream **bucket = &table[stream->id & (size - 1)];
+
+            stream->hash_next = *bucket;
+            *bucket = stream;
+            stream = next;
+        }
+    }
+    free(session->by_id);
+    session->by_id = table;
+    session->by_id_size = size;
+}
+
+void stream_insert(struct session *session, struct stream *stream, uint64_t id)
+{
+    struct stream **bucket;
+
+    if (session->by_id_count >= session->by_id_size)
+        rehash(session, session->by_id_size * 2);
+    stream->id = id;
+    bucket = bucket_of(session, id);
+    stream->hash_next = *bucket;
+    *bucket = stream;
+    session->by_id_count++;
+}
+
+static void unhash(struct session *session, struct stream *stream)
+{
+    struct stream **link = bucket_of(session, stream->id);
+
+    if (stream->id == 0)
+        return;
+    while (*link != stream)
+        link = &(*link)->hash_next;
+    *link = stream->hash_next;
+    session->by_id_count--;
+}
+
+/* ---- life ---- */
+
+struct stream *stream_new(struct session *session, uint64_t id)
+{
+    struct stream *stream = calloc(1, sizeof(*stream));
+
+    if (stream == NULL)
+        return NULL;
+    list_init(&stream->ready);
+    list_init(&stream->control);
+    pages_init(&stream->in, session->config.pages);
+    ranges_init(&stream->received);
+    stream->in_final = OFFSET_UNKNOWN;
+    stream->in_window = STREAM_WINDOW_INITIAL;
+    stream->deficit = CHUNK_SIZE_MAX;
+    stream->read_ns = session->now;
+    stream_send_init(session, stream);
+    list_append(&session->streams, &stream->node);
+    session->stream_count++;
+    session->pool_dirty = true;
+    if (id != 0)
+        stream_insert(session, stream, id);
+    return stream;
+}
+
+static void stream_free(struct session *session, struct stream *stream)
+{
+    stream_send_deinit(session, stream);
+    unhash(session, stream);
+    list_remove(&stream->node);
+    list_remove(&stream->control);
+    pages_deinit(&stream->in);
+    ranges_deinit(&stream->received);
+    free(stream->target);
+    free(stream);
+    session->pool_dirty = true;
+    if (session->config.role == SESSION_RELAY) {
+        /* Half of what may be open at once is granted in one frame. */
+        session->streams_ended++;
+        if (session->streams_ended + session->config.stream_limit >
+            session->stream_limit + session->config.stream_limit / 2)
+            session->send_stream_limit = true;
+    }
+}
+
+void stream_reference(struct stream *stream)
+{
+    stream->references++;
+}
+
+static bool receive_done(const struct stream *stream)
+{
+    return stream->in_final != OFFSET_UNKNOWN &&
+           (stream->discard || stream->reset_received || stream->in_read == stream->in_final);
+}
+
+void stream_forget_if_done(struct session *session, struct stream *stream)
+{
+    if (stream->references == 0 && stream->released && stream->send_done &&
+        receive_done(stream))
+        stream_free(session, stream);
+}
+
+void stream_unreference(struct session *session, struct stream *stream)
+{
+    assert(stream->references > 0);
+    stream->references--;
+    stream_forget_if_done(session, stream);
+}
+
+void stream_queue_control(struct session *session, struct stream *stream, unsigned control)
+{
+    stream->control_pending |= (uint8_t)control;
+    if (stream->id != 0 && !list_linked(&stream->control)) {
+        list_append(&session->control, &stream->control);
+        session->pool_dirty = true;
+    }
+}
+
+/* Ends our direction, and asks the peer to end its own: what was not delivered, will not be. */
+void stream_reset_send(struct session *session, struct stream *stream, enum reset_code code)
+{
+    if (stream->reset_sent || (stream->send_done && stream->in_final != OFFSET_UNKNOWN))
+        return;
+    stream->reset_sent = true;
+    stream->send_done = false;
+    stream->reset_code = (uint8_t)code;
+    /* What was never sent does not count; nor does a FIN. */
+    stream->out_final = MIN(stream->out_next, stream->out_end);
+    stream_send_abort(session, stream);
+    /* Without its OPEN the relay still learns that the id is used up. */
+    stream->control_pending = 0;
+    if (stream->id != 0) {
+        stream_queue_control(session, stream, STREAM_SEND_RESET);
+        return;
+    }
+    list_remove(&stream->control);
+    stream->send_done = true;
+    stream->in_final = stream->in_highest;
+}
+
+void stream_fail(struct session *session, struct stream *stream, enum reset_code code)
+{
+    stream_reference(stream);
+    stream_reset_send(session, stream, code);
+    stream_receive_discard(session, stream);
+    if (!stream->released && !stream->failed) {
+        struct session_event *event;
+
+        stream->failed = true;
+        session_push_event(session, SESSION_STREAM_RESET, NULL, stream);
+        event = ring_at(&session->events, session->events.count - 1);
+        event->code = code;
+    }
+    stream_unreference(session, stream);
+}
+
+void session_fail_streams(struct session *session, enum reset_code code)
+{
+    /* Those that the peer has never heard of can be opened in the next session. */
+    bool keep_unassigned = code == RESET_SESSION_LOST || code == RESET_LINGER;
+
+    list_foreach(&session->streams, node, after) {
+        struct stream *stream = list_entry(node, struct stream, node);
+
+        if (keep_unassigned && stream->id == 0 && !stream->failed)
+            continue;
+        stream_reference(stream);
+        stream_fail(session, stream, code);
+        /* The peer is not there to settle anything, and ids may start anew. */
+        stream->send_done = true;
+        stream->in_final = stream->in_highest;
+        stream->control_pending = 0;
+        list_remove(&stream->control);
+        unhash(session, stream);
+        stream->id = 0;
+        stream_unreference(session, stream);
+    }
+}
+
+void stream_tell_readable(struct session *session, struct stream *stream)
+{
+    bool something = stream->in_next > stream->in_read || stream->in_read == stream->in_final;
+
+    if (!something || stream->readable_told || stream->released || stream->discard ||
+        stream->failed || stream->incoming)
+        return;
+    stream->readable_told = true;
+    session_push_event(session, SESSION_STREAM_READABLE, NULL, stream);
+}
+
+/* ---- the driver's face ---- */
+
+void stream_assign_ids(struct session *session)
+{
+    if (session->state != SESSION_STATE_UP)
+        return;
+    while (session->next_stream_id <= session->stream_limit) {
+        struct stream *stream = list_first(&session->unassigned, struct stream, control);
+
+        if (stream == NULL)
+            return;
+        list_remove(&stream->control);
+        stream->out_window = session->peer_stream_window;
+        stream_insert(session, stream, session->next_stream_id++);
+        stream_queue_control(session, stream, STREAM_SEND_OPEN);
+        stream_update_ready(session, stream);
+    }
+}
+
+struct stream *session_stream_open(struct session *session, const struct target *target,
+                                   uint64_t now)
+{
+    struct stream *stream;
+
+    session->now = now;
+    stream = stream_new(session, 0);
+    if (stream == NULL)
+        return NULL;
+    stream->target = malloc(sizeof(*target));
+    if (stream->target == NULL) {
+        stream->released = stream->send_done = stream->discard = true;
+        stream->in_final = 0;
+        session->stream_count--;
+        stream_forget_if_done(session, stream);
+        return NULL;
+    }
+    *stream->target = *target;
+    list_append(&session->unassigned, &stream->control);
+    stream_assign_ids(session);
+    return stream;
+}
+
+void session_stream_accept(struct session *session, struct stream *stream, uint64_t now)
+{
+    session->now = now;
+    stream->opened = true;
+    stream_queue_control(session, stream, STREAM_SEND_OPENED);
+}
+
+void session_stream_reset(struct session *session, struct stream *stream,
+                          enum reset_code code, uint64_t now)
+{
+    session->now = now;
+    stream_reference(stream);
+    stream->failed = true; /* no event */
+    stream_reset_send(session, stream, code);
+    stream_receive_discard(session, stream);
+    stream_unreference(session, stream);
+}
+
+void session_stream_release(struct session *session, struct stream *stream, uint64_t now)
+{
+    session->now = now;
+    assert(!stream->released);
+    stream_reference(stream);
+    stream->released = true;
+    session->stream_count--;
+    session->pool_dirty = true;
+    if (!receive_done(stream) || stream->out_final == OFFSET_UNKNOWN) {
+        stream_reset_send(session, stream, RESET_CANCELLED);
+        stream_receive_discard(session, stream);
+    }
+    stream_unreference(session, stream);
+}
+
+size_t session_stream_reserve(struct session *session, struct stream *stream, size_t length,
+                              struct iovec *parts, size_t max)
+{
+    uint64_t waiting = stream->out_end - MIN(stream->out_next, stream->out_end);
+    size_t count = 0;
+
+    if (stream->out_final != OFFSET_UNKNOWN || stream->reset_sent)
+        return 0;
+    if (waiting < STREAM_WAIT_MAX)
+        count = pages_reserve(&stream->out, stream->out_end,
+                              MIN(length, STREAM_WAIT_MAX - (size_t)waiting), parts, max);
+    if (count == 0) {
+        if (waiting == 0)
+            session->starved = true; /* of pages: told again by the next tick */
+        stream->writable_wanted = true;
+    }
+    return count;
+}
+
+void session_stream_commit(struct session *session, struct stream *stream, size_t length,
+                           uint64_t now)
+{
+    session->now = now;
+    stream->out_end += length;
+    if (stream->out_acked == stream->out_end)
+        pages_release_all(&stream->out);
+    else
+        pages_release_from(&stream->out, stream->out_end);
+    stream_update_ready(session, stream);
+}
+
+size_t session_stream_write(struct session *session, struct stream *stream,
+                            const void *data, size_t length, uint64_t now)
+{
+    struct iovec parts[8];
+    size_t count = session_stream_reserve(session, stream, length, parts, ARRAY_LENGTH(parts));
+    size_t taken = 0;
+
+    for (size_t i = 0; i < count && taken < length; i++) {
+        size_t part = MIN(parts[i].iov_len, length - taken);
+
+        memcpy(parts[i].iov_base, (const uint8_t *)data + taken, part);
+        taken += part;
+    }
+    session_stream_commit(session, stream, taken, now);
+    return taken;
+}
+
+void session_stream_finish(struct session *session, struct stream *stream, uint64_t now)
+{
+    session->now = now;
+    if (stream->out_final != OFFSET_UNKNOWN)
+        return;
+    stream->out_final = stream->out_end;
+    stream_update_ready(session, stream);
+}
+
+size_t session_stream_peek(struct session *session, struct stream *stream,
+                           struct iovec *parts, size_t max, bool *finished)
+{
+    const struct borrowed *borrowed = stream->borrowed;
+    uint64_t offset = stream->in_read;
+    size_t count = 0;
+
+    (void)session;
+    while (!stream->discard && count < max && offset < stream->in_next) {
+        if (borrowed != NULL && borrowed->offset <= offset) {
+            size_t skip = (size_t)(offset - borrowed->offset);
+
+            parts[count].iov_base = (uint8_t *)(uintptr_t)borrowed->bytes + skip;
+            parts[count].iov_len = borrowed->length - skip;
+            offset += parts[count++].iov_len;
+            borrowed = borrowed->next;
+            continue;
+        }
+        uint64_t end = borrowed == NULL ? stream->in_next : borrowed->offset;
+        size_t viewed = pages_view(&stream->in, offset, (size_t)(end - offset),
+                                   parts + count, max - count);
+
+        assert(viewed > 0);
+        for (; viewed > 0; viewed--)
+            offset += parts[count++].iov_len;
+    }
+    *finished = offset == stream->in_final && !stream->reset_received;
+    if (count == 0)
+        stream->readable_told = false;
+    return count;
+}
+
+void stream_tell_reset(struct session *session, struct stream *stream)
+{
+    if (stream->reset_received && !stream->failed && stream->in_read == stream->in_next)
+        stream_fail(session, stream, (enum reset_code)stream->peer_code);
+}
+
+void session_stream_consume(struct session *session, struct stream *stream, size_t length,
+                            uint64_t now)
+{
+    session->now = now;
+    stream_reference(stream);
+    assert(length <= stream->in_next - stream->in_read);
+    stream_consumed(session, stream, length);
+    if (stream->in_read == stream->in_next)
+        stream->readable_told = stream->in_read == stream->in_final;
+    stream_tell_reset(session, stream);
+    stream_unreference(session, stream);
+}
+
+void stream_set_user(struct stream *stream, void *user)
+{
+    stream->user = user;
+}
+
+void *stream_user(const struct stream *stream)
+{
+    return stream->user;
+}
+
+uint64_t stream_id(const struct stream *stream)
+{
+    return stream->id;
+}

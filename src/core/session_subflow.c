@@ -1,0 +1,334 @@
+#include "session_internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* ---- the table by number ---- */
+
+static struct subflow **bucket_of(struct session *session, const struct generation *generation,
+                                  uint64_t number)
+{
+    return &session->by_number[(number + generation->tag * 31) % BY_NUMBER_BUCKETS];
+}
+
+struct subflow *subflow_find(const struct session *session, uint64_t tag, uint64_t number)
+{
+    struct subflow *subflow =
+        session->by_number[(number + tag * 31) % BY_NUMBER_BUCKETS];
+
+    while (subflow != NULL &&
+           (subflow->number != number || subflow->generation->tag != tag))
+        subflow = subflow->hash_next;
+    return subflow;
+}
+
+void subflow_set_number(struct session *session, struct subflow *subflow,
+                        struct generation *generation, uint64_t number)
+{
+    struct subflow **bucket = bucket_of(session, generation, number);
+
+    assert(subflow->generation == NULL);
+    subflow->generation = generation;
+    subflow->number = number;
+    subflow->hash_next = *bucket;
+    *bucket = subflow;
+    generation->subflows++;
+}
+
+static void unhash(struct session *session, struct subflow *subflow)
+{
+    struct subflow **link = bucket_of(session, subflow->generation, subflow->number);
+
+    while (*link != subflow)
+        link = &(*link)->hash_next;
+    *link = subflow->hash_next;
+}
+
+/* ---- life ---- */
+
+struct subflow *subflow_new(struct session *session, unsigned path)
+{
+    struct subflow *subflow = calloc(1, sizeof(*subflow));
+
+    if (subflow == NULL)
+        return NULL;
+    list_init(&subflow->ack_node);
+    ring_init(&subflow->chunks, sizeof(struct sent_chunk));
+    ring_init(&subflow->items, sizeof(struct sent_item));
+    subflow->path = (uint8_t)path;
+    subflow->budget_out = subflow->budget_in = SESSION_UNLIMITED;
+    list_append(&session->subflows, &subflow->node);
+    session->open_count++;
+    session->paths[path].subflows++;
+    session->counters.subflows_open = session->open_count;
+    session->counters.subflows_open_max =
+        MAX(session->counters.subflows_open_max, session->open_count);
+    return subflow;
+}
+
+/* Leaves the session's view; the memory stays while an event refers to it. */
+void subflow_free(struct session *session, struct subflow *subflow)
+{
+    list_remove(&subflow->node);
+    list_remove(&subflow->ack_node);
+    if (session->lane == subflow)
+        session->lane = NULL;
+    if (subflow->generation != NULL) {
+        struct generation *generation = subflow->generation;
+
+        unhash(session, subflow);
+        subflow->generation = NULL;
+        generation->subflows--;
+        generation_release(session, generation);
+    }
+    if (subflow->event_pending || subflow->held)
+        return;
+    handshake_free(subflow->handshake);
+    seal_deinit(&subflow->seal);
+    seal_deinit(&subflow->opener);
+    ring_deinit(&subflow->chunks);
+    ring_deinit(&subflow->items);
+    free(subflow);
+}
+
+static void leave_live(struct session *session, struct subflow *subflow)
+{
+    list_remove(&subflow->node);
+    subflow_set_suspect(session, subflow, false);
+    session->open_count--;
+    session->paths[subflow->path].subflows--;
+    session->counters.subflows_open = session->open_count;
+    session->pool_dirty = true;
+    if (session->lane == subflow)
+        session->lane = NULL;
+    seal_deinit(&subflow->seal);
+    seal_deinit(&subflow->opener);
+    handshake_free(subflow->handshake);
+    subflow->handshake = NULL;
+}
+
+/* From here on the subflow only waits for the peer's final count, or for its grace. */
+static void enter_limbo(struct session *session, struct subflow *subflow,
+                        enum subflow_manner manner)
+{
+    bool was_open = subflow->state == SUBFLOW_STATE_OPEN;
+    uint64_t rtt_ns = session_best_rtt_ns(session);
+
+    leave_live(session, subflow);
+    subflow->state = SUBFLOW_STATE_LIMBO;
+    if (was_open) {
+        path_refresh(session, subflow->path);
+        if (session->config.role == SESSION_LOCAL || manner == SUBFLOW_ABANDONED)
+            ack_note_final(session, subflow);
+    }
+    list_remove(&subflow->ack_node);
+    if (manner == SUBFLOW_ORDERLY)
+        session->counters.subflows_retired++;
+    else if (was_open)
+        session->counters.subflows_failed++;
+    subflow->deadline_ns =
+        session->now + (manner == SUBFLOW_ORDERLY ? MAX(4 * rtt_ns, ORDERLY_GRACE_MIN_NS)
+                                                  : rtt_ns + DEATH_GRACE_NS);
+    if (subflow->chunks.count == 0) {
+        subflow_free(session, subflow);
+        return;
+    }
+    list_append(&session->limbo, &subflow->node);
+    session->limbo_wake_ns = MIN(session->limbo_wake_ns, subflow->deadline_ns);
+}
+
+void subflow_close(struct session *session, struct subflow *subflow,
+                   enum subflow_manner manner)
+{
+    assert(subflow->state != SUBFLOW_STATE_LIMBO);
+    session_push_event(session, SESSION_CLOSE_SUBFLOW, subflow, NULL);
+    enter_limbo(session, subflow, manner);
+}
+
+void subflow_abandon(struct session *session, struct subflow *subflow)
+{
+    enter_limbo(session, subflow, SUBFLOW_ABANDONED);
+}
+
+void subflow_unhold(struct session *session, struct subflow *subflow)
+{
+    subflow->held = false;
+    if (subflow->state == SUBFLOW_STATE_LIMBO && !list_linked(&subflow->node))
+        subflow_free(session, subflow);
+}
+
+/* Local's rule of closing: the relay's END was read, and every chunk of ours that asks for
+ * it was acknowledged. Its own ACK of the relay's chunks goes elsewhere. */
+bool subflow_close_if_done(struct session *session, struct subflow *subflow)
+{
+    if (session->config.role != SESSION_LOCAL || subflow->state != SUBFLOW_STATE_OPEN ||
+        !subflow->end_received || subflow->eliciting_unacked > 0)
+        return false;
+    /* What is left asked for no acknowledgement and is on its way to nowhere now. */
+    ack_requeue(session, subflow);
+    subflow_close(session, subflow, SUBFLOW_ORDERLY);
+    return true;
+}
+
+uint64_t subflow_budget_left(const struct subflow *subflow)
+{
+    return subflow->budget_out == SESSION_UNLIMITED
+               ? SESSION_UNLIMITED
+               : subflow->budget_out - subflow->bytes_sent;
+}
+
+bool subflow_usable(const struct subflow *subflow)
+{
+    return subflow->state == SUBFLOW_STATE_OPEN && !subflow->end_sent &&
+           !subflow->end_received && !subflow->suspect;
+}
+
+uint64_t subflow_rtt_ns(const struct session *session, const struct subflow *subflow)
+{
+    return subflow->measure.srtt_ns != 0 ? subflow->measure.srtt_ns
+                                         : path_rtt_ns(&session->paths[subflow->path]);
+}
+
+uint64_t subflow_stall_ns(const struct session *session, const struct subflow *subflow)
+{
+    return MAX(3 * subflow_rtt_ns(session, subflow), STALL_MIN_NS);
+}
+
+void subflow_set_suspect(struct session *session, struct subflow *subflow, bool suspect)
+{
+    if (subflow->suspect == suspect)
+        return;
+    subflow->suspect = suspect;
+    session->suspects += suspect ? 1 : -1u;
+    session->pool_dirty = true;
+}
+
+bool subflow_outstanding(const struct subflow *subflow)
+{
+    return subflow->eliciting_unacked > 0 || subflow->waits_for_end;
+}
+
+/* ---- the driver's face ---- */
+
+void session_subflow_up(struct session *session, struct subflow *subflow,
+                        const struct session_fresh *fresh, uint64_t now)
+{
+    session->now = now;
+    if (subflow->state != SUBFLOW_STATE_DIALLING)
+        return; /* abandoned meanwhile; its close event waits */
+    subflow->up_ns = subflow->progress_ns = subflow->received_ns = now;
+    subflow->sent_ns = now;
+    subflow->writable = true;
+    path_sample_rtt(&session->paths[subflow->path], MAX(now - subflow->dialled_ns, 1));
+    pool_dial_succeeded(session, subflow);
+    if (subflow->hello) {
+        subflow->state = SUBFLOW_STATE_HELLO;
+        if (handshake_begin(session, subflow, fresh))
+            return;
+    } else {
+        struct generation *generation = generation_current(session);
+
+        subflow->state = SUBFLOW_STATE_OPEN;
+        /* A number is used up even if nothing of it reaches the wire. */
+        if (generation != NULL) {
+            subflow_set_number(session, subflow, generation, generation->next_number++);
+            if (generation_key_subflow(session, generation, subflow) == OK)
+                return;
+        }
+    }
+    subflow_close(session, subflow, SUBFLOW_ABANDONED);
+}
+
+/* A reset that follows our own END is how local closes: orderly, even if its END was not
+ * seen. So is the end of a subflow that both sides have ended. */
+static enum subflow_manner manner_of(const struct session *session,
+                                     const struct subflow *subflow)
+{
+    bool orderly = session->config.role == SESSION_RELAY
+                       ? subflow->end_sent
+                       : subflow->end_sent && subflow->end_received;
+
+    return orderly ? SUBFLOW_ORDERLY : SUBFLOW_ABANDONED;
+}
+
+void session_subflow_down(struct session *session, struct subflow *subflow,
+                          enum subflow_end end, uint64_t now)
+{
+    session->now = now;
+    subflow->driver_done = true;
+    if (subflow->state == SUBFLOW_STATE_LIMBO)
+        return; /* closed here at the same time; the event is dropped */
+    if (subflow->state != SUBFLOW_STATE_OPEN)
+        pool_dial_ended(session, subflow, end);
+    enter_limbo(session, subflow, manner_of(session, subflow));
+}
+
+void session_subflow_writable(struct session *session, struct subflow *subflow,
+                              bool writable)
+{
+    (void)session;
+    subflow->writable = writable;
+}
+
+/* ---- measures ---- */
+
+static uint64_t measure_interval_ns(const struct session *session)
+{
+    unsigned active = 0;
+
+    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
+        active += session->paths[i].subflows > 0;
+    return active > 1 ? NS_PER_MS : 10 * NS_PER_MS;
+}
+
+struct subflow *session_next_unmeasured(struct session *session, uint64_t now)
+{
+    uint64_t interval_ns = measure_interval_ns(session);
+
+    list_foreach(&session->subflows, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        if (subflow->state == SUBFLOW_STATE_OPEN && subflow->chunks.count > 0 &&
+            now - MAX(subflow->measured_ns, subflow->up_ns) >= interval_ns)
+            return subflow;
+    }
+    return NULL;
+}
+
+void session_subflow_measured(struct session *session, struct subflow *subflow,
+                              const struct subflow_measure *measure, uint64_t now)
+{
+    session->now = now;
+    /* The kernel's queue falling is progress, long before a large chunk is complete. */
+    /* A measure from before the last write says nothing; then it is given the time. */
+    if (measure->queued_bytes < subflow->measure.queued_bytes ||
+        subflow->sent_ns >= subflow->measured_ns) {
+        subflow->progress_ns = now;
+        subflow_set_suspect(session, subflow, false);
+    }
+    subflow->measure = *measure;
+    subflow->measured_ns = now;
+    if (measure->srtt_ns != 0)
+        path_sample_rtt(&session->paths[subflow->path], measure->srtt_ns);
+    path_refresh(session, subflow->path);
+}
+
+void subflow_set_user(struct subflow *subflow, void *user)
+{
+    subflow->user = user;
+}
+
+void *subflow_user(const struct subflow *subflow)
+{
+    return subflow->user;
+}
+
+unsigned subflow_path(const struct subflow *subflow)
+{
+    return subflow->path;
+}
+
+uint64_t subflow_number(const struct subflow *subflow)
+{
+    return subflow->number;
+}

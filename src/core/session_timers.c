@@ -1,0 +1,263 @@
+#include "session_internal.h"
+
+/* How often parked bytes are looked for while credit is short, and a starved stream is
+ * told of room. */
+#define CHECK_NS (250 * NS_PER_MS)
+/* Streams that wait for a session fail sooner when every dial is refused. */
+#define OPEN_WAIT_REFUSED_NS (3 * NS_PER_S)
+#define EXPLICIT_FAILURES 3
+
+/* ---- when ---- */
+
+static uint64_t keepalive_ns(const struct session *session)
+{
+    /* The peer forgets the session a linger time after the last chunk. */
+    return MIN(KEEPALIVE_NS, MAX(session->config.linger_ns / 3, NS_PER_S / 2));
+}
+
+static uint64_t dial_timeout_ns(const struct session *session, const struct subflow *subflow)
+{
+    const struct path *path = &session->paths[subflow->path];
+
+    if (path->srtt_ns == 0)
+        return DIAL_TIMEOUT_MAX_NS;
+    return MIN(MAX(3 * path->srtt_ns, DIAL_TIMEOUT_MIN_NS), DIAL_TIMEOUT_MAX_NS);
+}
+
+/* When a stalled subflow is closed; before, it is suspect. */
+static uint64_t dead_ns(const struct session *session, const struct subflow *subflow)
+{
+    return 2 * subflow_stall_ns(session, subflow);
+}
+
+static uint64_t open_timeout(const struct session *session, const struct subflow *subflow)
+{
+    uint64_t last_ns = MAX(subflow->sent_ns, subflow->received_ns);
+    bool local = session->config.role == SESSION_LOCAL;
+
+    if (subflow_outstanding(subflow))
+        return subflow->progress_ns + (subflow->suspect ? dead_ns(session, subflow)
+                                                        : subflow_stall_ns(session, subflow));
+    if (!local)
+        return subflow->end_sent && subflow->end_received
+                   ? last_ns + CLOSED_BOTH_NS
+                   : subflow->received_ns + 2 * KEEPALIVE_NS +
+                         subflow_stall_ns(session, subflow);
+    return MIN(last_ns + keepalive_ns(session), subflow->up_ns + SUBFLOW_AGE_NS);
+}
+
+static uint64_t subflow_timeout(const struct session *session, const struct subflow *subflow)
+{
+    switch ((enum subflow_state)subflow->state) {
+    case SUBFLOW_STATE_DIALLING:
+        return subflow->dialled_ns + dial_timeout_ns(session, subflow);
+    case SUBFLOW_STATE_HELLO: return subflow->up_ns + DIAL_TIMEOUT_MAX_NS;
+    case SUBFLOW_STATE_OPEN: return open_timeout(session, subflow);
+    case SUBFLOW_STATE_LIMBO: break;
+    }
+    return TIME_NEVER;
+}
+
+static bool credit_is_short(const struct session *session)
+{
+    return session->in_window - session->in_sum < SESSION_WINDOW_INITIAL / 4;
+}
+
+static uint64_t open_wait_until(const struct session *session, const struct stream *stream)
+{
+    return stream->read_ns + (session->explicit_failures >= EXPLICIT_FAILURES
+                                  ? OPEN_WAIT_REFUSED_NS
+                                  : OPEN_WAIT_NS);
+}
+
+static uint64_t silence_limit_ns(const struct session *session)
+{
+    return MAX(4 * session_best_rtt_ns(session), 500 * NS_PER_MS);
+}
+
+/* When the session as a whole is lost or forgotten. */
+static uint64_t contact_timeout(const struct session *session)
+{
+    bool local = session->config.role == SESSION_LOCAL;
+    uint64_t when = TIME_NEVER;
+
+    if (session->state == SESSION_STATE_UP && session->silent_ns != TIME_NEVER)
+        when = session->silent_ns + silence_limit_ns(session);
+    /* Without anything to lose, local waits for its next need. */
+    if (local ? session->state != SESSION_STATE_CONNECTING && session_active(session) : true)
+        when = MIN(when, session->contact_ns + session->config.linger_ns);
+    return when;
+}
+
+uint64_t session_next_timeout(const struct session *session)
+{
+    uint64_t when = MIN(pool_next_timeout(session), session->limbo_wake_ns);
+
+    if (session->state == SESSION_STATE_ENDED)
+        return TIME_NEVER;
+    if (session->state == SESSION_STATE_CLOSING)
+        return session->close_deadline_ns;
+    /* An ACK that no subflow can carry waits for one. */
+    if (ack_waiting(session) && session->ack_deadline_ns > session->now)
+        when = MIN(when, session->ack_deadline_ns);
+    for (const struct list *node = session->subflows.next; node != &session->subflows;
+         node = node->next)
+        when = MIN(when, subflow_timeout(session, (const struct subflow *)node));
+    if (session->state != SESSION_STATE_UP && !list_empty(&session->unassigned))
+        when = MIN(when, open_wait_until(session, list_first(&session->unassigned,
+                                                             struct stream, control)));
+    if (session->starved || (credit_is_short(session) && session->stream_count > 0))
+        when = MIN(when, session->checked_ns + CHECK_NS);
+    if (session->config.role == SESSION_LOCAL && session->state == SESSION_STATE_UP)
+        when = MIN(when, session->rekey_ns);
+    return MIN(when, contact_timeout(session));
+}
+
+/* ---- what ---- */
+
+static void stalled(struct session *session, struct subflow *subflow)
+{
+    if (session->now - subflow->progress_ns >= dead_ns(session, subflow))
+        subflow_close(session, subflow, SUBFLOW_ABANDONED);
+    else
+        subflow_set_suspect(session, subflow, true);
+}
+
+static void tick_open(struct session *session, struct subflow *subflow)
+{
+    bool local = session->config.role == SESSION_LOCAL;
+
+    if (subflow_outstanding(subflow)) {
+        stalled(session, subflow);
+        return;
+    }
+    if (!local) {
+        subflow_close(session, subflow,
+                      subflow->end_sent ? SUBFLOW_ORDERLY : SUBFLOW_ABANDONED);
+        return;
+    }
+    if (session->now - subflow->up_ns >= SUBFLOW_AGE_NS)
+        subflow->retire = true;
+    else
+        subflow->ping = true;
+    /* Counted from now, whether or not it can be sent at once. */
+    subflow->sent_ns = session->now;
+}
+
+static void tick_subflow(struct session *session, struct subflow *subflow)
+{
+    if (subflow_timeout(session, subflow) > session->now)
+        return;
+    switch ((enum subflow_state)subflow->state) {
+    case SUBFLOW_STATE_DIALLING:
+        pool_dial_timed_out(session, subflow);
+        subflow_close(session, subflow, SUBFLOW_ABANDONED);
+        break;
+    case SUBFLOW_STATE_HELLO:
+        pool_hello_failed(session);
+        subflow_close(session, subflow, SUBFLOW_ABANDONED);
+        break;
+    case SUBFLOW_STATE_OPEN: tick_open(session, subflow); break;
+    case SUBFLOW_STATE_LIMBO: break;
+    }
+}
+
+static void tick_limbo(struct session *session)
+{
+    if (session->limbo_wake_ns > session->now)
+        return;
+    session->limbo_wake_ns = TIME_NEVER;
+    list_foreach(&session->limbo, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        if (subflow->deadline_ns > session->now) {
+            session->limbo_wake_ns = MIN(session->limbo_wake_ns, subflow->deadline_ns);
+            continue;
+        }
+        ack_requeue(session, subflow);
+        subflow_free(session, subflow);
+    }
+}
+
+static void tick_unassigned(struct session *session)
+{
+    if (session->state == SESSION_STATE_UP)
+        return;
+    list_foreach(&session->unassigned, node, after) {
+        struct stream *stream = list_entry(node, struct stream, control);
+
+        if (open_wait_until(session, stream) <= session->now)
+            stream_fail(session, stream, RESET_RELAY_UNREACHABLE);
+    }
+}
+
+static void tick_checks(struct session *session)
+{
+    if (session->checked_ns + CHECK_NS > session->now)
+        return;
+    session->checked_ns = session->now;
+    if (credit_is_short(session))
+        session_return_parked(session);
+    if (!session->starved)
+        return;
+    session->starved = false;
+    list_foreach(&session->streams, node, after) {
+        struct stream *stream = list_entry(node, struct stream, node);
+
+        if (!stream->writable_wanted || stream->released || stream->out_next < stream->out_end)
+            continue;
+        stream->writable_wanted = false;
+        session_push_event(session, SESSION_STREAM_WRITABLE, NULL, stream);
+    }
+}
+
+static void tick_contact(struct session *session)
+{
+    if (contact_timeout(session) > session->now)
+        return;
+    if (session->contact_ns + session->config.linger_ns <= session->now) {
+        if (session->config.role == SESSION_RELAY) {
+            session_fail_streams(session, RESET_LINGER);
+            session_fail(session, ERROR_CLOSED, "no contact for the linger time");
+            return;
+        }
+        session_reset_association(session, RESET_LINGER, NULL);
+        session_set_state(session, SESSION_STATE_CONNECTING);
+        return;
+    }
+    if (session->config.role == SESSION_LOCAL) {
+        session_set_state(session, SESSION_STATE_LOST);
+        session_push_plain(session, SESSION_LOST);
+    }
+    session->silent_ns = TIME_NEVER;
+}
+
+void session_tick(struct session *session, uint64_t now)
+{
+    session->now = now;
+    if (session->state == SESSION_STATE_CLOSING && session->close_deadline_ns <= now)
+        session_finish_closing(session);
+    if (session->state >= SESSION_STATE_CLOSING)
+        return;
+    list_foreach(&session->subflows, node, after) {
+        tick_subflow(session, list_entry(node, struct subflow, node));
+    }
+    tick_limbo(session);
+    tick_unassigned(session);
+    tick_checks(session);
+    tick_contact(session);
+    if (session->pool_wake_ns <= now || session->rekey_ns <= now)
+        session->pool_dirty = true;
+}
+
+bool session_in_touch(const struct session *session)
+{
+    for (const struct list *node = session->subflows.next; node != &session->subflows;
+         node = node->next) {
+        const struct subflow *subflow = (const struct subflow *)node;
+
+        if (subflow->state == SUBFLOW_STATE_OPEN && subflow->confirmed && !subflow->suspect)
+            return true;
+    }
+    return false;
+}

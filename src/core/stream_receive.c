@@ -1,0 +1,272 @@
+#include "session_internal.h"
+
+#include <string.h>
+
+/* The highest offset of a stream rises: it uses credit, of the stream and the session. */
+static int raise_highest(struct session *session, struct stream *stream, uint64_t end)
+{
+    uint64_t rise;
+
+    if (end <= stream->in_highest)
+        return OK;
+    rise = end - stream->in_highest;
+    if (end > stream->in_window || rise > session->in_window - session->in_sum)
+        return ERROR_PROTOCOL;
+    session->in_sum += rise;
+    stream->in_highest = end;
+    if (stream->discard) {
+        session->in_consumed += rise;
+        stream->in_read = stream->in_next = end;
+    }
+    return OK;
+}
+
+int stream_receive_final(struct session *session, struct stream *stream, uint64_t final)
+{
+    if (stream->in_final != OFFSET_UNKNOWN)
+        return stream->in_final == final ? OK : ERROR_PROTOCOL;
+    if (final < stream->in_highest || raise_highest(session, stream, final) != OK)
+        return ERROR_PROTOCOL;
+    stream->in_final = final;
+    return OK;
+}
+
+/* Takes in-order data without copying, while there is room to note it. */
+static bool borrow(struct session *session, struct stream *stream, uint64_t offset,
+                   const uint8_t *bytes, size_t length)
+{
+    struct borrowed *entry;
+
+    if (session->borrowed_count == BORROWED_MAX)
+        return false;
+    entry = &session->borrowed[session->borrowed_count++];
+    *entry = (struct borrowed){
+        .stream = stream, .offset = offset, .bytes = bytes, .length = length};
+    if (stream->borrowed == NULL)
+        stream->borrowed = entry;
+    else
+        stream->borrowed_last->next = entry;
+    stream->borrowed_last = entry;
+    stream_reference(stream);
+    return true;
+}
+
+/* Copies; when the bound on memory is met, another stream gives way first. */
+static bool store(struct session *session, struct stream *stream, uint64_t offset,
+                  const uint8_t *bytes, size_t length)
+{
+    int result = pages_write(&stream->in, offset, bytes, length);
+
+    if (result == ERROR_LIMIT) {
+        session_shed_memory(session, stream);
+        if (stream->discard)
+            return true;
+        result = pages_write(&stream->in, offset, bytes, length);
+    }
+    if (result == OK)
+        return true;
+    stream_fail(session, stream, RESET_LIMIT);
+    return false;
+}
+
+static void advance_next(struct stream *stream, uint64_t end)
+{
+    stream->in_next = end;
+    while (stream->received.count > 0 && stream->received.items[0].start <= stream->in_next) {
+        stream->in_next = MAX(stream->in_next, stream->received.items[0].end);
+        ranges_remove_before(&stream->received, stream->in_next);
+    }
+}
+
+/* Takes one range of which nothing was received before. */
+static bool take_gap(struct session *session, struct stream *stream,
+                     const struct range *gap, const uint8_t *bytes)
+{
+    size_t length = (size_t)(gap->end - gap->start);
+
+    session->counters.stream_bytes_received += length;
+    if (gap->start == stream->in_next) {
+        if (!borrow(session, stream, gap->start, bytes, length) &&
+            !store(session, stream, gap->start, bytes, length))
+            return false;
+        if (!stream->discard)
+            advance_next(stream, gap->end);
+        return true;
+    }
+    if (!store(session, stream, gap->start, bytes, length))
+        return false;
+    if (stream->discard)
+        return true;
+    /* Holes are memory too; a sender that makes more of them than its credit pays for is
+     * cut off. */
+    if (ranges_add(&stream->received, gap->start, gap->end) != OK ||
+        stream->received.count * FRAGMENT_CHARGE > STREAM_WINDOW_MAX) {
+        stream_fail(session, stream, RESET_LIMIT);
+        return false;
+    }
+    return true;
+}
+
+int stream_receive(struct session *session, struct stream *stream,
+                   const struct frame *frame)
+{
+    uint64_t from = frame->data.offset;
+    uint64_t end = from + frame->data.length;
+    uint64_t received = 0;
+    bool was_empty = stream->in_read == stream->in_next;
+    struct range gap;
+
+    if (stream->reset_received)
+        return OK; /* all below its final offset is counted already */
+    if (end > stream->in_final)
+        return ERROR_PROTOCOL;
+    if (frame->data.fin && stream_receive_final(session, stream, end) != OK)
+        return ERROR_PROTOCOL;
+    if (raise_highest(session, stream, end) != OK)
+        return ERROR_PROTOCOL;
+    from = MAX(from, stream->in_next);
+    while (!stream->discard && ranges_next_gap(&stream->received, from, end, &gap)) {
+        if (!take_gap(session, stream, &gap,
+                      frame->data.bytes + (gap.start - frame->data.offset)))
+            break;
+        received += gap.end - gap.start;
+        from = gap.end;
+    }
+    if (!stream->discard)
+        session->counters.bytes_duplicate += frame->data.length - received;
+    if (was_empty && stream->in_next > stream->in_read)
+        stream->read_ns = session->now;
+    session->peer_demand -= MIN(session->peer_demand, received);
+    stream_tell_readable(session, stream);
+    stream_forget_if_done(session, stream);
+    return OK;
+}
+
+void stream_receive_discard(struct session *session, struct stream *stream)
+{
+    stream->discard = true;
+    session->in_consumed += stream->in_highest - stream->in_read - stream->in_parked;
+    stream->in_parked = 0;
+    stream->in_read = stream->in_next = stream->in_highest;
+    pages_release_all(&stream->in);
+    ranges_deinit(&stream->received);
+    ranges_init(&stream->received);
+    session_window_update(session);
+}
+
+void stream_consumed(struct session *session, struct stream *stream, uint64_t length)
+{
+    uint64_t parked = MIN(stream->in_parked, length);
+
+    stream->in_read += length;
+    stream->in_parked -= parked;
+    stream->read_ns = session->now;
+    session->in_consumed += length - parked;
+    while (stream->borrowed != NULL &&
+           stream->borrowed->offset + stream->borrowed->length <= stream->in_read)
+        stream->borrowed = stream->borrowed->next;
+    if (stream->in_read == stream->in_next && stream->received.count == 0)
+        pages_release_all(&stream->in);
+    else
+        pages_release_before(&stream->in, stream->in_read);
+    if (stream->in_final == OFFSET_UNKNOWN && !stream->discard) {
+        uint64_t target = stream_window_target(session);
+
+        if (stream->in_read + target >= stream->in_window + target / 2)
+            stream_queue_control(session, stream, STREAM_SEND_WINDOW);
+    }
+    session_window_update(session);
+}
+
+void session_settle(struct session *session, uint64_t now)
+{
+    session->now = now;
+    for (size_t i = 0; i < session->borrowed_count; i++) {
+        struct borrowed *entry = &session->borrowed[i];
+        struct stream *stream = entry->stream;
+        uint64_t from = MAX(entry->offset, stream->in_read);
+        uint64_t end = entry->offset + entry->length;
+
+        if (stream->borrowed != NULL && stream->borrowed->offset <= entry->offset)
+            stream->borrowed = entry->next;
+        if (from < end && !stream->discard)
+            store(session, stream, from, entry->bytes + (from - entry->offset),
+                  (size_t)(end - from));
+        stream_unreference(session, stream);
+    }
+    session->borrowed_count = 0;
+}
+
+/* ---- credit ---- */
+
+/* Twice what is on its way in one round trip: 2 x the sum of the rates x the largest
+ * round trip of a path in use. */
+uint64_t stream_window_target(const struct session *session)
+{
+    uint64_t floor_bytes = STREAM_WINDOW_MIN, rate = 0, rtt_ns = 0, target;
+    unsigned active = 0;
+
+    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
+        const struct path *path = &session->paths[i];
+
+        if (path->subflows == 0)
+            continue;
+        active++;
+        rate += path->rate_in;
+        if (path->rate_in > 0)
+            rtt_ns = MAX(rtt_ns, path_rtt_ns(path));
+    }
+    if (active >= 2)
+        floor_bytes = STREAM_WINDOW_MIN_PATHS;
+    /* In units that cannot overflow: bytes per ms x us. */
+    target = 2 * (rate / 1000) * (rtt_ns / 1000) / 1000;
+    return MIN(MAX(target, floor_bytes), STREAM_WINDOW_MAX);
+}
+
+static uint64_t session_window_target(const struct session *session)
+{
+    return MIN(MAX(4 * stream_window_target(session), SESSION_WINDOW_INITIAL),
+               SESSION_WINDOW_MAX);
+}
+
+uint64_t session_window_next(const struct session *session)
+{
+    return MAX(session->in_consumed + session_window_target(session), session->in_window);
+}
+
+void session_window_update(struct session *session)
+{
+    uint64_t target = session_window_target(session);
+
+    if (session->in_consumed + target >= session->in_window + target / 2)
+        session->send_session_window = true;
+}
+
+/* What a reader that does not read has parked must not starve the other streams of the
+ * session's credit: it is charged to the page pool's bound alone from then on. */
+void session_return_parked(struct session *session)
+{
+    list_foreach(&session->streams, node, after) {
+        struct stream *stream = list_entry(node, struct stream, node);
+        uint64_t unread = stream->in_highest - stream->in_read;
+
+        if (unread > stream->in_parked && session->now - stream->read_ns > PARKED_AFTER_NS) {
+            session->in_consumed += unread - stream->in_parked;
+            stream->in_parked = unread;
+        }
+    }
+    session_window_update(session);
+}
+
+void session_shed_memory(struct session *session, struct stream *wanting)
+{
+    struct stream *most = wanting;
+
+    list_foreach(&session->streams, node, after) {
+        struct stream *stream = list_entry(node, struct stream, node);
+
+        if (pages_used(&stream->in) > pages_used(&most->in))
+            most = stream;
+    }
+    stream_fail(session, most, RESET_LIMIT);
+}
