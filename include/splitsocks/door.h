@@ -28,7 +28,7 @@
 #include <stdint.h>
 
 /* Costly failures: what one source, and all of them, may spend. A failure takes about a
- * quarter of a millisecond of the CPU. */
+ * tenth of a millisecond of the CPU. */
 #define DOOR_SOURCE_BURST 256
 #define DOOR_SOURCE_PER_SECOND 32
 #define DOOR_TOTAL_BURST 2048

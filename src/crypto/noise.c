@@ -4,8 +4,10 @@
 
 #include <assert.h>
 #include <limits.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/params.h>
 #include <splitsocks/hash.h>
 #include <splitsocks/kdf.h>
 #include <string.h>
@@ -133,14 +135,35 @@ static int decrypt_and_hash(struct noise *noise, const uint8_t *sealed, size_t l
 
 /* ---- key agreement ---- */
 
+/* The private key as libcrypto's object. It is given the public key too, which it would
+ * else compute, at the price of another agreement. */
+static EVP_PKEY *import_private(const struct key_pair *own)
+{
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "X25519", NULL);
+    struct key_pair pair = *own; /* the parameters take no const */
+    OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PRIV_KEY, pair.private_key,
+                                          KEY_SIZE),
+        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, pair.public_key,
+                                          KEY_SIZE),
+        OSSL_PARAM_construct_end(),
+    };
+    EVP_PKEY *key = NULL;
+
+    if (context != NULL && EVP_PKEY_fromdata_init(context) == 1)
+        (void)EVP_PKEY_fromdata(context, &key, EVP_PKEY_KEYPAIR, parameters);
+    EVP_PKEY_CTX_free(context);
+    key_pair_deinit(&pair);
+    return key;
+}
+
 /* DH(own, remote). A public key of low order gives all zeros, whatever `own` is: it proves
  * nothing, and is refused (RFC 7748 section 6.1). */
 static int agree(const struct key_pair *own, const uint8_t remote[KEY_SIZE],
                  uint8_t shared[KEY_SIZE])
 {
     static const uint8_t zeros[KEY_SIZE];
-    EVP_PKEY *private_key =
-        EVP_PKEY_new_raw_private_key_ex(NULL, "X25519", NULL, own->private_key, KEY_SIZE);
+    EVP_PKEY *private_key = import_private(own);
     EVP_PKEY *public_key =
         EVP_PKEY_new_raw_public_key_ex(NULL, "X25519", NULL, remote, KEY_SIZE);
     EVP_PKEY_CTX *context =
