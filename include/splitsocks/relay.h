@@ -1,0 +1,39 @@
+/*
+ * The relay: listeners, and as many worker threads as configured, each with the sessions
+ * that began in it. The first worker runs on the caller's loop.
+ */
+#ifndef SPLITSOCKS_RELAY_H
+#define SPLITSOCKS_RELAY_H
+
+#include <splitsocks/address.h>
+#include <splitsocks/attributes.h>
+#include <splitsocks/config_relay.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct ev_loop;
+struct relay;
+
+/* The configuration is borrowed for the life of the relay; the key is copied. Returns OK,
+ * ERROR_MEMORY, ERROR_CRYPTO, or ERROR_SYSTEM when the resolver cannot start. */
+int relay_new(struct ev_loop *loop, const struct config_relay *config,
+              const uint8_t private_key[CONFIG_KEY_SIZE], struct relay **out) MUST_CHECK;
+/* All its threads have stopped: it never started, or its loop was run until it broke. */
+void relay_free(struct relay *relay);
+
+/* Listens as configured. Returns OK, or the first failure, which is logged. */
+int relay_listen(struct relay *relay) MUST_CHECK;
+/* Address `index` that is listened on; false behind the last. */
+bool relay_listener_address(const struct relay *relay, size_t index,
+                            struct address *address);
+
+/* Accepts connections, and starts the other workers. Returns OK or ERROR_SYSTEM (logged). */
+int relay_start(struct relay *relay) MUST_CHECK;
+/* Stops accepting; when the last stream has ended, or after `bound_ns`, closes all
+ * sessions, ends the other threads and breaks the loop. Call it from the loop's thread;
+ * again, to shorten the bound. */
+void relay_stop(struct relay *relay, uint64_t bound_ns);
+
+#endif

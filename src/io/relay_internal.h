@@ -1,0 +1,108 @@
+/* What the files of the relay share. */
+#ifndef RELAY_INTERNAL_H
+#define RELAY_INTERNAL_H
+
+#include <splitsocks/admission.h>
+#include <splitsocks/client_table.h>
+#include <splitsocks/config_relay.h>
+#include <splitsocks/destination.h>
+#include <splitsocks/door.h>
+#include <splitsocks/driver.h>
+#include <splitsocks/key.h>
+#include <splitsocks/listener.h>
+#include <splitsocks/log.h>
+#include <splitsocks/outbound.h>
+#include <splitsocks/relay.h>
+#include <splitsocks/resolver.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct relay {
+    const struct config_relay *config; /* borrowed */
+    struct key_pair key;
+    struct client_table *clients; /* owned; under clients_lock */
+    pthread_mutex_t clients_lock;
+    struct admission_client *limits; /* owned; one for each client */
+    struct destination_rules rules;
+    int *sockets; /* owned: what is listened on */
+    size_t socket_count;
+    struct relay_worker *workers; /* owned */
+    unsigned worker_count;
+    unsigned initialised;    /* workers that need a deinit */
+    uint64_t silence_random; /* for the doors of all workers */
+    atomic_uint_fast64_t stop_by; /* when sessions are closed; TIME_NEVER: not stopping */
+};
+
+/* A connection on its way to the worker that owns its session. */
+struct relay_message {
+    struct list node;
+    int fd;
+    struct address peer;
+    size_t length;
+    uint8_t bytes[ARRIVAL_BUFFER_SIZE];
+};
+
+struct relay_worker {
+    struct relay *relay; /* borrowed */
+    unsigned index;
+    bool own_loop; /* made here, and run by `thread` */
+    bool thread_started;
+    pthread_t thread;
+    struct worker worker;
+    struct resolver *resolver;
+    struct outbound_service outbound;
+    struct door *door;
+    struct admission *admission;
+    struct listener *listeners; /* owned; one for each socket of the relay */
+    struct list arrivals;       /* of struct relay_arrival */
+    struct list sessions;       /* of struct relay_session */
+    pthread_mutex_t mailbox_lock;
+    struct list mailbox; /* of struct relay_message; under mailbox_lock */
+    ev_async wake;       /* the mailbox has something, or the relay stops */
+    ev_timer stopping;   /* looks whether the streams have ended */
+    bool closing;        /* sessions were asked to close */
+};
+
+/* A session and what its streams have become. */
+struct relay_session {
+    struct list node; /* in worker.sessions */
+    struct relay_worker *worker;
+    struct session *session; /* the admission's */
+    struct driver driver;
+    struct outbound_list streams;
+    unsigned client; /* index */
+};
+
+/* ---- relay_worker.c ---- */
+
+int relay_worker_init(struct relay_worker *worker, struct relay *relay, unsigned index,
+                      struct ev_loop *loop) MUST_CHECK;
+/* Waits until its thread has ended, if it has one. */
+void relay_worker_join(struct relay_worker *worker);
+/* The threads of all workers have ended. */
+void relay_worker_deinit(struct relay_worker *worker);
+int relay_worker_start(struct relay_worker *worker) MUST_CHECK;
+/* Makes it look at its mailbox and at relay.stop_by; from any thread. */
+void relay_worker_wake(struct relay_worker *worker);
+/* Gives a connection to a worker, from any thread. Takes over the message. */
+void relay_worker_post(struct relay_worker *worker, struct relay_message *message);
+
+/* ---- relay_session.c ---- */
+
+/* The session has just been made. Returns NULL when memory is out. */
+struct relay_session *relay_session_new(struct relay_worker *worker, struct session *session,
+                                        unsigned client) MUST_CHECK;
+/* Ends its streams and subflows, and drops the session. */
+void relay_session_free(struct relay_session *session);
+
+/* ---- relay_arrival.c ---- */
+
+/* Takes over an accepted socket. */
+void relay_arrival_new(struct relay_worker *worker, int fd, const struct address *peer);
+/* Takes over one that another worker has read from. Frees the message. */
+void relay_arrival_move_in(struct relay_worker *worker, struct relay_message *message);
+/* Closes all. */
+void relay_arrivals_close(struct relay_worker *worker);
+
+#endif

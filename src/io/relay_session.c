@@ -1,0 +1,78 @@
+#include "relay_internal.h"
+
+#include <splitsocks/clock.h>
+
+#include <stdlib.h>
+
+static const char *client_name(const struct relay_session *session)
+{
+    const struct config_clients *clients = &session->worker->relay->config->clients;
+
+    return session->client < clients->count ? clients->items[session->client].name : "?";
+}
+
+static void on_incoming(struct driver *driver, const struct session_event *event)
+{
+    struct relay_session *session = driver->context;
+
+    outbound_start(driver, &session->worker->outbound, &session->streams, event->stream,
+                   event->target);
+}
+
+static void on_changed(struct driver *driver, const struct session_event *event)
+{
+    struct relay_session *session = driver->context;
+    unsigned long long id = session_id(session->session);
+
+    if (event->type == SESSION_LOST)
+        log_info("no contact with %s in session %016llx: %s", client_name(session), id,
+                 event->reason != NULL ? event->reason : "silence");
+    else
+        log_info("%s %s session %016llx", client_name(session),
+                 event->resumed ? "goes on with" : "begins", id);
+}
+
+static bool on_ended(struct driver *driver, enum error error, const char *reason)
+{
+    struct relay_session *session = driver->context;
+
+    log_write(error == OK ? LOG_INFO : LOG_WARNING, "session %016llx of %s has ended: %s",
+              (unsigned long long)session_id(session->session), client_name(session),
+              reason[0] != '\0' ? reason : error_string(error));
+    relay_session_free(session);
+    return true;
+}
+
+static const struct driver_role role = {
+    .incoming = on_incoming,
+    .changed = on_changed,
+    .ended = on_ended,
+};
+
+struct relay_session *relay_session_new(struct relay_worker *worker, struct session *session,
+                                        unsigned client)
+{
+    struct relay_session *new = calloc(1, sizeof(*new));
+
+    if (new == NULL)
+        return NULL;
+    new->worker = worker;
+    new->session = session;
+    new->client = client;
+    outbound_list_init(&new->streams);
+    list_init(&new->node);
+    list_append(&worker->sessions, &new->node);
+    driver_init(&new->driver, &worker->worker, session, &role, new);
+    log_info("%s begins session %016llx", client_name(new),
+             (unsigned long long)session_id(session));
+    return new;
+}
+
+void relay_session_free(struct relay_session *session)
+{
+    outbound_list_abort(&session->streams);
+    driver_deinit(&session->driver);
+    list_remove(&session->node);
+    admission_drop(session->worker->admission, session->session);
+    free(session);
+}
