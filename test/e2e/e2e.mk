@@ -24,4 +24,4 @@ E2E_TESTS = \
 	test/e2e/test_readme.py \
 	test/e2e/test_tools.py
 TESTS += $(E2E_TESTS)
-EXTRA_DIST += $(E2E_TESTS) test/e2e/harness.py
+EXTRA_DIST += $(E2E_TESTS) test/e2e/fakedns.py test/e2e/harness.py test/e2e/web.py

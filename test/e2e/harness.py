@@ -243,6 +243,19 @@ class Netns:
         path = "/proc/sys/" + name.replace(".", "/")
         subprocess.run(self.enter(["sh", "-c", f"echo {value} > {path}"]), check=True)
 
+    @contextlib.contextmanager
+    def inside(self):
+        """Sockets that this thread makes meanwhile belong to the namespace."""
+        CLONE_NEWNET = 0x40000000
+        libc = ctypes.CDLL(None, use_errno=True)
+        with open("/proc/thread-self/ns/net") as home, open(self.path) as there:
+            if libc.setns(there.fileno(), CLONE_NEWNET) != 0:
+                raise Skip(f"setns: {os.strerror(ctypes.get_errno())}")
+            try:
+                yield
+            finally:
+                libc.setns(home.fileno(), CLONE_NEWNET)
+
     def read(self, path):
         """A /proc file as the namespace sees it."""
         return subprocess.run(self.enter(["cat", path]), check=True, text=True,
@@ -482,7 +495,7 @@ class Test:
         self.directory = tempfile.mkdtemp(prefix="splitsocks-e2e-")
         self.stack = contextlib.ExitStack()
         self.processes = []
-        self.counter = 0
+        self.names = {}
 
     # Expectations.
 
@@ -515,8 +528,8 @@ class Test:
     # Things that end with the test.
 
     def unique(self, name):
-        self.counter += 1
-        return f"{name}-{self.counter}" if self.counter > 1 else name
+        count = self.names[name] = self.names.get(name, 0) + 1
+        return f"{name}-{count}" if count > 1 else name
 
     def keep(self, process):
         self.processes.append(process)

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """The test programs themselves: what they measure and what they do is believed elsewhere."""
 import socket
 import time

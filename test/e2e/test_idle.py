@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""Idle streams and idle processes: what they cost in memory and in wake-ups (counted, not timed)."""
+import subprocess
+import time
+
+import harness
+from harness import full, wait_until
+
+QUIET_SECONDS = full(4, 40)
+# A keepalive may fall into the window; its PING, the answers and their ACKs wake each side a few
+# times. A timer that runs for nothing would show as tens.
+WAKE_UPS = 12
+
+
+def wake_ups(process):
+    return process.status("voluntary_ctxt_switches") + process.status("nonvoluntary_ctxt_switches")
+
+
+def settle(*processes):
+    """Waits until the processes have slept through a whole second."""
+    def asleep():
+        before = [wake_ups(p) for p in processes]
+        time.sleep(1)
+        return [wake_ups(p) for p in processes] == before
+    wait_until(asleep, 60, "the processes to fall asleep")
+
+
+def count_wake_ups(t, processes, what):
+    settle(*processes)
+    before = [wake_ups(p) for p in processes]
+    time.sleep(QUIET_SECONDS)
+    for process, count in zip(processes, before):
+        t.at_most(wake_ups(process) - count, WAKE_UPS,
+                  f"wake-ups of {process.name} in {QUIET_SECONDS} s {what}")
+
+
+def test_no_streams(t):
+    pair, origin = t.pair(), t.origin()
+    processes = (pair.local, pair.relay)
+    count_wake_ups(t, processes, "before any stream")
+    pair.load(origin.dest, "--down", "1M", "--up", "1M")
+    count_wake_ups(t, processes, "after a stream")
+    for process in processes:
+        if t.sanitized:
+            t.note(f"{process.name}: {process.rss_kib()} KiB")
+        else:
+            t.at_most(process.rss_kib(), 8192, f"KiB resident of {process.name} without streams")
+
+
+def test_idle_streams(t):
+    count = full(500, 10000)
+    pair, origin = t.pair(), t.origin()
+    pair.load(origin.dest, "--count", 20, "--parallel", 20, "--down", 1000)
+    processes = (pair.local, pair.relay)
+    settle(*processes)
+    before = [process.rss_kib() for process in processes]
+    load = pair.start_load(origin.dest, "--hold", "--count", count, stdin=subprocess.PIPE)
+    load.wait_output(f"^open {count}", 60)
+    count_wake_ups(t, processes, f"with {count} idle streams")
+    for process, then in zip(processes, before):
+        each = (process.rss_kib() - then) * 1024 / count
+        t.note(f"{process.name}: {each:.0f} bytes for each idle stream")
+        if not t.sanitized:
+            t.at_most(each, 4096, f"bytes of {process.name} for each idle stream")
+    load.popen.stdin.close()
+    report = load.result()
+    t.equal(report["cut"], count, "streams still open at the end")
+    wait_until(lambda: origin.report()["open"] == 0, 60, "the origin's connections to end")
+
+
+if __name__ == "__main__":
+    harness.main(globals(), full(150, 600))

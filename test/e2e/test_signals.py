@@ -1,0 +1,195 @@
+#!/usr/bin/env python3
+"""Signals, exit statuses, configurations and keys that are refused."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import harness
+from harness import SPLITSOCKS, wait_until
+
+
+def run(*words, **options):
+    return subprocess.run([SPLITSOCKS, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, timeout=60 * harness.SLOW, **options)
+
+
+def test_sigterm_when_idle(t):
+    for number in (signal.SIGTERM, signal.SIGINT):
+        pair, origin = t.pair(), t.origin()
+        pair.load(origin.dest, "--down", 1000)
+        for process in (pair.local, pair.relay):
+            process.signal(number)
+            t.equal(process.wait(), 0, f"exit status of {process.name} after {number}")
+
+
+def test_sigterm_lets_streams_finish(t):
+    """Nothing new is taken, what runs comes to its end, and then the process does."""
+    for role in ("local", "relay"):
+        pair, origin = t.pair(name=role), t.origin()
+        load = pair.start_load(origin.dest, "--down", "4M", "--read-rate", "16Mbit")
+        wait_until(lambda: origin.report()["sent"] > 0, what="the transfer to run")
+        process = getattr(pair, role)
+        process.signal(signal.SIGTERM)
+        if role == "local":
+            def refused():
+                try:
+                    socket.create_connection(("127.0.0.1", pair.socks_port)).close()
+                    return False
+                except ConnectionRefusedError:
+                    return True
+            wait_until(refused, what="new connections to be refused")
+        load.result(60)
+        t.equal(process.wait(60), 0, f"exit status of {process.name}")
+
+
+def test_a_second_signal_ends_at_once(t):
+    pair, origin = t.pair(), t.origin()
+    load = pair.start_load(origin.dest, "--hold", "--count", 3, stdin=subprocess.PIPE)
+    load.wait_output("^open 3")
+    pair.local.signal(signal.SIGTERM)
+    time.sleep(0.5)
+    t.check(pair.local.running(), "local left open streams at the first signal")
+    pair.local.signal(signal.SIGTERM)
+    t.equal(pair.local.wait(5), 0, "exit status")
+
+
+def test_sighup_takes_new_clients(t):
+    pair, server = t.pair(), t.server()
+    newcomer = t.pair(start=False, name="newcomer")
+    newcomer.local_config["relay"] = pair.local_config["relay"]
+    newcomer.write_configs()
+    newcomer.start_local()
+    held = pair.open("127.0.0.1", server.port)
+    pair.relay_config["clients"].append({"name": "newcomer", "public_key": newcomer.local_key})
+    pair.write_configs()
+    pair.relay.signal(signal.SIGHUP)
+
+    def served():
+        s, code = newcomer.connect("127.0.0.1", server.port, timeout=40)
+        s.close()
+        return code == 0
+    wait_until(served, 40, "the newcomer to be served")
+    held.sendall(b"still here")
+    t.equal(harness.recv_exactly(held, 10), b"still here", "a stream opened before the reload")
+    held.close()
+
+
+def test_sighup_takes_new_rules(t):
+    pair, server = t.pair(), t.server()
+    t.equal(pair.fetch("127.0.0.1", server.port, b"x"), b"x", "before")
+    pair.relay_config["destinations"] = {"allow": LOOPBACK_2, "deny": ["127.0.0.1"]}
+    pair.write_configs()
+    pair.relay.signal(signal.SIGHUP)
+
+    def denied():
+        s, code = pair.connect("127.0.0.1", server.port)
+        s.close()
+        return code == 2
+    wait_until(denied, what="the new rule to hold")
+
+
+LOOPBACK_2 = ["127.0.0.2"]
+
+
+def test_sighup_with_a_broken_configuration(t):
+    """It says so and goes on with the old one."""
+    pair, server = t.pair(), t.server()
+    for process, path in ((pair.local, pair.local_path), (pair.relay, pair.relay_path)):
+        with open(path, "w") as f:
+            f.write('{ "lissten": [] }')
+        lines = len(process.log().splitlines())
+        process.signal(signal.SIGHUP)
+        wait_until(lambda: "lissten" in "\n".join(process.log().splitlines()[lines:]),
+                   what=f"{process.name} to name the mistake")
+        t.equal(pair.fetch("127.0.0.1", server.port, b"x"), b"x", f"after {process.name}'s reload")
+
+
+def test_keys_that_others_can_read(t):
+    pair = t.pair(start=False)
+    for role, path, key in (("local", pair.local_path, "local.key"),
+                            ("relay", pair.relay_path, "relay.key")):
+        t.equal(os.stat(t.path(key)).st_mode & 0o777, 0o600, "mode of a new key")
+        for mode in (0o640, 0o604, 0o644):
+            os.chmod(t.path(key), mode)
+            result = run(role, "-c", path)
+            t.check(result.returncode in (1, 2), f"exit status {result.returncode}")
+            t.check(key in result.stderr, f"no word about {key}: {result.stderr}")
+            t.check("ready" not in result.stdout + result.stderr, f"{role} started")
+        os.chmod(t.path(key), 0o600)
+
+
+def test_keygen(t):
+    path = t.path("new.key")
+    result = run("keygen", path)
+    t.equal(result.returncode, 0, "exit status")
+    t.equal(len(result.stdout.strip()), 44, "length of the public key in base64")
+    with open(path) as f:
+        private = f.read()
+    t.check(private.strip() not in result.stdout + result.stderr, "the private key was printed")
+    t.equal(run("keygen", "-y", path).stdout, result.stdout, "the public key, again")
+    t.equal(run("keygen", path).returncode, 1, "status for a file that exists")
+    with open(path) as f:
+        t.equal(f.read(), private, "the existing key")
+
+
+def test_usage(t):
+    for words in ([], ["nonsense"], ["local"], ["relay"], ["local", "-c"], ["check"],
+                  ["check", "local"], ["keygen"], ["local", "--nonsense"],
+                  ["check", "neither", "file"]):
+        result = run(*words)
+        t.equal(result.returncode, 2, f"exit status for {words}")
+        t.check(result.stderr, f"no word about {words}")
+    for word in ("--help", "--version"):
+        result = run(word)
+        t.equal(result.returncode, 0, f"exit status of {word}")
+        t.check("splitsocks" in result.stdout, word)
+
+
+def test_configurations_that_are_refused(t):
+    pair = t.pair(start=False)
+    good = {"local": pair.local_config, "relay": pair.relay_config}
+    for role in good:
+        path = t.write_json("checked.json", good[role])
+        result = run("check", role, path)
+        t.equal(result.returncode, 0, f"status of check {role} ({result.stderr})")
+    cases = [
+        ("local", {"pol": {}}, "pool"), ("local", {"pool": {"size": 0}}, "pool"),
+        ("local", {"budget": {"up": 100}}, "256"), ("local", {"mode": "coded"}, "mode"),
+        ("local", {"rules": []}, "rules"), ("local", {"mode": "redundant"}, "mode"),
+        ("local", {"relay": {"public_key": "x"}}, "public_key"),
+        ("local", {"linger": "soon"}, "linger"), ("local", {"private_key_file": ...}, "private_key"),
+        ("relay", {"clients": ...}, "clients"), ("relay", {"client": []}, "clients"),
+        ("relay", {"destinations": {"allow": ["10.0.0.0/33"]}}, "allow"),
+        ("relay", {"listen": [{"address": "::1", "ports": ["9-8"]}]}, "ports"),
+    ]
+    for role, change, word in cases:
+        path = t.write_json("checked.json", harness.merge(good[role], change))
+        for command in (["check", role, path], [role, "-c", path]):
+            result = run(*command)
+            t.equal(result.returncode, 2, f"status of {command[0]} for {change} ({result.stderr})")
+            t.check("checked.json" in result.stderr and word in result.stderr,
+                    f"{change}: {result.stderr}")
+    path = t.write("checked.json", json.dumps(good["local"])[:-5])
+    t.equal(run("local", "-c", path).returncode, 2, "status for broken JSON")
+    t.equal(run("local", "-c", t.path("no-such-file")).returncode in (1, 2), True, "no such file")
+
+
+def test_a_port_that_is_taken(t):
+    pair = t.pair()
+    for role, path in (("local", pair.local_path), ("relay", pair.relay_path)):
+        result = run(role, "-c", path)
+        t.equal(result.returncode, 1, f"exit status of {role}")
+        t.check(result.stderr, "no word about it")
+
+
+def test_ready_names_the_addresses(t):
+    pair = t.pair(relay_ports=3)
+    t.equal(sorted(pair.relay.ports()), sorted(pair.relay_ports), "the relay's ports")
+    t.equal(pair.local.ports(), [pair.socks_port], "local's port")
+
+
+if __name__ == "__main__":
+    harness.main(globals())

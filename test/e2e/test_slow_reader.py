@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""One reader that stops reading: it stalls its own stream alone, and memory stays bounded."""
+import time
+
+import harness
+from harness import full, wait_until
+
+# The session's credit (64 MiB at most) may be parked on either side, in queues and in sockets.
+BOUND_KIB = 160 << 10
+SIZE = full("150M", "1G")
+
+
+def exercise(t, pair, origin, slow):
+    """Runs a fast load alone and beside the slow ones that `slow()` starts."""
+    alone = pair.load(origin.dest, "--down", SIZE, "--up", SIZE)
+    slow_loads = slow()
+    time.sleep(1.5)
+    beside = pair.load(origin.dest, "--down", SIZE, "--up", SIZE)
+    t.note(f"alone {alone['seconds']:.2f} s, beside slow ones {beside['seconds']:.2f} s")
+    ping = pair.load(origin.dest, "--ping", 50)["ping_us"]
+    t.note(f"echo beside them: {ping}")
+    for process in (pair.local, pair.relay):
+        peak = process.peak_kib()
+        if t.sanitized:
+            t.note(f"{process.name}: {peak} KiB")
+        else:
+            t.at_most(peak, BOUND_KIB, f"KiB of {process.name} at its peak")
+    t.check(all(load.running() for load in slow_loads), "a slow stream has ended")
+
+
+def test_a_destination_that_reads_nothing(t):
+    pair, origin = t.pair(), t.origin()
+    exercise(t, pair, origin, lambda: [
+        pair.start_load(origin.dest, "--up", "10G", "--mode", "deaf") for _ in range(2)])
+
+
+def test_a_client_that_reads_little(t):
+    pair, origin = t.pair(), t.origin()
+    exercise(t, pair, origin, lambda: [
+        pair.start_load(origin.dest, "--down", "10G", "--read-rate", "80kbit") for _ in range(2)])
+
+
+def test_many_clients_that_read_nothing(t):
+    """Each asks for much and reads none of it."""
+    pair, origin = t.pair(), t.origin()
+    exercise(t, pair, origin, lambda: [
+        pair.start_load(origin.dest, "--down", "1G", "--read-rate", "1kbit", "--count",
+                        full(30, 200), "--parallel", full(30, 200))])
+
+
+def test_a_slow_reader_gets_everything(t):
+    pair, origin = t.pair(), t.origin()
+    slow = pair.start_load(origin.dest, "--down", "12M", "--read-rate", "40Mbit")
+    pair.load(origin.dest, "--down", "50M", "--up", "50M", "--count", 3, "--parallel", 3)
+    slow.result(60)
+    wait_until(lambda: origin.report()["open"] == 0, what="the origin's connections to end")
+
+
+if __name__ == "__main__":
+    harness.main(globals(), full(150, 900))
