@@ -20,8 +20,20 @@ test_e2e_wireproxy_SOURCES = test/e2e/wireproxy.c $(E2E_COMMON) \
 	test/e2e/wirepair.c test/e2e/wirepair.h
 
 E2E_TESTS = \
-	test/e2e/test_commands.sh \
+	test/e2e/test_budget.py \
+	test/e2e/test_chromium.py \
+	test/e2e/test_curl.py \
+	test/e2e/test_dns.py \
+	test/e2e/test_failover.py \
+	test/e2e/test_hostile.py \
+	test/e2e/test_idle.py \
+	test/e2e/test_private.py \
 	test/e2e/test_readme.py \
+	test/e2e/test_signals.py \
+	test/e2e/test_slow_reader.py \
+	test/e2e/test_socks.py \
+	test/e2e/test_ssh.py \
+	test/e2e/test_tight.py \
 	test/e2e/test_tools.py
-TESTS += $(E2E_TESTS)
 EXTRA_DIST += $(E2E_TESTS) test/e2e/fakedns.py test/e2e/harness.py test/e2e/web.py
+TESTS += test/e2e/test_tools.py
