@@ -22,6 +22,7 @@ test_e2e_wireproxy_SOURCES = test/e2e/wireproxy.c $(E2E_COMMON) \
 E2E_TESTS = \
 	test/e2e/test_budget.py \
 	test/e2e/test_chromium.py \
+	test/e2e/test_commands.sh \
 	test/e2e/test_curl.py \
 	test/e2e/test_dns.py \
 	test/e2e/test_failover.py \
@@ -36,4 +37,4 @@ E2E_TESTS = \
 	test/e2e/test_tight.py \
 	test/e2e/test_tools.py
 EXTRA_DIST += $(E2E_TESTS) test/e2e/fakedns.py test/e2e/harness.py test/e2e/web.py
-TESTS += test/e2e/test_tools.py
+TESTS += test/e2e/test_commands.sh test/e2e/test_readme.py test/e2e/test_tools.py
