@@ -392,6 +392,7 @@ static struct arrival_result attach(struct admission *admission, struct arrival 
     session->counters.subflows_opened++;
     session_take_first(session, subflow, end, arrival->buffer + offset + 2,
                        sealed - SEAL_TAG_SIZE);
+    session_settle(session, session->now); /* the buffer goes with the arrival */
     leave_half_open(admission, arrival);
     arrival->phase = PHASE_DONE;
     return result;

@@ -23,6 +23,7 @@ UNIT_TESTS = \
 	test/unit/test_ranges \
 	test/unit/test_resolver \
 	test/unit/test_seal \
+	test/unit/test_session \
 	test/unit/test_socket \
 	test/unit/test_socks5 \
 	test/unit/test_socks5_client \
@@ -74,6 +75,8 @@ test_unit_test_resolver_SOURCES = test/unit/test_resolver.c test/unit/unit.h
 test_unit_test_resolver_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_seal_SOURCES = test/unit/test_seal.c test/unit/unit.h
 test_unit_test_seal_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
+test_unit_test_session_SOURCES = test/unit/test_session.c test/unit/session_pair.c test/unit/session_pair.h test/unit/unit.h
+test_unit_test_session_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_socket_SOURCES = test/unit/test_socket.c test/unit/unit.h
 test_unit_test_socket_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_socks5_SOURCES = test/unit/test_socks5.c test/unit/unit.h

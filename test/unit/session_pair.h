@@ -1,0 +1,81 @@
+/*
+ * A local session and a relay with admission, joined by lossless in-memory connections of
+ * a fixed delay: enough to test the engine's rules one at a time. The simulator in
+ * test/sim has the harder networks.
+ */
+#ifndef TEST_SESSION_PAIR_H
+#define TEST_SESSION_PAIR_H
+
+#include "unit.h"
+
+#include <splitsocks/admission.h>
+#include <splitsocks/pages.h>
+
+#include <stdlib.h>
+
+#define PAIR_CONNECTIONS 4096
+#define PAIR_BUFFER (512 * 1024)
+#define PAIR_STREAMS 512
+#define PAIR_STEP_NS NS_PER_MS
+
+/* Bytes on their way in one direction, each batch with its time of arrival. */
+struct pair_pipe {
+    struct pair_batch {
+        struct pair_batch *next;
+        uint64_t arrives_ns;
+        size_t length;
+        uint8_t bytes[];
+    } *first, *last;
+    uint8_t *pending; /* arrived, not taken by the engine: less than a chunk */
+    size_t pending_length;
+    uint64_t total; /* bytes ever written */
+};
+
+struct pair_connection {
+    bool dialling, open, reset;
+    uint64_t ready_ns, reset_ns;
+    bool hello;
+    struct subflow *local, *relay;
+    struct session *relay_session;
+    struct arrival *arrival;
+    struct pair_pipe up, down;
+};
+
+struct pair {
+    uint64_t now, delay_ns;
+    struct page_pool local_pages, relay_pages;
+    struct session *local;
+    struct admission *admission;
+    struct door *door;
+    struct client_table *clients;
+    struct key_pair relay_key, local_key;
+    struct admission_client limits;
+    struct session *relay; /* the session last created there */
+    struct pair_connection connections[PAIR_CONNECTIONS];
+    unsigned connection_count, open, open_max;
+    bool refuse, blackhole;
+    /* What events said. */
+    struct stream *incoming[PAIR_STREAMS];
+    unsigned incoming_count, opened_count, up_count, resumed_count, lost_count;
+    struct { struct stream *stream; enum reset_code code; } resets[PAIR_STREAMS];
+    unsigned reset_count;
+    enum error ended;
+    bool accept; /* accept incoming streams at once */
+};
+
+struct pair *pair_new(const struct session_config *config);
+void pair_free(struct pair *pair);
+/* The usual configuration; tests change what they are about. */
+struct session_config pair_config(void);
+void pair_step(struct pair *pair);
+void pair_run_ms(struct pair *pair, unsigned ms);
+/* The relay loses everything, as if killed and started again. */
+void pair_restart_relay(struct pair *pair);
+/* Runs until `length` bytes have come through, at most `ms`; true when they did, with the
+ * content of pair_byte(). */
+bool pair_transfer(struct pair *pair, struct session *from, struct stream *out,
+                   struct session *to, struct stream *in, uint64_t length, unsigned ms);
+uint8_t pair_byte(uint64_t offset);
+struct target pair_target(void);
+
+#endif

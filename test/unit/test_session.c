@@ -1,0 +1,201 @@
+#include "session_pair.h"
+
+#define MIB (1024 * 1024)
+
+static struct stream *open_stream(struct pair *pair)
+{
+    struct target target = pair_target();
+    struct stream *stream = session_stream_open(pair->local, &target, pair->now);
+
+    assert_non_null(stream);
+    return stream;
+}
+
+/* A pair with one accepted stream; the relay's end is pair->incoming[0]. */
+static struct pair *connected(const struct session_config *config, struct stream **stream)
+{
+    struct pair *pair = pair_new(config);
+
+    *stream = open_stream(pair);
+    pair_run_ms(pair, 200);
+    assert_int_equal(pair->up_count, 1);
+    assert_int_equal(pair->opened_count, 1);
+    assert_int_equal(pair->incoming_count, 1);
+    return pair;
+}
+
+static void release_all(struct pair *pair, struct stream *stream)
+{
+    session_stream_release(pair->local, stream, pair->now);
+    for (unsigned i = 0; i < pair->incoming_count; i++)
+        if (pair->incoming[i] != NULL)
+            session_stream_release(pair->relay, pair->incoming[i], pair->now);
+    pair->incoming_count = 0;
+}
+
+static void test_transfers_both_ways(void **state)
+{
+    static const uint64_t budgets[] = {500, 1000, 65536, MIB, SESSION_UNLIMITED};
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(budgets); i++) {
+        struct session_config config = pair_config();
+        uint64_t length = budgets[i] < 2000 ? 100000 : 3 * MIB;
+        struct stream *stream;
+
+        config.budget_up = config.budget_down = budgets[i];
+        struct pair *pair = connected(&config, &stream);
+
+        assert_true(pair_transfer(pair, pair->local, stream, pair->relay, pair->incoming[0],
+                                  length, 20000));
+        assert_true(pair_transfer(pair, pair->relay, pair->incoming[0], pair->local, stream,
+                                  length, 20000));
+        assert_true(pair->open_max <= 8);
+        for (unsigned c = 0; c < pair->connection_count; c++) {
+            assert_true(pair->connections[c].up.total <= budgets[i]);
+            assert_true(pair->connections[c].down.total <= budgets[i]);
+        }
+        assert_int_equal(session_counters(pair->local)->bytes_requeued, 0);
+        assert_int_equal(session_counters(pair->relay)->bytes_requeued, 0);
+        assert_int_equal(session_counters(pair->local)->bytes_duplicate, 0);
+        release_all(pair, stream);
+        pair_run_ms(pair, 3000);
+        assert_int_equal(session_stream_count(pair->relay), 0);
+        pair_free(pair);
+    }
+}
+
+static void test_half_close_both_ways(void **state)
+{
+    struct session_config config = pair_config();
+    struct stream *stream;
+    struct pair *pair = connected(&config, &stream);
+    struct iovec part;
+    bool finished;
+    (void)state;
+
+    session_stream_write(pair->local, stream, "ask", 3, pair->now);
+    session_stream_finish(pair->local, stream, pair->now);
+    pair_run_ms(pair, 50);
+    assert_int_equal(session_stream_peek(pair->relay, pair->incoming[0], &part, 1, &finished), 1);
+    assert_int_equal(part.iov_len, 3);
+    assert_true(finished);
+    session_stream_consume(pair->relay, pair->incoming[0], 3, pair->now);
+    session_stream_write(pair->relay, pair->incoming[0], "answer", 6, pair->now);
+    session_stream_finish(pair->relay, pair->incoming[0], pair->now);
+    pair_run_ms(pair, 50);
+    assert_int_equal(session_stream_peek(pair->local, stream, &part, 1, &finished), 1);
+    assert_memory_equal(part.iov_base, "answer", 6);
+    assert_true(finished);
+    session_stream_consume(pair->local, stream, 6, pair->now);
+    release_all(pair, stream);
+    pair_run_ms(pair, 1000);
+    assert_int_equal(pair->reset_count, 0);
+    pair_free(pair);
+}
+
+static void test_reset_codes_reach_the_other_side(void **state)
+{
+    struct session_config config = pair_config();
+    struct pair *pair = pair_new(&config);
+    struct stream *stream;
+    (void)state;
+
+    pair->accept = false;
+    stream = open_stream(pair);
+    pair_run_ms(pair, 200);
+    assert_int_equal(pair->incoming_count, 1);
+    session_stream_reset(pair->relay, pair->incoming[0], RESET_REFUSED, pair->now);
+    session_stream_release(pair->relay, pair->incoming[0], pair->now);
+    pair_run_ms(pair, 100);
+    assert_int_equal(pair->reset_count, 1);
+    assert_ptr_equal(pair->resets[0].stream, stream);
+    assert_int_equal(pair->resets[0].code, RESET_REFUSED);
+    session_stream_release(pair->local, stream, pair->now);
+    pair_run_ms(pair, 500);
+    pair_free(pair);
+}
+
+static void test_outage_within_linger_resumes(void **state)
+{
+    struct session_config config = pair_config();
+    struct stream *stream;
+    struct pair *pair = connected(&config, &stream);
+    (void)state;
+
+    session_stream_write(pair->local, stream, "before", 6, pair->now);
+    pair->blackhole = true;
+    pair_run_ms(pair, 30000);
+    assert_int_equal(pair->lost_count, 1);
+    pair->blackhole = false;
+    pair_run_ms(pair, 4000);
+    assert_int_equal(pair->resumed_count, 1);
+    assert_int_equal(pair->reset_count, 0);
+    release_all(pair, stream);
+    pair_run_ms(pair, 1000);
+    pair_free(pair);
+}
+
+static void test_restarted_relay_resets_streams_and_serves_new_ones(void **state)
+{
+    struct session_config config = pair_config();
+    struct stream *stream, *second;
+    struct pair *pair = connected(&config, &stream);
+    (void)state;
+
+    pair_restart_relay(pair);
+    pair_run_ms(pair, 2000);
+    assert_int_equal(pair->reset_count, 1);
+    assert_int_equal(pair->resets[0].code, RESET_SESSION_LOST);
+    session_stream_release(pair->local, stream, pair->now);
+    second = open_stream(pair);
+    pair_run_ms(pair, 200);
+    assert_int_equal(pair->opened_count, 2);
+    assert_true(pair_transfer(pair, pair->local, second, pair->relay, pair->incoming[0],
+                              MIB, 5000));
+    release_all(pair, second);
+    pair_run_ms(pair, 1000);
+    pair_free(pair);
+}
+
+static void test_unreachable_relay_is_told_in_time(void **state)
+{
+    struct session_config config = pair_config();
+    struct pair *pair = pair_new(&config);
+    struct stream *stream;
+    (void)state;
+
+    pair->refuse = true;
+    stream = open_stream(pair);
+    pair_run_ms(pair, 5000);
+    assert_int_equal(pair->reset_count, 1);
+    assert_int_equal(pair->resets[0].code, RESET_RELAY_UNREACHABLE);
+    session_stream_release(pair->local, stream, pair->now);
+    pair_free(pair);
+}
+
+static void test_hourly_resume_keeps_streams(void **state)
+{
+    struct session_config config = pair_config();
+    struct stream *stream;
+    struct pair *pair = connected(&config, &stream);
+    uint64_t id = session_id(pair->local);
+    (void)state;
+
+    pair_run_ms(pair, 3700 * 1000);
+    assert_int_equal(pair->resumed_count, 1);
+    assert_true(session_id(pair->local) != id);
+    assert_true(pair_transfer(pair, pair->local, stream, pair->relay, pair->incoming[0],
+                              MIB, 5000));
+    release_all(pair, stream);
+    pair_run_ms(pair, 1000);
+    pair_free(pair);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_transfers_both_ways),
+          cmocka_unit_test(test_half_close_both_ways),
+          cmocka_unit_test(test_reset_codes_reach_the_other_side),
+          cmocka_unit_test(test_outage_within_linger_resumes),
+          cmocka_unit_test(test_restarted_relay_resets_streams_and_serves_new_ones),
+          cmocka_unit_test(test_unreachable_relay_is_told_in_time),
+          cmocka_unit_test(test_hourly_resume_keeps_streams))
