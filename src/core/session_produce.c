@@ -459,11 +459,9 @@ static bool record_chunk(struct composer *c)
         return false;
     *chunk = (struct sent_chunk){
         .sent_ns = c->session->now, .items = c->items, .eliciting = c->eliciting};
-    if (subflow->chunks.count == 1)
-        subflow->progress_ns = c->session->now; /* the wait for an answer begins */
     subflow->chunks_sent++;
-    if (c->eliciting)
-        subflow->eliciting_unacked++;
+    if (c->eliciting && subflow->eliciting_unacked++ == 0)
+        subflow->progress_ns = c->session->now; /* the wait for an answer begins */
     return true;
 }
 

@@ -288,7 +288,7 @@ struct subflow *session_next_unmeasured(struct session *session, uint64_t now)
     list_foreach(&session->subflows, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
 
-        if (subflow->state == SUBFLOW_STATE_OPEN && subflow->chunks.count > 0 &&
+        if (subflow->state == SUBFLOW_STATE_OPEN && subflow->eliciting_unacked > 0 &&
             now - MAX(subflow->measured_ns, subflow->up_ns) >= interval_ns)
             return subflow;
     }
