@@ -28,6 +28,8 @@ struct driver_role {
     /* Local: how connecting has ended: 0, an errno value, or ETIMEDOUT when the session
      * gave it up. */
     void (*dialled)(struct driver *driver, const struct subflow_io *io, int error);
+    /* Relay: SESSION_CLOSE_SUBFLOW with `silent` set. Takes over the socket. */
+    void (*silence)(struct driver *driver, int fd);
     /* Relay: SESSION_STREAM_INCOMING. */
     void (*incoming)(struct driver *driver, const struct session_event *event);
     /* SESSION_UP and SESSION_LOST, for the log. */
@@ -52,7 +54,7 @@ struct stream_end_type {
 
 struct driver {
     struct worker *worker;   /* borrowed */
-    struct session *session; /* borrowed */
+    struct session *session; /* borrowed; NULL after driver_deinit() */
     const struct driver_role *role;
     void *context;       /* the role's own */
     struct list touched; /* in worker.touched */
@@ -62,7 +64,7 @@ struct driver {
     uint64_t armed; /* when `timer` fires; TIME_NEVER when it is stopped */
     bool ended;
     enum error error;   /* of the end */
-    char reason[96];
+    char reason[128];
 };
 
 void driver_init(struct driver *driver, struct worker *worker, struct session *session,

@@ -17,6 +17,9 @@ struct worker;
 /* Takes over the socket and writes the message, of which it is assumed that it fits in
  * the socket's buffer; `length` may be 0. */
 void farewell(struct worker *worker, int fd, const uint8_t *message, size_t length);
+/* Takes over the socket: reads and discards for `seconds`, then closes with nothing unread
+ * and nothing said. */
+void farewell_silent(struct worker *worker, int fd, double seconds);
 /* Closes all that still wait. */
 void farewell_cut(struct worker *worker);
 

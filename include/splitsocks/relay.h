@@ -20,7 +20,7 @@ struct relay;
  * ERROR_MEMORY, ERROR_CRYPTO, or ERROR_SYSTEM when the resolver cannot start. */
 int relay_new(struct ev_loop *loop, const struct config_relay *config,
               const uint8_t private_key[CONFIG_KEY_SIZE], struct relay **out) MUST_CHECK;
-/* All its threads have stopped: it never started, or its loop was run until it broke. */
+/* Its loop does not run any more: it never did, or relay_stop() has broken it. */
 void relay_free(struct relay *relay);
 
 /* Listens as configured. Returns OK, or the first failure, which is logged. */

@@ -54,8 +54,8 @@ void subflow_io_adopt(struct driver *driver, struct subflow *subflow, int fd,
 void subflow_io_send(struct subflow_io *io, uint64_t now);
 struct subflow_measure subflow_io_measure(const struct subflow_io *io);
 
-/* The session has given it up: closes with a reset. NULL is allowed. */
-void subflow_io_give_up(struct subflow_io *io);
+/* SESSION_CLOSE_SUBFLOW: closes it as the event says. */
+void subflow_io_give_up(struct driver *driver, const struct session_event *event);
 /* Closes the socket with a reset, if it is open, and leaves the rest to the driver. */
 void subflow_io_close(struct subflow_io *io);
 /* The driver's: of one that was closed. */

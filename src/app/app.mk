@@ -2,7 +2,11 @@ bin_PROGRAMS += splitsocks
 splitsocks_SOURCES = \
 	src/app/cmd_check.c \
 	src/app/cmd_keygen.c \
+	src/app/cmd_local.c \
+	src/app/cmd_relay.c \
 	src/app/commands.h \
+	src/app/daemon.c src/app/daemon.h \
+	src/app/load_config.c src/app/load_config.h \
 	src/app/main.c \
 	src/app/read_file.c src/app/read_file.h
 splitsocks_LDADD = $(IO)

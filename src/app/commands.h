@@ -13,5 +13,9 @@
 int cmd_check(int argc, char **argv);
 /* keygen [-y] FILE */
 int cmd_keygen(int argc, char **argv);
+/* local -c FILE [-v] */
+int cmd_local(int argc, char **argv);
+/* relay -c FILE [-v] */
+int cmd_relay(int argc, char **argv);
 
 #endif

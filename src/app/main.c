@@ -14,6 +14,8 @@ static const struct {
     const char *arguments;
     const char *summary;
 } commands[] = {
+    {"local", cmd_local, "-c FILE [-v]", "be a SOCKS5 proxy that goes through a relay"},
+    {"relay", cmd_relay, "-c FILE [-v]", "connect to destinations for locals"},
     {"check", cmd_check, "{local|relay} FILE", "say what is wrong with a configuration"},
     {"keygen", cmd_keygen, "[-y] FILE", "make a private key, print the public one"},
 };

@@ -47,11 +47,12 @@ void driver_deinit(struct driver *driver)
     free_closed(driver);
     list_remove(&driver->touched);
     ev_timer_stop(driver->worker->loop, &driver->timer);
+    driver->session = NULL;
 }
 
 void driver_touch(struct driver *driver)
 {
-    if (!list_linked(&driver->touched))
+    if (driver->session != NULL && !list_linked(&driver->touched))
         list_append(&driver->worker->touched, &driver->touched);
 }
 
@@ -72,7 +73,7 @@ static void handle_event(struct driver *driver, const struct session_event *even
     switch (event->type) {
     case SESSION_NO_EVENT: break;
     case SESSION_DIAL: subflow_io_dial(driver, event); break;
-    case SESSION_CLOSE_SUBFLOW: subflow_io_give_up(subflow_user(event->subflow)); break;
+    case SESSION_CLOSE_SUBFLOW: subflow_io_give_up(driver, event); break;
     case SESSION_STREAM_INCOMING: driver->role->incoming(driver, event); break;
     case SESSION_STREAM_OPENED:
     case SESSION_STREAM_READABLE:

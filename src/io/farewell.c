@@ -38,18 +38,20 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
+    struct leaver *leaver = timer->data;
     (void)loop;
     (void)events;
 
-    leaver_free(timer->data);
+    while (recv(leaver->io.fd, leaver->worker->input, WORKER_READ_SIZE, 0) > 0)
+        ;
+    leaver_free(leaver);
 }
 
-void farewell(struct worker *worker, int fd, const uint8_t *message, size_t length)
+static void leave(struct worker *worker, int fd, double seconds)
 {
-    struct leaver *leaver;
+    struct leaver *leaver = calloc(1, sizeof(*leaver));
 
-    if ((length > 0 && send(fd, message, length, MSG_NOSIGNAL) < 0) ||
-        shutdown(fd, SHUT_WR) != 0 || (leaver = calloc(1, sizeof(*leaver))) == NULL) {
+    if (leaver == NULL) {
         close(fd);
         return;
     }
@@ -57,10 +59,24 @@ void farewell(struct worker *worker, int fd, const uint8_t *message, size_t leng
     list_init(&leaver->node);
     list_append(&worker->leavers, &leaver->node);
     ev_io_init(&leaver->io, on_readable, fd, EV_READ);
-    ev_timer_init(&leaver->timer, on_timer, FAREWELL_SECONDS, 0.);
+    ev_timer_init(&leaver->timer, on_timer, seconds, 0.);
     leaver->io.data = leaver->timer.data = leaver;
     ev_io_start(worker->loop, &leaver->io);
     ev_timer_start(worker->loop, &leaver->timer);
+}
+
+void farewell(struct worker *worker, int fd, const uint8_t *message, size_t length)
+{
+    if ((length > 0 && send(fd, message, length, MSG_NOSIGNAL) < 0) ||
+        shutdown(fd, SHUT_WR) != 0)
+        close(fd);
+    else
+        leave(worker, fd, FAREWELL_SECONDS);
+}
+
+void farewell_silent(struct worker *worker, int fd, double seconds)
+{
+    leave(worker, fd, seconds);
 }
 
 void farewell_cut(struct worker *worker)

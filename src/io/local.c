@@ -20,6 +20,8 @@
 #define BUFFERED_BYTES_MAX (UINT64_C(256) << 20)
 /* How often a retired local looks whether its streams have ended. */
 #define RETIRED_SECONDS 0.1
+/* Before a session that has ended is followed by a new one. */
+#define RESTART_SECONDS 0.25
 
 struct local_listener {
     struct local *local;
@@ -31,17 +33,18 @@ struct local_listener {
 
 struct local {
     const struct config_local *config; /* borrowed */
+    uint8_t private_key[CONFIG_KEY_SIZE];
     struct worker worker;
     struct resolver *resolver;
     struct endpoint endpoint;
-    struct session *session;
-    struct driver driver;
+    struct session *session; /* NULL for a moment after one has ended */
+    struct driver driver;    /* its session is NULL then too */
     struct socks_service socks;
     struct local_listener *listeners; /* owned; as many as the configuration has */
     bool failing; /* the last dial failed: said once, until one succeeds */
     ev_timer retired;
-    bool closing; /* the session was asked to close */
-    bool ended;   /* it has */
+    ev_timer restart; /* while there is no session */
+    bool closing;     /* the session was asked to close */
     void (*done)(struct local *local, void *context);
     void *done_context;
 };
@@ -122,21 +125,33 @@ static void on_changed(struct driver *driver, const struct session_event *event)
     unsigned long long id = session_id(driver->session);
 
     if (event->type == SESSION_LOST)
-        log_warning("no contact with the relay: %s",
-                    event->reason != NULL ? event->reason : "it does not answer");
+        log_warning("no contact with the relay");
     else
         log_info("session %016llx with the relay %s", id,
                  event->resumed ? "goes on" : "begins");
+}
+
+static void drop_session(struct local *local)
+{
+    if (local->session == NULL)
+        return;
+    driver_deinit(&local->driver);
+    session_free(local->session);
+    local->session = NULL;
 }
 
 static bool on_ended(struct driver *driver, enum error error, const char *reason)
 {
     struct local *local = driver->context;
 
-    local->ended = true;
-    if (error != OK)
-        log_error("the session has ended: %s (%s)", reason, error_string(error));
-    return false;
+    if (!local->closing)
+        log_warning("the session has ended: %s (%s)", reason, error_string(error));
+    drop_session(local);
+    if (!local->closing) {
+        ev_timer_set(&local->restart, RESTART_SECONDS, 0.);
+        ev_timer_start(local->worker.loop, &local->restart);
+    }
+    return true;
 }
 
 static const struct driver_role role = {
@@ -157,10 +172,12 @@ static void on_retired(struct ev_loop *loop, ev_timer *timer, int events)
         return;
     if (!local->closing) {
         local->closing = true;
-        local->ended = false;
+        ev_timer_stop(loop, &local->restart);
+        if (local->session == NULL)
+            return;
         session_close(local->session, clock_now());
         driver_touch(&local->driver);
-    } else if (local->ended) {
+    } else if (local->session == NULL) {
         ev_timer_stop(loop, timer);
         local->done(local, local->done_context);
     }
@@ -295,7 +312,7 @@ static int init_listeners(struct local *local)
     return OK;
 }
 
-static int init_session(struct local *local, const uint8_t private_key[CONFIG_KEY_SIZE])
+static int start_session(struct local *local)
 {
     const struct config_local *config = local->config;
     struct session_config session = {
@@ -313,13 +330,25 @@ static int init_session(struct local *local, const uint8_t private_key[CONFIG_KE
         .port_count = (unsigned)MIN(config->relay.ports.count, (size_t)SESSION_PORTS_MAX),
     };
 
-    memcpy(session.private_key, private_key, sizeof(session.private_key));
+    memcpy(session.private_key, local->private_key, sizeof(session.private_key));
     memcpy(session.relay_public_key, config->relay.public_key,
            sizeof(session.relay_public_key));
     random_fill(&session.seed, sizeof(session.seed));
     local->session = session_new(&session, clock_now());
     key_wipe(&session, sizeof(session));
-    return local->session != NULL ? OK : ERROR_MEMORY;
+    if (local->session == NULL)
+        return ERROR_MEMORY;
+    driver_init(&local->driver, &local->worker, local->session, &role, local);
+    return OK;
+}
+
+static void on_restart(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct local *local = timer->data;
+    (void)events;
+
+    if (start_session(local) != OK)
+        ev_timer_start(loop, timer);
 }
 
 static int init_resolver(struct local *local)
@@ -346,19 +375,21 @@ int local_new(struct ev_loop *loop, const struct config_local *config,
     if (local == NULL)
         return error;
     local->config = config;
+    memcpy(local->private_key, private_key, sizeof(local->private_key));
+    ev_init(&local->restart, on_restart);
+    local->restart.data = local;
     ev_init(&local->retired, on_retired);
     local->retired.data = local;
     local->retired.repeat = RETIRED_SECONDS;
     if ((error = init_listeners(local)) != OK ||
         (error = worker_init(&local->worker, loop, BUFFERED_BYTES_MAX)) != OK ||
         (error = init_resolver(local)) != OK ||
-        (error = init_session(local, private_key)) != OK) {
+        (error = start_session(local)) != OK) {
         local_free(local);
         return error;
     }
     endpoint_init(&local->endpoint, local->resolver, config->relay.host,
                   on_endpoint_resolved, local);
-    driver_init(&local->driver, &local->worker, local->session, &role, local);
     socks_service_init(&local->socks, &local->driver, names_here ? local->resolver : NULL);
     *out = local;
     return OK;
@@ -373,15 +404,17 @@ void local_free(struct local *local)
             stop_listening(&local->listeners[i]);
         free(local->listeners[i].users);
     }
-    if (local->session != NULL) {
+    if (local->worker.loop != NULL) {
         ev_timer_stop(local->worker.loop, &local->retired);
-        socks_service_deinit(&local->socks);
-        endpoint_deinit(&local->endpoint);
-        driver_deinit(&local->driver);
-        session_free(local->session);
+        ev_timer_stop(local->worker.loop, &local->restart);
     }
+    if (local->socks.driver != NULL)
+        socks_service_deinit(&local->socks);
+    endpoint_deinit(&local->endpoint);
+    drop_session(local);
     resolver_free(local->resolver);
     worker_deinit(&local->worker);
+    key_wipe(local->private_key, sizeof(local->private_key));
     free(local->listeners);
     free(local);
 }

@@ -137,6 +137,9 @@ void relay_free(struct relay *relay)
 {
     if (relay == NULL)
         return;
+    /* Threads that run still do so because a start has failed halfway. */
+    if (relay->initialised == relay->worker_count)
+        relay_stop(relay, 0);
     /* Until the last one has ended, each may pass connections to any other. */
     for (unsigned i = 0; i < relay->initialised; i++)
         relay_worker_join(&relay->workers[i]);

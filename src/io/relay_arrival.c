@@ -131,6 +131,8 @@ static void judge(struct relay_arrival *arrival, size_t length)
     pthread_mutex_lock(&relay->clients_lock);
     result = admission_receive(worker->admission, arrival->arrival, length, random, now);
     pthread_mutex_unlock(&relay->clients_lock);
+    if (result.disturbed != NULL)
+        driver_touch(session_user(result.disturbed));
     switch (result.verdict) {
     case ARRIVAL_MORE: arm_deadline(arrival, now); break;
     case ARRIVAL_ANSWER:

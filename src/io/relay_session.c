@@ -1,6 +1,6 @@
 #include "relay_internal.h"
 
-#include <splitsocks/clock.h>
+#include <splitsocks/farewell.h>
 
 #include <stdlib.h>
 
@@ -19,14 +19,21 @@ static void on_incoming(struct driver *driver, const struct session_event *event
                    event->target);
 }
 
+static void on_silence(struct driver *driver, int fd)
+{
+    struct relay_session *session = driver->context;
+    double seconds = (double)door_silence_ns(session->worker->door) * 1e-9;
+
+    farewell_silent(driver->worker, fd, seconds);
+}
+
 static void on_changed(struct driver *driver, const struct session_event *event)
 {
     struct relay_session *session = driver->context;
     unsigned long long id = session_id(session->session);
 
     if (event->type == SESSION_LOST)
-        log_info("no contact with %s in session %016llx: %s", client_name(session), id,
-                 event->reason != NULL ? event->reason : "silence");
+        log_info("no contact with %s in session %016llx", client_name(session), id);
     else
         log_info("%s %s session %016llx", client_name(session),
                  event->resumed ? "goes on with" : "begins", id);
@@ -44,6 +51,7 @@ static bool on_ended(struct driver *driver, enum error error, const char *reason
 }
 
 static const struct driver_role role = {
+    .silence = on_silence,
     .incoming = on_incoming,
     .changed = on_changed,
     .ended = on_ended,

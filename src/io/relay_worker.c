@@ -144,6 +144,12 @@ int relay_worker_start(struct relay_worker *worker)
     return worker->own_loop ? start_thread(worker) : OK;
 }
 
+/* A worker's part of a bound of the whole process. */
+static unsigned share(uint32_t bound, const struct relay *relay)
+{
+    return MAX(bound / relay->worker_count, 1u);
+}
+
 static int init_admission(struct relay_worker *worker, uint64_t silence_random)
 {
     struct relay *relay = worker->relay;
@@ -156,8 +162,11 @@ static int init_admission(struct relay_worker *worker, uint64_t silence_random)
     struct admission_config admission = {
         .pages = &worker->worker.pages,
         .server_id = relay->config->server_id,
-        .worker = (uint8_t)worker->index,
+        .worker = worker->index,
+        .workers = relay->worker_count,
         .linger_ns = relay->config->linger_ns,
+        .half_open_max = share(relay->config->limits.half_open, relay),
+        .unauthenticated_max = share(relay->config->limits.unauthenticated, relay),
         .clients = relay->limits,
         .client_count = relay->config->clients.count,
     };

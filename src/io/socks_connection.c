@@ -82,8 +82,13 @@ static void open_stream(struct socks_connection *connection)
     struct socks_service *service = connection->service;
     struct driver *driver = service->driver;
     uint64_t now = clock_now();
-    struct stream *stream = session_stream_open(driver->session, &connection->target, now);
+    struct stream *stream;
 
+    if (driver->session == NULL) {
+        refuse(connection, RESET_RELAY_UNREACHABLE);
+        return;
+    }
+    stream = session_stream_open(driver->session, &connection->target, now);
     if (stream == NULL) {
         refuse(connection, RESET_FAILURE);
         return;

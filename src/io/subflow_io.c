@@ -69,16 +69,25 @@ static struct subflow_io *new_io(struct driver *driver, struct subflow *subflow,
 
 /* ---- the end ---- */
 
-void subflow_io_close(struct subflow_io *io)
+/* The socket is given away or closed by the caller. */
+static int release_socket(struct subflow_io *io)
 {
-    if (io->state == SUBFLOW_IO_CLOSED)
-        return;
     io->state = SUBFLOW_IO_CLOSED;
     watch(io);
-    if (io->io.fd >= 0)
-        socket_close_reset(io->io.fd);
     list_remove(&io->node);
     list_append(&io->driver->closed, &io->node);
+    return io->io.fd;
+}
+
+void subflow_io_close(struct subflow_io *io)
+{
+    int fd;
+
+    if (io->state == SUBFLOW_IO_CLOSED)
+        return;
+    fd = release_socket(io);
+    if (fd >= 0)
+        socket_close_reset(fd);
 }
 
 void subflow_io_free(struct subflow_io *io)
@@ -90,14 +99,19 @@ void subflow_io_free(struct subflow_io *io)
     free(io);
 }
 
-void subflow_io_give_up(struct subflow_io *io)
+void subflow_io_give_up(struct driver *driver, const struct session_event *event)
 {
+    struct subflow_io *io = subflow_user(event->subflow);
+
     if (io == NULL || io->state == SUBFLOW_IO_CLOSED)
         return;
     io->subflow = NULL;
     if (io->state == SUBFLOW_IO_CONNECTING)
-        io->driver->role->dialled(io->driver, io, ETIMEDOUT);
-    subflow_io_close(io);
+        driver->role->dialled(driver, io, ETIMEDOUT);
+    if (event->silent && driver->role->silence != NULL)
+        driver->role->silence(driver, release_socket(io));
+    else
+        subflow_io_close(io);
 }
 
 /* Everything received has been passed on: tells the session, and closes. */

@@ -1,0 +1,151 @@
+#include "commands.h"
+#include "daemon.h"
+#include "load_config.h"
+
+#include <splitsocks/key.h>
+#include <splitsocks/local.h>
+#include <splitsocks/log.h>
+#include <splitsocks/notify.h>
+
+#include <stdlib.h>
+
+/* A local and its configuration: the one that serves, or one that was replaced by a reload
+ * and still has streams. */
+struct generation {
+    struct program *program;
+    struct generation *next;
+    struct config_local *config;
+    struct local *local;
+};
+
+struct program {
+    struct daemon daemon;
+    const char *config_path;
+    struct generation *generations; /* the first one serves */
+    ev_timer bound;                 /* of stopping */
+};
+
+static void generation_free(struct generation *generation)
+{
+    local_free(generation->local);
+    config_local_free(generation->config);
+    free(generation);
+}
+
+/* Loads the configuration and begins to serve it in place of the present one. */
+static int start_generation(struct program *program)
+{
+    struct generation *present = program->generations;
+    struct generation *new = calloc(1, sizeof(*new));
+    uint8_t key[CONFIG_KEY_SIZE];
+    int status = EXIT_USAGE;
+
+    if (new == NULL)
+        return EXIT_FAILURE;
+    new->program = program;
+    if (load_local(program->config_path, &new->config, key) != OK) {
+        free(new);
+        return status;
+    }
+    status = EXIT_FAILURE;
+    if (local_new(program->daemon.loop, new->config, key, &new->local) == OK &&
+        local_listen(new->local, present != NULL ? present->local : NULL) == OK)
+        status = EXIT_SUCCESS;
+    key_wipe(key, sizeof(key));
+    if (status != EXIT_SUCCESS) {
+        generation_free(new);
+        return status;
+    }
+    new->next = present;
+    program->generations = new;
+    return EXIT_SUCCESS;
+}
+
+/* A generation has served its last stream. */
+static void on_done(struct local *local, void *context)
+{
+    struct generation *generation = context;
+    struct program *program = generation->program;
+    struct generation **link = &program->generations;
+    (void)local;
+
+    while (*link != generation)
+        link = &(*link)->next;
+    *link = generation->next;
+    generation_free(generation);
+    if (program->generations == NULL)
+        ev_break(program->daemon.loop, EVBREAK_ALL);
+}
+
+static void on_bound(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)timer;
+    (void)events;
+
+    ev_break(loop, EVBREAK_ALL);
+}
+
+static void on_stop(void *context, bool again)
+{
+    struct program *program = context;
+
+    if (again) {
+        ev_break(program->daemon.loop, EVBREAK_ALL);
+        return;
+    }
+    log_info("stopping; streams may go on for %d s", DAEMON_STOP_SECONDS);
+    ev_timer_init(&program->bound, on_bound, DAEMON_STOP_SECONDS, 0.);
+    ev_timer_start(program->daemon.loop, &program->bound);
+    local_retire(program->generations->local, on_done, program->generations);
+}
+
+static void on_reload(void *context)
+{
+    struct program *program = context;
+    struct generation *old = program->generations;
+
+    notify_send("RELOADING=1");
+    if (start_generation(program) == EXIT_SUCCESS) {
+        log_info("the configuration was read again");
+        local_retire(old->local, on_done, old);
+    } else {
+        log_error("the configuration stays as it was");
+    }
+    notify_send("READY=1");
+}
+
+static bool get_address(const void *context, size_t index, struct address *address)
+{
+    const struct program *program = context;
+
+    return local_listener_address(program->generations->local, index, address);
+}
+
+int cmd_local(int argc, char **argv)
+{
+    static const char usage[] = "splitsocks local -c FILE [-v]";
+    struct program program = {.daemon = {.stop = on_stop, .reload = on_reload}};
+    int status;
+
+    if (!daemon_options(argc, argv, usage, &program.config_path))
+        return EXIT_USAGE;
+    program.daemon.context = &program;
+    program.daemon.loop = daemon_prepare();
+    if (program.daemon.loop == NULL)
+        return EXIT_FAILURE;
+    status = start_generation(&program);
+    if (status != EXIT_SUCCESS)
+        return status;
+    daemon_watch_signals(&program.daemon);
+    daemon_print_ready(get_address, &program);
+    ev_run(program.daemon.loop, 0);
+    daemon_unwatch_signals(&program.daemon);
+    while (program.generations != NULL) {
+        struct generation *generation = program.generations;
+
+        program.generations = generation->next;
+        generation_free(generation);
+    }
+    ev_loop_destroy(program.daemon.loop);
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,81 @@
+#include "commands.h"
+#include "daemon.h"
+#include "load_config.h"
+
+#include <splitsocks/key.h>
+#include <splitsocks/log.h>
+#include <splitsocks/notify.h>
+#include <splitsocks/relay.h>
+
+#include <stdlib.h>
+
+struct program {
+    struct daemon daemon;
+    const char *config_path;
+    struct config_relay *config;
+    struct relay *relay;
+};
+
+static void on_stop(void *context, bool again)
+{
+    struct program *program = context;
+
+    if (!again)
+        log_info("stopping; streams may go on for %d s", DAEMON_STOP_SECONDS);
+    relay_stop(program->relay, again ? 0 : DAEMON_STOP_SECONDS * NS_PER_S);
+}
+
+static void on_reload(void *context)
+{
+    (void)context;
+
+    log_error("the configuration stays as it was");
+}
+
+static bool get_address(const void *context, size_t index, struct address *address)
+{
+    const struct program *program = context;
+
+    return relay_listener_address(program->relay, index, address);
+}
+
+static int start(struct program *program)
+{
+    uint8_t key[CONFIG_KEY_SIZE];
+    int error;
+
+    if (load_relay(program->config_path, &program->config, key) != OK)
+        return EXIT_USAGE;
+    error = relay_new(program->daemon.loop, program->config, key, &program->relay);
+    key_wipe(key, sizeof(key));
+    if (error != OK)
+        log_error("cannot start: %s", error_string((enum error)error));
+    else if (relay_listen(program->relay) == OK && relay_start(program->relay) == OK)
+        return EXIT_SUCCESS;
+    return EXIT_FAILURE;
+}
+
+int cmd_relay(int argc, char **argv)
+{
+    static const char usage[] = "splitsocks relay -c FILE [-v]";
+    struct program program = {.daemon = {.stop = on_stop, .reload = on_reload}};
+    int status;
+
+    if (!daemon_options(argc, argv, usage, &program.config_path))
+        return EXIT_USAGE;
+    program.daemon.context = &program;
+    program.daemon.loop = daemon_prepare();
+    if (program.daemon.loop == NULL)
+        return EXIT_FAILURE;
+    status = start(&program);
+    if (status == EXIT_SUCCESS) {
+        daemon_watch_signals(&program.daemon);
+        daemon_print_ready(get_address, &program);
+        ev_run(program.daemon.loop, 0);
+        daemon_unwatch_signals(&program.daemon);
+    }
+    relay_free(program.relay);
+    config_relay_free(program.config);
+    ev_loop_destroy(program.daemon.loop);
+    return status;
+}

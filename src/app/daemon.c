@@ -1,0 +1,99 @@
+#include "daemon.h"
+
+#include <splitsocks/log.h>
+#include <splitsocks/notify.h>
+#include <splitsocks/socket.h>
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+bool daemon_options(int argc, char **argv, const char *usage, const char **config_path)
+{
+    int option;
+
+    *config_path = NULL;
+    while ((option = getopt(argc, argv, "c:v")) != -1) {
+        if (option == 'c') {
+            *config_path = optarg;
+        } else if (option == 'v') {
+            log_set_level(LOG_DEBUG);
+        } else {
+            fprintf(stderr, "usage: %s\n", usage);
+            return false;
+        }
+    }
+    if (*config_path != NULL && optind == argc)
+        return true;
+    fprintf(stderr, "usage: %s\n", usage);
+    return false;
+}
+
+struct ev_loop *daemon_prepare(void)
+{
+    struct ev_loop *loop;
+
+    signal(SIGPIPE, SIG_IGN);
+    socket_raise_file_limit();
+    loop = ev_default_loop(EVFLAG_AUTO);
+    if (loop == NULL)
+        log_error("cannot make an event loop");
+    return loop;
+}
+
+static void on_stop(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+    struct daemon *daemon = watcher->data;
+    bool again = daemon->stopping;
+    (void)loop;
+    (void)events;
+
+    if (!again)
+        notify_send("STOPPING=1");
+    daemon->stopping = true;
+    daemon->stop(daemon->context, again);
+}
+
+static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+    struct daemon *daemon = watcher->data;
+    (void)loop;
+    (void)events;
+
+    if (!daemon->stopping)
+        daemon->reload(daemon->context);
+}
+
+void daemon_watch_signals(struct daemon *daemon)
+{
+    ev_signal_init(&daemon->term, on_stop, SIGTERM);
+    ev_signal_init(&daemon->interrupt, on_stop, SIGINT);
+    ev_signal_init(&daemon->hangup, on_hangup, SIGHUP);
+    daemon->term.data = daemon->interrupt.data = daemon->hangup.data = daemon;
+    ev_signal_start(daemon->loop, &daemon->term);
+    ev_signal_start(daemon->loop, &daemon->interrupt);
+    ev_signal_start(daemon->loop, &daemon->hangup);
+}
+
+void daemon_unwatch_signals(struct daemon *daemon)
+{
+    ev_signal_stop(daemon->loop, &daemon->term);
+    ev_signal_stop(daemon->loop, &daemon->interrupt);
+    ev_signal_stop(daemon->loop, &daemon->hangup);
+}
+
+void daemon_print_ready(bool (*address)(const void *context, size_t index,
+                                        struct address *address),
+                        const void *context)
+{
+    char text[ADDRESS_TEXT_SIZE];
+    struct address found;
+
+    printf("ready");
+    for (size_t i = 0; address(context, i, &found); i++)
+        printf(" %s", address_format(&found, text));
+    printf("\n");
+    fflush(stdout);
+    notify_send("READY=1");
+}

@@ -1,0 +1,42 @@
+/* What the two daemons and `connect` have in common: options, signals, readiness. */
+#ifndef APP_DAEMON_H
+#define APP_DAEMON_H
+
+#include <splitsocks/address.h>
+#include <splitsocks/attributes.h>
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Streams may go on for so long after SIGTERM. */
+#define DAEMON_STOP_SECONDS 10
+
+/* Reads "-c FILE", which is required, and "-v". Returns false when the arguments are not
+ * so, after printing `usage`. */
+bool daemon_options(int argc, char **argv, const char *usage, const char **config_path);
+
+/* Before anything else: no SIGPIPE, as many descriptors as allowed. Returns the loop, or
+ * NULL after logging why. */
+struct ev_loop *daemon_prepare(void) MUST_CHECK;
+
+struct daemon {
+    struct ev_loop *loop;
+    void (*stop)(void *context, bool again); /* SIGTERM or SIGINT; `again`: not the first */
+    void (*reload)(void *context);           /* SIGHUP */
+    void *context;
+    bool stopping;
+    ev_signal term, interrupt, hangup;
+};
+
+/* Calls `stop` and `reload` from the loop when such signals come. */
+void daemon_watch_signals(struct daemon *daemon);
+void daemon_unwatch_signals(struct daemon *daemon);
+
+/* Prints "ready" and the addresses on one line, and tells the service manager.
+ * `address` fills in address `index`, false behind the last. */
+void daemon_print_ready(bool (*address)(const void *context, size_t index,
+                                        struct address *address),
+                        const void *context);
+
+#endif

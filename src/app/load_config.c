@@ -1,0 +1,68 @@
+#include "load_config.h"
+
+#include "read_file.h"
+
+#include <splitsocks/log.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+static void log_warnings(const struct config_strings *warnings)
+{
+    for (size_t i = 0; i < warnings->count; i++)
+        log_warning("%s", warnings->items[i]);
+}
+
+static int load_key(const char *config_path, const char *name, uint8_t key[CONFIG_KEY_SIZE])
+{
+    char *path = resolve_file(config_path, name);
+    int error = path != NULL ? read_key_file(path, key) : ERROR_MEMORY;
+
+    free(path);
+    return error;
+}
+
+int load_local(const char *path, struct config_local **config, uint8_t key[CONFIG_KEY_SIZE])
+{
+    struct config_error why;
+    size_t length;
+    char *text;
+    int error = read_file(path, READ_FILE_MAX, &text, &length);
+
+    if (error != OK)
+        return error;
+    error = config_local_parse(text, length, path, config, &why);
+    explicit_bzero(text, length); /* passwords */
+    free(text);
+    if (error != OK) {
+        log_error("%s", why.text);
+        return error;
+    }
+    log_warnings(&(*config)->warnings);
+    error = load_key(path, (*config)->private_key_file, key);
+    if (error != OK)
+        config_local_free(*config);
+    return error;
+}
+
+int load_relay(const char *path, struct config_relay **config, uint8_t key[CONFIG_KEY_SIZE])
+{
+    struct config_error why;
+    size_t length;
+    char *text;
+    int error = read_file(path, READ_FILE_MAX, &text, &length);
+
+    if (error != OK)
+        return error;
+    error = config_relay_parse(text, length, path, config, &why);
+    free(text);
+    if (error != OK) {
+        log_error("%s", why.text);
+        return error;
+    }
+    log_warnings(&(*config)->warnings);
+    error = load_key(path, (*config)->private_key_file, key);
+    if (error != OK)
+        config_relay_free(*config);
+    return error;
+}

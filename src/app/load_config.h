@@ -1,0 +1,16 @@
+/* A configuration with the private key it names, from their files. */
+#ifndef APP_LOAD_CONFIG_H
+#define APP_LOAD_CONFIG_H
+
+#include <splitsocks/attributes.h>
+#include <splitsocks/config_local.h>
+#include <splitsocks/config_relay.h>
+
+/* What is wrong is logged, warnings too. Returns OK, and the caller frees *config and wipes
+ * `key`; or an error, and there is nothing to free. */
+int load_local(const char *path, struct config_local **config,
+               uint8_t key[CONFIG_KEY_SIZE]) MUST_CHECK;
+int load_relay(const char *path, struct config_relay **config,
+               uint8_t key[CONFIG_KEY_SIZE]) MUST_CHECK;
+
+#endif
