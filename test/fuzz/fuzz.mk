@@ -3,6 +3,7 @@
 # FUZZ_TARGETS, its _SOURCES and its _LDADD, and a folder with at least one file.
 FUZZ_TARGETS = \
 	test/fuzz/fuzz_config \
+	test/fuzz/fuzz_frame \
 	test/fuzz/fuzz_handshake \
 	test/fuzz/fuzz_socks5 \
 	test/fuzz/fuzz_wire
@@ -17,6 +18,8 @@ endif
 EXTRA_DIST += test/fuzz/corpus
 test_fuzz_fuzz_config_SOURCES = test/fuzz/fuzz_config.c $(FUZZ_MAIN)
 test_fuzz_fuzz_config_LDADD = $(CONFIG) $(FUZZ_ENGINE)
+test_fuzz_fuzz_frame_SOURCES = test/fuzz/fuzz_frame.c $(FUZZ_MAIN)
+test_fuzz_fuzz_frame_LDADD = $(CORE) $(FUZZ_ENGINE)
 test_fuzz_fuzz_handshake_SOURCES = test/fuzz/fuzz_handshake.c $(FUZZ_MAIN)
 test_fuzz_fuzz_handshake_LDADD = $(CORE) $(FUZZ_ENGINE)
 test_fuzz_fuzz_socks5_SOURCES = test/fuzz/fuzz_socks5.c $(FUZZ_MAIN)

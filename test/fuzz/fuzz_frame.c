@@ -1,0 +1,119 @@
+/*
+ * The frames of a chunk. Each frame that is accepted is written again in its shortest form;
+ * reading and writing that once more must change nothing.
+ */
+#include <assert.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <splitsocks/attributes.h>
+#include <splitsocks/error.h>
+#include <splitsocks/frame.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* A chunk holds less; what does not fit after growing is left alone. */
+static uint8_t first[32768];
+static uint8_t second[32768];
+
+static void write_ack(struct wire_writer *w, struct frame frame)
+{
+    struct frame_ack_entry entry;
+    uint64_t entries = 0;
+
+    frame_write_ack_header(w, frame.ack.tag, frame.ack.count);
+    for (; frame_ack_next(&frame, &entry); entries++)
+        frame_write_ack_entry(w, entry.number, entry.chunks, entry.final);
+    assert(entries == frame.ack.count);
+}
+
+/* The reason is borrowed from the chunk and not a string. */
+static void write_close(struct wire_writer *w, const struct frame *frame)
+{
+    char reason[FRAME_REASON_MAX + 1] = "";
+
+    assert(frame->close.reason_length <= FRAME_REASON_MAX);
+    if (frame->close.reason_length > 0)
+        memcpy(reason, frame->close.reason, frame->close.reason_length);
+    frame_write_close(w, frame->close.code, reason);
+}
+
+static void write_data(struct wire_writer *w, const struct frame *frame)
+{
+    uint8_t *begin = w->at;
+
+    assert(frame->data.offset + frame->data.length < VARINT_MAX);
+    frame_write_data_header(w, frame->data.id, frame->data.offset, frame->data.length, true,
+                            frame->data.fin);
+    if (!w->failed)
+        assert((size_t)(w->at - begin) == frame_data_header_length(frame->data.id,
+                                                                   frame->data.offset,
+                                                                   frame->data.length, true));
+    wire_write_bytes(w, frame->data.bytes, frame->data.length);
+}
+
+/* False when the frame names a target that is refused. */
+static bool write_frame(struct wire_writer *w, const struct frame *frame)
+{
+    struct target target;
+
+    switch (frame->type) {
+    case FRAME_PADDING:
+    case FRAME_PING:
+    case FRAME_END: frame_write_type(w, frame->type); break;
+    case FRAME_SUBFLOW:
+        frame_write_subflow(w, frame->subflow.path, frame->subflow.budget_up,
+                            frame->subflow.budget_down);
+        break;
+    case FRAME_ACK: write_ack(w, *frame); break;
+    case FRAME_STREAM_OPEN:
+        if (frame_target_read(frame, &target) != OK)
+            return false;
+        assert(target.port != 0 && target.address_count <= TARGET_ADDRESSES_MAX);
+        assert((target.address_count == 0) == (target.name[0] != '\0'));
+        frame_write_open(w, frame->open.id, &target);
+        break;
+    case FRAME_STREAM_OPENED: frame_write_opened(w, frame->opened.id); break;
+    case FRAME_STREAM_RESET:
+        frame_write_reset(w, frame->reset.id, frame->reset.code, frame->reset.final_offset);
+        break;
+    case FRAME_STREAM_WINDOW:
+        frame_write_stream_window(w, frame->window.id, frame->window.maximum);
+        break;
+    case FRAME_SESSION_WINDOW:
+    case FRAME_STREAM_LIMIT:
+    case FRAME_DEMAND: frame_write_maximum(w, frame->type, frame->window.maximum); break;
+    case FRAME_SESSION_CLOSE: write_close(w, frame); break;
+    case FRAME_STREAM_DATA: write_data(w, frame); break;
+    }
+    return !w->failed;
+}
+
+static void check_frame(const struct frame *frame)
+{
+    struct frame again;
+    struct wire_reader r;
+    struct wire_writer w;
+    struct wire_writer w2;
+
+    wire_writer_init(&w, first, sizeof(first));
+    if (!write_frame(&w, frame))
+        return;
+    wire_reader_init(&r, first, wire_length(&w));
+    assert(frame_read(&r, &again) == OK && wire_remaining(&r) == 0);
+    assert(again.type == frame->type);
+    wire_writer_init(&w2, second, sizeof(second));
+    assert(write_frame(&w2, &again) && wire_length(&w2) == wire_length(&w));
+    assert(memcmp(first, second, wire_length(&w)) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct wire_reader r;
+    struct frame frame;
+
+    wire_reader_init(&r, data, size);
+    while (wire_remaining(&r) > 0 && frame_read(&r, &frame) == OK)
+        check_frame(&frame);
+    return 0;
+}
