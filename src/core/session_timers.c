@@ -108,7 +108,8 @@ uint64_t session_next_timeout(const struct session *session)
                                                              struct stream, control)));
     if (session->starved || (credit_is_short(session) && session->stream_count > 0))
         when = MIN(when, session->checked_ns + CHECK_NS);
-    if (session->config.role == SESSION_LOCAL && session->state == SESSION_STATE_UP)
+    /* Once due, it is the pool's to wait for. */
+    if (session->state == SESSION_STATE_UP && session->rekey_ns > session->now)
         when = MIN(when, session->rekey_ns);
     return MIN(when, contact_timeout(session));
 }

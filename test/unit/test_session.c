@@ -192,10 +192,114 @@ static void test_hourly_resume_keeps_streams(void **state)
     pair_free(pair);
 }
 
+/* Writes as much as the stream takes, and reads as much as there is. */
+static void feed(struct pair *pair, struct session *session, struct stream *stream)
+{
+    static const uint8_t bytes[65536];
+
+    while (session_stream_write(session, stream, bytes, sizeof(bytes), pair->now) > 0)
+        continue;
+}
+
+static uint64_t drain(struct pair *pair, struct session *session, struct stream *stream)
+{
+    struct iovec parts[64];
+    bool finished;
+    size_t count, length;
+    uint64_t total = 0;
+
+    while ((count = session_stream_peek(session, stream, parts, 64, &finished)) > 0) {
+        length = 0;
+        for (size_t i = 0; i < count; i++)
+            length += parts[i].iov_len;
+        session_stream_consume(session, stream, length, pair->now);
+        total += length;
+    }
+    return total;
+}
+
+/* A reader that stops costs the other streams nothing, and memory stays within credit. */
+static void test_stalled_readers_do_not_stall_others(void **state)
+{
+    enum { STALLED = 40 };
+    struct session_config config = pair_config();
+    struct pair *pair = pair_new(&config);
+    struct stream *streams[STALLED + 1];
+    uint64_t alone, beside = 0, got = 0;
+    (void)state;
+
+    for (unsigned i = 0; i <= STALLED; i++)
+        streams[i] = open_stream(pair);
+    pair_run_ms(pair, 300);
+    assert_int_equal(pair->incoming_count, STALLED + 1);
+    for (unsigned ms = 0; ms < 3000; ms++) {
+        feed(pair, pair->relay, pair->incoming[STALLED]);
+        pair_step(pair);
+        got += drain(pair, pair->local, streams[STALLED]);
+    }
+    alone = got;
+    for (unsigned ms = 0; ms < 6000; ms++) {
+        for (unsigned i = 0; i <= STALLED; i++)
+            feed(pair, pair->relay, pair->incoming[i]);
+        pair_step(pair);
+        got = drain(pair, pair->local, streams[STALLED]);
+        if (ms >= 3000)
+            beside += got;
+    }
+    assert_true(beside >= alone / 100 * 95);
+    /* Each stalled stream holds its window, and the fast one no more than its own. */
+    assert_true(pair->local_pages.used * PAGE_SIZE <= (STALLED + 16) * UINT64_C(1100000));
+    for (unsigned i = 0; i < STALLED; i++)
+        session_stream_release(pair->local, streams[i], pair->now);
+    release_all(pair, streams[STALLED]);
+    pair_run_ms(pair, 3000);
+    assert_int_equal(pair->local_pages.used, 0);
+    pair_free(pair);
+}
+
+/* K p / ((1 + n) R), with every byte of each budget used. */
+static void test_tight_budgets_reach_the_bound(void **state)
+{
+    static const struct { bool up, down; } modes[] = {{true, false}, {false, true}, {true, true}};
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(modes); i++) {
+        struct session_config config = pair_config();
+        struct stream *stream;
+        uint64_t up = 0, down = 0, bound;
+
+        config.budget_up = config.budget_down = 1000;
+        struct pair *pair = connected(&config, &stream);
+
+        pair->delay_ns = 50 * NS_PER_MS;
+        pair_run_ms(pair, 2000);
+        for (unsigned ms = 0; ms < 20000; ms++) {
+            if (modes[i].up)
+                feed(pair, pair->local, stream);
+            if (modes[i].down)
+                feed(pair, pair->relay, pair->incoming[0]);
+            pair_step(pair);
+            up += drain(pair, pair->relay, pair->incoming[0]);
+            down += drain(pair, pair->local, stream);
+        }
+        /* 930 bytes of payload are left by the headers of JOIN, chunk and frames. */
+        bound = 20 * 8 * 930 * 1000 / (2 * 100);
+        assert_true(!modes[i].up || up >= bound / 100 * 97);
+        assert_true(!modes[i].down || down >= bound / 100 * 97);
+        assert_true(pair->open_max <= 8);
+        assert_int_equal(session_counters(pair->local)->bytes_requeued, 0);
+        assert_int_equal(session_counters(pair->relay)->bytes_requeued, 0);
+        release_all(pair, stream);
+        pair_free(pair);
+    }
+}
+
 UNIT_MAIN(cmocka_unit_test(test_transfers_both_ways),
           cmocka_unit_test(test_half_close_both_ways),
           cmocka_unit_test(test_reset_codes_reach_the_other_side),
           cmocka_unit_test(test_outage_within_linger_resumes),
           cmocka_unit_test(test_restarted_relay_resets_streams_and_serves_new_ones),
           cmocka_unit_test(test_unreachable_relay_is_told_in_time),
-          cmocka_unit_test(test_hourly_resume_keeps_streams))
+          cmocka_unit_test(test_hourly_resume_keeps_streams),
+          cmocka_unit_test(test_stalled_readers_do_not_stall_others),
+          cmocka_unit_test(test_tight_budgets_reach_the_bound))
