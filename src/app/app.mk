@@ -1,6 +1,8 @@
 bin_PROGRAMS += splitsocks
 splitsocks_SOURCES = \
+	src/app/bridge.c src/app/bridge.h \
 	src/app/cmd_check.c \
+	src/app/cmd_connect.c \
 	src/app/cmd_keygen.c \
 	src/app/cmd_local.c \
 	src/app/cmd_relay.c \

@@ -11,6 +11,8 @@
 
 /* check {local|relay} FILE */
 int cmd_check(int argc, char **argv);
+/* connect [-c FILE] [-v] HOST PORT */
+int cmd_connect(int argc, char **argv);
 /* keygen [-y] FILE */
 int cmd_keygen(int argc, char **argv);
 /* local -c FILE [-v] */

@@ -13,7 +13,7 @@ static void log_warnings(const struct config_strings *warnings)
         log_warning("%s", warnings->items[i]);
 }
 
-static int load_key(const char *config_path, const char *name, uint8_t key[CONFIG_KEY_SIZE])
+int load_key(const char *config_path, const char *name, uint8_t key[CONFIG_KEY_SIZE])
 {
     char *path = resolve_file(config_path, name);
     int error = path != NULL ? read_key_file(path, key) : ERROR_MEMORY;
@@ -39,7 +39,8 @@ int load_local(const char *path, struct config_local **config, uint8_t key[CONFI
         return error;
     }
     log_warnings(&(*config)->warnings);
-    error = load_key(path, (*config)->private_key_file, key);
+    if (key != NULL)
+        error = load_key(path, (*config)->private_key_file, key);
     if (error != OK)
         config_local_free(*config);
     return error;
@@ -61,7 +62,8 @@ int load_relay(const char *path, struct config_relay **config, uint8_t key[CONFI
         return error;
     }
     log_warnings(&(*config)->warnings);
-    error = load_key(path, (*config)->private_key_file, key);
+    if (key != NULL)
+        error = load_key(path, (*config)->private_key_file, key);
     if (error != OK)
         config_relay_free(*config);
     return error;

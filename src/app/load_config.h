@@ -7,10 +7,13 @@
 #include <splitsocks/config_relay.h>
 
 /* What is wrong is logged, warnings too. Returns OK, and the caller frees *config and wipes
- * `key`; or an error, and there is nothing to free. */
+ * `key`; or an error, and there is nothing to free. A `key` of NULL is not read. */
 int load_local(const char *path, struct config_local **config,
                uint8_t key[CONFIG_KEY_SIZE]) MUST_CHECK;
 int load_relay(const char *path, struct config_relay **config,
                uint8_t key[CONFIG_KEY_SIZE]) MUST_CHECK;
+/* The key that a configuration at `config_path` names. */
+int load_key(const char *config_path, const char *name,
+             uint8_t key[CONFIG_KEY_SIZE]) MUST_CHECK;
 
 #endif

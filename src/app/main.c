@@ -16,6 +16,7 @@ static const struct {
 } commands[] = {
     {"local", cmd_local, "-c FILE [-v]", "be a SOCKS5 proxy that goes through a relay"},
     {"relay", cmd_relay, "-c FILE [-v]", "connect to destinations for locals"},
+    {"connect", cmd_connect, "[-c FILE] [-v] HOST PORT", "carry one stream on stdin and stdout"},
     {"check", cmd_check, "{local|relay} FILE", "say what is wrong with a configuration"},
     {"keygen", cmd_keygen, "[-y] FILE", "make a private key, print the public one"},
 };
@@ -24,7 +25,7 @@ static void print_usage(FILE *stream)
 {
     fprintf(stream, "usage:\n");
     for (size_t i = 0; i < ARRAY_LENGTH(commands); i++)
-        fprintf(stream, "  splitsocks %-8s%-20s  %s\n", commands[i].name,
+        fprintf(stream, "  splitsocks %-8s %-24s  %s\n", commands[i].name,
                 commands[i].arguments, commands[i].summary);
     fprintf(stream, "  splitsocks --help | --version\n");
 }

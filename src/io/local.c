@@ -168,7 +168,10 @@ static void on_retired(struct ev_loop *loop, ev_timer *timer, int events)
     struct local *local = timer->data;
     (void)events;
 
-    if (!list_empty(&local->socks.connections) || !list_empty(&local->socks.plains))
+    /* A stream whose socket is closed may still have bytes to deliver. */
+    if (!list_empty(&local->socks.connections) ||
+        (!local->closing && local->session != NULL &&
+         session_stream_count(local->session) > 0))
         return;
     if (!local->closing) {
         local->closing = true;

@@ -43,7 +43,7 @@ static bool on_ended(struct driver *driver, enum error error, const char *reason
 {
     struct relay_session *session = driver->context;
 
-    log_write(error == OK ? LOG_INFO : LOG_WARNING, "session %016llx of %s has ended: %s",
+    log_write(error == OK || error == ERROR_CLOSED ? LOG_INFO : LOG_WARNING, "session %016llx of %s has ended: %s",
               (unsigned long long)session_id(session->session), client_name(session),
               reason[0] != '\0' ? reason : error_string(error));
     relay_session_free(session);

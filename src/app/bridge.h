@@ -1,0 +1,49 @@
+/*
+ * `splitsocks connect`: a SOCKS5 client on a connected socket, and then bytes between it
+ * and standard input and output, each direction closing by itself.
+ *
+ * Standard input and output stay in blocking mode: that is a property of the open file,
+ * which other processes may share.
+ */
+#ifndef APP_BRIDGE_H
+#define APP_BRIDGE_H
+
+#include <splitsocks/attributes.h>
+#include <splitsocks/error.h>
+#include <splitsocks/socks5_client.h>
+
+#include <ev.h>
+#include <stdbool.h>
+
+#define BRIDGE_BUFFER_SIZE (64 * 1024)
+
+/* Bytes on their way in one direction. */
+struct bridge_lane {
+    struct bridge *bridge;
+    ev_io from, to;
+    size_t start, end; /* what of the buffer is not yet written */
+    bool read_ended, ended;
+    uint8_t buffer[BRIDGE_BUFFER_SIZE];
+};
+
+struct bridge {
+    struct ev_loop *loop; /* borrowed */
+    int fd;               /* owned */
+    ev_io negotiation;
+    struct socks5_client client;
+    bool out_is_socket;
+    struct bridge_lane up, down; /* input to socket, socket to output */
+    void (*done)(struct bridge *bridge, bool good);
+    void *context;
+};
+
+/* Asks for `host` and `port` through `fd`, connected and non-blocking, which it takes over.
+ * `user` and `password` are both NULL or both given; all texts are borrowed. `done` is
+ * called once from the loop; what went wrong is logged before. Returns OK or
+ * ERROR_INVALID, when the host or port cannot be asked for. */
+int bridge_start(struct bridge *bridge, struct ev_loop *loop, int fd, const char *host,
+                 uint16_t port, const char *user, const char *password) MUST_CHECK;
+/* Closes the socket. */
+void bridge_deinit(struct bridge *bridge);
+
+#endif

@@ -1,0 +1,231 @@
+#include "bridge.h"
+#include "commands.h"
+#include "daemon.h"
+#include "load_config.h"
+
+#include <splitsocks/key.h>
+#include <splitsocks/local.h>
+#include <splitsocks/log.h>
+#include <splitsocks/socket.h>
+
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A local on this machine answers at once or not at all. */
+#define CONNECT_TIMEOUT_MS 2000
+
+struct program {
+    struct ev_loop *loop;
+    struct config_local *config;
+    char *config_path; /* owned */
+    const char *host;
+    uint16_t port;
+    struct local *local; /* NULL: a running one is used */
+    ev_timer bound;      /* of closing */
+    struct bridge bridge;
+    int status;
+};
+
+/* ---- arguments ---- */
+
+static bool parse_port(const char *text, uint16_t *port)
+{
+    char *end;
+    unsigned long value;
+
+    if (text[0] < '0' || text[0] > '9')
+        return false;
+    value = strtoul(text, &end, 10);
+    *port = (uint16_t)value;
+    return *end == '\0' && value > 0 && value <= UINT16_MAX;
+}
+
+static bool parse_arguments(struct program *program, int argc, char **argv)
+{
+    int option;
+
+    while ((option = getopt(argc, argv, "c:v")) != -1) {
+        if (option == 'v') {
+            log_set_level(LOG_DEBUG);
+        } else if (option == 'c') {
+            free(program->config_path);
+            program->config_path = strdup(optarg);
+        } else {
+            return false;
+        }
+    }
+    if (argc - optind != 2 || !parse_port(argv[optind + 1], &program->port))
+        return false;
+    program->host = argv[optind];
+    return true;
+}
+
+/* Without -c: the user's own configuration, else the machine's. */
+static char *find_config(void)
+{
+    const char *base = getenv("XDG_CONFIG_HOME");
+    const char *home = getenv("HOME");
+    char *path = NULL;
+    int length = -1;
+
+    if (base != NULL && base[0] == '/')
+        length = asprintf(&path, "%s/splitsocks/local.json", base);
+    else if (home != NULL)
+        length = asprintf(&path, "%s/.config/splitsocks/local.json", home);
+    if (length >= 0 && access(path, R_OK) == 0)
+        return path;
+    if (length >= 0)
+        free(path);
+    return strdup("/etc/splitsocks/local.json");
+}
+
+/* ---- through a running local ---- */
+
+/* The address at which this machine reaches a listener. */
+static struct address reachable(const struct address *listener)
+{
+    static const struct address any4 = {.family = ADDRESS_IPV4};
+    static const struct address any6 = {.family = ADDRESS_IPV6};
+    struct address address = *listener;
+
+    if (memcmp(address.bytes, any4.bytes, sizeof(address.bytes)) == 0) {
+        address.bytes[0] = address.family == any4.family ? 127 : 0;
+        address.bytes[15] = address.family == any6.family ? 1 : 0;
+    }
+    return address;
+}
+
+static int try_listener(const struct config_listener *listener)
+{
+    struct address to = reachable(&listener->address);
+    struct pollfd poll_fd = {.events = POLLOUT};
+
+    if (to.port == 0 || socket_connect(&to, NULL, &poll_fd.fd) != OK)
+        return -1;
+    if (poll(&poll_fd, 1, CONNECT_TIMEOUT_MS) == 1 && socket_outcome(poll_fd.fd) == 0)
+        return poll_fd.fd;
+    close(poll_fd.fd);
+    return -1;
+}
+
+static int start_through_running(struct program *program)
+{
+    const struct config_listeners *listen = &program->config->listen;
+
+    for (size_t i = 0; i < listen->count; i++) {
+        const struct config_users *users = &listen->items[i].users;
+        const struct config_user *user = users->count > 0 ? &users->items[0] : NULL;
+        int fd = try_listener(&listen->items[i]);
+
+        if (fd >= 0)
+            return bridge_start(&program->bridge, program->loop, fd, program->host,
+                                program->port, user != NULL ? user->name : NULL,
+                                user != NULL ? user->password : NULL);
+    }
+    return ERROR_NOT_FOUND;
+}
+
+/* ---- by an own session ---- */
+
+static int start_own(struct program *program)
+{
+    uint8_t key[CONFIG_KEY_SIZE];
+    int pair[2];
+    int error = load_key(program->config_path, program->config->private_key_file, key);
+
+    if (error == OK)
+        error = local_new(program->loop, program->config, key, &program->local);
+    key_wipe(key, sizeof(key));
+    if (error != OK)
+        return error;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0) {
+        log_error("cannot make a pair of sockets: %s", strerror(errno));
+        return ERROR_SYSTEM;
+    }
+    local_adopt(program->local, pair[0]);
+    return bridge_start(&program->bridge, program->loop, pair[1], program->host,
+                        program->port, NULL, NULL);
+}
+
+/* ---- the end ---- */
+
+static void on_bound(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)timer;
+    (void)events;
+
+    ev_break(loop, EVBREAK_ALL);
+}
+
+static void on_retired(struct local *local, void *context)
+{
+    struct program *program = context;
+    (void)local;
+
+    ev_break(program->loop, EVBREAK_ALL);
+}
+
+static void on_done(struct bridge *bridge, bool good)
+{
+    struct program *program = bridge->context;
+
+    program->status = good ? EXIT_SUCCESS : EXIT_FAILURE;
+    if (program->local == NULL) {
+        ev_break(program->loop, EVBREAK_ALL);
+        return;
+    }
+    /* What was written last may not have arrived yet. */
+    ev_timer_init(&program->bound, on_bound, DAEMON_STOP_SECONDS, 0.);
+    ev_timer_start(program->loop, &program->bound);
+    local_retire(program->local, on_retired, program);
+}
+
+static int run(struct program *program)
+{
+    int error = load_local(program->config_path, &program->config, NULL);
+
+    if (error != OK)
+        return EXIT_USAGE;
+    program->bridge.done = on_done;
+    program->bridge.context = program;
+    error = start_through_running(program);
+    if (error == ERROR_NOT_FOUND)
+        error = start_own(program);
+    if (error == ERROR_INVALID)
+        log_error("not a host: %s", program->host);
+    if (error != OK)
+        return error == ERROR_INVALID || program->local == NULL ? EXIT_USAGE : EXIT_FAILURE;
+    ev_run(program->loop, 0);
+    return program->status;
+}
+
+int cmd_connect(int argc, char **argv)
+{
+    struct program *program = calloc(1, sizeof(*program));
+    int status = EXIT_FAILURE;
+
+    if (program == NULL)
+        return status;
+    log_set_level(LOG_WARNING); /* standard error usually is somebody's terminal */
+    if (!parse_arguments(program, argc, argv)) {
+        fprintf(stderr, "usage: splitsocks connect [-c FILE] [-v] HOST PORT\n");
+        free(program->config_path);
+        free(program);
+        return EXIT_USAGE;
+    }
+    if (program->config_path == NULL)
+        program->config_path = find_config();
+    program->loop = daemon_prepare();
+    if (program->loop != NULL && program->config_path != NULL)
+        status = run(program);
+    local_free(program->local);
+    config_local_free(program->config);
+    free(program->config_path);
+    free(program);
+    return status;
+}
