@@ -1,0 +1,610 @@
+#include "unit.h"
+
+#include <splitsocks/frame.h>
+
+#include <stdlib.h>
+
+/* One frame of each kind. */
+struct sample {
+    const char *name;
+    void (*write)(struct wire_writer *w);
+    void (*check)(const struct frame *frame);
+};
+
+static const struct target two_addresses = {
+    .port = 443,
+    .address_count = 2,
+    .addresses = {{.family = ADDRESS_IPV6,
+                   .bytes = {0x20, 0x01, 0x0d, 0xb8, [15] = 1},
+                   .port = 443},
+                  {.family = ADDRESS_IPV4, .bytes = {192, 0, 2, 7}, .port = 443}},
+};
+
+static const struct target a_name = {.port = 22, .name = "host.example"};
+
+static void write_padding(struct wire_writer *w)
+{
+    frame_write_type(w, FRAME_PADDING);
+}
+
+static void check_padding(const struct frame *frame)
+{
+    assert_int_equal(frame->type, FRAME_PADDING);
+}
+
+static void write_ping(struct wire_writer *w)
+{
+    frame_write_type(w, FRAME_PING);
+}
+
+static void check_ping(const struct frame *frame)
+{
+    assert_int_equal(frame->type, FRAME_PING);
+}
+
+static void write_end(struct wire_writer *w)
+{
+    frame_write_type(w, FRAME_END);
+}
+
+static void check_end(const struct frame *frame)
+{
+    assert_int_equal(frame->type, FRAME_END);
+}
+
+static void write_subflow(struct wire_writer *w)
+{
+    frame_write_subflow(w, 3, 1000, 0);
+}
+
+static void check_subflow(const struct frame *frame)
+{
+    assert_int_equal(frame->type, FRAME_SUBFLOW);
+    assert_int_equal(frame->subflow.path, 3);
+    assert_int_equal(frame->subflow.budget_up, 1000);
+    assert_int_equal(frame->subflow.budget_down, 0);
+}
+
+static void write_ack(struct wire_writer *w)
+{
+    frame_write_ack_header(w, 63, 3);
+    frame_write_ack_entry(w, 0, 1, false);
+    frame_write_ack_entry(w, 70000, 8388608, true);
+    frame_write_ack_entry(w, VARINT_MAX >> 1, VARINT_MAX, true);
+}
+
+static void check_ack(const struct frame *frame)
+{
+    struct frame walked = *frame;
+    struct frame_ack_entry entry;
+
+    assert_int_equal(frame->type, FRAME_ACK);
+    assert_int_equal(frame->ack.tag, 63);
+    assert_int_equal(frame->ack.count, 3);
+    assert_true(frame_ack_next(&walked, &entry));
+    assert_int_equal(entry.number, 0);
+    assert_int_equal(entry.chunks, 1);
+    assert_false(entry.final);
+    assert_true(frame_ack_next(&walked, &entry));
+    assert_int_equal(entry.number, 70000);
+    assert_int_equal(entry.chunks, 8388608);
+    assert_true(entry.final);
+    assert_true(frame_ack_next(&walked, &entry));
+    assert_int_equal(entry.number, VARINT_MAX >> 1);
+    assert_int_equal(entry.chunks, VARINT_MAX);
+    assert_false(frame_ack_next(&walked, &entry));
+}
+
+static void write_ack_empty(struct wire_writer *w)
+{
+    frame_write_ack_header(w, 0, 0);
+}
+
+static void check_ack_empty(const struct frame *frame)
+{
+    struct frame walked = *frame;
+    struct frame_ack_entry entry;
+
+    assert_int_equal(frame->ack.count, 0);
+    assert_false(frame_ack_next(&walked, &entry));
+}
+
+static void write_open_addresses(struct wire_writer *w)
+{
+    frame_write_open(w, 300, &two_addresses);
+}
+
+static void check_open_addresses(const struct frame *frame)
+{
+    struct target target;
+
+    assert_int_equal(frame->type, FRAME_STREAM_OPEN);
+    assert_int_equal(frame->open.id, 300);
+    assert_int_equal(frame_target_read(frame, &target), OK);
+    assert_int_equal(target.port, 443);
+    assert_int_equal(target.address_count, 2);
+    assert_true(address_equal(&target.addresses[0], &two_addresses.addresses[0]));
+    assert_true(address_equal(&target.addresses[1], &two_addresses.addresses[1]));
+    assert_string_equal(target.name, "");
+}
+
+static void write_open_name(struct wire_writer *w)
+{
+    frame_write_open(w, 1, &a_name);
+}
+
+static void check_open_name(const struct frame *frame)
+{
+    struct target target;
+
+    assert_int_equal(frame->open.id, 1);
+    assert_int_equal(frame_target_read(frame, &target), OK);
+    assert_int_equal(target.port, 22);
+    assert_int_equal(target.address_count, 0);
+    assert_string_equal(target.name, "host.example");
+}
+
+static void write_opened(struct wire_writer *w)
+{
+    frame_write_opened(w, 16384);
+}
+
+static void check_opened(const struct frame *frame)
+{
+    assert_int_equal(frame->type, FRAME_STREAM_OPENED);
+    assert_int_equal(frame->opened.id, 16384);
+}
+
+static void write_reset(struct wire_writer *w)
+{
+    frame_write_reset(w, 5, 10, UINT64_C(1) << 40);
+}
+
+static void check_reset(const struct frame *frame)
+{
+    assert_int_equal(frame->type, FRAME_STREAM_RESET);
+    assert_int_equal(frame->reset.id, 5);
+    assert_int_equal(frame->reset.code, 10);
+    assert_int_equal(frame->reset.final_offset, UINT64_C(1) << 40);
+}
+
+static void write_stream_window(struct wire_writer *w)
+{
+    frame_write_stream_window(w, 9, 1 << 20);
+}
+
+static void check_stream_window(const struct frame *frame)
+{
+    assert_int_equal(frame->type, FRAME_STREAM_WINDOW);
+    assert_int_equal(frame->window.id, 9);
+    assert_int_equal(frame->window.maximum, 1 << 20);
+}
+
+static void write_session_window(struct wire_writer *w)
+{
+    frame_write_maximum(w, FRAME_SESSION_WINDOW, VARINT_MAX);
+}
+
+static void check_session_window(const struct frame *frame)
+{
+    assert_int_equal(frame->type, FRAME_SESSION_WINDOW);
+    assert_int_equal(frame->window.maximum, VARINT_MAX);
+}
+
+static void write_stream_limit(struct wire_writer *w)
+{
+    frame_write_maximum(w, FRAME_STREAM_LIMIT, 16384);
+}
+
+static void check_stream_limit(const struct frame *frame)
+{
+    assert_int_equal(frame->type, FRAME_STREAM_LIMIT);
+    assert_int_equal(frame->window.maximum, 16384);
+}
+
+static void write_demand(struct wire_writer *w)
+{
+    frame_write_maximum(w, FRAME_DEMAND, 0);
+}
+
+static void check_demand(const struct frame *frame)
+{
+    assert_int_equal(frame->type, FRAME_DEMAND);
+    assert_int_equal(frame->window.maximum, 0);
+}
+
+static void write_close(struct wire_writer *w)
+{
+    frame_write_close(w, 1, "unknown frame");
+}
+
+static void check_close(const struct frame *frame)
+{
+    assert_int_equal(frame->type, FRAME_SESSION_CLOSE);
+    assert_int_equal(frame->close.code, 1);
+    assert_int_equal(frame->close.reason_length, strlen("unknown frame"));
+    assert_memory_equal(frame->close.reason, "unknown frame", frame->close.reason_length);
+}
+
+static void write_data(struct wire_writer *w)
+{
+    frame_write_data_header(w, 7, 100000, 5, true, true);
+    wire_write_bytes(w, "hello", 5);
+}
+
+static void check_data(const struct frame *frame)
+{
+    assert_int_equal(frame->type, FRAME_STREAM_DATA);
+    assert_int_equal(frame->data.id, 7);
+    assert_int_equal(frame->data.offset, 100000);
+    assert_int_equal(frame->data.length, 5);
+    assert_true(frame->data.fin);
+    assert_memory_equal(frame->data.bytes, "hello", 5);
+}
+
+static void write_fin_alone(struct wire_writer *w)
+{
+    frame_write_data_header(w, 7, 100000, 0, true, true);
+}
+
+static void check_fin_alone(const struct frame *frame)
+{
+    assert_int_equal(frame->data.offset, 100000);
+    assert_int_equal(frame->data.length, 0);
+    assert_true(frame->data.fin);
+}
+
+/* Of known length: what follows in the chunk does not belong to them. */
+static const struct sample samples[] = {
+    {"PADDING", write_padding, check_padding},
+    {"PING", write_ping, check_ping},
+    {"END", write_end, check_end},
+    {"SUBFLOW", write_subflow, check_subflow},
+    {"ACK", write_ack, check_ack},
+    {"ACK without entries", write_ack_empty, check_ack_empty},
+    {"STREAM_OPEN with addresses", write_open_addresses, check_open_addresses},
+    {"STREAM_OPEN with a name", write_open_name, check_open_name},
+    {"STREAM_OPENED", write_opened, check_opened},
+    {"STREAM_RESET", write_reset, check_reset},
+    {"STREAM_WINDOW", write_stream_window, check_stream_window},
+    {"SESSION_WINDOW", write_session_window, check_session_window},
+    {"STREAM_LIMIT", write_stream_limit, check_stream_limit},
+    {"DEMAND", write_demand, check_demand},
+    {"SESSION_CLOSE", write_close, check_close},
+    {"STREAM_DATA", write_data, check_data},
+    {"STREAM_DATA of a FIN alone", write_fin_alone, check_fin_alone},
+};
+
+/* Reads from a heap block of exactly that length, so that a sanitizer sees a read beyond.
+ */
+static int read_exactly(const uint8_t *bytes, size_t length, struct frame *frame,
+                        uint8_t **copy)
+{
+    struct wire_reader r;
+
+    *copy = malloc(length);
+    assert_non_null(*copy);
+    memcpy(*copy, bytes, length);
+    wire_reader_init(&r, *copy, length);
+    return frame_read(&r, frame);
+}
+
+static void test_round_trip(void **state)
+{
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(samples); i++) {
+        uint8_t buffer[256];
+        struct wire_writer w;
+        struct wire_reader r;
+        struct frame frame;
+
+        print_message("# %s\n", samples[i].name);
+        wire_writer_init(&w, buffer, sizeof(buffer));
+        samples[i].write(&w);
+        assert_false(w.failed);
+        wire_reader_init(&r, buffer, wire_length(&w));
+        assert_int_equal(frame_read(&r, &frame), OK);
+        assert_int_equal(wire_remaining(&r), 0);
+        samples[i].check(&frame);
+    }
+}
+
+/* Frames stand behind one another without a mark: each must know its own end. */
+static void test_all_in_one_chunk(void **state)
+{
+    uint8_t buffer[1024];
+    struct wire_writer w;
+    struct wire_reader r;
+    (void)state;
+
+    wire_writer_init(&w, buffer, sizeof(buffer));
+    for (size_t i = 0; i < ARRAY_LENGTH(samples); i++)
+        samples[i].write(&w);
+    wire_reader_init(&r, buffer, wire_length(&w));
+    for (size_t i = 0; i < ARRAY_LENGTH(samples); i++) {
+        struct frame frame;
+
+        assert_int_equal(frame_read(&r, &frame), OK);
+        samples[i].check(&frame);
+    }
+    assert_int_equal(wire_remaining(&r), 0);
+}
+
+static void test_truncated_at_every_byte(void **state)
+{
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(samples); i++) {
+        uint8_t buffer[256];
+        struct wire_writer w;
+
+        wire_writer_init(&w, buffer, sizeof(buffer));
+        samples[i].write(&w);
+        for (size_t length = 1; length < wire_length(&w); length++) {
+            struct frame frame;
+            uint8_t *copy;
+
+            assert_int_equal(read_exactly(buffer, length, &frame, &copy), ERROR_MALFORMED);
+            free(copy);
+        }
+    }
+}
+
+static void test_writers_respect_room(void **state)
+{
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(samples); i++) {
+        uint8_t buffer[256];
+        struct wire_writer w;
+        size_t whole;
+
+        wire_writer_init(&w, buffer, sizeof(buffer));
+        samples[i].write(&w);
+        whole = wire_length(&w);
+        for (size_t room = 0; room < whole; room++) {
+            memset(buffer, 0xee, sizeof(buffer));
+            wire_writer_init(&w, buffer, room);
+            samples[i].write(&w);
+            assert_true(w.failed);
+            assert_int_equal(buffer[room], 0xee);
+        }
+    }
+}
+
+static int read_bytes(const void *bytes, size_t length, struct frame *frame)
+{
+    struct wire_reader r;
+
+    wire_reader_init(&r, bytes, length);
+    return frame_read(&r, frame);
+}
+
+/* Every type byte but those of the table is unknown, whatever follows it. */
+static void test_unknown_types(void **state)
+{
+    (void)state;
+
+    for (unsigned type = 0; type < 256; type++) {
+        uint8_t bytes[64] = {(uint8_t)type};
+        struct frame frame;
+        bool known = type <= FRAME_SESSION_CLOSE ||
+                     (type & ~(unsigned)FRAME_DATA_MASK) == FRAME_STREAM_DATA;
+
+        assert_true((read_bytes(bytes, sizeof(bytes), &frame) == ERROR_UNSUPPORTED) !=
+                    known);
+    }
+}
+
+static void test_data_without_length(void **state)
+{
+    uint8_t buffer[64];
+    struct wire_writer w;
+    struct wire_reader r;
+    struct frame frame;
+    (void)state;
+
+    wire_writer_init(&w, buffer, sizeof(buffer));
+    frame_write_data_header(&w, 7, 0, 3, false, false);
+    wire_write_bytes(&w, "abc", 3);
+    wire_reader_init(&r, buffer, wire_length(&w));
+    assert_int_equal(frame_read(&r, &frame), OK);
+    assert_int_equal(frame.type, FRAME_STREAM_DATA);
+    assert_int_equal(frame.data.length, 3);
+    assert_false(frame.data.fin);
+    assert_memory_equal(frame.data.bytes, "abc", 3);
+    assert_int_equal(wire_remaining(&r), 0);
+    /* Its shortest form: no bytes, to the end of the chunk. */
+    wire_reader_init(&r, buffer, wire_length(&w) - 3);
+    assert_int_equal(frame_read(&r, &frame), OK);
+    assert_int_equal(frame.data.length, 0);
+}
+
+static void test_data_header_length(void **state)
+{
+    static const uint64_t values[] = {0, 63, 64, 16383, 16384, 1 << 29, UINT64_C(1) << 40};
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(values); i++)
+        for (size_t j = 0; j < ARRAY_LENGTH(values); j++)
+            for (unsigned flags = 0; flags < 4; flags++) {
+                uint8_t buffer[32];
+                struct wire_writer w;
+                size_t length = j * 100;
+                bool with_length = flags & 1;
+
+                wire_writer_init(&w, buffer, sizeof(buffer));
+                frame_write_data_header(&w, values[i], values[j], length, with_length,
+                                        flags & 2);
+                assert_int_equal(
+                    wire_length(&w),
+                    frame_data_header_length(values[i], values[j], length, with_length));
+            }
+}
+
+/* An offset plus its length stays a varint, so that no sum of them can overflow. */
+static void test_data_offset_limit(void **state)
+{
+    (void)state;
+
+    for (unsigned above = 0; above < 2; above++) {
+        uint8_t buffer[32];
+        struct wire_writer w;
+        struct frame frame;
+
+        wire_writer_init(&w, buffer, sizeof(buffer));
+        frame_write_data_header(&w, 1, VARINT_MAX - 4 + above, 3, true, false);
+        wire_write_bytes(&w, "abc", 3);
+        assert_int_equal(read_bytes(buffer, wire_length(&w), &frame),
+                         above ? ERROR_MALFORMED : OK);
+    }
+}
+
+/* A length far beyond the chunk, and beyond what a size_t of 32 bits holds. */
+static void test_data_length_limit(void **state)
+{
+    static const uint64_t lengths[] = {4, UINT64_C(1) << 32, (UINT64_C(1) << 32) + 3,
+                                       VARINT_MAX};
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(lengths); i++) {
+        uint8_t buffer[32];
+        struct wire_writer w;
+        struct frame frame;
+
+        wire_writer_init(&w, buffer, sizeof(buffer));
+        wire_write_u8(&w, FRAME_STREAM_DATA | FRAME_DATA_LENGTH);
+        wire_write_varint(&w, 1);
+        wire_write_varint(&w, 0);
+        wire_write_varint(&w, lengths[i]);
+        wire_write_bytes(&w, "abc", 3);
+        assert_int_equal(read_bytes(buffer, wire_length(&w), &frame), ERROR_MALFORMED);
+    }
+}
+
+/* More entries are announced than there are: refused at once, not after 2^62 steps. */
+static void test_ack_count_limit(void **state)
+{
+    uint8_t buffer[32];
+    struct wire_writer w;
+    struct frame frame;
+    (void)state;
+
+    wire_writer_init(&w, buffer, sizeof(buffer));
+    frame_write_ack_header(&w, 0, VARINT_MAX);
+    frame_write_ack_entry(&w, 1, 1, false);
+    assert_int_equal(read_bytes(buffer, wire_length(&w), &frame), ERROR_MALFORMED);
+}
+
+static void test_close_reason_limit(void **state)
+{
+    char reason[2 * FRAME_REASON_MAX];
+    uint8_t buffer[4 * FRAME_REASON_MAX];
+    struct wire_writer w;
+    struct frame frame;
+    (void)state;
+
+    /* The writer cuts what the reader would refuse. */
+    memset(reason, 'x', sizeof(reason));
+    reason[sizeof(reason) - 1] = '\0';
+    wire_writer_init(&w, buffer, sizeof(buffer));
+    frame_write_close(&w, 0, reason);
+    assert_int_equal(read_bytes(buffer, wire_length(&w), &frame), OK);
+    assert_int_equal(frame.close.reason_length, FRAME_REASON_MAX);
+
+    wire_writer_init(&w, buffer, sizeof(buffer));
+    wire_write_u8(&w, FRAME_SESSION_CLOSE);
+    wire_write_varint(&w, 0);
+    wire_write_varint(&w, FRAME_REASON_MAX + 1);
+    wire_write_bytes(&w, reason, FRAME_REASON_MAX + 1);
+    assert_int_equal(read_bytes(buffer, wire_length(&w), &frame), ERROR_MALFORMED);
+}
+
+/* ---- targets ---- */
+
+/* Reads a STREAM_OPEN of stream 1 whose target is given. */
+static int read_target(const void *target_bytes, size_t length, struct target *target)
+{
+    uint8_t buffer[1024] = {FRAME_STREAM_OPEN, 1};
+    struct frame frame;
+    int result;
+
+    assert_true(length + 2 <= sizeof(buffer));
+    memcpy(buffer + 2, target_bytes, length);
+    result = read_bytes(buffer, length + 2, &frame);
+    return result == OK ? frame_target_read(&frame, target) : result;
+}
+
+static void test_malformed_targets(void **state)
+{
+    static const struct {
+        const char *what;
+        uint8_t bytes[24];
+        size_t length;
+    } cases[] = {
+        {"port 0, name", {0, 0, 2, 1, 'a'}, 5},
+        {"port 0, address", {0, 0, 1, 1, 4, 127, 0, 0, 1}, 9},
+        {"kind 0", {0, 80, 0, 1, 'a'}, 5},
+        {"kind 3", {0, 80, 3, 1, 'a'}, 5},
+        {"no address", {0, 80, 1, 0}, 4},
+        {"family 0", {0, 80, 1, 1, 0}, 21},
+        {"family 5", {0, 80, 1, 1, 5}, 21},
+        {"family 4, three bytes", {0, 80, 1, 1, 4, 127, 0, 0}, 8},
+        {"second address missing", {0, 80, 1, 2, 4, 127, 0, 0, 1}, 9},
+        {"empty name", {0, 80, 2, 0}, 4},
+        {"zero byte in name", {0, 80, 2, 3, 'a', 0, 'b'}, 7},
+        {"name shorter than told", {0, 80, 2, 4, 'a', 'b', 'c'}, 7},
+        {"nothing", {0}, 0},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct target target;
+
+        print_message("# %s\n", cases[i].what);
+        assert_int_equal(read_target(cases[i].bytes, cases[i].length, &target),
+                         ERROR_MALFORMED);
+    }
+}
+
+static void test_target_limits(void **state)
+{
+    struct target written = {.port = 65535};
+    struct target read;
+    uint8_t buffer[1024];
+    struct wire_writer w;
+    (void)state;
+
+    /* As many addresses as there may be, and one more. */
+    for (unsigned count = TARGET_ADDRESSES_MAX; count <= TARGET_ADDRESSES_MAX + 1;
+         count++) {
+        wire_writer_init(&w, buffer, sizeof(buffer));
+        wire_write_u16(&w, 65535);
+        wire_write_u8(&w, FRAME_TARGET_ADDRESSES);
+        wire_write_u8(&w, (uint8_t)count);
+        for (unsigned i = 0; i < count; i++) {
+            wire_write_u8(&w, ADDRESS_IPV4);
+            wire_write_u32(&w, 0xc0000200 + i);
+        }
+        assert_int_equal(read_target(buffer, wire_length(&w), &read),
+                         count > TARGET_ADDRESSES_MAX ? ERROR_MALFORMED : OK);
+    }
+
+    memset(written.name, 'n', TARGET_NAME_MAX);
+    wire_writer_init(&w, buffer, sizeof(buffer));
+    frame_write_open(&w, 1, &written);
+    assert_int_equal(read_target(buffer + 2, wire_length(&w) - 2, &read), OK);
+    assert_string_equal(read.name, written.name);
+    assert_int_equal(read.port, 65535);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_round_trip), cmocka_unit_test(test_all_in_one_chunk),
+          cmocka_unit_test(test_truncated_at_every_byte),
+          cmocka_unit_test(test_writers_respect_room), cmocka_unit_test(test_unknown_types),
+          cmocka_unit_test(test_data_without_length),
+          cmocka_unit_test(test_data_header_length),
+          cmocka_unit_test(test_data_offset_limit),
+          cmocka_unit_test(test_data_length_limit), cmocka_unit_test(test_ack_count_limit),
+          cmocka_unit_test(test_close_reason_limit),
+          cmocka_unit_test(test_malformed_targets), cmocka_unit_test(test_target_limits))
