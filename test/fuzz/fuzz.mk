@@ -5,6 +5,8 @@ FUZZ_TARGETS = \
 	test/fuzz/fuzz_config \
 	test/fuzz/fuzz_frame \
 	test/fuzz/fuzz_handshake \
+	test/fuzz/fuzz_session_local \
+	test/fuzz/fuzz_session_relay \
 	test/fuzz/fuzz_socks5 \
 	test/fuzz/fuzz_wire
 if FUZZERS
@@ -16,12 +18,17 @@ check_PROGRAMS += $(FUZZ_TARGETS)
 TESTS += $(FUZZ_TARGETS)
 endif
 EXTRA_DIST += test/fuzz/corpus
+FUZZ_SESSION = test/fuzz/engine.c test/fuzz/engine.h
 test_fuzz_fuzz_config_SOURCES = test/fuzz/fuzz_config.c $(FUZZ_MAIN)
 test_fuzz_fuzz_config_LDADD = $(CONFIG) $(FUZZ_ENGINE)
 test_fuzz_fuzz_frame_SOURCES = test/fuzz/fuzz_frame.c $(FUZZ_MAIN)
 test_fuzz_fuzz_frame_LDADD = $(CORE) $(FUZZ_ENGINE)
 test_fuzz_fuzz_handshake_SOURCES = test/fuzz/fuzz_handshake.c $(FUZZ_MAIN)
 test_fuzz_fuzz_handshake_LDADD = $(CORE) $(FUZZ_ENGINE)
+test_fuzz_fuzz_session_local_SOURCES = test/fuzz/fuzz_session_local.c $(FUZZ_SESSION) $(FUZZ_MAIN)
+test_fuzz_fuzz_session_local_LDADD = $(CORE) $(FUZZ_ENGINE)
+test_fuzz_fuzz_session_relay_SOURCES = test/fuzz/fuzz_session_relay.c $(FUZZ_SESSION) $(FUZZ_MAIN)
+test_fuzz_fuzz_session_relay_LDADD = $(CORE) $(FUZZ_ENGINE)
 test_fuzz_fuzz_socks5_SOURCES = test/fuzz/fuzz_socks5.c $(FUZZ_MAIN)
 test_fuzz_fuzz_socks5_LDADD = $(CORE) $(FUZZ_ENGINE)
 test_fuzz_fuzz_wire_SOURCES = test/fuzz/fuzz_wire.c $(FUZZ_MAIN)
