@@ -1,4 +1,4 @@
-dist_doc_DATA = README.md doc/CHANGES.md
+dist_doc_DATA = README.md doc/CHANGES.md doc/protocol.md
 MANUAL_PAGES = doc/splitsocks.1 doc/splitsocks.conf.5
 EXTRA_DIST += $(MANUAL_PAGES)
 if MAN_PAGES
