@@ -1,8 +1,20 @@
 # The network model has tests of its own, since every verdict of the simulator rests on it.
 SIM_MODEL = \
 	test/sim/clock.c test/sim/clock.h \
-	test/sim/net.c test/sim/net.h
-check_PROGRAMS += test/sim/test_net
-TESTS += test/sim/test_net
-test_sim_test_net_SOURCES = $(SIM_MODEL) test/sim/tap.h test/sim/test_net.c
+	test/sim/net.c test/sim/net.h \
+	test/sim/tap.h
+check_PROGRAMS += test/sim/sim test/sim/test_net
+TESTS += test/sim/sim test/sim/test_net
+test_sim_sim_SOURCES = $(SIM_MODEL) \
+	test/sim/app.c \
+	test/sim/directed.c test/sim/directed.h \
+	test/sim/fault.c \
+	test/sim/local.c \
+	test/sim/main.c \
+	test/sim/process.c \
+	test/sim/relay.c \
+	test/sim/scenario.c test/sim/scenario.h \
+	test/sim/world.c test/sim/world.h
+test_sim_sim_LDADD = $(CORE)
+test_sim_test_net_SOURCES = $(SIM_MODEL) test/sim/test_net.c
 test_sim_test_net_LDADD = $(BASE)

@@ -1,0 +1,173 @@
+#include "world.h"
+
+#include <stdlib.h>
+
+/* A fault under way: begins, and gives back what it changed. */
+struct sim_fault_state {
+    struct sim_world *world;
+    const struct sim_fault *fault;
+    struct sim_timer timer;
+    bool begun;
+};
+
+static struct sim_path *path_of(struct sim_fault_state *state)
+{
+    return &state->world->net.path[state->fault->which % state->world->net.paths];
+}
+
+/* The connection that a random number picks; NULL when there is none. */
+static struct sim_tcp *pick_connection(struct sim_net *net, size_t which)
+{
+    size_t count = 0;
+
+    for (struct list *node = net->connections.next; node != &net->connections;
+         node = node->next)
+        count++;
+    if (count == 0)
+        return NULL;
+    which %= count;
+    for (struct list *node = net->connections.next;; node = node->next)
+        if (which-- == 0)
+            return list_entry(node, struct sim_tcp, link);
+}
+
+static void connection_fault(struct sim_fault_state *state)
+{
+    const struct sim_fault *fault = state->fault;
+    struct sim_tcp *tcp = pick_connection(&state->world->net, fault->which);
+
+    if (tcp == NULL)
+        return;
+    if (fault->kind == SIM_FAULT_CUT)
+        sim_tcp_cut(tcp, fault->sides & 1 << SIM_LOCAL, fault->sides & 1 << SIM_RELAY);
+    else if (fault->lasts_ns == TIME_NEVER)
+        tcp->stalled_until_ns = TIME_NEVER;
+    else
+        tcp->stalled_until_ns = state->world->clock.now_ns + fault->lasts_ns;
+}
+
+static void set_path(struct sim_fault_state *state, bool begins)
+{
+    const struct sim_fault *fault = state->fault;
+    struct sim_path *path = path_of(state);
+    const struct sim_path *usual =
+        &state->world->scenario.paths[fault->which % state->world->net.paths];
+
+    for (int side = 0; side < 2; side++) {
+        struct sim_link *link = &path->link[side];
+        const struct sim_link *was = &usual->link[side];
+
+        if (fault->kind == SIM_FAULT_SLOW)
+            link->rate = begins ? MAX(was->rate / 10, 1000) : was->rate;
+        else if (fault->kind == SIM_FAULT_FAR)
+            link->delay_ns = was->delay_ns + (begins ? fault->amount : 0);
+        else if (fault->kind == SIM_FAULT_LOSS)
+            link->loss_millionths = begins ? (uint32_t)fault->amount : was->loss_millionths;
+        else if (fault->sides & 1u << side)
+            link->blackhole = begins;
+    }
+}
+
+static void set_relay(struct sim_fault_state *state, bool begins)
+{
+    struct sim_process *relay = &state->world->process[SIM_RELAY];
+
+    if (begins) {
+        state->world->restarted = true;
+        sim_relay_stop(relay, state->fault->amount != 0);
+    } else if (relay->admission == NULL) {
+        sim_relay_start(relay);
+    }
+}
+
+static void set_fault(struct sim_fault_state *state, bool begins)
+{
+    struct sim_net *net = &state->world->net;
+    size_t port = state->fault->which % net->ports;
+
+    sim_trace(&state->world->clock, begins ? "fault" : "fault-over", state->fault->kind,
+              state->fault->which, state->fault->amount);
+    switch (state->fault->kind) {
+    case SIM_FAULT_CUT:
+    case SIM_FAULT_STALL:
+        if (begins)
+            connection_fault(state);
+        break;
+    case SIM_FAULT_BLACKHOLE:
+    case SIM_FAULT_SLOW:
+    case SIM_FAULT_FAR:
+    case SIM_FAULT_LOSS: set_path(state, begins); break;
+    case SIM_FAULT_OFF: path_of(state)->off = begins; break;
+    case SIM_FAULT_OUTAGE:
+        for (size_t i = 0; i < net->paths; i++)
+            net->path[i].off = begins;
+        break;
+    case SIM_FAULT_REFUSE:
+    case SIM_FAULT_HANG:
+        net->port[port] = !begins                                    ? SIM_PORT_ACCEPTS
+                          : state->fault->kind == SIM_FAULT_REFUSE ? SIM_PORT_REFUSES
+                                                                     : SIM_PORT_HANGS;
+        break;
+    case SIM_FAULT_RESTART: set_relay(state, begins); break;
+    }
+}
+
+static void fault_timer(struct sim_timer *timer)
+{
+    struct sim_fault_state *state = container_of(timer, struct sim_fault_state, timer);
+    struct sim_clock *clock = &state->world->clock;
+
+    set_fault(state, !state->begun);
+    if (!state->begun && state->fault->lasts_ns != TIME_NEVER)
+        sim_timer_set(clock, timer, clock->now_ns + state->fault->lasts_ns);
+    state->begun = true;
+}
+
+/* Everything is as in the beginning from here on. */
+static void heal(struct sim_timer *timer)
+{
+    struct sim_world *world = container_of(timer, struct sim_world, heal);
+    struct sim_net *net = &world->net;
+
+    for (size_t i = 0; i < world->scenario.fault_count; i++)
+        sim_timer_cancel(&world->clock, &world->faults[i].timer);
+    for (size_t i = 0; i < net->paths; i++) {
+        struct sim_path usual = world->scenario.paths[i];
+
+        for (int side = 0; side < 2; side++)
+            usual.link[side].busy_until_ns = net->path[i].link[side].busy_until_ns;
+        net->path[i] = usual;
+    }
+    for (size_t i = 0; i < net->ports; i++)
+        net->port[i] = SIM_PORT_ACCEPTS;
+    if (world->process[SIM_RELAY].admission == NULL)
+        sim_relay_start(&world->process[SIM_RELAY]);
+    sim_trace(&world->clock, "healed", 0, 0, 0);
+}
+
+void sim_faults_init(struct sim_world *world)
+{
+    size_t count = world->scenario.fault_count;
+
+    world->faults = calloc(MAX(count, (size_t)1), sizeof *world->faults);
+    if (world->faults == NULL)
+        abort();
+    for (size_t i = 0; i < count; i++) {
+        struct sim_fault_state *state = &world->faults[i];
+
+        state->world = world;
+        state->fault = &world->scenario.faults[i];
+        sim_timer_init(&state->timer, fault_timer);
+        sim_timer_set(&world->clock, &state->timer, world->began_ns + state->fault->at_ns);
+    }
+    sim_timer_init(&world->heal, heal);
+    sim_timer_set(&world->clock, &world->heal, world->began_ns + world->scenario.heal_ns);
+}
+
+void sim_faults_deinit(struct sim_world *world)
+{
+    for (size_t i = 0; i < world->scenario.fault_count; i++)
+        sim_timer_cancel(&world->clock, &world->faults[i].timer);
+    sim_timer_cancel(&world->clock, &world->heal);
+    free(world->faults);
+}

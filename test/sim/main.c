@@ -1,0 +1,157 @@
+/*
+ * sim [--seeds FIRST-LAST] [--seed N] [--scenario NAME] [--trace] [--verbose]
+ *
+ * Without arguments: the directed scenarios, 2,000 seeds, and a sample of them again, to
+ * see that a seed replays to an identical trace. Prints TAP.
+ */
+#include "directed.h"
+#include "tap.h"
+#include "world.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SEEDS_DEFAULT 2000
+#define SEEDS_PER_TEST 250
+#define REPLAY_EVERY 40
+#define FAILURES_MOST 20
+
+struct totals {
+    uint64_t runs, failures, events, bytes, dials, complete, reset, cancelled, requeued;
+    uint64_t virtual_ns;
+};
+
+static bool verbose;
+
+static void add(struct totals *totals, const struct sim_report *report)
+{
+    totals->runs++;
+    totals->events += report->events;
+    totals->bytes += report->received[SIM_LOCAL] + report->received[SIM_RELAY];
+    totals->dials += report->dials;
+    totals->complete += report->complete;
+    totals->reset += report->reset;
+    totals->cancelled += report->cancelled;
+    totals->requeued += report->counters.bytes_requeued;
+    totals->virtual_ns += report->virtual_ns;
+}
+
+static void print_report(const struct sim_report *report)
+{
+    printf("# trace %016" PRIx64 ", %" PRIu64 " events, %" PRIu64
+           " virtual ms, received %" PRIu64 " + %" PRIu64 ", %" PRIu64
+           " dials, %zu open at most, %" PRIu64 " requeued, %" PRIu64
+           " reinjected, %" PRIu64 " duplicate, %" PRIu64 " resumes\n",
+           report->hash, report->events, report->virtual_ns / NS_PER_MS,
+           report->received[SIM_LOCAL], report->received[SIM_RELAY], report->dials,
+           report->open_most, report->counters.bytes_requeued,
+           report->counters.bytes_reinjected, report->counters.bytes_duplicate,
+           report->counters.resumes);
+}
+
+static bool run_seed(uint64_t seed, bool trace, struct totals *totals)
+{
+    static struct sim_scenario scenario, again;
+    struct sim_report report, second;
+    bool good;
+
+    sim_scenario_draw(&scenario, seed);
+    good = sim_run(&scenario, trace, &report);
+    add(totals, &report);
+    if (!good)
+        printf("# seed %" PRIu64 ": %s\n#   replay: sim --seed %" PRIu64 " --trace\n", seed,
+               report.failure, seed);
+    if (verbose)
+        print_report(&report);
+    if (good && seed % REPLAY_EVERY == 0 && !trace) {
+        sim_scenario_draw(&again, seed);
+        good = sim_run(&again, false, &second) && second.hash == report.hash;
+        if (!good)
+            printf("# seed %" PRIu64 " does not replay: %016" PRIx64 " and %016" PRIx64 "\n",
+                   seed, report.hash, second.hash);
+    }
+    totals->failures += !good;
+    fflush(stdout);
+    return good;
+}
+
+static void run_seeds(uint64_t first, uint64_t last)
+{
+    struct totals totals = {0};
+
+    for (uint64_t begin = first; begin <= last; begin += SEEDS_PER_TEST) {
+        uint64_t end = MIN(begin + SEEDS_PER_TEST - 1, last);
+        uint64_t failures = totals.failures;
+
+        for (uint64_t seed = begin; seed <= end && totals.failures < FAILURES_MOST; seed++)
+            run_seed(seed, false, &totals);
+        tap_ok(failures == totals.failures, "seeds %" PRIu64 " to %" PRIu64, begin, end);
+    }
+    printf("# %" PRIu64 " runs, %" PRIu64 " failed: %" PRIu64 " virtual s, %" PRIu64
+           " events, %" PRIu64 " kB arrived, %" PRIu64 " connections, %" PRIu64
+           " kB requeued; ends complete %" PRIu64 ", reset %" PRIu64 ", cancelled %" PRIu64
+           "\n",
+           totals.runs, totals.failures, totals.virtual_ns / NS_PER_S, totals.events,
+           totals.bytes / 1000, totals.dials, totals.requeued / 1000, totals.complete,
+           totals.reset, totals.cancelled);
+}
+
+static void run_directed(const char *name, bool trace)
+{
+    for (size_t i = 0; i < directed_count; i++) {
+        char verdict[512] = "";
+
+        if (name != NULL && strcmp(name, directed[i].name) != 0)
+            continue;
+        bool good = directed[i].run(trace, verdict, sizeof verdict);
+
+        tap_ok(good, "%s: %s", directed[i].name, verdict);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t first = 1, last = SEEDS_DEFAULT;
+    const char *scenario = NULL;
+    bool trace = false, seeds = true, directed_ones = true;
+
+    for (int i = 1; i < argc; i++) {
+        char *next = i + 1 < argc ? argv[i + 1] : NULL;
+
+        if (strcmp(argv[i], "--trace") == 0) {
+            trace = verbose = true;
+        } else if (strcmp(argv[i], "--verbose") == 0) {
+            verbose = true;
+        } else if (strcmp(argv[i], "--seed") == 0 && next != NULL) {
+            first = last = strtoull(next, NULL, 10);
+            directed_ones = false;
+            verbose = true;
+            i++;
+        } else if (strcmp(argv[i], "--seeds") == 0 && next != NULL) {
+            first = strtoull(next, &next, 10);
+            last = *next == '-' ? strtoull(next + 1, NULL, 10) : first;
+            directed_ones = false;
+            i++;
+        } else if (strcmp(argv[i], "--scenario") == 0 && next != NULL) {
+            scenario = next;
+            seeds = false;
+            i++;
+        } else {
+            fprintf(stderr,
+                    "usage: sim [--seed N | --seeds A-B | --scenario NAME] [--trace] "
+                    "[--verbose]\n");
+            return 2;
+        }
+    }
+    if (directed_ones)
+        run_directed(scenario, trace);
+    if (seeds && trace) {
+        struct totals totals = {0};
+
+        tap_ok(run_seed(first, true, &totals), "seed %" PRIu64, first);
+    } else if (seeds) {
+        run_seeds(first, last);
+    }
+    return tap_end();
+}

@@ -1,0 +1,209 @@
+/*
+ * One simulated run: two processes with the real engine, the network between them, the
+ * applications on both ends, and what goes wrong meanwhile.
+ *
+ *   scenario.h   what is to happen: drawn from a seed, or written by hand
+ *   world.c      begins, runs and ends it
+ *   process.c    what io does: wires, sessions, timers (local.c and relay.c: who dials,
+ *                who accepts)
+ *   app.c        streams: what applications and destinations write and read
+ *   fault.c      what goes wrong, when
+ *
+ * The first broken invariant is kept in `failure`, and ends the run.
+ */
+#ifndef TEST_SIM_WORLD_H
+#define TEST_SIM_WORLD_H
+
+#include "net.h"
+#include "scenario.h"
+
+#include <splitsocks/admission.h>
+#include <splitsocks/key.h>
+#include <splitsocks/pages.h>
+#include <splitsocks/session.h>
+
+struct sim_world;
+struct sim_process;
+struct sim_session;
+
+/* One end of a subflow's connection, as io holds it. */
+struct sim_wire {
+    struct list link;           /* process->wires, or ->dead_wires */
+    struct sim_process *process;
+    struct sim_session *owner;  /* NULL: an arrival, or silent */
+    struct sim_tcp *tcp;        /* NULL once given up */
+    struct subflow *subflow;
+    struct arrival *arrival;    /* relay, until its first chunk has opened */
+    uint64_t deadline_ns;       /* of an arrival, or of silence */
+    bool silent;                /* is read and discarded */
+    bool hello;                 /* local: HELLO goes first */
+    bool up;                    /* local: the connection is established */
+    bool dirty;                 /* the network said that something changed */
+    bool blocked;
+    uint8_t *tail;              /* produced, not yet written */
+    size_t tail_length;
+    uint8_t *part;              /* read, less than a chunk */
+    size_t part_length;
+};
+
+struct sim_session {
+    struct list link;
+    struct sim_process *process;
+    struct session *session;
+    struct list ends;           /* of struct sim_end: the streams it carries */
+    bool ended;
+};
+
+struct sim_process {
+    struct sim_world *world;
+    enum sim_side side;
+    struct sim_timer timer;
+    struct page_pool pages;
+    size_t pages_most;
+    struct list sessions;       /* local has one */
+    struct list wires;
+    struct list dead_wires;     /* freed when the run of the process is over */
+    uint64_t runs;              /* wake-ups */
+    uint64_t last_run_ns;
+    unsigned runs_at_once;      /* without time going on: a busy loop */
+    /* Relay. */
+    struct admission *admission;
+    struct door *door;
+    struct client_table *clients;
+    struct admission_client limits;
+    unsigned starts;
+};
+
+enum sim_outcome {
+    SIM_RUNNING,
+    SIM_COMPLETE,  /* both directions ended, every byte seen */
+    SIM_RESET,     /* the engine said so */
+    SIM_CANCELLED, /* by this application */
+    SIM_KILLED,    /* its process was */
+};
+
+/* One end of a stream: the application at local, the destination at the relay. */
+struct sim_end {
+    struct list link;
+    struct sim_timer timer;
+    struct sim_stream *of;
+    enum sim_side side;
+    struct sim_session *owner;
+    struct stream *stream;      /* NULL before it is there and after it was released */
+    bool connected;             /* may write and read */
+    bool finish_sent, finish_received;
+    bool stopped;               /* reads no more */
+    uint64_t sent, received;
+    uint64_t began_ns, ended_ns;
+    uint64_t progress_ns;       /* last byte received */
+    enum sim_outcome outcome;
+    enum reset_code code;       /* SIM_RESET */
+};
+
+struct sim_stream {
+    struct sim_world *world;
+    struct sim_plan plan;
+    size_t index;
+    struct sim_timer start;
+    struct sim_end end[2];
+    bool announced;             /* the relay was asked to dial: at most once */
+};
+
+struct sim_world {
+    struct sim_clock clock;
+    struct sim_net net;
+    struct sim_scenario scenario;
+    struct sim_random random;   /* of the hosts: segment sizes, wake-ups, keys */
+    struct sim_process process[2];
+    struct key_pair local_key, relay_key;
+    struct sim_stream *streams;
+    struct sim_fault_state *faults;
+    struct sim_timer heal;
+    size_t streams_running;     /* ends that are not over */
+    uint64_t began_ns;
+    uint64_t wall_ns;           /* the wall clock is this and what has passed */
+    uint64_t over_ns;           /* when the last stream ended */
+    bool restarted;
+    bool sessions_lost;         /* a relay restart was noticed, or linger passed */
+    uint8_t *input, *output;
+    char failure[512];
+};
+
+/* Keeps the first failure. */
+void sim_fail(struct sim_world *world, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static inline bool sim_failed(const struct sim_world *world)
+{
+    return world->failure[0] != '\0';
+}
+
+/* ---- process.c ---- */
+
+#define SIM_INPUT_BYTES (256 * 1024)
+
+void sim_process_init(struct sim_process *process, struct sim_world *world,
+                      enum sim_side side);
+/* What begins without the engine's asking, e.g. an application's timer, ends with this. */
+void sim_process_touch(struct sim_process *process);
+struct sim_session *sim_session_new(struct sim_process *process, struct session *session);
+/* Forgets the wires and the ends; the caller frees the engine's session. */
+void sim_session_free(struct sim_session *owner);
+struct sim_wire *sim_wire_new(struct sim_process *process, struct sim_tcp *tcp);
+/* The wire goes; its connection was dealt with. */
+void sim_wire_free(struct sim_wire *wire);
+/* Reset of the connection, and the wire goes. */
+void sim_wire_reset(struct sim_wire *wire);
+/* Passes bytes, in world->input behind the part kept, to the session. */
+void sim_wire_deliver(struct sim_wire *wire, size_t length);
+
+/* ---- local.c, relay.c ---- */
+
+void sim_local_start(struct sim_process *local);
+void sim_local_stop(struct sim_process *local);
+void sim_local_dial(struct sim_session *owner, const struct session_event *event);
+/* Looks at the connection before a wire is read. False when the wire is no more. */
+bool sim_local_look(struct sim_wire *wire);
+
+void sim_relay_start(struct sim_process *relay);
+/* As if killed: every connection is reset, or left without a word (`vanish`). */
+void sim_relay_stop(struct sim_process *relay, bool vanish);
+void sim_relay_look(struct sim_wire *wire);
+void sim_relay_incoming(struct sim_session *owner, const struct session_event *event);
+
+/* ---- app.c ---- */
+
+void sim_streams_init(struct sim_world *world);
+void sim_streams_deinit(struct sim_world *world);
+void sim_end_event(const struct session_event *event);
+void sim_end_begin(struct sim_end *end, struct sim_session *owner, struct stream *stream);
+/* Its process was killed. */
+void sim_end_killed(struct sim_end *end);
+/* The byte that `side` sends at `offset`. */
+uint64_t sim_content_word(const struct sim_plan *plan, enum sim_side side, uint64_t word);
+
+/* ---- fault.c ---- */
+
+void sim_faults_init(struct sim_world *world);
+void sim_faults_deinit(struct sim_world *world);
+
+/* ---- world.c ---- */
+
+/* Runs the scenario; false when an invariant was broken (world->failure). The world is
+ * deinitialised in any case; what it counted stays in `report`. */
+struct sim_report {
+    uint64_t hash;
+    uint64_t events;
+    uint64_t virtual_ns;  /* from the beginning until the last stream ended */
+    uint64_t stream_ns;   /* the longest life of a stream */
+    uint64_t received[2]; /* application bytes that arrived at the side */
+    uint64_t dials;
+    size_t open_most;
+    uint64_t complete, reset, cancelled;
+    uint64_t echo_worst_ns;
+    struct session_counters counters; /* local's, at the end */
+    char failure[512];
+};
+
+bool sim_run(const struct sim_scenario *scenario, bool print, struct sim_report *report);
+
+#endif
