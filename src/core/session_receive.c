@@ -99,6 +99,8 @@ static void take_opened(struct session *session, const struct frame *frame)
     stream->opened = true;
     free(stream->target);
     stream->target = NULL;
+    /* A copy that was taken for lost, and waits to be sent again, is moot. */
+    stream->control_pending &= (uint8_t)~STREAM_SEND_OPEN;
     if (!stream->released && !stream->failed)
         session_push_event(session, SESSION_STREAM_OPENED, NULL, stream);
 }
