@@ -34,8 +34,8 @@ static void content(const struct sim_plan *plan, enum sim_side side, uint64_t of
     }
 }
 
-static bool content_matches(const struct sim_plan *plan, enum sim_side side, uint64_t offset,
-                            const uint8_t *bytes, size_t length)
+static bool content_matches(const struct sim_plan *plan, enum sim_side side,
+                            uint64_t offset, const uint8_t *bytes, size_t length)
 {
     uint8_t expected[512];
 
@@ -292,8 +292,7 @@ static bool is_explained(const struct sim_end *end, enum reset_code code)
         return world->scenario.may_be_unreachable && !end->connected;
     case RESET_LIMIT: return world->scenario.may_starve;
     case RESET_PROTOCOL: return false;
-    default:
-        return peer->outcome == SIM_CANCELLED && peer->code == code;
+    default: return peer->outcome == SIM_CANCELLED && peer->code == code;
     }
 }
 

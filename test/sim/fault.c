@@ -104,9 +104,9 @@ static void set_fault(struct sim_fault_state *state, bool begins)
         break;
     case SIM_FAULT_REFUSE:
     case SIM_FAULT_HANG:
-        net->port[port] = !begins                                    ? SIM_PORT_ACCEPTS
+        net->port[port] = !begins                                  ? SIM_PORT_ACCEPTS
                           : state->fault->kind == SIM_FAULT_REFUSE ? SIM_PORT_REFUSES
-                                                                     : SIM_PORT_HANGS;
+                                                                   : SIM_PORT_HANGS;
         break;
     case SIM_FAULT_RESTART: set_relay(state, begins); break;
     }

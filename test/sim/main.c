@@ -15,7 +15,7 @@
 #define SEEDS_DEFAULT 2000
 #define SEEDS_PER_TEST 250
 #define REPLAY_EVERY 40
-#define FAILURES_MOST 20
+#define FAILURES_MOST 50
 
 struct totals {
     uint64_t runs, failures, events, bytes, dials, complete, reset, cancelled, requeued;
@@ -68,7 +68,8 @@ static bool run_seed(uint64_t seed, bool trace, struct totals *totals)
         sim_scenario_draw(&again, seed);
         good = sim_run(&again, false, &second) && second.hash == report.hash;
         if (!good)
-            printf("# seed %" PRIu64 " does not replay: %016" PRIx64 " and %016" PRIx64 "\n",
+            printf("# seed %" PRIu64 " does not replay: %016" PRIx64 " and %016" PRIx64
+                   "\n",
                    seed, report.hash, second.hash);
     }
     totals->failures += !good;

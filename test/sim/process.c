@@ -115,8 +115,8 @@ void sim_wire_deliver(struct sim_wire *wire, size_t length)
     struct sim_world *world = wire->process->world;
     uint64_t now = world->clock.now_ns;
     bool closed = false;
-    size_t used = session_receive(owner->session, wire->subflow, world->input, length,
-                                  &closed, now);
+    size_t used =
+        session_receive(owner->session, wire->subflow, world->input, length, &closed, now);
 
     if (used > length)
         sim_fail(world, "session_receive() used %zu of %zu bytes", used, length);
@@ -134,8 +134,7 @@ static void report_down(struct sim_wire *wire, enum subflow_end end)
     struct subflow *subflow = wire->subflow;
 
     sim_wire_reset(wire);
-    session_subflow_down(owner->session, subflow, end,
-                         wire->process->world->clock.now_ns);
+    session_subflow_down(owner->session, subflow, end, wire->process->world->clock.now_ns);
     drain(owner);
 }
 
@@ -176,8 +175,8 @@ static void set_blocked(struct sim_wire *wire, bool blocked)
 static void write_wire(struct sim_wire *wire)
 {
     if (wire->tail_length > 0) {
-        size_t written = sim_tcp_write(wire->tcp, wire->process->side, wire->tail,
-                                       wire->tail_length);
+        size_t written =
+            sim_tcp_write(wire->tcp, wire->process->side, wire->tail, wire->tail_length);
 
         memmove(wire->tail, wire->tail + written, wire->tail_length - written);
         wire->tail_length -= written;
@@ -284,10 +283,9 @@ static void handle(struct sim_session *owner, const struct session_event *event)
 {
     struct sim_world *world = owner->process->world;
 
-    sim_trace(&world->clock,
-              owner->process->side == SIM_LOCAL ? "local-event" : "relay-event",
-              event->type, event->stream != NULL ? stream_id(event->stream) : 0,
-              event->code);
+    sim_trace(
+        &world->clock, owner->process->side == SIM_LOCAL ? "local-event" : "relay-event",
+        event->type, event->stream != NULL ? stream_id(event->stream) : 0, event->code);
     switch (event->type) {
     case SESSION_NO_EVENT: break;
     case SESSION_DIAL: sim_local_dial(owner, event); break;
@@ -389,8 +387,9 @@ static void arm(struct sim_process *process)
     }
     for (struct list *node = process->sessions.next; node != &process->sessions;
          node = node->next)
-        when = MIN(when, session_next_timeout(
-                             list_entry(node, struct sim_session, link)->session));
+        when =
+            MIN(when,
+                session_next_timeout(list_entry(node, struct sim_session, link)->session));
     sim_timer_set(&process->world->clock, &process->timer, when);
 }
 

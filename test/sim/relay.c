@@ -9,7 +9,8 @@ static void accepts(void *context, struct sim_tcp *tcp)
 {
     struct sim_process *relay = context;
     struct sim_world *world = relay->world;
-    struct address peer = {.family = ADDRESS_IPV4, .bytes = {192, 0, 2, (uint8_t)tcp->path}};
+    struct address peer = {.family = ADDRESS_IPV4,
+                           .bytes = {192, 0, 2, (uint8_t)tcp->path}};
     struct sim_wire *wire = sim_wire_new(relay, tcp);
 
     wire->arrival = arrival_new(relay->admission, &peer, world->clock.now_ns);
@@ -38,8 +39,8 @@ void sim_relay_start(struct sim_process *relay)
     sim_random_init(&random, world->scenario.seed + ++relay->starts);
     door.silence_random = sim_random_next(&random);
     door.hash_seed = sim_random_next(&random);
-    relay->limits = (struct admission_client){
-        .max_streams = world->scenario.relay_streams, .max_sessions = 4};
+    relay->limits = (struct admission_client){.max_streams = world->scenario.relay_streams,
+                                              .max_sessions = 4};
     relay->clients = client_table_new();
     if (relay->clients == NULL ||
         client_table_add(relay->clients, world->local_key.public_key) < 0)

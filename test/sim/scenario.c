@@ -56,7 +56,8 @@ struct sim_plan *sim_scenario_stream(struct sim_scenario *scenario, uint64_t up,
 
 /* ---- the draw ---- */
 
-static struct sim_link draw_link(struct sim_random *random, uint64_t rate, uint64_t delay_ns)
+static struct sim_link draw_link(struct sim_random *random, uint64_t rate,
+                                 uint64_t delay_ns)
 {
     struct sim_link link = {.rate = rate, .delay_ns = delay_ns};
     uint64_t queue_ms = sim_random_log(random, 20, 500);
@@ -138,8 +139,7 @@ static uint64_t capacity(const struct sim_scenario *scenario)
         const struct sim_path *path = &scenario->paths[i];
 
         rates += MIN(path->link[0].rate, path->link[1].rate);
-        round_trip_ns =
-            MAX(round_trip_ns, path->link[0].delay_ns + path->link[1].delay_ns);
+        round_trip_ns = MAX(round_trip_ns, path->link[0].delay_ns + path->link[1].delay_ns);
     }
     if (budget == SESSION_UNLIMITED)
         return rates / 2;
@@ -178,16 +178,14 @@ static void draw_ending(struct sim_plan *plan, struct sim_random *random)
             sim_random_range(random, 0, plan->total[sim_peer(side)]);
         plan->give_up_ns = sim_random_log(random, 1, 20000) * NS_PER_MS;
         break;
-    case 2:
-        plan->read_rate[side] = MAX(plan->total[sim_peer(side)] / 10, 1000);
-        break;
+    case 2: plan->read_rate[side] = MAX(plan->total[sim_peer(side)] / 10, 1000); break;
     default: break;
     }
 }
 
 static void draw_destination(struct sim_plan *plan, struct sim_random *random)
 {
-    static const enum reset_code failures[] = {RESET_DENIED,         RESET_REFUSED,
+    static const enum reset_code failures[] = {RESET_DENIED, RESET_REFUSED,
                                                RESET_HOST_UNREACHABLE, RESET_TIMED_OUT,
                                                RESET_NAME_NOT_FOUND};
 

@@ -1,6 +1,6 @@
 /*
- * What is to happen in a run. A scenario is plain data: all of it is drawn from the seed, or
- * written by hand, before the run begins.
+ * What is to happen in a run. A scenario is plain data: all of it is drawn from the seed,
+ * or written by hand, before the run begins.
  */
 #ifndef TEST_SIM_SCENARIO_H
 #define TEST_SIM_SCENARIO_H
@@ -17,40 +17,40 @@ enum sim_destination { SIM_DESTINATION_ANSWERS, SIM_DESTINATION_FAILS };
 
 /* One stream: what both ends write, and how they read and end it. */
 struct sim_plan {
-    uint64_t seed;              /* of its content */
-    uint64_t start_ns;          /* after the beginning of the run */
-    uint64_t total[2];          /* bytes each side writes */
-    uint32_t turns;             /* 0: both write at once; else request and response */
-    bool finish_last[2];        /* ends its direction only after the peer has */
-    uint64_t reset_after[2];    /* resets when it has moved so many bytes; or UINT64_MAX */
-    uint64_t stop_reading_at[2];/* reads no further; or UINT64_MAX */
-    uint64_t give_up_ns;        /* an end that stopped reading resets after this long */
-    uint64_t read_rate[2];      /* bytes per second; 0 = as they come */
+    uint64_t seed;               /* of its content */
+    uint64_t start_ns;           /* after the beginning of the run */
+    uint64_t total[2];           /* bytes each side writes */
+    uint32_t turns;              /* 0: both write at once; else request and response */
+    bool finish_last[2];         /* ends its direction only after the peer has */
+    uint64_t reset_after[2];     /* resets when it has moved so many bytes; or UINT64_MAX */
+    uint64_t stop_reading_at[2]; /* reads no further; or UINT64_MAX */
+    uint64_t give_up_ns;         /* an end that stopped reading resets after this long */
+    uint64_t read_rate[2];       /* bytes per second; 0 = as they come */
     enum sim_destination destination;
-    uint64_t destination_ns;    /* until it answers or fails */
+    uint64_t destination_ns; /* until it answers or fails */
     enum reset_code failure;
 };
 
 enum sim_fault_kind {
-    SIM_FAULT_CUT,      /* a connection is reset by something in the middle */
-    SIM_FAULT_STALL,    /* a connection carries nothing more, for a while or for ever */
-    SIM_FAULT_BLACKHOLE,/* a path swallows all, in one direction or both */
-    SIM_FAULT_OFF,      /* a path's interface is gone */
-    SIM_FAULT_OUTAGE,   /* all paths at once */
-    SIM_FAULT_REFUSE,   /* a port of the relay refuses */
-    SIM_FAULT_HANG,     /* a port of the relay does not answer */
-    SIM_FAULT_SLOW,     /* a path's rate falls to a tenth */
-    SIM_FAULT_FAR,      /* a path's delay grows by `amount` */
-    SIM_FAULT_LOSS,     /* a path loses `amount` millionths */
-    SIM_FAULT_RESTART,  /* the relay is killed and started again */
+    SIM_FAULT_CUT,       /* a connection is reset by something in the middle */
+    SIM_FAULT_STALL,     /* a connection carries nothing more, for a while or for ever */
+    SIM_FAULT_BLACKHOLE, /* a path swallows all, in one direction or both */
+    SIM_FAULT_OFF,       /* a path's interface is gone */
+    SIM_FAULT_OUTAGE,    /* all paths at once */
+    SIM_FAULT_REFUSE,    /* a port of the relay refuses */
+    SIM_FAULT_HANG,      /* a port of the relay does not answer */
+    SIM_FAULT_SLOW,      /* a path's rate falls to a tenth */
+    SIM_FAULT_FAR,       /* a path's delay grows by `amount` */
+    SIM_FAULT_LOSS,      /* a path loses `amount` millionths */
+    SIM_FAULT_RESTART,   /* the relay is killed and started again */
 };
 
 struct sim_fault {
     enum sim_fault_kind kind;
-    uint64_t at_ns;         /* after the beginning of the run */
-    uint64_t lasts_ns;      /* then all is as before; TIME_NEVER: until all is healed */
-    size_t which;           /* path or port; for one connection: a random number */
-    unsigned sides;         /* bit mask of sides, where that matters */
+    uint64_t at_ns;    /* after the beginning of the run */
+    uint64_t lasts_ns; /* then all is as before; TIME_NEVER: until all is healed */
+    size_t which;      /* path or port; for one connection: a random number */
+    unsigned sides;    /* bit mask of sides, where that matters */
     uint64_t amount;
 };
 
@@ -59,23 +59,23 @@ struct sim_scenario {
     uint64_t seed;
     struct session_config config; /* local's; keys and pages are filled in by the run */
     uint64_t relay_linger_ns;
-    uint32_t relay_streams;       /* streams at once */
-    size_t pages;                 /* of each process */
+    uint32_t relay_streams; /* streams at once */
+    size_t pages;           /* of each process */
     struct sim_path paths[SIM_PATHS_MAX];
     size_t path_count, port_count;
     struct sim_plan plans[SIM_STREAMS_MAX];
     size_t plan_count;
     struct sim_fault faults[SIM_FAULTS_MAX];
     size_t fault_count;
-    uint64_t heal_ns;             /* all faults are over; then all must end */
-    uint64_t limit_ns;            /* ... within this */
-    uint64_t idle_ns;             /* afterwards nobody does anything for so long */
+    uint64_t heal_ns;  /* all faults are over; then all must end */
+    uint64_t limit_ns; /* ... within this */
+    uint64_t idle_ns;  /* afterwards nobody does anything for so long */
     bool reset_discards;
     /* Resets that may befall a stream without its own doing. */
-    bool may_lose_session;        /* restart */
-    bool may_be_unreachable;      /* outages that an opening does not survive */
-    bool may_linger;              /* outages longer than linger */
-    bool may_starve;              /* few pages */
+    bool may_lose_session;   /* restart */
+    bool may_be_unreachable; /* outages that an opening does not survive */
+    bool may_linger;         /* outages longer than linger */
+    bool may_starve;         /* few pages */
 };
 
 /* Draws everything from the seed. */

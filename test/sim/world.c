@@ -96,18 +96,17 @@ static void describe_running(struct sim_world *world)
 
             if (end->outcome != SIM_RUNNING)
                 continue;
-            sim_fail(world,
-                     "%zu ends still run, first: stream %zu side %d: %s, sent %" PRIu64
-                     " of %" PRIu64 "%s, received %" PRIu64 " of %" PRIu64
-                     "%s; peer outcome %d",
-                     world->streams_running, i, side,
-                     end->stream == NULL ? "not begun"
-                     : end->connected    ? "connected"
-                                         : "opening",
-                     end->sent, stream->plan.total[side],
-                     end->finish_sent ? " and FIN" : "", end->received,
-                     stream->plan.total[!side], end->finish_received ? " and FIN" : "",
-                     stream->end[!side].outcome);
+            sim_fail(
+                world,
+                "%zu ends still run, first: stream %zu side %d: %s, sent %" PRIu64
+                " of %" PRIu64 "%s, received %" PRIu64 " of %" PRIu64 "%s; peer outcome %d",
+                world->streams_running, i, side,
+                end->stream == NULL ? "not begun"
+                : end->connected    ? "connected"
+                                    : "opening",
+                end->sent, stream->plan.total[side], end->finish_sent ? " and FIN" : "",
+                end->received, stream->plan.total[!side],
+                end->finish_received ? " and FIN" : "", stream->end[!side].outcome);
         }
     }
 }
@@ -135,8 +134,8 @@ static void check_idle(struct sim_world *world)
 {
     const struct sim_scenario *scenario = &world->scenario;
     uint64_t keepalive_ns = MIN(
-        KEEPALIVE_NS, MAX(MIN(scenario->config.linger_ns, scenario->relay_linger_ns) / 3,
-                          NS_PER_S / 2));
+        KEEPALIVE_NS,
+        MAX(MIN(scenario->config.linger_ns, scenario->relay_linger_ns) / 3, NS_PER_S / 2));
     uint64_t periods = scenario->idle_ns / keepalive_ns + 2;
     uint64_t subflows = MAX(scenario->config.pool_idle, 1) + 1;
     uint64_t runs[2];
@@ -194,13 +193,11 @@ static void fill_report(struct sim_world *world, struct sim_report *report)
             report->reset += end->outcome == SIM_RESET;
             report->cancelled += end->outcome == SIM_CANCELLED;
             if (end->ended_ns > end->began_ns)
-                report->stream_ns =
-                    MAX(report->stream_ns, end->ended_ns - end->began_ns);
+                report->stream_ns = MAX(report->stream_ns, end->ended_ns - end->began_ns);
         }
     }
     report->counters = *session_counters(
-        list_first(&world->process[SIM_LOCAL].sessions, struct sim_session, link)
-            ->session);
+        list_first(&world->process[SIM_LOCAL].sessions, struct sim_session, link)->session);
 }
 
 /* Releases everything; pages that remain in use were lost. */

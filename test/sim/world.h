@@ -28,21 +28,21 @@ struct sim_session;
 
 /* One end of a subflow's connection, as io holds it. */
 struct sim_wire {
-    struct list link;           /* process->wires, or ->dead_wires */
+    struct list link; /* process->wires, or ->dead_wires */
     struct sim_process *process;
-    struct sim_session *owner;  /* NULL: an arrival, or silent */
-    struct sim_tcp *tcp;        /* NULL once given up */
+    struct sim_session *owner; /* NULL: an arrival, or silent */
+    struct sim_tcp *tcp;       /* NULL once given up */
     struct subflow *subflow;
-    struct arrival *arrival;    /* relay, until its first chunk has opened */
-    uint64_t deadline_ns;       /* of an arrival, or of silence */
-    bool silent;                /* is read and discarded */
-    bool hello;                 /* local: HELLO goes first */
-    bool up;                    /* local: the connection is established */
-    bool dirty;                 /* the network said that something changed */
+    struct arrival *arrival; /* relay, until its first chunk has opened */
+    uint64_t deadline_ns;    /* of an arrival, or of silence */
+    bool silent;             /* is read and discarded */
+    bool hello;              /* local: HELLO goes first */
+    bool up;                 /* local: the connection is established */
+    bool dirty;              /* the network said that something changed */
     bool blocked;
-    uint8_t *tail;              /* produced, not yet written */
+    uint8_t *tail; /* produced, not yet written */
     size_t tail_length;
-    uint8_t *part;              /* read, less than a chunk */
+    uint8_t *part; /* read, less than a chunk */
     size_t part_length;
 };
 
@@ -50,7 +50,7 @@ struct sim_session {
     struct list link;
     struct sim_process *process;
     struct session *session;
-    struct list ends;           /* of struct sim_end: the streams it carries */
+    struct list ends; /* of struct sim_end: the streams it carries */
     bool ended;
 };
 
@@ -60,12 +60,12 @@ struct sim_process {
     struct sim_timer timer;
     struct page_pool pages;
     size_t pages_most;
-    struct list sessions;       /* local has one */
+    struct list sessions; /* local has one */
     struct list wires;
-    struct list dead_wires;     /* freed when the run of the process is over */
-    uint64_t runs;              /* wake-ups */
+    struct list dead_wires; /* freed when the run of the process is over */
+    uint64_t runs;          /* wake-ups */
     uint64_t last_run_ns;
-    unsigned runs_at_once;      /* without time going on: a busy loop */
+    unsigned runs_at_once; /* without time going on: a busy loop */
     /* Relay. */
     struct admission *admission;
     struct door *door;
@@ -89,15 +89,15 @@ struct sim_end {
     struct sim_stream *of;
     enum sim_side side;
     struct sim_session *owner;
-    struct stream *stream;      /* NULL before it is there and after it was released */
-    bool connected;             /* may write and read */
+    struct stream *stream; /* NULL before it is there and after it was released */
+    bool connected;        /* may write and read */
     bool finish_sent, finish_received;
-    bool stopped;               /* reads no more */
+    bool stopped; /* reads no more */
     uint64_t sent, received;
     uint64_t began_ns, ended_ns;
-    uint64_t progress_ns;       /* last byte received */
+    uint64_t progress_ns; /* last byte received */
     enum sim_outcome outcome;
-    enum reset_code code;       /* SIM_RESET */
+    enum reset_code code; /* SIM_RESET */
 };
 
 struct sim_stream {
@@ -106,25 +106,25 @@ struct sim_stream {
     size_t index;
     struct sim_timer start;
     struct sim_end end[2];
-    bool announced;             /* the relay was asked to dial: at most once */
+    bool announced; /* the relay was asked to dial: at most once */
 };
 
 struct sim_world {
     struct sim_clock clock;
     struct sim_net net;
     struct sim_scenario scenario;
-    struct sim_random random;   /* of the hosts: segment sizes, wake-ups, keys */
+    struct sim_random random; /* of the hosts: segment sizes, wake-ups, keys */
     struct sim_process process[2];
     struct key_pair local_key, relay_key;
     struct sim_stream *streams;
     struct sim_fault_state *faults;
     struct sim_timer heal;
-    size_t streams_running;     /* ends that are not over */
+    size_t streams_running; /* ends that are not over */
     uint64_t began_ns;
-    uint64_t wall_ns;           /* the wall clock is this and what has passed */
-    uint64_t over_ns;           /* when the last stream ended */
+    uint64_t wall_ns; /* the wall clock is this and what has passed */
+    uint64_t over_ns; /* when the last stream ended */
     bool restarted;
-    bool sessions_lost;         /* a relay restart was noticed, or linger passed */
+    bool sessions_lost; /* a relay restart was noticed, or linger passed */
     uint8_t *input, *output;
     char failure[512];
 };
