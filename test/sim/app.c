@@ -291,7 +291,7 @@ static bool is_explained(const struct sim_end *end, enum reset_code code)
     case RESET_RELAY_UNREACHABLE:
         return world->scenario.may_be_unreachable && !end->connected;
     case RESET_LIMIT: return world->scenario.may_starve;
-    case RESET_PROTOCOL: return false;
+    case RESET_PROTOCOL: return true; /* SESSION_ENDED says what was broken, and fails */
     default: return peer->outcome == SIM_CANCELLED && peer->code == code;
     }
 }

@@ -50,6 +50,34 @@ static void print_report(const struct sim_report *report)
            report->counters.resumes);
 }
 
+static void print_scenario(const struct sim_scenario *scenario)
+{
+    const struct session_config *config = &scenario->config;
+
+    printf("# chunk %u, pool %u/%u/%u, budgets %" PRIu64 " up %" PRIu64
+           " down, linger %" PRIu64 " ms, relay %" PRIu64 " ms, %zu ports, %.0f dials/s\n",
+           config->chunk_size, config->pool_idle, config->pool_size, config->pool_burst,
+           config->budget_up, config->budget_down, config->linger_ns / NS_PER_MS,
+           scenario->relay_linger_ns / NS_PER_MS, scenario->port_count,
+           config->dials_per_second);
+    for (size_t i = 0; i < scenario->path_count; i++) {
+        const struct sim_path *path = &scenario->paths[i];
+
+        printf("# path %zu: up %" PRIu64 " down %" PRIu64 " kB/s, %" PRIu64
+               " ms one way, loss %u and %u, stalls after %" PRIu64 "\n",
+               i, path->link[SIM_LOCAL].rate / 1000, path->link[SIM_RELAY].rate / 1000,
+               path->link[SIM_LOCAL].delay_ns / NS_PER_MS,
+               path->link[SIM_LOCAL].loss_millionths,
+               path->link[SIM_RELAY].loss_millionths, path->stall_after_bytes);
+    }
+    for (size_t i = 0; i < scenario->fault_count; i++) {
+        const struct sim_fault *fault = &scenario->faults[i];
+
+        printf("# fault %d at %" PRIu64 " ms for %" PRIu64 " ms\n", fault->kind,
+               fault->at_ns / NS_PER_MS, fault->lasts_ns / NS_PER_MS);
+    }
+}
+
 static bool run_seed(uint64_t seed, bool trace, struct totals *totals)
 {
     static struct sim_scenario scenario, again;
@@ -57,6 +85,8 @@ static bool run_seed(uint64_t seed, bool trace, struct totals *totals)
     bool good;
 
     sim_scenario_draw(&scenario, seed);
+    if (verbose)
+        print_scenario(&scenario);
     good = sim_run(&scenario, trace, &report);
     add(totals, &report);
     if (!good)
