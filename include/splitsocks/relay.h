@@ -16,9 +16,9 @@
 struct ev_loop;
 struct relay;
 
-/* The configuration is borrowed for the life of the relay; the key is copied. Returns OK,
- * ERROR_MEMORY, ERROR_CRYPTO, or ERROR_SYSTEM when the resolver cannot start. */
-int relay_new(struct ev_loop *loop, const struct config_relay *config,
+/* Takes over the configuration on success; the key is copied. Returns OK, ERROR_MEMORY,
+ * ERROR_CRYPTO, or ERROR_SYSTEM when the resolver cannot start. */
+int relay_new(struct ev_loop *loop, struct config_relay *config,
               const uint8_t private_key[CONFIG_KEY_SIZE], struct relay **out) MUST_CHECK;
 /* Its loop does not run any more: it never did, or relay_stop() has broken it. */
 void relay_free(struct relay *relay);
@@ -31,9 +31,16 @@ bool relay_listener_address(const struct relay *relay, size_t index,
 
 /* Accepts connections, and starts the other workers. Returns OK or ERROR_SYSTEM (logged). */
 int relay_start(struct relay *relay) MUST_CHECK;
-/* Stops accepting; when the last stream has ended, or after `bound_ns`, closes all
- * sessions, ends the other threads and breaks the loop. Call it from the loop's thread;
- * again, to shorten the bound. */
+/* Serves by another configuration from now on: its clients, destinations and DNS servers.
+ * Sessions of clients that it does not have are closed. What else has changed is named in
+ * the log, and needs a restart. Takes over the configuration on success. Returns OK or
+ * ERROR_MEMORY. */
+int relay_reload(struct relay *relay, struct config_relay *config) MUST_CHECK;
+
+/* Opens no more streams; when the last one has ended, or after `bound_ns`, closes all
+ * sessions, ends the other threads and breaks the loop. Until then it accepts connections,
+ * since streams need subflows. Call it from the loop's thread; again, to shorten the
+ * bound. */
 void relay_stop(struct relay *relay, uint64_t bound_ns);
 
 #endif

@@ -36,6 +36,11 @@ int resolver_new(struct ev_loop *loop, const struct resolver_options *options,
 /* Queries under way end without a report. */
 void resolver_free(struct resolver *resolver);
 
+/* Queries from now on go to these servers, as in resolver_options; those under way stay with
+ * the old ones. Returns OK, ERROR_MEMORY or ERROR_SYSTEM; then nothing has changed. */
+int resolver_set_servers(struct resolver *resolver, const struct address *servers,
+                         size_t server_count) MUST_CHECK;
+
 /* OK, with at least one address; ERROR_NOT_FOUND: there is no such name, or it has no
  * address; ERROR_TIMEOUT: no server answered; ERROR_SYSTEM: the servers failed.
  * Addresses have port 0, come in the order of RFC 6724, and are valid during the call. */

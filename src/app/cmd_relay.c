@@ -12,7 +12,6 @@
 struct program {
     struct daemon daemon;
     const char *config_path;
-    struct config_relay *config;
     struct relay *relay;
 };
 
@@ -27,9 +26,21 @@ static void on_stop(void *context, bool again)
 
 static void on_reload(void *context)
 {
-    (void)context;
+    struct program *program = context;
+    struct config_relay *config;
+    uint8_t key[CONFIG_KEY_SIZE];
 
-    log_error("the configuration stays as it was");
+    notify_send("RELOADING=1");
+    if (load_relay(program->config_path, &config, key) != OK) {
+        log_error("the configuration stays as it was");
+    } else if (relay_reload(program->relay, config) != OK) {
+        log_error("the configuration stays as it was: out of memory");
+        config_relay_free(config);
+    } else {
+        log_info("the configuration was read again");
+    }
+    key_wipe(key, sizeof(key));
+    notify_send("READY=1");
 }
 
 static bool get_address(const void *context, size_t index, struct address *address)
@@ -41,16 +52,20 @@ static bool get_address(const void *context, size_t index, struct address *addre
 
 static int start(struct program *program)
 {
+    struct config_relay *config;
     uint8_t key[CONFIG_KEY_SIZE];
     int error;
 
-    if (load_relay(program->config_path, &program->config, key) != OK)
+    if (load_relay(program->config_path, &config, key) != OK)
         return EXIT_USAGE;
-    error = relay_new(program->daemon.loop, program->config, key, &program->relay);
+    error = relay_new(program->daemon.loop, config, key, &program->relay);
     key_wipe(key, sizeof(key));
-    if (error != OK)
+    if (error != OK) {
         log_error("cannot start: %s", error_string((enum error)error));
-    else if (relay_listen(program->relay) == OK && relay_start(program->relay) == OK)
+        config_relay_free(config);
+        return EXIT_FAILURE;
+    }
+    if (relay_listen(program->relay) == OK && relay_start(program->relay) == OK)
         return EXIT_SUCCESS;
     return EXIT_FAILURE;
 }
@@ -75,7 +90,6 @@ int cmd_relay(int argc, char **argv)
         daemon_unwatch_signals(&program.daemon);
     }
     relay_free(program.relay);
-    config_relay_free(program.config);
     ev_loop_destroy(program.daemon.loop);
     return status;
 }

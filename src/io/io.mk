@@ -11,6 +11,7 @@ libio_a_SOURCES = \
 	include/splitsocks/outbound.h src/io/outbound.c \
 	include/splitsocks/plain.h src/io/plain.c \
 	include/splitsocks/relay.h src/io/relay.c src/io/relay_arrival.c \
+	src/io/relay_clients.c \
 	src/io/relay_internal.h src/io/relay_session.c src/io/relay_worker.c \
 	include/splitsocks/resolver.h src/io/resolver.c \
 	include/splitsocks/socket.h src/io/socket.c src/io/socket_info.c \

@@ -17,7 +17,7 @@ static int listen_on(struct relay *relay, const struct config_relay_listener *li
 {
     const struct socket_listen_options options = {
         .subflows = true,
-        .congestion_control = relay->config->congestion_control,
+        .congestion_control = relay->config->config->congestion_control,
     };
     struct address address = listener->address;
     char text[ADDRESS_TEXT_SIZE];
@@ -37,7 +37,7 @@ static int listen_on(struct relay *relay, const struct config_relay_listener *li
 
 int relay_listen(struct relay *relay)
 {
-    const struct config_relay_listeners *listen = &relay->config->listen;
+    const struct config_relay_listeners *listen = &relay->config->config->listen;
     size_t count = 0;
 
     for (size_t i = 0; i < listen->count; i++)
@@ -68,28 +68,9 @@ bool relay_listener_address(const struct relay *relay, size_t index, struct addr
 
 /* ---- life ---- */
 
-static int init_clients(struct relay *relay)
-{
-    const struct config_clients *clients = &relay->config->clients;
-
-    relay->clients = client_table_new();
-    relay->limits = calloc(MAX(clients->count, (size_t)1), sizeof(*relay->limits));
-    if (relay->clients == NULL || relay->limits == NULL)
-        return ERROR_MEMORY;
-    for (size_t i = 0; i < clients->count; i++) {
-        int index = client_table_add(relay->clients, clients->items[i].public_key);
-
-        if (index < 0)
-            return index;
-        relay->limits[i].max_streams = clients->items[i].max_streams;
-        relay->limits[i].max_sessions = clients->items[i].max_sessions;
-    }
-    return OK;
-}
-
 static int init_workers(struct relay *relay, struct ev_loop *loop)
 {
-    relay->worker_count = relay->config->workers;
+    relay->worker_count = relay->config->config->workers;
     relay->workers = calloc(relay->worker_count, sizeof(*relay->workers));
     if (relay->workers == NULL)
         return ERROR_MEMORY;
@@ -103,34 +84,57 @@ static int init_workers(struct relay *relay, struct ev_loop *loop)
     return OK;
 }
 
-int relay_new(struct ev_loop *loop, const struct config_relay *config,
+int relay_new(struct ev_loop *loop, struct config_relay *config,
               const uint8_t private_key[CONFIG_KEY_SIZE], struct relay **out)
 {
-    const struct config_destinations *destinations = &config->destinations;
     struct relay *relay = calloc(1, sizeof(*relay));
     int error;
 
     *out = NULL;
     if (relay == NULL)
         return ERROR_MEMORY;
-    relay->config = config;
-    relay->rules = (struct destination_rules){
-        .allow = destinations->allow.items, .allow_count = destinations->allow.count,
-        .deny = destinations->deny.items, .deny_count = destinations->deny.count,
-    };
-    pthread_mutex_init(&relay->clients_lock, NULL);
+    pthread_mutex_init(&relay->lock, NULL);
     atomic_init(&relay->stop_by, TIME_NEVER);
     random_fill(&relay->silence_random, sizeof(relay->silence_random));
     error = key_pair_init(&relay->key, private_key);
-    if (error == OK)
-        error = init_clients(relay);
-    if (error == OK)
+    relay->config = calloc(1, sizeof(*relay->config));
+    relay->clients = relay_clients_new(config, NULL);
+    if (error == OK && (relay->config == NULL || relay->clients == NULL))
+        error = ERROR_MEMORY;
+    if (error == OK) {
+        relay->config->config = config;
         error = init_workers(relay, loop);
-    if (error != OK)
-        relay_free(relay);
-    else
+    }
+    if (error == OK) {
         *out = relay;
+        return OK;
+    }
+    if (relay->config != NULL)
+        relay->config->config = NULL; /* the caller's, still */
+    relay_free(relay);
     return error;
+}
+
+/* Frees the configurations below `config` that no worker uses. */
+static void free_older(struct relay *relay, struct relay_config *config)
+{
+    struct relay_config **link = &config->older;
+
+    while (*link != NULL) {
+        struct relay_config *older = *link;
+        bool used = false;
+
+        for (unsigned i = 0; i < relay->initialised; i++)
+            if (atomic_load(&relay->workers[i].config) == older->config)
+                used = true;
+        if (used) {
+            link = &older->older;
+            continue;
+        }
+        *link = older->older;
+        config_relay_free(older->config);
+        free(older);
+    }
 }
 
 void relay_free(struct relay *relay)
@@ -145,16 +149,111 @@ void relay_free(struct relay *relay)
         relay_worker_join(&relay->workers[i]);
     for (unsigned i = 0; i < relay->initialised; i++)
         relay_worker_deinit(&relay->workers[i]);
+    relay->initialised = 0;
     for (size_t i = 0; i < relay->socket_count; i++)
         close(relay->sockets[i]);
     free(relay->sockets);
     free(relay->workers);
-    client_table_free(relay->clients);
-    free(relay->limits);
-    pthread_mutex_destroy(&relay->clients_lock);
+    relay_clients_free(relay->clients);
+    if (relay->config != NULL) {
+        free_older(relay, relay->config);
+        config_relay_free(relay->config->config);
+        free(relay->config);
+    }
+    pthread_mutex_destroy(&relay->lock);
     key_pair_deinit(&relay->key);
     free(relay);
 }
+
+/* ---- reload ---- */
+
+static bool same_ports(const struct config_ports *a, const struct config_ports *b)
+{
+    return a->count == b->count &&
+           (a->count == 0 || memcmp(a->items, b->items, a->count * sizeof(*a->items)) == 0);
+}
+
+static bool same_listeners(const struct config_relay_listeners *a,
+                           const struct config_relay_listeners *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (!address_equal(&a->items[i].address, &b->items[i].address) ||
+            !same_ports(&a->items[i].ports, &b->items[i].ports))
+            return false;
+    return true;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool same_limits(const struct config_limits *a, const struct config_limits *b)
+{
+    return a->half_open == b->half_open && a->unauthenticated == b->unauthenticated &&
+           a->failures_per_minute_per_address == b->failures_per_minute_per_address &&
+           a->buffered_bytes == b->buffered_bytes;
+}
+
+/* Names what the running relay cannot take over. */
+static void warn_of_restart(const struct config_relay *old, const struct config_relay *new)
+{
+    const struct {
+        const char *name;
+        bool same;
+    } keys[] = {
+        {"listen", same_listeners(&old->listen, &new->listen)},
+        {"private_key_file", same_text(old->private_key_file, new->private_key_file)},
+        {"workers", old->workers == new->workers},
+        {"server_id", old->server_id == new->server_id},
+        {"linger", old->linger_ns == new->linger_ns},
+        {"congestion_control",
+         same_text(old->congestion_control, new->congestion_control)},
+        {"limits", same_limits(&old->limits, &new->limits)},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(keys); i++)
+        if (!keys[i].same)
+            log_warning("a change of \"%s\" needs a restart", keys[i].name);
+}
+
+int relay_reload(struct relay *relay, struct config_relay *config)
+{
+    struct relay_config *newest = calloc(1, sizeof(*newest));
+    struct relay_clients *old = relay->clients, *clients;
+
+    if (newest == NULL)
+        return ERROR_MEMORY;
+    warn_of_restart(relay->config->config, config);
+    pthread_mutex_lock(&relay->lock);
+    clients = relay_clients_new(config, old);
+    if (clients != NULL) {
+        for (unsigned i = 0; i < relay->worker_count; i++) {
+            struct relay_worker *worker = &relay->workers[i];
+
+            door_set_clients(worker->door, clients->table);
+            admission_set_clients(worker->admission, clients->limits, clients->count);
+        }
+        newest->config = config;
+        newest->older = relay->config;
+        relay->config = newest;
+        relay->clients = clients;
+    }
+    pthread_mutex_unlock(&relay->lock);
+    if (clients == NULL) {
+        free(newest);
+        return ERROR_MEMORY;
+    }
+    relay_clients_free(old);
+    for (unsigned i = 0; i < relay->worker_count; i++)
+        relay_worker_wake(&relay->workers[i]);
+    free_older(relay, newest);
+    return OK;
+}
+
+/* ---- running ---- */
 
 int relay_start(struct relay *relay)
 {

@@ -128,9 +128,9 @@ static void judge(struct relay_arrival *arrival, size_t length)
     uint64_t now = clock_now();
 
     random_fill(random, sizeof(random));
-    pthread_mutex_lock(&relay->clients_lock);
+    pthread_mutex_lock(&relay->lock);
     result = admission_receive(worker->admission, arrival->arrival, length, random, now);
-    pthread_mutex_unlock(&relay->clients_lock);
+    pthread_mutex_unlock(&relay->lock);
     if (result.disturbed != NULL)
         driver_touch(session_user(result.disturbed));
     switch (result.verdict) {

@@ -18,13 +18,32 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-struct relay {
-    const struct config_relay *config; /* borrowed */
-    struct key_pair key;
-    struct client_table *clients; /* owned; under clients_lock */
-    pthread_mutex_t clients_lock;
+/* Who is served. An index stays with its client for as long as the relay runs, since
+ * sessions are known by it: the place of a client that a reload has removed stays empty. */
+struct relay_clients {
+    struct client_table *table; /* owned */
+    size_t count;
+    struct relay_client {
+        uint8_t public_key[CONFIG_KEY_SIZE];
+        char name[64];
+        bool gone;
+    } *items;                        /* owned */
     struct admission_client *limits; /* owned; one for each client */
-    struct destination_rules rules;
+};
+
+/* A configuration, and the one before it, which a worker may still use. */
+struct relay_config {
+    struct relay_config *older;
+    struct config_relay *config; /* owned */
+};
+
+struct relay {
+    struct key_pair key;
+    /* Changed by a reload: under `lock`. So is every call of an admission, which looks at
+     * the clients. */
+    pthread_mutex_t lock;
+    struct relay_clients *clients;
+    struct relay_config *config; /* the newest */
     int *sockets; /* owned: what is listened on */
     size_t socket_count;
     struct relay_worker *workers; /* owned */
@@ -51,6 +70,8 @@ struct relay_worker {
     pthread_t thread;
     struct worker worker;
     struct resolver *resolver;
+    _Atomic(const struct config_relay *) config; /* the one it uses */
+    struct destination_rules rules;              /* of that configuration */
     struct outbound_service outbound;
     struct door *door;
     struct admission *admission;
@@ -72,7 +93,16 @@ struct relay_session {
     struct driver driver;
     struct outbound_list streams;
     unsigned client; /* index */
+    char name[64];   /* the client's */
 };
+
+/* ---- relay_clients.c ---- */
+
+/* The clients of a configuration, with the indices and stamps of `previous`, which may be
+ * NULL. NULL when memory is out. */
+struct relay_clients *relay_clients_new(const struct config_relay *config,
+                                        const struct relay_clients *previous) MUST_CHECK;
+void relay_clients_free(struct relay_clients *clients);
 
 /* ---- relay_worker.c ---- */
 
@@ -83,7 +113,7 @@ void relay_worker_join(struct relay_worker *worker);
 /* The threads of all workers have ended. */
 void relay_worker_deinit(struct relay_worker *worker);
 int relay_worker_start(struct relay_worker *worker) MUST_CHECK;
-/* Makes it look at its mailbox and at relay.stop_by; from any thread. */
+/* Makes it look at its mailbox, at relay.config and relay.stop_by; from any thread. */
 void relay_worker_wake(struct relay_worker *worker);
 /* Gives a connection to a worker, from any thread. Takes over the message. */
 void relay_worker_post(struct relay_worker *worker, struct relay_message *message);

@@ -1,20 +1,20 @@
 #include "relay_internal.h"
 
+#include <splitsocks/clock.h>
 #include <splitsocks/farewell.h>
 
 #include <stdlib.h>
-
-static const char *client_name(const struct relay_session *session)
-{
-    const struct config_clients *clients = &session->worker->relay->config->clients;
-
-    return session->client < clients->count ? clients->items[session->client].name : "?";
-}
+#include <string.h>
 
 static void on_incoming(struct driver *driver, const struct session_event *event)
 {
     struct relay_session *session = driver->context;
 
+    if (atomic_load(&session->worker->relay->stop_by) != TIME_NEVER) {
+        session_stream_reset(driver->session, event->stream, RESET_LIMIT, clock_now());
+        session_stream_release(driver->session, event->stream, clock_now());
+        return;
+    }
     outbound_start(driver, &session->worker->outbound, &session->streams, event->stream,
                    event->target);
 }
@@ -33,9 +33,9 @@ static void on_changed(struct driver *driver, const struct session_event *event)
     unsigned long long id = session_id(session->session);
 
     if (event->type == SESSION_LOST)
-        log_info("no contact with %s in session %016llx", client_name(session), id);
+        log_info("no contact with %s in session %016llx", session->name, id);
     else
-        log_info("%s %s session %016llx", client_name(session),
+        log_info("%s %s session %016llx", session->name,
                  event->resumed ? "goes on with" : "begins", id);
 }
 
@@ -44,7 +44,7 @@ static bool on_ended(struct driver *driver, enum error error, const char *reason
     struct relay_session *session = driver->context;
 
     log_write(error == OK || error == ERROR_CLOSED ? LOG_INFO : LOG_WARNING, "session %016llx of %s has ended: %s",
-              (unsigned long long)session_id(session->session), client_name(session),
+              (unsigned long long)session_id(session->session), session->name,
               reason[0] != '\0' ? reason : error_string(error));
     relay_session_free(session);
     return true;
@@ -67,11 +67,14 @@ struct relay_session *relay_session_new(struct relay_worker *worker, struct sess
     new->worker = worker;
     new->session = session;
     new->client = client;
+    pthread_mutex_lock(&worker->relay->lock);
+    memcpy(new->name, worker->relay->clients->items[client].name, sizeof(new->name));
+    pthread_mutex_unlock(&worker->relay->lock);
     outbound_list_init(&new->streams);
     list_init(&new->node);
     list_append(&worker->sessions, &new->node);
     driver_init(&new->driver, &worker->worker, session, &role, new);
-    log_info("%s begins session %016llx", client_name(new),
+    log_info("%s begins session %016llx", new->name,
              (unsigned long long)session_id(session));
     return new;
 }

@@ -14,7 +14,8 @@
 
 void relay_worker_wake(struct relay_worker *worker)
 {
-    ev_async_send(worker->worker.loop, &worker->wake);
+    if (worker->worker.loop != NULL)
+        ev_async_send(worker->worker.loop, &worker->wake);
 }
 
 void relay_worker_post(struct relay_worker *worker, struct relay_message *message)
@@ -77,10 +78,53 @@ static void on_stopping(struct ev_loop *loop, ev_timer *timer, int events)
     }
 }
 
-static void stop_listening(struct relay_worker *worker)
+/* ---- reload ---- */
+
+/* Sessions of clients that are served no more. */
+static void close_gone(struct relay_worker *worker)
 {
-    for (size_t i = 0; worker->listeners != NULL && i < worker->relay->socket_count; i++)
-        listener_deinit(&worker->listeners[i]);
+    struct relay *relay = worker->relay;
+
+    list_foreach(&worker->sessions, node, after) {
+        struct relay_session *session = list_entry(node, struct relay_session, node);
+        bool gone;
+
+        pthread_mutex_lock(&relay->lock);
+        gone = relay->clients->items[session->client].gone;
+        pthread_mutex_unlock(&relay->lock);
+        if (!gone)
+            continue;
+        session_close(session->session, clock_now());
+        driver_touch(&session->driver);
+    }
+}
+
+static void use_config(struct relay_worker *worker, const struct config_relay *config)
+{
+    const struct config_destinations *destinations = &config->destinations;
+
+    worker->rules = (struct destination_rules){
+        .allow = destinations->allow.items, .allow_count = destinations->allow.count,
+        .deny = destinations->deny.items, .deny_count = destinations->deny.count,
+    };
+    atomic_store(&worker->config, config);
+}
+
+static void follow_config(struct relay_worker *worker)
+{
+    struct relay *relay = worker->relay;
+    const struct config_relay *config;
+
+    pthread_mutex_lock(&relay->lock);
+    config = relay->config->config;
+    pthread_mutex_unlock(&relay->lock);
+    if (config == atomic_load(&worker->config))
+        return;
+    if (resolver_set_servers(worker->resolver, config->dns.servers.items,
+                             config->dns.servers.count) != OK)
+        log_error("cannot change to other DNS servers");
+    use_config(worker, config);
+    close_gone(worker);
 }
 
 static void on_wake(struct ev_loop *loop, ev_async *wake, int events)
@@ -91,10 +135,9 @@ static void on_wake(struct ev_loop *loop, ev_async *wake, int events)
 
     while ((message = take_message(worker)) != NULL)
         relay_arrival_move_in(worker, message);
-    if (atomic_load(&worker->relay->stop_by) != TIME_NEVER) {
-        stop_listening(worker);
+    follow_config(worker);
+    if (atomic_load(&worker->relay->stop_by) != TIME_NEVER)
         ev_timer_again(loop, &worker->stopping);
-    }
 }
 
 /* ---- starting ---- */
@@ -153,22 +196,23 @@ static unsigned share(uint32_t bound, const struct relay *relay)
 static int init_admission(struct relay_worker *worker, uint64_t silence_random)
 {
     struct relay *relay = worker->relay;
+    const struct config_relay *config = atomic_load(&worker->config);
     struct door_config door = {
         .relay = &relay->key,
-        .clients = relay->clients,
-        .server_id = relay->config->server_id,
+        .clients = relay->clients->table,
+        .server_id = config->server_id,
         .silence_random = silence_random,
     };
     struct admission_config admission = {
         .pages = &worker->worker.pages,
-        .server_id = relay->config->server_id,
+        .server_id = config->server_id,
         .worker = worker->index,
         .workers = relay->worker_count,
-        .linger_ns = relay->config->linger_ns,
-        .half_open_max = share(relay->config->limits.half_open, relay),
-        .unauthenticated_max = share(relay->config->limits.unauthenticated, relay),
-        .clients = relay->limits,
-        .client_count = relay->config->clients.count,
+        .linger_ns = config->linger_ns,
+        .half_open_max = share(config->limits.half_open, relay),
+        .unauthenticated_max = share(config->limits.unauthenticated, relay),
+        .clients = relay->clients->limits,
+        .client_count = relay->clients->count,
     };
 
     random_fill(&door.hash_seed, sizeof(door.hash_seed));
@@ -182,7 +226,7 @@ static int init_admission(struct relay_worker *worker, uint64_t silence_random)
 
 static int init_resolver(struct relay_worker *worker)
 {
-    const struct config_relay_dns *dns = &worker->relay->config->dns;
+    const struct config_relay_dns *dns = &atomic_load(&worker->config)->dns;
     /* Search domains of the relay's own network are none of the client's business. */
     const struct resolver_options options = {
         .servers = dns->servers.items, .server_count = dns->servers.count, .search = false,
@@ -197,12 +241,14 @@ static int init_resolver(struct relay_worker *worker)
 int relay_worker_init(struct relay_worker *worker, struct relay *relay, unsigned index,
                       struct ev_loop *loop)
 {
-    uint64_t buffered = relay->config->limits.buffered_bytes / relay->worker_count;
+    const struct config_relay *config = relay->config->config;
+    uint64_t buffered = config->limits.buffered_bytes / relay->worker_count;
     int error;
 
     worker->relay = relay;
     worker->index = index;
     worker->own_loop = loop == NULL;
+    use_config(worker, config);
     list_init(&worker->arrivals);
     list_init(&worker->sessions);
     list_init(&worker->mailbox);
@@ -222,7 +268,7 @@ int relay_worker_init(struct relay_worker *worker, struct relay *relay, unsigned
     ev_async_start(loop, &worker->wake);
     error = init_resolver(worker);
     worker->outbound.resolver = worker->resolver;
-    worker->outbound.rules = &relay->rules;
+    worker->outbound.rules = &worker->rules;
     return error != OK ? error : init_admission(worker, relay->silence_random);
 }
 
@@ -242,7 +288,8 @@ void relay_worker_deinit(struct relay_worker *worker)
         close(message->fd);
         free(message);
     }
-    stop_listening(worker);
+    for (size_t i = 0; worker->listeners != NULL && i < worker->relay->socket_count; i++)
+        listener_deinit(&worker->listeners[i]);
     free(worker->listeners);
     relay_arrivals_close(worker);
     while (!list_empty(&worker->sessions))

@@ -40,7 +40,7 @@ struct channel_socket {
 
 struct resolver {
     struct ev_loop *loop;
-    struct address *servers; /* owned */
+    struct address *servers; /* owned; NULL when there are none */
     size_t server_count;
     bool search;
     struct timespec configured; /* when the system's configuration was last changed */
@@ -392,6 +392,42 @@ static void library_init(void)
     library_status = ares_library_init(ARES_LIB_INIT_ALL);
 }
 
+static int copy_servers(const struct address *servers, size_t count, struct address **copy)
+{
+    *copy = NULL;
+    if (count == 0)
+        return OK;
+    *copy = malloc(count * sizeof(**copy));
+    if (*copy == NULL)
+        return ERROR_MEMORY;
+    memcpy(*copy, servers, count * sizeof(**copy));
+    return OK;
+}
+
+int resolver_set_servers(struct resolver *resolver, const struct address *servers,
+                         size_t server_count)
+{
+    struct channel *old_channel = list_first(&resolver->channels, struct channel, node);
+    struct address *old = resolver->servers;
+    size_t old_count = resolver->server_count;
+    int error = copy_servers(servers, server_count, &resolver->servers);
+
+    if (error == OK) {
+        resolver->server_count = server_count;
+        error = open_channel(resolver);
+    }
+    if (error != OK) {
+        if (resolver->servers != old)
+            free(resolver->servers);
+        resolver->servers = old;
+        resolver->server_count = old_count;
+        return error;
+    }
+    free(old);
+    channel_settle(old_channel);
+    return OK;
+}
+
 int resolver_new(struct ev_loop *loop, const struct resolver_options *options,
                  struct resolver **out)
 {
@@ -410,15 +446,9 @@ int resolver_new(struct ev_loop *loop, const struct resolver_options *options,
     ev_init(&resolver->deadline, on_deadline);
     ev_init(&resolver->report, on_report);
     resolver->deadline.data = resolver->report.data = resolver;
-    if (options->server_count > 0) {
-        size_t size = options->server_count * sizeof(*resolver->servers);
-
-        resolver->servers = malloc(size);
-        if (resolver->servers == NULL)
-            goto fail;
-        memcpy(resolver->servers, options->servers, size);
-        resolver->server_count = options->server_count;
-    }
+    if (copy_servers(options->servers, options->server_count, &resolver->servers) != OK)
+        goto fail;
+    resolver->server_count = options->server_count;
     error = ERROR_SYSTEM;
     if (pthread_once(&once, library_init) != 0 || library_status != ARES_SUCCESS)
         goto fail;
