@@ -1,1 +1,19 @@
-# test/bench
+# What costs how much, beside real peers; see README.md here. Never part of `make check`.
+BENCH_TOOLS = \
+	test/bench/bare_recycle \
+	test/bench/pump
+EXTRA_PROGRAMS = $(BENCH_TOOLS)
+test_bench_bare_recycle_SOURCES = test/bench/bare_recycle.c test/e2e/tool.c test/e2e/tool.h
+test_bench_pump_SOURCES = test/bench/pump.c test/e2e/tool.c test/e2e/tool.h
+BENCHES = \
+	test/bench/bench_bulk.py \
+	test/bench/bench_connections.py \
+	test/bench/bench_idle.py \
+	test/bench/bench_recycle.py \
+	test/bench/bench_slow_reader.py
+EXTRA_DIST += $(BENCHES) test/bench/README.md test/bench/peers.py
+CLEANFILES += $(BENCH_TOOLS)
+bench: splitsocks $(BENCH_TOOLS) $(E2E_TOOLS)
+	for bench in $(BENCHES); do \
+		TOP_BUILDDIR=$(abs_top_builddir) $(PYTHON3) $(top_srcdir)/$$bench || exit 1; \
+	done
