@@ -220,6 +220,9 @@ static void test_mapped_block_means_ipv4(void **state)
     assert_int_equal(check(r, "10.9.9.9"), OK);
     assert_int_equal(check(r, "8.8.8.8"), ERROR_DENIED);
     assert_int_equal(check(r, "::ffff:8.8.8.8"), ERROR_DENIED);
+    r = parse(&rules, TEXTS("::ffff:0:0/96"), NO_TEXTS);
+    assert_int_equal(check(r, "10.9.9.9"), OK);
+    assert_int_equal(check(r, "fe80::1"), ERROR_DENIED);
 }
 
 UNIT_MAIN(cmocka_unit_test(test_defaults), cmocka_unit_test(test_allow_opens),

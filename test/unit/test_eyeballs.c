@@ -137,6 +137,7 @@ static void test_an_early_ipv4_answer_waits_a_little(void **state)
     add(&e, "192.0.2.2", START);
     check_next(&e, START + EYEBALLS_RESOLUTION_DELAY_NS, EYEBALLS_START, 0);
     add(&e, "2001:db8::1", START + 2 * EYEBALLS_RESOLUTION_DELAY_NS);
+    check_next(&e, START + 2 * EYEBALLS_RESOLUTION_DELAY_NS, EYEBALLS_WAIT, 0);
     check_next(&e, START + EYEBALLS_RESOLUTION_DELAY_NS + EYEBALLS_DELAY_NS, EYEBALLS_START,
                2);
 
@@ -172,6 +173,8 @@ static void test_nothing_to_try(void **state)
     (void)state;
 
     eyeballs_init(&e, true);
+    eyeballs_reject(&e, RESET_NAME_NOT_FOUND);
+    assert_int_equal(eyeballs_code(&e), RESET_NAME_NOT_FOUND);
     eyeballs_reject(&e, RESET_NAME_FAILURE);
     eyeballs_reject(&e, RESET_NAME_NOT_FOUND);
     eyeballs_resolved(&e);

@@ -182,6 +182,27 @@ static void test_outage_never_stops_dialling(void **state)
     assert_int_equal(governor_ceiling(&g), GOVERNOR_UNLIMITED);
 }
 
+static void test_an_outage_ends_with_the_first_success(void **state)
+{
+    struct governor g;
+    uint64_t now = START;
+    (void)state;
+
+    governor_init(&g, 0);
+    for (int i = 0; i < 100; i++)
+        governor_dialled(&g, now);
+    governor_result(&g, DIAL_SUCCESS, now, now);
+    for (int i = 0; i < 100; i++, now += NS_PER_MS)
+        governor_result(&g, DIAL_REFUSED, now, now);
+    assert_int_equal(governor_ceiling(&g), GOVERNOR_FLOOR);
+    /* One of before the last cut says nothing. */
+    governor_result(&g, DIAL_SUCCESS, START, now);
+    assert_int_equal(governor_ceiling(&g), GOVERNOR_FLOOR);
+    governor_result(&g, DIAL_SUCCESS, now, now);
+    assert_int_equal(governor_ceiling(&g), 50 * 1000);
+    assert_true(governor_next(&g, now) <= now + NS_PER_S / 50);
+}
+
 static void test_after_an_outage_half_speed_at_once(void **state)
 {
     static struct network network = {.delay_ns = 100 * NS_PER_MS, .seed = 7};
@@ -282,6 +303,7 @@ UNIT_MAIN(cmocka_unit_test(test_no_ceiling_until_dials_fail),
           cmocka_unit_test(test_first_cut_is_half_of_the_recent_rate),
           cmocka_unit_test(test_configured_ceiling_is_kept), cmocka_unit_test(test_slack),
           cmocka_unit_test(test_outage_never_stops_dialling),
+          cmocka_unit_test(test_an_outage_ends_with_the_first_success),
           cmocka_unit_test(test_after_an_outage_half_speed_at_once),
           cmocka_unit_test(test_random_loss_is_borne), cmocka_unit_test(test_finds_a_limit),
           cmocka_unit_test(test_a_limit_that_vanished_is_forgotten),

@@ -112,7 +112,11 @@ static void test_reserve_then_release_the_rest(void **state)
 
     page_pool_init(&pool, 100, 0);
     pages_init(&pages, &pool);
+    assert_int_equal(pages_reserve(&pages, 7, 0, vector, 4), 0);
+    assert_int_equal(pages_reserve(&pages, PAGE_SIZE, 1, vector, 0), 0);
+    assert_int_equal(pages_used(&pages), 0);
     assert_int_equal(pages_reserve(&pages, 3 * PAGE_SIZE - 6, 9 * PAGE_SIZE, vector, 4), 4);
+    assert_int_equal(pages_used(&pages), 4);
     assert_int_equal(vector[0].iov_len, 6);
     assert_int_equal(vector[3].iov_len, PAGE_SIZE);
     memcpy(vector[0].iov_base, "abcdef", 6);
@@ -145,6 +149,25 @@ static void test_span_bound(void **state)
     assert_int_equal(pages_write(&pages, (uint64_t)PAGES_SPAN_MAX * PAGE_SIZE, "b", 1), OK);
     pages_release_all(&pages);
     assert_int_equal(pages_write(&pages, UINT64_MAX - 1, "b", 1), OK);
+    pages_deinit(&pages);
+    page_pool_deinit(&pool);
+}
+
+/* A window that slides for long needs no more index than one that stands still. */
+static void test_sliding_does_not_grow(void **state)
+{
+    struct page_pool pool;
+    struct pages pages;
+    (void)state;
+
+    page_pool_init(&pool, 8, 8);
+    pages_init(&pages, &pool);
+    for (uint64_t offset = 0; offset < UINT64_C(20000) * PAGE_SIZE; offset += 5000) {
+        assert_int_equal(pages_write(&pages, offset + PAGE_SIZE, "data", 4), OK);
+        pages_release_before(&pages, offset);
+        assert_true(pages.capacity <= 8);
+        assert_true(pages_used(&pages) <= 3);
+    }
     pages_deinit(&pages);
     page_pool_deinit(&pool);
 }
@@ -264,5 +287,5 @@ static void test_agrees_with_a_flat_array(void **state)
 UNIT_MAIN(cmocka_unit_test(test_empty_has_no_heap),
           cmocka_unit_test(test_bytes_survive_any_order), cmocka_unit_test(test_pool_bound),
           cmocka_unit_test(test_reserve_then_release_the_rest),
-          cmocka_unit_test(test_span_bound), cmocka_unit_test(test_recycling),
-          cmocka_unit_test(test_agrees_with_a_flat_array))
+          cmocka_unit_test(test_span_bound), cmocka_unit_test(test_sliding_does_not_grow),
+          cmocka_unit_test(test_recycling), cmocka_unit_test(test_agrees_with_a_flat_array))

@@ -91,6 +91,86 @@ static void test_blocked_ports_are_probed_rarely(void **state)
     port_chooser_deinit(&chooser);
 }
 
+/* Ports 1 and above are blocked; the times between probes of port 1, and the least time
+ * between any two probes. */
+static void test_probe_times(void **state)
+{
+    static const uint64_t expected_s[] = {2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300};
+    struct port_chooser chooser;
+    uint64_t seed = 11, last = 0, last_of_one = 0, when;
+    size_t probes = 0;
+    (void)state;
+
+    assert_int_equal(port_chooser_init(&chooser, 4, 0), OK);
+    for (uint64_t now = START; probes <= ARRAY_LENGTH(expected_s); now += 10 * NS_PER_MS) {
+        unsigned port = port_chooser_pick(&chooser, random_next(&seed), now, &when);
+
+        assert_true(when <= now);
+        port_chooser_dialled(&chooser, port, now);
+        port_chooser_result(&chooser, port, port == 0 ? DIAL_SUCCESS : DIAL_TIMEOUT, now,
+                            now);
+        if (port == 0)
+            continue;
+        assert_true(now >= last + PORT_PROBE_GAP_NS);
+        last = now;
+        if (port != 1)
+            continue;
+        /* Others may be probed first, each PORT_PROBE_GAP_NS apart. */
+        if (probes > 0)
+            assert_in_range(now - last_of_one, expected_s[probes - 1] * NS_PER_S,
+                            (expected_s[probes - 1] + 3) * NS_PER_S);
+        last_of_one = now;
+        probes++;
+    }
+    port_chooser_deinit(&chooser);
+}
+
+static void test_given_up_after_failures_in_a_row(void **state)
+{
+    struct port_chooser chooser;
+    uint64_t when, now = START;
+    (void)state;
+
+    assert_int_equal(port_chooser_init(&chooser, 2, 0), OK);
+    for (unsigned port = 0; port < 2; port++) {
+        port_chooser_dialled(&chooser, port, now);
+        port_chooser_result(&chooser, port, DIAL_SUCCESS, now, now);
+    }
+    for (int i = 1; i < PORT_FAILURES; i++)
+        port_chooser_result(&chooser, 1, DIAL_TIMEOUT, now, now);
+    port_chooser_result(&chooser, 1, DIAL_SUCCESS, now, now); /* not in a row */
+    for (int i = 1; i < PORT_FAILURES; i++)
+        port_chooser_result(&chooser, 1, DIAL_TIMEOUT, now, now);
+    /* Port 0 is given up, so that only port 1 is left. */
+    for (int i = 0; i < PORT_FAILURES; i++)
+        port_chooser_result(&chooser, 0, DIAL_REFUSED, now, now);
+    for (uint64_t random = 0; random < 20; random++)
+        assert_int_equal(port_chooser_pick(&chooser, random, now, &when), 1);
+    port_chooser_deinit(&chooser);
+}
+
+/* While no port works, one that may be dialled goes before one that worked once. */
+static void test_no_waiting_for_a_held_back_port(void **state)
+{
+    struct port_chooser chooser;
+    const uint64_t later = START + NS_PER_S / 2;
+    uint64_t when;
+    (void)state;
+
+    assert_int_equal(port_chooser_init(&chooser, 2, 1), OK);
+    port_chooser_dialled(&chooser, 1, START);
+    port_chooser_dialled(&chooser, 0, later);
+    port_chooser_result(&chooser, 0, DIAL_SUCCESS, later, later);
+    for (int i = 0; i < PORT_FAILURES; i++)
+        port_chooser_result(&chooser, 0, DIAL_TIMEOUT, later, later);
+    assert_int_equal(port_chooser_pick(&chooser, 0, START + NS_PER_S, &when), 1);
+    assert_true(when <= START + NS_PER_S);
+    /* When neither may, the first that may. */
+    assert_int_equal(port_chooser_pick(&chooser, 0, START + 1, &when), 1);
+    assert_int_equal(when, START + NS_PER_S);
+    port_chooser_deinit(&chooser);
+}
+
 static void test_a_port_that_is_blocked_now_is_left(void **state)
 {
     struct port_chooser chooser;
@@ -166,6 +246,9 @@ static void test_governors_spread_the_load(void **state)
 UNIT_MAIN(cmocka_unit_test(test_order_of_listing_at_first),
           cmocka_unit_test(test_working_ports_share),
           cmocka_unit_test(test_blocked_ports_are_probed_rarely),
+          cmocka_unit_test(test_probe_times),
+          cmocka_unit_test(test_given_up_after_failures_in_a_row),
+          cmocka_unit_test(test_no_waiting_for_a_held_back_port),
           cmocka_unit_test(test_a_port_that_is_blocked_now_is_left),
           cmocka_unit_test(test_one_lost_dial_changes_nothing),
           cmocka_unit_test(test_after_an_outage_the_good_port_is_found_again),
