@@ -606,7 +606,7 @@ size_t session_produce(struct session *session, struct subflow *subflow, uint8_t
             length += produced;
             subflow->bytes_sent += produced;
             session->counters.chunks_sent++;
-        } while (length < limit && capacity - length >= CHUNK_SIZE_MAX + JOIN_HEADER_MAX &&
+        } while (length < limit && capacity - length >= session->config.chunk_size &&
                  wants(session, subflow));
     }
     if (length > 0) {

@@ -185,7 +185,7 @@ void subflow_io_send(struct subflow_io *io, uint64_t now)
         io->write_size = (uint32_t)MAX(written, WRITE_SIZE_MIN);
         keep_tail(io, output + written, length - written);
     } else {
-        if (length > io->write_size / 2)
+        if (length >= io->write_size / 2)
             io->write_size = MIN(io->write_size * 2, PRODUCE_MAX);
         if (length >= WRITE_SIZE_CHECKED &&
             socket_unsent_bytes(io->io.fd) >= SOCKET_NOTSENT_LOWAT)
