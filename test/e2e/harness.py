@@ -595,9 +595,9 @@ class Test:
         self.stack.callback(server.close)
         return server
 
-    def link(self, a, b, network="10.77.0", settings="", seed=1, name="link"):
+    def link(self, a, b, network="10.77.0", settings="", seed=1, name="link", device="t"):
         """An emulated link between two namespaces: a is NETWORK.1, b NETWORK.2."""
-        return Link(self, [(name, a, b, network)], settings, seed)
+        return Link(self, [(name, a, b, network)], settings, seed, device)
 
     def finish(self):
         """Stops everything, newest first; returns complaints."""
@@ -636,18 +636,18 @@ class Test:
 class Link:
     """linkemu between namespaces, all of one process: entries are (name, a, b, network)."""
 
-    def __init__(self, test, entries, settings="", seed=1):
+    def __init__(self, test, entries, settings="", seed=1, device="t"):
         if not os.path.exists("/dev/net/tun"):
             raise Skip("no /dev/net/tun")
         words = ["--seed", str(seed)]
         for i, (name, a, b, _) in enumerate(entries):
-            words += ["--link", f"{name},{a.path},ta{i},{b.path},tb{i}"]
+            words += ["--link", f"{name},{a.path},{device}a{i},{b.path},{device}b{i}"]
         self.tool = test.tool("linkemu", words)
         self.names = [entry[0] for entry in entries]
         for i, (name, a, b, network) in enumerate(entries):
-            for netns, device, host in ((a, f"ta{i}", 1), (b, f"tb{i}", 2)):
-                netns.ip(f"addr add {network}.{host}/24 dev {device}")
-                netns.ip(f"link set {device} mtu 1500 txqueuelen 5000 up")
+            for netns, tun, host in ((a, f"{device}a{i}", 1), (b, f"{device}b{i}", 2)):
+                netns.ip(f"addr add {network}.{host}/24 dev {tun}")
+                netns.ip(f"link set {tun} mtu 1500 txqueuelen 5000 up")
             if settings:
                 self.set(settings, name=name)
 
