@@ -130,7 +130,8 @@ int stream_receive(struct session *session, struct stream *stream,
                       frame->data.bytes + (gap.start - frame->data.offset)))
             break;
         received += gap.end - gap.start;
-        from = gap.end;
+        /* The gap may have joined what lay behind it. */
+        from = MAX(gap.end, stream->in_next);
     }
     if (!stream->discard)
         session->counters.bytes_duplicate += frame->data.length - received;
