@@ -40,10 +40,13 @@ struct arrival {
 struct entry {
     struct entry *next;
     uint64_t id;
+    uint64_t order; /* of its generation */
     struct session *session;
 };
 
 #define BUCKETS 256
+/* Ids by which one session is found. */
+#define IDS_MAX 64
 
 struct admission {
     struct admission_config config;
@@ -91,28 +94,39 @@ static struct entry **entry_bucket(struct admission *admission, uint64_t id)
     return &admission->entries[id % BUCKETS];
 }
 
-static struct session *find_session(struct admission *admission, uint64_t id)
+static struct entry *find_entry(struct admission *admission, uint64_t id)
 {
-    for (struct entry *entry = *entry_bucket(admission, id); entry != NULL;
-         entry = entry->next)
-        if (entry->id == id)
-            return entry->session;
-    return NULL;
+    struct entry *entry = *entry_bucket(admission, id);
+
+    while (entry != NULL && entry->id != id)
+        entry = entry->next;
+    return entry;
 }
 
-static bool add_entry(struct admission *admission, uint64_t id, struct session *session)
+static struct session *find_session(struct admission *admission, uint64_t id)
+{
+    struct entry *entry = find_entry(admission, id);
+
+    return entry == NULL ? NULL : entry->session;
+}
+
+static bool add_entry(struct admission *admission, uint64_t id, uint64_t order,
+                      struct session *session)
 {
     struct entry **bucket = entry_bucket(admission, id);
     struct entry *entry = malloc(sizeof(*entry));
 
     if (entry == NULL)
         return false;
-    *entry = (struct entry){.next = *bucket, .id = id, .session = session};
+    *entry = (struct entry){
+        .next = *bucket, .id = id, .order = order, .session = session};
     *bucket = entry;
     return true;
 }
 
-static void remove_entries(struct admission *admission, const struct session *session)
+/* Those of generations older than `order`. */
+static void remove_entries(struct admission *admission, const struct session *session,
+                           uint64_t order)
 {
     for (unsigned i = 0; i < BUCKETS; i++) {
         struct entry **link = &admission->entries[i];
@@ -120,7 +134,7 @@ static void remove_entries(struct admission *admission, const struct session *se
         while (*link != NULL) {
             struct entry *entry = *link;
 
-            if (entry->session != session) {
+            if (entry->session != session || entry->order >= order) {
                 link = &entry->next;
                 continue;
             }
@@ -132,7 +146,7 @@ static void remove_entries(struct admission *admission, const struct session *se
 
 void admission_drop(struct admission *admission, struct session *session)
 {
-    remove_entries(admission, session);
+    remove_entries(admission, session, UINT64_MAX);
     list_remove(&session->admitted);
     session_free(session);
 }
@@ -267,7 +281,7 @@ static void grant(struct admission *admission, const struct door_hello *hello,
         return;
     answer->resume = RESUME_RESUMED;
     for (unsigned i = 0; i < 64; i++)
-        if (generation_by_tag(old, GENERATION_TAG(answer->session_id)) != NULL)
+        if (generation_tag_used(old, GENERATION_TAG(answer->session_id)))
             answer->session_id = (answer->session_id & ~UINT64_C(0x3f)) |
                                  GENERATION_TAG(answer->session_id + 1);
 }
@@ -485,6 +499,17 @@ static struct session *create_session(struct admission *admission,
     return session;
 }
 
+/* Local names the newest id that it is sure of, and will not come back to an older one. As
+ * it may be sure of none for long, there is a bound too. */
+static uint64_t oldest_wanted(struct admission *admission, uint64_t named,
+                              const struct generation *newest)
+{
+    const struct entry *entry = find_entry(admission, named);
+    uint64_t least = newest->order - MIN(newest->order, (uint64_t)IDS_MAX);
+
+    return entry == NULL ? least : MAX(entry->order, least);
+}
+
 /* The first chunk behind a HELLO has opened: now its session begins, or goes on. */
 static struct arrival_result confirm(struct admission *admission, struct arrival *arrival,
                                      struct seal *opener, size_t sealed, uint64_t now)
@@ -499,7 +524,7 @@ static struct arrival_result confirm(struct admission *admission, struct arrival
     else
         session = create_session(admission, hello, now, &noted);
     if (session == NULL || session->state != SESSION_STATE_UP ||
-        generation_by_tag(session, GENERATION_TAG(hello->answer.session_id)) != NULL)
+        generation_tag_used(session, GENERATION_TAG(hello->answer.session_id)))
         return silence(admission, arrival);
     session->now = now;
     generation = generation_new(session, hello->answer.session_id, &hello->keys);
@@ -508,8 +533,11 @@ static struct arrival_result confirm(struct admission *admission, struct arrival
     hello->keys = (struct session_keys){0}; /* the generation owns them */
     session->counters.resumes += hello->answer.resume == RESUME_RESUMED;
     session->config.linger_ns = hello->answer.linger_s * NS_PER_S;
-    if (!add_entry(admission, generation->id, session))
+    if (!add_entry(admission, generation->id, generation->order, session))
         return silence(admission, arrival);
+    if (hello->answer.resume == RESUME_RESUMED)
+        remove_entries(admission, session,
+                       oldest_wanted(admission, hello->offer.resume, generation));
     result = attach(admission, arrival, session, generation, 0, opener, 0, sealed);
     result.created = noted.created;
     result.disturbed = noted.disturbed;

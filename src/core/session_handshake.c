@@ -8,6 +8,7 @@ struct hello_state {
     struct hello_offer offer;
     uint8_t bytes[HELLO_MAX];
     size_t length; /* 0 once written */
+    uint64_t association; /* that it wants to go on with */
 };
 
 /* ---- generations ---- */
@@ -26,6 +27,8 @@ struct generation *generation_new(struct session *session, uint64_t id,
     }
     generation->id = id;
     generation->tag = GENERATION_TAG(id);
+    generation->order = session->next_generation++;
+    session->tags_used[generation->order % TAGS_RESTED] = generation->tag;
     generation->keys = *keys;
     generation->next_number = 1; /* 0 is the HELLO's own subflow */
     list_append(&session->generations, &generation->node);
@@ -49,6 +52,25 @@ struct generation *generation_by_tag(const struct session *session, uint64_t tag
             return generation;
     }
     return NULL;
+}
+
+bool generation_tag_used(const struct session *session, uint64_t tag)
+{
+    uint64_t count = MIN(session->next_generation, (uint64_t)TAGS_RESTED);
+
+    for (uint64_t i = 0; i < count; i++)
+        if (session->tags_used[i] == tag)
+            return true;
+    return generation_by_tag(session, tag) != NULL;
+}
+
+void generation_heard(struct session *session, const struct generation *generation)
+{
+    session->heard = true;
+    if (generation->order < session->resume_order)
+        return;
+    session->resume_order = generation->order;
+    session->resume_id = generation->id;
 }
 
 void generation_free(struct session *session, struct generation *generation)
@@ -105,12 +127,13 @@ bool handshake_begin(struct session *session, struct subflow *subflow,
     if (hello == NULL)
         return false;
     subflow->handshake = hello;
+    hello->association = session->association;
     session->last_stamp = MAX(fresh->stamp, session->last_stamp + 1);
     hello->offer = (struct hello_offer){.stamp = session->last_stamp,
                                         .minor = WIRE_MINOR,
                                         .features = WIRE_FEATURES,
                                         .ciphers = ciphers_supported(),
-                                        .resume = session_id(session),
+                                        .resume = session->resume_id,
                                         .linger_s = config->linger_ns / NS_PER_S,
                                         .chunk_size = config->chunk_size,
                                         .stream_window = STREAM_WINDOW_INITIAL,
@@ -169,7 +192,12 @@ void session_reset_association(struct session *session, enum reset_code code,
         ack_forget(session, subflow);
         subflow_free(session, subflow);
     }
+    if (code == RESET_SESSION_LOST && !session->heard)
+        session_reopen_streams(session);
     session_fail_streams(session, code);
+    session->resume_id = session->resume_order = 0;
+    session->association++;
+    session->heard = false;
     while (!list_empty(&session->generations))
         generation_free(session, generation_current(session));
     ring_deinit(&session->finals);
@@ -199,6 +227,7 @@ static void close_other_hellos(struct session *session, const struct subflow *wi
 
 static void begin_session(struct session *session, const struct hello_answer *answer)
 {
+    session->resume_id = answer->session_id;
     session->peer_stream_window = answer->stream_window;
     session->out_window = answer->session_window;
     session->stream_limit = answer->stream_limit;
@@ -213,7 +242,7 @@ static bool adopt(struct session *session, struct subflow *subflow,
     struct generation *generation;
 
     if (resumed && (subflow->handshake->offer.resume == 0 ||
-                    subflow->handshake->offer.resume != session_id(session) ||
+                    subflow->handshake->association != session->association ||
                     generation_by_tag(session, GENERATION_TAG(answer->session_id)) != NULL))
         return false;
     close_other_hellos(session, subflow);

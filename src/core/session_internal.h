@@ -83,8 +83,10 @@
 /* ---- generations ---- */
 
 /* Tells the generations of one session apart in a byte. Both sides see to it that no two
- * that are alive have the same: the relay when it draws the id, local by refusing it. */
+ * that are alive have the same: the relay when it draws the id, local by refusing it. The
+ * relay also leaves those alone that were used last, since counts for them may come late. */
 #define GENERATION_TAG(id) ((id) & 0x3f)
+#define TAGS_RESTED 32
 
 /* The keys and numbers of one HELLO. A resume adds a generation to the session; an old
  * one lives until its last subflow is forgotten. */
@@ -92,6 +94,7 @@ struct generation {
     struct list node; /* session->generations, oldest first */
     uint64_t id;      /* session id */
     uint64_t tag;     /* GENERATION_TAG() of it; travels in ACK */
+    uint64_t order;   /* of its birth; the newest has the highest */
     struct session_keys keys;
     uint64_t next_number;       /* local: of the next JOIN */
     struct number_window used;  /* relay: numbers whose first chunk has opened */
@@ -298,7 +301,13 @@ struct session {
     uint64_t random_state;
 
     struct list generations; /* of generation */
-    uint64_t next_generation;
+    uint64_t next_generation; /* order of the next */
+    uint64_t tags_used[TAGS_RESTED]; /* of the newest generations, by their order */
+    /* Local: what a HELLO names. Only a generation that the relay has answered in is sure
+     * to be known there: message 2 alone makes none. */
+    uint64_t resume_id, resume_order;
+    uint64_t association; /* local: counts the sessions at relays that know nothing of before */
+    bool heard;           /* local: the relay has answered in this association */
 
     struct list subflows; /* DIALLING, HELLO and OPEN */
     struct list limbo;
@@ -397,6 +406,10 @@ struct generation *generation_new(struct session *session, uint64_t id,
                                   const struct session_keys *keys) MUST_CHECK;
 struct generation *generation_current(const struct session *session);
 struct generation *generation_by_tag(const struct session *session, uint64_t tag);
+/* Alive, or among the last. */
+bool generation_tag_used(const struct session *session, uint64_t tag);
+/* Local: a chunk of the relay has opened in it. */
+void generation_heard(struct session *session, const struct generation *generation);
 /* Frees every generation but the current whose last subflow is gone. */
 void generation_release(struct session *session, struct generation *generation);
 void generation_free(struct session *session, struct generation *generation);
@@ -470,6 +483,10 @@ void stream_tell_reset(struct session *session, struct stream *stream);
 /* The application hears `code`, and nothing of the stream is sent any more. */
 void stream_fail(struct session *session, struct stream *stream, enum reset_code code);
 void session_fail_streams(struct session *session, enum reset_code code);
+/* Local: the relay has not answered in this association. Streams that have sent nothing but
+ * their OPEN are opened in the next one; it does no harm if the relay had dialled for them
+ * before it was restarted. Data could be delivered twice, and is not sent again. */
+void session_reopen_streams(struct session *session);
 /* Local: gives ids to waiting streams, as STREAM_LIMIT allows. */
 void stream_assign_ids(struct session *session);
 void stream_insert(struct session *session, struct stream *stream, uint64_t id);

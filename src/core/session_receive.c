@@ -242,6 +242,8 @@ static void note_contact(struct session *session, struct subflow *subflow, size_
     subflow->received_ns = subflow->progress_ns = session->now;
     session->contact_ns = session->now;
     session->silent_ns = TIME_NEVER;
+    if (session->config.role == SESSION_LOCAL)
+        generation_heard(session, subflow->generation);
     session->counters.chunks_received++;
     session->counters.wire_bytes_received += length;
     path_count(session, subflow->path, length, 0);

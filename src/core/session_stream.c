@@ -209,6 +209,24 @@ void session_fail_streams(struct session *session, enum reset_code code)
     }
 }
 
+void session_reopen_streams(struct session *session)
+{
+    struct list *later = session->unassigned.next; /* opened after all of these */
+
+    list_foreach(&session->streams, node, after) {
+        struct stream *stream = list_entry(node, struct stream, node);
+
+        if (stream->id == 0 || stream->failed || stream->reset_sent || stream->out_next > 0)
+            continue;
+        unhash(session, stream);
+        stream->id = 0;
+        stream->control_pending = 0;
+        list_remove(&stream->control);
+        list_insert_before(later, &stream->control);
+        stream_update_ready(session, stream);
+    }
+}
+
 void stream_tell_readable(struct session *session, struct stream *stream)
 {
     bool something = stream->in_next > stream->in_read || stream->in_read == stream->in_final;

@@ -115,6 +115,12 @@ static bool check_over(struct sim_end *end)
 
 /* ---- reading and writing ---- */
 
+/* Local writes behind its request, before the answer. */
+static bool may_hurry(const struct sim_end *end)
+{
+    return end->side == SIM_LOCAL && end->of->plan.hurried;
+}
+
 /* What one side may have sent after `turns` turns. */
 static uint64_t boundary(uint64_t total, uint64_t turns, uint64_t of)
 {
@@ -265,10 +271,10 @@ static void read_more(struct sim_end *end)
 
 static void pump(struct sim_end *end)
 {
-    if (end->stream == NULL || !end->connected)
+    if (end->stream == NULL || (!end->connected && !may_hurry(end)))
         return;
     write_more(end);
-    if (!end->stopped)
+    if (!end->stopped && end->connected)
         read_more(end);
     if (!check_over(end))
         return;
@@ -286,7 +292,9 @@ static bool is_explained(const struct sim_end *end, enum reset_code code)
 
     switch (code) {
     case RESET_SESSION_LOST:
-    case RESET_SESSION_CLOSED: return world->restarted || world->scenario.may_linger;
+    case RESET_SESSION_CLOSED:
+        return world->restarted || world->scenario.may_linger ||
+               (may_hurry(end) && !end->connected && world->scenario.may_be_unreachable);
     case RESET_LINGER: return world->scenario.may_linger;
     case RESET_RELAY_UNREACHABLE:
         return world->scenario.may_be_unreachable && !end->connected;
@@ -393,7 +401,17 @@ static void stream_starts(struct sim_timer *timer)
         return;
     }
     sim_end_begin(&stream->end[SIM_LOCAL], owner, opened);
+    pump(&stream->end[SIM_LOCAL]);
     sim_process_touch(local);
+}
+
+void sim_end_init(struct sim_stream *stream, enum sim_side side)
+{
+    struct sim_end *end = &stream->end[side];
+
+    *end = (struct sim_end){.of = stream, .side = side};
+    list_init(&end->link);
+    sim_timer_init(&end->timer, end_timer);
 }
 
 void sim_streams_init(struct sim_world *world)
@@ -410,12 +428,8 @@ void sim_streams_init(struct sim_world *world)
         stream->world = world;
         stream->index = i;
         stream->plan = world->scenario.plans[i];
-        for (int side = 0; side < 2; side++) {
-            stream->end[side].of = stream;
-            stream->end[side].side = (enum sim_side)side;
-            list_init(&stream->end[side].link);
-            sim_timer_init(&stream->end[side].timer, end_timer);
-        }
+        for (int side = 0; side < 2; side++)
+            sim_end_init(stream, (enum sim_side)side);
         sim_timer_init(&stream->start, stream_starts);
         sim_timer_set(&world->clock, &stream->start,
                       world->began_ns + stream->plan.start_ns);

@@ -205,12 +205,16 @@ void sim_relay_incoming(struct sim_session *owner, const struct session_event *e
         return;
     }
     stream = &world->streams[index];
-    if (stream->announced)
+    /* A relay that was killed before it answered anything may be asked again. */
+    if (stream->announced && !(world->restarted && !stream->end[SIM_LOCAL].connected &&
+                               stream->end[SIM_RELAY].outcome == SIM_KILLED &&
+                               stream->end[SIM_RELAY].received == 0))
         sim_fail(world, "the relay was asked twice to dial for stream %zu", index);
     stream->announced = true;
     if (stream->end[SIM_RELAY].outcome != SIM_RUNNING) {
         /* Local had given it up, and its opening was on the way. */
-        stream->end[SIM_RELAY].outcome = SIM_RUNNING;
+        stream->end[SIM_RELAY] = (struct sim_end){0};
+        sim_end_init(stream, SIM_RELAY);
         world->streams_running++;
     }
     sim_end_begin(&stream->end[SIM_RELAY], owner, event->stream);

@@ -87,9 +87,6 @@ static void draw_paths(struct sim_scenario *scenario, struct sim_random *random)
             rate = sim_random_log(random, 30000, 12500000);
         path->link[SIM_LOCAL] = draw_link(random, rate, delay_ns);
     }
-    /* A network that lets a connection carry so much, and no more. */
-    if (sim_random_chance(random, 50000))
-        scenario->paths[0].stall_after_bytes = sim_random_log(random, 2000, 100000);
 }
 
 static uint64_t draw_budget(struct sim_random *random)
@@ -125,6 +122,11 @@ static void draw_config(struct sim_scenario *scenario, struct sim_random *random
     if (sim_random_chance(random, 100000))
         scenario->relay_linger_ns = sim_random_range(random, 2, 20) * NS_PER_S;
     scenario->reset_discards = sim_random_chance(random, 200000);
+    /* A network that lets a connection carry so much, and no more: a few chunks at least,
+     * or nothing could ever come through. */
+    if (sim_random_chance(random, 50000))
+        scenario->paths[0].stall_after_bytes =
+            3 * config->chunk_size + sim_random_log(random, 8000, 200000);
 }
 
 /* Bytes a second that the run may hope for: half of what rates and budgets allow. */
@@ -221,6 +223,7 @@ static void draw_stream(struct sim_scenario *scenario, struct sim_random *random
         plan->turns = (uint32_t)sim_random_log(random, 1, 16);
         break;
     }
+    plan->hurried = sim_random_chance(random, 200000);
     plan->finish_last[SIM_LOCAL] = sim_random_chance(random, 300000);
     plan->finish_last[SIM_RELAY] =
         !plan->finish_last[SIM_LOCAL] && sim_random_chance(random, 300000);

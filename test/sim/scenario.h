@@ -21,6 +21,7 @@ struct sim_plan {
     uint64_t start_ns;           /* after the beginning of the run */
     uint64_t total[2];           /* bytes each side writes */
     uint32_t turns;              /* 0: both write at once; else request and response */
+    bool hurried;               /* local writes before the stream is opened */
     bool finish_last[2];         /* ends its direction only after the peer has */
     uint64_t reset_after[2];     /* resets when it has moved so many bytes; or UINT64_MAX */
     uint64_t stop_reading_at[2]; /* reads no further; or UINT64_MAX */

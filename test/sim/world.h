@@ -174,6 +174,7 @@ void sim_relay_incoming(struct sim_session *owner, const struct session_event *e
 
 void sim_streams_init(struct sim_world *world);
 void sim_streams_deinit(struct sim_world *world);
+void sim_end_init(struct sim_stream *stream, enum sim_side side);
 void sim_end_event(const struct session_event *event);
 void sim_end_begin(struct sim_end *end, struct sim_session *owner, struct stream *stream);
 /* Its process was killed. */
