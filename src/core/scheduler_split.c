@@ -24,12 +24,12 @@ static bool fit_as_lane(const struct subflow *subflow)
     return subflow_usable(subflow) && subflow->begun && subflow->budget_out > TIGHT_BUDGET;
 }
 
-/* With two or more subflows, one on the path of least latency carries no bulk. It stays
- * the lane until it is used up; a successor has carried as little bulk as can be had. */
+/* With two or more subflows on the path of least latency, one carries no bulk. It stays the
+ * lane until it is used up; a successor has carried as little bulk as can be had. */
 void lane_update(struct session *session)
 {
+    unsigned usable[SESSION_PATHS_MAX] = {0};
     struct subflow *best = NULL;
-    unsigned usable = 0;
 
     list_foreach(&session->subflows, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
@@ -37,16 +37,18 @@ void lane_update(struct session *session)
 
         if (!fit_as_lane(subflow))
             continue;
-        usable++;
+        usable[subflow->path]++;
         rtt_ns = path_rtt_ns(&session->paths[subflow->path]);
         best_ns = best == NULL ? TIME_NEVER : path_rtt_ns(&session->paths[best->path]);
         if (best == NULL || rtt_ns < best_ns ||
             (rtt_ns == best_ns && best->bulk && !subflow->bulk))
             best = subflow;
     }
-    if (usable < 2)
+    /* The path itself must not be lost to bulk. */
+    if (best == NULL || usable[best->path] < 2)
         session->lane = NULL;
     else if (session->lane == NULL || !fit_as_lane(session->lane) ||
+             usable[session->lane->path] < 2 ||
              path_rtt_ns(&session->paths[session->lane->path]) >
                  2 * path_rtt_ns(&session->paths[best->path]))
         session->lane = best;
@@ -65,21 +67,23 @@ static uint64_t arrival_ns(const struct path *path)
     return path_rtt_ns(path) + drain_ns(path->queued_out, path->rate_out);
 }
 
-static bool path_can_send(const struct session *session, unsigned index)
+/* `bulk`: the lane does not count. */
+static bool path_can_send(const struct session *session, unsigned index, bool bulk)
 {
     for (const struct list *node = session->subflows.next; node != &session->subflows;
          node = node->next) {
         const struct subflow *subflow =
             (const struct subflow *)((const char *)node - offsetof(struct subflow, node));
 
-        if (subflow->path == index && subflow_usable(subflow))
+        if (subflow->path == index && subflow_usable(subflow) &&
+            !(bulk && lane_is(session, subflow)))
             return true;
     }
     return false;
 }
 
 static bool worth_it(const struct session *session, const struct subflow *subflow,
-                     uint64_t left)
+                     uint64_t left, bool bulk)
 {
     const struct path *own = &session->paths[subflow->path];
     uint64_t own_ns = arrival_ns(own);
@@ -88,7 +92,7 @@ static bool worth_it(const struct session *session, const struct subflow *subflo
         const struct path *other = &session->paths[i];
 
         if (i == subflow->path || other->subflows == 0 || arrival_ns(other) >= own_ns ||
-            !path_can_send(session, i))
+            !path_can_send(session, i, bulk))
             continue;
         /* Nothing is known of the faster path's rate before it was used: use it. */
         if (other->rate_out == 0 ||
@@ -117,7 +121,8 @@ static bool next_of_stream(struct session *session, struct subflow *subflow,
             .stream = stream, .offset = stream->out_next, .length = sendable};
     else
         return false;
-    return worth_it(session, subflow, MIN(stream_waiting(stream), MAX(credit, piece->length)));
+    return worth_it(session, subflow, MIN(stream_waiting(stream), MAX(credit, piece->length)),
+                    stream->class != STREAM_INTERACTIVE);
 }
 
 static bool next_waiting(struct session *session, struct subflow *subflow,

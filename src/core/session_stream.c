@@ -127,8 +127,9 @@ static bool receive_done(const struct stream *stream)
 
 void stream_forget_if_done(struct session *session, struct stream *stream)
 {
+    /* Local learns of the connection even when all else is said already. */
     if (stream->references == 0 && stream->released && stream->send_done &&
-        receive_done(stream))
+        receive_done(stream) && !(stream->control_pending & STREAM_SEND_OPENED))
         stream_free(session, stream);
 }
 
