@@ -274,7 +274,8 @@ uint64_t stream_id(const struct stream *stream);
  * has passed. Streams that are still open are reset. */
 void session_close(struct session *session, uint64_t now);
 
-/* True while streams are open (a daemon that was asked to stop waits for these). */
+/* Streams that are open, or released with bytes that the peer does not have yet: a daemon
+ * that was asked to stop waits for these. Counts them one by one. */
 unsigned session_stream_count(const struct session *session);
 void session_set_user(struct session *session, void *user);
 void *session_user(const struct session *session);

@@ -348,7 +348,12 @@ void session_finish_closing(struct session *session)
 
 unsigned session_stream_count(const struct session *session)
 {
-    return session->stream_count;
+    unsigned count = 0;
+
+    for (const struct list *node = session->streams.next; node != &session->streams;
+         node = node->next)
+        count++;
+    return count;
 }
 
 void session_set_user(struct session *session, void *user)
