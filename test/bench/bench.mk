@@ -1,9 +1,11 @@
 # What costs how much, beside real peers; see README.md here. Never part of `make check`.
 BENCH_TOOLS = \
 	test/bench/bare_recycle \
+	test/bench/dial \
 	test/bench/pump
 EXTRA_PROGRAMS = $(BENCH_TOOLS)
 test_bench_bare_recycle_SOURCES = test/bench/bare_recycle.c test/e2e/tool.c test/e2e/tool.h
+test_bench_dial_SOURCES = test/bench/dial.c test/e2e/tool.c test/e2e/tool.h
 test_bench_pump_SOURCES = test/bench/pump.c test/e2e/tool.c test/e2e/tool.h
 BENCHES = \
 	test/bench/bench_bulk.py \

@@ -4,32 +4,34 @@ import peers
 from peers import median
 
 
-def connections(proxy, dest, options):
+def connections(proxy, options):
     """(connections a second, CPU ms for each)."""
     before = proxy.cpu_seconds()
-    report = peers.socksload(proxy, dest, "--count", options.count, "--parallel", options.parallel,
-                             "--down", 1024)
+    report = peers.dial(proxy, "--count", options.count, "--parallel", options.parallel)
     cpu = proxy.cpu_seconds() - before
+    if report["failed"] > 0:
+        print(f"{proxy.name}: {report['failed']} of {options.count} connections failed")
     return options.count / report["seconds"], cpu / options.count * 1000
 
 
-def echo(proxy, dest, options):
-    """(median, 99th percentile) in ms of a 100-byte echo."""
-    report = peers.socksload(proxy, dest, "--ping", options.pings)["ping_us"]
-    return report["p50"] / 1000, report["p99"] / 1000
+def echo(proxy, options):
+    """(median, 99th percentile, CPU us) of a 100-byte echo, in ms."""
+    before = proxy.cpu_seconds()
+    report = peers.dial(proxy, "--echo", "--count", options.pings, "--bytes", 100)
+    cpu = proxy.cpu_seconds() - before
+    return report["p50_us"] / 1000, report["p99_us"] / 1000, cpu / options.pings * 1e6
 
 
 def bench(t, options):
-    dest = t.origin().dest
     proxies = [peers.splitsocks(t), peers.shadowsocks(t)]
     for what, measure, columns, better in (
             (f"new connections, {options.parallel} at once, 1 KiB answers", connections,
              ["", "a second", "CPU ms each", "ours / its"], max),
-            ("echo of 100 bytes", echo, ["", "p50 ms", "p99 ms", "ours / its"], min)):
+            ("echo of 100 bytes", echo, ["", "p50 ms", "p99 ms", "CPU us each", "ours / its"], min)):
         results = {proxy.name: [] for proxy in proxies}
         for _ in range(options.rounds):
             for proxy in proxies:
-                results[proxy.name].append(measure(proxy, dest, options))
+                results[proxy.name].append(measure(proxy, options))
         ours = median([value[0] for value in results["splitsocks"]])
         rows = [[name, *(median(column) for column in zip(*values)),
                  ours / median([value[0] for value in values])]

@@ -28,8 +28,7 @@ def bench(t, options):
     peers.table(f"no streams, {options.seconds} s", ["", "RSS KiB", "peak KiB", "wake-ups", "CPU ms"], rows,
                 "aims: under 8192 KiB; no wake-ups but the keepalive (every 45 s on each idle subflow)")
 
-    peers.socksload(peers.Proxy("", pair.socks_port, []), origin.dest, "--count", 20, "--parallel", 20,
-                    "--down", 1000)
+    pair.load(origin.dest, "--count", 20, "--parallel", 20, "--down", 1000)
     peers.settle(processes)
     before = [p.rss_kib() for p in processes]
     load = pair.start_load(origin.dest, "--hold", "--count", options.streams, stdin=subprocess.PIPE)

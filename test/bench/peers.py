@@ -155,11 +155,11 @@ def pump(proxy, dest, *arguments):
     return json.loads(result.stdout)
 
 
-def socksload(proxy, dest, *arguments):
-    """Runs socksload to its end; its report."""
-    result = subprocess.run([harness.tool("socksload"), "--proxy", proxy.address, "--dest", dest,
-                             *map(str, arguments)], check=True, text=True, stdout=subprocess.PIPE)
-    return json.loads(result.stdout.splitlines()[-1])
+def dial(proxy, *arguments):
+    """Runs dial to its end; its report."""
+    result = subprocess.run([bench_tool("dial"), "--proxy", proxy.address, *map(str, arguments)],
+                            check=True, text=True, stdout=subprocess.PIPE)
+    return json.loads(result.stdout)
 
 
 def settle(processes, seconds=1):
@@ -229,6 +229,10 @@ def run(function, options):
             subprocess.run([need("ip"), "route", "replace", "local", network, "dev", "lo", "table",
                             "local", "proto", "kernel", "scope", "host", "src", "127.0.0.1",
                             "congctl", options.congestion_control], check=True)
+        # Ports enough for many connections, none of them held for a minute.
+        for name, value in (("ip_local_port_range", "1024 65535"), ("tcp_max_tw_buckets", "4096")):
+            with open(f"/proc/sys/net/ipv4/{name}", "w") as f:
+                f.write(value)
     print(f"{os.path.basename(sys.argv[0])}: {machine()}, {options.congestion_control}", flush=True)
     t = harness.Test("bench")
     try:

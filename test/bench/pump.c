@@ -19,6 +19,7 @@
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -262,6 +263,7 @@ static void run_command(int argc, char **argv)
 int main(int argc, char **argv)
 {
     raise_file_limit();
+    signal(SIGPIPE, SIG_IGN); /* sendfile() has no flag against it */
     create_source();
     if (argc == 3 && strcmp(argv[1], "serve") == 0)
         serve(argv[2]);
