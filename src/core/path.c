@@ -28,16 +28,23 @@ uint64_t session_best_rtt_ns(const struct session *session)
 void path_refresh(struct session *session, unsigned index)
 {
     struct path *path = &session->paths[index];
+    uint64_t idle_rate = 0;
 
     path->rate_out = path->queued_out = 0;
     list_foreach(&session->subflows, node, after) {
         const struct subflow *subflow = list_entry(node, struct subflow, node);
 
-        if (subflow->path == index && subflow->state == SUBFLOW_STATE_OPEN) {
+        if (subflow->path != index || subflow->state != SUBFLOW_STATE_OPEN)
+            continue;
+        path->queued_out += subflow->measure.queued_bytes;
+        /* The window of an idle subflow is a promise that others have used up. */
+        if (subflow->measure.queued_bytes > 0)
             path->rate_out += subflow->measure.rate;
-            path->queued_out += subflow->measure.queued_bytes;
-        }
+        else
+            idle_rate = MAX(idle_rate, subflow->measure.rate);
     }
+    if (path->rate_out == 0)
+        path->rate_out = idle_rate;
 }
 
 void path_count(struct session *session, unsigned index, uint64_t received, uint64_t acked)

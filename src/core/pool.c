@@ -12,9 +12,15 @@
 #define SLOTS_NUMERATOR 7
 #define SLOTS_DENOMINATOR 4
 #define HELLOS_MAX 3
-/* One bulk subflow may lose its window to a lost segment while a second goes on. */
-#define BULK_UNLIMITED 2
+/* One bulk subflow may be used up, or lose its window to a lost segment, while a second
+ * goes on. */
+#define BULK_MIN 2
+/* With this much waiting, more is likely to follow than can be seen. */
+#define BULK_QUEUE (64 * 1024)
 #define PATH_BACKOFF_MIN_NS (50 * NS_PER_MS)
+/* Frames overtake each other, so the last DEMAND to arrive may be an old one: without data
+ * behind it, it is believed for no longer. */
+#define DEMAND_LIFE_NS (1 * NS_PER_S)
 
 /* ---- how many ---- */
 
@@ -46,7 +52,7 @@ static uint64_t slots(const struct path *path, uint64_t rate, uint64_t budget)
     double in_flight;
 
     if (budget == SESSION_UNLIMITED)
-        return BULK_UNLIMITED;
+        return BULK_MIN;
     in_flight = (double)rate * (double)path_rtt_ns(path) / 1e9 * (1 + flights(budget));
     return (uint64_t)(in_flight * SLOTS_NUMERATOR / SLOTS_DENOMINATOR / (double)budget) + 1;
 }
@@ -57,14 +63,10 @@ static uint64_t path_slots(const struct session *session, const struct path *pat
                slots(path, path->rate_acked, session->config.budget_up));
 }
 
-/* Subflows that a queue keeps busy, whatever the paths' rates. */
-static uint64_t queue_slots(const struct session *session, uint64_t queue, uint64_t budget)
+/* Subflows that a queue of this length keeps busy. */
+static uint64_t queue_slots(uint64_t queue, uint64_t budget)
 {
-    if (queue == 0)
-        return 0;
-    if (budget == SESSION_UNLIMITED)
-        return BULK_UNLIMITED * session->config.path_count;
-    return ceil_divide(queue, budget);
+    return budget == SESSION_UNLIMITED ? queue > 0 : ceil_divide(queue, budget);
 }
 
 static bool tight(const struct session *session)
@@ -79,25 +81,41 @@ static unsigned needed(const struct session *session)
     return session_active(session) ? MAX(1, idle) : idle;
 }
 
+static uint64_t demand(const struct session *session)
+{
+    return session->now - session->demand_ns < DEMAND_LIFE_NS ? session->peer_demand : 0;
+}
+
+/* Slots for a transfer whose end is not in sight, on all paths together. */
+static uint64_t bulk_slots(const struct session *session)
+{
+    uint64_t total = 0;
+
+    for (unsigned i = 0; i < session->config.path_count; i++)
+        total += MAX(path_slots(session, &session->paths[i]), BULK_MIN);
+    return total;
+}
+
 static uint64_t wanted(const struct session *session)
 {
     const struct session_config *config = &session->config;
     uint64_t credit = session->out_window - session->out_sum + session->owed_bytes;
-    uint64_t busy =
-        MAX(queue_slots(session, MIN(session->waiting_bytes, credit), config->budget_up),
-            queue_slots(session, session->peer_demand, config->budget_down));
-    uint64_t carried = 0;
+    uint64_t up = MIN(session->waiting_bytes, credit), down = demand(session);
+    uint64_t queue = MAX(queue_slots(up, config->budget_up),
+                         queue_slots(down, config->budget_down));
+    uint64_t busy = queue;
 
+    if (MAX(up, down) >= BULK_QUEUE)
+        busy = MAX(busy, bulk_slots(session));
     if (busy == 0)
         return needed(session);
     busy += tight(session) ? 0 : 1; /* the interactive lane */
-    if (busy <= config->pool_size)
-        return MAX(busy, needed(session));
-    /* The queue is long: beyond `size` go as many as the paths have use for. */
-    for (unsigned i = 0; i < config->path_count; i++)
-        carried += path_slots(session, &session->paths[i]);
-    carried = MIN(carried + 1, busy);
-    return MIN(MAX(carried, config->pool_size), config->pool_burst);
+    if (queue <= config->pool_size && busy > config->pool_size)
+        busy = config->pool_size;
+    /* Beyond `size` only while the queue is long, and as the paths have use for. */
+    if (busy > config->pool_size)
+        busy = MAX(bulk_slots(session) + 1, config->pool_size);
+    return MIN(MAX(busy, needed(session)), config->pool_burst);
 }
 
 /* Counts as long as it will not be used up before a replacement is there. */
@@ -216,8 +234,10 @@ static void retire_spares(struct session *session)
 {
     unsigned spares = 0;
 
-    if (session->waiting_bytes > 0 || session->peer_demand > 0)
+    if (session->waiting_bytes > 0 || demand(session) > 0) {
+        session->pool_wake_ns = MIN(session->pool_wake_ns, session->now + DEMAND_LIFE_NS);
         return;
+    }
     list_foreach(&session->subflows, node, after) {
         const struct subflow *subflow = list_entry(node, struct subflow, node);
 

@@ -7,7 +7,8 @@
  *     srtt_p + queued_p / rate_p  <=  srtt_q + (queued_q + left) / rate_q
  *
  * where left is the smaller of what waits in the stream and what credit allows. So a slow
- * path helps with a long transfer, and keeps out of a short one and of every tail.
+ * path helps with a long transfer, and keeps out of a short one and of every tail. While
+ * the stream's buffer is at least half full its end is not in sight, and credit alone counts.
  */
 #include "session_internal.h"
 
@@ -67,7 +68,7 @@ static uint64_t arrival_ns(const struct path *path)
     return path_rtt_ns(path) + drain_ns(path->queued_out, path->rate_out);
 }
 
-/* `bulk`: the lane does not count. */
+/* Some subflow of the path will take this data, now or when it is writable again. */
 static bool path_can_send(const struct session *session, unsigned index, bool bulk)
 {
     for (const struct list *node = session->subflows.next; node != &session->subflows;
@@ -83,7 +84,7 @@ static bool path_can_send(const struct session *session, unsigned index, bool bu
 }
 
 static bool worth_it(const struct session *session, const struct subflow *subflow,
-                     uint64_t left, bool bulk)
+                     bool bulk, uint64_t left)
 {
     const struct path *own = &session->paths[subflow->path];
     uint64_t own_ns = arrival_ns(own);
@@ -104,12 +105,22 @@ static bool worth_it(const struct session *session, const struct subflow *subflo
 
 /* ---- new and owed data ---- */
 
+static uint64_t bytes_left(const struct session *session, const struct stream *stream,
+                           uint64_t at_least)
+{
+    uint64_t waiting = stream_waiting(stream);
+    uint64_t credit = MIN(session->out_window - session->out_sum,
+                          stream->out_window - MIN(stream->out_window, stream->out_next));
+
+    if (waiting < STREAM_WAIT_MAX / 2)
+        credit = MIN(credit, waiting);
+    return MAX(credit, at_least);
+}
+
 static bool next_of_stream(struct session *session, struct subflow *subflow,
                            struct stream *stream, struct piece *piece)
 {
     uint64_t sendable = stream_sendable(session, stream);
-    uint64_t credit = MIN(session->out_window - session->out_sum,
-                          stream->out_window - MIN(stream->out_window, stream->out_next));
 
     if (stream->owed.count > 0)
         *piece = (struct piece){.stream = stream,
@@ -121,8 +132,8 @@ static bool next_of_stream(struct session *session, struct subflow *subflow,
             .stream = stream, .offset = stream->out_next, .length = sendable};
     else
         return false;
-    return worth_it(session, subflow, MIN(stream_waiting(stream), MAX(credit, piece->length)),
-                    stream->class != STREAM_INTERACTIVE);
+    return worth_it(session, subflow, stream->class != STREAM_INTERACTIVE,
+                    bytes_left(session, stream, piece->length));
 }
 
 static bool next_waiting(struct session *session, struct subflow *subflow,
@@ -215,6 +226,13 @@ static unsigned active_paths(const struct session *session)
     return active;
 }
 
+/* No new data may go anywhere: there is none, or credit forbids it. */
+static bool exhausted(const struct session *session)
+{
+    return session->waiting_bytes == 0 ||
+           (session->owed_bytes == 0 && session->out_window == session->out_sum);
+}
+
 static bool split_next(struct session *session, struct subflow *subflow, struct piece *piece)
 {
     if (subflow->state != SUBFLOW_STATE_OPEN || subflow->end_sent || subflow->suspect)
@@ -224,7 +242,8 @@ static bool split_next(struct session *session, struct subflow *subflow, struct 
         return true;
     if (next_waiting(session, subflow, piece))
         return true;
-    return active_paths(session) > 1 && next_copy(session, subflow, false, piece);
+    return exhausted(session) && active_paths(session) > 1 &&
+           next_copy(session, subflow, false, piece);
 }
 
 const struct scheduler scheduler_split = {.name = "split", .next = split_next};

@@ -338,7 +338,8 @@ struct session {
 
     uint64_t waiting_bytes;  /* ours to send, as far as streams' credit allows */
     uint64_t owed_bytes;     /* the part of it that was sent before */
-    uint64_t peer_demand;    /* DEMAND of the peer, less what has arrived since */
+    uint64_t peer_demand;    /* the peer's last DEMAND */
+    uint64_t demand_ns;      /* when it, or data, came last */
     uint64_t demand_told;
     bool send_session_window, send_stream_limit, send_demand;
     bool send_close;   /* a SESSION_CLOSE is to be sent */

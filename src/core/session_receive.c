@@ -198,6 +198,7 @@ static void take_frame(struct session *session, struct subflow *subflow, struct 
         break;
     case FRAME_DEMAND:
         session->peer_demand = frame->window.maximum;
+        session->demand_ns = session->now;
         session->pool_dirty = true;
         break;
     case FRAME_SESSION_CLOSE: take_close(session, frame); break;
