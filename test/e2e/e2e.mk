@@ -37,4 +37,4 @@ E2E_TESTS = \
 	test/e2e/test_tight.py \
 	test/e2e/test_tools.py
 EXTRA_DIST += $(E2E_TESTS) test/e2e/fakedns.py test/e2e/harness.py test/e2e/web.py
-TESTS += test/e2e/test_commands.sh test/e2e/test_readme.py test/e2e/test_tools.py
+TESTS += $(E2E_TESTS)

@@ -55,7 +55,7 @@ def test_budgets_that_differ(t):
 
 
 def test_a_pool_of_one(t):
-    run(t, 2000, 2000, ("--up", "200k", "--down", "200k"), {"size": 1, "burst": 1, "idle": 0})
+    run(t, 2000, 2000, ("--up", full("40k", "1M"), "--down", full("40k", "1M")), {"size": 1, "burst": 1, "idle": 0})
 
 
 def test_many_streams_over_a_tight_pool(t):
