@@ -62,7 +62,11 @@ struct frame {
         struct {
             uint64_t id; /* STREAM_WINDOW only */
             uint64_t maximum;
-        } window; /* STREAM_WINDOW, SESSION_WINDOW, STREAM_LIMIT, DEMAND */
+        } window; /* STREAM_WINDOW, SESSION_WINDOW, STREAM_LIMIT */
+        struct {
+            uint64_t sequence; /* rises with each: one that was overtaken does not count */
+            uint64_t maximum;  /* what the sum of stream offsets sent is to become */
+        } demand;
         struct {
             uint64_t code;
             const uint8_t *reason; /* borrowed */
@@ -103,8 +107,9 @@ void frame_write_opened(struct wire_writer *w, uint64_t id);
 void frame_write_reset(struct wire_writer *w, uint64_t id, uint64_t code,
                        uint64_t final_offset);
 void frame_write_stream_window(struct wire_writer *w, uint64_t id, uint64_t maximum);
-/* SESSION_WINDOW, STREAM_LIMIT or DEMAND. */
+/* SESSION_WINDOW or STREAM_LIMIT. */
 void frame_write_maximum(struct wire_writer *w, enum frame_type type, uint64_t maximum);
+void frame_write_demand(struct wire_writer *w, uint64_t sequence, uint64_t maximum);
 void frame_write_close(struct wire_writer *w, uint64_t code, const char *reason);
 /* The header only; the bytes follow from elsewhere. `length` is written when
  * `with_length`. */

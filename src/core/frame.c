@@ -98,8 +98,11 @@ int frame_read(struct wire_reader *r, struct frame *frame)
         break;
     case FRAME_SESSION_WINDOW:
     case FRAME_STREAM_LIMIT:
-    case FRAME_DEMAND:
         frame->window.maximum = wire_read_varint(r);
+        break;
+    case FRAME_DEMAND:
+        frame->demand.sequence = wire_read_varint(r);
+        frame->demand.maximum = wire_read_varint(r);
         break;
     case FRAME_SESSION_CLOSE:
         read_close(r, frame);
@@ -249,6 +252,13 @@ void frame_write_stream_window(struct wire_writer *w, uint64_t id, uint64_t maxi
 void frame_write_maximum(struct wire_writer *w, enum frame_type type, uint64_t maximum)
 {
     wire_write_u8(w, (uint8_t)type);
+    wire_write_varint(w, maximum);
+}
+
+void frame_write_demand(struct wire_writer *w, uint64_t sequence, uint64_t maximum)
+{
+    wire_write_u8(w, FRAME_DEMAND);
+    wire_write_varint(w, sequence);
     wire_write_varint(w, maximum);
 }
 

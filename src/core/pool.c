@@ -18,9 +18,6 @@
 /* With this much waiting, more is likely to follow than can be seen. */
 #define BULK_QUEUE (64 * 1024)
 #define PATH_BACKOFF_MIN_NS (50 * NS_PER_MS)
-/* Frames overtake each other, so the last DEMAND to arrive may be an old one: without data
- * behind it, it is believed for no longer. */
-#define DEMAND_LIFE_NS (1 * NS_PER_S)
 
 /* ---- how many ---- */
 
@@ -81,11 +78,6 @@ static unsigned needed(const struct session *session)
     return session_active(session) ? MAX(1, idle) : idle;
 }
 
-static uint64_t demand(const struct session *session)
-{
-    return session->now - session->demand_ns < DEMAND_LIFE_NS ? session->peer_demand : 0;
-}
-
 /* Slots for a transfer whose end is not in sight, on all paths together. */
 static uint64_t bulk_slots(const struct session *session)
 {
@@ -100,7 +92,7 @@ static uint64_t wanted(const struct session *session)
 {
     const struct session_config *config = &session->config;
     uint64_t credit = session->out_window - session->out_sum + session->owed_bytes;
-    uint64_t up = MIN(session->waiting_bytes, credit), down = demand(session);
+    uint64_t up = MIN(session->waiting_bytes, credit), down = session_peer_demand(session);
     uint64_t queue = MAX(queue_slots(up, config->budget_up),
                          queue_slots(down, config->budget_down));
     uint64_t busy = queue;
@@ -190,6 +182,23 @@ static bool dial(struct session *session, bool hello)
     return true;
 }
 
+/* A session that is lost has no use for its subflows: the one heard of longest ago gives
+ * its place to a HELLO. */
+static void make_room(struct session *session)
+{
+    struct subflow *oldest = NULL;
+
+    list_foreach(&session->subflows, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        if (subflow->state == SUBFLOW_STATE_OPEN &&
+            (oldest == NULL || subflow->received_ns < oldest->received_ns))
+            oldest = subflow;
+    }
+    if (oldest != NULL)
+        subflow_close(session, oldest, SUBFLOW_ABANDONED);
+}
+
 static void dial_hello(struct session *session)
 {
     unsigned hellos = 0;
@@ -201,12 +210,17 @@ static void dial_hello(struct session *session)
     }
     uint64_t when = hellos == 0 ? session->next_hello_ns : session->hello_race_ns;
 
-    if (hellos >= HELLOS_MAX || session->open_count >= session->config.pool_burst)
+    if (hellos >= HELLOS_MAX)
         return;
     if (when > session->now) {
         session->pool_wake_ns = MIN(session->pool_wake_ns, when);
         return;
     }
+    if (hellos == 0 && session->state == SESSION_STATE_LOST &&
+        session->open_count >= session->config.pool_burst)
+        make_room(session);
+    if (session->open_count >= session->config.pool_burst)
+        return;
     if (dial(session, true)) {
         session->hello_race_ns = session->now + HELLO_RACE_NS;
         session->pool_wake_ns = MIN(session->pool_wake_ns, session->hello_race_ns);
@@ -234,10 +248,8 @@ static void retire_spares(struct session *session)
 {
     unsigned spares = 0;
 
-    if (session->waiting_bytes > 0 || demand(session) > 0) {
-        session->pool_wake_ns = MIN(session->pool_wake_ns, session->now + DEMAND_LIFE_NS);
+    if (session->waiting_bytes > 0 || session_peer_demand(session) > 0)
         return;
-    }
     list_foreach(&session->subflows, node, after) {
         const struct subflow *subflow = list_entry(node, struct subflow, node);
 

@@ -161,6 +161,7 @@ void session_free(struct session *session)
 
         stream->released = true;
         stream->send_done = true;
+        stream->control_pending = 0;
         stream_receive_discard(session, stream);
         stream->in_final = stream->in_highest;
         stream_unreference(session, stream);

@@ -64,15 +64,6 @@ bool generation_tag_used(const struct session *session, uint64_t tag)
     return generation_by_tag(session, tag) != NULL;
 }
 
-void generation_heard(struct session *session, const struct generation *generation)
-{
-    session->heard = true;
-    if (generation->order < session->resume_order)
-        return;
-    session->resume_order = generation->order;
-    session->resume_id = generation->id;
-}
-
 void generation_free(struct session *session, struct generation *generation)
 {
     (void)session;
@@ -208,7 +199,7 @@ void session_reset_association(struct session *session, enum reset_code code,
     session->out_sum = session->out_window = 0;
     session->in_sum = session->in_consumed = 0;
     session->in_window = SESSION_WINDOW_INITIAL;
-    session->peer_demand = 0;
+    session->demand_maximum = session->demand_sequence = 0;
     session->send_session_window = session->send_stream_limit = session->send_demand = false;
     session->rekey_ns = TIME_NEVER;
     session->silent_ns = TIME_NEVER;
@@ -223,6 +214,24 @@ static void close_other_hellos(struct session *session, const struct subflow *wi
         if (subflow != winner && subflow->hello && subflow->state != SUBFLOW_STATE_OPEN)
             subflow_close(session, subflow, SUBFLOW_ABANDONED);
     }
+}
+
+void handshake_contact(struct session *session, const struct subflow *subflow)
+{
+    const struct generation *generation = subflow->generation;
+
+    session->heard = true;
+    if (generation->order >= session->resume_order) {
+        session->resume_order = generation->order;
+        session->resume_id = generation->id;
+    }
+    if (session->state != SESSION_STATE_LOST)
+        return;
+    /* It was not lost after all. */
+    close_other_hellos(session, NULL);
+    session_set_state(session, SESSION_STATE_UP);
+    session_push_plain(session, SESSION_UP)->resumed = true;
+    stream_assign_ids(session);
 }
 
 static void begin_session(struct session *session, const struct hello_answer *answer)

@@ -338,9 +338,8 @@ struct session {
 
     uint64_t waiting_bytes;  /* ours to send, as far as streams' credit allows */
     uint64_t owed_bytes;     /* the part of it that was sent before */
-    uint64_t peer_demand;    /* the peer's last DEMAND */
-    uint64_t demand_ns;      /* when it, or data, came last */
-    uint64_t demand_told;
+    uint64_t demand_maximum;  /* of the last DEMAND sent, or received */
+    uint64_t demand_sequence; /* of the same */
     bool send_session_window, send_stream_limit, send_demand;
     bool send_close;   /* a SESSION_CLOSE is to be sent */
     enum error end_error;
@@ -398,6 +397,8 @@ size_t handshake_produce(struct subflow *subflow, uint8_t *buffer, size_t capaci
 /* Takes message 2; returns bytes used, 0 = more needed; sets *failed. */
 size_t handshake_receive(struct session *session, struct subflow *subflow,
                          const uint8_t *bytes, size_t length, bool *failed);
+/* Local: a chunk of the relay has opened on `subflow`. */
+void handshake_contact(struct session *session, const struct subflow *subflow);
 /* Local: the relay knows nothing any more of what was before: all streams that it had heard
  * of fail with `code`, all subflows but `keep` (or NULL) are closed. */
 void session_reset_association(struct session *session, enum reset_code code,
@@ -409,8 +410,6 @@ struct generation *generation_current(const struct session *session);
 struct generation *generation_by_tag(const struct session *session, uint64_t tag);
 /* Alive, or among the last. */
 bool generation_tag_used(const struct session *session, uint64_t tag);
-/* Local: a chunk of the relay has opened in it. */
-void generation_heard(struct session *session, const struct generation *generation);
 /* Frees every generation but the current whose last subflow is gone. */
 void generation_release(struct session *session, struct generation *generation);
 void generation_free(struct session *session, struct generation *generation);
@@ -527,6 +526,10 @@ void stream_consumed(struct session *session, struct stream *stream, uint64_t le
 uint64_t stream_window_target(const struct session *session);
 uint64_t session_window_next(const struct session *session);
 void session_window_update(struct session *session);
+
+/* session_receive.c */
+/* Local: bytes that wait at the relay and have not arrived since it said so. */
+uint64_t session_peer_demand(const struct session *session);
 
 /* session_timers.c */
 /* Some subflow is known to work. */

@@ -272,23 +272,34 @@ static void add_session_controls(struct composer *c)
                 session->stream_limit);
 }
 
-/* The relay tells what waits behind this chunk, whenever that has changed enough for local
- * to dial more or fewer. */
+/* The relay tells what waits behind this chunk, whenever that differs enough from what local
+ * knows for it to dial more or fewer. Local counts down as data arrives: so what is told is
+ * the sum of offsets that the sending is to reach, and what is owed on top. */
 static void add_demand(struct composer *c, bool last)
 {
     struct session *session = c->session;
     uint64_t credit = session->out_window - session->out_sum + session->owed_bytes;
     uint64_t waiting = MIN(session->waiting_bytes, credit);
+    uint64_t fresh = waiting - MIN(waiting, session->owed_bytes);
+    uint64_t sent = session->out_sum + MIN(fresh, room(c));
+    uint64_t known = session->demand_maximum - MIN(session->demand_maximum, sent);
+    struct sent_item item = {.kind = SENT_DEMAND};
+    struct wire_writer w;
 
     if (session->config.role != SESSION_RELAY)
         return;
     waiting -= MIN(waiting, room(c));
-    if (waiting > 2 * session->demand_told || 2 * waiting < session->demand_told ||
-        (last && waiting != session->demand_told))
+    if (waiting > 2 * known || 2 * waiting < known || (last && waiting != known))
         session->send_demand = true;
-    if (session->send_demand)
-        session->demand_told = waiting;
-    add_maximum(c, &session->send_demand, FRAME_DEMAND, SENT_DEMAND, waiting);
+    if (!session->send_demand || !frame_begin(c, &w))
+        return;
+    frame_write_demand(&w, session->demand_sequence + 1, sent + waiting);
+    if (w.failed || !push_item(c, &item))
+        return;
+    frame_commit(c, &w, true);
+    session->demand_sequence++;
+    session->demand_maximum = sent + waiting;
+    session->send_demand = false;
 }
 
 static void add_close(struct composer *c)
@@ -373,6 +384,7 @@ static bool anything_to_send(struct session *session, struct subflow *subflow)
     struct piece piece;
 
     return session->send_session_window || session->send_stream_limit ||
+           session->send_demand ||
            !list_empty(&session->control) || subflow->ping || subflow->retire ||
            session->scheduler->next(session, subflow, &piece);
 }

@@ -173,6 +173,11 @@ static void take_close(struct session *session, const struct frame *frame)
     session_fail(session, ERROR_CLOSED, reason);
 }
 
+uint64_t session_peer_demand(const struct session *session)
+{
+    return session->demand_maximum - MIN(session->demand_maximum, session->in_sum);
+}
+
 static void take_frame(struct session *session, struct subflow *subflow, struct frame *frame)
 {
     switch (frame->type) {
@@ -197,8 +202,10 @@ static void take_frame(struct session *session, struct subflow *subflow, struct 
         stream_assign_ids(session);
         break;
     case FRAME_DEMAND:
-        session->peer_demand = frame->window.maximum;
-        session->demand_ns = session->now;
+        if (frame->demand.sequence <= session->demand_sequence)
+            break; /* overtaken */
+        session->demand_sequence = frame->demand.sequence;
+        session->demand_maximum = frame->demand.maximum;
         session->pool_dirty = true;
         break;
     case FRAME_SESSION_CLOSE: take_close(session, frame); break;
@@ -244,7 +251,7 @@ static void note_contact(struct session *session, struct subflow *subflow, size_
     session->contact_ns = session->now;
     session->silent_ns = TIME_NEVER;
     if (session->config.role == SESSION_LOCAL)
-        generation_heard(session, subflow->generation);
+        handshake_contact(session, subflow);
     session->counters.chunks_received++;
     session->counters.wire_bytes_received += length;
     path_count(session, subflow->path, length, 0);

@@ -34,6 +34,7 @@ static uint64_t open_timeout(const struct session *session, const struct subflow
 {
     uint64_t last_ns = MAX(subflow->sent_ns, subflow->received_ns);
     bool local = session->config.role == SESSION_LOCAL;
+    uint64_t when;
 
     if (subflow_outstanding(subflow))
         return subflow->progress_ns + (subflow->suspect ? dead_ns(session, subflow)
@@ -43,7 +44,12 @@ static uint64_t open_timeout(const struct session *session, const struct subflow
                    ? last_ns + CLOSED_BOTH_NS
                    : subflow->received_ns + 2 * KEEPALIVE_NS +
                          subflow_stall_ns(session, subflow);
-    return MIN(last_ns + keepalive_ns(session), subflow->up_ns + SUBFLOW_AGE_NS);
+    when = MIN(last_ns + keepalive_ns(session), subflow->up_ns + SUBFLOW_AGE_NS);
+    /* The relay has data, and nothing comes: only a question tells whether it can. */
+    if (session_peer_demand(session) > 0 && subflow_usable(subflow))
+        when = MIN(when, MAX(session->contact_ns, subflow->sent_ns) +
+                             subflow_stall_ns(session, subflow));
+    return when;
 }
 
 static uint64_t subflow_timeout(const struct session *session, const struct subflow *subflow)

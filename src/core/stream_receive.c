@@ -137,8 +137,6 @@ int stream_receive(struct session *session, struct stream *stream,
         session->counters.bytes_duplicate += frame->data.length - received;
     if (was_empty && stream->in_next > stream->in_read)
         stream->read_ns = session->now;
-    if (received > 0)
-        session->demand_ns = session->now;
     stream_tell_readable(session, stream);
     stream_forget_if_done(session, stream);
     return OK;

@@ -239,6 +239,9 @@ void stream_range_lost(struct session *session, struct stream *stream, uint64_t 
 
 void stream_send_abort(struct session *session, struct stream *stream)
 {
+    /* What waited will never come. */
+    if (session->config.role == SESSION_RELAY && session->demand_maximum > session->out_sum)
+        session->send_demand = true;
     pages_release_all(&stream->out);
     ranges_deinit(&stream->acked);
     ranges_deinit(&stream->owed);

@@ -82,7 +82,11 @@ static bool write_frame(struct wire_writer *w, const struct frame *frame)
         break;
     case FRAME_SESSION_WINDOW:
     case FRAME_STREAM_LIMIT:
-    case FRAME_DEMAND: frame_write_maximum(w, frame->type, frame->window.maximum); break;
+        frame_write_maximum(w, frame->type, frame->window.maximum);
+        break;
+    case FRAME_DEMAND:
+        frame_write_demand(w, frame->demand.sequence, frame->demand.maximum);
+        break;
     case FRAME_SESSION_CLOSE: write_close(w, frame); break;
     case FRAME_STREAM_DATA: write_data(w, frame); break;
     }

@@ -294,7 +294,7 @@ static bool is_explained(const struct sim_end *end, enum reset_code code)
     case RESET_SESSION_LOST:
     case RESET_SESSION_CLOSED:
         return world->restarted || world->scenario.may_linger ||
-               (may_hurry(end) && !end->connected && world->scenario.may_be_unreachable);
+               (may_hurry(end) && !end->connected && world->scenario.fault_count > 0);
     case RESET_LINGER: return world->scenario.may_linger;
     case RESET_RELAY_UNREACHABLE:
         return world->scenario.may_be_unreachable && !end->connected;

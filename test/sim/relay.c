@@ -207,7 +207,7 @@ void sim_relay_incoming(struct sim_session *owner, const struct session_event *e
     stream = &world->streams[index];
     /* A relay that was killed before it answered anything may be asked again. */
     if (stream->announced && !(world->restarted && !stream->end[SIM_LOCAL].connected &&
-                               stream->end[SIM_RELAY].outcome == SIM_KILLED &&
+                               stream->end[SIM_RELAY].outcome != SIM_RUNNING &&
                                stream->end[SIM_RELAY].received == 0))
         sim_fail(world, "the relay was asked twice to dial for stream %zu", index);
     stream->announced = true;

@@ -160,6 +160,9 @@ static void check_end(struct sim_world *world)
     struct sim_session *local =
         list_first(&world->process[SIM_LOCAL].sessions, struct sim_session, link);
 
+    /* The last acknowledgements are on their way. */
+    if (world->scenario.idle_ns == 0)
+        run_until(world, world->clock.now_ns + SETTLE_NS);
     if (sim_failed(world))
         return;
     if (session_stream_count(local->session) > 0)

@@ -204,13 +204,14 @@ static void check_stream_limit(const struct frame *frame)
 
 static void write_demand(struct wire_writer *w)
 {
-    frame_write_maximum(w, FRAME_DEMAND, 0);
+    frame_write_demand(w, 70, 16384);
 }
 
 static void check_demand(const struct frame *frame)
 {
     assert_int_equal(frame->type, FRAME_DEMAND);
-    assert_int_equal(frame->window.maximum, 0);
+    assert_int_equal(frame->demand.sequence, 70);
+    assert_int_equal(frame->demand.maximum, 16384);
 }
 
 static void write_close(struct wire_writer *w)
