@@ -11,6 +11,7 @@
 #include <splitsocks/session.h>
 
 #include <ev.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,9 @@ struct worker {
     struct list touched; /* drivers with work to do before the loop waits again */
     struct list leavers; /* connections that farewell() closes */
     ev_prepare prepare;
+    ev_timer quiet;  /* while there may be memory to give back */
+    bool active;     /* a driver ran since `quiet` last fired */
+    unsigned opened; /* streams that got a socket since memory was last given back */
 };
 
 /* `buffered_bytes` bounds the stream data of all sessions. Returns OK or ERROR_MEMORY. */

@@ -277,6 +277,7 @@ struct plain *plain_new(struct driver *driver, struct stream *stream, int fd,
     list_init(&plain->node);
     list_append(owned, &plain->node);
     stream_set_user(stream, plain);
+    driver->worker->opened++;
     /* Data may have come before its socket was there; it is not announced again. */
     plain->write_blocked =
         reply == NULL &&

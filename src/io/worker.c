@@ -3,11 +3,47 @@
 #include <splitsocks/driver.h>
 #include <splitsocks/farewell.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdlib.h>
 #include <string.h>
 
 /* Pages kept for the next taker: a few megabytes, so that bulk transfer allocates rarely. */
 #define SPARE_PAGES 128
+
+/* Spare pages after a second without work. */
+#define SPARE_PAGES_QUIET 16
+#define QUIET_SECONDS 1.
+/* So many streams leave holes in the heap that are worth the work. */
+#define OPENED_MANY 256
+
+/* The last second was quiet: gives back what a burst of work has left behind. Large pages
+ * and small objects share the heap, so that it is full of holes then. */
+static void on_quiet(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct worker *worker = timer->data;
+    (void)events;
+
+    if (worker->active) {
+        worker->active = false;
+        return;
+    }
+    ev_timer_stop(loop, timer);
+    worker->opened = 0;
+    page_pool_trim(&worker->pages, SPARE_PAGES_QUIET);
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}
+
+static void note_activity(struct worker *worker)
+{
+    worker->active = true;
+    if (!ev_is_active(&worker->quiet) && (worker->opened >= OPENED_MANY ||
+                                          worker->pages.unused_count > SPARE_PAGES_QUIET))
+        ev_timer_again(worker->loop, &worker->quiet);
+}
 
 static void on_prepare(struct ev_loop *loop, ev_prepare *prepare, int events)
 {
@@ -15,6 +51,8 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *prepare, int events)
     (void)loop;
     (void)events;
 
+    if (!list_empty(&worker->touched))
+        note_activity(worker);
     while (!list_empty(&worker->touched)) {
         struct driver *driver = list_first(&worker->touched, struct driver, touched);
 
@@ -38,6 +76,9 @@ int worker_init(struct worker *worker, struct ev_loop *loop, uint64_t buffered_b
     page_pool_init(&worker->pages, buffered_bytes / PAGE_SIZE, SPARE_PAGES);
     list_init(&worker->touched);
     list_init(&worker->leavers);
+    ev_init(&worker->quiet, on_quiet);
+    worker->quiet.data = worker;
+    worker->quiet.repeat = QUIET_SECONDS;
     ev_prepare_init(&worker->prepare, on_prepare);
     worker->prepare.data = worker;
     ev_prepare_start(loop, &worker->prepare);
@@ -50,6 +91,7 @@ void worker_deinit(struct worker *worker)
         return;
     farewell_cut(worker);
     ev_prepare_stop(worker->loop, &worker->prepare);
+    ev_timer_stop(worker->loop, &worker->quiet);
     page_pool_deinit(&worker->pages);
     free(worker->input);
     free(worker->output);
