@@ -24,7 +24,7 @@
 bool session_active(const struct session *session)
 {
     return session->stream_count > 0 || session->waiting_bytes > 0 ||
-           !list_empty(&session->streams) || ack_waiting(session) ||
+           !list_empty(&session->streams) || session->ack_wanted ||
            !list_empty(&session->limbo) || session->send_session_window;
 }
 

@@ -194,6 +194,7 @@ void session_reset_association(struct session *session, enum reset_code code,
     ring_deinit(&session->finals);
     session->ack_deadline_ns = TIME_NEVER;
     session->ack_bytes = 0;
+    session->ack_wanted = false;
     session->next_stream_id = 1;
     session->stream_limit = 0;
     session->out_sum = session->out_window = 0;

@@ -350,6 +350,7 @@ struct session {
     struct ring finals;       /* of final_ack, to be sent */
     uint64_t ack_deadline_ns; /* TIME_NEVER = none waits */
     uint64_t ack_bytes;       /* received since the last ACK */
+    bool ack_wanted;          /* the peer keeps something until one of them comes */
 
     uint64_t contact_ns;  /* last authenticated chunk */
     uint64_t rekey_ns;    /* local: when the hourly resume is due */

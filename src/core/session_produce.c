@@ -199,6 +199,7 @@ static void add_acks(struct composer *c, size_t keep)
     if (!first_generation(c->session, &choice.tag)) {
         c->session->ack_deadline_ns = TIME_NEVER;
         c->session->ack_bytes = 0;
+        c->session->ack_wanted = false;
     }
 }
 

@@ -213,6 +213,20 @@ static void take_frame(struct session *session, struct subflow *subflow, struct 
     }
 }
 
+/* The sender keeps what it says until it is acknowledged, and would send it again. */
+static bool is_kept(enum frame_type type)
+{
+    switch (type) {
+    case FRAME_PADDING:
+    case FRAME_PING:
+    case FRAME_SUBFLOW:
+    case FRAME_END:
+    case FRAME_ACK:
+    case FRAME_DEMAND: return false;
+    default: return true;
+    }
+}
+
 void session_take_chunk(struct session *session, struct subflow *subflow,
                         const uint8_t *plaintext, size_t length)
 {
@@ -230,6 +244,7 @@ void session_take_chunk(struct session *session, struct subflow *subflow,
             return;
         }
         eliciting |= frame.type != FRAME_ACK && frame.type != FRAME_PADDING;
+        session->ack_wanted |= is_kept(frame.type);
         take_frame(session, subflow, &frame);
     }
     if (session->state >= SESSION_STATE_CLOSING)

@@ -258,12 +258,27 @@ void stream_assign_ids(struct session *session)
     }
 }
 
+/* With no subflow kept in between, the relay may have forgotten the session by the time it
+ * hears of this stream; nothing else would be lost with it. */
+static void begin_anew_if_stale(struct session *session)
+{
+    uint64_t silent_ns = session->now - session->contact_ns;
+    bool vacant = session->open_count == 0 && list_empty(&session->streams);
+
+    if ((session->state != SESSION_STATE_UP && session->state != SESSION_STATE_LOST) ||
+        silent_ns < session->config.linger_ns / (vacant ? 2 : 1))
+        return;
+    session_reset_association(session, RESET_LINGER, NULL);
+    session_set_state(session, SESSION_STATE_CONNECTING);
+}
+
 struct stream *session_stream_open(struct session *session, const struct target *target,
                                    uint64_t now)
 {
     struct stream *stream;
 
     session->now = now;
+    begin_anew_if_stale(session);
     stream = stream_new(session, 0);
     if (stream == NULL)
         return NULL;

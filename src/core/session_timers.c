@@ -6,6 +6,9 @@
 /* Streams that wait for a session fail sooner when every dial is refused. */
 #define OPEN_WAIT_REFUSED_NS (3 * NS_PER_S)
 #define EXPLICIT_FAILURES 3
+/* How long nothing may be heard of what was dialled before the session counts as lost. */
+#define SILENCE_MIN_NS (500 * NS_PER_MS)
+#define SILENCE_MAX_NS (3 * NS_PER_S)
 
 /* ---- when ---- */
 
@@ -78,7 +81,13 @@ static uint64_t open_wait_until(const struct session *session, const struct stre
 
 static uint64_t silence_limit_ns(const struct session *session)
 {
-    return MAX(4 * session_best_rtt_ns(session), 500 * NS_PER_MS);
+    uint64_t rtt_ns = 0;
+
+    /* A dial and the first answer take two round trips, on whichever path it goes. */
+    for (unsigned i = 0; i < session->config.path_count; i++)
+        if (session->paths[i].subflows > 0)
+            rtt_ns = MAX(rtt_ns, path_rtt_ns(&session->paths[i]));
+    return MIN(MAX(4 * rtt_ns, SILENCE_MIN_NS), SILENCE_MAX_NS);
 }
 
 /* When the session as a whole is lost or forgotten. */

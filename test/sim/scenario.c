@@ -122,11 +122,11 @@ static void draw_config(struct sim_scenario *scenario, struct sim_random *random
     if (sim_random_chance(random, 100000))
         scenario->relay_linger_ns = sim_random_range(random, 2, 20) * NS_PER_S;
     scenario->reset_discards = sim_random_chance(random, 200000);
-    /* A network that lets a connection carry so much, and no more: a few chunks at least,
-     * or nothing could ever come through. */
-    if (sim_random_chance(random, 50000))
-        scenario->paths[0].stall_after_bytes =
-            3 * config->chunk_size + sim_random_log(random, 8000, 200000);
+    /* A network that lets a connection carry so much, and no more; the user has set budgets
+     * that keep below it. */
+    if (sim_random_chance(random, 500000) && config->budget_up <= 65536 &&
+        config->budget_down <= 65536)
+        scenario->paths[0].stall_after_bytes = config->budget_up + config->budget_down;
 }
 
 /* Bytes a second that the run may hope for: half of what rates and budgets allow. */

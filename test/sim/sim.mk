@@ -4,7 +4,7 @@ SIM_MODEL = \
 	test/sim/net.c test/sim/net.h \
 	test/sim/tap.h
 check_PROGRAMS += test/sim/sim test/sim/test_net
-TESTS += test/sim/test_net
+TESTS += test/sim/sim test/sim/test_net
 test_sim_sim_SOURCES = $(SIM_MODEL) \
 	test/sim/app.c \
 	test/sim/directed.c test/sim/directed.h \
