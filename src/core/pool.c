@@ -78,13 +78,27 @@ static unsigned needed(const struct session *session)
     return session_active(session) ? MAX(1, idle) : idle;
 }
 
-/* Slots for a transfer whose end is not in sight, on all paths together. */
+/* A transfer whose end is not in sight waits, in either direction. */
+static bool bulk_waits(const struct session *session)
+{
+    return MAX(session->waiting_bytes, session_peer_demand(session)) >= BULK_QUEUE;
+}
+
+/* What a path should have of the pool; the first one has the interactive lane too. */
+static uint64_t path_share(const struct session *session, unsigned index)
+{
+    uint64_t slots = path_slots(session, &session->paths[index]);
+
+    return bulk_waits(session) ? MAX(slots, BULK_MIN) + (index == 0) : slots;
+}
+
+/* Slots for bulk on all paths together. */
 static uint64_t bulk_slots(const struct session *session)
 {
     uint64_t total = 0;
 
     for (unsigned i = 0; i < session->config.path_count; i++)
-        total += MAX(path_slots(session, &session->paths[i]), BULK_MIN);
+        total += path_share(session, i);
     return total;
 }
 
@@ -97,16 +111,16 @@ static uint64_t wanted(const struct session *session)
                          queue_slots(down, config->budget_down));
     uint64_t busy = queue;
 
-    if (MAX(up, down) >= BULK_QUEUE)
-        busy = MAX(busy, bulk_slots(session));
     if (busy == 0)
         return needed(session);
     busy += tight(session) ? 0 : 1; /* the interactive lane */
+    if (bulk_waits(session))
+        busy = MAX(busy, bulk_slots(session));
     if (queue <= config->pool_size && busy > config->pool_size)
         busy = config->pool_size;
     /* Beyond `size` only while the queue is long, and as the paths have use for. */
     if (busy > config->pool_size)
-        busy = MAX(bulk_slots(session) + 1, config->pool_size);
+        busy = MAX(bulk_slots(session), config->pool_size);
     return MIN(MAX(busy, needed(session)), config->pool_burst);
 }
 
@@ -121,6 +135,23 @@ static bool lasting(const struct subflow *subflow)
            subflow->bytes_received <= subflow->budget_in / 4 * 3;
 }
 
+/* Subflows that last. While bulk waits, one path's surplus does not make up for what
+ * another path lacks. */
+static uint64_t count_lasting(struct session *session)
+{
+    uint64_t on_path[SESSION_PATHS_MAX] = {0}, total = 0;
+    bool shares = session->config.path_count > 1 && bulk_waits(session);
+
+    list_foreach(&session->subflows, node, after) {
+        const struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        on_path[subflow->path] += lasting(subflow);
+    }
+    for (unsigned i = 0; i < session->config.path_count; i++)
+        total += shares ? MIN(on_path[i], path_share(session, i)) : on_path[i];
+    return total;
+}
+
 /* ---- dialling ---- */
 
 /* The path that is farthest below its share; paths that fail wait for their time. */
@@ -131,7 +162,7 @@ static int choose_path(struct session *session)
 
     for (unsigned i = 0; i < session->config.path_count; i++) {
         struct path *path = &session->paths[i];
-        double load = (double)path->subflows / (double)path_slots(session, path);
+        double load = (double)path->subflows / (double)path_share(session, i);
 
         if (path->retry_ns > session->now) {
             session->pool_wake_ns = MIN(session->pool_wake_ns, path->retry_ns);
@@ -231,11 +262,8 @@ static void dial_joins(struct session *session)
 {
     uint64_t want = wanted(session);
     uint64_t bound = MAX(want, session->config.pool_size);
-    uint64_t count = 0;
+    uint64_t count = count_lasting(session);
 
-    list_foreach(&session->subflows, node, after) {
-        count += lasting(list_entry(node, struct subflow, node));
-    }
     while (count < want && session->open_count < bound && dial(session, false)) {
         count++;
         if (session->silent_ns == TIME_NEVER && !session_in_touch(session))

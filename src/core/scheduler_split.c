@@ -8,7 +8,9 @@
  *
  * where left is the smaller of what waits in the stream and what credit allows. So a slow
  * path helps with a long transfer, and keeps out of a short one and of every tail. While
- * the stream's buffer is at least half full its end is not in sight, and credit alone counts.
+ * the stream's buffer is at least half full its end is not in sight, and half of the credit
+ * counts: a path that is as late as all of it would stall the others whenever it is later
+ * than was estimated.
  */
 #include "session_internal.h"
 
@@ -112,9 +114,7 @@ static uint64_t bytes_left(const struct session *session, const struct stream *s
     uint64_t credit = MIN(session->out_window - session->out_sum,
                           stream->out_window - MIN(stream->out_window, stream->out_next));
 
-    if (waiting < STREAM_WAIT_MAX / 2)
-        credit = MIN(credit, waiting);
-    return MAX(credit, at_least);
+    return MAX(waiting < STREAM_WAIT_MAX / 2 ? MIN(credit, waiting) : credit / 2, at_least);
 }
 
 static bool next_of_stream(struct session *session, struct subflow *subflow,
