@@ -141,12 +141,20 @@ static void drop_events(struct session *session)
     }
 }
 
+/* What session_settle() was not called for: a driver may free on SESSION_ENDED at once. */
+static void drop_borrowed(struct session *session)
+{
+    for (size_t i = 0; i < session->borrowed_count; i++)
+        stream_unreference(session, session->borrowed[i].stream);
+    session->borrowed_count = 0;
+}
+
 void session_free(struct session *session)
 {
     if (session == NULL)
         return;
     session->state = SESSION_STATE_ENDED;
-    session->borrowed_count = 0;
+    drop_borrowed(session);
     drop_events(session);
     list_foreach(&session->streams, node, after) {
         struct stream *stream = list_entry(node, struct stream, node);
