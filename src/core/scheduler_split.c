@@ -157,25 +157,30 @@ static bool next_waiting(struct session *session, struct subflow *subflow,
 
 /* ---- reinjection ---- */
 
-static bool still_missing(const struct sent_item *item)
+/* What of the item has neither been acknowledged nor copied. */
+static bool still_missing(struct sent_item *item, struct piece *piece)
 {
     const struct stream *stream = item->stream;
+    uint64_t from = MAX(item->offset + item->copied, stream->out_acked);
+    uint64_t end = item->offset + item->length;
 
-    return item->kind == SENT_DATA && !item->reinjected && !item->copy &&
-           !stream->reset_sent && !stream->send_done &&
-           item->offset + item->length > stream->out_acked && item->offset >= stream->out_acked &&
-           !ranges_contains(&stream->acked, item->offset, item->offset + item->length);
+    if (item->copy || stream->reset_sent || stream->send_done || from >= end ||
+        ranges_contains(&stream->acked, from, end))
+        return false;
+    *piece = (struct piece){
+        .stream = item->stream, .offset = from, .length = end - from, .copy_of = item};
+    return true;
 }
 
-static struct sent_item *oldest_missing(const struct subflow *subflow)
+static bool oldest_missing(const struct subflow *subflow, struct piece *piece)
 {
     for (size_t i = 0; i < subflow->items.count; i++) {
         struct sent_item *item = ring_at(&subflow->items, i);
 
-        if (item->kind == SENT_DATA && still_missing(item))
-            return item;
+        if (item->kind == SENT_DATA && still_missing(item, piece))
+            return true;
     }
-    return NULL;
+    return false;
 }
 
 /* When what the other subflow sent last should be acknowledged, counted from now. */
@@ -198,21 +203,14 @@ static bool next_copy(struct session *session, struct subflow *subflow, bool sus
 
     list_foreach(&session->subflows, node, after) {
         struct subflow *other = list_entry(node, struct subflow, node);
-        struct sent_item *item;
 
         if (other == subflow || other->chunks.count == 0 ||
             (!other->suspect &&
              (suspects_only || other->path == subflow->path ||
               expected_ns(session, other) <= own_ns)))
             continue;
-        item = oldest_missing(other);
-        if (item == NULL)
-            continue;
-        *piece = (struct piece){.stream = item->stream,
-                                .offset = item->offset,
-                                .length = item->length,
-                                .copy_of = item};
-        return true;
+        if (oldest_missing(other, piece))
+            return true;
     }
     return false;
 }

@@ -131,8 +131,8 @@ struct sent_item {
     };
     uint64_t offset;     /* DATA; FINAL: chunks received */
     uint32_t length;     /* DATA: bytes, the FIN counted as one; FINAL: tag */
+    uint32_t copied;     /* DATA: as many of them were sent elsewhere, too */
     uint8_t kind;        /* enum sent_kind */
-    bool reinjected;     /* DATA: a further copy has been sent elsewhere */
     bool copy;           /* DATA: this is such a copy */
 };
 

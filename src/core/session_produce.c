@@ -367,7 +367,8 @@ static bool add_piece(struct composer *c)
         c->length += length;
     }
     if (piece.copy_of != NULL) {
-        piece.copy_of->reinjected = true;
+        piece.copy_of->copied =
+            (uint32_t)(piece.offset + piece.length - piece.copy_of->offset);
         stream->extra_copies++;
         c->session->counters.bytes_reinjected += length;
     } else {

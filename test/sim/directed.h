@@ -5,13 +5,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct directed {
-    const char *name;
-    /* Says in `verdict` what was measured. */
-    bool (*run)(bool trace, char *verdict, size_t size);
-};
-
-extern const struct directed directed[];
 extern const size_t directed_count;
+
+const char *directed_name(size_t index);
+/* True when it kept its ceilings; `verdict` says what was measured. */
+bool directed_run(size_t index, bool trace, char *verdict, size_t size);
 
 #endif

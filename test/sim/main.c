@@ -67,8 +67,8 @@ static void print_scenario(const struct sim_scenario *scenario)
                " ms one way, loss %u and %u, stalls after %" PRIu64 "\n",
                i, path->link[SIM_LOCAL].rate / 1000, path->link[SIM_RELAY].rate / 1000,
                path->link[SIM_LOCAL].delay_ns / NS_PER_MS,
-               path->link[SIM_LOCAL].loss_millionths,
-               path->link[SIM_RELAY].loss_millionths, path->stall_after_bytes);
+               path->link[SIM_LOCAL].loss_millionths, path->link[SIM_RELAY].loss_millionths,
+               path->stall_after_bytes);
     }
     for (size_t i = 0; i < scenario->fault_count; i++) {
         const struct sim_fault *fault = &scenario->faults[i];
@@ -133,11 +133,11 @@ static void run_directed(const char *name, bool trace)
     for (size_t i = 0; i < directed_count; i++) {
         char verdict[512] = "";
 
-        if (name != NULL && strcmp(name, directed[i].name) != 0)
+        if (name != NULL && strcmp(name, directed_name(i)) != 0)
             continue;
-        bool good = directed[i].run(trace, verdict, sizeof verdict);
+        bool good = directed_run(i, trace, verdict, sizeof verdict);
 
-        tap_ok(good, "%s: %s", directed[i].name, verdict);
+        tap_ok(good, "%s: %s", directed_name(i), verdict);
     }
 }
 

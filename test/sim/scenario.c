@@ -54,6 +54,14 @@ struct sim_plan *sim_scenario_stream(struct sim_scenario *scenario, uint64_t up,
     return plan;
 }
 
+void sim_scenario_fault(struct sim_scenario *scenario, struct sim_fault fault)
+{
+    uint64_t lasts_ns = fault.lasts_ns == TIME_NEVER ? 0 : fault.lasts_ns;
+
+    scenario->faults[scenario->fault_count++] = fault;
+    scenario->heal_ns = MAX(scenario->heal_ns, fault.at_ns + lasts_ns);
+}
+
 /* ---- the draw ---- */
 
 static struct sim_link draw_link(struct sim_random *random, uint64_t rate,
@@ -254,27 +262,25 @@ static void draw_streams(struct sim_scenario *scenario, struct sim_random *rando
 static void draw_fault(struct sim_scenario *scenario, struct sim_random *random,
                        uint64_t within_ms)
 {
-    struct sim_fault *fault = &scenario->faults[scenario->fault_count++];
-    uint64_t end_ns;
+    struct sim_fault fault = {0};
 
-    fault->kind = (enum sim_fault_kind)sim_random_range(random, 0, SIM_FAULT_RESTART);
-    if (fault->kind == SIM_FAULT_RESTART && !sim_random_chance(random, 300000))
-        fault->kind = SIM_FAULT_CUT;
-    fault->at_ns = sim_random_range(random, 0, within_ms) * NS_PER_MS;
-    fault->lasts_ns = sim_random_log(random, 20, 8000) * NS_PER_MS;
-    fault->which = (size_t)sim_random_range(random, 0, 1 << 20);
-    fault->sides = (unsigned)sim_random_range(random, 1, 3);
-    if (fault->kind == SIM_FAULT_FAR)
-        fault->amount = sim_random_log(random, 10, 500) * NS_PER_MS;
-    else if (fault->kind == SIM_FAULT_LOSS)
-        fault->amount = sim_random_log(random, 10000, 300000);
+    fault.kind = (enum sim_fault_kind)sim_random_range(random, 0, SIM_FAULT_RESTART);
+    if (fault.kind == SIM_FAULT_RESTART && !sim_random_chance(random, 300000))
+        fault.kind = SIM_FAULT_CUT;
+    fault.at_ns = sim_random_range(random, 0, within_ms) * NS_PER_MS;
+    fault.lasts_ns = sim_random_log(random, 20, 8000) * NS_PER_MS;
+    fault.which = (size_t)sim_random_range(random, 0, 1 << 20);
+    fault.sides = (unsigned)sim_random_range(random, 1, 3);
+    if (fault.kind == SIM_FAULT_FAR)
+        fault.amount = sim_random_log(random, 10, 500) * NS_PER_MS;
+    else if (fault.kind == SIM_FAULT_LOSS)
+        fault.amount = sim_random_log(random, 10000, 300000);
     else
-        fault->amount = sim_random_range(random, 0, 1);
-    if (fault->kind == SIM_FAULT_STALL && sim_random_chance(random, 500000))
-        fault->lasts_ns = TIME_NEVER;
-    end_ns = fault->at_ns + (fault->lasts_ns == TIME_NEVER ? 0 : fault->lasts_ns);
-    scenario->heal_ns = MAX(scenario->heal_ns, end_ns);
-    if (fault->kind == SIM_FAULT_CUT || fault->kind == SIM_FAULT_STALL)
+        fault.amount = sim_random_range(random, 0, 1);
+    if (fault.kind == SIM_FAULT_STALL && sim_random_chance(random, 500000))
+        fault.lasts_ns = TIME_NEVER;
+    sim_scenario_fault(scenario, fault);
+    if (fault.kind == SIM_FAULT_CUT || fault.kind == SIM_FAULT_STALL)
         return;
     scenario->may_be_unreachable = true;
     if (MIN(scenario->config.linger_ns, scenario->relay_linger_ns) <= 60 * NS_PER_S)

@@ -21,7 +21,7 @@ struct sim_plan {
     uint64_t start_ns;           /* after the beginning of the run */
     uint64_t total[2];           /* bytes each side writes */
     uint32_t turns;              /* 0: both write at once; else request and response */
-    bool hurried;               /* local writes before the stream is opened */
+    bool hurried;                /* local writes before the stream is opened */
     bool finish_last[2];         /* ends its direction only after the peer has */
     uint64_t reset_after[2];     /* resets when it has moved so many bytes; or UINT64_MAX */
     uint64_t stop_reading_at[2]; /* reads no further; or UINT64_MAX */
@@ -86,6 +86,8 @@ void sim_scenario_init(struct sim_scenario *scenario, const char *name, uint64_t
 /* A stream that both sides write to at once. */
 struct sim_plan *sim_scenario_stream(struct sim_scenario *scenario, uint64_t up,
                                      uint64_t down);
+/* Everything is healed when the last fault is over. */
+void sim_scenario_fault(struct sim_scenario *scenario, struct sim_fault fault);
 struct sim_path sim_path_make(uint64_t bits_per_second, unsigned round_trip_ms,
                               unsigned queue_ms);
 

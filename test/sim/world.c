@@ -195,8 +195,12 @@ static void fill_report(struct sim_world *world, struct sim_report *report)
             report->complete += end->outcome == SIM_COMPLETE;
             report->reset += end->outcome == SIM_RESET;
             report->cancelled += end->outcome == SIM_CANCELLED;
-            if (end->ended_ns > end->began_ns)
-                report->stream_ns = MAX(report->stream_ns, end->ended_ns - end->began_ns);
+            if (i >= SIM_LIVES)
+                continue;
+            report->arrived[side][i] = end->received;
+            if (end->progress_ns > world->streams[i].end[SIM_LOCAL].began_ns)
+                report->life_ns[side][i] =
+                    end->progress_ns - world->streams[i].end[SIM_LOCAL].began_ns;
         }
     }
     report->counters = *session_counters(

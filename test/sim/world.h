@@ -191,16 +191,20 @@ void sim_faults_deinit(struct sim_world *world);
 
 /* Runs the scenario; false when an invariant was broken (world->failure). The world is
  * deinitialised in any case; what it counted stays in `report`. */
+#define SIM_LIVES 8
+
 struct sim_report {
     uint64_t hash;
     uint64_t events;
-    uint64_t virtual_ns;  /* from the beginning until the last stream ended */
-    uint64_t stream_ns;   /* the longest life of a stream */
-    uint64_t received[2]; /* application bytes that arrived at the side */
+    uint64_t virtual_ns; /* from the beginning until the last stream ended */
+    /* From the first streams' opening at local to the last byte that came there, and to
+     * the relay. */
+    uint64_t life_ns[2][SIM_LIVES];
+    uint64_t arrived[2][SIM_LIVES]; /* bytes */
+    uint64_t received[2];           /* application bytes that arrived at the side */
     uint64_t dials;
     size_t open_most;
     uint64_t complete, reset, cancelled;
-    uint64_t echo_worst_ns;
     struct session_counters counters; /* local's, at the end */
     char failure[512];
 };
