@@ -17,6 +17,7 @@
 #define BULK_MIN 2
 /* With this much waiting, more is likely to follow than can be seen. */
 #define BULK_QUEUE (64 * 1024)
+#define QUEUE_WINDOW_NS (250 * NS_PER_MS)
 #define PATH_BACKOFF_MIN_NS (50 * NS_PER_MS)
 
 /* ---- how many ---- */
@@ -78,14 +79,39 @@ static unsigned needed(const struct session *session)
     return session_active(session) ? MAX(1, idle) : idle;
 }
 
-/* A transfer whose end is not in sight waits, in either direction. */
-static bool bulk_waits(const struct session *session)
+/* The highest of the last two windows: subflows that take all of a queue at once must not
+ * make it look as if none were needed. */
+static uint64_t recent(struct queue_peak *peak, uint64_t now, uint64_t bytes)
 {
-    return MAX(session->waiting_bytes, session_peer_demand(session)) >= BULK_QUEUE;
+    if (now - peak->window_ns >= QUEUE_WINDOW_NS) {
+        peak->before = now - peak->window_ns < 2 * QUEUE_WINDOW_NS ? peak->highest : 0;
+        peak->highest = 0;
+        peak->window_ns = now;
+    }
+    peak->highest = MAX(peak->highest, bytes);
+    return MAX(peak->highest, peak->before);
+}
+
+static uint64_t queue_up(struct session *session)
+{
+    uint64_t credit = session->out_window - session->out_sum + session->owed_bytes;
+
+    return recent(&session->queue_up, session->now, MIN(session->waiting_bytes, credit));
+}
+
+static uint64_t queue_down(struct session *session)
+{
+    return recent(&session->queue_down, session->now, session_peer_demand(session));
+}
+
+/* A transfer whose end is not in sight waits, in either direction. */
+static bool bulk_waits(struct session *session)
+{
+    return MAX(queue_up(session), queue_down(session)) >= BULK_QUEUE;
 }
 
 /* What a path should have of the pool; the first one has the interactive lane too. */
-static uint64_t path_share(const struct session *session, unsigned index)
+static uint64_t path_share(struct session *session, unsigned index)
 {
     uint64_t slots = path_slots(session, &session->paths[index]);
 
@@ -93,7 +119,7 @@ static uint64_t path_share(const struct session *session, unsigned index)
 }
 
 /* Slots for bulk on all paths together. */
-static uint64_t bulk_slots(const struct session *session)
+static uint64_t bulk_slots(struct session *session)
 {
     uint64_t total = 0;
 
@@ -102,13 +128,11 @@ static uint64_t bulk_slots(const struct session *session)
     return total;
 }
 
-static uint64_t wanted(const struct session *session)
+static uint64_t wanted(struct session *session)
 {
     const struct session_config *config = &session->config;
-    uint64_t credit = session->out_window - session->out_sum + session->owed_bytes;
-    uint64_t up = MIN(session->waiting_bytes, credit), down = session_peer_demand(session);
-    uint64_t queue = MAX(queue_slots(up, config->budget_up),
-                         queue_slots(down, config->budget_down));
+    uint64_t queue = MAX(queue_slots(queue_up(session), config->budget_up),
+                         queue_slots(queue_down(session), config->budget_down));
     uint64_t busy = queue;
 
     if (busy == 0)

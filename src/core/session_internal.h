@@ -357,6 +357,9 @@ struct session {
     uint64_t silent_ns;   /* local: dialled since then without contact; or TIME_NEVER */
     uint64_t backoff_ns;  /* between HELLOs that fail */
     uint64_t next_hello_ns, hello_race_ns;
+    struct queue_peak {
+        uint64_t window_ns, highest, before; /* begin of the window; bytes in it and before */
+    } queue_up, queue_down; /* local: what waited lately */
     uint64_t pool_wake_ns; /* when pool_update() wants to be called again */
     uint64_t checked_ns;
     unsigned explicit_failures; /* dials refused or unreachable, in a row */
