@@ -9,6 +9,7 @@ UNIT_TESTS = \
 	test/unit/test_config_relay \
 	test/unit/test_config_units \
 	test/unit/test_destination \
+	test/unit/test_dialer \
 	test/unit/test_door \
 	test/unit/test_eyeballs \
 	test/unit/test_failure_limit \
@@ -17,6 +18,7 @@ UNIT_TESTS = \
 	test/unit/test_handshake \
 	test/unit/test_kdf \
 	test/unit/test_key \
+	test/unit/test_listener \
 	test/unit/test_noise \
 	test/unit/test_number_window \
 	test/unit/test_pages \
@@ -48,6 +50,8 @@ test_unit_test_config_units_SOURCES = test/unit/test_config_units.c test/unit/un
 test_unit_test_config_units_LDADD = $(CONFIG) $(CMOCKA_LIBS)
 test_unit_test_destination_SOURCES = test/unit/test_destination.c test/unit/unit.h
 test_unit_test_destination_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_dialer_SOURCES = test/unit/test_dialer.c test/unit/unit.h
+test_unit_test_dialer_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_door_SOURCES = test/unit/test_door.c test/unit/unit.h
 test_unit_test_door_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_eyeballs_SOURCES = test/unit/test_eyeballs.c test/unit/unit.h
@@ -64,6 +68,8 @@ test_unit_test_kdf_SOURCES = test/unit/test_kdf.c test/unit/unit.h
 test_unit_test_kdf_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
 test_unit_test_key_SOURCES = test/unit/test_key.c test/unit/unit.h
 test_unit_test_key_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
+test_unit_test_listener_SOURCES = test/unit/test_listener.c test/unit/unit.h
+test_unit_test_listener_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_noise_SOURCES = test/unit/test_noise.c test/unit/unit.h test/unit/vectors/noise_ik.h
 test_unit_test_noise_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
 test_unit_test_number_window_SOURCES = test/unit/test_number_window.c test/unit/unit.h
