@@ -199,6 +199,8 @@ def test_no_method_in_common(t):
 
 def test_what_is_not_socks5(t):
     pair = t.pair()
+    # Its own line comes at a time of its own.
+    wait_until(lambda: "begins" in pair.local.log(), what="the session")
     cases = {
         "SOCKS4": (b"\4\1\0\x50\x7f\0\0\1ann\0", lambda answer: answer[:2] == b"\0\x5b"),
         "HTTP": (b"GET http://example.org/ HTTP/1.1\r\nHost: example.org\r\n\r\n",
