@@ -282,12 +282,33 @@ static void dial_hello(struct session *session)
     }
 }
 
+/* Every subflow that may be open has had the relay's END and waits for an ACK of our own
+ * last chunks: none of them can bring it. One gives its place to a JOIN, on which the relay
+ * tells what it has received of all of them; until then nothing is owed. */
+static void give_way(struct session *session)
+{
+    struct subflow *oldest = NULL;
+
+    list_foreach(&session->subflows, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        if (subflow->state != SUBFLOW_STATE_OPEN || !subflow->end_received)
+            return;
+        if (oldest == NULL || subflow->received_ns < oldest->received_ns)
+            oldest = subflow;
+    }
+    if (oldest != NULL)
+        subflow_close(session, oldest, SUBFLOW_ORDERLY);
+}
+
 static void dial_joins(struct session *session)
 {
     uint64_t want = wanted(session);
     uint64_t bound = MAX(want, session->config.pool_size);
     uint64_t count = count_lasting(session);
 
+    if (count < want && session->open_count >= bound)
+        give_way(session);
     while (count < want && session->open_count < bound && dial(session, false)) {
         count++;
         if (session->silent_ns == TIME_NEVER && !session_in_touch(session))

@@ -118,7 +118,9 @@ static void enter_limbo(struct session *session, struct subflow *subflow,
     subflow->state = SUBFLOW_STATE_LIMBO;
     if (was_open) {
         path_refresh(session, subflow->path);
-        if (session->config.role == SESSION_LOCAL || manner == SUBFLOW_ABANDONED)
+        /* Local may have closed without the relay's last ACK: it was not sent yet. */
+        if (session->config.role == SESSION_LOCAL || manner == SUBFLOW_ABANDONED ||
+            list_linked(&subflow->ack_node))
             ack_note_final(session, subflow);
     }
     list_remove(&subflow->ack_node);
