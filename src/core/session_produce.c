@@ -532,11 +532,13 @@ static bool local_has_ended(struct session *session, struct subflow *subflow)
            !session->scheduler->next(session, subflow, &piece);
 }
 
-static size_t burst_limit(const struct subflow *subflow, size_t capacity)
+static size_t burst_limit(const struct session *session, const struct subflow *subflow,
+                          size_t capacity)
 {
-    uint64_t burst = subflow->measure.rate == 0
-                         ? 4 * CHUNK_SIZE_MAX
-                         : subflow->measure.rate / (NS_PER_S / BURST_NS);
+    /* Most of a pool is too young to have been measured: its path has. */
+    uint64_t rate = subflow->measure.rate != 0 ? subflow->measure.rate
+                                               : session->paths[subflow->path].rate_acked;
+    uint64_t burst = rate == 0 ? 4 * CHUNK_SIZE_MAX : rate / (NS_PER_S / BURST_NS);
 
     return (size_t)MIN(MAX(burst, CHUNK_SIZE_MAX), MIN(capacity, PRODUCE_MAX));
 }
@@ -602,7 +604,7 @@ size_t session_produce(struct session *session, struct subflow *subflow, uint8_t
                        size_t capacity, uint64_t now)
 {
     size_t length = 0;
-    size_t limit = burst_limit(subflow, capacity);
+    size_t limit = burst_limit(session, subflow, capacity);
 
     session->now = now;
     if (subflow->state == SUBFLOW_STATE_HELLO) {
