@@ -36,6 +36,9 @@ struct config_listeners {
     size_t count;
 };
 
+/* What the session engine can tell apart. */
+#define CONFIG_PATHS_MAX 16
+
 /* One way out of this machine. At least one of the two is given. */
 struct config_path {
     const char *interface; /* NULL: any; shorter than IFNAMSIZ */

@@ -256,7 +256,7 @@ static const struct option local_options[] = {
      .minimum = 1, .maximum = 64, .element = &listener, .check = check_listeners,
      .allowed = "objects, one for each address to listen on"},
     {.name = "paths", .read = read_paths, FIELD(config_local, paths), .nullable = true,
-     .minimum = 1, .maximum = 32, .element = &path,
+     .minimum = 1, .maximum = CONFIG_PATHS_MAX, .element = &path,
      .allowed = "objects with interface or source"},
     {.name = "mode", .read = read_choice, FIELD(config_local, mode),
      .fallback = "\"split\"", .choices = modes},

@@ -23,6 +23,8 @@
 /* Before a session that has ended is followed by a new one. */
 #define RESTART_SECONDS 0.25
 
+_Static_assert(CONFIG_PATHS_MAX <= SESSION_PATHS_MAX, "paths fit the engine");
+
 struct local_listener {
     struct local *local;
     const struct config_listener *config; /* borrowed */
@@ -41,6 +43,8 @@ struct local {
     struct driver driver;    /* its session is NULL then too */
     struct socks_service socks;
     struct local_listener *listeners; /* owned; as many as the configuration has */
+    unsigned dials;   /* so far */
+    bool had_session; /* `session` was established before */
     bool failing; /* the last dial failed: said once, until one succeeds */
     ev_timer retired;
     ev_timer restart; /* while there is no session */
@@ -50,6 +54,16 @@ struct local {
 };
 
 /* ---- dialling ---- */
+
+/* The session tells SESSION_PORTS_MAX ports apart. Of more than these, every so many-th
+ * shares an index, and they take turns. */
+static uint16_t choose_port(struct local *local, unsigned index)
+{
+    const struct config_ports *ports = &local->config->relay.ports;
+    size_t sharing = (ports->count - index - 1) / SESSION_PORTS_MAX + 1;
+
+    return ports->items[index + local->dials++ % sharing * SESSION_PORTS_MAX];
+}
 
 static void connect_subflow(struct local *local, struct subflow_io *io)
 {
@@ -67,12 +81,13 @@ static void connect_subflow(struct local *local, struct subflow_io *io)
     }
     found = endpoint_address(&local->endpoint, io->path, options.source.family);
     if (found == NULL) {
-        if (!endpoint_waiting(&local->endpoint))
+        /* Known, but of no family that the path can use: waiting would not help. */
+        if (local->endpoint.count > 0 || !endpoint_waiting(&local->endpoint))
             subflow_io_cannot_connect(io);
         return;
     }
     to = *found;
-    to.port = config->relay.ports.items[io->port];
+    to.port = choose_port(local, io->port);
     subflow_io_connect(io, &to, &options);
 }
 
@@ -122,19 +137,24 @@ static void on_dialled(struct driver *driver, const struct subflow_io *io, int e
 
 static void on_changed(struct driver *driver, const struct session_event *event)
 {
+    struct local *local = driver->context;
     unsigned long long id = session_id(driver->session);
 
-    if (event->type == SESSION_LOST)
+    if (event->type == SESSION_LOST) {
         log_warning("no contact with the relay");
-    else
-        log_info("session %016llx with the relay %s", id,
-                 event->resumed ? "goes on" : "begins");
+        return;
+    }
+    if (local->had_session && !event->resumed)
+        log_warning("the relay does not know the session any more: its streams are reset");
+    log_info("session %016llx with the relay %s", id, event->resumed ? "goes on" : "begins");
+    local->had_session = true;
 }
 
 static void drop_session(struct local *local)
 {
     if (local->session == NULL)
         return;
+    local->had_session = false;
     driver_deinit(&local->driver);
     session_free(local->session);
     local->session = NULL;

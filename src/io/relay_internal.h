@@ -83,6 +83,7 @@ struct relay_worker {
     ev_async wake;       /* the mailbox has something, or the relay stops */
     ev_timer stopping;   /* looks whether the streams have ended */
     bool closing;        /* sessions were asked to close */
+    struct log_limit log_limit;
 };
 
 /* A session and what its streams have become. */

@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A client can make these lines appear as often as it likes. */
+#define log_client(session, level, ...) \
+    log_write_limited(&(session)->worker->log_limit, clock_now(), level, __VA_ARGS__)
+
 static void on_incoming(struct driver *driver, const struct session_event *event)
 {
     struct relay_session *session = driver->context;
@@ -33,19 +37,21 @@ static void on_changed(struct driver *driver, const struct session_event *event)
     unsigned long long id = session_id(session->session);
 
     if (event->type == SESSION_LOST)
-        log_info("no contact with %s in session %016llx", session->name, id);
+        log_client(session, LOG_INFO, "no contact with %s in session %016llx",
+                   session->name, id);
     else
-        log_info("%s %s session %016llx", session->name,
-                 event->resumed ? "goes on with" : "begins", id);
+        log_client(session, LOG_INFO, "%s %s session %016llx", session->name,
+                   event->resumed ? "goes on with" : "begins", id);
 }
 
 static bool on_ended(struct driver *driver, enum error error, const char *reason)
 {
     struct relay_session *session = driver->context;
 
-    log_write(error == OK || error == ERROR_CLOSED ? LOG_INFO : LOG_WARNING, "session %016llx of %s has ended: %s",
-              (unsigned long long)session_id(session->session), session->name,
-              reason[0] != '\0' ? reason : error_string(error));
+    log_client(session, error == OK || error == ERROR_CLOSED ? LOG_INFO : LOG_WARNING,
+               "session %016llx of %s has ended: %s",
+               (unsigned long long)session_id(session->session), session->name,
+               reason[0] != '\0' ? reason : error_string(error));
     relay_session_free(session);
     return true;
 }
@@ -74,8 +80,8 @@ struct relay_session *relay_session_new(struct relay_worker *worker, struct sess
     list_init(&new->node);
     list_append(&worker->sessions, &new->node);
     driver_init(&new->driver, &worker->worker, session, &role, new);
-    log_info("%s begins session %016llx", new->name,
-             (unsigned long long)session_id(session));
+    log_client(new, LOG_INFO, "%s begins session %016llx", new->name,
+               (unsigned long long)session_id(session));
     return new;
 }
 
