@@ -197,6 +197,7 @@ struct packet *direction_get(struct direction *direction, uint64_t now)
     packet = queue_pop(&direction->line);
     direction->stats.packets++;
     direction->stats.bytes += packet->length;
+    direction->stats.latest_ns = MAX(direction->stats.latest_ns, now - packet->arrives_ns);
     return packet;
 }
 
@@ -216,8 +217,9 @@ void direction_report(const struct direction *direction, FILE *out)
     fprintf(out,
             "{\"packets\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"lost\":%" PRIu64
             ",\"overflowed\":%" PRIu64 ",\"oversize\":%" PRIu64 ",\"blackholed\":%" PRIu64
-            ",\"longest_queue\":%" PRIu64 "}",
+            ",\"longest_queue\":%" PRIu64 ",\"latest_us\":%" PRIu64 "}",
             direction->stats.packets, direction->stats.bytes, direction->stats.lost,
             direction->stats.overflowed, direction->stats.oversize,
-            direction->stats.blackholed, direction->stats.longest_queue);
+            direction->stats.blackholed, direction->stats.longest_queue,
+            direction->stats.latest_ns / 1000);
 }

@@ -47,6 +47,7 @@ struct direction {
         uint64_t packets, bytes; /* delivered */
         uint64_t lost, overflowed, oversize, blackholed;
         uint64_t longest_queue; /* bytes */
+        uint64_t latest_ns;     /* the most that a packet was delivered behind its time */
     } stats;
 };
 

@@ -30,7 +30,8 @@ def run(t, budget, loss, directions):
     time.sleep(1.5)
     first, begun = origin.report(), time.monotonic()
     report = load.result(SECONDS + 60)
-    tcp = link.report()["tcp"]
+    wire = link.report()
+    tcp = wire["tcp"]
     t.equal(report["bad"] + report["broken"] + report["refused"], 0, "streams that failed")
     bound = SLOTS * budget / (2 * RTT_MS / 1000)
     for direction in directions:
@@ -45,6 +46,8 @@ def run(t, budget, loss, directions):
                f"{rate * 8 / 1000:.1f} kbit/s, {rate / bound:.3f} of {bound * 8 / 1000:.1f} "
                f"(8 x budget / 2 RTT)")
     t.note(tcp)
+    t.note(f"the emulator was late by up to {wire['a2b']['latest_us']} and "
+           f"{wire['b2a']['latest_us']} us")
     t.check(origin.report()["received"] + report["down"] > before["received"], "nothing moved")
     t.at_most(tcp["max_up"], budget, "most bytes up of one subflow")
     t.at_most(tcp["max_down"], budget, "most bytes down of one subflow")
