@@ -260,6 +260,18 @@ static struct arrival_result elsewhere(struct arrival *arrival, uint64_t id)
 
 /* ---- HELLO ---- */
 
+/* Local gives up the session that it was promised in an earlier answer: the first chunk of
+ * that one may still be on its way, and must not bring it to life beside its successor. */
+static void supersede(struct admission *admission, unsigned client, uint64_t id)
+{
+    list_foreach(&admission->half_open, node, after) {
+        struct arrival *arrival = list_entry(node, struct arrival, half_open);
+
+        if (arrival->hello->client == client && arrival->hello->answer.session_id == id)
+            (void)silence(admission, arrival);
+    }
+}
+
 /* The answer's part that is not agreed by hello_agree(). */
 static void grant(struct admission *admission, const struct door_hello *hello,
                   const uint8_t random[6], struct hello_answer *answer)
@@ -277,8 +289,10 @@ static void grant(struct admission *admission, const struct door_hello *hello,
         return;
     answer->resume = RESUME_UNKNOWN;
     if (old == NULL || old->client != (unsigned)hello->client ||
-        old->state != SESSION_STATE_UP)
+        old->state != SESSION_STATE_UP) {
+        supersede(admission, (unsigned)hello->client, hello->offer.resume);
         return;
+    }
     answer->resume = RESUME_RESUMED;
     for (unsigned i = 0; i < 64; i++)
         if (generation_tag_used(old, GENERATION_TAG(answer->session_id)))

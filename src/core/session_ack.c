@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#define FINALS_MAX 64
+
 /* ---- what we sent ---- */
 
 static void control_acked(struct session *session, struct stream *stream, unsigned kind)
@@ -35,6 +37,14 @@ static void control_lost(struct session *session, struct stream *stream, unsigne
     }
 }
 
+/* The peer does not wait long for a final count. Where none came through for a while, the
+ * newest are of use, and they must not fill small budgets. */
+static void drop_old_finals(struct session *session)
+{
+    while (session->finals.count >= FINALS_MAX)
+        ring_pop(&session->finals);
+}
+
 static void session_item_lost(struct session *session, const struct sent_item *item)
 {
     struct final_ack *final;
@@ -44,6 +54,7 @@ static void session_item_lost(struct session *session, const struct sent_item *i
     case SENT_STREAM_LIMIT: session->send_stream_limit = true; break;
     case SENT_DEMAND: session->send_demand = true; break;
     case SENT_FINAL:
+        drop_old_finals(session);
         final = ring_push(&session->finals);
         if (final == NULL) {
             session_fail(session, ERROR_MEMORY, "out of memory");
@@ -180,6 +191,7 @@ void ack_note_final(struct session *session, struct subflow *subflow)
 
     if (subflow->generation == NULL || session->state >= SESSION_STATE_CLOSING)
         return;
+    drop_old_finals(session);
     final = ring_push(&session->finals);
     if (final == NULL) {
         session_fail(session, ERROR_MEMORY, "out of memory");

@@ -180,6 +180,7 @@ struct subflow {
 
     struct subflow_measure measure;
     uint64_t measured_ns;
+    uint64_t measured_bytes; /* bytes_sent at that time */
     uint64_t dialled_ns, up_ns;
     uint64_t progress_ns; /* last sign of life while something is outstanding */
     uint64_t sent_ns, received_ns;

@@ -85,6 +85,20 @@ static void take_open(struct session *session, const struct frame *frame)
     stream_tell_readable(session, stream);
 }
 
+/* Local: the relay has connected. */
+static void set_opened(struct session *session, struct stream *stream)
+{
+    if (stream->opened)
+        return;
+    stream->opened = true;
+    free(stream->target);
+    stream->target = NULL;
+    /* A copy that was taken for lost, and waits to be sent again, is moot. */
+    stream->control_pending &= (uint8_t)~STREAM_SEND_OPEN;
+    if (!stream->released && !stream->failed)
+        session_push_event(session, SESSION_STREAM_OPENED, NULL, stream);
+}
+
 static void take_opened(struct session *session, const struct frame *frame)
 {
     struct stream *stream;
@@ -94,15 +108,8 @@ static void take_opened(struct session *session, const struct frame *frame)
         return;
     }
     stream = stream_of_frame(session, frame->opened.id);
-    if (stream == NULL || stream->opened)
-        return;
-    stream->opened = true;
-    free(stream->target);
-    stream->target = NULL;
-    /* A copy that was taken for lost, and waits to be sent again, is moot. */
-    stream->control_pending &= (uint8_t)~STREAM_SEND_OPEN;
-    if (!stream->released && !stream->failed)
-        session_push_event(session, SESSION_STREAM_OPENED, NULL, stream);
+    if (stream != NULL)
+        set_opened(session, stream);
 }
 
 /* What the peer has sent in order is still delivered; the rest will never be. */
@@ -149,6 +156,10 @@ static void take_data(struct session *session, const struct frame *frame)
     if (stream == NULL)
         return;
     stream_reference(stream);
+    /* Data says as much as STREAM_OPENED, which it may have overtaken; after a reset of the
+     * relay that one never comes. */
+    if (session->config.role == SESSION_LOCAL)
+        set_opened(session, stream);
     if (stream_receive(session, stream, frame) != OK)
         session_fail(session, ERROR_PROTOCOL, "STREAM_DATA beyond credit or final offset");
     stream_unreference(session, stream);

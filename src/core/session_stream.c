@@ -412,7 +412,8 @@ size_t session_stream_peek(struct session *session, struct stream *stream,
         for (; viewed > 0; viewed--)
             offset += parts[count++].iov_len;
     }
-    *finished = offset == stream->in_final && !stream->reset_received;
+    /* What was discarded did not end well, wherever it ended. */
+    *finished = offset == stream->in_final && !stream->reset_received && !stream->discard;
     if (count == 0)
         stream->readable_told = false;
     return count;

@@ -301,15 +301,16 @@ void session_subflow_measured(struct session *session, struct subflow *subflow,
                               const struct subflow_measure *measure, uint64_t now)
 {
     session->now = now;
-    /* The kernel's queue falling is progress, long before a large chunk is complete. */
-    /* A measure from before the last write says nothing; then it is given the time. */
-    if (measure->queued_bytes < subflow->measure.queued_bytes ||
-        subflow->sent_ns >= subflow->measured_ns) {
+    /* Bytes that have left the kernel's queue are progress, long before a large chunk is
+     * complete. */
+    if (measure->queued_bytes <
+        subflow->measure.queued_bytes + (subflow->bytes_sent - subflow->measured_bytes)) {
         subflow->progress_ns = now;
         subflow_set_suspect(session, subflow, false);
     }
     subflow->measure = *measure;
     subflow->measured_ns = now;
+    subflow->measured_bytes = subflow->bytes_sent;
     if (measure->srtt_ns != 0)
         path_sample_rtt(&session->paths[subflow->path], measure->srtt_ns);
     path_refresh(session, subflow->path);

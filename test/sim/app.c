@@ -300,7 +300,9 @@ static bool is_explained(const struct sim_end *end, enum reset_code code)
         return world->scenario.may_be_unreachable && !end->connected;
     case RESET_LIMIT: return world->scenario.may_starve;
     case RESET_PROTOCOL: return true; /* SESSION_ENDED says what was broken, and fails */
-    default: return peer->outcome == SIM_CANCELLED && peer->code == code;
+    default:
+        return (peer->outcome == SIM_CANCELLED && peer->code == code) ||
+               (peer->outcome == SIM_RESET && world->scenario.may_starve);
     }
 }
 
