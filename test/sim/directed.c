@@ -240,7 +240,7 @@ static bool tight_500(struct outcome *outcome)
 
 static bool tight_loss(struct outcome *outcome)
 {
-    return tight_runs(outcome, 1000, 10000, 70);
+    return tight_runs(outcome, 1000, 10000, 85);
 }
 
 /* ---- fairness ---- */
