@@ -119,7 +119,7 @@ int socket_listen(const struct address *address, const struct socket_listen_opti
         error = set_option(*fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, DEFER_ACCEPT_SECONDS);
     if (error == OK && options->subflows)
         error = set_subflow_options(*fd, options->congestion_control);
-    if (error == OK && !options->subflows && address_is_loopback(address))
+    if (error == OK && address_is_loopback(address))
         error = set_option(*fd, SOL_SOCKET, SO_RCVBUF, SOCKET_LOOPBACK_BUFFER);
     if (error == OK && (bind(*fd, (struct sockaddr *)&storage, length) != 0 ||
                         listen(*fd, LISTEN_BACKLOG) != 0))
@@ -197,7 +197,7 @@ int socket_connect(const struct address *to, const struct socket_connect_options
     error = set_option(*fd, IPPROTO_TCP, TCP_NODELAY, 1);
     if (error == OK && options != NULL)
         error = set_connect_options(*fd, to, options);
-    if (error == OK && (options == NULL || !options->subflow) && address_is_loopback(to))
+    if (error == OK && address_is_loopback(to))
         error = set_option(*fd, SOL_SOCKET, SO_RCVBUF, SOCKET_LOOPBACK_BUFFER);
     if (error == OK && connect(*fd, (struct sockaddr *)&storage, length) != 0 &&
         errno != EINPROGRESS)
