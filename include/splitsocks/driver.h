@@ -63,7 +63,7 @@ struct driver {
     ev_timer timer;
     uint64_t armed; /* when `timer` fires; TIME_NEVER when it is stopped */
     bool ended;
-    enum error error;   /* of the end */
+    enum error error; /* of the end */
     char reason[128];
 };
 

@@ -30,7 +30,8 @@ void local_free(struct local *local);
  * the same address. Returns OK, or the first failure, which is logged; then `previous`
  * still has its sockets. */
 int local_listen(struct local *local, struct local *previous) MUST_CHECK;
-/* The address of listener `index`, with the port the kernel chose; false behind the last. */
+/* The address of listener `index`, with the port that the kernel chose. False: there is no
+ * such listener. */
 bool local_listener_address(const struct local *local, size_t index,
                             struct address *address);
 

@@ -29,7 +29,7 @@ int relay_listen(struct relay *relay) MUST_CHECK;
 bool relay_listener_address(const struct relay *relay, size_t index,
                             struct address *address);
 
-/* Accepts connections, and starts the other workers. Returns OK or ERROR_SYSTEM (logged). */
+/* Accepts connections, and starts the other workers. Returns OK or ERROR_SYSTEM, logged. */
 int relay_start(struct relay *relay) MUST_CHECK;
 /* Serves by another configuration from now on: its clients, destinations and DNS servers.
  * Sessions of clients that it does not have are closed. What else has changed is named in

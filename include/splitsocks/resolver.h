@@ -36,8 +36,8 @@ int resolver_new(struct ev_loop *loop, const struct resolver_options *options,
 /* Queries under way end without a report. */
 void resolver_free(struct resolver *resolver);
 
-/* Queries from now on go to these servers, as in resolver_options; those under way stay with
- * the old ones. Returns OK, ERROR_MEMORY or ERROR_SYSTEM; then nothing has changed. */
+/* Queries from now on go to these servers, as in resolver_options; those under way stay
+ * with the old ones. Returns OK, ERROR_MEMORY or ERROR_SYSTEM; then nothing has changed. */
 int resolver_set_servers(struct resolver *resolver, const struct address *servers,
                          size_t server_count) MUST_CHECK;
 

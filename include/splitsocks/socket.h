@@ -35,8 +35,8 @@ struct socket_listen_options {
 /* Listens on an address; accepted sockets inherit TCP_NODELAY and, for subflows,
  * TCP_NOTSENT_LOWAT and the congestion control. A connection is reported when its first
  * bytes are there, or after a few seconds without any. */
-int socket_listen(const struct address *address, const struct socket_listen_options *options,
-                  int *fd) MUST_CHECK;
+int socket_listen(const struct address *address,
+                  const struct socket_listen_options *options, int *fd) MUST_CHECK;
 /* The address the socket is bound to: with the port that the kernel has chosen. */
 struct address socket_local_address(int fd);
 

@@ -24,17 +24,17 @@ struct subflow_io {
     struct subflow *subflow; /* the session's; NULL once that was told, or has given up */
     struct list node;        /* in driver.subflows or driver.closed */
     ev_io io;
-    uint8_t state;         /* enum subflow_io_state */
-    uint8_t end;           /* enum subflow_end, once writing has failed */
-    bool hello;            /* the dial opens a session */
-    bool blocked;          /* waits until the socket takes more */
-    uint32_t write_size;   /* how much to produce at once: follows what the socket takes */
-    uint32_t tail_length;  /* bytes produced and not yet written */
-    uint32_t tail_at;      /* those of the tail that are written meanwhile */
-    uint32_t part_length;  /* bytes received of a chunk that is not complete */
-    uint8_t *tail, *part;  /* owned; NULL when empty */
-    unsigned path, port;   /* of a dial: indices, as the session chose */
-    struct address to;     /* of a dial: where it connects, once that is known */
+    uint8_t state;        /* enum subflow_io_state */
+    uint8_t end;          /* enum subflow_end, once writing has failed */
+    bool hello;           /* the dial opens a session */
+    bool blocked;         /* waits until the socket takes more */
+    uint32_t write_size;  /* how much to produce at once: follows what the socket takes */
+    uint32_t tail_length; /* bytes produced and not yet written */
+    uint32_t tail_at;     /* those of the tail that are written meanwhile */
+    uint32_t part_length; /* bytes received of a chunk that is not complete */
+    uint8_t *tail, *part; /* owned; NULL when empty */
+    unsigned path, port;  /* of a dial: indices, as the session chose */
+    struct address to;    /* of a dial: where it connects, once that is known */
 };
 
 /* Local: SESSION_DIAL: asks the role where to connect. */

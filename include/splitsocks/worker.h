@@ -22,8 +22,8 @@
 struct worker {
     struct ev_loop *loop; /* borrowed */
     struct page_pool pages;
-    uint8_t *input;  /* WORKER_INPUT_SIZE bytes, owned */
-    uint8_t *output; /* PRODUCE_MAX bytes, owned */
+    uint8_t *input;      /* WORKER_INPUT_SIZE bytes, owned */
+    uint8_t *output;     /* PRODUCE_MAX bytes, owned */
     struct list touched; /* drivers with work to do before the loop waits again */
     struct list leavers; /* connections that farewell() closes */
     ev_prepare prepare;

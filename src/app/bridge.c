@@ -124,8 +124,7 @@ static bool write_output(struct bridge *bridge)
     size_t length;
     const uint8_t *output = socks5_client_output(&bridge->client, &length);
 
-    if (length > 0 &&
-        send(bridge->fd, output, length, MSG_NOSIGNAL) != (ssize_t)length)
+    if (length > 0 && send(bridge->fd, output, length, MSG_NOSIGNAL) != (ssize_t)length)
         return false;
     socks5_client_sent(&bridge->client);
     return true;

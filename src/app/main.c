@@ -16,7 +16,8 @@ static const struct {
 } commands[] = {
     {"local", cmd_local, "-c FILE [-v]", "be a SOCKS5 proxy that goes through a relay"},
     {"relay", cmd_relay, "-c FILE [-v]", "connect to destinations for locals"},
-    {"connect", cmd_connect, "[-c FILE] [-v] HOST PORT", "carry one stream on stdin and stdout"},
+    {"connect", cmd_connect, "[-c FILE] [-v] HOST PORT",
+     "carry one stream on stdin/stdout"},
     {"check", cmd_check, "{local|relay} FILE", "say what is wrong with a configuration"},
     {"keygen", cmd_keygen, "[-y] FILE", "make a private key, print the public one"},
 };

@@ -123,15 +123,11 @@ static void step(struct dialer *dialer)
         switch (eyeballs_next(&dialer->eyeballs, now, &index)) {
         case EYEBALLS_WAIT: arm_timer(dialer, now); return;
         case EYEBALLS_START: start_attempt(dialer, index); break;
-        case EYEBALLS_ABANDON:
-            close(take_socket(find_attempt(dialer, index)));
-            break;
+        case EYEBALLS_ABANDON: close(take_socket(find_attempt(dialer, index))); break;
         case EYEBALLS_CONNECTED:
             finish(dialer, take_socket(find_attempt(dialer, index)), RESET_CANCELLED);
             return;
-        case EYEBALLS_FAILED:
-            finish(dialer, -1, eyeballs_code(&dialer->eyeballs));
-            return;
+        case EYEBALLS_FAILED: finish(dialer, -1, eyeballs_code(&dialer->eyeballs)); return;
         }
     }
 }

@@ -22,7 +22,10 @@ void driver_init(struct driver *driver, struct worker *worker, struct session *s
                  const struct driver_role *role, void *context)
 {
     *driver = (struct driver){
-        .worker = worker, .session = session, .role = role, .context = context,
+        .worker = worker,
+        .session = session,
+        .role = role,
+        .context = context,
         .armed = TIME_NEVER,
     };
     list_init(&driver->touched);

@@ -9,7 +9,10 @@ void endpoint_init(struct endpoint *endpoint, struct resolver *resolver, const c
                    void (*resolved)(void *context), void *context)
 {
     *endpoint = (struct endpoint){
-        .resolver = resolver, .host = host, .resolved = resolved, .context = context,
+        .resolver = resolver,
+        .host = host,
+        .resolved = resolved,
+        .context = context,
     };
 }
 
@@ -79,7 +82,8 @@ const struct address *endpoint_address(struct endpoint *endpoint, unsigned path,
     return NULL;
 }
 
-void endpoint_failed(struct endpoint *endpoint, unsigned path, const struct address *address)
+void endpoint_failed(struct endpoint *endpoint, unsigned path,
+                     const struct address *address)
 {
     struct address *current = &endpoint->addresses[endpoint->choice[path]];
     struct address without_port = *address;
@@ -87,8 +91,7 @@ void endpoint_failed(struct endpoint *endpoint, unsigned path, const struct addr
     /* Several dials to one address often fail together: that counts once. */
     without_port.port = 0;
     if (endpoint->count > 1 && address_equal(current, &without_port))
-        endpoint->choice[path] =
-            (uint8_t)((endpoint->choice[path] + 1u) % endpoint->count);
+        endpoint->choice[path] = (uint8_t)((endpoint->choice[path] + 1u) % endpoint->count);
     if (clock_now() - endpoint->asked >= ENDPOINT_REFRESH_NS)
         ask(endpoint);
 }

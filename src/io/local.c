@@ -43,8 +43,8 @@ struct local {
     struct driver driver;    /* its session is NULL then too */
     struct socks_service socks;
     struct local_listener *listeners; /* owned; as many as the configuration has */
-    unsigned dials;   /* so far */
-    bool had_session; /* `session` was established before */
+    unsigned dials;                   /* so far */
+    bool had_session;                 /* `session` was established before */
     bool failing; /* the last dial failed: said once, until one succeeds */
     ev_timer retired;
     ev_timer restart; /* while there is no session */
@@ -146,7 +146,8 @@ static void on_changed(struct driver *driver, const struct session_event *event)
     }
     if (local->had_session && !event->resumed)
         log_warning("the relay does not know the session any more: its streams are reset");
-    log_info("session %016llx with the relay %s", id, event->resumed ? "goes on" : "begins");
+    log_info("session %016llx with the relay %s", id,
+             event->resumed ? "goes on" : "begins");
     local->had_session = true;
 }
 
@@ -300,7 +301,8 @@ int local_listen(struct local *local, struct local *previous)
     return OK;
 }
 
-bool local_listener_address(const struct local *local, size_t index, struct address *address)
+bool local_listener_address(const struct local *local, size_t index,
+                            struct address *address)
 {
     if (index >= local->config->listen.count)
         return false;
@@ -329,7 +331,8 @@ static int init_listeners(struct local *local)
             return ERROR_MEMORY;
         for (size_t j = 0; j < users->count; j++)
             listener->users[j] = (struct socks5_user){
-                .name = users->items[j].name, .password = users->items[j].password,
+                .name = users->items[j].name,
+                .password = users->items[j].password,
             };
     }
     return OK;
@@ -378,7 +381,9 @@ static int init_resolver(struct local *local)
 {
     const struct config_local_dns *dns = &local->config->dns;
     const struct resolver_options options = {
-        .servers = dns->servers.items, .server_count = dns->servers.count, .search = true,
+        .servers = dns->servers.items,
+        .server_count = dns->servers.count,
+        .search = true,
     };
     int error = resolver_new(local->worker.loop, &options, &local->resolver);
 
@@ -406,8 +411,7 @@ int local_new(struct ev_loop *loop, const struct config_local *config,
     local->retired.repeat = RETIRED_SECONDS;
     if ((error = init_listeners(local)) != OK ||
         (error = worker_init(&local->worker, loop, BUFFERED_BYTES_MAX)) != OK ||
-        (error = init_resolver(local)) != OK ||
-        (error = start_session(local)) != OK) {
+        (error = init_resolver(local)) != OK || (error = start_session(local)) != OK) {
         local_free(local);
         return error;
     }

@@ -30,7 +30,8 @@ static void outbound_free(struct outbound *outbound)
     free(outbound);
 }
 
-static void refuse_stream(struct driver *driver, struct stream *stream, enum reset_code code)
+static void refuse_stream(struct driver *driver, struct stream *stream,
+                          enum reset_code code)
 {
     uint64_t now = clock_now();
 
@@ -69,8 +70,9 @@ static void on_dialled(void *context, int fd, enum reset_code code)
 static void connect_to(struct outbound *outbound, const struct address *addresses,
                        size_t count)
 {
-    dialer_start(&outbound->dialer, outbound->driver->worker->loop, outbound->service->rules,
-                 addresses, count, outbound->port, on_dialled, outbound);
+    dialer_start(&outbound->dialer, outbound->driver->worker->loop,
+                 outbound->service->rules, addresses, count, outbound->port, on_dialled,
+                 outbound);
 }
 
 static void on_resolved(void *context, int error, const struct address *addresses,
@@ -82,8 +84,8 @@ static void on_resolved(void *context, int error, const struct address *addresse
     if (error == OK)
         connect_to(outbound, addresses, count);
     else
-        refuse(outbound, error == ERROR_NOT_FOUND ? RESET_NAME_NOT_FOUND
-                                                  : RESET_NAME_FAILURE);
+        refuse(outbound,
+               error == ERROR_NOT_FOUND ? RESET_NAME_NOT_FOUND : RESET_NAME_FAILURE);
 }
 
 /* ---- what the session tells meanwhile ---- */
@@ -105,7 +107,10 @@ static void on_reset(struct stream_end *end, enum reset_code code)
 }
 
 static const struct stream_end_type end_type = {
-    .opened = on_other, .readable = on_other, .writable = on_other, .reset = on_reset,
+    .opened = on_other,
+    .readable = on_other,
+    .writable = on_other,
+    .reset = on_reset,
 };
 
 /* ---- the face ---- */

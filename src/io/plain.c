@@ -90,8 +90,8 @@ static bool pump_in(struct plain *plain)
 {
     struct session *session = plain->driver->session;
     struct iovec parts[PARTS_MAX];
-    size_t count = session_stream_reserve(session, plain->stream, plain->read_size, parts,
-                                          PARTS_MAX);
+    size_t count =
+        session_stream_reserve(session, plain->stream, plain->read_size, parts, PARTS_MAX);
     ssize_t n;
     int error;
 
@@ -136,8 +136,8 @@ static int write_stream(struct plain *plain, bool *finished)
     struct iovec parts[PARTS_MAX];
 
     for (;;) {
-        size_t count = session_stream_peek(session, plain->stream, parts, PARTS_MAX,
-                                           finished);
+        size_t count =
+            session_stream_peek(session, plain->stream, parts, PARTS_MAX, finished);
         size_t total = total_length(parts, count);
         const struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
         ssize_t n;

@@ -47,7 +47,8 @@ int relay_listen(struct relay *relay)
         return ERROR_MEMORY;
     for (size_t i = 0; i < listen->count; i++)
         for (size_t j = 0; j < listen->items[i].ports.count; j++) {
-            int error = listen_on(relay, &listen->items[i], listen->items[i].ports.items[j]);
+            int error =
+                listen_on(relay, &listen->items[i], listen->items[i].ports.items[j]);
 
             if (error != OK)
                 return error;
@@ -58,7 +59,8 @@ int relay_listen(struct relay *relay)
     return ERROR_SYSTEM;
 }
 
-bool relay_listener_address(const struct relay *relay, size_t index, struct address *address)
+bool relay_listener_address(const struct relay *relay, size_t index,
+                            struct address *address)
 {
     if (index >= relay->socket_count)
         return false;
@@ -209,8 +211,7 @@ static void warn_of_restart(const struct config_relay *old, const struct config_
         {"workers", old->workers == new->workers},
         {"server_id", old->server_id == new->server_id},
         {"linger", old->linger_ns == new->linger_ns},
-        {"congestion_control",
-         same_text(old->congestion_control, new->congestion_control)},
+        {"congestion_control", same_text(old->congestion_control, new->congestion_control)},
         {"limits", same_limits(&old->limits, &new->limits)},
     };
 

@@ -63,8 +63,8 @@ static void arm_deadline(struct relay_arrival *arrival, uint64_t now)
     uint64_t deadline = arrival_deadline(arrival->arrival);
 
     ev_timer_stop(loop, &arrival->deadline);
-    ev_timer_set(&arrival->deadline,
-                 deadline > now ? (double)(deadline - now) * 1e-9 : 0., 0.);
+    ev_timer_set(&arrival->deadline, deadline > now ? (double)(deadline - now) * 1e-9 : 0.,
+                 0.);
     ev_timer_start(loop, &arrival->deadline);
 }
 
@@ -118,7 +118,8 @@ static void close_evicted(struct relay_worker *worker)
         arrival_close(arrival_user(evicted));
 }
 
-/* `length` more bytes are in the arrival's buffer. The arrival may be no more afterwards. */
+/* `length` more bytes are in the arrival's buffer. The arrival may be no more afterwards.
+ */
 static void judge(struct relay_arrival *arrival, size_t length)
 {
     struct relay_worker *worker = arrival->worker;

@@ -15,7 +15,8 @@ static const struct config_client *find_config(const struct config_relay *config
     return NULL;
 }
 
-static bool is_known(const struct relay_clients *clients, const uint8_t key[CONFIG_KEY_SIZE])
+static bool is_known(const struct relay_clients *clients,
+                     const uint8_t key[CONFIG_KEY_SIZE])
 {
     for (size_t i = 0; i < clients->count; i++)
         if (memcmp(clients->items[i].public_key, key, CONFIG_KEY_SIZE) == 0)

@@ -27,7 +27,7 @@ struct relay_clients {
         uint8_t public_key[CONFIG_KEY_SIZE];
         char name[64];
         bool gone;
-    } *items;                        /* owned */
+    } * items;                       /* owned */
     struct admission_client *limits; /* owned; one for each client */
 };
 
@@ -44,12 +44,12 @@ struct relay {
     pthread_mutex_t lock;
     struct relay_clients *clients;
     struct relay_config *config; /* the newest */
-    int *sockets; /* owned: what is listened on */
+    int *sockets;                /* owned: what is listened on */
     size_t socket_count;
     struct relay_worker *workers; /* owned */
     unsigned worker_count;
-    unsigned initialised;    /* workers that need a deinit */
-    uint64_t silence_random; /* for the doors of all workers */
+    unsigned initialised;         /* workers that need a deinit */
+    uint64_t silence_random;      /* for the doors of all workers */
     atomic_uint_fast64_t stop_by; /* when sessions are closed; TIME_NEVER: not stopping */
 };
 
@@ -122,7 +122,8 @@ void relay_worker_post(struct relay_worker *worker, struct relay_message *messag
 /* ---- relay_session.c ---- */
 
 /* The session has just been made. Returns NULL when memory is out. */
-struct relay_session *relay_session_new(struct relay_worker *worker, struct session *session,
+struct relay_session *relay_session_new(struct relay_worker *worker,
+                                        struct session *session,
                                         unsigned client) MUST_CHECK;
 /* Ends its streams and subflows, and drops the session. */
 void relay_session_free(struct relay_session *session);

@@ -63,8 +63,8 @@ static const struct driver_role role = {
     .ended = on_ended,
 };
 
-struct relay_session *relay_session_new(struct relay_worker *worker, struct session *session,
-                                        unsigned client)
+struct relay_session *relay_session_new(struct relay_worker *worker,
+                                        struct session *session, unsigned client)
 {
     struct relay_session *new = calloc(1, sizeof(*new));
 

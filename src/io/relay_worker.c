@@ -69,8 +69,8 @@ static void on_stopping(struct ev_loop *loop, ev_timer *timer, int events)
     struct relay_worker *worker = timer->data;
     (void)events;
 
-    if (!worker->closing && (count_streams(worker) == 0 ||
-                             clock_now() >= atomic_load(&worker->relay->stop_by)))
+    if (!worker->closing &&
+        (count_streams(worker) == 0 || clock_now() >= atomic_load(&worker->relay->stop_by)))
         close_sessions(worker);
     if (worker->closing && list_empty(&worker->sessions)) {
         ev_timer_stop(loop, timer);
@@ -104,8 +104,10 @@ static void use_config(struct relay_worker *worker, const struct config_relay *c
     const struct config_destinations *destinations = &config->destinations;
 
     worker->rules = (struct destination_rules){
-        .allow = destinations->allow.items, .allow_count = destinations->allow.count,
-        .deny = destinations->deny.items, .deny_count = destinations->deny.count,
+        .allow = destinations->allow.items,
+        .allow_count = destinations->allow.count,
+        .deny = destinations->deny.items,
+        .deny_count = destinations->deny.count,
     };
     atomic_store(&worker->config, config);
 }
@@ -177,8 +179,8 @@ int relay_worker_start(struct relay_worker *worker)
 {
     struct relay *relay = worker->relay;
 
-    worker->listeners = calloc(MAX(relay->socket_count, (size_t)1),
-                               sizeof(*worker->listeners));
+    worker->listeners =
+        calloc(MAX(relay->socket_count, (size_t)1), sizeof(*worker->listeners));
     if (worker->listeners == NULL)
         return ERROR_MEMORY;
     for (size_t i = 0; i < relay->socket_count; i++)
@@ -229,7 +231,9 @@ static int init_resolver(struct relay_worker *worker)
     const struct config_relay_dns *dns = &atomic_load(&worker->config)->dns;
     /* Search domains of the relay's own network are none of the client's business. */
     const struct resolver_options options = {
-        .servers = dns->servers.items, .server_count = dns->servers.count, .search = false,
+        .servers = dns->servers.items,
+        .server_count = dns->servers.count,
+        .search = false,
     };
     int error = resolver_new(worker->worker.loop, &options, &worker->resolver);
 

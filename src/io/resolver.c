@@ -185,7 +185,9 @@ static int set_servers(struct channel *channel)
     }
     status = ares_set_servers_ports(channel->ares, nodes);
     free(nodes);
-    return status == ARES_SUCCESS ? OK : status == ARES_ENOMEM ? ERROR_MEMORY : ERROR_SYSTEM;
+    return status == ARES_SUCCESS  ? OK
+           : status == ARES_ENOMEM ? ERROR_MEMORY
+                                   : ERROR_SYSTEM;
 }
 
 /* Makes the channel that is asked from now on. */
@@ -488,7 +490,8 @@ static bool is_localhost(const char *name)
 
     if (length > 0 && name[length - 1] == '.')
         length--;
-    return length >= suffix && strncasecmp(name + length - suffix, "localhost", suffix) == 0 &&
+    return length >= suffix &&
+           strncasecmp(name + length - suffix, "localhost", suffix) == 0 &&
            (length == suffix || name[length - suffix - 1] == '.');
 }
 

@@ -101,8 +101,8 @@ static int set_subflow_options(int fd, const char *congestion_control)
     return error;
 }
 
-int socket_listen(const struct address *address, const struct socket_listen_options *options,
-                  int *fd)
+int socket_listen(const struct address *address,
+                  const struct socket_listen_options *options, int *fd)
 {
     struct sockaddr_storage storage;
     socklen_t length = socket_address_put(address, &storage);

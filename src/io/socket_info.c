@@ -20,7 +20,8 @@ struct socket_info socket_info_get(int fd)
         return info;
     info.srtt_ns = (uint64_t)tcp.tcpi_rtt * 1000;
     if (info.srtt_ns > 0)
-        info.rate = (uint64_t)tcp.tcpi_snd_cwnd * tcp.tcpi_snd_mss * NS_PER_S / info.srtt_ns;
+        info.rate =
+            (uint64_t)tcp.tcpi_snd_cwnd * tcp.tcpi_snd_mss * NS_PER_S / info.srtt_ns;
     info.rate = MAX(info.rate, (uint64_t)tcp.tcpi_delivery_rate);
     if (ioctl(fd, SIOCOUTQ, &queued) == 0 && queued > 0)
         info.queued_bytes = (uint32_t)queued;

@@ -42,7 +42,8 @@ static enum socks5_code reply_code(enum reset_code code)
     }
 }
 
-static size_t write_reply(uint8_t reply[PLAIN_REPLY_SIZE], bool opened, enum reset_code code)
+static size_t write_reply(uint8_t reply[PLAIN_REPLY_SIZE], bool opened,
+                          enum reset_code code)
 {
     return socks5_reply(reply, opened ? SOCKS5_SUCCEEDED : reply_code(code), NULL);
 }
@@ -96,7 +97,8 @@ static void open_stream(struct socks_connection *connection)
     driver_touch(driver);
     if (session_stream_write(driver->session, stream, connection->early,
                              connection->early_length, now) != connection->early_length ||
-        plain_new(driver, stream, connection->io.fd, write_reply, &service->plains) == NULL) {
+        plain_new(driver, stream, connection->io.fd, write_reply, &service->plains) ==
+            NULL) {
         session_stream_reset(driver->session, stream, RESET_FAILURE, now);
         session_stream_release(driver->session, stream, now);
         refuse(connection, RESET_FAILURE);
@@ -114,8 +116,8 @@ static void on_resolved(void *context, int error, const struct address *addresse
 
     connection->query = NULL;
     if (error != OK) {
-        refuse(connection, error == ERROR_NOT_FOUND ? RESET_NAME_NOT_FOUND
-                                                    : RESET_NAME_FAILURE);
+        refuse(connection,
+               error == ERROR_NOT_FOUND ? RESET_NAME_NOT_FOUND : RESET_NAME_FAILURE);
         return;
     }
     target->address_count = (uint8_t)MIN(count, (size_t)TARGET_ADDRESSES_MAX);

@@ -171,8 +171,8 @@ static void keep_tail(struct subflow_io *io, const uint8_t *bytes, size_t length
 void subflow_io_send(struct subflow_io *io, uint64_t now)
 {
     uint8_t *output = io->driver->worker->output;
-    size_t length = session_produce(io->driver->session, io->subflow, output,
-                                    io->write_size, now);
+    size_t length =
+        session_produce(io->driver->session, io->subflow, output, io->write_size, now);
     size_t written;
 
     if (length == 0)
@@ -196,8 +196,8 @@ void subflow_io_send(struct subflow_io *io, uint64_t now)
 static void on_writable(struct subflow_io *io)
 {
     if (io->tail != NULL) {
-        io->tail_at += (uint32_t)write_some(io, io->tail + io->tail_at,
-                                            io->tail_length - io->tail_at);
+        io->tail_at +=
+            (uint32_t)write_some(io, io->tail + io->tail_at, io->tail_length - io->tail_at);
         if (io->state != SUBFLOW_IO_OPEN || io->tail_at < io->tail_length)
             return;
         free(io->tail);
@@ -247,7 +247,8 @@ static void deliver(struct subflow_io *io, size_t length)
     uint8_t *input = driver->worker->input;
     uint64_t now = clock_now();
     bool closed = false;
-    size_t used = session_receive(driver->session, io->subflow, input, length, &closed, now);
+    size_t used =
+        session_receive(driver->session, io->subflow, input, length, &closed, now);
     bool kept = closed || keep_part(io, input + used, length - used);
 
     driver_drain(driver);

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Pages kept for the next taker: a few megabytes, so that bulk transfer allocates rarely. */
+/* Pages kept for the next taker: a few megabytes, so that bulk transfer allocates rarely.
+ */
 #define SPARE_PAGES 128
 
 /* Spare pages after a second without work. */
@@ -40,8 +41,8 @@ static void on_quiet(struct ev_loop *loop, ev_timer *timer, int events)
 static void note_activity(struct worker *worker)
 {
     worker->active = true;
-    if (!ev_is_active(&worker->quiet) && (worker->opened >= OPENED_MANY ||
-                                          worker->pages.unused_count > SPARE_PAGES_QUIET))
+    if (!ev_is_active(&worker->quiet) &&
+        (worker->opened >= OPENED_MANY || worker->pages.unused_count > SPARE_PAGES_QUIET))
         ev_timer_again(worker->loop, &worker->quiet);
 }
 

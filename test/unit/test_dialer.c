@@ -96,8 +96,9 @@ static void test_refused(void **state)
 
 static void test_denied_by_default(void **state)
 {
-    static const char *const texts[] = {"127.0.0.1", "::1", "::ffff:127.0.0.1", "10.0.0.1",
-                                        "169.254.169.254", "224.0.0.1", "fe80::1", "0.0.0.0"};
+    static const char *const texts[] = {
+        "127.0.0.1",       "::1",       "::ffff:127.0.0.1", "10.0.0.1",
+        "169.254.169.254", "224.0.0.1", "fe80::1",          "0.0.0.0"};
     const struct destination_rules rules = {.allow_count = 0};
     uint16_t port = 0;
     int listener = listen_at("127.0.0.1", &port);

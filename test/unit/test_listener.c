@@ -207,7 +207,7 @@ static void test_service_manager_is_told(void **state)
     close(fd);
 }
 
-UNIT_MAIN(cmocka_unit_test(test_all_are_accepted), cmocka_unit_test(test_out_of_descriptors),
-          cmocka_unit_test(test_farewell),
+UNIT_MAIN(cmocka_unit_test(test_all_are_accepted),
+          cmocka_unit_test(test_out_of_descriptors), cmocka_unit_test(test_farewell),
           cmocka_unit_test(test_silent_farewell_says_nothing),
           cmocka_unit_test(test_service_manager_is_told))

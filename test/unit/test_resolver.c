@@ -128,9 +128,8 @@ static void on_question(struct ev_loop *loop, ev_io *io, int events)
     n = (ssize_t)(header + wire_length(&body));
     if (strcmp(label, "short") == 0)
         n = 11; /* not even a header */
-    assert_int_equal(sendto(io->fd, answer, (size_t)n, 0, (struct sockaddr *)&from,
-                            from_length),
-                     n);
+    assert_int_equal(
+        sendto(io->fd, answer, (size_t)n, 0, (struct sockaddr *)&from, from_length), n);
 }
 
 static void server_start(struct server *server, struct ev_loop *loop)
@@ -343,7 +342,8 @@ static void test_too_many(void **state)
     assert_int_equal(taken, RESOLVER_QUERIES_MAX);
     while (report.calls < taken)
         ev_run(fixture->loop, EVRUN_ONCE);
-    assert_int_equal(resolver_query(fixture->resolver, "::1", on_done, &report, &query), OK);
+    assert_int_equal(resolver_query(fixture->resolver, "::1", on_done, &report, &query),
+                     OK);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
