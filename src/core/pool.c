@@ -110,6 +110,13 @@ static bool bulk_waits(struct session *session)
     return MAX(queue_up(session), queue_down(session)) >= BULK_QUEUE;
 }
 
+/* Several paths: each has its share, which another's failure does not enlarge, since what
+ * is dialled in its place would be in its way when it is back. */
+static bool shares_hold(struct session *session)
+{
+    return session->config.path_count > 1 && bulk_waits(session);
+}
+
 /* What a path should have of the pool; the first one has the interactive lane too. */
 static uint64_t path_share(struct session *session, unsigned index)
 {
@@ -159,21 +166,18 @@ static bool lasting(const struct subflow *subflow)
            subflow->bytes_received <= subflow->budget_in / 4 * 3;
 }
 
-/* Subflows that last. While bulk waits, one path's surplus does not make up for what
- * another path lacks. */
-static uint64_t count_lasting(struct session *session)
+/* Subflows of a path that last, told only up to its share while bulk waits: one path's
+ * surplus does not make up for what another lacks. */
+static uint64_t lasting_on(struct session *session, unsigned index)
 {
-    uint64_t on_path[SESSION_PATHS_MAX] = {0}, total = 0;
-    bool shares = session->config.path_count > 1 && bulk_waits(session);
+    uint64_t count = 0;
 
     list_foreach(&session->subflows, node, after) {
         const struct subflow *subflow = list_entry(node, struct subflow, node);
 
-        on_path[subflow->path] += lasting(subflow);
+        count += subflow->path == index && lasting(subflow);
     }
-    for (unsigned i = 0; i < session->config.path_count; i++)
-        total += shares ? MIN(on_path[i], path_share(session, i)) : on_path[i];
-    return total;
+    return shares_hold(session) ? MIN(count, path_share(session, index)) : count;
 }
 
 /* ---- dialling ---- */
@@ -192,6 +196,8 @@ static int choose_path(struct session *session)
             session->pool_wake_ns = MIN(session->pool_wake_ns, path->retry_ns);
             continue;
         }
+        if (shares_hold(session) && lasting_on(session, i) >= path_share(session, i))
+            continue;
         if (best < 0 || load < best_load) {
             best = (int)i;
             best_load = load;
@@ -305,8 +311,10 @@ static void dial_joins(struct session *session)
 {
     uint64_t want = wanted(session);
     uint64_t bound = MAX(want, session->config.pool_size);
-    uint64_t count = count_lasting(session);
+    uint64_t count = 0;
 
+    for (unsigned i = 0; i < session->config.path_count; i++)
+        count += lasting_on(session, i);
     if (count < want && session->open_count >= bound)
         give_way(session);
     while (count < want && session->open_count < bound && dial(session, false)) {
