@@ -152,7 +152,7 @@ void ack_received(struct session *session, struct frame *frame)
             return;
         }
         if (entry.chunks > subflow->chunks_acked) {
-            subflow->progress_ns = session->now;
+            subflow->progress_ns = subflow->proven_ns = session->now;
             subflow_set_suspect(session, subflow, false);
         }
         while (subflow->chunks_acked < entry.chunks)
@@ -202,6 +202,19 @@ void ack_note_final(struct session *session, struct subflow *subflow)
                                 .chunks = subflow->chunks_received};
     session->ack_deadline_ns = MIN(session->ack_deadline_ns, session->now + ACK_DELAY_NS);
     session->pool_dirty = true;
+}
+
+void ack_repeat(struct session *session)
+{
+    list_foreach(&session->subflows, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        if (subflow->state != SUBFLOW_STATE_OPEN || subflow->chunks_received == 0 ||
+            list_linked(&subflow->ack_node))
+            continue;
+        list_append(&session->ack_queue, &subflow->ack_node);
+        session->ack_deadline_ns = session->now;
+    }
 }
 
 bool ack_due(const struct session *session)

@@ -184,6 +184,7 @@ struct subflow {
     uint64_t dialled_ns, up_ns;
     uint64_t progress_ns; /* last sign of life while something is outstanding */
     uint64_t sent_ns, received_ns;
+    uint64_t proven_ns;   /* the peer last acknowledged something on it */
     uint64_t deadline_ns; /* LIMBO: when what is left is requeued */
 };
 
@@ -354,6 +355,7 @@ struct session {
     bool ack_wanted;          /* the peer keeps something until one of them comes */
 
     uint64_t contact_ns;  /* last authenticated chunk */
+    uint64_t doubt_ns;    /* local: what was heard before proves nothing any more */
     uint64_t rekey_ns;    /* local: when the hourly resume is due */
     uint64_t silent_ns;   /* local: dialled since then without contact; or TIME_NEVER */
     uint64_t backoff_ns;  /* between HELLOs that fail */
@@ -447,6 +449,8 @@ bool subflow_usable(const struct subflow *subflow);
 uint64_t subflow_rtt_ns(const struct session *session, const struct subflow *subflow);
 uint64_t subflow_stall_ns(const struct session *session, const struct subflow *subflow);
 void subflow_set_suspect(struct session *session, struct subflow *subflow, bool suspect);
+/* Sends a PING, which has to be answered like anything else. */
+void subflow_ask(struct session *session, struct subflow *subflow);
 /* Something on it waits for an answer of the peer. */
 bool subflow_outstanding(const struct subflow *subflow);
 
@@ -457,6 +461,8 @@ void ack_note_received(struct session *session, struct subflow *subflow, bool el
                        size_t length);
 /* The subflow is closed here: its final count travels reliably. */
 void ack_note_final(struct session *session, struct subflow *subflow);
+/* Tells once more what was received on every open subflow. */
+void ack_repeat(struct session *session);
 bool ack_due(const struct session *session);
 bool ack_waiting(const struct session *session);
 /* Everything not acknowledged goes back into the queues. */

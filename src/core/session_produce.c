@@ -9,6 +9,9 @@
 /* How long a produced burst may take to leave; what is longer is better kept back, where
  * the scheduler can still choose. */
 #define BURST_NS (2 * NS_PER_MS)
+/* A subflow that carries nothing but ACKs for so long asks for one itself: it might swallow
+ * them all, and nobody would know. */
+#define PROVE_NS (1 * NS_PER_S)
 
 /* A chunk under construction: frames written into scratch, and stream bytes where they lie. */
 struct composer {
@@ -419,10 +422,16 @@ static bool set_limit(struct composer *c, size_t header, size_t capacity)
     return true;
 }
 
+static bool must_be_proven(const struct session *session, const struct subflow *subflow)
+{
+    return session->now - MAX(subflow->proven_ns, subflow->up_ns) >= PROVE_NS;
+}
+
 static void compose(struct composer *c)
 {
     struct session *session = c->session;
     struct subflow *subflow = c->subflow;
+    bool wanted = session->ack_wanted;
 
     if (!subflow->begun && session->config.role == SESSION_LOCAL)
         add_subflow(c);
@@ -441,6 +450,11 @@ static void compose(struct composer *c)
     add_demand(c, c->last);
     while (add_piece(c))
         continue;
+    /* Only where the ACKs matter: else two sides at rest would keep each other awake. */
+    if (c->length > 0 && !c->eliciting && wanted && must_be_proven(session, subflow)) {
+        add_type(c, FRAME_PING);
+        subflow->proven_ns = session->now;
+    }
 }
 
 /* Seals the parts into `out`; `header` bytes of JOIN stand in front of it. */

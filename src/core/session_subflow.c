@@ -203,11 +203,23 @@ void subflow_set_suspect(struct session *session, struct subflow *subflow, bool 
     subflow->suspect = suspect;
     session->suspects += suspect ? 1 : -1u;
     session->pool_dirty = true;
+    /* What it was to acknowledge may be stuck in it. */
+    if (suspect)
+        ack_repeat(session);
 }
 
 bool subflow_outstanding(const struct subflow *subflow)
 {
-    return subflow->eliciting_unacked > 0 || subflow->waits_for_end;
+    return subflow->eliciting_unacked > 0 || subflow->waits_for_end || subflow->ping;
+}
+
+void subflow_ask(struct session *session, struct subflow *subflow)
+{
+    if (subflow->ping)
+        return;
+    /* The wait begins now: a socket that takes nothing any more is no answer either. */
+    subflow->ping = true;
+    subflow->progress_ns = session->now;
 }
 
 /* ---- the driver's face ---- */

@@ -90,6 +90,25 @@ static uint64_t silence_limit_ns(const struct session *session)
     return MIN(MAX(4 * rtt_ns, SILENCE_MIN_NS), SILENCE_MAX_NS);
 }
 
+/* Relay: what is left are streams that have all they need, and a reader that takes its time:
+ * their bytes were acknowledged, and count as delivered at local. */
+static bool only_readers_left(const struct session *session)
+{
+    bool any = false;
+
+    for (const struct list *node = session->streams.next; node != &session->streams;
+         node = node->next) {
+        const struct stream *stream = (const struct stream *)node; /* its first member */
+
+        if (stream->released)
+            continue;
+        if (!stream->send_done || stream->discard || stream->in_next != stream->in_final)
+            return false;
+        any = true;
+    }
+    return any;
+}
+
 /* When the session as a whole is lost or forgotten. */
 static uint64_t contact_timeout(const struct session *session)
 {
@@ -99,7 +118,8 @@ static uint64_t contact_timeout(const struct session *session)
     if (session->state == SESSION_STATE_UP && session->silent_ns != TIME_NEVER)
         when = session->silent_ns + silence_limit_ns(session);
     /* Without anything to lose, local waits for its next need. */
-    if (local ? session->state != SESSION_STATE_CONNECTING && session_active(session) : true)
+    if (local ? session->state != SESSION_STATE_CONNECTING && session_active(session)
+              : !only_readers_left(session))
         when = MIN(when, session->contact_ns + session->config.linger_ns);
     return when;
 }
@@ -131,8 +151,23 @@ uint64_t session_next_timeout(const struct session *session)
 
 /* ---- what ---- */
 
+/* A JOIN that was never answered: the path drops it, or the relay does not know the session
+ * any more. Then the subflows that seem to be well may only be quiet. */
+static void doubt(struct session *session)
+{
+    session->doubt_ns = session->now;
+    list_foreach(&session->subflows, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        if (subflow_usable(subflow) && !subflow_outstanding(subflow))
+            subflow_ask(session, subflow);
+    }
+}
+
 static void stalled(struct session *session, struct subflow *subflow)
 {
+    if (session->config.role == SESSION_LOCAL && !subflow->confirmed && !subflow->suspect)
+        doubt(session);
     if (session->now - subflow->progress_ns >= dead_ns(session, subflow))
         subflow_close(session, subflow, SUBFLOW_ABANDONED);
     else
@@ -155,7 +190,7 @@ static void tick_open(struct session *session, struct subflow *subflow)
     if (session->now - subflow->up_ns >= SUBFLOW_AGE_NS)
         subflow->retire = true;
     else
-        subflow->ping = true;
+        subflow_ask(session, subflow);
     /* Counted from now, whether or not it can be sent at once. */
     subflow->sent_ns = session->now;
 }
@@ -272,7 +307,8 @@ bool session_in_touch(const struct session *session)
          node = node->next) {
         const struct subflow *subflow = (const struct subflow *)node;
 
-        if (subflow->state == SUBFLOW_STATE_OPEN && subflow->confirmed && !subflow->suspect)
+        if (subflow->state == SUBFLOW_STATE_OPEN && subflow->confirmed && !subflow->suspect &&
+            subflow->received_ns >= session->doubt_ns)
             return true;
     }
     return false;

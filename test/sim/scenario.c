@@ -280,11 +280,12 @@ static void draw_fault(struct sim_scenario *scenario, struct sim_random *random,
     if (fault.kind == SIM_FAULT_STALL && sim_random_chance(random, 500000))
         fault.lasts_ns = TIME_NEVER;
     sim_scenario_fault(scenario, fault);
-    if (fault.kind == SIM_FAULT_CUT || fault.kind == SIM_FAULT_STALL)
-        return;
-    scenario->may_be_unreachable = true;
-    if (MIN(scenario->config.linger_ns, scenario->relay_linger_ns) <= 60 * NS_PER_S)
-        scenario->may_linger = true;
+    uint64_t linger_ns = MIN(scenario->config.linger_ns, scenario->relay_linger_ns);
+    bool one = fault.kind == SIM_FAULT_CUT || fault.kind == SIM_FAULT_STALL;
+
+    /* To find out that one connection is dead takes a few round trips, too. */
+    scenario->may_linger |= linger_ns <= (one ? 5 : 60) * NS_PER_S;
+    scenario->may_be_unreachable |= !one;
 }
 
 static void draw_faults(struct sim_scenario *scenario, struct sim_random *random)
