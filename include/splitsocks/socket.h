@@ -16,8 +16,8 @@
 /* A subflow holds no more unsent bytes than this in the kernel, so that the scheduler
  * can still choose another for what comes next. */
 #define SOCKET_NOTSENT_LOWAT (16 * 1024)
-/* Receive buffer of plain sockets whose peer is on this machine: larger ones only lose
- * the processor's cache. */
+/* Receive buffer of sockets whose peer is on this machine: it is there at once, and larger
+ * ones only lose the processor's cache. */
 #define SOCKET_LOOPBACK_BUFFER (256 * 1024)
 
 /* Returns the length of what was put into `out`. */
