@@ -41,8 +41,8 @@ static struct stream *stream_of_frame(struct session *session, uint64_t id)
 static void take_subflow(struct session *session, struct subflow *subflow,
                          const struct frame *frame)
 {
-    if (session->config.role != SESSION_RELAY || subflow->chunks_received != 1 ||
-        subflow->begun || frame->subflow.path >= SESSION_PATHS_MAX) {
+    if (session->config.role != SESSION_RELAY || subflow->begun ||
+        frame->subflow.path >= SESSION_PATHS_MAX) {
         session_fail(session, ERROR_PROTOCOL, "SUBFLOW out of place");
         return;
     }
@@ -70,8 +70,9 @@ static void take_open(struct session *session, const struct frame *frame)
         return;
     }
     stream = stream_of_frame(session, frame->open.id);
-    if (stream == NULL || !stream->incoming || stream->reset_received)
-        return; /* a late copy never dials again */
+    /* A late copy never dials again; nor does one for a stream that ended before. */
+    if (stream == NULL || !stream->incoming || stream->reset_received || stream->reset_sent)
+        return;
     stream->target = malloc(sizeof(target));
     if (stream->target == NULL) {
         session_fail(session, ERROR_MEMORY, "out of memory");
@@ -209,10 +210,18 @@ static void take_frame(struct session *session, struct subflow *subflow, struct 
         session->pool_dirty = true;
         break;
     case FRAME_STREAM_LIMIT:
+        if (session->config.role != SESSION_LOCAL) {
+            session_fail(session, ERROR_PROTOCOL, "STREAM_LIMIT out of place");
+            break;
+        }
         session->stream_limit = MAX(session->stream_limit, frame->window.maximum);
         stream_assign_ids(session);
         break;
     case FRAME_DEMAND:
+        if (session->config.role != SESSION_LOCAL) {
+            session_fail(session, ERROR_PROTOCOL, "DEMAND out of place");
+            break;
+        }
         if (frame->demand.sequence <= session->demand_sequence)
             break; /* overtaken */
         session->demand_sequence = frame->demand.sequence;
@@ -252,6 +261,12 @@ void session_take_chunk(struct session *session, struct subflow *subflow,
         if (result != OK) {
             session_fail(session, ERROR_PROTOCOL,
                          result == ERROR_UNSUPPORTED ? "unknown frame" : "malformed frame");
+            return;
+        }
+        /* It says what the subflow is: nothing on it can be judged before. */
+        if (!subflow->begun && session->config.role == SESSION_RELAY &&
+            frame.type != FRAME_SUBFLOW) {
+            session_fail(session, ERROR_PROTOCOL, "first chunk does not begin with SUBFLOW");
             return;
         }
         eliciting |= frame.type != FRAME_ACK && frame.type != FRAME_PADDING;
@@ -326,7 +341,7 @@ void session_take_first(struct session *session, struct subflow *subflow, size_t
     note_contact(session, subflow, wire_length);
     session_take_chunk(session, subflow, plaintext, length);
     if (!subflow->begun)
-        session_fail(session, ERROR_PROTOCOL, "first chunk without SUBFLOW");
+        session_fail(session, ERROR_PROTOCOL, "first chunk is empty");
     subflow_unhold(session, subflow);
 }
 

@@ -1,0 +1,367 @@
+/*
+ * What an authenticated peer that breaks the rules, or stretches them, may not achieve. The
+ * frames are put on the wire with the session's own keys, behind the engine's back.
+ */
+#include "session_pair.h"
+
+#include "../../src/core/session_internal.h"
+
+struct forged {
+    struct wire_writer w;
+    uint8_t bytes[4096];
+};
+
+static struct wire_writer *forge(struct forged *forged)
+{
+    wire_writer_init(&forged->w, forged->bytes, sizeof(forged->bytes));
+    return &forged->w;
+}
+
+static struct subflow *open_subflow(struct session *session)
+{
+    list_foreach(&session->subflows, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        if (subflow->state == SUBFLOW_STATE_OPEN && !subflow->end_sent && subflow->begun)
+            return subflow;
+    }
+    fail_msg("no open subflow");
+    return NULL;
+}
+
+/* Seals the frames as the next chunk of the sender's subflow and hands it to the receiver. */
+static void send_on(struct pair *pair, struct session *from, struct session *to,
+                    struct subflow *subflow, const struct forged *forged)
+{
+    struct pair_connection *c = subflow_user(subflow);
+    size_t length = wire_length(&forged->w), sealed = length + SEAL_TAG_SIZE;
+    uint8_t *chunk = malloc(2 + sealed);
+    struct sent_chunk *sent = ring_push(&subflow->chunks);
+    bool closed;
+
+    assert_false(forged->w.failed);
+    assert_non_null(chunk);
+    assert_non_null(sent);
+    *sent = (struct sent_chunk){.sent_ns = pair->now, .eliciting = true};
+    subflow->chunks_sent++;
+    if (subflow->eliciting_unacked++ == 0)
+        subflow->progress_ns = pair->now;
+    chunk[0] = (uint8_t)(sealed >> 8);
+    chunk[1] = (uint8_t)sealed;
+    assert_int_equal(seal_begin(&subflow->seal, chunk, 2), OK);
+    assert_int_equal(seal_update(&subflow->seal, chunk + 2, forged->bytes, length), OK);
+    assert_int_equal(seal_finish(&subflow->seal, chunk + 2 + length), OK);
+    assert_int_equal(session_receive(to, from == pair->local ? c->relay : c->local, chunk,
+                                     2 + sealed, &closed, pair->now),
+                     2 + sealed);
+    session_settle(to, pair->now);
+    free(chunk);
+}
+
+static void send_up(struct pair *pair, const struct forged *forged)
+{
+    send_on(pair, pair->local, pair->relay, open_subflow(pair->local), forged);
+}
+
+/* A pair with one accepted stream, at rest. */
+static struct pair *connected(const struct session_config *config, struct stream **stream)
+{
+    struct pair *pair = pair_new(config);
+    struct target target = pair_target();
+
+    *stream = session_stream_open(pair->local, &target, pair->now);
+    assert_non_null(*stream);
+    pair_run_ms(pair, 300);
+    assert_int_equal(pair->incoming_count, 1);
+    return pair;
+}
+
+static void finish(struct pair *pair, struct stream *stream)
+{
+    session_stream_release(pair->local, stream, pair->now);
+    for (unsigned i = 0; i < pair->incoming_count; i++)
+        if (pair->relay != NULL && pair->incoming[i] != NULL)
+            session_stream_release(pair->relay, pair->incoming[i], pair->now);
+    pair->incoming_count = 0;
+    pair_free(pair);
+}
+
+/* The relay grants streams; local does not grant them to itself. */
+static void test_only_the_relay_raises_the_limit(void **state)
+{
+    struct session_config config = pair_config();
+    struct stream *stream;
+    struct pair *pair = connected(&config, &stream);
+    struct forged forged;
+    (void)state;
+
+    frame_write_maximum(forge(&forged), FRAME_STREAM_LIMIT, VARINT_MAX);
+    frame_write_reset(&forged.w, 100000, 0, 0);
+    send_up(pair, &forged);
+    assert_int_equal(pair->relay->state, SESSION_STATE_CLOSING);
+    assert_true(pair->relay->by_id_count < 1000);
+    pair->incoming_count = 0;
+    pair->relay = NULL;
+    finish(pair, stream);
+}
+
+static void test_only_the_relay_demands(void **state)
+{
+    struct session_config config = pair_config();
+    struct stream *stream;
+    struct pair *pair = connected(&config, &stream);
+    struct forged forged;
+    (void)state;
+
+    frame_write_demand(forge(&forged), VARINT_MAX, VARINT_MAX);
+    send_up(pair, &forged);
+    assert_int_equal(pair->relay->state, SESSION_STATE_CLOSING);
+    pair->incoming_count = 0;
+    pair->relay = NULL;
+    finish(pair, stream);
+}
+
+/* A reader that lets the session end between receiving and settling. */
+static void test_freed_with_borrowed_data(void **state)
+{
+    struct session_config config = pair_config();
+    struct stream *stream;
+    struct pair *pair = connected(&config, &stream);
+    struct subflow *subflow = open_subflow(pair->relay);
+    uint8_t plaintext[64];
+    struct wire_writer w;
+    (void)state;
+
+    wire_writer_init(&w, plaintext, sizeof(plaintext));
+    frame_write_data_header(&w, 1, 0, 3, true, false);
+    wire_write_bytes(&w, "abc", 3);
+    session_take_chunk(pair->relay, subflow, plaintext, wire_length(&w));
+    assert_int_equal(pair->relay->borrowed_count, 1);
+    admission_drop(pair->admission, pair->relay);
+    pair->relay = NULL;
+    for (unsigned i = 0; i < pair->connection_count; i++)
+        pair->connections[i].relay = NULL;
+    finish(pair, stream);
+}
+
+/* What was to be acknowledged went with its subflow: others are not given up for it. */
+static void test_subflow_survives_moot_ack(void **state)
+{
+    struct session_config config = pair_config();
+    struct stream *stream;
+    struct pair *pair = connected(&config, &stream);
+    struct subflow *subflow = open_subflow(pair->local);
+    struct pair_connection *c = subflow_user(subflow);
+    struct subflow *end = c->relay;
+    struct forged forged;
+    (void)state;
+
+    end->end_sent = true; /* and so a reset is orderly */
+    frame_write_type(forge(&forged), FRAME_PING);
+    send_on(pair, pair->local, pair->relay, subflow, &forged);
+    c->relay = NULL;
+    session_subflow_down(pair->relay, end, SUBFLOW_RESET, pair->now);
+    pair->now += ACK_DELAY_NS;
+    for (unsigned i = 0; i < 100; i++) {
+        static uint8_t buffer[PRODUCE_MAX];
+        struct subflow *sender = session_next_sender(pair->relay, pair->now);
+
+        if (sender != NULL)
+            assert_true(session_produce(pair->relay, sender, buffer, sizeof(buffer),
+                                        pair->now) > 0 ||
+                        !sender->end_sent);
+    }
+    finish(pair, stream);
+}
+
+/* One that overlooks no timer: the engine never asks for a tick that does nothing. */
+static void test_old_subflow_does_not_spin(void **state)
+{
+    struct session_config config = pair_config();
+    struct stream *stream;
+    struct pair *pair = connected(&config, &stream);
+    unsigned ticks = 0;
+    (void)state;
+
+    pair_run_ms(pair, 6000);
+    list_foreach(&pair->local->subflows, node, after) {
+        /* Unwritable, as behind a peer that reads nothing. */
+        session_subflow_writable(pair->local, list_entry(node, struct subflow, node), false);
+    }
+    pair->local->rekey_ns = TIME_NEVER;
+    pair->now += SUBFLOW_AGE_NS;
+    pair->local->contact_ns = pair->now;
+    for (; ticks < 100 && session_next_timeout(pair->local) <= pair->now; ticks++) {
+        struct session_event event;
+
+        session_tick(pair->local, pair->now);
+        while (session_next_event(pair->local, &event))
+            assert_int_not_equal(event.type, SESSION_ENDED);
+    }
+    assert_true(ticks < 100);
+    session_stream_release(pair->local, stream, pair->now);
+    admission_drop(pair->admission, pair->relay);
+    pair->relay = NULL;
+    for (unsigned i = 0; i < pair->connection_count; i++)
+        pair->connections[i].relay = NULL;
+    pair_free(pair);
+}
+
+/* A subflow that bulk keeps busy is retired after an hour all the same. */
+static void test_busy_subflow_is_retired_by_age(void **state)
+{
+    struct session_config config = pair_config();
+    struct stream *stream;
+    struct pair *pair = connected(&config, &stream);
+    struct subflow *subflow = open_subflow(pair->local);
+    struct forged forged;
+    (void)state;
+
+    frame_write_type(forge(&forged), FRAME_PING);
+    send_on(pair, pair->local, pair->relay, subflow, &forged);
+    assert_true(subflow->eliciting_unacked > 0);
+    subflow->up_ns = pair->now - MIN(pair->now, SUBFLOW_AGE_NS);
+    pair->now = subflow->up_ns + SUBFLOW_AGE_NS;
+    subflow->progress_ns = pair->local->contact_ns = pair->now;
+    assert_true(session_next_timeout(pair->local) <= pair->now);
+    session_tick(pair->local, pair->now);
+    assert_true(subflow->retire);
+    finish(pair, stream);
+}
+
+/* A host name longer than a small chunk, and one longer than a small budget. */
+static void test_open_larger_than_a_chunk(void **state)
+{
+    static const struct { uint32_t chunk_size; uint64_t budget; bool fits; } cases[] = {
+        {64, 1 << 20, true}, {64, 512, true}, {1000, 512, true}, {64, 256, false},
+        {16384, 256, false}};
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct session_config config = pair_config();
+        struct stream *streams[2];
+        struct target target = {.port = 80};
+
+        config.chunk_size = cases[i].chunk_size;
+        config.budget_up = config.budget_down = cases[i].budget;
+        struct pair *pair = pair_new(&config);
+
+        memset(target.name, 'x', 250);
+        streams[0] = session_stream_open(pair->local, &target, pair->now);
+        target = pair_target();
+        streams[1] = session_stream_open(pair->local, &target, pair->now);
+        pair_run_ms(pair, 2000);
+        assert_int_equal(pair->opened_count, cases[i].fits ? 2 : 1);
+        assert_int_equal(pair->reset_count, cases[i].fits ? 0 : 1);
+        assert_true(pair->connection_count < 40);
+        for (unsigned c = 0; c < pair->connection_count; c++)
+            assert_true(pair->connections[c].up.total <= cases[i].budget);
+        session_stream_release(pair->local, streams[0], pair->now);
+        finish(pair, streams[1]);
+    }
+}
+
+/* What an OPEN does not fit is ended in good order, and its place in the pool given back. */
+static void test_opens_use_up_small_budgets(void **state)
+{
+    struct session_config config = pair_config();
+    struct stream *streams[100];
+    struct target target = {.port = 80};
+    (void)state;
+
+    config.budget_up = config.budget_down = 700;
+    struct pair *pair = pair_new(&config);
+
+    memset(target.name, 'x', 200);
+    for (size_t i = 0; i < ARRAY_LENGTH(streams); i++) {
+        streams[i] = session_stream_open(pair->local, &target, pair->now);
+        pair_run_ms(pair, 50);
+    }
+    pair_run_ms(pair, 2000);
+    assert_int_equal(pair->opened_count, ARRAY_LENGTH(streams));
+    assert_int_equal(session_counters(pair->local)->subflows_failed, 0);
+    for (size_t i = 0; i < ARRAY_LENGTH(streams); i++)
+        session_stream_release(pair->local, streams[i], pair->now);
+    pair_free(pair);
+}
+
+/* The relay gave up on what came before its OPEN: no dial, and no half-told stream. */
+static void test_open_after_reset_is_not_dialled(void **state)
+{
+    struct session_config config = pair_config();
+    struct stream *stream, *early;
+    struct pair *pair = connected(&config, &stream);
+    struct target target = pair_target();
+    struct forged forged;
+    (void)state;
+
+    frame_write_data_header(forge(&forged), 2, 0, 3, true, true);
+    wire_write_bytes(&forged.w, "abc", 3);
+    send_up(pair, &forged);
+    early = stream_find(pair->relay, 2);
+    assert_non_null(early);
+    stream_fail(pair->relay, early, RESET_LIMIT);
+    frame_write_open(forge(&forged), 2, &target);
+    send_up(pair, &forged);
+    assert_true(early->incoming);
+    pair->local->next_stream_id = 3; /* its RESET is expected */
+    pair_run_ms(pair, 300);
+    assert_int_equal(pair->incoming_count, 1);
+    finish(pair, stream);
+}
+
+/* A first chunk that ends its own subflow, and then says what the subflow is. */
+static void test_subflow_frame_comes_first(void **state)
+{
+    struct session_config config = pair_config();
+    struct stream *stream;
+    struct pair *pair = connected(&config, &stream);
+    struct subflow *subflow = subflow_new(pair->relay, 0);
+    struct forged forged;
+    (void)state;
+
+    subflow->state = SUBFLOW_STATE_OPEN;
+    subflow_set_number(pair->relay, subflow, generation_current(pair->relay), 77);
+    frame_write_ack_header(forge(&forged), generation_current(pair->relay)->tag, 1);
+    frame_write_ack_entry(&forged.w, 77, 0, true);
+    frame_write_subflow(&forged.w, 1, 0, 0);
+    session_take_first(pair->relay, subflow, 100, forged.bytes, wire_length(&forged.w));
+    assert_int_equal(pair->relay->state, SESSION_STATE_CLOSING);
+    assert_true(pair->relay->paths[0].subflows < 100);
+    assert_int_equal(pair->relay->paths[1].subflows, 0);
+    pair->incoming_count = 0;
+    admission_drop(pair->admission, pair->relay);
+    pair->relay = NULL;
+    for (unsigned i = 0; i < pair->connection_count; i++)
+        pair->connections[i].relay = NULL;
+    finish(pair, stream);
+}
+
+/* However small the chunks, the peer learns that the session is over. */
+static void test_close_fits_small_chunks(void **state)
+{
+    struct session_config config = pair_config();
+    struct stream *stream;
+
+    (void)state;
+    config.chunk_size = CHUNK_SIZE_MIN;
+    struct pair *pair = connected(&config, &stream);
+
+    session_fail(pair->relay, ERROR_PROTOCOL, "a reason that is longer than the smallest of "
+                                              "chunks has room for");
+    pair_run_ms(pair, 200);
+    assert_int_equal(pair->local->state, SESSION_STATE_ENDED);
+    finish(pair, stream);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_only_the_relay_raises_the_limit),
+          cmocka_unit_test(test_only_the_relay_demands),
+          cmocka_unit_test(test_freed_with_borrowed_data),
+          cmocka_unit_test(test_subflow_survives_moot_ack),
+          cmocka_unit_test(test_old_subflow_does_not_spin),
+          cmocka_unit_test(test_busy_subflow_is_retired_by_age),
+          cmocka_unit_test(test_open_larger_than_a_chunk),
+          cmocka_unit_test(test_opens_use_up_small_budgets),
+          cmocka_unit_test(test_open_after_reset_is_not_dialled),
+          cmocka_unit_test(test_subflow_frame_comes_first),
+          cmocka_unit_test(test_close_fits_small_chunks))
