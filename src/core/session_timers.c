@@ -33,6 +33,15 @@ static uint64_t dead_ns(const struct session *session, const struct subflow *sub
     return 2 * subflow_stall_ns(session, subflow);
 }
 
+/* Local: when the subflow's time is over, whatever it is busy with. */
+static uint64_t age_timeout(const struct session *session, const struct subflow *subflow)
+{
+    if (session->config.role != SESSION_LOCAL || subflow->retire || subflow->end_sent ||
+        subflow->end_received)
+        return TIME_NEVER;
+    return subflow->up_ns + SUBFLOW_AGE_NS;
+}
+
 static uint64_t open_timeout(const struct session *session, const struct subflow *subflow)
 {
     uint64_t last_ns = MAX(subflow->sent_ns, subflow->received_ns);
@@ -47,7 +56,7 @@ static uint64_t open_timeout(const struct session *session, const struct subflow
                    ? last_ns + CLOSED_BOTH_NS
                    : subflow->received_ns + 2 * KEEPALIVE_NS +
                          subflow_stall_ns(session, subflow);
-    when = MIN(last_ns + keepalive_ns(session), subflow->up_ns + SUBFLOW_AGE_NS);
+    when = last_ns + keepalive_ns(session);
     /* The relay has data, and nothing comes: only a question tells whether it can. */
     if (session_peer_demand(session) > 0 && subflow_usable(subflow))
         when = MIN(when, MAX(session->contact_ns, subflow->sent_ns) +
@@ -61,7 +70,8 @@ static uint64_t subflow_timeout(const struct session *session, const struct subf
     case SUBFLOW_STATE_DIALLING:
         return subflow->dialled_ns + dial_timeout_ns(session, subflow);
     case SUBFLOW_STATE_HELLO: return subflow->up_ns + DIAL_TIMEOUT_MAX_NS;
-    case SUBFLOW_STATE_OPEN: return open_timeout(session, subflow);
+    case SUBFLOW_STATE_OPEN:
+        return MIN(age_timeout(session, subflow), open_timeout(session, subflow));
     case SUBFLOW_STATE_LIMBO: break;
     }
     return TIME_NEVER;
@@ -178,6 +188,10 @@ static void tick_open(struct session *session, struct subflow *subflow)
 {
     bool local = session->config.role == SESSION_LOCAL;
 
+    if (age_timeout(session, subflow) <= session->now)
+        subflow->retire = session->pool_dirty = true;
+    if (open_timeout(session, subflow) > session->now)
+        return;
     if (subflow_outstanding(subflow)) {
         stalled(session, subflow);
         return;
@@ -187,10 +201,7 @@ static void tick_open(struct session *session, struct subflow *subflow)
                       subflow->end_sent ? SUBFLOW_ORDERLY : SUBFLOW_ABANDONED);
         return;
     }
-    if (session->now - subflow->up_ns >= SUBFLOW_AGE_NS)
-        subflow->retire = true;
-    else
-        subflow_ask(session, subflow);
+    subflow_ask(session, subflow);
     /* Counted from now, whether or not it can be sent at once. */
     subflow->sent_ns = session->now;
 }
