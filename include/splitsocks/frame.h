@@ -103,6 +103,8 @@ void frame_write_subflow(struct wire_writer *w, uint64_t path, uint64_t budget_u
 void frame_write_ack_header(struct wire_writer *w, uint64_t tag, uint64_t count);
 void frame_write_ack_entry(struct wire_writer *w, uint64_t number, uint64_t chunks, bool final);
 void frame_write_open(struct wire_writer *w, uint64_t id, const struct target *target);
+/* Bytes of that frame. */
+size_t frame_open_length(uint64_t id, const struct target *target);
 void frame_write_opened(struct wire_writer *w, uint64_t id);
 void frame_write_reset(struct wire_writer *w, uint64_t id, uint64_t code,
                        uint64_t final_offset);

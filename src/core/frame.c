@@ -227,6 +227,17 @@ void frame_write_open(struct wire_writer *w, uint64_t id, const struct target *t
     }
 }
 
+size_t frame_open_length(uint64_t id, const struct target *target)
+{
+    size_t length = 1 + wire_varint_length(id) + 2 + 1 + 1;
+
+    if (target->address_count == 0)
+        return length + strlen(target->name);
+    for (unsigned i = 0; i < target->address_count; i++)
+        length += 1 + (target->addresses[i].family == ADDRESS_IPV4 ? 4 : 16);
+    return length;
+}
+
 void frame_write_opened(struct wire_writer *w, uint64_t id)
 {
     wire_write_u8(w, FRAME_STREAM_OPENED);

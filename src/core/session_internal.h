@@ -38,6 +38,9 @@
 #define FIRST_CHUNK_MAX 1200
 /* Kept back in each direction for a last ACK + DEMAND + END with its overhead. */
 #define BUDGET_RESERVE 40
+/* The JOIN header, and a SUBFLOW frame, at their longest. */
+#define JOIN_HEADER_MAX 17
+#define FRAME_SUBFLOW_MAX 18
 #define ACK_DELAY_NS (25 * NS_PER_MS)
 /* Bulk is acknowledged sooner than that, so that the sender need not retain more. */
 #define ACK_BYTES (256 * 1024)

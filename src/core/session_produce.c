@@ -314,6 +314,10 @@ static void add_close(struct composer *c)
     if (!frame_begin(c, &w))
         return;
     frame_write_close(&w, session->end_error == OK ? 0 : 1, session->end_reason);
+    if (w.failed) { /* the code alone fits any chunk */
+        frame_begin(c, &w);
+        frame_write_close(&w, session->end_error == OK ? 0 : 1, "");
+    }
     if (!frame_commit(c, &w, true))
         return;
     session->send_close = false;
@@ -394,12 +398,25 @@ static bool anything_to_send(struct session *session, struct subflow *subflow)
            session->scheduler->next(session, subflow, &piece);
 }
 
+/* An OPEN goes in one chunk, however small those are to be: the least size of the next that
+ * this asks for. */
+static uint64_t open_size(const struct session *session)
+{
+    const struct stream *stream = list_first(&session->control, struct stream, control);
+    size_t length;
+
+    if (stream == NULL || !(stream->control_pending & STREAM_SEND_OPEN))
+        return 0;
+    length = CHUNK_OVERHEAD + frame_open_length(stream->id, stream->target);
+    return length > session->config.chunk_size ? length + FRAME_SUBFLOW_MAX + 1 : 0;
+}
+
 /* What of the budget is left for plaintext of this chunk, and whether it is the last. */
 static bool set_limit(struct composer *c, size_t header, size_t capacity)
 {
     struct session *session = c->session;
     uint64_t left = subflow_budget_left(c->subflow);
-    uint64_t size = MIN(session->config.chunk_size, capacity - header);
+    uint64_t size = MIN(MAX(session->config.chunk_size, open_size(session)), capacity - header);
 
     if (!c->subflow->begun && session->config.role == SESSION_LOCAL)
         size = MIN(size, FIRST_CHUNK_MAX);
@@ -631,6 +648,11 @@ size_t session_produce(struct session *session, struct subflow *subflow, uint8_t
             if (local_has_ended(session, subflow))
                 subflow->retire = true;
             produced = produce_chunk(session, subflow, buffer + length, capacity - length);
+            /* What is due does not fit what is left of its budget, but an END does. */
+            if (produced == 0 && length == 0 && wants(session, subflow)) {
+                subflow->retire = true;
+                produced = produce_chunk(session, subflow, buffer, capacity);
+            }
             if (produced == 0)
                 break;
             length += produced;
@@ -642,7 +664,7 @@ size_t session_produce(struct session *session, struct subflow *subflow, uint8_t
     if (length > 0) {
         subflow->sent_ns = now;
         session->counters.wire_bytes_sent += length;
-    } else if (subflow->state == SUBFLOW_STATE_OPEN && !subflow->end_sent) {
+    } else if (subflow->state == SUBFLOW_STATE_OPEN && wants(session, subflow)) {
         /* Not even what is due fits what is left of its budget: it has ended in effect. */
         subflow->end_sent = true;
         session->pool_dirty = true;

@@ -241,6 +241,14 @@ void stream_tell_readable(struct session *session, struct stream *stream)
 
 /* ---- the driver's face ---- */
 
+/* A long name and a small budget: no subflow could carry the OPEN. */
+static bool open_fits(const struct session *session, const struct stream *stream)
+{
+    return JOIN_HEADER_MAX + CHUNK_OVERHEAD + FRAME_SUBFLOW_MAX + BUDGET_RESERVE +
+               frame_open_length(session->next_stream_id, stream->target) <=
+           session->config.budget_up;
+}
+
 void stream_assign_ids(struct session *session)
 {
     if (session->state != SESSION_STATE_UP)
@@ -250,6 +258,10 @@ void stream_assign_ids(struct session *session)
 
         if (stream == NULL)
             return;
+        if (!open_fits(session, stream)) {
+            stream_fail(session, stream, RESET_FAILURE);
+            continue;
+        }
         list_remove(&stream->control);
         stream->out_window = session->peer_stream_window;
         stream_insert(session, stream, session->next_stream_id++);
