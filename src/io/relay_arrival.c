@@ -77,7 +77,10 @@ static void attach(struct relay_arrival *arrival, const struct arrival_result *r
     struct driver *driver;
 
     if (result->created) {
-        session = relay_session_new(worker, result->session, result->client);
+        /* One that began while the others are being closed would keep the relay running. */
+        session = worker->closing
+                      ? NULL
+                      : relay_session_new(worker, result->session, result->client);
         if (session == NULL) {
             admission_drop(worker->admission, result->session);
             arrival_close(arrival);

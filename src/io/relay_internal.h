@@ -51,6 +51,7 @@ struct relay {
     unsigned initialised;         /* workers that need a deinit */
     uint64_t silence_random;      /* for the doors of all workers */
     atomic_uint_fast64_t stop_by; /* when sessions are closed; TIME_NEVER: not stopping */
+    atomic_uint threads;          /* workers' threads that have not ended */
 };
 
 /* A connection on its way to the worker that owns its session. */

@@ -64,6 +64,12 @@ static void close_sessions(struct relay_worker *worker)
     }
 }
 
+/* The process ends with the first worker, which therefore waits for the others. */
+static bool is_last(const struct relay_worker *worker)
+{
+    return worker->own_loop || atomic_load(&worker->relay->threads) == 0;
+}
+
 static void on_stopping(struct ev_loop *loop, ev_timer *timer, int events)
 {
     struct relay_worker *worker = timer->data;
@@ -72,7 +78,7 @@ static void on_stopping(struct ev_loop *loop, ev_timer *timer, int events)
     if (!worker->closing &&
         (count_streams(worker) == 0 || clock_now() >= atomic_load(&worker->relay->stop_by)))
         close_sessions(worker);
-    if (worker->closing && list_empty(&worker->sessions)) {
+    if (worker->closing && list_empty(&worker->sessions) && is_last(worker)) {
         ev_timer_stop(loop, timer);
         ev_break(loop, EVBREAK_ALL);
     }
@@ -154,6 +160,7 @@ static void *run(void *context)
     struct relay_worker *worker = context;
 
     ev_run(worker->worker.loop, 0);
+    atomic_fetch_sub(&worker->relay->threads, 1);
     return NULL;
 }
 
@@ -163,11 +170,13 @@ static int start_thread(struct relay_worker *worker)
     sigset_t all, before;
     int error;
 
+    atomic_fetch_add(&worker->relay->threads, 1);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     error = pthread_create(&worker->thread, NULL, run, worker);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error != 0) {
+        atomic_fetch_sub(&worker->relay->threads, 1);
         log_error("cannot start a worker: %s", strerror(error));
         return ERROR_SYSTEM;
     }
@@ -204,6 +213,8 @@ static int init_admission(struct relay_worker *worker, uint64_t silence_random)
         .clients = relay->clients->table,
         .server_id = config->server_id,
         .silence_random = silence_random,
+        .source_per_minute =
+            share(config->limits.failures_per_minute_per_address, relay),
     };
     struct admission_config admission = {
         .pages = &worker->worker.pages,

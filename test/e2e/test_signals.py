@@ -2,6 +2,7 @@
 """Signals, exit statuses, configurations and keys that are refused."""
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -43,6 +44,45 @@ def test_sigterm_lets_streams_finish(t):
             wait_until(refused, what="new connections to be refused")
         load.result(60)
         t.equal(process.wait(60), 0, f"exit status of {process.name}")
+
+
+def test_sigterm_waits_for_every_worker(t):
+    """The first worker, which serves nobody, is done at once; the stream is another's."""
+    pair, origin = t.pair(relay={"workers": 4}), t.origin()
+    for _ in range(40):
+        found = wait_until(lambda: re.search(r"session 01([0-9a-f]{2})[0-9a-f]{12} with",
+                                             pair.local.log()), what="a session")
+        if found.group(1) != "00":
+            break
+        t.equal(pair.local.stop(), 0, "exit status of local")
+        os.unlink(pair.local.err_path)
+        pair.start_local()
+    t.check(found.group(1) != "00", "the first worker gets every session")
+    load = pair.start_load(origin.dest, "--down", "4M", "--read-rate", "16Mbit")
+    wait_until(lambda: origin.report()["sent"] > 0, what="the transfer to run")
+    pair.relay.signal(signal.SIGTERM)
+    load.result(60)
+    t.equal(pair.relay.wait(60), 0, "exit status of relay")
+
+
+def test_sigterm_ends_with_new_sessions(t):
+    """A client whose session is closed begins another at once; it must not be served, or a relay
+    that waits for a slower session would never end."""
+    pair, server = t.pair(), t.server()
+    gone = t.pair(start=False, name="gone")
+    gone.local_config["relay"] = pair.local_config["relay"]
+    pair.relay_config["clients"].append({"name": "gone", "public_key": gone.local_key})
+    pair.write_configs()
+    gone.write_configs()
+    pair.relay.signal(signal.SIGHUP)
+    pair.relay.wait_output("read again")
+    gone.start_local()
+    gone.local.wait_output("session .* begins")
+    t.equal(pair.fetch("127.0.0.1", server.port, b"x"), b"x", "before")
+    gone.local.signal(signal.SIGSTOP)
+    pair.relay.signal(signal.SIGTERM)
+    t.equal(pair.relay.wait(20), 0, "exit status of relay")
+    gone.local.signal(signal.SIGCONT)
 
 
 def test_a_second_signal_ends_at_once(t):
