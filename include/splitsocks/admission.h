@@ -63,6 +63,8 @@ struct arrival_result {
     size_t rest_length;
     unsigned worker;
     unsigned client;         /* ATTACHED: client index */
+    enum error why;          /* SILENT: what door_hello() said of a HELLO, for the log;
+                                OK when there was none */
     struct session *disturbed; /* not NULL: another session that was ended to make room;
                                   drain its events too */
 };

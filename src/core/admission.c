@@ -347,8 +347,11 @@ static struct arrival_result take_hello(struct admission *admission, struct arri
     error = door_hello(admission->config.door, &arrival->peer, &r, random, now, &hello);
     if (error == ERROR_TRUNCATED)
         return more(admission, arrival);
-    if (error != OK)
-        return silence(admission, arrival);
+    if (error != OK) {
+        result = silence(admission, arrival);
+        result.why = (enum error)error;
+        return result;
+    }
     if (hello.offer.resume != 0 &&
         session_id_server(hello.offer.resume) == admission->config.server_id &&
         session_id_worker(hello.offer.resume) != admission->config.worker &&

@@ -22,6 +22,8 @@
 #define RETIRED_SECONDS 0.1
 /* Before a session that has ended is followed by a new one. */
 #define RESTART_SECONDS 0.25
+/* A relay that knows both keys answers in one round trip. */
+#define ANSWER_NS (4 * NS_PER_S)
 
 _Static_assert(CONFIG_PATHS_MAX <= SESSION_PATHS_MAX, "paths fit the engine");
 
@@ -46,6 +48,8 @@ struct local {
     unsigned dials;                   /* so far */
     bool had_session;                 /* `session` was established before */
     bool failing; /* the last dial failed: said once, until one succeeds */
+    uint64_t unanswered_ns; /* since when HELLOs get no answer; 0: not so */
+    bool unanswered_told;
     ev_timer retired;
     ev_timer restart; /* while there is no session */
     bool closing;     /* the session was asked to close */
@@ -67,6 +71,7 @@ static uint16_t choose_port(struct local *local, unsigned index)
 
 static void connect_subflow(struct local *local, struct subflow_io *io)
 {
+    static struct log_limit limit;
     const struct config_local *config = local->config;
     struct socket_connect_options options = {
         .subflow = true,
@@ -82,8 +87,13 @@ static void connect_subflow(struct local *local, struct subflow_io *io)
     found = endpoint_address(&local->endpoint, io->path, options.source.family);
     if (found == NULL) {
         /* Known, but of no family that the path can use: waiting would not help. */
-        if (local->endpoint.count > 0 || !endpoint_waiting(&local->endpoint))
-            subflow_io_cannot_connect(io);
+        if (local->endpoint.count == 0 && endpoint_waiting(&local->endpoint))
+            return;
+        if (local->endpoint.count > 0)
+            log_write_limited(&limit, clock_now(), LOG_WARNING,
+                              "%s has no address of the family of paths[%u].source",
+                              config->relay.host, io->path);
+        subflow_io_cannot_connect(io);
         return;
     }
     to = *found;
@@ -120,17 +130,43 @@ static void on_endpoint_resolved(void *context)
     driver_touch(&local->driver);
 }
 
+/* A relay that takes connections and says nothing: what it does when a key is wrong. Told
+ * once, until a session begins. */
+static void note_hello(struct local *local, const struct subflow_io *io)
+{
+    uint64_t now = clock_now();
+    char to[ADDRESS_TEXT_SIZE];
+
+    if (local->unanswered_ns == 0)
+        local->unanswered_ns = now;
+    if (local->unanswered_told || now - local->unanswered_ns < ANSWER_NS)
+        return;
+    local->unanswered_told = true;
+    log_warning("the relay at %s takes connections but does not answer: does it list this "
+                "side's public key, and is relay.public_key its own?",
+                address_format(&io->to, to));
+}
+
 static void on_dialled(struct driver *driver, const struct subflow_io *io, int error)
 {
+    static struct log_limit limit;
     struct local *local = driver->context;
     char to[ADDRESS_TEXT_SIZE];
 
     if (error == 0) {
         local->failing = false;
+        if (io->hello)
+            note_hello(local, io);
         return;
     }
-    log_write(local->failing ? LOG_DEBUG : LOG_WARNING, "cannot reach the relay at %s: %s",
-              address_format(&io->to, to), strerror(error));
+    /* Limited too, since another path may succeed in between. */
+    if (local->failing)
+        log_debug("cannot reach the relay at %s: %s", address_format(&io->to, to),
+                  strerror(error));
+    else
+        log_write_limited(&limit, clock_now(), LOG_WARNING,
+                          "cannot reach the relay at %s: %s", address_format(&io->to, to),
+                          strerror(error));
     local->failing = true;
     endpoint_failed(&local->endpoint, io->path, &io->to);
 }
@@ -146,6 +182,8 @@ static void on_changed(struct driver *driver, const struct session_event *event)
     }
     if (local->had_session && !event->resumed)
         log_warning("the relay does not know the session any more: its streams are reset");
+    local->unanswered_ns = 0;
+    local->unanswered_told = false;
     log_info("session %016llx with the relay %s", id,
              event->resumed ? "goes on" : "begins");
     local->had_session = true;

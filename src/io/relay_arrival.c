@@ -113,6 +113,23 @@ static void move_out(struct relay_arrival *arrival, unsigned to)
     relay_worker_post(&relay->workers[to], message);
 }
 
+/* What the owner of a client that gets no answer looks for. Anybody can cause the other
+ * errors, who knows no key. */
+static void log_refusal(const struct relay_arrival *arrival, enum error why)
+{
+    static _Thread_local struct log_limit limit;
+    const char *reason = why == ERROR_NOT_FOUND ? "its public key is not listed"
+                         : why == ERROR_REPLAY  ? "its HELLO is not newer than the last one"
+                         : why == ERROR_LIMIT   ? "too many failures from there, or in all"
+                         : why == ERROR_DENIED  ? "it asks for another server_id"
+                                                : NULL;
+    char peer[ADDRESS_TEXT_SIZE];
+
+    if (reason != NULL)
+        log_write_limited(&limit, clock_now(), LOG_WARNING, "no answer to a client at %s: %s",
+                          address_format(&arrival->peer, peer), reason);
+}
+
 static void close_evicted(struct relay_worker *worker)
 {
     struct arrival *evicted;
@@ -151,6 +168,7 @@ static void judge(struct relay_arrival *arrival, size_t length)
     case ARRIVAL_ELSEWHERE: move_out(arrival, result.worker); break;
     case ARRIVAL_SILENT:
         arrival->silent = true;
+        log_refusal(arrival, result.why);
         arm_deadline(arrival, now);
         break;
     }
