@@ -30,9 +30,9 @@
 /* Costly failures: what one source, and all of them, may spend. A failure takes about a
  * tenth of a millisecond of the CPU. */
 #define DOOR_SOURCE_BURST 256
-#define DOOR_SOURCE_PER_SECOND 32
+#define DOOR_SOURCE_PER_MINUTE 1920
 #define DOOR_TOTAL_BURST 2048
-#define DOOR_TOTAL_PER_SECOND 1024
+#define DOOR_TOTAL_PER_MINUTE (60 * 1024)
 
 #define DOOR_SILENCE_MIN_NS (20 * NS_PER_S)
 #define DOOR_SILENCE_MAX_NS (40 * NS_PER_S)
@@ -43,6 +43,9 @@ struct door_config {
     uint8_t server_id;            /* 1..255; HELLOs for another one are refused */
     uint64_t silence_random;      /* drawn once for all doors of a relay */
     uint64_t hash_seed;           /* random and secret */
+    /* Costly failures of one source; DOOR_SOURCE_BURST at once, or fewer where this is
+     * less. 0: DOOR_SOURCE_PER_MINUTE. */
+    uint32_t source_per_minute;
 };
 
 struct door;

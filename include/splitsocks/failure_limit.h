@@ -17,7 +17,7 @@
 
 struct failure_rate {
     uint32_t burst;      /* failures that may come at once; at least 1 */
-    uint32_t per_second; /* and go on at this rate; 1..NS_PER_S */
+    uint32_t per_minute; /* and go on at this rate; at least 1 */
 };
 
 struct failure_limit;

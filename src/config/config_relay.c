@@ -154,7 +154,7 @@ static const struct option limit_options[] = {
      FIELD(config_limits, unauthenticated), .fallback = "4096", .minimum = 1,
      .maximum = 1000000},
     {.name = "failures_per_minute_per_address", .read = read_integer,
-     FIELD(config_limits, failures_per_minute_per_address), .fallback = "60",
+     FIELD(config_limits, failures_per_minute_per_address), .fallback = "1920",
      .minimum = 1, .maximum = 1000000},
     {.name = "buffered_bytes", .read = read_size, FIELD(config_limits, buffered_bytes),
      .fallback = "\"512MiB\"", .minimum = 1 << 20, .maximum = UINT64_C(1) << 40},

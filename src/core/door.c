@@ -15,8 +15,10 @@ struct door {
 
 struct door *door_new(const struct door_config *config)
 {
-    const struct failure_rate source = {DOOR_SOURCE_BURST, DOOR_SOURCE_PER_SECOND};
-    const struct failure_rate total = {DOOR_TOTAL_BURST, DOOR_TOTAL_PER_SECOND};
+    const uint32_t per_minute = config->source_per_minute != 0 ? config->source_per_minute
+                                                                : DOOR_SOURCE_PER_MINUTE;
+    const struct failure_rate source = {MIN(DOOR_SOURCE_BURST, per_minute), per_minute};
+    const struct failure_rate total = {DOOR_TOTAL_BURST, DOOR_TOTAL_PER_MINUTE};
     const uint64_t spread = DOOR_SILENCE_MAX_NS - DOOR_SILENCE_MIN_NS;
     struct door *door = calloc(1, sizeof(*door));
 

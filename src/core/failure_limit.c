@@ -9,7 +9,7 @@
 
 /*
  * A token bucket in one number: the time until which what was taken is paid back. A token
- * takes 1/rate seconds to come back, so the tokens that are missing are
+ * takes 1/rate to come back, so the tokens that are missing are
  * (owed_until - now) x rate. It needs no refilling, and one that has passed is the same as
  * one that was never used.
  */
@@ -32,7 +32,7 @@ struct failure_limit {
 
 static struct price price_of(struct failure_rate rate)
 {
-    uint64_t token_ns = NS_PER_S / rate.per_second;
+    uint64_t token_ns = 60 * NS_PER_S / rate.per_minute;
 
     return (struct price){.token_ns = token_ns, .burst_ns = token_ns * rate.burst};
 }

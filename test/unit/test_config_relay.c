@@ -52,7 +52,7 @@ static void test_defaults(void **state)
     assert_null(config->congestion_control);
     assert_int_equal(config->limits.half_open, 1024);
     assert_int_equal(config->limits.unauthenticated, 4096);
-    assert_int_equal(config->limits.failures_per_minute_per_address, 60);
+    assert_int_equal(config->limits.failures_per_minute_per_address, 1920);
     assert_int_equal(config->limits.buffered_bytes, 512 << 20);
     assert_int_equal(config->warnings.count, 0);
     config_relay_free(config);

@@ -240,6 +240,30 @@ static void test_costly_failures_are_limited(void **state)
     tear_down(&s);
 }
 
+/* A configured rate also bounds what may come at once. */
+static void test_rate_of_a_source(void **state)
+{
+    struct door_hello hello;
+    struct door_config config;
+    struct scene s;
+    (void)state;
+
+    set_up(&s);
+    config = (struct door_config){.relay = &s.relay, .clients = s.clients,
+                                  .server_id = SERVER_ID, .source_per_minute = 3};
+    door_free(s.door);
+    s.door = door_new(&config);
+    assert_non_null(s.door);
+    write_hello(&s, 2, 5000, 0); /* a client that is not listed */
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(knock(&s, start, &hello), ERROR_NOT_FOUND);
+    assert_int_equal(knock(&s, start, &hello), ERROR_LIMIT);
+    assert_int_equal(knock(&s, start + 19 * NS_PER_S, &hello), ERROR_LIMIT);
+    assert_int_equal(knock(&s, start + 20 * NS_PER_S, &hello), ERROR_NOT_FOUND);
+    assert_int_equal(knock(&s, start + 20 * NS_PER_S, &hello), ERROR_LIMIT);
+    tear_down(&s);
+}
+
 static void test_successes_are_not_counted(void **state)
 {
     struct door_hello hello;
@@ -300,5 +324,6 @@ UNIT_MAIN(cmocka_unit_test(test_client_is_let_in), cmocka_unit_test(test_replay)
           cmocka_unit_test(test_strangers), cmocka_unit_test(test_truncation_costs_nothing),
           cmocka_unit_test(test_wrong_macs_are_free),
           cmocka_unit_test(test_costly_failures_are_limited),
+          cmocka_unit_test(test_rate_of_a_source),
           cmocka_unit_test(test_successes_are_not_counted), cmocka_unit_test(test_silence),
           cmocka_unit_test(test_reload))

@@ -2,8 +2,8 @@
 
 #include <splitsocks/failure_limit.h>
 
-static const struct failure_rate source_rate = {.burst = 4, .per_second = 2};
-static const struct failure_rate total_rate = {.burst = 100, .per_second = 50};
+static const struct failure_rate source_rate = {.burst = 4, .per_minute = 120};
+static const struct failure_rate total_rate = {.burst = 100, .per_minute = 3000};
 static const uint64_t start = 1000 * NS_PER_S;
 
 static struct address parse(const char *text)
