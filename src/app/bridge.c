@@ -161,7 +161,8 @@ static void on_negotiation(struct ev_loop *loop, ev_io *io, int events)
         watch(down);
         break;
     case SOCKS5_CLIENT_FAILED:
-        log_error("%s", socks5_client_failure(&bridge->client));
+        log_error("cannot connect to %s port %u: %s", bridge->host, bridge->port,
+                  socks5_client_failure(&bridge->client));
         finish(bridge, false);
         break;
     }
@@ -174,6 +175,8 @@ int bridge_start(struct bridge *bridge, struct ev_loop *loop, int fd, const char
 
     bridge->loop = loop;
     bridge->fd = fd;
+    bridge->host = host;
+    bridge->port = port;
     bridge->out_is_socket = fstat(STDOUT_FILENO, &status) == 0 && S_ISSOCK(status.st_mode);
     init_lane(bridge, &bridge->up, STDIN_FILENO, fd);
     init_lane(bridge, &bridge->down, fd, STDOUT_FILENO);

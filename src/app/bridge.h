@@ -29,6 +29,8 @@ struct bridge_lane {
 struct bridge {
     struct ev_loop *loop; /* borrowed */
     int fd;               /* owned */
+    const char *host;     /* borrowed; what it is connected to, for the log */
+    uint16_t port;
     ev_io negotiation;
     struct socks5_client client;
     bool out_is_socket;

@@ -59,8 +59,12 @@ static bool parse_arguments(struct program *program, int argc, char **argv)
             return false;
         }
     }
-    if (argc - optind != 2 || !parse_port(argv[optind + 1], &program->port))
+    if (argc - optind != 2)
         return false;
+    if (!parse_port(argv[optind + 1], &program->port)) {
+        log_error("not a port: %s", argv[optind + 1]);
+        return false;
+    }
     program->host = argv[optind];
     return true;
 }
@@ -77,7 +81,7 @@ static char *find_config(void)
         length = asprintf(&path, "%s/splitsocks/local.json", base);
     else if (home != NULL)
         length = asprintf(&path, "%s/.config/splitsocks/local.json", home);
-    if (length >= 0 && access(path, R_OK) == 0)
+    if (length >= 0 && access(path, F_OK) == 0)
         return path;
     if (length >= 0)
         free(path);

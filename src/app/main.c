@@ -2,9 +2,12 @@
 
 #include <splitsocks/attributes.h>
 
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config.h"
 
@@ -31,8 +34,20 @@ static void print_usage(FILE *stream)
     fprintf(stream, "  splitsocks --help | --version\n");
 }
 
+/* Else a socket may get the number of a standard stream that the caller has closed, and
+ * what is printed goes into it. */
+static bool open_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            return false;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
+    if (!open_standard_streams())
+        return EXIT_FAILURE;
     if (argc < 2) {
         print_usage(stderr);
         return EXIT_USAGE;
@@ -46,8 +61,12 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     for (size_t i = 0; i < ARRAY_LENGTH(commands); i++)
-        if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            if (argc != 3 || strcmp(argv[2], "--help") != 0)
+                return commands[i].run(argc - 1, argv + 1);
+            printf("usage: splitsocks %s %s\n", commands[i].name, commands[i].arguments);
+            return EXIT_SUCCESS;
+        }
     fprintf(stderr, "splitsocks: unknown command: %s\n", argv[1]);
     print_usage(stderr);
     return EXIT_USAGE;

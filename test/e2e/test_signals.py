@@ -158,6 +158,51 @@ def test_keys_that_others_can_read(t):
         os.chmod(t.path(key), 0o600)
 
 
+def test_keys_that_do_not_match(t):
+    """The relay says nothing to a client that it does not know, but both logs do."""
+    pair = t.pair()
+    stranger = t.pair(start=False, name="stranger")
+    stranger.local_config["relay"] = pair.local_config["relay"]
+    stranger.write_configs()
+    stranger.start_local()
+    s, code = stranger.connect("127.0.0.1", 1, timeout=40)
+    s.close()
+    t.equal(code, 1, "reply without a relay")
+    t.check("does not answer" in stranger.local.log(), stranger.local.log())
+    t.check("its public key is not listed" in pair.relay.log(), pair.relay.log())
+    t.check("does not answer" not in pair.local.log(), pair.local.log())
+
+
+def test_paths_of_a_family_that_the_relay_lacks(t):
+    pair = t.pair(local={"paths": [{"source": "::1"}]})
+    s, code = pair.connect("127.0.0.1", 1, timeout=40)
+    s.close()
+    t.equal(code, 1, "reply without a relay")
+    t.check("no address of the family of paths[0].source" in pair.local.log(), pair.local.log())
+
+
+def test_closed_standard_streams(t):
+    pair, server = t.pair(), t.server()
+    command = f"exec {SPLITSOCKS} connect -c {pair.local_path} 127.0.0.1 {server.port}"
+    for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+        result = subprocess.run(["sh", "-c", f"{command} {closed}"], stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                timeout=60 * harness.SLOW)
+        t.equal(result.returncode, 0, f"exit status with {closed} ({result.stderr})")
+
+
+def test_connect_names_what_it_cannot_reach(t):
+    pair = t.pair()
+    port = str(harness.free_port())
+    result = run("connect", "-c", pair.local_path, "127.0.0.1", port)
+    t.equal(result.returncode, 1, "exit status")
+    t.check(f"cannot connect to 127.0.0.1 port {port}: connection refused" in result.stderr,
+            result.stderr)
+    result = run("connect", "-c", pair.local_path, "127.0.0.1", "http")
+    t.equal(result.returncode, 2, "exit status for a port that is none")
+    t.check("not a port: http" in result.stderr, result.stderr)
+
+
 def test_keygen(t):
     path = t.path("new.key")
     result = run("keygen", path)
@@ -183,6 +228,10 @@ def test_usage(t):
         result = run(word)
         t.equal(result.returncode, 0, f"exit status of {word}")
         t.check("splitsocks" in result.stdout, word)
+    for command in ("local", "relay", "connect", "check", "keygen"):
+        result = run(command, "--help")
+        t.equal(result.returncode, 0, f"exit status of {command} --help")
+        t.check(f"splitsocks {command}" in result.stdout, result.stdout)
 
 
 def test_configurations_that_are_refused(t):
