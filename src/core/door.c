@@ -15,8 +15,8 @@ struct door {
 
 struct door *door_new(const struct door_config *config)
 {
-    const uint32_t per_minute = config->source_per_minute != 0 ? config->source_per_minute
-                                                                : DOOR_SOURCE_PER_MINUTE;
+    const uint32_t per_minute =
+        config->source_per_minute != 0 ? config->source_per_minute : DOOR_SOURCE_PER_MINUTE;
     const struct failure_rate source = {MIN(DOOR_SOURCE_BURST, per_minute), per_minute};
     const struct failure_rate total = {DOOR_TOTAL_BURST, DOOR_TOTAL_PER_MINUTE};
     const uint64_t spread = DOOR_SILENCE_MAX_NS - DOOR_SILENCE_MIN_NS;

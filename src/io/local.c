@@ -47,7 +47,7 @@ struct local {
     struct local_listener *listeners; /* owned; as many as the configuration has */
     unsigned dials;                   /* so far */
     bool had_session;                 /* `session` was established before */
-    bool failing; /* the last dial failed: said once, until one succeeds */
+    bool failing;           /* the last dial failed: said once, until one succeeds */
     uint64_t unanswered_ns; /* since when HELLOs get no answer; 0: not so */
     bool unanswered_told;
     ev_timer retired;

@@ -126,7 +126,8 @@ static void log_refusal(const struct relay_arrival *arrival, enum error why)
     char peer[ADDRESS_TEXT_SIZE];
 
     if (reason != NULL)
-        log_write_limited(&limit, clock_now(), LOG_WARNING, "no answer to a client at %s: %s",
+        log_write_limited(&limit, clock_now(), LOG_WARNING,
+                          "no answer to a client at %s: %s",
                           address_format(&arrival->peer, peer), reason);
 }
 

@@ -213,8 +213,7 @@ static int init_admission(struct relay_worker *worker, uint64_t silence_random)
         .clients = relay->clients->table,
         .server_id = config->server_id,
         .silence_random = silence_random,
-        .source_per_minute =
-            share(config->limits.failures_per_minute_per_address, relay),
+        .source_per_minute = share(config->limits.failures_per_minute_per_address, relay),
     };
     struct admission_config admission = {
         .pages = &worker->worker.pages,
