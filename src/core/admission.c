@@ -45,6 +45,9 @@ struct entry {
 };
 
 #define BUCKETS 256
+/* Subflows of one session: twice the largest pool of a local, since the end of a subflow is
+ * seen here later, or not at all. */
+#define SUBFLOWS_MAX 2048
 /* Ids by which one session is found. */
 #define IDS_MAX 64
 
@@ -454,6 +457,7 @@ static struct arrival_result take_join(struct admission *admission, struct arriv
     session = find_session(admission, join.session_id);
     generation = find_generation(session, join.session_id);
     if (generation == NULL || session->state != SESSION_STATE_UP ||
+        session->open_count >= SUBFLOWS_MAX ||
         number_window_check(&generation->used, join.number) != OK)
         return silence(admission, arrival);
     error = generation_key(generation, DIRECTION_UP, join.number, false, &opener);
@@ -536,6 +540,9 @@ static struct arrival_result confirm(struct admission *admission, struct arrival
     struct generation *generation;
     struct session *session;
 
+    /* The client may have been taken off the list since its HELLO. */
+    if (admission->config.clients[hello->client].max_sessions == 0)
+        return silence(admission, arrival);
     if (hello->answer.resume == RESUME_RESUMED)
         session = find_session(admission, hello->offer.resume);
     else

@@ -6,6 +6,8 @@
 #define PARTS_MAX 64
 /* Room that a data frame must find to be worth its header. */
 #define DATA_ROOM_MIN 16
+/* The most that is still sent on a subflow that local has ended. */
+#define LEFTOVER_MAX (1024 * 1024)
 /* How long a produced burst may take to leave; what is longer is better kept back, where
  * the scheduler can still choose. */
 #define BURST_NS (2 * NS_PER_MS)
@@ -554,13 +556,15 @@ static size_t produce_chunk(struct session *session, struct subflow *subflow, ui
 }
 
 /* Local uses the subflow no more, and waits for our END: it is due when no data goes on
- * this one any more. Until then its budget is used. */
+ * this one any more. Until then what is left of its budget is used, if that has an end in
+ * sight. */
 static bool local_has_ended(struct session *session, struct subflow *subflow)
 {
     struct piece piece;
 
     return session->config.role == SESSION_RELAY && subflow->end_received &&
-           !session->scheduler->next(session, subflow, &piece);
+           (subflow_budget_left(subflow) > LEFTOVER_MAX ||
+            !session->scheduler->next(session, subflow, &piece));
 }
 
 static size_t burst_limit(const struct session *session, const struct subflow *subflow,

@@ -354,6 +354,65 @@ static void test_close_fits_small_chunks(void **state)
     finish(pair, stream);
 }
 
+/* A client that was taken off the list between its HELLO and its first chunk. */
+static void test_removed_client_gets_no_session(void **state)
+{
+    struct session_config config = pair_config();
+    struct pair *pair = pair_new(&config);
+    struct target target = pair_target();
+    struct stream *stream = session_stream_open(pair->local, &target, pair->now);
+    (void)state;
+
+    while (pair->connection_count == 0 || pair->connections[0].down.total == 0)
+        pair_step(pair);
+    assert_null(pair->relay);
+    pair->limits.max_sessions = 0;
+    pair_run_ms(pair, 1000);
+    assert_null(pair->relay);
+    finish(pair, stream);
+}
+
+static void test_subflows_of_a_session_are_bounded(void **state)
+{
+    struct session_config config = pair_config();
+    struct stream *stream;
+    struct pair *pair = connected(&config, &stream);
+    uint64_t opened = session_counters(pair->relay)->subflows_opened;
+    unsigned count = pair->relay->open_count;
+    (void)state;
+
+    pair->relay->open_count = 2048 + count;
+    open_subflow(pair->local)->retire = true;
+    pair_run_ms(pair, 100);
+    assert_int_equal(session_counters(pair->relay)->subflows_opened, opened);
+    pair->relay->open_count = count;
+    finish(pair, stream);
+}
+
+/* With bulk and no budget, the END that local waits for would never come. */
+static void test_relay_ends_what_local_has_ended(void **state)
+{
+    static uint8_t bytes[PRODUCE_MAX];
+    struct session_config config = pair_config();
+    struct stream *stream;
+    struct subflow *subflow;
+    (void)state;
+
+    config.budget_down = SESSION_UNLIMITED;
+    struct pair *pair = connected(&config, &stream);
+
+    while (session_stream_write(pair->relay, pair->incoming[0], bytes, sizeof(bytes),
+                                pair->now) > 0)
+        continue;
+    subflow = open_subflow(pair->relay);
+    subflow->end_received = true;
+    pair->relay->lane = NULL; /* not that one: it carries no bulk */
+    assert_true(session_produce(pair->relay, subflow, bytes, CHUNK_SIZE_MAX, pair->now) > 0);
+    assert_true(pair->relay->waiting_bytes > 0);
+    assert_true(subflow->end_sent);
+    finish(pair, stream);
+}
+
 UNIT_MAIN(cmocka_unit_test(test_only_the_relay_raises_the_limit),
           cmocka_unit_test(test_only_the_relay_demands),
           cmocka_unit_test(test_freed_with_borrowed_data),
@@ -364,4 +423,7 @@ UNIT_MAIN(cmocka_unit_test(test_only_the_relay_raises_the_limit),
           cmocka_unit_test(test_opens_use_up_small_budgets),
           cmocka_unit_test(test_open_after_reset_is_not_dialled),
           cmocka_unit_test(test_subflow_frame_comes_first),
-          cmocka_unit_test(test_close_fits_small_chunks))
+          cmocka_unit_test(test_close_fits_small_chunks),
+          cmocka_unit_test(test_removed_client_gets_no_session),
+          cmocka_unit_test(test_subflows_of_a_session_are_bounded),
+          cmocka_unit_test(test_relay_ends_what_local_has_ended))
