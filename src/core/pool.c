@@ -117,12 +117,32 @@ static bool shares_hold(struct session *session)
     return session->config.path_count > 1 && bulk_waits(session);
 }
 
-/* What a path should have of the pool; the first one has the interactive lane too. */
+/* The path of least latency that works. */
+static unsigned lane_path(const struct session *session)
+{
+    uint64_t least_ns = TIME_NEVER;
+    unsigned found = 0;
+
+    for (const struct list *node = session->subflows.next; node != &session->subflows;
+         node = node->next) {
+        const struct subflow *subflow = (const struct subflow *)node; /* its first member */
+        uint64_t rtt_ns = path_rtt_ns(&session->paths[subflow->path]);
+
+        if (!subflow_usable(subflow) || rtt_ns >= least_ns)
+            continue;
+        least_ns = rtt_ns;
+        found = subflow->path;
+    }
+    return found;
+}
+
+/* What a path should have of the pool; one of them has the interactive lane too. */
 static uint64_t path_share(struct session *session, unsigned index)
 {
     uint64_t slots = path_slots(session, &session->paths[index]);
 
-    return bulk_waits(session) ? MAX(slots, BULK_MIN) + (index == 0) : slots;
+    return bulk_waits(session) ? MAX(slots, BULK_MIN) + (index == lane_path(session))
+                               : slots;
 }
 
 /* Slots for bulk on all paths together. */

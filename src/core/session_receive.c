@@ -282,13 +282,23 @@ void session_take_chunk(struct session *session, struct subflow *subflow,
 
 /* ---- bytes ---- */
 
+/* What arrives says that the peer lives, but not that it gets what is sent: where an ACK is
+ * waited for, only that will do. */
+static void sign_of_life(struct session *session, struct subflow *subflow)
+{
+    if (subflow->eliciting_unacked > 0)
+        return;
+    subflow->progress_ns = session->now;
+    subflow_set_suspect(session, subflow, false);
+}
+
 static void note_contact(struct session *session, struct subflow *subflow, size_t length)
 {
     subflow->bytes_received += length;
     subflow->chunks_received++;
     subflow->confirmed = true;
-    subflow_set_suspect(session, subflow, false);
-    subflow->received_ns = subflow->progress_ns = session->now;
+    subflow->received_ns = session->now;
+    sign_of_life(session, subflow);
     session->contact_ns = session->now;
     session->silent_ns = TIME_NEVER;
     if (session->config.role == SESSION_LOCAL)
@@ -367,9 +377,11 @@ size_t session_receive(struct session *session, struct subflow *subflow, uint8_t
             break;
         used += taken;
     }
-    /* Bytes of an incomplete chunk are a sign of life too. */
-    if (length > used)
+    /* Bytes of an incomplete chunk are a sign of life too: the ACK may be in it. */
+    if (length > used) {
         subflow->progress_ns = subflow->received_ns = now;
+        subflow_set_suspect(session, subflow, false);
+    }
     if (subflow->state == SUBFLOW_STATE_OPEN)
         subflow_close_if_done(session, subflow);
     *closed = subflow->state == SUBFLOW_STATE_LIMBO || session->state >= SESSION_STATE_CLOSING;
