@@ -531,6 +531,20 @@ static uint64_t oldest_wanted(struct admission *admission, uint64_t named,
     return entry == NULL ? least : MAX(entry->order, least);
 }
 
+/* Memory is out, or libcrypto has failed. A session that was just made has nobody who
+ * drives it, and goes again. */
+static struct arrival_result not_begun(struct admission *admission, struct arrival *arrival,
+                                       struct session *session,
+                                       const struct arrival_result *noted)
+{
+    struct arrival_result result = silence(admission, arrival);
+
+    if (noted->created)
+        admission_drop(admission, session);
+    result.disturbed = noted->disturbed;
+    return result;
+}
+
 /* The first chunk behind a HELLO has opened: now its session begins, or goes on. */
 static struct arrival_result confirm(struct admission *admission, struct arrival *arrival,
                                      struct seal *opener, size_t sealed, uint64_t now)
@@ -549,20 +563,22 @@ static struct arrival_result confirm(struct admission *admission, struct arrival
         session = create_session(admission, hello, now, &noted);
     if (session == NULL || session->state != SESSION_STATE_UP ||
         generation_tag_used(session, GENERATION_TAG(hello->answer.session_id)))
-        return silence(admission, arrival);
+        return not_begun(admission, arrival, session, &noted);
     session->now = now;
     generation = generation_new(session, hello->answer.session_id, &hello->keys);
     if (generation == NULL)
-        return silence(admission, arrival);
+        return not_begun(admission, arrival, session, &noted);
     hello->keys = (struct session_keys){0}; /* the generation owns them */
     session->counters.resumes += hello->answer.resume == RESUME_RESUMED;
     session->config.linger_ns = hello->answer.linger_s * NS_PER_S;
     if (!add_entry(admission, generation->id, generation->order, session))
-        return silence(admission, arrival);
+        return not_begun(admission, arrival, session, &noted);
     if (hello->answer.resume == RESUME_RESUMED)
         remove_entries(admission, session,
                        oldest_wanted(admission, hello->offer.resume, generation));
     result = attach(admission, arrival, session, generation, 0, opener, 0, sealed);
+    if (result.verdict != ARRIVAL_ATTACHED)
+        return not_begun(admission, arrival, session, &noted);
     result.created = noted.created;
     result.disturbed = noted.disturbed;
     return result;
