@@ -202,4 +202,5 @@ void bridge_deinit(struct bridge *bridge)
     if (bridge->fd >= 0)
         close(bridge->fd);
     bridge->fd = -1;
+    explicit_bzero(&bridge->client, sizeof(bridge->client)); /* a password */
 }

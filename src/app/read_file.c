@@ -133,13 +133,13 @@ int read_key_file(const char *path, uint8_t key[CONFIG_KEY_SIZE])
             error = fail_system(path);
     }
     close(descriptor);
-    if (error != OK)
-        return error;
-    error = key_file_parse(key, contents, (size_t)length);
-    if (error != OK)
-        log_error("%s holds no private key: it must be one line of base64, as keygen "
-                  "writes it",
-                  path);
+    if (error == OK) {
+        error = key_file_parse(key, contents, (size_t)length);
+        if (error != OK)
+            log_error("%s holds no private key: it must be one line of base64, as keygen "
+                      "writes it",
+                      path);
+    }
     key_wipe(contents, sizeof(contents));
     return error;
 }

@@ -153,6 +153,7 @@ static void judge(struct relay_arrival *arrival, size_t length)
     pthread_mutex_lock(&relay->lock);
     result = admission_receive(worker->admission, arrival->arrival, length, random, now);
     pthread_mutex_unlock(&relay->lock);
+    key_wipe(random, sizeof(random)); /* an ephemeral key is made of it */
     if (result.disturbed != NULL)
         driver_touch(session_user(result.disturbed));
     switch (result.verdict) {

@@ -59,6 +59,7 @@ static void connection_free(struct socks_connection *connection)
         resolver_cancel(connection->query);
     list_remove(&connection->node);
     explicit_bzero(&connection->socks5, sizeof(connection->socks5)); /* a password */
+    explicit_bzero(connection->early, sizeof(connection->early));    /* it came in here */
     free(connection);
 }
 

@@ -1,6 +1,7 @@
 #include <splitsocks/subflow_io.h>
 
 #include <splitsocks/clock.h>
+#include <splitsocks/key.h>
 
 #include <assert.h>
 #include <errno.h>
@@ -309,6 +310,7 @@ static void on_outcome(struct subflow_io *io)
         fresh.stamp = clock_wall();
     }
     session_subflow_up(driver->session, io->subflow, &fresh, clock_now());
+    key_wipe(&fresh, sizeof(fresh));
     driver_drain(driver);
 }
 
