@@ -251,6 +251,7 @@ static void accept_all(struct server *server, int listener)
         struct peer *peer = allocate(1, sizeof(*peer));
 
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+        bound_send_buffer(fd);
         *peer = (struct peer){
             .server = server, .fd = fd, .mismatch = UINT64_MAX, .interest = EPOLLIN};
         server->connections++;

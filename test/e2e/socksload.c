@@ -410,6 +410,7 @@ static void start_stream(void)
     stream->fd = connect_tcp(&load.options.proxy);
     if (stream->fd < 0)
         die_errno("connect");
+    bound_send_buffer(stream->fd);
     stream->seed = load.options.seed + load.started++;
     stream->started_ns = now_ns();
     stream->interest = EPOLLOUT;

@@ -152,6 +152,13 @@ int connect_tcp(const struct endpoint *endpoint)
     return -1;
 }
 
+void bound_send_buffer(int fd)
+{
+    int bytes = 256 * 1024;
+
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+}
+
 void reset_on_close(int fd)
 {
     struct linger linger = {.l_onoff = 1, .l_linger = 0};

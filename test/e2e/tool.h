@@ -41,6 +41,10 @@ int listen_tcp(const struct endpoint *endpoint);
  * once. */
 int connect_tcp(const struct endpoint *endpoint);
 
+/* Bounds what the kernel keeps unsent: hundreds of peers that do not read would otherwise
+ * fill its memory for TCP, and loopback would begin to lose packets. */
+void bound_send_buffer(int fd);
+
 /* The next close() sends a reset and leaves no TIME_WAIT. */
 void reset_on_close(int fd);
 
