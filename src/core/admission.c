@@ -283,7 +283,8 @@ static void grant(struct admission *admission, const struct door_hello *hello,
     struct session *old = find_session(admission, hello->offer.resume);
 
     answer->session_id = session_id_make(config->server_id, config->worker, random);
-    answer->linger_s = MIN(hello->offer.linger_s, config->linger_ns / NS_PER_S);
+    answer->linger_s = MAX(MIN(hello->offer.linger_s, config->linger_ns / NS_PER_S),
+                           LINGER_MIN_NS / NS_PER_S);
     answer->stream_window = STREAM_WINDOW_INITIAL;
     answer->session_window = SESSION_WINDOW_INITIAL;
     answer->stream_limit = config->clients[hello->client].max_streams;

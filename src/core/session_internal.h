@@ -52,6 +52,8 @@
 #define BACKOFF_MAX_NS (1 * NS_PER_S)
 #define BACKOFF_IDLE_NS (15 * NS_PER_S)
 #define KEEPALIVE_NS (45 * NS_PER_S)
+/* Less would end sessions between two PINGs; it travels in whole seconds. */
+#define LINGER_MIN_NS (2 * NS_PER_S)
 #define SUBFLOW_AGE_NS (3600 * NS_PER_S)
 #define REKEY_NS (3600 * NS_PER_S)
 #define ORDERLY_GRACE_MIN_NS (1 * NS_PER_S)

@@ -413,6 +413,28 @@ static void test_relay_ends_what_local_has_ended(void **state)
     finish(pair, stream);
 }
 
+/* Next to no linger does not end a session whose network is well. */
+static void test_shortest_linger_keeps_the_session(void **state)
+{
+    static const uint64_t lingers[] = {0, 300 * NS_PER_MS, NS_PER_S};
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(lingers); i++) {
+        struct session_config config = pair_config();
+        struct stream *stream;
+
+        config.linger_ns = lingers[i];
+        struct pair *pair = connected(&config, &stream);
+
+        pair_run_ms(pair, 10000);
+        assert_int_equal(pair->up_count, 1);
+        assert_int_equal(pair->reset_count, 0);
+        assert_true(pair_transfer(pair, pair->local, stream, pair->relay, pair->incoming[0],
+                                  100000, 1000));
+        finish(pair, stream);
+    }
+}
+
 UNIT_MAIN(cmocka_unit_test(test_only_the_relay_raises_the_limit),
           cmocka_unit_test(test_only_the_relay_demands),
           cmocka_unit_test(test_freed_with_borrowed_data),
@@ -426,4 +448,5 @@ UNIT_MAIN(cmocka_unit_test(test_only_the_relay_raises_the_limit),
           cmocka_unit_test(test_close_fits_small_chunks),
           cmocka_unit_test(test_removed_client_gets_no_session),
           cmocka_unit_test(test_subflows_of_a_session_are_bounded),
-          cmocka_unit_test(test_relay_ends_what_local_has_ended))
+          cmocka_unit_test(test_relay_ends_what_local_has_ended),
+          cmocka_unit_test(test_shortest_linger_keeps_the_session))
