@@ -141,7 +141,9 @@ static void take_reset(struct session *session, const struct frame *frame)
         session_fail(session, ERROR_PROTOCOL, "STREAM_RESET against the final offset or credit");
     } else {
         stream->reset_received = true;
-        stream->peer_code = (uint8_t)MIN(frame->reset.code, UINT8_MAX);
+        /* Codes of later versions, and those that never travel, say no more than this. */
+        stream->peer_code = (uint8_t)(frame->reset.code <= RESET_PROTOCOL ? frame->reset.code
+                                                                          : RESET_FAILURE);
         if (!stream->discard)
             cut_receiving(session, stream);
         stream_reset_send(session, stream, RESET_CANCELLED);
