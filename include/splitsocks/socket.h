@@ -55,6 +55,9 @@ int socket_connect(const struct address *to, const struct socket_connect_options
  * errno value of its failure. */
 int socket_outcome(int fd);
 
+/* Reads what is there into `buffer` and forgets it, so that a close is no reset. Ends also
+ * with a peer that sends faster than this reads. */
+void socket_discard(int fd, void *buffer, size_t size);
 /* Closes so that the peer gets a reset and neither side keeps TIME_WAIT. */
 void socket_close_reset(int fd);
 

@@ -1,6 +1,7 @@
 #include <splitsocks/farewell.h>
 
 #include <splitsocks/list.h>
+#include <splitsocks/socket.h>
 #include <splitsocks/worker.h>
 
 #include <errno.h>
@@ -42,8 +43,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop;
     (void)events;
 
-    while (recv(leaver->io.fd, leaver->worker->input, WORKER_READ_SIZE, 0) > 0)
-        ;
+    socket_discard(leaver->io.fd, leaver->worker->input, WORKER_READ_SIZE);
     leaver_free(leaver);
 }
 

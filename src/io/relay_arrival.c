@@ -39,12 +39,6 @@ static void arrival_close(struct relay_arrival *arrival)
     arrival_forget(arrival);
 }
 
-/* Reads and discards once; false when there is no more, now or for ever. */
-static bool discard(struct relay_arrival *arrival)
-{
-    return recv(arrival->io.fd, arrival->worker->worker.input, WORKER_READ_SIZE, 0) > 0;
-}
-
 static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
 {
     struct relay_arrival *arrival = timer->data;
@@ -52,8 +46,7 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
 
     /* With a byte unread the close would be a reset, which tells that it was not read. */
-    while (discard(arrival))
-        ;
+    socket_discard(arrival->io.fd, arrival->worker->worker.input, WORKER_READ_SIZE);
     arrival_close(arrival);
 }
 
@@ -88,6 +81,8 @@ static void attach(struct relay_arrival *arrival, const struct arrival_result *r
         }
     }
     driver = session_user(result->session);
+    if (!result->created && subflow_number(result->subflow) == 0) /* that of a HELLO */
+        relay_session_resumed(driver->context);
     ev_io_stop(worker->worker.loop, &arrival->io);
     subflow_io_adopt(driver, result->subflow, arrival->io.fd, result->rest,
                      result->rest_length);

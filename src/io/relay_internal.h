@@ -126,6 +126,8 @@ void relay_worker_post(struct relay_worker *worker, struct relay_message *messag
 struct relay_session *relay_session_new(struct relay_worker *worker,
                                         struct session *session,
                                         unsigned client) MUST_CHECK;
+/* For the log: it has another id from here on. */
+void relay_session_resumed(struct relay_session *session);
 /* Ends its streams and subflows, and drops the session. */
 void relay_session_free(struct relay_session *session);
 

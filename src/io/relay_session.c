@@ -34,14 +34,16 @@ static void on_silence(struct driver *driver, int fd)
 static void on_changed(struct driver *driver, const struct session_event *event)
 {
     struct relay_session *session = driver->context;
-    unsigned long long id = session_id(session->session);
 
     if (event->type == SESSION_LOST)
         log_client(session, LOG_INFO, "no contact with %s in session %016llx",
-                   session->name, id);
-    else
-        log_client(session, LOG_INFO, "%s %s session %016llx", session->name,
-                   event->resumed ? "goes on with" : "begins", id);
+                   session->name, (unsigned long long)session_id(session->session));
+}
+
+void relay_session_resumed(struct relay_session *session)
+{
+    log_client(session, LOG_INFO, "%s goes on with session %016llx", session->name,
+               (unsigned long long)session_id(session->session));
 }
 
 static bool on_ended(struct driver *driver, enum error error, const char *reason)

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #define LISTEN_BACKLOG 4096
+/* Reads of a socket that is about to be closed: more than its buffer holds. */
+#define DISCARD_ROUNDS 64
 /* Long enough for a first segment that was lost once; short, since a connection that
  * stays silent occupies the kernel's queue of handshakes meanwhile. */
 #define DEFER_ACCEPT_SECONDS 3
@@ -219,6 +221,13 @@ int socket_outcome(int fd)
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &outcome, &length) != 0)
         return errno;
     return outcome != 0 ? outcome : EINPROGRESS;
+}
+
+void socket_discard(int fd, void *buffer, size_t size)
+{
+    for (int i = 0; i < DISCARD_ROUNDS; i++)
+        if (recv(fd, buffer, size, 0) <= 0)
+            return;
 }
 
 void socket_close_reset(int fd)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """A relay that dies, subflows that are cut, a path that goes dark: streams go on, or end clearly."""
+import re
 import signal
 import time
 
@@ -79,6 +80,10 @@ def test_cut_and_refused_for_a_while(t):
     t.check(load.running(), "the stream ended during the outage")
     pair.proxy.command("accept")
     load.result(100)
+    resumed = re.search(r"session (\w+) with the relay goes on", pair.local.log())
+    t.check(resumed is not None, "the session did not go on")
+    t.check(f"goes on with session {resumed.group(1)}" in pair.relay.log(),
+            "the relay's log does not name the resumed session")
 
 
 def test_stalled_subflows_are_replaced(t):
