@@ -126,9 +126,9 @@ static void draw_config(struct sim_scenario *scenario, struct sim_random *random
     if (sim_random_chance(random, 100000))
         config->dials_per_second = (double)sim_random_range(random, 5, 100);
     if (sim_random_chance(random, 150000))
-        config->linger_ns = sim_random_range(random, 2, 20) * NS_PER_S;
+        config->linger_ns = sim_random_range(random, 5, 20) * NS_PER_S;
     if (sim_random_chance(random, 100000))
-        scenario->relay_linger_ns = sim_random_range(random, 2, 20) * NS_PER_S;
+        scenario->relay_linger_ns = sim_random_range(random, 5, 20) * NS_PER_S;
     scenario->reset_discards = sim_random_chance(random, 200000);
     /* A network that lets a connection carry so much, and no more; the user has set budgets
      * that keep below it. */
