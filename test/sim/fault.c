@@ -1,6 +1,9 @@
 #include "world.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+#define GARBAGE_BYTES 700
 
 /* A fault under way: begins, and gives back what it changed. */
 struct sim_fault_state {
@@ -8,6 +11,11 @@ struct sim_fault_state {
     const struct sim_fault *fault;
     struct sim_timer timer;
     bool begun;
+    /* A stranger's: what it sends, and whether the relay had it already. */
+    struct sim_tcp *tcp;
+    uint8_t bytes[SIM_RECORD_BYTES];
+    size_t length;
+    bool seen;
 };
 
 static struct sim_path *path_of(struct sim_fault_state *state)
@@ -31,6 +39,53 @@ static struct sim_tcp *pick_connection(struct sim_net *net, size_t which)
             return list_entry(node, struct sim_tcp, link);
 }
 
+/* ---- strangers ---- */
+
+static void stranger_wakes(void *context, struct sim_tcp *tcp)
+{
+    struct sim_fault_state *state = context;
+
+    /* The stamps a relay has seen die with it: then it answers, and nothing follows. */
+    if (sim_tcp_readable(tcp, SIM_LOCAL) > 0 && state->seen && !state->world->restarted)
+        sim_fail(state->world, "the relay has answered a stranger");
+    if (tcp->end[SIM_LOCAL].state == SIM_TCP_OPEN && state->length > 0) {
+        sim_tcp_write(tcp, SIM_LOCAL, state->bytes, state->length);
+        state->length = 0;
+    }
+}
+
+static void stranger_dials(struct sim_fault_state *state)
+{
+    const struct sim_fault *fault = state->fault;
+    struct sim_net *net = &state->world->net;
+    struct sim_random *random = &state->world->random;
+    const struct sim_tcp *victim = pick_connection(net, fault->which);
+
+    if (fault->kind == SIM_FAULT_GARBAGE) {
+        state->length = (size_t)sim_random_log(random, 1, GARBAGE_BYTES);
+        sim_random_bytes(random, state->bytes, state->length);
+        state->bytes[0] %= 4; /* two of them begin what is known */
+        state->seen = true;
+    } else if (victim != NULL) {
+        state->length = victim->record_length;
+        memcpy(state->bytes, victim->record, state->length);
+        state->seen = victim->admitted && victim->pipe[SIM_LOCAL].read >= state->length;
+    }
+    if (state->length > 0)
+        state->tcp =
+            sim_tcp_dial_stranger(net, fault->which % net->paths, fault->which % net->ports,
+                                  stranger_wakes, state);
+}
+
+static void stranger_leaves(struct sim_fault_state *state)
+{
+    if (state->tcp != NULL)
+        sim_tcp_reset(state->tcp, SIM_LOCAL);
+    state->tcp = NULL;
+}
+
+/* ---- what faults do ---- */
+
 static void connection_fault(struct sim_fault_state *state)
 {
     const struct sim_fault *fault = state->fault;
@@ -38,7 +93,9 @@ static void connection_fault(struct sim_fault_state *state)
 
     if (tcp == NULL)
         return;
-    if (fault->kind == SIM_FAULT_CUT)
+    if (fault->kind == SIM_FAULT_FLIP)
+        tcp->corrupt[fault->sides & 1] = true;
+    else if (fault->kind == SIM_FAULT_CUT)
         sim_tcp_cut(tcp, fault->sides & 1 << SIM_LOCAL, fault->sides & 1 << SIM_RELAY);
     else if (fault->lasts_ns == TIME_NEVER)
         tcp->stalled_until_ns = TIME_NEVER;
@@ -88,8 +145,16 @@ static void set_fault(struct sim_fault_state *state, bool begins)
     sim_trace(&state->world->clock, begins ? "fault" : "fault-over", state->fault->kind,
               state->fault->which, state->fault->amount);
     switch (state->fault->kind) {
+    case SIM_FAULT_REPLAY:
+    case SIM_FAULT_GARBAGE:
+        if (begins)
+            stranger_dials(state);
+        else
+            stranger_leaves(state);
+        break;
     case SIM_FAULT_CUT:
     case SIM_FAULT_STALL:
+    case SIM_FAULT_FLIP:
         if (begins)
             connection_fault(state);
         break;
@@ -129,8 +194,10 @@ static void heal(struct sim_timer *timer)
     struct sim_world *world = container_of(timer, struct sim_world, heal);
     struct sim_net *net = &world->net;
 
-    for (size_t i = 0; i < world->scenario.fault_count; i++)
+    for (size_t i = 0; i < world->scenario.fault_count; i++) {
         sim_timer_cancel(&world->clock, &world->faults[i].timer);
+        stranger_leaves(&world->faults[i]);
+    }
     for (size_t i = 0; i < net->paths; i++) {
         struct sim_path usual = world->scenario.paths[i];
 

@@ -455,7 +455,7 @@ static void die(struct sim_tcp *tcp, enum sim_side side)
     tcp->end[side].state = SIM_TCP_GONE;
     sim_timer_cancel(tcp->net->clock, &tcp->end[side].patience);
     sim_timer_cancel(tcp->net->clock, &tcp->pipe[side].timer);
-    if (side == SIM_LOCAL)
+    if (side == SIM_LOCAL && !tcp->stranger)
         tcp->net->open--;
 }
 
@@ -645,8 +645,8 @@ static void pipe_init(struct sim_tcp *tcp, enum sim_side from)
     sim_timer_init(&pipe->timer, pipe_timeout);
 }
 
-struct sim_tcp *sim_tcp_dial(struct sim_net *net, size_t path, size_t port, sim_wake *wakes,
-                             void *context)
+static struct sim_tcp *dial(struct sim_net *net, size_t path, size_t port, bool stranger,
+                            sim_wake *wakes, void *context)
 {
     struct sim_tcp *tcp = calloc(1, sizeof *tcp);
 
@@ -657,6 +657,7 @@ struct sim_tcp *sim_tcp_dial(struct sim_net *net, size_t path, size_t port, sim_
     tcp->number = net->number++;
     tcp->path = path;
     tcp->port = port;
+    tcp->stranger = stranger;
     tcp->dialled_ns = net->clock->now_ns;
     list_append(&net->connections, &tcp->link);
     for (int side = 0; side < 2; side++) {
@@ -668,14 +669,28 @@ struct sim_tcp *sim_tcp_dial(struct sim_net *net, size_t path, size_t port, sim_
     }
     tcp->end[SIM_LOCAL].state = SIM_TCP_SYN_SENT;
     sim_tcp_own(tcp, SIM_LOCAL, wakes, context);
-    net->dials++;
-    net->open++;
-    net->open_most = MAX(net->open_most, net->open);
+    if (!stranger) {
+        net->dials++;
+        net->open++;
+        net->open_most = MAX(net->open_most, net->open);
+    }
     if (net->path[path].off)
         sim_timer_set(net->clock, &tcp->end[SIM_LOCAL].patience, net->clock->now_ns);
     else
         send_syn(tcp);
     return tcp;
+}
+
+struct sim_tcp *sim_tcp_dial(struct sim_net *net, size_t path, size_t port, sim_wake *wakes,
+                             void *context)
+{
+    return dial(net, path, port, false, wakes, context);
+}
+
+struct sim_tcp *sim_tcp_dial_stranger(struct sim_net *net, size_t path, size_t port,
+                                      sim_wake *wakes, void *context)
+{
+    return dial(net, path, port, true, wakes, context);
 }
 
 void sim_tcp_own(struct sim_tcp *tcp, enum sim_side side, sim_wake *wakes, void *context)
@@ -738,6 +753,12 @@ size_t sim_tcp_write(struct sim_tcp *tcp, enum sim_side side, const void *data,
         memcpy(pipe->data + to, bytes + done, part);
         done += part;
     }
+    if (side == SIM_LOCAL && tcp->record_length < SIM_RECORD_BYTES) {
+        size_t part = MIN(length, SIM_RECORD_BYTES - tcp->record_length);
+
+        memcpy(tcp->record + tcp->record_length, bytes, part);
+        tcp->record_length += part;
+    }
     pipe->written += length;
     if (pipe->written > tcp->budget[side])
         tcp->net->over_budget_bytes += MIN(length, pipe->written - tcp->budget[side]);
@@ -768,6 +789,10 @@ size_t sim_tcp_read(struct sim_tcp *tcp, enum sim_side side, void *buffer, size_
         done += part;
     }
     pipe->read += length;
+    if (tcp->corrupt[side] && length > 0) {
+        bytes[sim_random_range(&tcp->net->clock->random, 0, length - 1)] ^= 1;
+        tcp->corrupt[side] = false;
+    }
     if (was_closed && length > 0 && tcp->end[side].state == SIM_TCP_OPEN)
         send_acknowledgement(tcp, side, UINT64_MAX);
     return length;

@@ -25,6 +25,8 @@
 /* What may wait unsent in a socket: TCP_NOTSENT_LOWAT. */
 #define SIM_NOTSENT_BYTES 16384
 #define SIM_RECEIVE_BUFFER_BYTES (4096 * 1024)
+/* What a stranger can record of a connection's beginning. */
+#define SIM_RECORD_BYTES 1500
 #define SIM_PATHS_MAX 4
 #define SIM_PORTS_MAX 4
 
@@ -126,8 +128,13 @@ struct sim_tcp {
     uint64_t stalled_until_ns; /* this connection alone loses everything until then */
     unsigned handshakes;       /* SYNs sent */
     unsigned holds;            /* packets in flight and running timers: they keep it */
-    bool answered;             /* the relay's kernel has seen a SYN */
-    bool accepted;             /* the relay's process has been told */
+    bool corrupt[2];           /* the next byte that the side reads is not what was sent */
+    bool admitted;             /* the relay has answered it, or taken it into a session */
+    bool stranger;             /* dialled by nobody the relay knows; counts for nothing */
+    uint8_t record[SIM_RECORD_BYTES]; /* the first bytes that local wrote */
+    size_t record_length;
+    bool answered; /* the relay's kernel has seen a SYN */
+    bool accepted; /* the relay's process has been told */
 };
 
 typedef void sim_accept(void *context, struct sim_tcp *tcp);
@@ -165,6 +172,9 @@ void sim_net_deinit(struct sim_net *net);
 /* Never fails at once: a path that is off reports REFUSED at the next wake. */
 struct sim_tcp *sim_tcp_dial(struct sim_net *net, size_t path, size_t port, sim_wake *wake,
                              void *context);
+/* The same for somebody else, who does not count as local. */
+struct sim_tcp *sim_tcp_dial_stranger(struct sim_net *net, size_t path, size_t port,
+                                      sim_wake *wake, void *context);
 /* The relay's owner of an accepted connection. */
 void sim_tcp_own(struct sim_tcp *tcp, enum sim_side side, sim_wake *wake, void *context);
 

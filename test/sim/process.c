@@ -82,8 +82,7 @@ void sim_wire_reset(struct sim_wire *wire)
 
 static void free_dead_wires(struct sim_process *process)
 {
-    list_foreach(&process->dead_wires, node, after)
-    {
+    list_foreach(&process->dead_wires, node, after) {
         struct sim_wire *wire = list_entry(node, struct sim_wire, link);
 
         list_remove(&wire->link);
@@ -152,14 +151,15 @@ static void read_wire(struct sim_wire *wire)
     enum sim_side side = wire->process->side;
     size_t length;
 
-    while (wire->tcp != NULL && sim_tcp_readable(wire->tcp, side) > 0) {
+    while (wire->owner != NULL && wire->tcp != NULL &&
+           sim_tcp_readable(wire->tcp, side) > 0) {
         if (wire->part_length > 0)
             memcpy(world->input, wire->part, wire->part_length);
         length = sim_tcp_read(wire->tcp, side, world->input + wire->part_length,
                               read_size(world));
         sim_wire_deliver(wire, wire->part_length + length);
     }
-    if (wire->tcp != NULL && sim_tcp_at_end(wire->tcp, side))
+    if (wire->owner != NULL && wire->tcp != NULL && sim_tcp_at_end(wire->tcp, side))
         report_down(wire, wire->tcp->end[side].state == SIM_TCP_RESET ? SUBFLOW_RESET
                                                                       : SUBFLOW_EOF);
 }
@@ -225,7 +225,7 @@ static void look_at_wire(struct sim_wire *wire)
         return;
     }
     read_wire(wire);
-    if (wire->tcp != NULL && wire->blocked)
+    if (wire->owner != NULL && wire->tcp != NULL && wire->blocked)
         write_wire(wire);
 }
 
@@ -249,8 +249,7 @@ void sim_session_free(struct sim_session *owner)
 {
     struct sim_process *process = owner->process;
 
-    list_foreach(&process->wires, node, after)
-    {
+    list_foreach(&process->wires, node, after) {
         struct sim_wire *wire = list_entry(node, struct sim_wire, link);
 
         if (wire->owner == owner)
@@ -271,6 +270,7 @@ static void close_subflow(struct sim_session *owner, const struct session_event 
         sim_fail(world, "SESSION_CLOSE_SUBFLOW for a subflow that is no more");
     } else if (event->silent) {
         wire->silent = true;
+        wire->dirty = true; /* what is there is to be discarded */
         wire->owner = NULL;
         wire->subflow = NULL;
         wire->deadline_ns = world->clock.now_ns + 20 * NS_PER_S;
@@ -364,8 +364,7 @@ static void run_session(struct sim_session *owner)
 
 static void check_deadlines(struct sim_process *process, uint64_t now)
 {
-    list_foreach(&process->wires, node, after)
-    {
+    list_foreach(&process->wires, node, after) {
         struct sim_wire *wire = list_entry(node, struct sim_wire, link);
 
         if (wire->deadline_ns > now)
@@ -411,8 +410,7 @@ static void process_run(struct sim_timer *timer)
     count_run(process, now);
     for (bool again = true; again;) {
         again = false;
-        list_foreach(&process->wires, node, after)
-        {
+        list_foreach(&process->wires, node, after) {
             struct sim_wire *wire = list_entry(node, struct sim_wire, link);
 
             if (!wire->dirty)
@@ -423,8 +421,7 @@ static void process_run(struct sim_timer *timer)
         }
     }
     check_deadlines(process, now);
-    list_foreach(&process->sessions, node, after)
-    {
+    list_foreach(&process->sessions, node, after) {
         struct sim_session *owner = list_entry(node, struct sim_session, link);
 
         run_session(owner);

@@ -60,8 +60,7 @@ static void drop_unaccepted(struct sim_net *net)
 {
     for (bool again = true; again;) {
         again = false;
-        list_foreach(&net->connections, node, after)
-        {
+        list_foreach(&net->connections, node, after) {
             struct sim_tcp *tcp = list_entry(node, struct sim_tcp, link);
 
             if (tcp->end[SIM_RELAY].state == SIM_TCP_GONE)
@@ -151,6 +150,8 @@ static void judge(struct sim_wire *wire, size_t length)
     result = admission_receive(relay->admission, wire->arrival, length, random,
                                world->clock.now_ns);
     sim_trace(&world->clock, "verdict", wire->tcp->number, result.verdict, length);
+    wire->tcp->admitted |=
+        result.verdict == ARRIVAL_ANSWER || result.verdict == ARRIVAL_ATTACHED;
     switch (result.verdict) {
     case ARRIVAL_MORE: wire->deadline_ns = arrival_deadline(wire->arrival); break;
     case ARRIVAL_ANSWER:

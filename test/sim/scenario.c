@@ -281,7 +281,8 @@ static void draw_fault(struct sim_scenario *scenario, struct sim_random *random,
         fault.lasts_ns = TIME_NEVER;
     sim_scenario_fault(scenario, fault);
     uint64_t linger_ns = MIN(scenario->config.linger_ns, scenario->relay_linger_ns);
-    bool one = fault.kind == SIM_FAULT_CUT || fault.kind == SIM_FAULT_STALL;
+    bool one = fault.kind <= SIM_FAULT_STALL ||
+               (fault.kind >= SIM_FAULT_FLIP && fault.kind <= SIM_FAULT_GARBAGE);
 
     /* To find out that one connection is dead takes a few round trips, too. */
     scenario->may_linger |= linger_ns <= (one ? 5 : 60) * NS_PER_S;

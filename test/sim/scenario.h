@@ -43,6 +43,9 @@ enum sim_fault_kind {
     SIM_FAULT_SLOW,      /* a path's rate falls to a tenth */
     SIM_FAULT_FAR,       /* a path's delay grows by `amount` */
     SIM_FAULT_LOSS,      /* a path loses `amount` millionths */
+    SIM_FAULT_FLIP,      /* a bit of a connection is flipped */
+    SIM_FAULT_REPLAY,    /* a stranger sends again what a connection began with */
+    SIM_FAULT_GARBAGE,   /* a stranger sends something else */
     SIM_FAULT_RESTART,   /* the relay is killed and started again */
 };
 
