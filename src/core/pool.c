@@ -347,6 +347,8 @@ static void dial_joins(struct session *session)
 /* Subflows that have had nothing to do for a while go back to the idle number. */
 static void retire_spares(struct session *session)
 {
+    /* A PING makes a spare look as if it were in use. */
+    uint64_t life_ns = MIN(SPARE_LIFE_NS, session_keepalive_ns(session) / 2);
     unsigned spares = 0;
 
     if (session->waiting_bytes > 0 || session_peer_demand(session) > 0)
@@ -358,7 +360,7 @@ static void retire_spares(struct session *session)
     }
     list_foreach(&session->subflows, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
-        uint64_t until_ns = MAX(subflow->sent_ns, subflow->received_ns) + SPARE_LIFE_NS;
+        uint64_t until_ns = MAX(subflow->sent_ns, subflow->received_ns) + life_ns;
 
         if (spares <= needed(session))
             return;

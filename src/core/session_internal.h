@@ -548,6 +548,8 @@ void session_window_update(struct session *session);
 uint64_t session_peer_demand(const struct session *session);
 
 /* session_timers.c */
+/* Between the PINGs on a subflow with nothing else to say. */
+uint64_t session_keepalive_ns(const struct session *session);
 /* Some subflow is known to work. */
 bool session_in_touch(const struct session *session);
 
