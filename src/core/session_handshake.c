@@ -219,9 +219,9 @@ static void close_other_hellos(struct session *session, const struct subflow *wi
 
 void handshake_contact(struct session *session, const struct subflow *subflow)
 {
-    const struct generation *generation = subflow->generation;
+    struct generation *generation = subflow->generation;
 
-    session->heard = true;
+    session->heard = generation->confirmed = true;
     if (generation->order >= session->resume_order) {
         session->resume_order = generation->order;
         session->resume_id = generation->id;
@@ -273,6 +273,7 @@ static bool adopt(struct session *session, struct subflow *subflow,
     session->counters.resumes += resumed;
     subflow->state = SUBFLOW_STATE_OPEN;
     subflow->confirmed = true;
+    generation->path = subflow->path;
     subflow_set_number(session, subflow, generation, 0);
     if (generation_key_subflow(session, generation, subflow) != OK)
         return false;
