@@ -14,16 +14,19 @@ def bench(t, options):
     for _ in range(options.rounds):
         for name, proxy, stalled in (("alone", alone, 0),
                                      ("beside stalled readers", beside, options.stalled)):
+            before = proxy.cpu_seconds()
             report = peers.pump(proxy, dest, "--down", f"{options.mebibytes}M", "--stall", stalled)
-            results[name].append(report["bytes"] * 8 / report["seconds"] / 1e6)
-    speed = median(results["alone"])
+            results[name].append((report["bytes"] * 8 / report["seconds"] / 1e6,
+                                  (proxy.cpu_seconds() - before) * peers.GIB / report["bytes"]))
+    speed = median([mbit for mbit, _ in results["alone"]])
     rows = []
     for (name, values), proxy in zip(results.items(), (alone, beside)):
-        rows.append([name, median(values), median(values) / speed,
+        mbit, cpu = (median(column) for column in zip(*values))
+        rows.append([name, mbit, mbit / speed, cpu,
                      *(process.peak_kib() / 1024 for process in proxy.processes)])
     peers.table(f"download beside {options.stalled} readers that read nothing, "
                 f"{options.rounds} x {options.mebibytes} MiB, medians",
-                ["", "Mbit/s", "of alone", "local's peak MiB", "relay's peak MiB"], rows,
+                ["", "Mbit/s", "of alone", "CPU s/GiB", "local's peak MiB", "relay's peak MiB"], rows,
                 "aim: 0.95 of its speed alone; memory bounded")
 
 
