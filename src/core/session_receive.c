@@ -379,8 +379,10 @@ size_t session_receive(struct session *session, struct subflow *subflow, uint8_t
             break;
         used += taken;
     }
-    /* Bytes of an incomplete chunk are a sign of life too: the ACK may be in it. */
+    /* Bytes of an incomplete chunk are a sign of life too: the ACK may be in it. A relay that
+     * does not know the session sends none. */
     if (length > used) {
+        session->silent_ns = TIME_NEVER;
         subflow->progress_ns = subflow->received_ns = now;
         subflow_set_suspect(session, subflow, false);
     }

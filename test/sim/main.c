@@ -1,9 +1,11 @@
 /*
- * sim [--seeds FIRST-LAST] [--seed N] [--scenario NAME] [--trace] [--verbose]
+ * sim [--seeds FIRST-LAST | --seed N | --scenario NAME | --compare FIRST-LAST]
+ *     [--trace] [--verbose]
  *
- * Without arguments: the directed scenarios, 2,000 seeds, and a sample of them again, to
- * see that a seed replays to an identical trace. Prints TAP.
+ * Without arguments: the directed scenarios, a few comparisons, 2,000 seeds, and a sample
+ * of them again, to see that a seed replays to an identical trace. Prints TAP.
  */
+#include "compare.h"
 #include "directed.h"
 #include "tap.h"
 #include "world.h"
@@ -15,6 +17,7 @@
 #define SEEDS_DEFAULT 2000
 #define SEEDS_PER_TEST 250
 #define REPLAY_EVERY 40
+#define COMPARISONS_DEFAULT 20
 #define FAILURES_MOST 50
 
 struct totals {
@@ -128,6 +131,35 @@ static void run_seeds(uint64_t first, uint64_t last)
            totals.reset, totals.cancelled);
 }
 
+/* Prints the worst, and the mean of what was reached of the sum of the rates. */
+static void run_comparisons(uint64_t first, uint64_t last)
+{
+    uint64_t failures = 0, percent = 0, worst = 0, worst_seed = 0;
+
+    for (uint64_t seed = first; seed <= last; seed++) {
+        struct comparison result;
+        bool good = compare_paths(seed, &result);
+        uint64_t beside = result.all_ns * 100 / MAX(result.best_ns, 1);
+
+        if (beside > worst) {
+            worst = beside;
+            worst_seed = seed;
+        }
+        percent += result.sum_ns * 100 / MAX(result.all_ns, 1);
+        failures += !good;
+        if (!good || verbose)
+            printf("# comparison %" PRIu64 ": all paths %" PRIu64
+                   " ms, the best alone %" PRIu64 ", the sum of rates %" PRIu64 " %s\n",
+                   seed, result.all_ns / NS_PER_MS, result.best_ns / NS_PER_MS,
+                   result.sum_ns / NS_PER_MS, result.failure);
+    }
+    tap_ok(failures == 0,
+           "never worse than the best path: %" PRIu64
+           "%% of its time at worst (seed %" PRIu64 "), %" PRIu64
+           "%% of the sum of rates on average",
+           worst, worst_seed, percent / (last - first + 1));
+}
+
 static void run_directed(const char *name, bool trace)
 {
     for (size_t i = 0; i < directed_count; i++) {
@@ -144,6 +176,7 @@ static void run_directed(const char *name, bool trace)
 int main(int argc, char **argv)
 {
     uint64_t first = 1, last = SEEDS_DEFAULT;
+    uint64_t compare_first = 1, compare_last = COMPARISONS_DEFAULT;
     const char *scenario = NULL;
     bool trace = false, seeds = true, directed_ones = true;
 
@@ -157,26 +190,36 @@ int main(int argc, char **argv)
         } else if (strcmp(argv[i], "--seed") == 0 && next != NULL) {
             first = last = strtoull(next, NULL, 10);
             directed_ones = false;
+            compare_last = 0;
             verbose = true;
             i++;
         } else if (strcmp(argv[i], "--seeds") == 0 && next != NULL) {
             first = strtoull(next, &next, 10);
             last = *next == '-' ? strtoull(next + 1, NULL, 10) : first;
             directed_ones = false;
+            compare_last = 0;
+            i++;
+        } else if (strcmp(argv[i], "--compare") == 0 && next != NULL) {
+            compare_first = strtoull(next, &next, 10);
+            compare_last = *next == '-' ? strtoull(next + 1, NULL, 10) : compare_first;
+            seeds = directed_ones = false;
             i++;
         } else if (strcmp(argv[i], "--scenario") == 0 && next != NULL) {
+            compare_last = 0;
             scenario = next;
             seeds = false;
             i++;
         } else {
             fprintf(stderr,
-                    "usage: sim [--seed N | --seeds A-B | --scenario NAME] [--trace] "
-                    "[--verbose]\n");
+                    "usage: sim [--seeds A-B | --seed N | --scenario NAME | --compare A-B] "
+                    "[--trace] [--verbose]\n");
             return 2;
         }
     }
     if (directed_ones)
         run_directed(scenario, trace);
+    if (compare_last > 0)
+        run_comparisons(compare_first, compare_last);
     if (seeds && trace) {
         struct totals totals = {0};
 
