@@ -176,8 +176,10 @@ void ack_note_received(struct session *session, struct subflow *subflow, bool el
         list_append(&session->ack_queue, &subflow->ack_node);
     if (!eliciting)
         return;
-    /* Local has ended the subflow and waits for this to let it go. */
-    if ((subflow->end_received && session->config.role == SESSION_RELAY) ||
+    /* Local has ended the subflow and waits for this to let it go; or it waits for it to
+     * begin further ones. */
+    if ((session->config.role == SESSION_RELAY &&
+         (subflow->end_received || (subflow->hello && subflow->chunks_received == 1))) ||
         session->ack_bytes >= ACK_BYTES)
         session->ack_deadline_ns = session->now;
     else

@@ -273,7 +273,6 @@ static bool adopt(struct session *session, struct subflow *subflow,
     session->counters.resumes += resumed;
     subflow->state = SUBFLOW_STATE_OPEN;
     subflow->confirmed = true;
-    generation->path = subflow->path;
     subflow_set_number(session, subflow, generation, 0);
     if (generation_key_subflow(session, generation, subflow) != OK)
         return false;

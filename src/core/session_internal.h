@@ -102,7 +102,6 @@ struct generation {
     uint64_t order;   /* of its birth; the newest has the highest */
     struct session_keys keys;
     uint64_t next_number;       /* local: of the next JOIN */
-    uint8_t path;               /* local: of its HELLO */
     bool confirmed;             /* local: the relay has answered in it */
     struct number_window used;  /* relay: numbers whose first chunk has opened */
     unsigned subflows;          /* that refer to it */

@@ -579,12 +579,12 @@ static size_t burst_limit(const struct session *session, const struct subflow *s
 }
 
 /* A JOIN that overtakes the chunk which confirms the HELLO would meet silence, and be lost.
- * On the same path it comes behind it. */
+ * It can on any path: that chunk may be lost once, or its connection be looked at later. */
 static bool may_begin(const struct session *session, const struct subflow *subflow)
 {
     const struct generation *generation = subflow->generation;
 
-    return subflow->hello || generation->confirmed || generation->path == subflow->path ||
+    return subflow->hello || generation->confirmed ||
            generation != generation_current(session);
 }
 

@@ -201,7 +201,7 @@ static bool reaches_bound(struct outcome *outcome, enum sim_side side, unsigned 
 
 static void tight(struct sim_scenario *scenario, uint64_t budget, uint32_t loss)
 {
-    sim_scenario_init(scenario, "tight", 7);
+    sim_scenario_init(scenario, "tight", 9);
     scenario->config.budget_up = scenario->config.budget_down = budget;
     scenario->config.pool_burst = 8;
     scenario->paths[0] = sim_path_make(100000000, 100, 50);
