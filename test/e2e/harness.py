@@ -523,7 +523,8 @@ class Test:
         if os.environ.get("UNDER_VALGRIND"):
             return True
         with open(SPLITSOCKS, "rb") as f:
-            return b"__asan_init" in f.read() or b"__tsan_init" in f.read()
+            program = f.read()
+        return b"__asan_init" in program or b"__tsan_init" in program
 
     # Things that end with the test.
 
