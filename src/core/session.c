@@ -213,6 +213,8 @@ void session_set_state(struct session *session, enum session_state state)
     assert(state == SESSION_STATE_CLOSING || state == SESSION_STATE_ENDED ||
            (allowed[session->state] >> state & 1));
     (void)allowed;
+    if (session->state == SESSION_STATE_UP)
+        session->left_up_ns = session->now;
     session->state = state;
     session->pool_dirty = true;
 }

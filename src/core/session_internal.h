@@ -360,6 +360,7 @@ struct session {
     uint64_t ack_bytes;       /* received since the last ACK */
     bool ack_wanted;          /* the peer keeps something until one of them comes */
 
+    uint64_t left_up_ns;  /* local: when the session was last UP */
     uint64_t contact_ns;  /* last authenticated chunk */
     uint64_t doubt_ns;    /* local: what was heard before proves nothing any more */
     uint64_t rekey_ns;    /* local: when the hourly resume is due */

@@ -18,7 +18,8 @@ uint64_t session_keepalive_ns(const struct session *session)
     return MIN(KEEPALIVE_NS, MAX(session->config.linger_ns / 3, NS_PER_S / 2));
 }
 
-static uint64_t dial_timeout_ns(const struct session *session, const struct subflow *subflow)
+static uint64_t dial_timeout_ns(const struct session *session,
+                                const struct subflow *subflow)
 {
     const struct path *path = &session->paths[subflow->path];
 
@@ -49,8 +50,9 @@ static uint64_t open_timeout(const struct session *session, const struct subflow
     uint64_t when;
 
     if (subflow_outstanding(subflow))
-        return subflow->progress_ns + (subflow->suspect ? dead_ns(session, subflow)
-                                                        : subflow_stall_ns(session, subflow));
+        return subflow->progress_ns + (subflow->suspect
+                                           ? dead_ns(session, subflow)
+                                           : subflow_stall_ns(session, subflow));
     if (!local)
         return subflow->end_sent && subflow->end_received
                    ? last_ns + CLOSED_BOTH_NS
@@ -64,7 +66,8 @@ static uint64_t open_timeout(const struct session *session, const struct subflow
     return when;
 }
 
-static uint64_t subflow_timeout(const struct session *session, const struct subflow *subflow)
+static uint64_t subflow_timeout(const struct session *session,
+                                const struct subflow *subflow)
 {
     switch ((enum subflow_state)subflow->state) {
     case SUBFLOW_STATE_DIALLING:
@@ -82,11 +85,13 @@ static bool credit_is_short(const struct session *session)
     return session->in_window - session->in_sum < SESSION_WINDOW_INITIAL / 4;
 }
 
+/* A stream may have waited long for its id while there was a session; that does not count.
+ */
 static uint64_t open_wait_until(const struct session *session, const struct stream *stream)
 {
-    return stream->read_ns + (session->explicit_failures >= EXPLICIT_FAILURES
-                                  ? OPEN_WAIT_REFUSED_NS
-                                  : OPEN_WAIT_NS);
+    return MAX(stream->read_ns, session->left_up_ns) +
+           (session->explicit_failures >= EXPLICIT_FAILURES ? OPEN_WAIT_REFUSED_NS
+                                                            : OPEN_WAIT_NS);
 }
 
 static uint64_t silence_limit_ns(const struct session *session)
@@ -100,8 +105,8 @@ static uint64_t silence_limit_ns(const struct session *session)
     return MIN(MAX(4 * rtt_ns, SILENCE_MIN_NS), SILENCE_MAX_NS);
 }
 
-/* Relay: what is left are streams that have all they need, and a reader that takes its time:
- * their bytes were acknowledged, and count as delivered at local. */
+/* Relay: what is left are streams that have all they need, and a reader that takes its
+ * time: their bytes were acknowledged, and count as delivered at local. */
 static bool only_readers_left(const struct session *session)
 {
     bool any = false;
@@ -266,7 +271,8 @@ static void tick_checks(struct session *session)
     list_foreach(&session->streams, node, after) {
         struct stream *stream = list_entry(node, struct stream, node);
 
-        if (!stream->writable_wanted || stream->released || stream->out_next < stream->out_end)
+        if (!stream->writable_wanted || stream->released ||
+            stream->out_next < stream->out_end)
             continue;
         stream->writable_wanted = false;
         session_push_event(session, SESSION_STREAM_WRITABLE, NULL, stream);
@@ -318,8 +324,8 @@ bool session_in_touch(const struct session *session)
          node = node->next) {
         const struct subflow *subflow = (const struct subflow *)node;
 
-        if (subflow->state == SUBFLOW_STATE_OPEN && subflow->confirmed && !subflow->suspect &&
-            subflow->received_ns >= session->doubt_ns)
+        if (subflow->state == SUBFLOW_STATE_OPEN && subflow->confirmed &&
+            !subflow->suspect && subflow->received_ns >= session->doubt_ns)
             return true;
     }
     return false;
