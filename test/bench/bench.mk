@@ -15,7 +15,6 @@ BENCHES = \
 	test/bench/bench_slow_reader.py
 EXTRA_DIST += $(BENCHES) test/bench/README.md test/bench/peers.py
 CLEANFILES += $(BENCH_TOOLS)
-.PHONY: bench
 bench: splitsocks $(BENCH_TOOLS) $(E2E_TOOLS)
 	for bench in $(BENCHES); do \
 		TOP_BUILDDIR=$(abs_top_builddir) $(PYTHON3) $(top_srcdir)/$$bench || exit 1; \
