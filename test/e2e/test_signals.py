@@ -55,7 +55,6 @@ def test_sigterm_waits_for_every_worker(t):
         if found.group(1) != "00":
             break
         t.equal(pair.local.stop(), 0, "exit status of local")
-        os.unlink(pair.local.err_path)
         pair.start_local()
     t.check(found.group(1) != "00", "the first worker gets every session")
     load = pair.start_load(origin.dest, "--down", "4M", "--read-rate", "16Mbit")
