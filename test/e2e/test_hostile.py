@@ -121,7 +121,8 @@ def test_flipped_bits(t):
             pair.proxy.command(f"fault flip {direction} {offset} {number}")
             works(t, pair, origin, "20k")
     t.note(pair.proxy.report())
-    t.check(pair.proxy.report()["faults"] > len(offsets), "hardly any bit was flipped")
+    # Not every subflow carries as many bytes as the place of its flip.
+    t.check(pair.proxy.report()["faults"] > len(offsets) // 2, "hardly any bit was flipped")
 
 
 def test_truncated_chunks(t):
