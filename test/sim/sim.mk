@@ -1,7 +1,8 @@
 # The network model has tests of its own, since every verdict of the simulator rests on it.
 SIM_MODEL = \
 	test/sim/clock.c test/sim/clock.h \
-	test/sim/net.c test/sim/net.h \
+	test/sim/net.c test/sim/net.h test/sim/net_internal.h \
+	test/sim/net_pipe.c test/sim/net_tcp.c \
 	test/sim/tap.h
 check_PROGRAMS += test/sim/sim test/sim/test_net
 TESTS += test/sim/sim test/sim/test_net
