@@ -85,7 +85,7 @@ static bool unequal_unlimited(struct outcome *outcome)
 
 static bool unequal_budgets(struct outcome *outcome)
 {
-    return unequal(outcome, 65536, 85);
+    return unequal(outcome, 65536, 80);
 }
 
 /* With a second path that is nearly useless, nothing gets slower. */
