@@ -47,6 +47,11 @@ def full(reduced, complete):
     return complete if FULL else reduced
 
 
+def bulk(mib):
+    """A size for socksload that takes about as long under valgrind as without."""
+    return f"{max(1, mib // SLOW // (1 if SLOW == 1 else 2))}M"
+
+
 def tool(name):
     return os.path.join(TOP_BUILDDIR, "test", "e2e", name)
 
@@ -608,7 +613,7 @@ class Test:
             if isinstance(process, Daemon) and process.running():
                 process.signal(signal.SIGTERM)
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.popen.wait(1)
+                    process.popen.wait(1 * SLOW)
                 # Streams may be left open by the test; a second signal ends them.
                 if process.running():
                     process.signal(signal.SIGTERM)

@@ -5,7 +5,7 @@ import signal
 import time
 
 import harness
-from harness import full, wait_until
+from harness import bulk, full, wait_until
 
 OUTAGE = full(4, 30)
 
@@ -44,7 +44,7 @@ def test_relay_restarted_while_idle(t):
 
 def test_relay_stopped_and_continued(t):
     pair, origin = t.pair(), t.origin()
-    load = pair.start_load(origin.dest, "--down", "300M", "--up", "300M")
+    load = pair.start_load(origin.dest, "--down", bulk(300), "--up", bulk(300))
     wait_until(lambda: origin.report()["received"] > 1 << 20, what="the transfer to run")
     pair.relay.signal(signal.SIGSTOP)
     time.sleep(OUTAGE)
@@ -55,7 +55,7 @@ def test_relay_stopped_and_continued(t):
 def test_every_subflow_reset_again_and_again(t):
     pair = t.pair({"budget": {"up": "1MiB", "down": "1MiB"}}, proxy=True)
     origin = t.origin()
-    load = pair.start_load(origin.dest, "--down", "150M", "--up", "150M")
+    load = pair.start_load(origin.dest, "--down", bulk(150), "--up", bulk(150))
     resets = 0
     while load.running() and resets < 200:
         pair.proxy.command("reset")
@@ -69,7 +69,7 @@ def test_cut_and_refused_for_a_while(t):
     """Nothing gets through: connections are reset and new ones refused. Then the stream goes on."""
     pair = t.pair(proxy=True)
     origin = t.origin()
-    load = pair.start_load(origin.dest, "--down", "300M", "--up", "300M")
+    load = pair.start_load(origin.dest, "--down", bulk(300), "--up", bulk(300))
     wait_until(lambda: origin.report()["received"] > 1 << 20, what="the transfer to run")
     pair.proxy.command("refuse")
     pair.proxy.command("reset")
@@ -90,7 +90,7 @@ def test_stalled_subflows_are_replaced(t):
     """Those open now never move again; new ones work: nobody waits for the kernel to give up."""
     pair = t.pair(proxy=True)
     origin = t.origin()
-    load = pair.start_load(origin.dest, "--down", "300M", "--up", "300M")
+    load = pair.start_load(origin.dest, "--down", bulk(300), "--up", bulk(300))
     wait_until(lambda: origin.report()["received"] > 1 << 20, what="the transfer to run")
     for _ in range(3):
         pair.proxy.command("stall open")
@@ -101,7 +101,7 @@ def test_stalled_subflows_are_replaced(t):
 def test_everything_stalled_for_a_while(t):
     pair = t.pair(proxy=True)
     origin = t.origin()
-    load = pair.start_load(origin.dest, "--down", "300M", "--up", "300M")
+    load = pair.start_load(origin.dest, "--down", bulk(300), "--up", bulk(300))
     wait_until(lambda: origin.report()["received"] > 1 << 20, what="the transfer to run")
     pair.proxy.command("stall all")
     time.sleep(OUTAGE)

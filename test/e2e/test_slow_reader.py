@@ -3,13 +3,13 @@
 import time
 
 import harness
-from harness import full, wait_until
+from harness import bulk, full, wait_until
 
 # The session's credit (64 MiB at most) may be parked on either side, in queues and in sockets;
 # for each stream whose reader has stopped, up to its own (1 MiB) beyond that.
 BOUND_KIB = 96 << 10
 STREAM_KIB = 1100
-SIZE = full("150M", "1G")
+SIZE = bulk(full(150, 1024))
 
 
 def exercise(t, pair, origin, count, slow):
@@ -54,7 +54,7 @@ def test_many_clients_that_read_nothing(t):
 def test_a_slow_reader_gets_everything(t):
     pair, origin = t.pair(), t.origin()
     slow = pair.start_load(origin.dest, "--down", "12M", "--read-rate", "40Mbit")
-    pair.load(origin.dest, "--down", "50M", "--up", "50M", "--count", 3, "--parallel", 3)
+    pair.load(origin.dest, "--down", bulk(50), "--up", bulk(50), "--count", 3, "--parallel", 3)
     slow.result(60)
     wait_until(lambda: origin.report()["open"] == 0, what="the origin's connections to end")
 

@@ -65,7 +65,8 @@ def test_relay_unreachable(t):
     s, code = pair.connect("127.0.0.1", 80, timeout=60)
     t.check(code in (1, NET_UNREACHABLE, HOST_UNREACHABLE), f"reply {code}")
     pair.start_relay()
-    pair.open("127.0.0.1", t.server().port).close()
+    server = t.server()
+    wait_until(lambda: pair.connect("127.0.0.1", server.port)[1] == 0, what="a stream by the relay")
 
 
 def test_the_reply_waits_for_the_destination(t):
