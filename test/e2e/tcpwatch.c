@@ -173,6 +173,17 @@ static void syn_seen(struct tcpwatch *watch, const struct segment *segment)
     watch->max_open = MAX(watch->max_open, watch->open);
 }
 
+/* The initiator goes on with it; to one that it has given up meanwhile it answers a reset.
+ */
+static void established_seen(struct tcpwatch *watch, struct watched *watched)
+{
+    if (!watched->open || watched->established)
+        return;
+    watched->established = true;
+    watch->established++;
+    watch->max_established = MAX(watch->max_established, watch->established);
+}
+
 static void payload_seen(struct tcpwatch *watch, struct watched *watched, int role,
                          const struct segment *segment)
 {
@@ -226,10 +237,9 @@ void tcpwatch_packet(struct tcpwatch *watch, const uint8_t *bytes, size_t length
     if ((segment.flags & SYN) != 0 && role == RESPONDER && !watched->seen[role]) {
         watched->seen[role] = true;
         watched->first_sequence[role] = segment.sequence + 1;
-        watched->established = watched->open;
-        watch->established += watched->open;
-        watch->max_established = MAX(watch->max_established, watch->established);
     }
+    if (role == INITIATOR && watched->seen[RESPONDER] && (segment.flags & RST) == 0)
+        established_seen(watch, watched);
     payload_seen(watch, watched, role, &segment);
     end_seen(watch, watched, role, segment.flags);
 }

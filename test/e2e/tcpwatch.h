@@ -18,7 +18,7 @@ struct tcpwatch {
     size_t slots, used;
     uint64_t connections;                  /* distinct ones */
     uint64_t open, max_open;               /* since the SYN */
-    uint64_t established, max_established; /* since the SYN|ACK */
+    uint64_t established, max_established; /* since the SYN|ACK's ACK */
     uint64_t max_payload[2];               /* of one connection; [0] by its initiator */
     uint64_t resets, fins;                 /* how it ended */
 };
