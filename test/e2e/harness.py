@@ -66,16 +66,24 @@ def need(*programs):
     return found if len(found) > 1 else found[0]
 
 
+_promised_ports = []  # sockets whose abstract names say so to other tests
+
+
 def free_port(kind=socket.SOCK_STREAM):
-    """A port that is free now on every address. Tests run side by side: hence at random."""
+    """A port that is free now on every address, and that no test which runs at the same time has
+    been given, be it bound already or not."""
     for _ in range(1000):
         port = random.SystemRandom().randrange(*SOURCE_PORTS)
-        with socket.socket(socket.AF_INET, kind) as s:
-            try:
+        promise = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            promise.bind(f"\0splitsocks test port {port}")
+            with socket.socket(socket.AF_INET, kind) as s:
                 s.bind(("0.0.0.0", port))
-                return port
-            except OSError:
-                continue
+        except OSError:
+            promise.close()
+            continue
+        _promised_ports.append(promise)
+        return port
     raise Failure("no free port")
 
 
