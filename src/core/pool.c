@@ -375,6 +375,23 @@ static void retire_spares(struct session *session)
     }
 }
 
+/* The HELLO's subflow died before its first chunk was seen to arrive: no JOIN may begin,
+ * and only another HELLO helps. */
+static bool confirmation_lost(struct session *session)
+{
+    const struct generation *generation = generation_current(session);
+
+    if (generation->confirmed)
+        return false;
+    list_foreach(&session->subflows, node, after) {
+        const struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        if (subflow->hello && subflow->generation == generation)
+            return false;
+    }
+    return true;
+}
+
 void pool_update(struct session *session)
 {
     session->pool_dirty = false;
@@ -386,9 +403,12 @@ void pool_update(struct session *session)
             dial_hello(session);
         return;
     }
-    if (session->rekey_ns <= session->now && needed(session) > 0)
+    bool orphaned = confirmation_lost(session);
+
+    if ((session->rekey_ns <= session->now || orphaned) && needed(session) > 0)
         dial_hello(session);
-    dial_joins(session);
+    if (!orphaned)
+        dial_joins(session);
     retire_spares(session);
 }
 
@@ -431,7 +451,8 @@ void pool_dial_timed_out(struct session *session, struct subflow *subflow)
     session->counters.dials_failed++;
     port_chooser_result(&path->ports, subflow->port, DIAL_TIMEOUT, subflow->dialled_ns,
                         session->now);
-    /* The governor paces what the network drops; the path waits only when all of it does. */
+    /* The governor paces what the network drops; the path waits only when all of it does.
+     */
     if (path->subflows <= 1)
         back_off(session, path);
     if (subflow->hello)
