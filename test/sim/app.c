@@ -287,6 +287,17 @@ static void pump(struct sim_end *end)
 
 /* ---- what may happen to a stream ---- */
 
+/* The chunk that confirms a session may come too late. */
+static bool has_losses(const struct sim_scenario *scenario)
+{
+    bool losses = scenario->fault_count > 0;
+
+    for (size_t i = 0; i < scenario->path_count; i++)
+        for (int side = 0; side < 2; side++)
+            losses |= scenario->paths[i].link[side].loss_millionths > 0;
+    return losses;
+}
+
 /* Why a reset with this code may have come, or what is wrong with it. */
 static bool is_explained(const struct sim_end *end, enum reset_code code)
 {
@@ -297,7 +308,7 @@ static bool is_explained(const struct sim_end *end, enum reset_code code)
     case RESET_SESSION_LOST:
     case RESET_SESSION_CLOSED:
         return world->restarted || world->scenario.may_linger ||
-               (may_hurry(end) && !end->connected && world->scenario.fault_count > 0);
+               (may_hurry(end) && !end->connected && has_losses(&world->scenario));
     case RESET_LINGER: return world->scenario.may_linger;
     case RESET_RELAY_UNREACHABLE:
         return world->scenario.may_be_unreachable && !end->connected;
