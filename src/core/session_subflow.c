@@ -116,6 +116,10 @@ static void enter_limbo(struct session *session, struct subflow *subflow,
 
     leave_live(session, subflow);
     subflow->state = SUBFLOW_STATE_LIMBO;
+    /* Answered, but its first chunk did not arrive: the next HELLO is not for now. */
+    if (was_open && subflow->hello && session->config.role == SESSION_LOCAL &&
+        !subflow->generation->confirmed)
+        pool_hello_failed(session);
     if (was_open) {
         path_refresh(session, subflow->path);
         /* Local may have closed without the relay's last ACK: it was not sent yet. */
