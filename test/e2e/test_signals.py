@@ -30,7 +30,8 @@ def test_sigterm_lets_streams_finish(t):
     """Nothing new is taken, what runs comes to its end, and then the process does."""
     for role in ("local", "relay"):
         pair, origin = t.pair(name=role), t.origin()
-        load = pair.start_load(origin.dest, "--down", "4M", "--read-rate", "16Mbit")
+        load = pair.start_load(origin.dest, "--down", "4M", "--read-rate", "16Mbit",
+                               "--mode", "late")
         wait_until(lambda: origin.report()["sent"] > 0, what="the transfer to run")
         process = getattr(pair, role)
         process.signal(signal.SIGTERM)
