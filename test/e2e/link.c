@@ -73,6 +73,35 @@ static uint64_t sending_time_ns(const struct direction *direction,
     return (uint64_t)((double)packet->length * 8e9 / (double)direction->rate);
 }
 
+static void lose_all(struct direction *direction)
+{
+    direction->stats.blackholed += queue_clear(&direction->queue);
+    direction->stats.blackholed += queue_clear(&direction->line);
+}
+
+static bool flapped_off(const struct direction *direction, uint64_t now)
+{
+    uint64_t period = direction->flap_on_ns + direction->flap_off_ns;
+
+    return direction->flap_off_ns > 0 &&
+           (now - direction->flap_start_ns) % period >= direction->flap_on_ns;
+}
+
+/* What waited or travelled when the schedule's black hole began is lost, even when nobody
+ * has looked until it was over. */
+static void flap(struct direction *direction, uint64_t now)
+{
+    uint64_t period = direction->flap_on_ns + direction->flap_off_ns;
+    uint64_t begun;
+
+    if (direction->flap_off_ns == 0)
+        return;
+    begun = (now - direction->flap_start_ns + direction->flap_off_ns) / period;
+    if (begun > direction->flaps)
+        lose_all(direction);
+    direction->flaps = begun;
+}
+
 static void to_line(struct direction *direction, struct packet *packet, uint64_t sent_ns)
 {
     uint64_t jitter = (uint64_t)((double)direction->jitter_ns * random_unit(direction));
@@ -86,6 +115,7 @@ static void to_line(struct direction *direction, struct packet *packet, uint64_t
 /* Moves what the bottleneck has sent by `now` from the queue to the delay line. */
 static void serve(struct direction *direction, uint64_t now)
 {
+    flap(direction, now);
     while (direction->queue.first != NULL && direction->sending_until_ns <= now) {
         uint64_t sent = direction->sending_until_ns;
 
@@ -101,10 +131,30 @@ static bool set_off(struct direction *direction, const char *value)
     if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
         return false;
     direction->off = value[0] == '1';
-    if (direction->off) {
-        direction->stats.blackholed += queue_clear(&direction->queue);
-        direction->stats.blackholed += queue_clear(&direction->line);
+    if (direction->off)
+        lose_all(direction);
+    return true;
+}
+
+static bool set_flap(struct direction *direction, const char *value, uint64_t now)
+{
+    const char *slash = strchr(value, '/');
+    uint64_t on_ns = 0, off_ns = 0;
+    char on[32];
+
+    if (strcmp(value, "none") != 0) {
+        if (slash == NULL || (size_t)(slash - value) >= sizeof(on))
+            return false;
+        memcpy(on, value, (size_t)(slash - value));
+        on[slash - value] = '\0';
+        if (!parse_duration(on, &on_ns) || !parse_duration(slash + 1, &off_ns) ||
+            on_ns == 0 || off_ns == 0)
+            return false;
     }
+    direction->flap_on_ns = on_ns;
+    direction->flap_off_ns = off_ns;
+    direction->flap_start_ns = now;
+    direction->flaps = 0;
     return true;
 }
 
@@ -153,13 +203,15 @@ bool direction_set(struct direction *direction, const char *assignment, uint64_t
         return parse_size(value, &direction->mtu);
     if (strncmp(assignment, "off=", length + 1) == 0)
         return set_off(direction, value);
+    if (strncmp(assignment, "flap=", length + 1) == 0)
+        return set_flap(direction, value, now);
     return false;
 }
 
 /* Whether the packet gets no further than the entrance; counts why. */
-static bool rejects(struct direction *direction, const struct packet *packet)
+static bool rejects(struct direction *direction, const struct packet *packet, uint64_t now)
 {
-    if (direction->off)
+    if (direction->off || flapped_off(direction, now))
         direction->stats.blackholed++;
     else if (direction->mtu != 0 && packet->length > direction->mtu)
         direction->stats.oversize++;
@@ -175,7 +227,7 @@ static bool rejects(struct direction *direction, const struct packet *packet)
 void direction_put(struct direction *direction, struct packet *packet, uint64_t now)
 {
     serve(direction, now);
-    if (rejects(direction, packet)) {
+    if (rejects(direction, packet, now)) {
         free(packet);
         return;
     }

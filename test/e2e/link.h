@@ -36,8 +36,11 @@ struct direction {
     uint64_t mtu;       /* longer packets vanish; 0: none does */
     double loss;        /* probability, 0..1 */
     bool off;           /* a black hole: what enters, waits or travels is lost */
+    uint64_t flap_on_ns, flap_off_ns; /* so long up, then so long a black hole, and again;
+                                         0: always up */
 
     uint64_t random; /* the generator's state, seeded by direction_init */
+    uint64_t flap_start_ns, flaps; /* of the schedule; black holes that have begun since */
     struct packet_queue queue, line;
     uint64_t
         sending_until_ns; /* when the queue's first packet has been sent, if there is one */
@@ -54,8 +57,8 @@ struct direction {
 void direction_init(struct direction *direction, uint64_t seed);
 void direction_deinit(struct direction *direction);
 
-/* Sets one "key=value": rate, delay, jitter, loss, limit, mtu, off. False when it is none.
- */
+/* Sets one "key=value": rate, delay, jitter, loss, limit, mtu, off, flap. The last is two
+ * durations, "flap=ON/OFF", and "flap=none" ends it. False when it is none of these. */
 bool direction_set(struct direction *direction, const char *assignment, uint64_t now);
 
 /* Takes ownership of a packet that enters at `now`. */

@@ -130,5 +130,60 @@ def test_linkemu_black_hole(t):
     load.kill()
 
 
+def test_linkemu_directions_differ(t):
+    """Each direction has settings of its own, and they change while packets are under way."""
+    a, link, origin = two_hosts(t, "delay=1ms")
+    link.set("delay=30ms rate=100Mbit", "a2b")
+    link.set("rate=20Mbit limit=64k", "b2a")
+    ping = t.load("--direct", origin.dest, "--ping", 10, netns=a)["ping_us"]
+    t.check(ping["min"] >= 31000, f"a round trip of {ping}")
+    load = t.start_load("--direct", origin.dest, "--down", "4M", netns=a)
+    harness.wait_until(lambda: origin.report()["sent"] > 1 << 20)
+    link.set("delay=1ms", "a2b")
+    link.set("rate=200Mbit", "b2a")
+    load.result()
+    report = link.report()
+    t.note(report)
+    t.check(report["b2a"]["longest_queue"] <= 64 << 10, "the queue was longer than its limit")
+    t.equal((report["a2b"]["overflowed"], report["b2a"]["overflowed"] > 0), (0, True), "overflow")
+    ping = t.load("--direct", origin.dest, "--ping", 30, netns=a)["ping_us"]
+    t.check(ping["min"] < 31000, f"a round trip of {ping} after the delay was made short")
+
+
+def test_linkemu_jitter(t):
+    a, link, origin = two_hosts(t, "delay=1ms jitter=20ms")
+    ping = t.load("--direct", origin.dest, "--ping", 40, netns=a)["ping_us"]
+    t.note(ping)
+    t.check(ping["min"] >= 2000 and ping["max"] - ping["min"] >= 8000, f"round trips of {ping}")
+
+
+def test_linkemu_one_way_black_hole(t):
+    """The way out swallows everything; the way back still works, and nobody is told."""
+    a, link, origin = two_hosts(t, "delay=1ms")
+    load = t.start_load("--direct", origin.dest, "--ping", 300000, netns=a)
+    harness.wait_until(lambda: origin.report()["received"] > 0)
+    link.set("off=1", "a2b")
+    harness.wait_until(lambda: link.report()["a2b"]["blackholed"] > 2, what="packets to vanish")
+    before = origin.report()["received"]
+    time.sleep(0.3)
+    t.equal(origin.report()["received"], before, "bytes through a black hole")
+    t.equal(link.report()["b2a"]["blackholed"], 0, "packets lost on the way back")
+    link.set("off=0", "a2b")
+    harness.wait_until(lambda: origin.report()["received"] > before)
+    load.kill()
+
+
+def test_linkemu_flaps(t):
+    a, link, origin = two_hosts(t, "delay=1ms rate=20Mbit limit=64k flap=300ms/100ms")
+    load = t.start_load("--direct", origin.dest, "--down", "2M", netns=a)
+    harness.wait_until(lambda: link.report()["b2a"]["blackholed"] > 0, what="packets to vanish")
+    load.result()
+    link.set("flap=none")
+    lost = [link.report()[way]["blackholed"] for way in ("a2b", "b2a")]
+    t.load("--direct", origin.dest, "--down", "2M", netns=a)
+    t.equal([link.report()[way]["blackholed"] for way in ("a2b", "b2a")], lost,
+            "packets lost after the end of the schedule")
+
+
 if __name__ == "__main__":
     harness.main(globals())
