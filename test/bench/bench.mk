@@ -8,12 +8,13 @@ test_bench_bare_recycle_SOURCES = test/bench/bare_recycle.c test/e2e/tool.c test
 test_bench_dial_SOURCES = test/bench/dial.c test/e2e/tool.c test/e2e/tool.h
 test_bench_pump_SOURCES = test/bench/pump.c test/e2e/tool.c test/e2e/tool.h
 BENCHES = \
+	test/bench/bench_bonding.py \
 	test/bench/bench_bulk.py \
 	test/bench/bench_connections.py \
 	test/bench/bench_idle.py \
 	test/bench/bench_recycle.py \
 	test/bench/bench_slow_reader.py
-EXTRA_DIST += $(BENCHES) test/bench/README.md test/bench/peers.py
+EXTRA_DIST += $(BENCHES) test/bench/README.md test/bench/peers.py test/bench/probe.py
 CLEANFILES += $(BENCH_TOOLS)
 bench: splitsocks $(BENCH_TOOLS) $(E2E_TOOLS)
 	for bench in $(BENCHES); do \

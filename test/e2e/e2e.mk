@@ -30,6 +30,7 @@ E2E_TESTS = \
 	test/e2e/test_idle.py \
 	test/e2e/test_paths.py \
 	test/e2e/test_private.py \
+	test/e2e/test_rdp.py \
 	test/e2e/test_readme.py \
 	test/e2e/test_signals.py \
 	test/e2e/test_slow_reader.py \
@@ -37,5 +38,6 @@ E2E_TESTS = \
 	test/e2e/test_ssh.py \
 	test/e2e/test_tight.py \
 	test/e2e/test_tools.py
-EXTRA_DIST += $(E2E_TESTS) test/e2e/fakedns.py test/e2e/harness.py test/e2e/web.py
+EXTRA_DIST += $(E2E_TESTS) test/e2e/fakedns.py test/e2e/harness.py test/e2e/lab.py test/e2e/web.py \
+	test/e2e/x11.py
 TESTS += $(E2E_TESTS)

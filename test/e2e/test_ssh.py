@@ -10,7 +10,7 @@ from harness import SPLITSOCKS, full, need
 from web import sample
 
 
-def start_sshd(t):
+def start_sshd(t, address="127.0.0.1", netns=None):
     """An sshd of our own with throw-away keys; returns (port, the client's options)."""
     sshd, ssh_keygen = need("sshd", "ssh-keygen")
     need("ssh", "scp")
@@ -23,7 +23,7 @@ def start_sshd(t):
     port = harness.free_port()
     config = t.write("sshd_config", f"""
 Port {port}
-ListenAddress 127.0.0.1
+ListenAddress {address}
 HostKey {t.path("host")}
 AuthorizedKeysFile {t.path("authorized")}
 PidFile none
@@ -34,9 +34,9 @@ KbdInteractiveAuthentication no
 PermitRootLogin yes
 Subsystem sftp internal-sftp
 """)
-    t.process("sshd", [sshd, "-D", "-e", "-f", config]).wait_output("Server listening")
+    t.process("sshd", [sshd, "-D", "-e", "-f", config], netns=netns).wait_output("Server listening")
     with open(t.path("host.pub")) as key:
-        t.write("known", f"[127.0.0.1]:{port} {key.read()}")
+        t.write("known", f"[{address}]:{port} {key.read()}")
     options = ["-F", "none", "-i", t.path("client"), "-o", "BatchMode=yes", "-o",
                f"UserKnownHostsFile={t.path('known')}", "-o", "IdentitiesOnly=yes"]
     return port, options
