@@ -5,6 +5,7 @@
 #ifndef SPLITSOCKS_FRAME_H
 #define SPLITSOCKS_FRAME_H
 
+#include <splitsocks/policy.h>
 #include <splitsocks/target.h>
 #include <splitsocks/wire.h>
 
@@ -12,17 +13,19 @@
 enum frame_type {
     FRAME_PADDING = 0x00,
     FRAME_PING = 0x01,
-    FRAME_SUBFLOW = 0x02,       /* path id, budget up, budget down (0 = unlimited) */
+    FRAME_SUBFLOW = 0x02, /* path id, budget up, budget down (0 = unlimited) */
     FRAME_END = 0x03,
-    FRAME_ACK = 0x04,           /* tag, count, count x (number << 1 | final, chunks) */
-    FRAME_STREAM_OPEN = 0x05,   /* id, port (2 bytes), target */
-    FRAME_STREAM_OPENED = 0x06, /* id */
-    FRAME_STREAM_RESET = 0x07,  /* id, code, final offset */
-    FRAME_STREAM_WINDOW = 0x08, /* id, maximum offset */
+    FRAME_ACK = 0x04,            /* tag, count, count x (number << 1 | final, chunks) */
+    FRAME_STREAM_OPEN = 0x05,    /* id, port (2 bytes), target */
+    FRAME_STREAM_OPENED = 0x06,  /* id */
+    FRAME_STREAM_RESET = 0x07,   /* id, code, final offset */
+    FRAME_STREAM_WINDOW = 0x08,  /* id, maximum offset */
     FRAME_SESSION_WINDOW = 0x09, /* maximum sum of offsets */
-    FRAME_STREAM_LIMIT = 0x0a,  /* largest stream id */
-    FRAME_DEMAND = 0x0b,        /* bytes that wait at the sender */
-    FRAME_SESSION_CLOSE = 0x0c, /* code, length, reason (UTF-8) */
+    FRAME_STREAM_LIMIT = 0x0a,   /* largest stream id */
+    FRAME_DEMAND = 0x0b,         /* bytes that wait at the sender */
+    FRAME_SESSION_CLOSE = 0x0c,  /* code, length, reason (UTF-8) */
+    FRAME_PATH = 0x0d, /* path, sequence, flags, cost, modes, rate down (0 = none) */
+    FRAME_STREAM_POLICY = 0x0e, /* id, mode, copies (0 = all), paths (bits; 0 = all) */
     FRAME_STREAM_DATA = 0x10,   /* | FIN | LENGTH: id, offset, [length,] bytes */
 };
 
@@ -30,6 +33,9 @@ enum frame_type {
 /* Without it the bytes extend to the end of the chunk. */
 #define FRAME_DATA_LENGTH 0x02
 #define FRAME_DATA_MASK 0x03
+
+#define FRAME_PATH_USABLE 0x01
+#define FRAME_PATH_BACKUP 0x02
 
 #define FRAME_REASON_MAX 128
 
@@ -73,6 +79,14 @@ struct frame {
             size_t reason_length;
         } close;
         struct {
+            uint64_t path, sequence, cost, modes, rate_down;
+            bool usable, backup;
+        } path;
+        struct {
+            uint64_t id;
+            struct stream_policy policy;
+        } policy;
+        struct {
             uint64_t id, offset;
             const uint8_t *bytes; /* borrowed */
             size_t length;
@@ -112,6 +126,9 @@ void frame_write_stream_window(struct wire_writer *w, uint64_t id, uint64_t maxi
 /* SESSION_WINDOW or STREAM_LIMIT. */
 void frame_write_maximum(struct wire_writer *w, enum frame_type type, uint64_t maximum);
 void frame_write_demand(struct wire_writer *w, uint64_t sequence, uint64_t maximum);
+void frame_write_path(struct wire_writer *w, const struct frame *frame); /* its `path` */
+void frame_write_policy(struct wire_writer *w, uint64_t id,
+                        const struct stream_policy *policy);
 void frame_write_close(struct wire_writer *w, uint64_t code, const char *reason);
 /* The header only; the bytes follow from elsewhere. `length` is written when
  * `with_length`. */

@@ -32,6 +32,7 @@
 struct port_chooser {
     struct port_state *ports; /* owned */
     unsigned count;
+    double dials_per_second;
     uint64_t next_probe_ns;
 };
 
@@ -40,6 +41,8 @@ struct port_chooser {
 int port_chooser_init(struct port_chooser *chooser, unsigned count,
                       double dials_per_second) MUST_CHECK;
 void port_chooser_deinit(struct port_chooser *chooser);
+/* Forgets all that was learned: the network is another. */
+void port_chooser_reset(struct port_chooser *chooser);
 
 /* The port to dial next, and in `*when` the time: not later than `now` means at once. With
  * a later time, ask again then. Changes nothing; `random` is a uniform random number. */

@@ -18,6 +18,7 @@
 
 #include <splitsocks/attributes.h>
 #include <splitsocks/error.h>
+#include <splitsocks/policy.h>
 #include <splitsocks/target.h>
 
 #include <stdbool.h>
@@ -79,7 +80,7 @@ struct session_config {
     unsigned pool_size, pool_idle, pool_burst; /* subflows */
     double dials_per_second; /* ceiling for each port; 0 = none */
     uint64_t budget_up, budget_down; /* bytes; SESSION_UNLIMITED, else at least BUDGET_MIN */
-    unsigned path_count;     /* 1..SESSION_PATHS_MAX */
+    unsigned path_count;             /* 1..SESSION_PATHS_MAX; see session_set_path() */
     unsigned port_count;     /* 1..SESSION_PORTS_MAX */
     uint8_t server_id;       /* the relay asked for behind a balancer; 0 = any */
     uint8_t private_key[32], relay_public_key[32];
@@ -90,6 +91,37 @@ struct session_config {
 struct session *session_new(const struct session_config *config, uint64_t now) MUST_CHECK;
 /* Frees everything, streams and subflows too; the driver closes their sockets. */
 void session_free(struct session *session);
+
+/* ---- paths ---- */
+
+/* What local's driver knows of a path, and the configuration wants of it. */
+struct path_properties {
+    bool usable;   /* false: dial nothing here, and what is open is dead */
+    bool backup;   /* carries data only while no other path works */
+    uint16_t cost; /* a path is filled only when every cheaper one is full */
+    uint8_t modes; /* bit (1 << enum stream_mode): for these streams alone; 0 = all */
+    uint64_t rate_up, rate_down; /* ceilings, bytes a second; 0 = none */
+};
+
+/* Local: paths 0 to path_count - 1 begin usable, with everything else 0. A path that
+ * becomes unusable loses all its subflows at once, and what they owed goes elsewhere; one
+ * that becomes usable is dialled at once. When its address has changed, do both. */
+void session_set_path(struct session *session, unsigned index,
+                      const struct path_properties *properties, uint64_t now);
+
+/* Why a path does not work. */
+enum path_reason {
+    PATH_REASON_UNTRIED,     /* nothing was dialled yet */
+    PATH_REASON_WORKS,       /* the peer was heard on it */
+    PATH_REASON_UNUSABLE,    /* the driver said so */
+    PATH_REASON_REFUSED,     /* the relay's host refuses the dials */
+    PATH_REASON_UNREACHABLE, /* dials fail at once: no route, no address, ... */
+    PATH_REASON_TIMED_OUT,   /* dials, or a HELLO, are not answered */
+    PATH_REASON_SILENT,      /* what was sent is not acknowledged any more */
+};
+
+/* A phrase for logs, e.g. "connections are refused"; never NULL. */
+const char *path_reason_string(enum path_reason reason);
 
 /* ---- events ---- */
 
@@ -121,8 +153,10 @@ enum session_event_type {
     SESSION_STREAM_RESET,
 
     /* For logs and status. */
-    SESSION_UP,      /* local: a session is established; `resumed` tells which kind */
-    SESSION_LOST,    /* local: no contact; what is open waits for up to linger */
+    SESSION_UP,        /* local: a session is established; `resumed` tells which kind */
+    SESSION_LOST,      /* local: no contact; what is open waits for up to linger */
+    SESSION_PATH_UP,   /* local: `path` works (again): the relay was heard on it */
+    SESSION_PATH_DOWN, /* local: `path` works no more; `path_reason` tells why */
     /* The session has ended (closed by either side, linger over, or a broken rule:
      * `error` and `reason` tell). Every stream has had its SESSION_STREAM_RESET before. The
      * driver frees it; a local that was not asked to stop starts a new one then. */
@@ -133,7 +167,8 @@ struct session_event {
     enum session_event_type type;
     struct subflow *subflow;
     struct stream *stream;
-    unsigned path, port;         /* SESSION_DIAL */
+    unsigned path, port;          /* SESSION_DIAL; path also of SESSION_PATH_UP and _DOWN */
+    enum path_reason path_reason; /* SESSION_PATH_DOWN */
     bool hello;                  /* SESSION_DIAL: session_subflow_up() needs `fresh` */
     bool silent;                 /* SESSION_CLOSE_SUBFLOW: what it sent did not open */
     bool resumed;                /* SESSION_UP: the streams of the old session stay */
@@ -228,9 +263,11 @@ uint64_t subflow_number(const struct subflow *subflow);
 
 /* ---- streams ---- */
 
-/* Local: opens a stream; it waits inside while there is no session, for up to 10 s. The target is copied.
- * NULL when memory is out. Valid until session_stream_release(). */
+/* Local: opens a stream; it waits inside while there is no session, for up to 10 s. The
+ * target and the policy (NULL: the default) are copied. NULL when memory is out. Valid
+ * until session_stream_release(). */
 struct stream *session_stream_open(struct session *session, const struct target *target,
+                                   const struct stream_policy *policy,
                                    uint64_t now) MUST_CHECK;
 /* Relay: the destination is connected. */
 void session_stream_accept(struct session *session, struct stream *stream, uint64_t now);

@@ -48,6 +48,36 @@ static void read_close(struct wire_reader *r, struct frame *frame)
     frame->close.reason = wire_read_bytes(r, (size_t)length);
 }
 
+static void read_path(struct wire_reader *r, struct frame *frame)
+{
+    uint64_t flags;
+
+    frame->path.path = wire_read_varint(r);
+    frame->path.sequence = wire_read_varint(r);
+    flags = wire_read_varint(r);
+    frame->path.usable = (flags & FRAME_PATH_USABLE) != 0;
+    frame->path.backup = (flags & FRAME_PATH_BACKUP) != 0;
+    frame->path.cost = wire_read_varint(r);
+    frame->path.modes = wire_read_varint(r);
+    frame->path.rate_down = wire_read_varint(r);
+    if (frame->path.cost > UINT16_MAX || frame->path.modes >= 1u << STREAM_MODES)
+        r->failed = true;
+}
+
+static void read_policy(struct wire_reader *r, struct frame *frame)
+{
+    uint64_t mode, copies, paths;
+
+    frame->policy.id = wire_read_varint(r);
+    mode = wire_read_varint(r);
+    copies = wire_read_varint(r);
+    paths = wire_read_varint(r);
+    if (mode >= STREAM_MODES || copies > UINT8_MAX || paths > UINT16_MAX)
+        r->failed = true;
+    frame->policy.policy = (struct stream_policy){
+        .mode = (uint8_t)mode, .copies = (uint8_t)copies, .paths = (uint16_t)paths};
+}
+
 static void read_data(struct wire_reader *r, struct frame *frame, unsigned flags)
 {
     uint64_t length;
@@ -107,6 +137,8 @@ int frame_read(struct wire_reader *r, struct frame *frame)
     case FRAME_SESSION_CLOSE:
         read_close(r, frame);
         break;
+    case FRAME_PATH: read_path(r, frame); break;
+    case FRAME_STREAM_POLICY: read_policy(r, frame); break;
     default:
         if ((type & ~(unsigned)FRAME_DATA_MASK) != FRAME_STREAM_DATA)
             return ERROR_UNSUPPORTED;
@@ -271,6 +303,28 @@ void frame_write_demand(struct wire_writer *w, uint64_t sequence, uint64_t maxim
     wire_write_u8(w, FRAME_DEMAND);
     wire_write_varint(w, sequence);
     wire_write_varint(w, maximum);
+}
+
+void frame_write_path(struct wire_writer *w, const struct frame *frame)
+{
+    wire_write_u8(w, FRAME_PATH);
+    wire_write_varint(w, frame->path.path);
+    wire_write_varint(w, frame->path.sequence);
+    wire_write_varint(w, (frame->path.usable ? FRAME_PATH_USABLE : 0u) |
+                             (frame->path.backup ? FRAME_PATH_BACKUP : 0u));
+    wire_write_varint(w, frame->path.cost);
+    wire_write_varint(w, frame->path.modes);
+    wire_write_varint(w, frame->path.rate_down);
+}
+
+void frame_write_policy(struct wire_writer *w, uint64_t id,
+                        const struct stream_policy *policy)
+{
+    wire_write_u8(w, FRAME_STREAM_POLICY);
+    wire_write_varint(w, id);
+    wire_write_varint(w, policy->mode);
+    wire_write_varint(w, policy->copies);
+    wire_write_varint(w, policy->paths);
 }
 
 void frame_write_close(struct wire_writer *w, uint64_t code, const char *reason)

@@ -1,8 +1,26 @@
 #include "session_internal.h"
 
+#include <assert.h>
+
 /* A rate is the bytes of one window over its length; the highest of the last few stands,
  * falling by a quarter each window, so that a pause does not look like a slow path. */
 #define WINDOW_MIN_NS (50 * NS_PER_MS)
+
+const char *path_reason_string(enum path_reason reason)
+{
+    switch (reason) {
+    case PATH_REASON_UNTRIED: return "not tried yet";
+    case PATH_REASON_WORKS: return "works";
+    case PATH_REASON_UNUSABLE: return "not usable";
+    case PATH_REASON_REFUSED: return "connections are refused";
+    case PATH_REASON_UNREACHABLE: return "the relay cannot be reached";
+    case PATH_REASON_TIMED_OUT: return "connections are not answered";
+    case PATH_REASON_SILENT: return "what is sent is not acknowledged";
+    }
+    return "unknown reason";
+}
+
+/* ---- estimates ---- */
 
 void path_sample_rtt(struct path *path, uint64_t rtt_ns)
 {
@@ -65,4 +83,158 @@ void path_count(struct session *session, unsigned index, uint64_t received, uint
     }
     path->window_in += received;
     path->window_acked += acked;
+}
+
+/* ---- whether it works ---- */
+
+static void tell(struct session *session, enum session_event_type type, unsigned index)
+{
+    struct session_event *event;
+
+    if (session->config.role != SESSION_LOCAL)
+        return;
+    event = session_push_plain(session, type);
+    event->path = index;
+    event->path_reason = session->paths[index].reason;
+}
+
+void path_heard(struct session *session, unsigned index)
+{
+    struct path *path = &session->paths[index];
+
+    path->heard_ns = session->now;
+    path->timeouts = path->failures = 0;
+    path->retry_ns = 0;
+    if (path->reason == PATH_REASON_WORKS || path->reason == PATH_REASON_UNUSABLE)
+        return;
+    path->reason = PATH_REASON_WORKS;
+    tell(session, SESSION_PATH_UP, index);
+}
+
+static void set_down(struct session *session, unsigned index, enum path_reason reason)
+{
+    struct path *path = &session->paths[index];
+    enum path_reason before = path->reason;
+
+    path->reason = reason;
+    session->pool_dirty = true;
+    /* What goes on not working may do so in many ways: told once. */
+    if (before == PATH_REASON_WORKS || before == PATH_REASON_UNTRIED)
+        tell(session, SESSION_PATH_DOWN, index);
+}
+
+/* What waits for an answer on the path will get none; what does not is asked for one. */
+static void give_up(struct session *session, unsigned index)
+{
+    list_foreach(&session->subflows, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        if (subflow->path != index || subflow->state != SUBFLOW_STATE_OPEN)
+            continue;
+        if (subflow_outstanding(subflow))
+            subflow_close(session, subflow, SUBFLOW_ABANDONED);
+        else if (subflow_usable(subflow))
+            subflow_ask(session, subflow);
+    }
+}
+
+void path_failed(struct session *session, unsigned index, enum path_reason reason,
+                 uint64_t since_ns)
+{
+    struct path *path = &session->paths[index];
+
+    if (path->heard_ns > since_ns || path->reason == PATH_REASON_UNUSABLE)
+        return;
+    set_down(session, index, reason);
+}
+
+void path_judge_stalled(struct session *session)
+{
+    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
+        struct path *path = &session->paths[i];
+
+        if (path->stalled_ns == 0)
+            continue;
+        if (path->heard_ns <= path->stalled_ns)
+            give_up(session, i);
+        path_failed(session, i, PATH_REASON_SILENT, path->stalled_ns);
+        path->stalled_ns = 0;
+    }
+}
+
+void path_abandon(struct session *session, unsigned index)
+{
+    list_foreach(&session->subflows, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        if (subflow->path == index)
+            subflow_close(session, subflow, SUBFLOW_ABANDONED);
+    }
+}
+
+/* ---- properties ---- */
+
+static bool plain(const struct path_properties *properties)
+{
+    return properties->usable && !properties->backup && properties->cost == 0 &&
+           properties->modes == 0 && properties->rate_down == 0;
+}
+
+void path_tell_all(struct session *session)
+{
+    session->send_paths = 0;
+    for (unsigned i = 0; i < session->config.path_count; i++)
+        if (!plain(&session->paths[i].properties))
+            session->send_paths |= (uint16_t)(1u << i);
+}
+
+static void set_usable(struct session *session, unsigned index, bool usable)
+{
+    struct path *path = &session->paths[index];
+
+    if (!usable) {
+        set_down(session, index, PATH_REASON_UNUSABLE);
+        path_abandon(session, index);
+        return;
+    }
+    /* What was learned of it may hold no more. */
+    path->reason = PATH_REASON_UNTRIED;
+    path->failures = path->timeouts = 0;
+    path->retry_ns = 0;
+    port_chooser_reset(&path->ports);
+}
+
+void session_set_path(struct session *session, unsigned index,
+                      const struct path_properties *properties, uint64_t now)
+{
+    struct path *path = &session->paths[index];
+    bool was_usable = path->properties.usable;
+
+    assert(session->config.role == SESSION_LOCAL && index < session->config.path_count);
+    session->now = now;
+    path->properties = *properties;
+    session->send_paths |= (uint16_t)(1u << index);
+    session->pool_dirty = true;
+    if (was_usable != properties->usable)
+        set_usable(session, index, properties->usable);
+}
+
+bool path_take(struct session *session, const struct frame *frame)
+{
+    struct path *path;
+
+    if (session->config.role != SESSION_RELAY || frame->path.path >= SESSION_PATHS_MAX)
+        return false;
+    path = &session->paths[frame->path.path];
+    if (frame->path.sequence <= path->sequence)
+        return true; /* overtaken */
+    path->sequence = frame->path.sequence;
+    path->properties = (struct path_properties){.usable = frame->path.usable,
+                                                .backup = frame->path.backup,
+                                                .cost = (uint16_t)frame->path.cost,
+                                                .modes = (uint8_t)frame->path.modes,
+                                                .rate_down = frame->path.rate_down};
+    if (!path->properties.usable)
+        path_abandon(session, (unsigned)frame->path.path);
+    return true;
 }

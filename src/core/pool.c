@@ -7,6 +7,8 @@
  */
 #include "session_internal.h"
 
+#include <limits.h>
+
 #define INITIAL_WINDOW 14600 /* bytes: 10 segments (RFC 6928) */
 /* Slots wanted over the bound's own figure, so that recycling leaves no gap. */
 #define SLOTS_NUMERATOR 7
@@ -19,6 +21,9 @@
 #define BULK_QUEUE (64 * 1024)
 #define QUEUE_WINDOW_NS (250 * NS_PER_MS)
 #define PATH_BACKOFF_MIN_NS (50 * NS_PER_MS)
+/* Dials in a row that are not answered before a path counts as dead: at 1% of random loss
+ * one dial in a million. */
+#define PATH_TIMEOUTS 3
 
 /* ---- how many ---- */
 
@@ -202,25 +207,52 @@ static uint64_t lasting_on(struct session *session, unsigned index)
 
 /* ---- dialling ---- */
 
-/* The path that is farthest below its share; paths that fail wait for their time. */
-static int choose_path(struct session *session)
+static unsigned hellos_on(const struct session *session, unsigned index)
 {
-    double best_load = 0;
+    unsigned count = 0;
+
+    for (const struct list *node = session->subflows.next; node != &session->subflows;
+         node = node->next) {
+        const struct subflow *subflow = (const struct subflow *)node; /* its first member */
+
+        count += subflow->path == index && subflow->hello &&
+                 subflow->state != SUBFLOW_STATE_OPEN;
+    }
+    return count;
+}
+
+/* A HELLO goes where none is on its way, and then where the fewest dials have failed: a
+ * path that is dead must not keep the session from beginning on another. A JOIN goes where
+ * most is lacking. */
+static double dial_cost(struct session *session, unsigned index, bool hello)
+{
+    const struct path *path = &session->paths[index];
+
+    return hello ? hellos_on(session, index) * 1e6 + path->failures
+                 : (double)path->subflows / (double)path_share(session, index);
+}
+
+/* The path to dial next; paths that fail wait for their time. */
+static int choose_path(struct session *session, bool hello)
+{
+    double best_cost = 0;
     int best = -1;
 
     for (unsigned i = 0; i < session->config.path_count; i++) {
         struct path *path = &session->paths[i];
-        double load = (double)path->subflows / (double)path_share(session, i);
+        double cost = dial_cost(session, i, hello);
 
+        if (!path->properties.usable)
+            continue;
         if (path->retry_ns > session->now) {
             session->pool_wake_ns = MIN(session->pool_wake_ns, path->retry_ns);
             continue;
         }
         if (shares_hold(session) && lasting_on(session, i) >= path_share(session, i))
             continue;
-        if (best < 0 || load < best_load) {
+        if (best < 0 || cost < best_cost) {
             best = (int)i;
-            best_load = load;
+            best_cost = cost;
         }
     }
     return best;
@@ -232,7 +264,7 @@ static bool dial(struct session *session, bool hello)
     struct session_event *event;
     struct subflow *subflow;
     uint64_t when;
-    int index = choose_path(session);
+    int index = choose_path(session, hello);
     unsigned port;
 
     if (index < 0)
@@ -440,6 +472,10 @@ void pool_dial_ended(struct session *session, struct subflow *subflow, enum subf
                             session->now);
     session->explicit_failures++;
     back_off(session, path);
+    if (path->subflows <= 1)
+        path_failed(session, subflow->path,
+                    end == SUBFLOW_REFUSED ? PATH_REASON_REFUSED : PATH_REASON_UNREACHABLE,
+                    subflow->dialled_ns);
     if (subflow->hello)
         pool_hello_failed(session);
 }
@@ -455,25 +491,56 @@ void pool_dial_timed_out(struct session *session, struct subflow *subflow)
      */
     if (path->subflows <= 1)
         back_off(session, path);
+    if (++path->timeouts >= PATH_TIMEOUTS)
+        path_failed(session, subflow->path, PATH_REASON_TIMED_OUT, subflow->dialled_ns);
     if (subflow->hello)
         pool_hello_failed(session);
+}
+
+/* Some path has failed less than another: it is tried before the round counts as failed. */
+static bool path_left_to_try(const struct session *session)
+{
+    unsigned least = UINT_MAX, most = 0;
+
+    for (unsigned i = 0; i < session->config.path_count; i++) {
+        const struct path *path = &session->paths[i];
+
+        if (!path->properties.usable)
+            continue;
+        least = MIN(least, path->failures);
+        most = MAX(most, path->failures);
+    }
+    return least < most;
+}
+
+void pool_hello_unanswered(struct session *session, const struct subflow *subflow)
+{
+    back_off(session, &session->paths[subflow->path]);
+    pool_hello_failed(session);
 }
 
 void pool_hello_failed(struct session *session)
 {
     uint64_t cap_ns = session_active(session) ? BACKOFF_MAX_NS : BACKOFF_IDLE_NS;
 
+    session->pool_dirty = true;
+    if (path_left_to_try(session)) {
+        session->next_hello_ns = session->now;
+        return;
+    }
     session->backoff_ns = MIN(MAX(2 * session->backoff_ns, BACKOFF_MIN_NS), cap_ns);
     session->next_hello_ns = session->now + session->backoff_ns;
-    session->pool_dirty = true;
 }
 
 void pool_dial_succeeded(struct session *session, struct subflow *subflow)
 {
     struct path *path = &session->paths[subflow->path];
 
-    path->failures = 0;
-    path->retry_ns = 0;
+    /* A HELLO has yet to be answered. */
+    if (!subflow->hello) {
+        path->failures = 0;
+        path->retry_ns = 0;
+    }
     session->explicit_failures = 0;
     port_chooser_result(&path->ports, subflow->port, DIAL_SUCCESS, subflow->dialled_ns,
                         session->now);

@@ -16,13 +16,21 @@ struct port_state {
 int port_chooser_init(struct port_chooser *chooser, unsigned count, double dials_per_second)
 {
     assert(count > 0);
-    *chooser = (struct port_chooser){.count = count};
+    *chooser = (struct port_chooser){.count = count, .dials_per_second = dials_per_second};
     chooser->ports = calloc(count, sizeof(*chooser->ports));
     if (chooser->ports == NULL)
         return ERROR_MEMORY;
-    for (unsigned i = 0; i < count; i++)
-        governor_init(&chooser->ports[i].governor, dials_per_second);
+    port_chooser_reset(chooser);
     return OK;
+}
+
+void port_chooser_reset(struct port_chooser *chooser)
+{
+    for (unsigned i = 0; i < chooser->count; i++) {
+        chooser->ports[i] = (struct port_state){0};
+        governor_init(&chooser->ports[i].governor, chooser->dials_per_second);
+    }
+    chooser->next_probe_ns = 0;
 }
 
 void port_chooser_deinit(struct port_chooser *chooser)

@@ -77,12 +77,14 @@ struct session *session_new(const struct session_config *config, uint64_t now)
 
     if (session == NULL)
         return NULL;
-    for (unsigned i = 0; i < config->path_count; i++)
+    for (unsigned i = 0; i < config->path_count; i++) {
+        session->paths[i].properties.usable = true;
         if (port_chooser_init(&session->paths[i].ports, config->port_count,
                               config->dials_per_second) != OK) {
             session_free(session);
             return NULL;
         }
+    }
     session->state = SESSION_STATE_CONNECTING;
     session->pool_dirty = true;
     return session;
@@ -95,6 +97,8 @@ struct session *session_new_relay(const struct session_config *config, uint64_t 
     if (session != NULL) {
         session->state = SESSION_STATE_UP;
         session->stream_limit = config->stream_limit;
+        for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
+            session->paths[i].properties.usable = true;
     }
     return session;
 }

@@ -28,6 +28,10 @@ static void control_lost(struct session *session, struct stream *stream, unsigne
         if (!stream->send_done)
             stream_queue_control(session, stream, STREAM_SEND_RESET);
         break;
+    case SENT_POLICY:
+        if (!stream->reset_sent && !stream->send_done)
+            stream_queue_control(session, stream, STREAM_SEND_POLICY);
+        break;
     case SENT_STREAM_WINDOW: /* the latest value, whatever was lost */
         if (stream->in_final == OFFSET_UNKNOWN && !stream->reset_sent)
             stream_queue_control(session, stream, STREAM_SEND_WINDOW);
@@ -53,6 +57,7 @@ static void session_item_lost(struct session *session, const struct sent_item *i
     case SENT_SESSION_WINDOW: session->send_session_window = true; break;
     case SENT_STREAM_LIMIT: session->send_stream_limit = true; break;
     case SENT_DEMAND: session->send_demand = true; break;
+    case SENT_PATH: session->send_paths |= (uint16_t)(1u << item->number); break;
     case SENT_FINAL:
         drop_old_finals(session);
         final = ring_push(&session->finals);
@@ -153,6 +158,7 @@ void ack_received(struct session *session, struct frame *frame)
         }
         if (entry.chunks > subflow->chunks_acked) {
             subflow->progress_ns = subflow->proven_ns = session->now;
+            path_heard(session, subflow->path);
             subflow_set_suspect(session, subflow, false);
         }
         while (subflow->chunks_acked < entry.chunks)

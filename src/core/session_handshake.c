@@ -204,6 +204,7 @@ void session_reset_association(struct session *session, enum reset_code code,
     session->send_session_window = session->send_stream_limit = session->send_demand = false;
     session->rekey_ns = TIME_NEVER;
     session->silent_ns = TIME_NEVER;
+    path_tell_all(session);
 }
 
 /* Only the HELLO that was answered first counts. */
@@ -269,6 +270,7 @@ static bool adopt(struct session *session, struct subflow *subflow,
     session->rekey_ns = session->now + REKEY_NS;
     session->silent_ns = TIME_NEVER;
     session->contact_ns = session->now;
+    path_heard(session, subflow->path);
     session->backoff_ns = 0;
     session->counters.resumes += resumed;
     subflow->state = SUBFLOW_STATE_OPEN;

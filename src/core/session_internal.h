@@ -123,9 +123,11 @@ enum sent_kind {
     SENT_OPENED,
     SENT_RESET,
     SENT_STREAM_WINDOW,
-    SENT_SESSION_WINDOW,
+    SENT_POLICY,
+    SENT_SESSION_WINDOW, /* from here on: of the session, not of a stream */
     SENT_STREAM_LIMIT,
     SENT_DEMAND,
+    SENT_PATH,
     SENT_FINAL,
 };
 
@@ -133,7 +135,7 @@ enum sent_kind {
 struct sent_item {
     union {
         struct stream *stream;     /* referenced */
-        uint64_t number;           /* SENT_FINAL: subflow number */
+        uint64_t number;           /* SENT_FINAL: subflow number; SENT_PATH: path */
     };
     uint64_t offset;     /* DATA; FINAL: chunks received */
     uint32_t length;     /* DATA: bytes, the FIN counted as one; FINAL: tag */
@@ -204,6 +206,7 @@ enum stream_control {
     STREAM_SEND_OPENED = 2,
     STREAM_SEND_RESET = 4,
     STREAM_SEND_WINDOW = 8,
+    STREAM_SEND_POLICY = 16,
 };
 
 /* Data in the driver's read buffer, in order, until session_settle(). */
@@ -225,6 +228,7 @@ struct stream {
     struct target *target;    /* owned; local: until OPEN is acknowledged */
     uint32_t references;      /* from sent items and queued events */
     uint8_t control_pending;  /* enum stream_control, or-ed */
+    struct stream_policy policy;
     uint8_t class;            /* enum stream_class, while `ready` is linked */
     uint8_t reset_code;       /* ours */
     uint8_t peer_code;        /* of the peer's STREAM_RESET */
@@ -266,6 +270,11 @@ struct stream {
 /* ---- paths ---- */
 
 struct path {
+    struct path_properties properties;
+    uint64_t sequence;       /* of the last PATH frame, sent or received */
+    enum path_reason reason; /* why it does not work, or PATH_REASON_WORKS */
+    uint64_t heard_ns;       /* when the peer last answered to something on it */
+    uint64_t stalled_ns; /* a subflow died that had made no progress since; 0 = none did */
     uint64_t srtt_ns;    /* smoothed; 0 = unknown */
     struct port_chooser ports; /* local */
     uint64_t rate_out;   /* bytes a second: sum of its subflows' measures */
@@ -275,6 +284,7 @@ struct path {
     uint64_t window_start_ns, window_in, window_acked; /* the running window */
     unsigned subflows;   /* open or dialling */
     unsigned failures;   /* dials failed in a row */
+    unsigned timeouts;   /* dials given up since the path was heard */
     uint64_t retry_ns;   /* not to be dialled before */
 };
 
@@ -349,6 +359,7 @@ struct session {
     uint64_t demand_maximum;  /* of the last DEMAND sent, or received */
     uint64_t demand_sequence; /* of the same */
     bool send_session_window, send_stream_limit, send_demand;
+    uint16_t send_paths; /* local: bit i: properties of path i are to be told */
     bool send_close;   /* a SESSION_CLOSE is to be sent */
     enum error end_error;
     char end_reason[FRAME_REASON_MAX + 1];
@@ -559,6 +570,8 @@ bool session_in_touch(const struct session *session);
 void pool_update(struct session *session);
 /* A live subflow ended, or a dial did. */
 void pool_dial_timed_out(struct session *session, struct subflow *subflow);
+/* The connection of a HELLO is up, and the answer does not come. */
+void pool_hello_unanswered(struct session *session, const struct subflow *subflow);
 void pool_hello_failed(struct session *session);
 void pool_dial_ended(struct session *session, struct subflow *subflow,
                      enum subflow_end end);
@@ -567,6 +580,19 @@ uint64_t pool_next_timeout(const struct session *session);
 bool session_active(const struct session *session);
 
 /* path.c */
+/* All that is open or being dialled on the path is abandoned. */
+void path_abandon(struct session *session, unsigned path);
+/* The peer has answered to something on the path: it works. */
+void path_heard(struct session *session, unsigned path);
+/* It works no more, unless it was heard of since `since_ns`. */
+void path_failed(struct session *session, unsigned path, enum path_reason reason,
+                 uint64_t since_ns);
+/* Judges the paths on which a subflow has died of a stall. */
+void path_judge_stalled(struct session *session);
+/* Marks whatever of the paths' properties a new relay does not know, to be told. */
+void path_tell_all(struct session *session);
+/* A PATH frame; false when it breaks a rule. */
+bool path_take(struct session *session, const struct frame *frame);
 void path_sample_rtt(struct path *path, uint64_t rtt_ns);
 void path_refresh(struct session *session, unsigned path);
 void path_count(struct session *session, unsigned path, uint64_t received,

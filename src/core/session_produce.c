@@ -213,7 +213,8 @@ static bool write_stream_frame(struct composer *c, struct stream *stream, unsign
     static const uint8_t kinds[] = {[STREAM_SEND_OPEN] = SENT_OPEN,
                                     [STREAM_SEND_OPENED] = SENT_OPENED,
                                     [STREAM_SEND_RESET] = SENT_RESET,
-                                    [STREAM_SEND_WINDOW] = SENT_STREAM_WINDOW};
+                                    [STREAM_SEND_WINDOW] = SENT_STREAM_WINDOW,
+                                    [STREAM_SEND_POLICY] = SENT_POLICY};
     struct sent_item item = {.kind = kinds[control], .stream = stream};
     struct wire_writer w;
 
@@ -224,6 +225,7 @@ static bool write_stream_frame(struct composer *c, struct stream *stream, unsign
     case STREAM_SEND_RESET:
         frame_write_reset(&w, stream->id, stream->reset_code, stream->out_final);
         break;
+    case STREAM_SEND_POLICY: frame_write_policy(&w, stream->id, &stream->policy); break;
     default:
         stream->in_window =
             MAX(stream->in_window, stream->in_read + stream_window_target(c->session));
@@ -241,7 +243,7 @@ static void add_stream_controls(struct composer *c)
     list_foreach(&c->session->control, node, after) {
         struct stream *stream = list_entry(node, struct stream, control);
 
-        for (unsigned control = 1; control <= STREAM_SEND_WINDOW; control <<= 1)
+        for (unsigned control = 1; control <= STREAM_SEND_POLICY; control <<= 1)
             if (stream->control_pending & control && !write_stream_frame(c, stream, control))
                 return;
         list_remove(&stream->control);
@@ -263,6 +265,31 @@ static void add_maximum(struct composer *c, bool *pending, enum frame_type type,
     *pending = false;
 }
 
+static bool add_path(struct composer *c, unsigned index)
+{
+    struct path *path = &c->session->paths[index];
+    const struct path_properties *properties = &path->properties;
+    struct frame frame = {.path = {.path = index,
+                                   .sequence = path->sequence + 1,
+                                   .usable = properties->usable,
+                                   .backup = properties->backup,
+                                   .cost = properties->cost,
+                                   .modes = properties->modes,
+                                   .rate_down = properties->rate_down}};
+    struct sent_item item = {.kind = SENT_PATH, .number = index};
+    struct wire_writer w;
+
+    if (!frame_begin(c, &w))
+        return false;
+    frame_write_path(&w, &frame);
+    if (w.failed || !push_item(c, &item))
+        return false;
+    frame_commit(c, &w, true);
+    path->sequence++;
+    c->session->send_paths &= (uint16_t) ~(1u << index);
+    return true;
+}
+
 static void add_session_controls(struct composer *c)
 {
     struct session *session = c->session;
@@ -276,6 +303,9 @@ static void add_session_controls(struct composer *c)
         session->stream_limit = MAX(session->stream_limit, limit);
     add_maximum(c, &session->send_stream_limit, FRAME_STREAM_LIMIT, SENT_STREAM_LIMIT,
                 session->stream_limit);
+    for (unsigned i = 0; session->send_paths >> i != 0; i++)
+        if (session->send_paths >> i & 1 && !add_path(c, i))
+            return;
 }
 
 /* The relay tells what waits behind this chunk, whenever that differs enough from what local
@@ -395,7 +425,7 @@ static bool anything_to_send(struct session *session, struct subflow *subflow)
     struct piece piece;
 
     return session->send_session_window || session->send_stream_limit ||
-           session->send_demand ||
+           session->send_demand || session->send_paths != 0 ||
            !list_empty(&session->control) || subflow->ping || subflow->retire ||
            session->scheduler->next(session, subflow, &piece);
 }

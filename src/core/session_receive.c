@@ -178,6 +178,19 @@ static void take_stream_window(struct session *session, const struct frame *fram
     stream_update_ready(session, stream);
 }
 
+static void take_policy(struct session *session, const struct frame *frame)
+{
+    struct stream *stream;
+
+    if (session->config.role != SESSION_RELAY) {
+        session_fail(session, ERROR_PROTOCOL, "STREAM_POLICY out of place");
+        return;
+    }
+    stream = stream_of_frame(session, frame->policy.id);
+    if (stream != NULL)
+        stream->policy = frame->policy.policy;
+}
+
 static void take_close(struct session *session, const struct frame *frame)
 {
     char reason[FRAME_REASON_MAX + 1];
@@ -230,6 +243,11 @@ static void take_frame(struct session *session, struct subflow *subflow, struct 
         session->demand_maximum = frame->demand.maximum;
         session->pool_dirty = true;
         break;
+    case FRAME_PATH:
+        if (!path_take(session, frame))
+            session_fail(session, ERROR_PROTOCOL, "PATH out of place");
+        break;
+    case FRAME_STREAM_POLICY: take_policy(session, frame); break;
     case FRAME_SESSION_CLOSE: take_close(session, frame); break;
     case FRAME_STREAM_DATA: take_data(session, frame); break;
     }
@@ -308,6 +326,7 @@ static void note_contact(struct session *session, struct subflow *subflow, size_
     session->counters.chunks_received++;
     session->counters.wire_bytes_received += length;
     path_count(session, subflow->path, length, 0);
+    path_heard(session, subflow->path);
 }
 
 /* What does not open: the connection was tampered with, or is not the peer's. */

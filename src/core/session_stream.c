@@ -266,6 +266,8 @@ void stream_assign_ids(struct session *session)
         stream->out_window = session->peer_stream_window;
         stream_insert(session, stream, session->next_stream_id++);
         stream_queue_control(session, stream, STREAM_SEND_OPEN);
+        if (stream->policy.mode != STREAM_MODE_SPLIT || stream->policy.paths != 0)
+            stream_queue_control(session, stream, STREAM_SEND_POLICY);
         stream_update_ready(session, stream);
     }
 }
@@ -285,7 +287,7 @@ static void begin_anew_if_stale(struct session *session)
 }
 
 struct stream *session_stream_open(struct session *session, const struct target *target,
-                                   uint64_t now)
+                                   const struct stream_policy *policy, uint64_t now)
 {
     struct stream *stream;
 
@@ -303,6 +305,8 @@ struct stream *session_stream_open(struct session *session, const struct target 
         return NULL;
     }
     *stream->target = *target;
+    if (policy != NULL)
+        stream->policy = *policy;
     list_append(&session->unassigned, &stream->control);
     stream_assign_ids(session);
     return stream;

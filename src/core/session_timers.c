@@ -183,10 +183,14 @@ static void stalled(struct session *session, struct subflow *subflow)
 {
     if (session->config.role == SESSION_LOCAL && !subflow->confirmed && !subflow->suspect)
         doubt(session);
-    if (session->now - subflow->progress_ns >= dead_ns(session, subflow))
-        subflow_close(session, subflow, SUBFLOW_ABANDONED);
-    else
+    if (session->now - subflow->progress_ns < dead_ns(session, subflow)) {
         subflow_set_suspect(session, subflow, true);
+        return;
+    }
+    struct path *path = &session->paths[subflow->path];
+
+    path->stalled_ns = MAX(path->stalled_ns, subflow->progress_ns);
+    subflow_close(session, subflow, SUBFLOW_ABANDONED);
 }
 
 static void tick_open(struct session *session, struct subflow *subflow)
@@ -221,7 +225,7 @@ static void tick_subflow(struct session *session, struct subflow *subflow)
         subflow_close(session, subflow, SUBFLOW_ABANDONED);
         break;
     case SUBFLOW_STATE_HELLO:
-        pool_hello_failed(session);
+        pool_hello_unanswered(session, subflow);
         subflow_close(session, subflow, SUBFLOW_ABANDONED);
         break;
     case SUBFLOW_STATE_OPEN: tick_open(session, subflow); break;
@@ -310,6 +314,7 @@ void session_tick(struct session *session, uint64_t now)
     list_foreach(&session->subflows, node, after) {
         tick_subflow(session, list_entry(node, struct subflow, node));
     }
+    path_judge_stalled(session);
     tick_limbo(session);
     tick_unassigned(session);
     tick_checks(session);

@@ -83,7 +83,9 @@ static void handle_event(struct driver *driver, const struct session_event *even
     case SESSION_STREAM_WRITABLE:
     case SESSION_STREAM_RESET: handle_stream_event(event); break;
     case SESSION_UP:
-    case SESSION_LOST: driver->role->changed(driver, event); break;
+    case SESSION_LOST:
+    case SESSION_PATH_UP:
+    case SESSION_PATH_DOWN: driver->role->changed(driver, event); break;
     case SESSION_ENDED:
         driver->ended = true;
         driver->error = event->error;

@@ -176,9 +176,14 @@ static void on_changed(struct driver *driver, const struct session_event *event)
     struct local *local = driver->context;
     unsigned long long id = session_id(driver->session);
 
-    if (event->type == SESSION_LOST) {
-        log_warning("no contact with the relay");
+    switch (event->type) {
+    case SESSION_LOST: log_warning("no contact with the relay"); return;
+    case SESSION_PATH_UP: log_info("path %u works", event->path); return;
+    case SESSION_PATH_DOWN:
+        log_warning("path %u does not work: %s", event->path,
+                    path_reason_string(event->path_reason));
         return;
+    default: break;
     }
     if (local->had_session && !event->resumed)
         log_warning("the relay does not know the session any more: its streams are reset");

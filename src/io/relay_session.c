@@ -35,7 +35,7 @@ static void on_changed(struct driver *driver, const struct session_event *event)
 {
     struct relay_session *session = driver->context;
 
-    if (event->type == SESSION_LOST)
+    if (event->type != SESSION_UP)
         log_client(session, LOG_INFO, "no contact with %s in session %016llx",
                    session->name, (unsigned long long)session_id(session->session));
 }

@@ -90,7 +90,7 @@ static void open_stream(struct socks_connection *connection)
         refuse(connection, RESET_RELAY_UNREACHABLE);
         return;
     }
-    stream = session_stream_open(driver->session, &connection->target, now);
+    stream = session_stream_open(driver->session, &connection->target, NULL, now);
     if (stream == NULL) {
         refuse(connection, RESET_FAILURE);
         return;

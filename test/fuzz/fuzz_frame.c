@@ -88,6 +88,10 @@ static bool write_frame(struct wire_writer *w, const struct frame *frame)
         frame_write_demand(w, frame->demand.sequence, frame->demand.maximum);
         break;
     case FRAME_SESSION_CLOSE: write_close(w, frame); break;
+    case FRAME_PATH: frame_write_path(w, frame); break;
+    case FRAME_STREAM_POLICY:
+        frame_write_policy(w, frame->policy.id, &frame->policy.policy);
+        break;
     case FRAME_STREAM_DATA: write_data(w, frame); break;
     }
     return !w->failed;

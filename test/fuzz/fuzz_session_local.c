@@ -167,7 +167,7 @@ static void open_stream(struct engine *engine)
 
     if (place->stream != NULL)
         return;
-    place->stream = session_stream_open(engine->session, &target, engine->now);
+    place->stream = session_stream_open(engine->session, &target, NULL, engine->now);
     assert(place->stream != NULL);
     place->accepted = true;
     place->finished = false;

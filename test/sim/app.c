@@ -409,7 +409,7 @@ static void stream_starts(struct sim_timer *timer)
     struct sim_session *owner = list_first(&local->sessions, struct sim_session, link);
     struct target target = target_of(stream);
     struct stream *opened =
-        session_stream_open(owner->session, &target, stream->world->clock.now_ns);
+        session_stream_open(owner->session, &target, NULL, stream->world->clock.now_ns);
 
     sim_trace(&stream->world->clock, "open", stream->index, 0, 0);
     if (opened == NULL) {

@@ -296,7 +296,9 @@ static void handle(struct sim_session *owner, const struct session_event *event)
     case SESSION_STREAM_WRITABLE:
     case SESSION_STREAM_RESET: sim_end_event(event); break;
     case SESSION_UP:
-    case SESSION_LOST: break;
+    case SESSION_LOST:
+    case SESSION_PATH_UP:
+    case SESSION_PATH_DOWN: break;
     case SESSION_ENDED:
         owner->ended = true;
         if (event->error != OK && event->error != ERROR_CLOSED)

@@ -172,6 +172,7 @@ static void local_events(struct pair *pair)
             *c = (struct pair_connection){.dialling = true,
                                           .local = event.subflow,
                                           .hello = event.hello,
+                                          .path = event.path,
                                           .ready_ns = pair->now + 2 * pair->delay_ns};
             subflow_set_user(event.subflow, c);
             if (++pair->open > pair->open_max)
@@ -188,6 +189,11 @@ static void local_events(struct pair *pair)
             pair->resumed_count += event.resumed;
             break;
         case SESSION_LOST: pair->lost_count++; break;
+        case SESSION_PATH_UP: pair->path_up_count++; break;
+        case SESSION_PATH_DOWN:
+            pair->path_down_count++;
+            pair->path_reason = event.path_reason;
+            break;
         case SESSION_ENDED: pair->ended = event.error; break;
         default: break;
         }
@@ -315,7 +321,7 @@ static void connection_up(struct pair *pair, struct pair_connection *c)
     struct address peer = {.family = ADDRESS_IPV4, .bytes = {127, 0, 0, 1}};
 
     c->dialling = false;
-    if (pair->refuse) {
+    if (pair->refuse >> c->path & 1) {
         struct subflow *local = c->local;
 
         pair->open--;
@@ -335,7 +341,7 @@ static void step_connection(struct pair *pair, struct pair_connection *c)
 {
     struct pair_batch *batch;
 
-    if (pair->blackhole)
+    if (pair->blackhole >> c->path & 1)
         return;
     if (c->dialling && c->ready_ns <= pair->now)
         connection_up(pair, c);

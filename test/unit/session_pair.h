@@ -35,6 +35,7 @@ struct pair_connection {
     bool dialling, open, reset;
     uint64_t ready_ns, reset_ns;
     bool hello;
+    unsigned path;
     struct subflow *local, *relay;
     struct session *relay_session;
     struct arrival *arrival;
@@ -53,10 +54,12 @@ struct pair {
     struct session *relay; /* the session last created there */
     struct pair_connection connections[PAIR_CONNECTIONS];
     unsigned connection_count, open, open_max;
-    bool refuse, blackhole;
+    unsigned refuse, blackhole; /* bit i: path i does so */
     /* What events said. */
     struct stream *incoming[PAIR_STREAMS];
     unsigned incoming_count, opened_count, up_count, resumed_count, lost_count;
+    unsigned path_up_count, path_down_count;
+    enum path_reason path_reason; /* of the last path that went down */
     struct { struct stream *stream; enum reset_code code; } resets[PAIR_STREAMS];
     unsigned reset_count;
     enum error ended;

@@ -227,6 +227,46 @@ static void check_close(const struct frame *frame)
     assert_memory_equal(frame->close.reason, "unknown frame", frame->close.reason_length);
 }
 
+static void write_path(struct wire_writer *w)
+{
+    const struct frame frame = {.path = {.path = 15,
+                                         .sequence = 200,
+                                         .usable = true,
+                                         .cost = UINT16_MAX,
+                                         .modes = 1 << STREAM_MODE_REDUNDANT,
+                                         .rate_down = 625000}};
+
+    frame_write_path(w, &frame);
+}
+
+static void check_path(const struct frame *frame)
+{
+    assert_int_equal(frame->type, FRAME_PATH);
+    assert_int_equal(frame->path.path, 15);
+    assert_int_equal(frame->path.sequence, 200);
+    assert_true(frame->path.usable);
+    assert_false(frame->path.backup);
+    assert_int_equal(frame->path.cost, UINT16_MAX);
+    assert_int_equal(frame->path.modes, 1 << STREAM_MODE_REDUNDANT);
+    assert_int_equal(frame->path.rate_down, 625000);
+}
+
+static void write_policy(struct wire_writer *w)
+{
+    frame_write_policy(w, 70,
+                       &(struct stream_policy){
+                           .mode = STREAM_MODE_AUTO, .copies = 3, .paths = UINT16_MAX});
+}
+
+static void check_policy(const struct frame *frame)
+{
+    assert_int_equal(frame->type, FRAME_STREAM_POLICY);
+    assert_int_equal(frame->policy.id, 70);
+    assert_int_equal(frame->policy.policy.mode, STREAM_MODE_AUTO);
+    assert_int_equal(frame->policy.policy.copies, 3);
+    assert_int_equal(frame->policy.policy.paths, UINT16_MAX);
+}
+
 static void write_data(struct wire_writer *w)
 {
     frame_write_data_header(w, 7, 100000, 5, true, true);
@@ -272,6 +312,8 @@ static const struct sample samples[] = {
     {"STREAM_LIMIT", write_stream_limit, check_stream_limit},
     {"DEMAND", write_demand, check_demand},
     {"SESSION_CLOSE", write_close, check_close},
+    {"PATH", write_path, check_path},
+    {"STREAM_POLICY", write_policy, check_policy},
     {"STREAM_DATA", write_data, check_data},
     {"STREAM_DATA of a FIN alone", write_fin_alone, check_fin_alone},
 };
@@ -390,12 +432,30 @@ static void test_unknown_types(void **state)
     for (unsigned type = 0; type < 256; type++) {
         uint8_t bytes[64] = {(uint8_t)type};
         struct frame frame;
-        bool known = type <= FRAME_SESSION_CLOSE ||
+        bool known = type <= FRAME_STREAM_POLICY ||
                      (type & ~(unsigned)FRAME_DATA_MASK) == FRAME_STREAM_DATA;
 
         assert_true((read_bytes(bytes, sizeof(bytes), &frame) == ERROR_UNSUPPORTED) !=
                     known);
     }
+}
+
+/* Each varint one above what is allowed. */
+static void test_path_and_policy_limits(void **state)
+{
+    static const uint8_t dear[] = {FRAME_PATH, 0, 1, 0, 0x80, 1, 0, 0, 0, 0};
+    static const uint8_t modes[] = {FRAME_PATH, 0, 1, 0, 0, 1 << STREAM_MODES, 0};
+    static const uint8_t mode[] = {FRAME_STREAM_POLICY, 1, STREAM_MODES, 0, 0};
+    static const uint8_t copies[] = {FRAME_STREAM_POLICY, 1, 1, 0x41, 0, 0};
+    static const uint8_t paths[] = {FRAME_STREAM_POLICY, 1, 1, 0, 0x80, 1, 0, 0};
+    struct frame frame;
+    (void)state;
+
+    assert_int_equal(read_bytes(dear, sizeof(dear), &frame), ERROR_MALFORMED);
+    assert_int_equal(read_bytes(modes, sizeof(modes), &frame), ERROR_MALFORMED);
+    assert_int_equal(read_bytes(mode, sizeof(mode), &frame), ERROR_MALFORMED);
+    assert_int_equal(read_bytes(copies, sizeof(copies), &frame), ERROR_MALFORMED);
+    assert_int_equal(read_bytes(paths, sizeof(paths), &frame), ERROR_MALFORMED);
 }
 
 static void test_data_without_length(void **state)
@@ -603,6 +663,7 @@ static void test_target_limits(void **state)
 UNIT_MAIN(cmocka_unit_test(test_round_trip), cmocka_unit_test(test_all_in_one_chunk),
           cmocka_unit_test(test_truncated_at_every_byte),
           cmocka_unit_test(test_writers_respect_room), cmocka_unit_test(test_unknown_types),
+          cmocka_unit_test(test_path_and_policy_limits),
           cmocka_unit_test(test_data_without_length),
           cmocka_unit_test(test_data_header_length),
           cmocka_unit_test(test_data_offset_limit),

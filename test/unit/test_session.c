@@ -5,7 +5,7 @@
 static struct stream *open_stream(struct pair *pair)
 {
     struct target target = pair_target();
-    struct stream *stream = session_stream_open(pair->local, &target, pair->now);
+    struct stream *stream = session_stream_open(pair->local, &target, NULL, pair->now);
 
     assert_non_null(stream);
     return stream;

@@ -69,7 +69,7 @@ static struct pair *connected(const struct session_config *config, struct stream
     struct pair *pair = pair_new(config);
     struct target target = pair_target();
 
-    *stream = session_stream_open(pair->local, &target, pair->now);
+    *stream = session_stream_open(pair->local, &target, NULL, pair->now);
     assert_non_null(*stream);
     pair_run_ms(pair, 300);
     assert_int_equal(pair->incoming_count, 1);
@@ -247,9 +247,9 @@ static void test_open_larger_than_a_chunk(void **state)
         struct pair *pair = pair_new(&config);
 
         memset(target.name, 'x', 250);
-        streams[0] = session_stream_open(pair->local, &target, pair->now);
+        streams[0] = session_stream_open(pair->local, &target, NULL, pair->now);
         target = pair_target();
-        streams[1] = session_stream_open(pair->local, &target, pair->now);
+        streams[1] = session_stream_open(pair->local, &target, NULL, pair->now);
         pair_run_ms(pair, 2000);
         assert_int_equal(pair->opened_count, cases[i].fits ? 2 : 1);
         assert_int_equal(pair->reset_count, cases[i].fits ? 0 : 1);
@@ -274,7 +274,7 @@ static void test_opens_use_up_small_budgets(void **state)
 
     memset(target.name, 'x', 200);
     for (size_t i = 0; i < ARRAY_LENGTH(streams); i++) {
-        streams[i] = session_stream_open(pair->local, &target, pair->now);
+        streams[i] = session_stream_open(pair->local, &target, NULL, pair->now);
         pair_run_ms(pair, 50);
     }
     pair_run_ms(pair, 2000);
@@ -360,7 +360,7 @@ static void test_removed_client_gets_no_session(void **state)
     struct session_config config = pair_config();
     struct pair *pair = pair_new(&config);
     struct target target = pair_target();
-    struct stream *stream = session_stream_open(pair->local, &target, pair->now);
+    struct stream *stream = session_stream_open(pair->local, &target, NULL, pair->now);
     (void)state;
 
     while (pair->connection_count == 0 || pair->connections[0].down.total == 0)

@@ -28,6 +28,7 @@ UNIT_TESTS = \
 	test/unit/test_seal \
 	test/unit/test_session \
 	test/unit/test_session_hostile \
+	test/unit/test_session_paths \
 	test/unit/test_socket \
 	test/unit/test_socks5 \
 	test/unit/test_socks5_client \
@@ -89,6 +90,8 @@ test_unit_test_session_SOURCES = test/unit/test_session.c test/unit/session_pair
 test_unit_test_session_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_session_hostile_SOURCES = test/unit/test_session_hostile.c test/unit/session_pair.c test/unit/session_pair.h src/core/session_internal.h test/unit/unit.h
 test_unit_test_session_hostile_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_session_paths_SOURCES = test/unit/test_session_paths.c test/unit/session_pair.c test/unit/session_pair.h src/core/session_internal.h test/unit/unit.h
+test_unit_test_session_paths_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_socket_SOURCES = test/unit/test_socket.c test/unit/unit.h
 test_unit_test_socket_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_socks5_SOURCES = test/unit/test_socks5.c test/unit/unit.h
