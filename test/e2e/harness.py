@@ -99,6 +99,21 @@ def wait_until(condition, seconds=10, what="the condition"):
         time.sleep(0.02)
 
 
+def rest(read, quiet=0.3, seconds=20, what="the count"):
+    """Waits until what `read` returns has been the same for `quiet` seconds, and returns it: what
+    was under way when its source was cut off has arrived by then."""
+    last, since = read(), time.monotonic()
+
+    def rests():
+        nonlocal last, since
+        value = read()
+        if value != last:
+            last, since = value, time.monotonic()
+        return time.monotonic() - since >= quiet
+    wait_until(rests, seconds, f"{what} to rest")
+    return last
+
+
 def _die_with_parent():
     PR_SET_PDEATHSIG = 1
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -73,8 +73,7 @@ def test_cut_and_refused_for_a_while(t):
     wait_until(lambda: origin.report()["received"] > 1 << 20, what="the transfer to run")
     pair.proxy.command("refuse")
     pair.proxy.command("reset")
-    time.sleep(0.5)
-    during = origin.report()["received"]
+    during = harness.rest(lambda: origin.report()["received"], what="the origin")
     time.sleep(OUTAGE)
     t.equal(origin.report()["received"], during, "bytes received during the outage")
     t.check(load.running(), "the stream ended during the outage")

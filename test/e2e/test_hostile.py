@@ -54,12 +54,11 @@ def test_random_bytes(t):
 
 def test_a_stranger_is_let_go_in_order(t):
     """After the deadline the connection is closed by FIN: everything was read."""
-    if not harness.FULL:
-        raise harness.Skip("takes 40 s: only with SPLITSOCKS_FULL=1")
     pair = t.pair()
     strangers = [dial(pair, data) for data in (b"x", os.urandom(1000), b"GET / HTTP/1.0\r\n\r\n")]
     start = time.monotonic()
-    expect_silence(t, strangers, 19, "strangers")
+    # The deadline is 20 to 40 s after the accept, which may be a while before `start`.
+    expect_silence(t, strangers, 15, "strangers")
     for s in strangers:
         s.settimeout(60)
         t.equal(s.recv(1), b"", "the end")

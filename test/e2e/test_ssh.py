@@ -109,7 +109,7 @@ def test_connect_ends_as_its_stream_does(t):
                 f"output, local {'is' if running else 'is not'} running")
         result = subprocess.run([*command, "127.0.0.1", str(harness.free_port())],
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, timeout=60)
+                                stderr=subprocess.PIPE, timeout=60 * harness.SLOW)
         t.equal((result.returncode, result.stdout), (1, b""), "status for a refused destination")
         t.check(b"refused" in result.stderr, f"stderr: {result.stderr}")
 
@@ -118,7 +118,8 @@ def test_connect_wants_a_host_and_a_port(t):
     pair = t.pair(start=False)
     for words in ([], ["host"], ["host", "port"], ["host", "0"], ["host", "65536"], ["a", "1", "2"]):
         result = subprocess.run([SPLITSOCKS, "connect", "-c", pair.local_path, *words],
-                                stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=60)
+                                stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                timeout=60 * harness.SLOW)
         t.equal(result.returncode, 2, f"exit status for {words}")
         t.check(result.stderr, f"no word about {words}")
 

@@ -122,7 +122,8 @@ def test_linkemu_black_hole(t):
     load = t.start_load("--direct", origin.dest, "--ping", 300000, netns=a)
     harness.wait_until(lambda: origin.report()["received"] > 0)
     link.set("off=1")
-    before = origin.report()["received"]
+    harness.wait_until(lambda: link.report()["a2b"]["blackholed"] > 2, what="packets to vanish")
+    before = harness.rest(lambda: origin.report()["received"])
     time.sleep(0.3)
     t.equal(origin.report()["received"], before, "bytes through a black hole")
     link.set("off=0")
@@ -164,7 +165,7 @@ def test_linkemu_one_way_black_hole(t):
     harness.wait_until(lambda: origin.report()["received"] > 0)
     link.set("off=1", "a2b")
     harness.wait_until(lambda: link.report()["a2b"]["blackholed"] > 2, what="packets to vanish")
-    before = origin.report()["received"]
+    before = harness.rest(lambda: origin.report()["received"])
     time.sleep(0.3)
     t.equal(origin.report()["received"], before, "bytes through a black hole")
     t.equal(link.report()["b2a"]["blackholed"], 0, "packets lost on the way back")
