@@ -325,6 +325,7 @@ struct session_counters {
     uint64_t chunks_sent, chunks_received;
     uint64_t wire_bytes_sent, wire_bytes_received;
     uint64_t stream_bytes_sent, stream_bytes_received; /* first copies only */
+    uint64_t stream_bytes_acked;
     uint64_t bytes_requeued;    /* owed by ended subflows and sent again */
     uint64_t bytes_reinjected;  /* sent again while the first copy was still on its way */
     uint64_t bytes_duplicate;   /* received again */

@@ -11,7 +11,15 @@ struct target {
     uint16_t port;
     uint8_t address_count; /* 0 when `name` is used */
     struct address addresses[TARGET_ADDRESSES_MAX]; /* the port of each is not looked at */
-    char name[TARGET_NAME_MAX + 1]; /* zero-terminated; empty when addresses are used */
+    /* Zero-terminated. Beside addresses it is only for people to read, and may be empty. */
+    char name[TARGET_NAME_MAX + 1];
 };
+
+/* A name, a colon, a port of five digits and the final zero; longer than any address. */
+#define TARGET_TEXT_SIZE (TARGET_NAME_MAX + 7)
+
+/* "example.org:443", or its first address, as address_format() has it; printable ASCII.
+ * Returns `text`. */
+const char *target_format(const struct target *target, char text[TARGET_TEXT_SIZE]);
 
 #endif

@@ -8,14 +8,16 @@ libcore_a_SOURCES = \
 	include/splitsocks/failure_limit.h src/core/failure_limit.c \
 	include/splitsocks/governor.h src/core/governor.c \
 	include/splitsocks/handshake.h src/core/handshake.c \
+	include/splitsocks/meter.h src/core/meter.c \
 	include/splitsocks/number_window.h src/core/number_window.c \
 	include/splitsocks/pages.h src/core/pages.c \
 	include/splitsocks/port_chooser.h src/core/port_chooser.c \
 	include/splitsocks/ranges.h src/core/ranges.c \
 	include/splitsocks/session.h \
+	include/splitsocks/session_status.h src/core/session_status.c src/core/path_status.c \
 	include/splitsocks/socks5.h src/core/socks5.c \
 	include/splitsocks/socks5_client.h src/core/socks5_client.c \
-	include/splitsocks/target.h \
+	include/splitsocks/target.h src/core/target.c \
 	src/core/admission.c \
 	include/splitsocks/frame.h src/core/frame.c \
 	src/core/path.c \

@@ -43,6 +43,17 @@ uint64_t session_best_rtt_ns(const struct session *session)
     return best == TIME_NEVER ? RTT_UNKNOWN_NS : best;
 }
 
+uint64_t path_drain_ns(uint64_t bytes, uint64_t rate)
+{
+    /* 16 MiB queues at 1 byte/s stay below the overflow of ns x bytes. */
+    return rate == 0 ? 0 : (uint64_t)((double)bytes / (double)rate * 1e9);
+}
+
+uint64_t path_arrival_ns(const struct path *path, uint64_t queued)
+{
+    return path_rtt_ns(path) + path_drain_ns(queued, path->rate_out);
+}
+
 void path_refresh(struct session *session, unsigned index)
 {
     struct path *path = &session->paths[index];
@@ -83,6 +94,21 @@ void path_count(struct session *session, unsigned index, uint64_t received, uint
     }
     path->window_in += received;
     path->window_acked += acked;
+}
+
+void path_count_goodput(struct session *session, unsigned index, uint64_t received,
+                        uint64_t acked)
+{
+    struct path *path = &session->paths[index];
+
+    if (received > 0) {
+        path->counters.stream_bytes_received += received;
+        meter_add(&path->goodput_in, received, session->now);
+    }
+    if (acked > 0) {
+        path->counters.stream_bytes_acked += acked;
+        meter_add(&path->goodput_out, acked, session->now);
+    }
 }
 
 /* ---- whether it works ---- */

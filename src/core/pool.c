@@ -465,6 +465,7 @@ void pool_dial_ended(struct session *session, struct subflow *subflow, enum subf
     struct path *path = &session->paths[subflow->path];
 
     session->counters.dials_failed++;
+    path->counters.dials_failed++;
     if (session->config.role != SESSION_LOCAL)
         return;
     if (subflow->state == SUBFLOW_STATE_DIALLING && end == SUBFLOW_REFUSED)
@@ -485,6 +486,7 @@ void pool_dial_timed_out(struct session *session, struct subflow *subflow)
     struct path *path = &session->paths[subflow->path];
 
     session->counters.dials_failed++;
+    path->counters.dials_failed++;
     port_chooser_result(&path->ports, subflow->port, DIAL_TIMEOUT, subflow->dialled_ns,
                         session->now);
     /* The governor paces what the network drops; the path waits only when all of it does.

@@ -59,15 +59,9 @@ void lane_update(struct session *session)
 
 /* ---- earliest completion ---- */
 
-static uint64_t drain_ns(uint64_t bytes, uint64_t rate)
-{
-    /* 16 MiB queues at 1 byte/s stay below the overflow of ns x bytes. */
-    return rate == 0 ? 0 : (uint64_t)((double)bytes / (double)rate * 1e9);
-}
-
 static uint64_t arrival_ns(const struct path *path)
 {
-    return path_rtt_ns(path) + drain_ns(path->queued_out, path->rate_out);
+    return path_arrival_ns(path, path->queued_out);
 }
 
 /* Some subflow of the path will take this data, now or when it is writable again. */
@@ -99,7 +93,7 @@ static bool worth_it(const struct session *session, const struct subflow *subflo
             continue;
         /* Nothing is known of the faster path's rate before it was used: use it. */
         if (other->rate_out == 0 ||
-            own_ns > arrival_ns(other) + drain_ns(left, other->rate_out))
+            own_ns > arrival_ns(other) + path_drain_ns(left, other->rate_out))
             return false;
     }
     return true;
@@ -189,7 +183,7 @@ static uint64_t expected_ns(const struct session *session, const struct subflow 
     const struct path *path = &session->paths[other->path];
     const struct sent_chunk *oldest = ring_at(&other->chunks, 0);
     uint64_t whole_ns = path_rtt_ns(path) + ACK_DELAY_NS +
-                        drain_ns(path->queued_out, path->rate_out);
+                        path_drain_ns(path->queued_out, path->rate_out);
     uint64_t waited_ns = session->now - oldest->sent_ns;
 
     /* Overdue: the estimate was wrong, and nobody knows when it will arrive. */

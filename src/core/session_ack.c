@@ -104,6 +104,8 @@ static void settle_item(struct session *session, const struct sent_item *item, e
 static void settle_chunk(struct session *session, struct subflow *subflow, enum fate fate)
 {
     struct sent_chunk chunk = *(struct sent_chunk *)ring_at(&subflow->chunks, 0);
+    uint64_t acked = session->counters.stream_bytes_acked;
+    uint64_t requeued = session->counters.bytes_requeued;
 
     ring_pop(&subflow->chunks);
     subflow->chunks_acked++;
@@ -117,6 +119,10 @@ static void settle_chunk(struct session *session, struct subflow *subflow, enum 
             path_count(session, subflow->path, 0, item.length);
         settle_item(session, &item, fate);
     }
+    path_count_goodput(session, subflow->path, 0,
+                       session->counters.stream_bytes_acked - acked);
+    session->paths[subflow->path].counters.bytes_requeued +=
+        session->counters.bytes_requeued - requeued;
 }
 
 void ack_requeue(struct session *session, struct subflow *subflow)

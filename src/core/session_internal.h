@@ -15,6 +15,7 @@
  *   pool.c               local: how many subflows, and when to dial
  *   scheduler_split.c    which data goes on which subflow
  *   path.c               what is known of a path
+ *   session_status.c, path_status.c   snapshots of it all, for people
  */
 #ifndef SPLITSOCKS_SESSION_INTERNAL_H
 #define SPLITSOCKS_SESSION_INTERNAL_H
@@ -22,6 +23,7 @@
 #include <splitsocks/frame.h>
 #include <splitsocks/handshake.h>
 #include <splitsocks/list.h>
+#include <splitsocks/meter.h>
 #include <splitsocks/noise.h>
 #include <splitsocks/number_window.h>
 #include <splitsocks/pages.h>
@@ -30,6 +32,7 @@
 #include <splitsocks/ring.h>
 #include <splitsocks/seal.h>
 #include <splitsocks/session.h>
+#include <splitsocks/session_status.h>
 
 /* ---- constants (DESIGN.md names each; reasons stand where they are used) ---- */
 
@@ -226,6 +229,7 @@ struct stream {
     uint64_t id;              /* local: 0 while the STREAM_LIMIT does not allow it */
     void *user;
     struct target *target;    /* owned; local: until OPEN is acknowledged */
+    char *destination;        /* owned; the target in words, or NULL */
     uint32_t references;      /* from sent items and queued events */
     uint8_t control_pending;  /* enum stream_control, or-ed */
     struct stream_policy policy;
@@ -286,6 +290,8 @@ struct path {
     unsigned failures;   /* dials failed in a row */
     unsigned timeouts;   /* dials given up since the path was heard */
     uint64_t retry_ns;   /* not to be dialled before */
+    struct path_counters counters;
+    struct meter goodput_in, goodput_out;
 };
 
 /* ---- the session ---- */
@@ -519,6 +525,8 @@ void session_reopen_streams(struct session *session);
 /* Local: gives ids to waiting streams, as STREAM_LIMIT allows. */
 void stream_assign_ids(struct session *session);
 void stream_insert(struct session *session, struct stream *stream, uint64_t id);
+/* Copies `target` into the stream; false when memory is out. */
+bool stream_set_target(struct stream *stream, const struct target *target) MUST_CHECK;
 void stream_reset_send(struct session *session, struct stream *stream, enum reset_code code);
 void session_return_parked(struct session *session);
 void session_shed_memory(struct session *session, struct stream *wanting);
@@ -597,7 +605,14 @@ void path_sample_rtt(struct path *path, uint64_t rtt_ns);
 void path_refresh(struct session *session, unsigned path);
 void path_count(struct session *session, unsigned path, uint64_t received,
                 uint64_t acked);
+/* Bytes of streams that it delivered first. */
+void path_count_goodput(struct session *session, unsigned path, uint64_t received,
+                        uint64_t acked);
 uint64_t path_rtt_ns(const struct path *path); /* RTT_UNKNOWN_NS while unknown */
+/* How long so many bytes take at a rate in bytes a second; 0 when that is not known. */
+uint64_t path_drain_ns(uint64_t bytes, uint64_t rate);
+/* Until what is sent now, behind `queued` bytes, arrives. */
+uint64_t path_arrival_ns(const struct path *path, uint64_t queued);
 uint64_t session_best_rtt_ns(const struct session *session);
 
 /* scheduler */

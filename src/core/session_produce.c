@@ -410,6 +410,7 @@ static bool add_piece(struct composer *c)
             (uint32_t)(piece.offset + piece.length - piece.copy_of->offset);
         stream->extra_copies++;
         c->session->counters.bytes_reinjected += length;
+        c->session->paths[c->subflow->path].counters.bytes_reinjected += length;
     } else {
         if (stream->class == STREAM_BULK)
             c->subflow->bulk = true;
@@ -708,6 +709,7 @@ size_t session_produce(struct session *session, struct subflow *subflow, uint8_t
     if (length > 0) {
         subflow->sent_ns = now;
         session->counters.wire_bytes_sent += length;
+        session->paths[subflow->path].counters.wire_bytes_sent += length;
     } else if (subflow->state == SUBFLOW_STATE_OPEN && wants(session, subflow)) {
         /* Not even what is due fits what is left of its budget: it has ended in effect. */
         subflow->end_sent = true;

@@ -50,6 +50,7 @@ static void take_subflow(struct session *session, struct subflow *subflow,
     session->paths[subflow->path].subflows--;
     subflow->path = (uint8_t)frame->subflow.path;
     session->paths[subflow->path].subflows++;
+    session->paths[subflow->path].counters.wire_bytes_received += subflow->bytes_received;
     if (frame->subflow.budget_up != 0)
         subflow->budget_in = frame->subflow.budget_up;
     if (frame->subflow.budget_down != 0)
@@ -73,12 +74,10 @@ static void take_open(struct session *session, const struct frame *frame)
     /* A late copy never dials again; nor does one for a stream that ended before. */
     if (stream == NULL || !stream->incoming || stream->reset_received || stream->reset_sent)
         return;
-    stream->target = malloc(sizeof(target));
-    if (stream->target == NULL) {
+    if (!stream_set_target(stream, &target)) {
         session_fail(session, ERROR_MEMORY, "out of memory");
         return;
     }
-    *stream->target = target;
     stream->incoming = false;
     stream->released = false;
     session->stream_count++;
@@ -152,9 +151,12 @@ static void take_reset(struct session *session, const struct frame *frame)
     stream_unreference(session, stream);
 }
 
-static void take_data(struct session *session, const struct frame *frame)
+static void take_data(struct session *session, const struct subflow *subflow,
+                      const struct frame *frame)
 {
     struct stream *stream = stream_of_frame(session, frame->data.id);
+    uint64_t received = session->counters.stream_bytes_received;
+    uint64_t duplicate = session->counters.bytes_duplicate;
 
     if (stream == NULL)
         return;
@@ -165,6 +167,10 @@ static void take_data(struct session *session, const struct frame *frame)
         set_opened(session, stream);
     if (stream_receive(session, stream, frame) != OK)
         session_fail(session, ERROR_PROTOCOL, "STREAM_DATA beyond credit or final offset");
+    path_count_goodput(session, subflow->path,
+                       session->counters.stream_bytes_received - received, 0);
+    session->paths[subflow->path].counters.bytes_duplicate +=
+        session->counters.bytes_duplicate - duplicate;
     stream_unreference(session, stream);
 }
 
@@ -249,7 +255,7 @@ static void take_frame(struct session *session, struct subflow *subflow, struct 
         break;
     case FRAME_STREAM_POLICY: take_policy(session, frame); break;
     case FRAME_SESSION_CLOSE: take_close(session, frame); break;
-    case FRAME_STREAM_DATA: take_data(session, frame); break;
+    case FRAME_STREAM_DATA: take_data(session, subflow, frame); break;
     }
 }
 
@@ -325,6 +331,9 @@ static void note_contact(struct session *session, struct subflow *subflow, size_
         handshake_contact(session, subflow);
     session->counters.chunks_received++;
     session->counters.wire_bytes_received += length;
+    /* Before the relay has seen SUBFLOW it does not know the path. */
+    if (subflow->begun || session->config.role == SESSION_LOCAL)
+        session->paths[subflow->path].counters.wire_bytes_received += length;
     path_count(session, subflow->path, length, 0);
     path_heard(session, subflow->path);
 }

@@ -103,6 +103,7 @@ static void stream_free(struct session *session, struct stream *stream)
     pages_deinit(&stream->in);
     ranges_deinit(&stream->received);
     free(stream->target);
+    free(stream->destination);
     free(stream);
     session->pool_dirty = true;
     if (session->config.role == SESSION_RELAY) {
@@ -241,6 +242,20 @@ void stream_tell_readable(struct session *session, struct stream *stream)
 
 /* ---- the driver's face ---- */
 
+bool stream_set_target(struct stream *stream, const struct target *target)
+{
+    char text[TARGET_TEXT_SIZE];
+
+    stream->target = malloc(sizeof(*target));
+    if (stream->target == NULL)
+        return false;
+    *stream->target = *target;
+    /* The target itself is large, and is not kept for long. */
+    free(stream->destination);
+    stream->destination = strdup(target_format(target, text));
+    return true;
+}
+
 /* A long name and a small budget: no subflow could carry the OPEN. */
 static bool open_fits(const struct session *session, const struct stream *stream)
 {
@@ -296,15 +311,13 @@ struct stream *session_stream_open(struct session *session, const struct target 
     stream = stream_new(session, 0);
     if (stream == NULL)
         return NULL;
-    stream->target = malloc(sizeof(*target));
-    if (stream->target == NULL) {
+    if (!stream_set_target(stream, target)) {
         stream->released = stream->send_done = stream->discard = true;
         stream->in_final = 0;
         session->stream_count--;
         stream_forget_if_done(session, stream);
         return NULL;
     }
-    *stream->target = *target;
     if (policy != NULL)
         stream->policy = *policy;
     list_append(&session->unassigned, &stream->control);

@@ -128,10 +128,13 @@ static void enter_limbo(struct session *session, struct subflow *subflow,
             ack_note_final(session, subflow);
     }
     list_remove(&subflow->ack_node);
-    if (manner == SUBFLOW_ORDERLY)
+    if (manner == SUBFLOW_ORDERLY) {
         session->counters.subflows_retired++;
-    else if (was_open)
+        session->paths[subflow->path].counters.subflows_retired++;
+    } else if (was_open) {
         session->counters.subflows_failed++;
+        session->paths[subflow->path].counters.subflows_failed++;
+    }
     subflow->deadline_ns =
         session->now + (manner == SUBFLOW_ORDERLY ? MAX(4 * rtt_ns, ORDERLY_GRACE_MIN_NS)
                                                   : rtt_ns + DEATH_GRACE_NS);

@@ -145,6 +145,21 @@ static void advance_acked(struct stream *stream)
         pages_release_before(&stream->out, stream->out_acked);
 }
 
+/* Bytes of [from, end) that were not acknowledged before. */
+static uint64_t count_unacked(const struct stream *stream, uint64_t from, uint64_t end)
+{
+    uint64_t count = 0;
+    struct range gap;
+
+    from = MAX(from, stream->out_acked);
+    end = MIN(end, stream->out_end); /* the FIN is no byte */
+    while (ranges_next_gap(&stream->acked, from, end, &gap)) {
+        count += gap.end - gap.start;
+        from = gap.end;
+    }
+    return count;
+}
+
 void stream_range_acked(struct session *session, struct stream *stream, uint64_t offset,
                         uint64_t length)
 {
@@ -152,6 +167,7 @@ void stream_range_acked(struct session *session, struct stream *stream, uint64_t
 
     if (stream->send_done || stream->reset_sent || end <= stream->out_acked)
         return;
+    session->counters.stream_bytes_acked += count_unacked(stream, offset, end);
     if (offset <= stream->out_acked) {
         stream->out_acked = end;
         advance_acked(stream);

@@ -123,7 +123,6 @@ static void on_resolved(void *context, int error, const struct address *addresse
     }
     target->address_count = (uint8_t)MIN(count, (size_t)TARGET_ADDRESSES_MAX);
     memcpy(target->addresses, addresses, target->address_count * sizeof(*addresses));
-    target->name[0] = '\0';
     open_stream(connection);
 }
 

@@ -19,6 +19,7 @@ UNIT_TESTS = \
 	test/unit/test_kdf \
 	test/unit/test_key \
 	test/unit/test_listener \
+	test/unit/test_meter \
 	test/unit/test_noise \
 	test/unit/test_number_window \
 	test/unit/test_pages \
@@ -29,6 +30,7 @@ UNIT_TESTS = \
 	test/unit/test_session \
 	test/unit/test_session_hostile \
 	test/unit/test_session_paths \
+	test/unit/test_session_status \
 	test/unit/test_socket \
 	test/unit/test_socks5 \
 	test/unit/test_socks5_client \
@@ -72,6 +74,8 @@ test_unit_test_key_SOURCES = test/unit/test_key.c test/unit/unit.h
 test_unit_test_key_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
 test_unit_test_listener_SOURCES = test/unit/test_listener.c test/unit/unit.h
 test_unit_test_listener_LDADD = $(IO) $(CMOCKA_LIBS)
+test_unit_test_meter_SOURCES = test/unit/test_meter.c test/unit/unit.h
+test_unit_test_meter_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_noise_SOURCES = test/unit/test_noise.c test/unit/unit.h test/unit/vectors/noise_ik.h
 test_unit_test_noise_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
 test_unit_test_number_window_SOURCES = test/unit/test_number_window.c test/unit/unit.h
@@ -92,6 +96,8 @@ test_unit_test_session_hostile_SOURCES = test/unit/test_session_hostile.c test/u
 test_unit_test_session_hostile_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_session_paths_SOURCES = test/unit/test_session_paths.c test/unit/session_pair.c test/unit/session_pair.h src/core/session_internal.h test/unit/unit.h
 test_unit_test_session_paths_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_session_status_SOURCES = test/unit/test_session_status.c test/unit/session_pair.c test/unit/session_pair.h test/unit/unit.h
+test_unit_test_session_status_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_socket_SOURCES = test/unit/test_socket.c test/unit/unit.h
 test_unit_test_socket_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_socks5_SOURCES = test/unit/test_socks5.c test/unit/unit.h
