@@ -1,6 +1,7 @@
-# One pair of samples per use; splitsocks.conf(5) explains each, and a test checks them.
+# Samples by use, local's and relay's; splitsocks.conf(5) explains each, and a test checks them.
 SAMPLES = \
 	config/local.json \
+	config/local-bonding.json \
 	config/local-bulk.json \
 	config/local-tight.json \
 	config/relay.json \

@@ -4,6 +4,9 @@ libconfig_layer_a_SOURCES = \
 	include/splitsocks/config_local.h src/config/config_local.c \
 	include/splitsocks/config_relay.h src/config/config_relay.c \
 	include/splitsocks/units.h src/config/units.c \
+	src/config/local_listen.c src/config/local_parts.h \
+	src/config/local_paths.c \
+	src/config/local_rules.c \
 	src/config/memory.c src/config/memory.h \
 	src/config/nearest.c src/config/nearest.h \
 	src/config/place.c src/config/place.h \

@@ -2,6 +2,7 @@
 
 #include "nearest.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,8 +26,6 @@ static int report_unknown(struct reader *reader, const struct place *place,
 
     for (const struct option *member = members; member->name != NULL; member++) {
         names[count++] = member->name;
-        if (member->read == read_unsupported)
-            continue;
         used += (size_t)snprintf(allowed + used, sizeof(allowed) - used, "%s%s",
                                  used > 0 ? ", " : "", member->name);
         used = MIN(used, sizeof(allowed) - 1);
@@ -92,26 +91,37 @@ int read_object(struct reader *reader, const struct place *place,
     return option->check != NULL ? option->check(reader, place, value, field) : OK;
 }
 
+/* Reads element `index`, which is `value`, into its slot of the list. */
+static int read_element(struct reader *reader, const struct place *place,
+                        const struct option *option, json_t *value,
+                        const struct list_view *list, size_t index)
+{
+    const struct option *element = option->element;
+    struct place at = {.parent = place, .index = index};
+
+    /* A lone element stands where the list would. */
+    return read_value(reader, json_is_array(value) ? &at : place, element,
+                      json_is_array(value) ? json_array_get(value, index) : value,
+                      (char *)list->items + index * element->size);
+}
+
 int read_list(struct reader *reader, const struct place *place, const struct option *option,
               json_t *value, void *field)
 {
-    const struct option *element = option->element;
-    struct list_view list = {.count = json_array_size(value)};
+    bool is_list = json_is_array(value), lone = option->lone && !is_list;
+    struct list_view list = {.count = lone ? 1 : json_array_size(value)};
 
-    if (!json_is_array(value) || list.count < option->minimum ||
-        list.count > option->maximum)
+    if ((!is_list && !lone) || list.count < option->minimum || list.count > option->maximum)
         return refuse(reader, place, option, value, "a list of %llu to %llu entries: %s",
                       (unsigned long long)option->minimum,
                       (unsigned long long)option->maximum, option->allowed);
     if (list.count > 0) {
-        list.items = memory_take_array(reader->memory, list.count, element->size);
+        list.items = memory_take_array(reader->memory, list.count, option->element->size);
         if (list.items == NULL)
             return report_memory(reader);
     }
     for (size_t i = 0; i < list.count; i++) {
-        struct place at = {.parent = place, .index = i};
-        int error = read_value(reader, &at, element, json_array_get(value, i),
-                               (char *)list.items + i * element->size);
+        int error = read_element(reader, place, option, value, &list, i);
 
         if (error != OK)
             return error;
@@ -120,13 +130,21 @@ int read_list(struct reader *reader, const struct place *place, const struct opt
     return option->check != NULL ? option->check(reader, place, value, field) : OK;
 }
 
-int read_unsupported(struct reader *reader, const struct place *place,
-                     const struct option *option, json_t *value, void *field)
+void store_unsigned(void *field, size_t size, uint64_t value)
 {
-    (void)value;
-    (void)field;
-    return report(reader, place, ERROR_UNSUPPORTED, "not supported yet; allowed: %s",
-                  option->allowed);
+    uint8_t as_8 = (uint8_t)value;
+    uint16_t as_16 = (uint16_t)value;
+    uint32_t as_32 = (uint32_t)value;
+
+    switch (size) {
+    case sizeof(as_8): memcpy(field, &as_8, size); break;
+    case sizeof(as_16): memcpy(field, &as_16, size); break;
+    case sizeof(as_32): memcpy(field, &as_32, size); break;
+    default:
+        assert(size == sizeof(value));
+        memcpy(field, &value, size);
+        break;
+    }
 }
 
 int read_value(struct reader *reader, const struct place *place,
@@ -135,7 +153,7 @@ int read_value(struct reader *reader, const struct place *place,
     if (!json_is_null(value) || !option->nullable)
         return option->read(reader, place, option, value, field);
     if (option->null_value != 0)
-        memcpy(field, &option->null_value, sizeof(option->null_value));
+        store_unsigned(field, option->size, option->null_value);
     return OK;
 }
 

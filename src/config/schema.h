@@ -59,6 +59,7 @@ struct option {
     bool (*valid)(const char *text); /* of texts */
     const struct choice *choices;    /* of read_choice(); ends with a NULL name */
     const struct option *element;    /* of read_list(); one */
+    bool lone;                       /* of read_list(): a single element needs no list */
     const struct option *members;    /* of read_object(); ends with a NULL name */
     value_check *check;              /* of objects and lists; may be NULL */
 };
@@ -87,8 +88,8 @@ int read_value(struct reader *reader, const struct place *place,
 value_reader read_object; /* option->members */
 value_reader read_list;   /* option->element; the field is laid out as struct list_view */
 
-/* An option that this version does not accept yet; null passes where it is nullable. */
-value_reader read_unsupported;
+/* Stores an integer in a field of `size` bytes, in which it must fit. */
+void store_unsigned(void *field, size_t size, uint64_t value);
 
 /* The place of the member `key` of the object at `parent`. */
 struct place member_place(const struct place *parent, json_t *object, const char *key);

@@ -3,27 +3,8 @@
 #include <splitsocks/base64.h>
 #include <splitsocks/units.h>
 
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
-
-/* `value` fits, since the option's maximum does. */
-static void store_unsigned(void *field, size_t size, uint64_t value)
-{
-    uint8_t as_8 = (uint8_t)value;
-    uint16_t as_16 = (uint16_t)value;
-    uint32_t as_32 = (uint32_t)value;
-
-    switch (size) {
-    case sizeof(as_8): memcpy(field, &as_8, size); break;
-    case sizeof(as_16): memcpy(field, &as_16, size); break;
-    case sizeof(as_32): memcpy(field, &as_32, size); break;
-    default:
-        assert(size == sizeof(value));
-        memcpy(field, &value, size);
-        break;
-    }
-}
 
 static bool in_bounds(const struct option *option, uint64_t value)
 {
@@ -78,6 +59,35 @@ int read_size(struct reader *reader, const struct place *place, const struct opt
                       (unsigned long long)option->minimum,
                       (unsigned long long)option->maximum);
     store_unsigned(field, option->size, bytes);
+    return OK;
+}
+
+int read_rate(struct reader *reader, const struct place *place, const struct option *option,
+              json_t *value, void *field)
+{
+    uint64_t bits;
+    bool known =
+        get_unsigned(value, &bits) ||
+        (json_is_string(value) && units_parse_rate(&bits, json_string_value(value)) == OK);
+
+    if (!known || !in_bounds(option, bits))
+        return refuse(reader, place, option, value,
+                      "%llu to %llu bits a second, as a number or as a text such as "
+                      "\"5Mbit\"",
+                      (unsigned long long)option->minimum,
+                      (unsigned long long)option->maximum);
+    store_unsigned(field, option->size, bits);
+    return OK;
+}
+
+int read_boolean(struct reader *reader, const struct place *place,
+                 const struct option *option, json_t *value, void *field)
+{
+    bool truth = json_is_true(value);
+
+    if (!json_is_boolean(value))
+        return refuse(reader, place, option, value, "true or false");
+    memcpy(field, &truth, sizeof(truth));
     return OK;
 }
 
@@ -232,4 +242,11 @@ bool valid_host(const char *text)
     struct address address;
 
     return address_parse(&address, text) == OK || valid_name(text);
+}
+
+bool valid_host_pattern(const char *text)
+{
+    if (strcmp(text, "*") == 0)
+        return true;
+    return valid_name(strncmp(text, "*.", 2) == 0 ? text + 2 : text);
 }

@@ -7,6 +7,8 @@
 value_reader read_integer; /* minimum..maximum [uint8_t, uint16_t, uint32_t, uint64_t] */
 value_reader read_rate_per_second; /* a number above 0, up to maximum [double] */
 value_reader read_size;            /* bytes, minimum..maximum [uint32_t, uint64_t] */
+value_reader read_rate;            /* bits a second, minimum..maximum [uint64_t] */
+value_reader read_boolean;         /* true or false [bool] */
 value_reader read_duration;        /* minimum..maximum, in ns [uint64_t] */
 value_reader read_choice;          /* of option->choices [an enum] */
 value_reader read_string;  /* minimum..maximum bytes, option->valid [const char *] */
@@ -15,17 +17,18 @@ value_reader read_address; /* a literal; leaves the port alone [struct address] 
 value_reader read_server;  /* a literal with an optional port, else 53 [struct address] */
 value_reader read_block;   /* [struct address_block] */
 value_reader read_ports;   /* numbers and "A-B" [struct config_ports] */
+value_reader read_port_range; /* a number or "A-B" [struct config_port_range] */
+value_reader read_host_port;  /* "host:port" [struct config_host_port] */
 
 /* For option->valid. */
 bool valid_host(const char *text);
+bool valid_host_pattern(const char *text); /* a name, "*.name" or "*" */
 bool valid_congestion_control(const char *text);
 bool valid_interface(const char *text);
 bool valid_label(const char *text);
 /* For option->allowed. */
 #define ALLOWED_PUBLIC_KEY \
     "a public key as keygen prints it, 44 characters of base64 for 32 bytes"
-#define NOT_YET "leave it out"
-#define ONLY_NULL "null, or leave it out"
 
 /* Options that local and relay have alike; the rest is added by the table. */
 /* clang-format off */

@@ -1,6 +1,8 @@
 /* Addresses and ports. */
 #include "values.h"
 
+#include <splitsocks/config_local.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,6 +74,50 @@ int read_server(struct reader *reader, const struct place *place,
     return OK;
 }
 
+/* "rdp.example:3389", "192.0.2.1:22", "[2001:db8::1]:22"; where the host ends, or NULL. */
+static const char *find_host_end(const char *text, const char **host, uint16_t *port)
+{
+    const char *colon = strrchr(text, ':'), *end = colon;
+    bool bracket = text[0] == '[';
+
+    if (colon == NULL)
+        return NULL;
+    *host = text + bracket;
+    *port = parse_port(colon + 1, strlen(colon + 1));
+    if (bracket && *--end != ']')
+        return NULL;
+    /* Without brackets the colons of a literal and that of the port look the same. */
+    if (*port == 0 || end <= *host || (!bracket && strchr(text, ':') != colon))
+        return NULL;
+    return end;
+}
+
+int read_host_port(struct reader *reader, const struct place *place,
+                   const struct option *option, json_t *value, void *field)
+{
+    const char *text = json_string_value(value), *start, *end = NULL;
+    struct config_host_port *to = field;
+    struct address address;
+    char *host;
+
+    if (text != NULL)
+        end = find_host_end(text, &start, &to->port);
+    if (end != NULL) {
+        host = memory_take_string(reader->memory, start);
+        if (host == NULL)
+            return report_memory(reader);
+        host[end - start] = '\0';
+        to->host = host;
+        if (text[0] == '['
+                ? address_parse(&address, host) == OK && address.family == ADDRESS_IPV6
+                : valid_host(host))
+            return OK;
+    }
+    return refuse(reader, place, option, value,
+                  "a host and a port, such as \"rdp.example.net:3389\" or "
+                  "\"[2001:db8::1]:22\"");
+}
+
 int read_block(struct reader *reader, const struct place *place,
                const struct option *option, json_t *value, void *field)
 {
@@ -122,6 +168,18 @@ static bool get_range(const json_t *value, uint16_t *first, uint16_t *last)
     return *first != 0 && *first <= *last;
 }
 
+#define ALLOWED_PORT "a port from 1 to 65535, or a range such as \"8000-8009\""
+
+int read_port_range(struct reader *reader, const struct place *place,
+                    const struct option *option, json_t *value, void *field)
+{
+    struct config_port_range *range = field;
+
+    if (!get_range(value, &range->first, &range->last))
+        return refuse(reader, place, option, value, ALLOWED_PORT);
+    return OK;
+}
+
 static int collect_ports(struct reader *reader, const struct place *place,
                          const struct option *option, json_t *value, struct port_set *set)
 {
@@ -132,8 +190,7 @@ static int collect_ports(struct reader *reader, const struct place *place,
         uint16_t first, last;
 
         if (!get_range(element, &first, &last))
-            return refuse(reader, &at, option, element,
-                          "a port from 1 to 65535, or a range such as \"8000-8009\"");
+            return refuse(reader, &at, option, element, ALLOWED_PORT);
         for (unsigned port = first; port <= last; port++)
             if (!add_port(set, port))
                 return report(reader, &at, ERROR_INVALID,

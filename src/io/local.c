@@ -92,7 +92,7 @@ static void connect_subflow(struct local *local, struct subflow_io *io)
         if (local->endpoint.count > 0)
             log_write_limited(&limit, clock_now(), LOG_WARNING,
                               "%s has no address of the family of paths[%u].source",
-                              config->relay.host, io->path);
+                              config->relay.hosts.items[0], io->path);
         subflow_io_cannot_connect(io);
         return;
     }
@@ -359,6 +359,12 @@ static int init_listeners(struct local *local)
 {
     const struct config_listeners *listen = &local->config->listen;
 
+    for (size_t i = 0; i < listen->count; i++)
+        if (listen->items[i].protocol != CONFIG_PROTOCOL_SOCKS5 ||
+            local->config->rules.count > 0) {
+            log_error("\"forward\" listeners and rules are not supported yet");
+            return ERROR_UNSUPPORTED;
+        }
     local->listeners = calloc(MAX(listen->count, (size_t)1), sizeof(*local->listeners));
     if (local->listeners == NULL)
         return ERROR_MEMORY;
@@ -458,7 +464,7 @@ int local_new(struct ev_loop *loop, const struct config_local *config,
         local_free(local);
         return error;
     }
-    endpoint_init(&local->endpoint, local->resolver, config->relay.host,
+    endpoint_init(&local->endpoint, local->resolver, config->relay.hosts.items[0],
                   on_endpoint_resolved, local);
     socks_service_init(&local->socks, &local->driver, names_here ? local->resolver : NULL);
     *out = local;

@@ -28,11 +28,36 @@ static void check_error(int code, const struct config_error *error)
         assert((unsigned char)error->text[i] >= 0x20 && error->text[i] != 0x7f);
 }
 
+static void check_policy(const struct config_local *config,
+                         const struct config_policy *policy)
+{
+    assert((policy->paths != 0) == (policy->path_names.count != 0));
+    assert(policy->paths >> config->paths.count == 0);
+    assert(policy->copies != 1);
+    assert(policy->copies <= CONFIG_PATHS_MAX || policy->copies == CONFIG_COPIES_ALL);
+}
+
+static void check_rule(const struct config_local *config, const struct config_rule *rule)
+{
+    check_policy(config, &rule->policy);
+    if (rule->action != CONFIG_ACTION_PROXY)
+        assert(rule->policy.mode == CONFIG_MODE_UNSET && rule->policy.paths == 0 &&
+               rule->policy.copies == CONFIG_COPIES_UNSET);
+    for (size_t i = 0; i < rule->ports.count; i++)
+        assert(rule->ports.items[i].first > 0 &&
+               rule->ports.items[i].first <= rule->ports.items[i].last);
+    assert((rule->listeners != 0) == (rule->listener_names.count != 0));
+    for (size_t i = config->listen.count; i < CONFIG_LISTENERS_MAX; i++)
+        assert((rule->listeners >> i & 1) == 0);
+}
+
 static void check_local(const struct config_local *config)
 {
     const struct config_pool *pool = &config->pool;
 
-    assert(config->relay.host != NULL && config->private_key_file != NULL);
+    assert(config->relay.hosts.count > 0 && config->private_key_file != NULL);
+    assert(config->relay.hosts.count * MAX(config->paths.count, (size_t)1) <=
+           CONFIG_PATHS_MAX);
     check_ports(&config->relay.ports);
     assert(config->listen.count > 0);
     assert(pool->size > 0 && pool->idle <= pool->size && pool->size <= pool->burst);
@@ -43,6 +68,17 @@ static void check_local(const struct config_local *config)
     for (size_t i = 0; i < config->paths.count; i++)
         assert(config->paths.items[i].interface != NULL ||
                config->paths.items[i].source.family != ADDRESS_NONE);
+    for (size_t i = 0; i < config->listen.count; i++) {
+        const struct config_listener *listener = &config->listen.items[i];
+
+        assert((listener->to.host != NULL) ==
+               (listener->protocol == CONFIG_PROTOCOL_FORWARD));
+        check_policy(config, &listener->policy);
+    }
+    for (size_t i = 0; i < config->rules.count; i++)
+        check_rule(config, &config->rules.items[i]);
+    assert(config->policy.mode != CONFIG_MODE_UNSET &&
+           config->policy.copies != CONFIG_COPIES_UNSET);
 }
 
 static void check_relay(const struct config_relay *config)

@@ -22,8 +22,12 @@ void *__wrap_calloc(size_t count, size_t size)
 
 static const char local_text[] =
     "{ \"relay\": { \"host\": \"a\", \"public_key\": \"" KEY_1 "\" },\n"
-    "  \"private_key_file\": \"k\", \"paths\": [ { \"interface\": \"b\" } ],\n"
-    "  \"listen\": [ { \"users\": { \"c\": \"d\" } },\n"
+    "  \"private_key_file\": \"k\", \"paths\": [ { \"interface\": \"b\" },\n"
+    "    { \"source\": \"::1\" } ],\n"
+    "  \"rules\": [ { \"host\": [\"a\"], \"cidr\": \"::1\", \"port\": 1,\n"
+    "    \"listener\": \"l\", \"paths\": \"b\" } ],\n"
+    "  \"listen\": [ { \"users\": { \"c\": \"d\" }, \"name\": \"l\" },\n"
+    "    { \"protocol\": \"forward\", \"port\": 1, \"to\": \"a:1\" },\n"
     "    { \"address\": \"::\" }, { \"address\": \"0.0.0.0\" } ],\n"
     "  \"dns\": { \"servers\": [\"::1\"] } }";
 

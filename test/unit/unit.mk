@@ -3,6 +3,7 @@ if HAVE_CMOCKA
 UNIT_TESTS = \
 	test/unit/test_base64 \
 	test/unit/test_client_table \
+	test/unit/test_config_bonding \
 	test/unit/test_config_local \
 	test/unit/test_config_memory \
 	test/unit/test_config_place \
@@ -41,6 +42,8 @@ test_unit_test_base64_SOURCES = test/unit/test_base64.c test/unit/unit.h
 test_unit_test_base64_LDADD = $(BASE) $(CMOCKA_LIBS)
 test_unit_test_client_table_SOURCES = test/unit/test_client_table.c test/unit/unit.h
 test_unit_test_client_table_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_config_bonding_SOURCES = test/unit/test_config_bonding.c test/unit/config_parse.h test/unit/unit.h
+test_unit_test_config_bonding_LDADD = $(CONFIG) $(CMOCKA_LIBS)
 test_unit_test_config_local_SOURCES = test/unit/test_config_local.c test/unit/config_parse.h test/unit/unit.h
 test_unit_test_config_local_LDADD = $(CONFIG) $(CMOCKA_LIBS)
 test_unit_test_config_memory_SOURCES = test/unit/test_config_memory.c test/unit/config_parse.h test/unit/unit.h

@@ -1,0 +1,179 @@
+#include "local_parts.h"
+
+#include <string.h>
+
+/* RFC 1929: a length is one byte, and not zero. */
+#define CREDENTIAL_MAX 255
+#define USERS_MAX 4096
+
+/* The value is not shown: it may be a password. */
+static int refuse_password(struct reader *reader, const struct place *place)
+{
+    return report(reader, place, ERROR_INVALID,
+                  "found something else than a password; allowed: a text of 1 to %d bytes",
+                  CREDENTIAL_MAX);
+}
+
+static int read_users(struct reader *reader, const struct place *place,
+                      const struct option *option, json_t *value, void *field)
+{
+    struct config_users *users = field;
+    struct place at = {.parent = place};
+    struct config_user *items;
+    json_t *password;
+    size_t count = json_object_size(value); /* 0 when it is no object */
+
+    if (count == 0 || count > USERS_MAX)
+        return refuse(reader, place, option, value,
+                      "an object of 1 to %d names, each with its password", USERS_MAX);
+    items = memory_take_array(reader->memory, count, sizeof(items[0]));
+    if (items == NULL)
+        return report_memory(reader);
+    json_object_foreach(value, at.key, password) {
+        size_t length = strlen(at.key);
+        struct config_user *user = &items[at.index];
+
+        if (length == 0 || length > CREDENTIAL_MAX)
+            return report(reader, &at, ERROR_INVALID,
+                          "found a name of %zu bytes; allowed: 1 to %d", length,
+                          CREDENTIAL_MAX);
+        length = json_string_length(password);
+        if (length == 0 || length > CREDENTIAL_MAX)
+            return refuse_password(reader, &at);
+        user->name = memory_take_string(reader->memory, at.key);
+        user->password = memory_take_string(reader->memory, json_string_value(password));
+        if (user->name == NULL || user->password == NULL)
+            return report_memory(reader);
+        at.index++;
+    }
+    *users = (struct config_users){.items = items, .count = count};
+    return OK;
+}
+
+static bool is_loopback(const struct address *address)
+{
+    static const struct address_block loopback[] = {
+        {{.family = ADDRESS_IPV4, .bytes = {127}}, 8},
+        {{.family = ADDRESS_IPV6, .bytes = {[15] = 1}}, 128},
+    };
+    struct address plain = address_unmap(address);
+
+    return address_in_block(&plain, &loopback[0]) || address_in_block(&plain, &loopback[1]);
+}
+
+/* Each protocol has a key that it needs and one that means nothing to it. */
+static int check_protocol(struct reader *reader, const struct place *place, json_t *value,
+                          const struct config_listener *listener)
+{
+    bool forward = listener->protocol == CONFIG_PROTOCOL_FORWARD;
+    struct place at;
+
+    if (forward && listener->to.host == NULL) {
+        at = member_place(place, value, "to");
+        return report(reader, &at, ERROR_INVALID,
+                      "found nothing; allowed: the host and port that connections are "
+                      "forwarded to, such as \"rdp.example.net:3389\"");
+    }
+    if (forward && json_object_get(value, "port") == NULL) {
+        at = member_place(place, value, "port");
+        return report(reader, &at, ERROR_INVALID,
+                      "found nothing; allowed: the port to listen on, since \"forward\" "
+                      "has no usual one");
+    }
+    if (forward && listener->users.count > 0) {
+        at = member_place(place, value, "users");
+        return report(reader, &at, ERROR_INVALID,
+                      "found users, whom \"forward\" cannot ask for a password; allowed: "
+                      "leave it out");
+    }
+    if (!forward && listener->to.host != NULL) {
+        at = member_place(place, value, "to");
+        return report(reader, &at, ERROR_INVALID,
+                      "found a target, but a SOCKS client names its own; allowed: leave it "
+                      "out, or protocol \"forward\"");
+    }
+    return OK;
+}
+
+static int check_listener(struct reader *reader, const struct place *place, json_t *value,
+                          void *field)
+{
+    const struct config_listener *listener = field;
+    struct place address = member_place(place, value, "address");
+    int error = check_protocol(reader, place, value, listener);
+
+    if (error != OK || is_loopback(&listener->address) || listener->users.count > 0)
+        return error;
+    if (listener->protocol == CONFIG_PROTOCOL_FORWARD)
+        return warn(reader, &address,
+                    "this is no loopback address: whoever reaches it is connected to the "
+                    "target");
+    return warn(reader, &address,
+                "this is no loopback address, and there are no users: whoever reaches it "
+                "can use the proxy without a password");
+}
+
+static int check_pair(struct reader *reader, const struct place *place,
+                      const struct config_listener *one,
+                      const struct config_listener *other)
+{
+    char text[ADDRESS_TEXT_SIZE];
+
+    if (one->address.port != 0 && address_equal(&one->address, &other->address))
+        return report(reader, place, ERROR_INVALID,
+                      "found %s a second time; allowed: each address and port once",
+                      address_format(&one->address, text));
+    if (one->name != NULL && other->name != NULL && strcmp(one->name, other->name) == 0)
+        return report(reader, place, ERROR_INVALID,
+                      "found the name \"%s\" a second time; allowed: names that differ",
+                      one->name);
+    return OK;
+}
+
+int check_local_listeners(struct reader *reader, const struct place *place, json_t *value,
+                          void *field)
+{
+    const struct config_listeners *list = field;
+    (void)value;
+
+    for (size_t i = 1; i < list->count; i++) {
+        struct place at = {.parent = place, .index = i};
+
+        for (size_t j = 0; j < i; j++) {
+            int error = check_pair(reader, &at, &list->items[i], &list->items[j]);
+
+            if (error != OK)
+                return error;
+        }
+    }
+    return OK;
+}
+
+/* One option after the other, several words to a line: tables. */
+/* clang-format off */
+static const struct choice protocols[] = {
+    {"socks5", CONFIG_PROTOCOL_SOCKS5, true},
+    {"forward", CONFIG_PROTOCOL_FORWARD, true},
+    {NULL, 0, false},
+};
+
+static const struct option listener_options[] = {
+    {.name = "protocol", .read = read_choice, FIELD(config_listener, protocol),
+     .fallback = "\"socks5\"", .choices = protocols},
+    {OPTION_NAME, FIELD(config_listener, name)},
+    {.name = "address", .read = read_address, FIELD(config_listener, address),
+     .fallback = "\"127.0.0.1\"", .allowed = "an IPv4 or IPv6 address"},
+    {.name = "port", .read = read_integer, FIELD(config_listener, address.port),
+     .fallback = "1080", .maximum = UINT16_MAX},
+    {.name = "users", .read = read_users, FIELD(config_listener, users), .nullable = true},
+    {.name = "to", .read = read_host_port, FIELD(config_listener, to)},
+    {OPTION_MODE, FIELD(config_listener, policy.mode)},
+    {OPTION_COPIES, FIELD(config_listener, policy.copies)},
+    {OPTION_PATH_NAMES, FIELD(config_listener, policy.path_names)},
+    {.name = NULL},
+};
+
+const struct option local_listener = {
+    .read = read_object, ELEMENT(struct config_listener), .members = listener_options,
+    .check = check_listener};
+/* clang-format on */

@@ -1,0 +1,44 @@
+/* The larger parts of local.json, a file each. */
+#ifndef CONFIG_LOCAL_PARTS_H
+#define CONFIG_LOCAL_PARTS_H
+
+#include "values.h"
+
+#include <splitsocks/config_local.h>
+
+extern const struct option local_listener; /* struct config_listener */
+extern const struct option local_path;     /* struct config_path */
+extern const struct option local_rule;     /* struct config_rule */
+
+value_check check_local_listeners; /* struct config_listeners */
+value_reader read_local_paths;     /* "auto" or a list [struct config_paths] */
+value_check check_local_rules;     /* struct config_rules */
+
+/* Turns the names that listeners and rules are given into bits, once all of the file is
+ * read. `value` is the whole of it. */
+int resolve_local_names(struct reader *reader, const struct place *place, json_t *value,
+                        struct config_local *config) MUST_CHECK;
+
+extern const struct choice local_modes[];
+
+#define RULES_MAX 1024
+#define NAME_MAX_LENGTH 63
+
+/* What may be said of streams at every level. */
+/* clang-format off */
+#define OPTION_NAME \
+    .name = "name", .read = read_string, .minimum = 1, .maximum = NAME_MAX_LENGTH, \
+    .valid = valid_label, .allowed = "1 to 63 printable ASCII characters"
+#define OPTION_MODE \
+    .name = "mode", .read = read_choice, .choices = local_modes
+#define OPTION_COPIES \
+    .name = "copies", .read = read_integer, .nullable = true, \
+    .null_value = CONFIG_COPIES_ALL, .minimum = 2, .maximum = CONFIG_PATHS_MAX
+#define OPTION_PATH_NAMES \
+    .name = "paths", .read = read_list, .lone = true, .minimum = 1, \
+    .maximum = CONFIG_PATHS_MAX, .element = &local_name, .allowed = "names of paths"
+/* clang-format on */
+
+extern const struct option local_name; /* const char * */
+
+#endif

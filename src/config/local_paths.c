@@ -1,0 +1,97 @@
+#include "local_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* IFNAMSIZ of linux/if.h, without the final zero. */
+#define INTERFACE_MAX 15
+#define COST_MAX UINT16_MAX
+#define QUOTA_MIN (UINT64_C(1) << 20)
+#define QUOTA_MAX (UINT64_C(1) << 50)
+
+static int check_path(struct reader *reader, const struct place *place, json_t *value,
+                      void *field)
+{
+    struct config_path *path = field;
+    char text[ADDRESS_TEXT_SIZE];
+    (void)value;
+
+    if (path->interface == NULL && path->source.family == ADDRESS_NONE)
+        return report(reader, place, ERROR_INVALID,
+                      "found neither interface nor source; allowed: one of them, or both");
+    if (path->name == NULL)
+        path->name = path->interface;
+    if (path->name == NULL) {
+        path->name =
+            memory_take_string(reader->memory, address_format(&path->source, text));
+        if (path->name == NULL)
+            return report_memory(reader);
+    }
+    return OK;
+}
+
+static int check_names(struct reader *reader, const struct place *place,
+                       const struct config_path *paths, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        struct place at = {.parent = place, .index = i};
+
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(paths[i].name, paths[j].name) == 0)
+                return report(reader, &at, ERROR_INVALID,
+                              "found the name \"%s\" a second time; allowed: names that "
+                              "differ (without a name, it is the interface or the source)",
+                              paths[i].name);
+    }
+    return OK;
+}
+
+int read_local_paths(struct reader *reader, const struct place *place,
+                     const struct option *option, json_t *value, void *field)
+{
+    struct config_paths *paths = field;
+    struct list_view list = {0};
+    int error;
+
+    if (json_is_string(value)) {
+        paths->automatic = strcmp(json_string_value(value), "auto") == 0;
+        return paths->automatic ? OK
+                                : refuse(reader, place, option, value,
+                                         "\"auto\", or a list of 1 to %d entries: %s",
+                                         CONFIG_PATHS_MAX, option->allowed);
+    }
+    error = read_list(reader, place, option, value, &list);
+    if (error != OK)
+        return error;
+    paths->items = list.items;
+    paths->count = list.count;
+    return check_names(reader, place, paths->items, paths->count);
+}
+
+/* clang-format off */
+#define OPTION_RATE \
+    .read = read_rate, .nullable = true, .minimum = CONFIG_RATE_MINIMUM, \
+    .maximum = CONFIG_RATE_MAXIMUM
+
+static const struct option path_options[] = {
+    {OPTION_NAME, FIELD(config_path, name)},
+    {.name = "interface", .read = read_string, FIELD(config_path, interface),
+     .minimum = 1, .maximum = INTERFACE_MAX, .valid = valid_interface,
+     .allowed = "the name of a network interface"},
+    {.name = "source", .read = read_address, FIELD(config_path, source),
+     .allowed = "an IPv4 or IPv6 address of this machine"},
+    {.name = "backup", .read = read_boolean, FIELD(config_path, backup)},
+    {.name = "cost", .read = read_integer, FIELD(config_path, cost), .maximum = COST_MAX},
+    {.name = "quota", .read = read_size, FIELD(config_path, quota_bytes),
+     .nullable = true, .null_value = CONFIG_UNLIMITED, .fallback = "null",
+     .minimum = QUOTA_MIN, .maximum = QUOTA_MAX},
+    {.name = "rate_up", FIELD(config_path, rate_up_bits), OPTION_RATE},
+    {.name = "rate_down", FIELD(config_path, rate_down_bits), OPTION_RATE},
+    {OPTION_MODE, FIELD(config_path, mode)},
+    {.name = NULL},
+};
+
+const struct option local_path = {
+    .read = read_object, ELEMENT(struct config_path), .members = path_options,
+    .check = check_path};
+/* clang-format on */
