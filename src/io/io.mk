@@ -5,10 +5,12 @@ libio_a_SOURCES = \
 	include/splitsocks/driver.h src/io/driver.c \
 	include/splitsocks/endpoint.h src/io/endpoint.c \
 	include/splitsocks/farewell.h src/io/farewell.c \
+	include/splitsocks/interface_table.h src/io/interface_table.c \
 	include/splitsocks/listener.h src/io/listener.c \
 	include/splitsocks/local.h src/io/local.c \
 	include/splitsocks/notify.h src/io/notify.c \
 	include/splitsocks/outbound.h src/io/outbound.c \
+	include/splitsocks/path_watch.h src/io/path_watch.c \
 	include/splitsocks/plain.h src/io/plain.c \
 	include/splitsocks/relay.h src/io/relay.c src/io/relay_arrival.c \
 	src/io/relay_clients.c \

@@ -17,6 +17,7 @@ UNIT_TESTS = \
 	test/unit/test_frame \
 	test/unit/test_governor \
 	test/unit/test_handshake \
+	test/unit/test_interface_table \
 	test/unit/test_kdf \
 	test/unit/test_key \
 	test/unit/test_listener \
@@ -24,6 +25,7 @@ UNIT_TESTS = \
 	test/unit/test_noise \
 	test/unit/test_number_window \
 	test/unit/test_pages \
+	test/unit/test_path_watch \
 	test/unit/test_port_chooser \
 	test/unit/test_ranges \
 	test/unit/test_resolver \
@@ -71,6 +73,8 @@ test_unit_test_governor_SOURCES = test/unit/test_governor.c test/unit/unit.h
 test_unit_test_governor_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_handshake_SOURCES = test/unit/test_handshake.c test/unit/unit.h
 test_unit_test_handshake_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_interface_table_SOURCES = test/unit/test_interface_table.c test/unit/unit.h
+test_unit_test_interface_table_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_kdf_SOURCES = test/unit/test_kdf.c test/unit/unit.h
 test_unit_test_kdf_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
 test_unit_test_key_SOURCES = test/unit/test_key.c test/unit/unit.h
@@ -85,6 +89,8 @@ test_unit_test_number_window_SOURCES = test/unit/test_number_window.c test/unit/
 test_unit_test_number_window_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_pages_SOURCES = test/unit/test_pages.c test/unit/unit.h
 test_unit_test_pages_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_path_watch_SOURCES = test/unit/test_path_watch.c test/unit/unit.h
+test_unit_test_path_watch_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_port_chooser_SOURCES = test/unit/test_port_chooser.c test/unit/unit.h
 test_unit_test_port_chooser_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_ranges_SOURCES = test/unit/test_ranges.c test/unit/unit.h

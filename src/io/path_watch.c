@@ -1,0 +1,262 @@
+#include <splitsocks/path_watch.h>
+
+#include <splitsocks/log.h>
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* Changes come in groups: an interface that comes up gets its addresses and routes. */
+#define GATHER_SECONDS 0.02
+/* A look takes long where there are many routes: it gets a tenth of the time at most. */
+#define REST_FACTOR 9
+#define REST_SECONDS_MAX 0.5
+#define RETRY_SECONDS 1.
+/* Enough for what the kernel puts into one answer. */
+#define ANSWER_SIZE (32 * 1024)
+/* Read in one go, before others get their turn. */
+#define READS_MAX 64
+
+static const uint16_t dumps[] = {RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE};
+
+/* ---- looking ---- */
+
+/* NULL, with errno set, when it is not to be had. */
+static struct mnl_socket *open_netlink(void)
+{
+    struct mnl_socket *netlink =
+        mnl_socket_open2(NETLINK_ROUTE, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int saved;
+
+    if (netlink == NULL || mnl_socket_bind(netlink, 0, MNL_SOCKET_AUTOPID) == 0)
+        return netlink;
+    saved = errno;
+    mnl_socket_close(netlink);
+    errno = saved;
+    return NULL;
+}
+
+static void look_later(struct path_watch *watch, ev_tstamp seconds)
+{
+    if (watch->step != 0) {
+        watch->again = true;
+        return;
+    }
+    if (ev_is_active(&watch->timer))
+        return;
+    ev_timer_set(&watch->timer, seconds, 0.);
+    ev_timer_start(watch->loop, &watch->timer);
+}
+
+static bool ask(struct path_watch *watch)
+{
+    union {
+        struct nlmsghdr header; /* for its alignment */
+        uint8_t bytes[NLMSG_SPACE(sizeof(struct rtmsg)) +
+                      NLMSG_SPACE(sizeof(struct ifinfomsg))];
+    } buffer;
+    struct nlmsghdr *request = mnl_nlmsg_put_header(&buffer);
+
+    request->nlmsg_type = dumps[watch->step - 1];
+    request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+    request->nlmsg_seq = ++watch->sequence;
+    /* The longest of the three kinds of body; all zero it asks for everything. */
+    mnl_nlmsg_put_extra_header(request, sizeof(struct ifinfomsg));
+    return mnl_socket_sendto(watch->answers, request, request->nlmsg_len) >= 0;
+}
+
+static void end_look(struct path_watch *watch, ev_tstamp seconds)
+{
+    watch->step = 0;
+    ev_io_stop(watch->loop, &watch->answers_io);
+    if (watch->again || !watch->known)
+        look_later(watch, seconds);
+    watch->again = false;
+}
+
+/* What was known before may still be right. A new socket owes no answers. */
+static void look_failed(struct path_watch *watch, const char *why)
+{
+    struct mnl_socket *fresh = open_netlink();
+
+    if (!watch->troubled)
+        log_warning("cannot read the network's interfaces: %s; trying again", why);
+    watch->troubled = true;
+    watch->again = true;
+    end_look(watch, RETRY_SECONDS);
+    if (fresh == NULL)
+        return;
+    mnl_socket_close(watch->answers);
+    watch->answers = fresh;
+    ev_io_set(&watch->answers_io, mnl_socket_get_fd(fresh), EV_READ);
+}
+
+static void begin_look(struct path_watch *watch)
+{
+    interface_table_clear(&watch->next);
+    watch->step = 1;
+    watch->again = watch->spoilt = false;
+    ev_now_update(watch->loop);
+    watch->began = ev_now(watch->loop);
+    if (!ask(watch))
+        look_failed(watch, strerror(errno));
+    else
+        ev_io_start(watch->loop, &watch->answers_io);
+}
+
+static void finish_look(struct path_watch *watch)
+{
+    struct interface_table found = watch->next;
+    bool changed = !watch->known || !interface_table_equal(&found, &watch->table);
+
+    watch->next = watch->table;
+    watch->table = found;
+    watch->known = true;
+    watch->troubled = false;
+    ev_now_update(watch->loop);
+    watch->rest = MIN((ev_now(watch->loop) - watch->began) * REST_FACTOR, REST_SECONDS_MAX);
+    end_look(watch, MAX(GATHER_SECONDS, watch->rest));
+    if (changed)
+        watch->changed(watch->context);
+}
+
+static void finish_dump(struct path_watch *watch)
+{
+    if (watch->spoilt) {
+        watch->again = true;
+        end_look(watch, GATHER_SECONDS);
+    } else if (watch->step == ARRAY_LENGTH(dumps)) {
+        finish_look(watch);
+    } else {
+        watch->step++;
+        if (!ask(watch))
+            look_failed(watch, strerror(errno));
+    }
+}
+
+/* One part of an answer; false when there is no more to read for now. */
+static bool take_answer(struct path_watch *watch)
+{
+    _Alignas(struct nlmsghdr) char buffer[ANSWER_SIZE];
+    ssize_t length = mnl_socket_recvfrom(watch->answers, buffer, sizeof(buffer));
+    bool done = false;
+    int error;
+
+    if (length < 0) {
+        if (errno == EAGAIN || errno == EINTR)
+            return false;
+        look_failed(watch, strerror(errno));
+        return false;
+    }
+    error =
+        interface_table_add(&watch->next, buffer, (size_t)length, watch->sequence, &done);
+    if (error == ERROR_CLOSED)
+        watch->spoilt = true;
+    else if (error != OK)
+        look_failed(watch, error == ERROR_SYSTEM ? strerror(errno)
+                                                 : error_string((enum error)error));
+    if (done)
+        finish_dump(watch);
+    return watch->step != 0;
+}
+
+static void on_answer(struct ev_loop *loop, ev_io *io, int events)
+{
+    struct path_watch *watch = io->data;
+    (void)loop;
+    (void)events;
+
+    for (int i = 0; i < READS_MAX && take_answer(watch); i++)
+        ;
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+
+    begin_look(timer->data);
+}
+
+/* ---- news ---- */
+
+static void on_news(struct ev_loop *loop, ev_io *io, int events)
+{
+    struct path_watch *watch = io->data;
+    _Alignas(struct nlmsghdr) char buffer[ANSWER_SIZE];
+    (void)loop;
+    (void)events;
+
+    for (int i = 0; i < READS_MAX; i++) {
+        ssize_t length = mnl_socket_recvfrom(watch->news, buffer, sizeof(buffer));
+
+        if (length < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        /* ENOBUFS: there was more than fits. Whatever it was, the look finds it. */
+        if (length < 0 || interface_table_concerned(buffer, (size_t)length))
+            look_later(watch, MAX(GATHER_SECONDS, watch->rest));
+        if (length < 0)
+            return;
+    }
+}
+
+static bool subscribe(struct mnl_socket *news)
+{
+    static int groups[] = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
+                           RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(groups); i++)
+        if (mnl_socket_setsockopt(news, NETLINK_ADD_MEMBERSHIP, &groups[i],
+                                  sizeof(groups[i])) < 0)
+            return false;
+    return true;
+}
+
+static void close_netlink(struct path_watch *watch)
+{
+    if (watch->answers != NULL)
+        mnl_socket_close(watch->answers);
+    if (watch->news != NULL)
+        mnl_socket_close(watch->news);
+    watch->news = watch->answers = NULL;
+}
+
+/* ---- life ---- */
+
+void path_watch_init(struct path_watch *watch, struct ev_loop *loop,
+                     void (*changed)(void *context), void *context)
+{
+    *watch = (struct path_watch){.loop = loop, .changed = changed, .context = context};
+    ev_init(&watch->timer, on_timer);
+    watch->news = open_netlink();
+    watch->answers = watch->news != NULL ? open_netlink() : NULL;
+    if (watch->answers == NULL || !subscribe(watch->news)) {
+        log_warning("cannot watch the network's interfaces (netlink: %s): a path that is "
+                    "lost is noticed by its connections alone",
+                    strerror(errno));
+        close_netlink(watch);
+        return;
+    }
+    ev_io_init(&watch->news_io, on_news, mnl_socket_get_fd(watch->news), EV_READ);
+    ev_io_init(&watch->answers_io, on_answer, mnl_socket_get_fd(watch->answers), EV_READ);
+    watch->news_io.data = watch->answers_io.data = watch->timer.data = watch;
+    ev_io_start(loop, &watch->news_io);
+    begin_look(watch);
+}
+
+void path_watch_deinit(struct path_watch *watch)
+{
+    if (watch->loop == NULL)
+        return;
+    ev_timer_stop(watch->loop, &watch->timer);
+    if (watch->news != NULL) {
+        ev_io_stop(watch->loop, &watch->news_io);
+        ev_io_stop(watch->loop, &watch->answers_io);
+    }
+    close_netlink(watch);
+    interface_table_deinit(&watch->table);
+    interface_table_deinit(&watch->next);
+    *watch = (struct path_watch){.loop = NULL};
+}
