@@ -25,6 +25,10 @@ struct address_block {
     uint8_t bits;           /* 0..32 or 0..128 */
 };
 
+struct port_range {
+    uint16_t first, last; /* both included */
+};
+
 /* Parses a literal without port ("192.0.2.7", "2001:db8::1"); the port becomes 0.
  * Returns OK or ERROR_MALFORMED. */
 int address_parse(struct address *address, const char *text) MUST_CHECK;

@@ -109,12 +109,8 @@ enum config_action {
     CONFIG_ACTION_BLOCK,  /* refused */
 };
 
-struct config_port_range {
-    uint16_t first, last; /* both included; 1 <= first <= last */
-};
-
 struct config_port_ranges {
-    const struct config_port_range *items;
+    const struct port_range *items; /* 1 <= first <= last */
     size_t count;
 };
 

@@ -240,7 +240,7 @@ static const struct option host_pattern = {
 static const struct option block = {.read = read_block, ELEMENT(struct address_block)};
 
 static const struct option port_range = {
-    .read = read_port_range, ELEMENT(struct config_port_range)};
+    .read = read_port_range, ELEMENT(struct port_range)};
 
 static const struct option rule_options[] = {
     {.name = "host", .read = read_list, FIELD(config_rule, hosts), .lone = true,

@@ -17,7 +17,7 @@ value_reader read_address; /* a literal; leaves the port alone [struct address] 
 value_reader read_server;  /* a literal with an optional port, else 53 [struct address] */
 value_reader read_block;   /* [struct address_block] */
 value_reader read_ports;   /* numbers and "A-B" [struct config_ports] */
-value_reader read_port_range; /* a number or "A-B" [struct config_port_range] */
+value_reader read_port_range; /* a number or "A-B" [struct port_range] */
 value_reader read_host_port;  /* "host:port" [struct config_host_port] */
 
 /* For option->valid. */

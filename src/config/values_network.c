@@ -173,7 +173,7 @@ static bool get_range(const json_t *value, uint16_t *first, uint16_t *last)
 int read_port_range(struct reader *reader, const struct place *place,
                     const struct option *option, json_t *value, void *field)
 {
-    struct config_port_range *range = field;
+    struct port_range *range = field;
 
     if (!get_range(value, &range->first, &range->last))
         return refuse(reader, place, option, value, ALLOWED_PORT);

@@ -13,6 +13,7 @@ libcore_a_SOURCES = \
 	include/splitsocks/pages.h src/core/pages.c \
 	include/splitsocks/port_chooser.h src/core/port_chooser.c \
 	include/splitsocks/ranges.h src/core/ranges.c \
+	include/splitsocks/rules.h src/core/rules.c \
 	include/splitsocks/session.h \
 	include/splitsocks/session_status.h src/core/session_status.c src/core/path_status.c \
 	include/splitsocks/socks5.h src/core/socks5.c \

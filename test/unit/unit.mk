@@ -29,6 +29,7 @@ UNIT_TESTS = \
 	test/unit/test_port_chooser \
 	test/unit/test_ranges \
 	test/unit/test_resolver \
+	test/unit/test_rules \
 	test/unit/test_seal \
 	test/unit/test_session \
 	test/unit/test_session_hostile \
@@ -97,6 +98,8 @@ test_unit_test_ranges_SOURCES = test/unit/test_ranges.c test/unit/unit.h
 test_unit_test_ranges_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_resolver_SOURCES = test/unit/test_resolver.c test/unit/unit.h
 test_unit_test_resolver_LDADD = $(IO) $(CMOCKA_LIBS)
+test_unit_test_rules_SOURCES = test/unit/test_rules.c test/unit/unit.h
+test_unit_test_rules_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_seal_SOURCES = test/unit/test_seal.c test/unit/unit.h
 test_unit_test_seal_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
 test_unit_test_session_SOURCES = test/unit/test_session.c test/unit/session_pair.c test/unit/session_pair.h test/unit/unit.h
