@@ -27,6 +27,8 @@
 #include <sys/uio.h>
 
 struct page_pool;
+struct pages;
+struct range;
 struct session;
 struct stream;
 struct subflow;
@@ -149,7 +151,7 @@ enum session_event_type {
     /* session_stream_reserve() gives room again after it gave none. */
     SESSION_STREAM_WRITABLE,
     /* The stream ended with `code`; contiguous data was readable before. Only
-     * session_stream_release() may follow. */
+     * session_stream_take() and session_stream_release() may follow. */
     SESSION_STREAM_RESET,
 
     /* For logs and status. */
@@ -300,6 +302,13 @@ size_t session_stream_peek(struct session *session, struct stream *stream,
 /* `length` bytes of what was peeked have been delivered; their credit goes back. */
 void session_stream_consume(struct session *session, struct stream *stream, size_t length,
                             uint64_t now);
+
+/* After SESSION_STREAM_RESET. When it was the session that has ended, and both directions
+ * of the stream had, and all has arrived, the reader has only been slow: then this gives
+ * the driver what is left for it, in `pages` and at the offsets `unread`, and returns true.
+ * The pages are the caller's from then on, and may outlive the session. */
+bool session_stream_take(struct session *session, struct stream *stream, struct pages *pages,
+                         struct range *unread) MUST_CHECK;
 
 void stream_set_user(struct stream *stream, void *user);
 void *stream_user(const struct stream *stream);

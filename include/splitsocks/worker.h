@@ -22,19 +22,22 @@
 struct worker {
     struct ev_loop *loop; /* borrowed */
     struct page_pool pages;
-    uint8_t *input;      /* WORKER_INPUT_SIZE bytes, owned */
-    uint8_t *output;     /* PRODUCE_MAX bytes, owned */
-    struct list touched; /* drivers with work to do before the loop waits again */
-    struct list leavers; /* connections that farewell() closes */
+    uint8_t *input;          /* WORKER_INPUT_SIZE bytes, owned */
+    uint8_t *output;         /* PRODUCE_MAX bytes, owned */
+    struct list touched;     /* drivers with work to do before the loop waits again */
+    struct list leavers;     /* connections that farewell() closes */
+    struct list remainders;  /* of ended sessions' streams, for readers that are slow */
+    double patience_seconds; /* after which such a reader is cut off */
     ev_prepare prepare;
     ev_timer quiet;  /* while there may be memory to give back */
     bool active;     /* a driver ran since `quiet` last fired */
     unsigned opened; /* streams that got a socket since memory was last given back */
 };
 
-/* `buffered_bytes` bounds the stream data of all sessions. Returns OK or ERROR_MEMORY. */
-int worker_init(struct worker *worker, struct ev_loop *loop,
-                uint64_t buffered_bytes) MUST_CHECK;
+/* `buffered_bytes` bounds the stream data of all sessions; `linger_ns` is how long what is
+ * left of an ended one waits for its reader. Returns OK or ERROR_MEMORY. */
+int worker_init(struct worker *worker, struct ev_loop *loop, uint64_t buffered_bytes,
+                uint64_t linger_ns) MUST_CHECK;
 /* Its sessions are gone. Safe on a zeroed worker. */
 void worker_deinit(struct worker *worker);
 

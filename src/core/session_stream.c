@@ -172,20 +172,47 @@ void stream_reset_send(struct session *session, struct stream *stream, enum rese
     stream->in_final = stream->in_highest;
 }
 
+static void tell_failed(struct session *session, struct stream *stream,
+                        enum reset_code code)
+{
+    struct session_event *event;
+
+    if (stream->released || stream->failed)
+        return;
+    stream->failed = true;
+    session_push_event(session, SESSION_STREAM_RESET, NULL, stream);
+    event = ring_at(&session->events, session->events.count - 1);
+    event->code = code;
+}
+
 void stream_fail(struct session *session, struct stream *stream, enum reset_code code)
 {
     stream_reference(stream);
     stream_reset_send(session, stream, code);
     stream_receive_discard(session, stream);
-    if (!stream->released && !stream->failed) {
-        struct session_event *event;
-
-        stream->failed = true;
-        session_push_event(session, SESSION_STREAM_RESET, NULL, stream);
-        event = ring_at(&session->events, session->events.count - 1);
-        event->code = code;
-    }
+    tell_failed(session, stream, code);
     stream_unreference(session, stream);
+}
+
+/* Both sides have said all they had to say, and it has arrived here: what is left is
+ * between the driver and its reader. That the peer has our end, too, need not be known:
+ * what comes before its own end answers to it, or does not depend on it. */
+static bool is_complete(const struct stream *stream)
+{
+    return !stream->released && !stream->discard && !stream->reset_sent &&
+           !stream->reset_received && stream->out_final != OFFSET_UNKNOWN &&
+           stream->in_next == stream->in_final;
+}
+
+/* What is unread stays for session_stream_take(), and is no more the session's concern. */
+static void end_complete(struct session *session, struct stream *stream,
+                         enum reset_code code)
+{
+    uint64_t unread = stream->in_highest - stream->in_read;
+
+    session->in_consumed += unread - stream->in_parked;
+    stream->in_parked = unread;
+    tell_failed(session, stream, code);
 }
 
 void session_fail_streams(struct session *session, enum reset_code code)
@@ -199,9 +226,13 @@ void session_fail_streams(struct session *session, enum reset_code code)
         if (keep_unassigned && stream->id == 0 && !stream->failed)
             continue;
         stream_reference(stream);
-        stream_fail(session, stream, code);
+        if (is_complete(stream))
+            end_complete(session, stream, code);
+        else
+            stream_fail(session, stream, code);
         /* The peer is not there to settle anything, and ids may start anew. */
         stream->send_done = true;
+        stream_send_abort(session, stream);
         stream->in_final = stream->in_highest;
         stream->control_pending = 0;
         list_remove(&stream->control);
@@ -465,6 +496,29 @@ void session_stream_consume(struct session *session, struct stream *stream, size
         stream->readable_told = stream->in_read == stream->in_final;
     stream_tell_reset(session, stream);
     stream_unreference(session, stream);
+}
+
+bool session_stream_take(struct session *session, struct stream *stream, struct pages *pages,
+                         struct range *unread)
+{
+    const struct borrowed *borrowed;
+
+    if (!stream->failed || !is_complete(stream))
+        return false;
+    for (borrowed = stream->borrowed; borrowed != NULL; borrowed = borrowed->next) {
+        uint64_t from = MAX(borrowed->offset, stream->in_read);
+        const uint8_t *bytes = borrowed->bytes + (from - borrowed->offset);
+        uint64_t end = borrowed->offset + borrowed->length;
+
+        if (pages_write(&stream->in, from, bytes, (size_t)(end - from)) != OK)
+            return false;
+    }
+    stream->borrowed = NULL;
+    *unread = (struct range){.start = stream->in_read, .end = stream->in_next};
+    *pages = stream->in;
+    pages_init(&stream->in, session->config.pages);
+    stream_receive_discard(session, stream);
+    return true;
 }
 
 void stream_set_user(struct stream *stream, void *user)

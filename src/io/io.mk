@@ -15,6 +15,7 @@ libio_a_SOURCES = \
 	include/splitsocks/relay.h src/io/relay.c src/io/relay_arrival.c \
 	src/io/relay_clients.c \
 	src/io/relay_internal.h src/io/relay_session.c src/io/relay_worker.c \
+	include/splitsocks/remainder.h src/io/remainder.c \
 	include/splitsocks/resolver.h src/io/resolver.c \
 	include/splitsocks/socket.h src/io/socket.c src/io/socket_info.c \
 	include/splitsocks/socks_connection.h src/io/socks_connection.c \

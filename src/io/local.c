@@ -244,7 +244,7 @@ static void on_retired(struct ev_loop *loop, ev_timer *timer, int events)
             return;
         session_close(local->session, clock_now());
         driver_touch(&local->driver);
-    } else if (local->session == NULL) {
+    } else if (local->session == NULL && list_empty(&local->worker.remainders)) {
         ev_timer_stop(loop, timer);
         local->done(local, local->done_context);
     }
@@ -459,7 +459,8 @@ int local_new(struct ev_loop *loop, const struct config_local *config,
     local->retired.data = local;
     local->retired.repeat = RETIRED_SECONDS;
     if ((error = init_listeners(local)) != OK ||
-        (error = worker_init(&local->worker, loop, BUFFERED_BYTES_MAX)) != OK ||
+        (error = worker_init(&local->worker, loop, BUFFERED_BYTES_MAX,
+                             config->linger_ns)) != OK ||
         (error = init_resolver(local)) != OK || (error = start_session(local)) != OK) {
         local_free(local);
         return error;

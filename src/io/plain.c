@@ -3,6 +3,7 @@
 #include <splitsocks/clock.h>
 #include <splitsocks/farewell.h>
 #include <splitsocks/log.h>
+#include <splitsocks/remainder.h>
 #include <splitsocks/socket.h>
 
 #include <errno.h>
@@ -232,6 +233,21 @@ static void on_stream_writable(struct stream_end *end)
     watch(plain);
 }
 
+/* The session has ended, the stream has not failed: what is left goes on without it. */
+static bool leave_remainder(struct plain *plain)
+{
+    struct driver *driver = plain->driver;
+    struct pages pages;
+    struct range unread;
+
+    if (!session_stream_take(driver->session, plain->stream, &pages, &unread))
+        return false;
+    if (remainder_new(driver->worker, plain->io.fd, &pages, &unread))
+        return true;
+    pages_deinit(&pages);
+    return false;
+}
+
 static void on_reset(struct stream_end *end, enum reset_code code)
 {
     struct plain *plain = plain_of(end);
@@ -245,7 +261,7 @@ static void on_reset(struct stream_end *end, enum reset_code code)
         size_t length = plain->reply(reply, false, code);
 
         farewell(plain->driver->worker, fd, reply, length);
-    } else {
+    } else if (!leave_remainder(plain)) {
         socket_close_reset(fd);
     }
     release(plain);

@@ -75,10 +75,12 @@ static void on_stopping(struct ev_loop *loop, ev_timer *timer, int events)
     struct relay_worker *worker = timer->data;
     (void)events;
 
-    if (!worker->closing &&
-        (count_streams(worker) == 0 || clock_now() >= atomic_load(&worker->relay->stop_by)))
+    bool late = clock_now() >= atomic_load(&worker->relay->stop_by);
+    bool readers = !late && !list_empty(&worker->worker.remainders);
+
+    if (!worker->closing && (count_streams(worker) == 0 || late))
         close_sessions(worker);
-    if (worker->closing && list_empty(&worker->sessions) && is_last(worker)) {
+    if (worker->closing && list_empty(&worker->sessions) && !readers && is_last(worker)) {
         ev_timer_stop(loop, timer);
         ev_break(loop, EVBREAK_ALL);
     }
@@ -269,7 +271,7 @@ int relay_worker_init(struct relay_worker *worker, struct relay *relay, unsigned
     pthread_mutex_init(&worker->mailbox_lock, NULL);
     if (worker->own_loop && (loop = ev_loop_new(EVFLAG_AUTO)) == NULL)
         return ERROR_SYSTEM;
-    error = worker_init(&worker->worker, loop, buffered);
+    error = worker_init(&worker->worker, loop, buffered, config->linger_ns);
     if (error != OK) {
         if (worker->own_loop)
             ev_loop_destroy(loop);

@@ -2,6 +2,7 @@
 
 #include <splitsocks/driver.h>
 #include <splitsocks/farewell.h>
+#include <splitsocks/remainder.h>
 
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -62,7 +63,8 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *prepare, int events)
     }
 }
 
-int worker_init(struct worker *worker, struct ev_loop *loop, uint64_t buffered_bytes)
+int worker_init(struct worker *worker, struct ev_loop *loop, uint64_t buffered_bytes,
+                uint64_t linger_ns)
 {
     memset(worker, 0, sizeof(*worker));
     worker->input = malloc(WORKER_INPUT_SIZE);
@@ -77,6 +79,8 @@ int worker_init(struct worker *worker, struct ev_loop *loop, uint64_t buffered_b
     page_pool_init(&worker->pages, buffered_bytes / PAGE_SIZE, SPARE_PAGES);
     list_init(&worker->touched);
     list_init(&worker->leavers);
+    list_init(&worker->remainders);
+    worker->patience_seconds = (double)linger_ns * 1e-9;
     ev_init(&worker->quiet, on_quiet);
     worker->quiet.data = worker;
     worker->quiet.repeat = QUIET_SECONDS;
@@ -91,6 +95,7 @@ void worker_deinit(struct worker *worker)
     if (worker->loop == NULL)
         return;
     farewell_cut(worker);
+    remainder_cut(worker);
     ev_prepare_stop(worker->loop, &worker->prepare);
     ev_timer_stop(worker->loop, &worker->quiet);
     page_pool_deinit(&worker->pages);

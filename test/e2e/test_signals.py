@@ -41,7 +41,8 @@ def test_sigterm_lets_streams_finish(t):
     """Nothing new is taken, what runs comes to its end, and then the process does."""
     for role in ("local", "relay"):
         pair, origin = t.pair(name=role), t.origin()
-        load = pair.start_load(origin.dest, "--ping", 1500, "--size", 100)
+        load = pair.start_load(origin.dest, "--down", "4M", "--read-rate", "16Mbit",
+                               "--mode", "late")
         wait_until(lambda: origin.report()["sent"] > 0, what="the transfer to run")
         process = getattr(pair, role)
         process.signal(signal.SIGTERM)
@@ -62,7 +63,8 @@ def test_sigterm_waits_for_every_worker(t):
         t.equal(pair.local.stop(), 0, "exit status of local")
         pair.start_local()
     t.check(found.group(1) != "00", "the first worker gets every session")
-    load = pair.start_load(origin.dest, "--ping", 1500, "--size", 100)
+    load = pair.start_load(origin.dest, "--down", "4M", "--read-rate", "16Mbit",
+                           "--mode", "late")
     wait_until(lambda: origin.report()["sent"] > 0, what="the transfer to run")
     pair.relay.signal(signal.SIGTERM)
     load.result(60)

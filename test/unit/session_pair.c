@@ -231,7 +231,11 @@ static void relay_events(struct pair *pair, struct session *session)
                 if (pair->incoming[i] == event.stream)
                     pair->incoming[i] = NULL;
             break;
-        case SESSION_ENDED: admission_drop(pair->admission, session); return;
+        case SESSION_ENDED:
+            admission_drop(pair->admission, session);
+            if (pair->relay == session)
+                pair->relay = NULL;
+            return;
         default: break;
         }
     }
@@ -397,6 +401,8 @@ void pair_step(struct pair *pair)
     if (session_next_timeout(pair->relay) <= pair->now)
         session_tick(pair->relay, pair->now);
     relay_events(pair, pair->relay);
+    if (pair->relay == NULL)
+        return;
     produce(pair, pair->relay, false);
     relay_events(pair, pair->relay);
 }

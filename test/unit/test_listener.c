@@ -139,7 +139,7 @@ static void test_farewell(void **state)
     int pair[2];
     (void)state;
 
-    assert_int_equal(worker_init(&worker, loop, 1 << 20), OK);
+    assert_int_equal(worker_init(&worker, loop, 1 << 20, NS_PER_S), OK);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
     assert_true(write(pair[1], bytes, sizeof(bytes)) > 0);
     farewell(&worker, pair[0], (const uint8_t *)"bye", 3);
@@ -164,7 +164,7 @@ static void test_silent_farewell_says_nothing(void **state)
     int pair[2];
     (void)state;
 
-    assert_int_equal(worker_init(&worker, loop, 1 << 20), OK);
+    assert_int_equal(worker_init(&worker, loop, 1 << 20, NS_PER_S), OK);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
     farewell_silent(&worker, pair[0], 0.2);
     assert_int_equal(write(pair[1], "x", 1), 1);

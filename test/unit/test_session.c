@@ -1,5 +1,7 @@
 #include "session_pair.h"
 
+#include <splitsocks/ranges.h>
+
 #define MIB (1024 * 1024)
 
 static struct stream *open_stream(struct pair *pair)
@@ -257,6 +259,100 @@ static void test_stalled_readers_do_not_stall_others(void **state)
     pair_free(pair);
 }
 
+/* Writes `length` bytes of pair_byte() and the end; the peer reads `taken` of them. */
+static void send_all(struct pair *pair, struct session *from, struct stream *out,
+                     struct session *to, struct stream *in, size_t length, size_t taken)
+{
+    assert_true(pair_transfer(pair, from, out, to, in, taken, 1000));
+    for (size_t at = taken; at < length; at++) {
+        uint8_t byte = pair_byte(at);
+
+        assert_int_equal(session_stream_write(from, out, &byte, 1, pair->now), 1);
+    }
+    session_stream_finish(from, out, pair->now);
+    pair_run_ms(pair, 200);
+}
+
+static void check_taken(const struct pages *pages, const struct range *unread)
+{
+    struct iovec parts[64];
+    size_t count = pages_view(pages, unread->start, (size_t)(unread->end - unread->start),
+                              parts, ARRAY_LENGTH(parts));
+    uint64_t at = unread->start;
+
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < parts[i].iov_len; j++, at++)
+            assert_int_equal(((const uint8_t *)parts[i].iov_base)[j], pair_byte(at));
+    assert_int_equal(at, unread->end);
+}
+
+/* The relay has sent all there is and ends the session, and local's reader has not taken it
+ * yet: it still gets it, unless its own direction is open and was cut. */
+static void test_readers_outlive_the_session(void **state)
+{
+    enum { LENGTH = 100000, TAKEN = 30000 };
+    (void)state;
+
+    for (unsigned closed = 0; closed < 2; closed++) {
+        struct session_config config = pair_config();
+        struct stream *stream;
+        struct pair *pair = connected(&config, &stream);
+        struct pages pages;
+        struct range unread;
+
+        if (closed)
+            session_stream_finish(pair->local, stream, pair->now);
+        send_all(pair, pair->relay, pair->incoming[0], pair->local, stream, LENGTH, TAKEN);
+        assert_false(session_stream_take(pair->local, stream, &pages, &unread));
+        pair->ended = ERROR_INVALID;
+        session_close(pair->relay, pair->now);
+        pair_run_ms(pair, 300);
+        assert_int_equal(pair->ended, ERROR_CLOSED);
+        assert_int_equal(pair->reset_count, 1);
+        assert_int_equal(pair->resets[0].code, RESET_SESSION_CLOSED);
+        if (closed) {
+            assert_true(session_stream_take(pair->local, stream, &pages, &unread));
+            assert_int_equal(unread.start, TAKEN);
+            assert_int_equal(unread.end, LENGTH);
+        }
+        assert_false(session_stream_take(pair->local, stream, &pages, &unread));
+        session_stream_release(pair->local, stream, pair->now);
+        if (closed) {
+            check_taken(&pages, &unread);
+            pages_deinit(&pages);
+        }
+        pair_free(pair);
+    }
+}
+
+/* So it is when the relay has lost the session, and local goes on with a new one. */
+static void test_readers_outlive_a_restart(void **state)
+{
+    struct session_config config = pair_config();
+    struct stream *stream, *second;
+    struct pair *pair = connected(&config, &stream);
+    struct pages pages;
+    struct range unread;
+    (void)state;
+
+    session_stream_finish(pair->local, stream, pair->now);
+    send_all(pair, pair->relay, pair->incoming[0], pair->local, stream, MIB / 2, 5000);
+    pair_restart_relay(pair);
+    pair_run_ms(pair, 2000);
+    assert_int_equal(pair->resets[0].code, RESET_SESSION_LOST);
+    second = open_stream(pair);
+    pair_run_ms(pair, 200);
+    assert_true(session_stream_take(pair->local, stream, &pages, &unread));
+    session_stream_release(pair->local, stream, pair->now);
+    check_taken(&pages, &unread);
+    pages_deinit(&pages);
+    assert_true(pair_transfer(pair, pair->relay, pair->incoming[0], pair->local, second,
+                              20 * MIB, 20000));
+    release_all(pair, second);
+    pair_run_ms(pair, 1000);
+    pair_free(pair);
+}
+
 /* K p / ((1 + n) R), with every byte of each budget used. */
 static void test_tight_budgets_reach_the_bound(void **state)
 {
@@ -302,4 +398,6 @@ UNIT_MAIN(cmocka_unit_test(test_transfers_both_ways),
           cmocka_unit_test(test_unreachable_relay_is_told_in_time),
           cmocka_unit_test(test_hourly_resume_keeps_streams),
           cmocka_unit_test(test_stalled_readers_do_not_stall_others),
+          cmocka_unit_test(test_readers_outlive_the_session),
+          cmocka_unit_test(test_readers_outlive_a_restart),
           cmocka_unit_test(test_tight_budgets_reach_the_bound))

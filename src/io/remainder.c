@@ -1,0 +1,101 @@
+#include <splitsocks/remainder.h>
+
+#include <splitsocks/socket.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Parts of one write: 1 MiB in pages, and one for each ragged end. */
+#define PARTS_MAX (1024 * 1024 / PAGE_SIZE + 2)
+
+struct remainder {
+    struct worker *worker; /* borrowed */
+    struct list node;      /* in worker.remainders */
+    struct pages pages;    /* hold `unread` */
+    struct range unread;
+    ev_io io;
+    ev_timer patience; /* started again by each byte that the reader takes */
+};
+
+/* The caller has dealt with the socket. */
+static void remainder_free(struct remainder *remainder)
+{
+    ev_io_stop(remainder->worker->loop, &remainder->io);
+    ev_timer_stop(remainder->worker->loop, &remainder->patience);
+    list_remove(&remainder->node);
+    pages_deinit(&remainder->pages);
+    free(remainder);
+}
+
+static void reset(struct remainder *remainder)
+{
+    socket_close_reset(remainder->io.fd);
+    remainder_free(remainder);
+}
+
+static void on_writable(struct ev_loop *loop, ev_io *io, int events)
+{
+    struct remainder *remainder = io->data;
+    struct range *unread = &remainder->unread;
+    struct iovec parts[PARTS_MAX];
+    struct msghdr message = {.msg_iov = parts};
+    ssize_t n = 0;
+    (void)events;
+
+    message.msg_iovlen =
+        pages_view(&remainder->pages, unread->start, (size_t)(unread->end - unread->start),
+                   parts, PARTS_MAX);
+    if (message.msg_iovlen > 0)
+        n = sendmsg(io->fd, &message, MSG_NOSIGNAL);
+    if (n < 0) {
+        if (errno != EAGAIN && errno != EINTR)
+            reset(remainder);
+        return;
+    }
+    unread->start += (uint64_t)n;
+    pages_release_before(&remainder->pages, unread->start);
+    if (unread->start < unread->end) {
+        ev_timer_again(loop, &remainder->patience);
+        return;
+    }
+    close(io->fd);
+    remainder_free(remainder);
+}
+
+static void on_patience(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+
+    reset(timer->data);
+}
+
+bool remainder_new(struct worker *worker, int fd, struct pages *pages,
+                   const struct range *unread)
+{
+    struct remainder *remainder = calloc(1, sizeof(*remainder));
+
+    if (remainder == NULL)
+        return false;
+    remainder->worker = worker;
+    remainder->pages = *pages;
+    pages_init(pages, pages->pool);
+    remainder->unread = *unread;
+    list_init(&remainder->node);
+    list_append(&worker->remainders, &remainder->node);
+    ev_io_init(&remainder->io, on_writable, fd, EV_WRITE);
+    ev_init(&remainder->patience, on_patience);
+    remainder->patience.repeat = worker->patience_seconds;
+    remainder->io.data = remainder->patience.data = remainder;
+    ev_io_start(worker->loop, &remainder->io);
+    ev_timer_again(worker->loop, &remainder->patience);
+    return true;
+}
+
+void remainder_cut(struct worker *worker)
+{
+    while (!list_empty(&worker->remainders))
+        reset(list_first(&worker->remainders, struct remainder, node));
+}
