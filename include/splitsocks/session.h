@@ -337,6 +337,7 @@ struct session_counters {
     uint64_t stream_bytes_acked;
     uint64_t bytes_requeued;    /* owed by ended subflows and sent again */
     uint64_t bytes_reinjected;  /* sent again while the first copy was still on its way */
+    uint64_t bytes_redundant;   /* further copies that the policy of streams asked for */
     uint64_t bytes_duplicate;   /* received again */
     uint64_t resumes;
     unsigned subflows_open;     /* now; dialling ones too */

@@ -23,6 +23,7 @@ libcore_a_SOURCES = \
 	include/splitsocks/frame.h src/core/frame.c \
 	src/core/path.c \
 	src/core/pool.c \
+	src/core/scheduler_redundant.c \
 	src/core/scheduler_split.c \
 	src/core/session.c \
 	src/core/session_ack.c \

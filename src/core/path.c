@@ -200,10 +200,28 @@ void path_abandon(struct session *session, unsigned index)
 
 /* ---- properties ---- */
 
+bool path_allows(const struct session *session, unsigned index, const struct stream *stream)
+{
+    uint8_t modes = session->paths[index].properties.modes;
+
+    return (stream->policy.paths == 0 || stream->policy.paths >> index & 1) &&
+           (modes == 0 || modes >> stream->policy.mode & 1);
+}
+
 static bool plain(const struct path_properties *properties)
 {
     return properties->usable && !properties->backup && properties->cost == 0 &&
            properties->modes == 0 && properties->rate_down == 0;
+}
+
+bool path_in_reserve(const struct session *session, unsigned index)
+{
+    if (!session->paths[index].properties.backup)
+        return false;
+    for (unsigned i = 0; session->live_paths >> i != 0; i++)
+        if (session->live_paths >> i & 1 && !session->paths[i].properties.backup)
+            return true;
+    return false;
 }
 
 void path_tell_all(struct session *session)

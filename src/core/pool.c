@@ -24,6 +24,8 @@
 /* Dials in a row that are not answered before a path counts as dead: at 1% of random loss
  * one dial in a million. */
 #define PATH_TIMEOUTS 3
+/* How long a path that was never heard on may be tried before a backup is. */
+#define HOPE_NS (1 * NS_PER_S)
 
 /* ---- how many ---- */
 
@@ -77,11 +79,90 @@ static bool tight(const struct session *session)
     return MIN(session->config.budget_up, session->config.budget_down) <= TIGHT_BUDGET;
 }
 
-static unsigned needed(const struct session *session)
-{
-    unsigned idle = session->config.pool_idle;
+/* ---- paths that streams ask for, and paths in reserve ---- */
 
-    return session_active(session) ? MAX(1, idle) : idle;
+void pool_count_stream(struct session *session, const struct stream *stream, bool begins)
+{
+    uint16_t paths = stream->policy.paths;
+
+    if (session->config.role != SESSION_LOCAL ||
+        (stream->policy.mode == STREAM_MODE_SPLIT && paths == 0))
+        return;
+    for (unsigned i = 0; i < session->config.path_count; i++)
+        if (paths == 0 || paths >> i & 1)
+            session->paths[i].streams += begins ? 1 : -1u;
+    session->pool_dirty = true;
+}
+
+/* Works, as far as is known. Between two subflows of small budgets there may be none. */
+static bool path_works(const struct session *session, unsigned index)
+{
+    const struct path *path = &session->paths[index];
+
+    return path->properties.usable && path->reason == PATH_REASON_WORKS &&
+           (session->live_paths >> index & 1 ||
+            (session->suspects == 0 && path->failures == 0 && path->timeouts == 0));
+}
+
+/* Not tried for long enough to give it up. */
+static bool path_hopeful(const struct session *session, unsigned index)
+{
+    const struct path *path = &session->paths[index];
+
+    if (!path->properties.usable || path->failures > 0 ||
+        path->reason != PATH_REASON_UNTRIED)
+        return false;
+    for (const struct list *node = session->subflows.next; node != &session->subflows;
+         node = node->next) {
+        const struct subflow *subflow = (const struct subflow *)node; /* its first member */
+
+        if (subflow->path == index && session->now - subflow->dialled_ns >= HOPE_NS)
+            return false;
+    }
+    return true;
+}
+
+static bool bulk_waits(struct session *session);
+
+/* Nothing is dialled on the path as things are: a backup while another works; a dear one
+ * while a cheaper works and no bulk waits. */
+static bool held_back(struct session *session, unsigned index)
+{
+    const struct path_properties *own = &session->paths[index].properties;
+
+    if (!own->backup && own->cost == 0)
+        return false;
+    for (unsigned i = 0; i < session->config.path_count; i++) {
+        const struct path_properties *other = &session->paths[i].properties;
+        bool before = own->backup != other->backup
+                          ? own->backup
+                          : other->cost < own->cost && !bulk_waits(session);
+
+        if (i != index && before && (path_works(session, i) || path_hopeful(session, i)))
+            return true;
+    }
+    return false;
+}
+
+/* Streams that ask for the path have two subflows there, so that a lost segment on one does
+ * not hold all of them up; fewer where the pool is small. */
+static unsigned path_minimum(struct session *session, unsigned index)
+{
+    const struct path *path = &session->paths[index];
+
+    if (path->streams == 0 || !path->properties.usable || held_back(session, index))
+        return 0;
+    return session->config.pool_size >= 2 * session->config.path_count ? 2 : 1;
+}
+
+static unsigned needed(struct session *session)
+{
+    unsigned least = 0;
+
+    for (unsigned i = 0; i < session->config.path_count; i++)
+        least += path_minimum(session, i);
+    return MIN(MAX(MAX(session_active(session), session->config.pool_idle), least),
+               session->config.pool_burst);
 }
 
 /* The highest of the last two windows: subflows that take all of a queue at once must not
@@ -232,10 +313,17 @@ static double dial_cost(struct session *session, unsigned index, bool hello)
                  : (double)path->subflows / (double)path_share(session, index);
 }
 
+/* Fewer than what streams ask for there. */
+static bool lacking(struct session *session, unsigned index)
+{
+    return lasting_on(session, index) < path_minimum(session, index);
+}
+
 /* The path to dial next; paths that fail wait for their time. */
 static int choose_path(struct session *session, bool hello)
 {
     double best_cost = 0;
+    bool held = false;
     int best = -1;
 
     for (unsigned i = 0; i < session->config.path_count; i++) {
@@ -244,10 +332,16 @@ static int choose_path(struct session *session, bool hello)
 
         if (!path->properties.usable)
             continue;
+        if (held_back(session, i)) {
+            held = true;
+            continue;
+        }
         if (path->retry_ns > session->now) {
             session->pool_wake_ns = MIN(session->pool_wake_ns, path->retry_ns);
             continue;
         }
+        if (!hello && lacking(session, i))
+            return (int)i;
         if (shares_hold(session) && lasting_on(session, i) >= path_share(session, i))
             continue;
         if (best < 0 || cost < best_cost) {
@@ -255,7 +349,11 @@ static int choose_path(struct session *session, bool hello)
             best_cost = cost;
         }
     }
-    return best;
+    /* While there is no session, hope does not last: the last HELLO is kept for then. */
+    if (!hello || !held)
+        return best;
+    session->pool_wake_ns = MIN(session->pool_wake_ns, session->now + HELLO_RACE_NS);
+    return best >= 0 && hellos_on(session, (unsigned)best) + 1 < HELLOS_MAX ? best : -1;
 }
 
 /* Dials once; false when it has to wait. */
@@ -363,10 +461,16 @@ static void dial_joins(struct session *session)
 {
     uint64_t want = wanted(session);
     uint64_t bound = MAX(want, session->config.pool_size);
-    uint64_t count = 0;
+    uint64_t count = 0, missing = 0;
 
-    for (unsigned i = 0; i < session->config.path_count; i++)
-        count += lasting_on(session, i);
+    for (unsigned i = 0; i < session->config.path_count; i++) {
+        uint64_t lasting = lasting_on(session, i);
+        uint64_t least = path_minimum(session, i);
+
+        count += lasting;
+        missing += least - MIN(least, lasting);
+    }
+    want = MAX(want, MIN(count + missing, bound));
     if (count < want && session->open_count >= bound)
         give_way(session);
     while (count < want && session->open_count < bound && dial(session, false)) {
@@ -376,7 +480,8 @@ static void dial_joins(struct session *session)
     }
 }
 
-/* Subflows that have had nothing to do for a while go back to the idle number. */
+/* Subflows that have had nothing to do for a while go back to the idle number. Those that
+ * are nearly used up do not count, as they were replaced already, and go too. */
 static void retire_spares(struct session *session)
 {
     /* A PING makes a spare look as if it were in use. */
@@ -388,22 +493,35 @@ static void retire_spares(struct session *session)
     list_foreach(&session->subflows, node, after) {
         const struct subflow *subflow = list_entry(node, struct subflow, node);
 
-        spares += subflow_usable(subflow) && !subflow->retire;
+        spares += subflow->state == SUBFLOW_STATE_OPEN && lasting(subflow);
     }
     list_foreach(&session->subflows, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
         uint64_t until_ns = MAX(subflow->sent_ns, subflow->received_ns) + life_ns;
 
-        if (spares <= needed(session))
-            return;
-        if (!subflow_usable(subflow) || subflow->retire || subflow_outstanding(subflow))
+        if (!subflow_usable(subflow) || subflow->retire || subflow_outstanding(subflow) ||
+            (lasting(subflow) &&
+             (spares <= needed(session) ||
+              lasting_on(session, subflow->path) <= path_minimum(session, subflow->path))))
             continue;
         if (until_ns > session->now) {
             session->pool_wake_ns = MIN(session->pool_wake_ns, until_ns);
             continue;
         }
+        spares -= lasting(subflow);
         subflow->retire = true;
-        spares--;
+    }
+}
+
+/* A backup that is not needed any more lets go of what it has. */
+static void retire_reserve(struct session *session)
+{
+    list_foreach(&session->subflows, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        if (subflow_usable(subflow) && !subflow->retire &&
+            path_in_reserve(session, subflow->path))
+            subflow->retire = true;
     }
 }
 
@@ -441,6 +559,7 @@ void pool_update(struct session *session)
         dial_hello(session);
     if (!orphaned)
         dial_joins(session);
+    retire_reserve(session);
     retire_spares(session);
 }
 

@@ -14,6 +14,9 @@
  */
 #include "session_internal.h"
 
+/* The least that an acknowledgement may be later than expected. */
+#define LATE_MARGIN_NS (5 * NS_PER_MS)
+
 /* ---- the interactive lane ---- */
 
 bool lane_is(const struct session *session, const struct subflow *subflow)
@@ -27,17 +30,39 @@ static bool fit_as_lane(const struct subflow *subflow)
     return subflow_usable(subflow) && subflow->begun && subflow->budget_out > TIGHT_BUDGET;
 }
 
+/* Streams whose copies another set of paths has to carry now. */
+static void set_live_paths(struct session *session, uint16_t live)
+{
+    if (session->live_paths == live)
+        return;
+    session->live_paths = live;
+    session->pool_dirty = true; /* a backup may be wanted, or not any more */
+    list_foreach(&session->streams, node, after) {
+        struct stream *stream = list_entry(node, struct stream, node);
+
+        if (stream->copies != NULL)
+            stream_update_ready(session, stream);
+    }
+}
+
 /* With two or more subflows on the path of least latency, one carries no bulk. It stays the
  * lane until it is used up; a successor has carried as little bulk as can be had. */
-void lane_update(struct session *session)
+void scheduler_update(struct session *session)
 {
     unsigned usable[SESSION_PATHS_MAX] = {0};
     struct subflow *best = NULL;
+    uint16_t live = 0;
+
+    session->late_count = 0;
 
     list_foreach(&session->subflows, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
         uint64_t rtt_ns, best_ns;
 
+        subflow->late = subflow_late_ns(session, subflow) <= session->now;
+        session->late_count += subflow->late;
+        if (subflow_usable(subflow))
+            live |= (uint16_t)(1u << subflow->path);
         if (!fit_as_lane(subflow))
             continue;
         usable[subflow->path]++;
@@ -47,6 +72,7 @@ void lane_update(struct session *session)
             (rtt_ns == best_ns && best->bulk && !subflow->bulk))
             best = subflow;
     }
+    set_live_paths(session, live);
     /* The path itself must not be lost to bulk. */
     if (best == NULL || usable[best->path] < 2)
         session->lane = NULL;
@@ -57,6 +83,40 @@ void lane_update(struct session *session)
         session->lane = best;
 }
 
+/* ---- paths in reserve ---- */
+
+/* Some subflow of the path takes data of the stream at this moment. */
+static bool has_room(const struct session *session, unsigned index,
+                     const struct stream *stream)
+{
+    for (const struct list *node = session->subflows.next; node != &session->subflows;
+         node = node->next) {
+        const struct subflow *subflow = (const struct subflow *)node; /* its first member */
+
+        if (subflow->path == index && subflow_usable(subflow) && subflow->writable &&
+            (stream->class == STREAM_INTERACTIVE || !lane_is(session, subflow)))
+            return true;
+    }
+    return false;
+}
+
+/* The path is to be spared: it is a backup, and another works; or it is dearer than one
+ * that has room. */
+static bool spared(const struct session *session, unsigned index,
+                   const struct stream *stream)
+{
+    const struct path_properties *own = &session->paths[index].properties;
+
+    if (path_in_reserve(session, index))
+        return true;
+    for (unsigned i = 0; own->cost > 0 && session->live_paths >> i != 0; i++)
+        if (session->live_paths >> i & 1 && session->paths[i].properties.cost < own->cost &&
+            !path_in_reserve(session, i) && path_allows(session, i, stream) &&
+            has_room(session, i, stream))
+            return true;
+    return false;
+}
+
 /* ---- earliest completion ---- */
 
 static uint64_t arrival_ns(const struct path *path)
@@ -65,8 +125,11 @@ static uint64_t arrival_ns(const struct path *path)
 }
 
 /* Some subflow of the path will take this data, now or when it is writable again. */
-static bool path_can_send(const struct session *session, unsigned index, bool bulk)
+static bool path_can_send(const struct session *session, unsigned index,
+                          const struct stream *stream, bool bulk)
 {
+    if (!path_allows(session, index, stream))
+        return false;
     for (const struct list *node = session->subflows.next; node != &session->subflows;
          node = node->next) {
         const struct subflow *subflow =
@@ -80,16 +143,19 @@ static bool path_can_send(const struct session *session, unsigned index, bool bu
 }
 
 static bool worth_it(const struct session *session, const struct subflow *subflow,
-                     bool bulk, uint64_t left)
+                     const struct stream *stream, uint64_t left)
 {
+    bool bulk = stream->class != STREAM_INTERACTIVE;
     const struct path *own = &session->paths[subflow->path];
     uint64_t own_ns = arrival_ns(own);
 
     for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
         const struct path *other = &session->paths[i];
 
-        if (i == subflow->path || other->subflows == 0 || arrival_ns(other) >= own_ns ||
-            !path_can_send(session, i, bulk))
+        /* Nobody waits for a path that is to be spared. */
+        if (i == subflow->path || other->subflows == 0 ||
+            other->properties.cost > own->properties.cost || path_in_reserve(session, i) ||
+            arrival_ns(other) >= own_ns || !path_can_send(session, i, stream, bulk))
             continue;
         /* Nothing is known of the faster path's rate before it was used: use it. */
         if (other->rate_out == 0 ||
@@ -111,30 +177,55 @@ static uint64_t bytes_left(const struct session *session, const struct stream *s
     return MAX(waiting < STREAM_WAIT_MAX / 2 ? MIN(credit, waiting) : credit / 2, at_least);
 }
 
+/* The subflow may be waiting for a lost segment, and another is free of that: for small
+ * data the other is the better one. A redundant stream wants it on the same path. */
+static bool better_elsewhere(const struct session *session, const struct subflow *subflow,
+                             const struct stream *stream)
+{
+    if (stream->class != STREAM_INTERACTIVE || !subflow->late)
+        return false;
+    for (const struct list *node = session->subflows.next; node != &session->subflows;
+         node = node->next) {
+        const struct subflow *other = (const struct subflow *)node; /* its first member */
+
+        if (subflow_usable(other) && other->writable && !other->late &&
+            (other->path == subflow->path || !stream_is_redundant(stream)) &&
+            path_allows(session, other->path, stream))
+            return true;
+    }
+    return false;
+}
+
 static bool next_of_stream(struct session *session, struct subflow *subflow,
                            struct stream *stream, struct piece *piece)
 {
     uint64_t sendable = stream_sendable(session, stream);
 
+    if (!path_allows(session, subflow->path, stream) ||
+        spared(session, subflow->path, stream) ||
+        better_elsewhere(session, subflow, stream))
+        return false;
+    if (stream_is_redundant(stream) && !redundant_may_carry(session, subflow->path, stream))
+        return false;
     if (stream->owed.count > 0)
         *piece = (struct piece){.stream = stream,
                                 .offset = stream->owed.items[0].start,
                                 .length = stream->owed.items[0].end -
                                           stream->owed.items[0].start};
+    else if (redundant_next(session, subflow->path, stream, piece))
+        return true;
     else if (sendable > 0)
         *piece = (struct piece){
             .stream = stream, .offset = stream->out_next, .length = sendable};
     else
         return false;
-    return worth_it(session, subflow, stream->class != STREAM_INTERACTIVE,
-                    bytes_left(session, stream, piece->length));
+    return stream_is_redundant(stream) ||
+           worth_it(session, subflow, stream, bytes_left(session, stream, piece->length));
 }
 
 static bool next_waiting(struct session *session, struct subflow *subflow,
                          struct piece *piece)
 {
-    if (session->waiting_bytes == 0)
-        return false;
     for (unsigned position = 0; position < STREAM_CLASSES; position++) {
         enum stream_class class = stream_class_turn(session, position);
 
@@ -151,59 +242,114 @@ static bool next_waiting(struct session *session, struct subflow *subflow,
 
 /* ---- reinjection ---- */
 
-/* What of the item has neither been acknowledged nor copied. */
-static bool still_missing(struct sent_item *item, struct piece *piece)
+/* How much of a subflow may be copied by another. */
+enum reinject { REINJECT_NOTHING, REINJECT_SMALL, REINJECT_ALL };
+
+/* Little of the stream is on its way: a copy costs little, and its head is what waits. */
+static bool is_small(const struct stream *stream)
+{
+    return stream->out_next - stream->out_acked < INTERACTIVE_MAX;
+}
+
+/* What of the item has neither been acknowledged nor copied, and may go on the path. */
+static bool still_missing(const struct session *session, unsigned path, unsigned from_path,
+                          struct sent_item *item, struct piece *piece)
 {
     const struct stream *stream = item->stream;
     uint64_t from = MAX(item->offset + item->copied, stream->out_acked);
     uint64_t end = item->offset + item->length;
 
-    if (item->copy || stream->reset_sent || stream->send_done || from >= end ||
-        ranges_contains(&stream->acked, from, end))
+    if (item->copy || !path_allows(session, path, stream) || stream->reset_sent ||
+        stream->send_done || from >= end || ranges_contains(&stream->acked, from, end) ||
+        redundant_covered(session, from_path, stream, from, end))
         return false;
-    *piece = (struct piece){
-        .stream = item->stream, .offset = from, .length = end - from, .copy_of = item};
+    *piece = (struct piece){.stream = item->stream,
+                            .offset = from,
+                            .length = end - from,
+                            .copy = true,
+                            .copy_of = item};
     return true;
 }
 
-static bool oldest_missing(const struct subflow *subflow, struct piece *piece)
+static bool oldest_missing(const struct session *session, unsigned path,
+                           const struct subflow *subflow, enum reinject how,
+                           struct piece *piece)
 {
     for (size_t i = 0; i < subflow->items.count; i++) {
         struct sent_item *item = ring_at(&subflow->items, i);
 
-        if (item->kind == SENT_DATA && still_missing(item, piece))
+        if (item->kind == SENT_DATA && (how == REINJECT_ALL || is_small(item->stream)) &&
+            still_missing(session, path, subflow->path, item, piece))
             return true;
     }
     return false;
 }
 
+/* How long the newest on the path takes to be acknowledged. */
+static uint64_t whole_ns(const struct path *path)
+{
+    return path_rtt_ns(path) + ACK_DELAY_NS + path_drain_ns(path->queued_out, path->rate_out);
+}
+
+/* When what was sent longest ago, and asks to be acknowledged, was sent. */
+static uint64_t oldest_ns(const struct subflow *subflow)
+{
+    const struct sent_chunk *chunk;
+    size_t i = 0;
+
+    do
+        chunk = ring_at(&subflow->chunks, i++);
+    while (!chunk->eliciting);
+    return chunk->sent_ns;
+}
+
 /* When what the other subflow sent last should be acknowledged, counted from now. */
 static uint64_t expected_ns(const struct session *session, const struct subflow *other)
 {
-    const struct path *path = &session->paths[other->path];
-    const struct sent_chunk *oldest = ring_at(&other->chunks, 0);
-    uint64_t whole_ns = path_rtt_ns(path) + ACK_DELAY_NS +
-                        path_drain_ns(path->queued_out, path->rate_out);
-    uint64_t waited_ns = session->now - oldest->sent_ns;
+    uint64_t waited_ns = session->now - oldest_ns(other);
+    uint64_t all_ns = whole_ns(&session->paths[other->path]);
 
     /* Overdue: the estimate was wrong, and nobody knows when it will arrive. */
-    return waited_ns >= whole_ns ? TIME_NEVER : whole_ns - waited_ns;
+    return waited_ns >= all_ns ? TIME_NEVER : all_ns - waited_ns;
 }
 
-static bool next_copy(struct session *session, struct subflow *subflow, bool suspects_only,
-                      struct piece *piece)
+uint64_t subflow_late_ns(const struct session *session, const struct subflow *subflow)
 {
-    uint64_t own_ns = arrival_ns(&session->paths[subflow->path]);
+    const struct path *path = &session->paths[subflow->path];
 
+    if (subflow->state != SUBFLOW_STATE_OPEN || subflow->eliciting_unacked == 0)
+        return TIME_NEVER;
+    /* A quarter more than usual, so that jitter alone does not count. */
+    return oldest_ns(subflow) + whole_ns(path) + path_rtt_ns(path) / 4 + LATE_MARGIN_NS;
+}
+
+/* `idle`: there is nothing new to send. */
+static enum reinject reinject_from(const struct session *session,
+                                   const struct subflow *subflow,
+                                   const struct subflow *other, bool idle)
+{
+    if (other == subflow || other->eliciting_unacked == 0)
+        return REINJECT_NOTHING;
+    if (other->suspect)
+        return REINJECT_ALL;
+    /* To be sooner is no reason to use a path that is to be spared. */
+    if (idle && other->path != subflow->path && !path_in_reserve(session, subflow->path) &&
+        session->paths[subflow->path].properties.cost <=
+            session->paths[other->path].properties.cost &&
+        expected_ns(session, other) > arrival_ns(&session->paths[subflow->path]))
+        return REINJECT_ALL;
+    return other->late && !subflow->late ? REINJECT_SMALL : REINJECT_NOTHING;
+}
+
+static bool next_reinjection(struct session *session, struct subflow *subflow, bool idle,
+                             struct piece *piece)
+{
     list_foreach(&session->subflows, node, after) {
         struct subflow *other = list_entry(node, struct subflow, node);
+        enum reinject how = reinject_from(session, subflow, other, idle);
 
-        if (other == subflow || other->chunks.count == 0 ||
-            (!other->suspect &&
-             (suspects_only || other->path == subflow->path ||
-              expected_ns(session, other) <= own_ns)))
-            continue;
-        if (oldest_missing(other, piece))
+        if (how != REINJECT_NOTHING &&
+            oldest_missing(session, subflow->path, other, how, piece))
             return true;
     }
     return false;
@@ -229,13 +375,15 @@ static bool split_next(struct session *session, struct subflow *subflow, struct 
 {
     if (subflow->state != SUBFLOW_STATE_OPEN || subflow->end_sent || subflow->suspect)
         return false;
-    /* What a suspect holds may block a stream's head: it goes first, new data behind. */
-    if (session->suspects > 0 && next_copy(session, subflow, true, piece))
+    /* What a suspect holds, or a small stream waits for, may block a head: it goes first.
+     */
+    if ((session->suspects > 0 || session->late_count > 0) &&
+        next_reinjection(session, subflow, false, piece))
         return true;
     if (next_waiting(session, subflow, piece))
         return true;
     return exhausted(session) && active_paths(session) > 1 &&
-           next_copy(session, subflow, false, piece);
+           next_reinjection(session, subflow, true, piece);
 }
 
 const struct scheduler scheduler_split = {.name = "split", .next = split_next};

@@ -74,9 +74,32 @@ static void session_item_lost(struct session *session, const struct sent_item *i
     }
 }
 
+void ack_hedge(struct session *session, struct subflow *subflow)
+{
+    struct sent_chunk *chunk = ring_at(&subflow->chunks, 0);
+    size_t item_index = 0;
+
+    for (size_t i = 1; !chunk->eliciting; i++) {
+        item_index += chunk->items;
+        chunk = ring_at(&subflow->chunks, i);
+    }
+    if (chunk->hedged)
+        return;
+    chunk->hedged = true;
+    for (unsigned i = 0; i < chunk->items; i++) {
+        const struct sent_item *item = ring_at(&subflow->items, item_index + i);
+
+        if (item->kind < SENT_SESSION_WINDOW && item->kind != SENT_DATA)
+            control_lost(session, item->stream, item->kind);
+        else if (item->kind >= SENT_SESSION_WINDOW && item->kind != SENT_FINAL)
+            session_item_lost(session, item);
+    }
+}
+
 enum fate { FATE_ACKED, FATE_LOST, FATE_FORGOTTEN };
 
-static void settle_item(struct session *session, const struct sent_item *item, enum fate fate)
+static void settle_item(struct session *session, unsigned path,
+                        const struct sent_item *item, enum fate fate)
 {
     struct stream *stream;
 
@@ -91,7 +114,7 @@ static void settle_item(struct session *session, const struct sent_item *item, e
     else if (fate == FATE_ACKED)
         control_acked(session, stream, item->kind);
     else if (fate == FATE_LOST && item->kind == SENT_DATA)
-        stream_range_lost(session, stream, item->offset, item->length);
+        stream_range_lost(session, stream, path, item->offset, item->length);
     else if (fate == FATE_LOST)
         control_lost(session, stream, item->kind);
     if (item->copy)
@@ -117,7 +140,7 @@ static void settle_chunk(struct session *session, struct subflow *subflow, enum 
         ring_pop(&subflow->items);
         if (fate == FATE_ACKED && item.kind == SENT_DATA)
             path_count(session, subflow->path, 0, item.length);
-        settle_item(session, &item, fate);
+        settle_item(session, subflow->path, &item, fate);
     }
     path_count_goodput(session, subflow->path, 0,
                        session->counters.stream_bytes_acked - acked);

@@ -14,6 +14,7 @@
  *   stream_send.c, stream_receive.c   one direction of one stream
  *   pool.c               local: how many subflows, and when to dial
  *   scheduler_split.c    which data goes on which subflow
+ *   scheduler_redundant.c  which copies of it go on which paths
  *   path.c               what is known of a path
  *   session_status.c, path_status.c   snapshots of it all, for people
  */
@@ -151,9 +152,11 @@ struct sent_chunk {
     uint64_t sent_ns;
     uint16_t items;
     bool eliciting;
+    bool hedged; /* it was late, and its frames of control were queued again */
 };
 
 struct hello_state; /* session_handshake.c */
+struct copies;      /* scheduler_redundant.c */
 
 struct subflow {
     struct list node;          /* session->subflows, or session->limbo */
@@ -172,6 +175,8 @@ struct subflow {
     bool waits_for_end; /* END was sent, the peer's is yet to come */
     bool retire;        /* END is to be sent with the next chunk */
     bool suspect;       /* makes no progress: gets nothing new */
+    bool late;          /* what was sent longest ago should have been acknowledged by now:
+                           it may wait for a lost segment, and all behind it waits too */
     bool ping;          /* a PING is to be sent */
     bool bulk;          /* has carried bulk: not fit as the interactive lane */
     bool event_pending; /* a SESSION_CLOSE_SUBFLOW or SESSION_DIAL for it is queued */
@@ -252,6 +257,7 @@ struct stream {
     struct pages out;
     struct ranges acked;  /* above out_acked */
     struct ranges owed;   /* sent once, lost since */
+    struct copies *copies; /* owned; NULL before the first, and for `split` */
     uint64_t out_acked, out_next, out_end;
     uint64_t out_final;   /* OFFSET_UNKNOWN before session_stream_finish() or a reset */
     uint64_t out_window;  /* the peer's credit */
@@ -287,6 +293,7 @@ struct path {
     uint64_t rate_acked; /* bytes a second acknowledged, likewise */
     uint64_t window_start_ns, window_in, window_acked; /* the running window */
     unsigned subflows;   /* open or dialling */
+    unsigned streams;    /* local: open ones whose policy asks for the path */
     unsigned failures;   /* dials failed in a row */
     unsigned timeouts;   /* dials given up since the path was heard */
     uint64_t retry_ns;   /* not to be dialled before */
@@ -338,7 +345,8 @@ struct session {
     uint64_t limbo_wake_ns; /* no limbo deadline is earlier */
     struct subflow *by_number[BY_NUMBER_BUCKETS];
     struct subflow *lane;
-    unsigned suspects;   /* subflows marked so */
+    uint16_t live_paths; /* bit i: path i has a usable subflow; see scheduler_update() */
+    unsigned suspects, late_count; /* subflows marked so */
     unsigned open_count; /* members of `subflows` */
     struct path paths[SESSION_PATHS_MAX];
 
@@ -489,6 +497,9 @@ void ack_note_final(struct session *session, struct subflow *subflow);
 void ack_repeat(struct session *session);
 bool ack_due(const struct session *session);
 bool ack_waiting(const struct session *session);
+/* Queues the frames of control again, once, of the chunk that has waited longest to be
+ * acknowledged; there is one. */
+void ack_hedge(struct session *session, struct subflow *subflow);
 /* Everything not acknowledged goes back into the queues. */
 void ack_requeue(struct session *session, struct subflow *subflow);
 /* Drops everything not acknowledged, without sending it again. */
@@ -543,10 +554,13 @@ uint64_t stream_sendable(const struct session *session, const struct stream *str
 /* [offset, offset + length) is on its way. */
 void stream_sent(struct session *session, struct stream *stream, uint64_t offset,
                  uint64_t length);
+/* `length` bytes of a redundant stream went on a further path. */
+void stream_copied(struct session *session, struct stream *stream, uint64_t length);
 void stream_range_acked(struct session *session, struct stream *stream, uint64_t offset,
                         uint64_t length);
-void stream_range_lost(struct session *session, struct stream *stream, uint64_t offset,
-                       uint64_t length);
+/* The same of what `path` carried: it will not arrive there. */
+void stream_range_lost(struct session *session, struct stream *stream, unsigned path,
+                       uint64_t offset, uint64_t length);
 void stream_send_abort(struct session *session, struct stream *stream);
 uint64_t stream_send_limit(const struct stream *stream); /* out_end, FIN counted */
 /* The class to be served at `position` (0 first) of the order that holds now. */
@@ -576,6 +590,8 @@ bool session_in_touch(const struct session *session);
 
 /* pool.c */
 void pool_update(struct session *session);
+/* Local: a stream with a policy of its own begins or ends. */
+void pool_count_stream(struct session *session, const struct stream *stream, bool begins);
 /* A live subflow ended, or a dial did. */
 void pool_dial_timed_out(struct session *session, struct subflow *subflow);
 /* The connection of a HELLO is up, and the answer does not come. */
@@ -620,7 +636,8 @@ struct piece {
     struct stream *stream;
     uint64_t offset;
     uint64_t length; /* at most; the FIN counts as one; 0 = nothing to send */
-    struct sent_item *copy_of; /* reinjection: the item that is on its way elsewhere */
+    bool copy;       /* it is on its way elsewhere, too */
+    struct sent_item *copy_of; /* reinjection: as this item; else NULL */
 };
 
 struct scheduler {
@@ -631,7 +648,41 @@ struct scheduler {
 
 extern const struct scheduler scheduler_split;
 
+/* The stream's policy and the path's properties go together. */
+bool path_allows(const struct session *session, unsigned path, const struct stream *stream);
+/* It is a backup, and another path works. */
+bool path_in_reserve(const struct session *session, unsigned path);
+
+/* scheduler_redundant.c */
+/* Each byte is to travel on several paths, at this moment. */
+bool stream_is_redundant(const struct stream *stream);
+void copies_free(struct copies *copies);
+/* [start, end) is on its way on the path, or no more. OK or ERROR_MEMORY. */
+int copies_sent(struct stream *stream, unsigned path, uint64_t start,
+                uint64_t end) MUST_CHECK;
+int copies_lost(struct stream *stream, unsigned path, uint64_t start,
+                uint64_t end) MUST_CHECK;
+/* out_acked has risen. */
+void copies_acked(struct stream *stream);
+/* It is among the paths that are to carry the stream. */
+bool redundant_may_carry(const struct session *session, unsigned path,
+                         const struct stream *stream);
+/* Another path that works has taken all of it. */
+bool redundant_covered(const struct session *session, unsigned path,
+                       const struct stream *stream, uint64_t start, uint64_t end);
+/* What the path should carry that others carry already; no side effects. */
+bool redundant_next(const struct session *session, unsigned path, struct stream *stream,
+                    struct piece *piece);
+/* Some path that works has something of that to carry. */
+bool redundant_waits(const struct session *session, struct stream *stream);
+
+/* When the subflow becomes late if nothing is acknowledged; TIME_NEVER when nothing is
+ * waited for. */
+uint64_t subflow_late_ns(const struct session *session, const struct subflow *subflow);
+
 bool lane_is(const struct session *session, const struct subflow *subflow);
-void lane_update(struct session *session);
+/* Chooses the lane, and looks which paths live and which subflows are late: once before
+ * subflows are asked for what they should carry. */
+void scheduler_update(struct session *session);
 
 #endif

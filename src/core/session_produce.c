@@ -361,6 +361,19 @@ static void add_close(struct composer *c)
 
 /* ---- data ---- */
 
+static void count_copy(struct session *session, unsigned path, struct piece *piece,
+                       size_t length)
+{
+    if (piece->copy_of == NULL) {
+        session->counters.bytes_redundant += length;
+        return;
+    }
+    piece->copy_of->copied =
+        (uint32_t)(piece->offset + piece->length - piece->copy_of->offset);
+    session->counters.bytes_reinjected += length;
+    session->paths[path].counters.bytes_reinjected += length;
+}
+
 /* Appends one STREAM_DATA; false when nothing more fits or waits. */
 static bool add_piece(struct composer *c)
 {
@@ -391,7 +404,7 @@ static bool add_piece(struct composer *c)
                               .stream = stream,
                               .offset = piece.offset,
                               .length = (uint32_t)piece.length,
-                              .copy = piece.copy_of != NULL};
+                              .copy = piece.copy};
     if (!push_item(c, &item))
         return false;
     frame_begin(c, &w);
@@ -405,12 +418,13 @@ static bool add_piece(struct composer *c)
         c->part_count += viewed;
         c->length += length;
     }
-    if (piece.copy_of != NULL) {
-        piece.copy_of->copied =
-            (uint32_t)(piece.offset + piece.length - piece.copy_of->offset);
+    if (copies_sent(stream, c->subflow->path, piece.offset, piece.offset + piece.length) !=
+        OK)
+        session_fail(c->session, ERROR_MEMORY, "out of memory");
+    if (piece.copy) {
         stream->extra_copies++;
-        c->session->counters.bytes_reinjected += length;
-        c->session->paths[c->subflow->path].counters.bytes_reinjected += length;
+        count_copy(c->session, c->subflow->path, &piece, length);
+        stream_copied(c->session, stream, piece.length);
     } else {
         if (stream->class == STREAM_BULK)
             c->subflow->bulk = true;
@@ -654,6 +668,8 @@ static bool better(const struct session *session, const struct subflow *a,
         return !a->begun;
     if (lane_is(session, a) != lane_is(session, b))
         return lane_is(session, a);
+    if (path_in_reserve(session, a->path) != path_in_reserve(session, b->path))
+        return path_in_reserve(session, b->path);
     if (a->path != b->path && rtt_a != rtt_b)
         return rtt_a < rtt_b;
     return a->bytes_sent > b->bytes_sent;
@@ -666,7 +682,7 @@ struct subflow *session_next_sender(struct session *session, uint64_t now)
     session->now = now;
     if (session->state == SESSION_STATE_ENDED)
         return NULL;
-    lane_update(session);
+    scheduler_update(session);
     list_foreach(&session->subflows, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
 

@@ -96,6 +96,7 @@ struct stream *stream_new(struct session *session, uint64_t id)
 
 static void stream_free(struct session *session, struct stream *stream)
 {
+    pool_count_stream(session, stream, false);
     stream_send_deinit(session, stream);
     unhash(session, stream);
     list_remove(&stream->node);
@@ -351,6 +352,7 @@ struct stream *session_stream_open(struct session *session, const struct target 
     }
     if (policy != NULL)
         stream->policy = *policy;
+    pool_count_stream(session, stream, true);
     list_append(&session->unassigned, &stream->control);
     stream_assign_ids(session);
     return stream;

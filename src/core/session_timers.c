@@ -151,8 +151,15 @@ uint64_t session_next_timeout(const struct session *session)
     if (ack_waiting(session) && session->ack_deadline_ns > session->now)
         when = MIN(when, session->ack_deadline_ns);
     for (const struct list *node = session->subflows.next; node != &session->subflows;
-         node = node->next)
-        when = MIN(when, subflow_timeout(session, (const struct subflow *)node));
+         node = node->next) {
+        const struct subflow *subflow = (const struct subflow *)node;
+        uint64_t late_ns = subflow_late_ns(session, subflow);
+
+        when = MIN(when, subflow_timeout(session, subflow));
+        /* Another may help then. */
+        if (session->open_count > 1 && late_ns > session->now)
+            when = MIN(when, late_ns);
+    }
     if (session->state != SESSION_STATE_UP && !list_empty(&session->unassigned))
         when = MIN(when, open_wait_until(session, list_first(&session->unassigned,
                                                              struct stream, control)));
@@ -312,7 +319,11 @@ void session_tick(struct session *session, uint64_t now)
     if (session->state >= SESSION_STATE_CLOSING)
         return;
     list_foreach(&session->subflows, node, after) {
-        tick_subflow(session, list_entry(node, struct subflow, node));
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        if (session->open_count > 1 && subflow_late_ns(session, subflow) <= session->now)
+            ack_hedge(session, subflow);
+        tick_subflow(session, subflow);
     }
     path_judge_stalled(session);
     tick_limbo(session);

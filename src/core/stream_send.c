@@ -22,6 +22,7 @@ void stream_send_deinit(struct session *session, struct stream *stream)
     pages_deinit(&stream->out);
     ranges_deinit(&stream->acked);
     ranges_deinit(&stream->owed);
+    copies_free(stream->copies);
 }
 
 uint64_t stream_send_limit(const struct stream *stream)
@@ -70,7 +71,7 @@ void stream_update_ready(struct session *session, struct stream *stream)
     if ((counted == 0) != (stream->counted == 0))
         session->pool_dirty = true;
     stream->counted = counted;
-    if (counted == 0) {
+    if (counted == 0 && !redundant_waits(session, stream)) {
         list_remove(&stream->ready);
         return;
     }
@@ -133,6 +134,14 @@ void stream_sent(struct session *session, struct stream *stream, uint64_t offset
     }
 }
 
+void stream_copied(struct session *session, struct stream *stream, uint64_t length)
+{
+    if (stream->copies == NULL)
+        return;
+    charge_turn(session, stream, length);
+    stream_update_ready(session, stream);
+}
+
 static void advance_acked(struct stream *stream)
 {
     while (stream->acked.count > 0 && stream->acked.items[0].start <= stream->out_acked) {
@@ -167,6 +176,9 @@ void stream_range_acked(struct session *session, struct stream *stream, uint64_t
 
     if (stream->send_done || stream->reset_sent || end <= stream->out_acked)
         return;
+    /* Copies of it that wait are moot. */
+    bool moot = stream->copies != NULL;
+
     session->counters.stream_bytes_acked += count_unacked(stream, offset, end);
     if (offset <= stream->out_acked) {
         stream->out_acked = end;
@@ -179,8 +191,11 @@ void stream_range_acked(struct session *session, struct stream *stream, uint64_t
         if (ranges_remove(&stream->owed, offset, end) != OK)
             session_fail(session, ERROR_MEMORY, "out of memory");
         owed_changed(session, stream);
-        stream_update_ready(session, stream);
+        moot = true;
     }
+    copies_acked(stream);
+    if (moot)
+        stream_update_ready(session, stream);
     if (stream->out_final != OFFSET_UNKNOWN && stream->out_acked > stream->out_final) {
         stream->send_done = true;
         stream_update_ready(session, stream);
@@ -226,17 +241,18 @@ static int add_owed(struct session *session, struct stream *stream,
     return OK;
 }
 
-void stream_range_lost(struct session *session, struct stream *stream, uint64_t offset,
-                       uint64_t length)
+void stream_range_lost(struct session *session, struct stream *stream, unsigned path,
+                       uint64_t offset, uint64_t length)
 {
     struct ranges covered;
-    int result = OK;
+    int result;
 
     if (stream->send_done || stream->reset_sent)
         return;
     ranges_init(&covered);
+    result = copies_lost(stream, path, offset, offset + length);
     /* With copies about, a range is owed only when no other is on its way. */
-    if (stream->extra_copies > 0) {
+    if (result == OK && stream->extra_copies > 0) {
         result = collect_outstanding(&session->subflows, stream, &covered);
         if (result == OK)
             result = collect_outstanding(&session->limbo, stream, &covered);

@@ -14,18 +14,38 @@ static struct stream *open_stream(struct pair *pair, const struct stream_policy 
     return stream;
 }
 
-/* Two paths, and one accepted stream. */
-static struct pair *connected(const struct stream_policy *policy, struct stream **stream)
+/* Some paths, and one accepted stream. `second` is what is wanted of the second path. */
+static struct pair *connected_over(unsigned paths, const struct path_properties *second,
+                                   const struct stream_policy *policy,
+                                   struct stream **stream)
 {
     struct session_config config = pair_config();
     struct pair *pair;
 
-    config.path_count = 2;
+    config.path_count = paths;
     pair = pair_new(&config);
+    if (second != NULL)
+        session_set_path(pair->local, 1, second, pair->now);
     *stream = open_stream(pair, policy);
     pair_run_ms(pair, 300);
     assert_int_equal(pair->opened_count, 1);
     return pair;
+}
+
+static struct pair *connected(const struct stream_policy *policy, struct stream **stream)
+{
+    return connected_over(2, NULL, policy, stream);
+}
+
+/* Bytes that have gone down a path. */
+static uint64_t down_on(const struct pair *pair, unsigned path)
+{
+    uint64_t total = 0;
+
+    for (unsigned i = 0; i < pair->connection_count; i++)
+        if (pair->connections[i].path == path)
+            total += pair->connections[i].down.total;
+    return total;
 }
 
 static unsigned open_on(const struct pair *pair, unsigned path)
@@ -160,8 +180,180 @@ static void test_refused_dials_take_a_path_down(void **state)
     pair_free(pair);
 }
 
+/* ---- what streams may use ---- */
+
+static void test_a_redundant_stream_travels_on_every_path(void **state)
+{
+    const struct stream_policy policy = {.mode = STREAM_MODE_REDUNDANT};
+    struct stream *stream;
+    struct pair *pair = connected_over(3, NULL, &policy, &stream);
+    (void)state;
+
+    pair_run_ms(pair, 300);
+    assert_true(move(pair, stream, MIB, 5000));
+    pair_run_ms(pair, 300);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_true(down_on(pair, i) > MIB);
+        assert_true(down_on(pair, i) < MIB + MIB / 20);
+    }
+    assert_int_equal(session_counters(pair->local)->bytes_duplicate, 2 * MIB);
+    assert_int_equal(session_counters(pair->relay)->bytes_reinjected, 0);
+    pair_free(pair);
+}
+
+static void test_copies_limits_the_cost(void **state)
+{
+    const struct stream_policy policy = {.mode = STREAM_MODE_REDUNDANT, .copies = 2};
+    struct stream *stream;
+    struct pair *pair = connected_over(3, NULL, &policy, &stream);
+    uint64_t total = 0;
+    (void)state;
+
+    pair_run_ms(pair, 300);
+    assert_true(move(pair, stream, MIB, 5000));
+    for (unsigned i = 0; i < 3; i++)
+        total += down_on(pair, i);
+    assert_true(total >= 2 * MIB);
+    assert_true(total < 2 * MIB + MIB / 20);
+    pair_free(pair);
+}
+
+/* Each message takes one way, whatever happens to the other path. */
+static void test_redundant_hides_the_death_of_a_path(void **state)
+{
+    const struct stream_policy policy = {.mode = STREAM_MODE_REDUNDANT};
+
+    (void)state;
+    for (unsigned dead = 0; dead < 2; dead++) {
+        struct stream *stream;
+        struct pair *pair = connected_over(2, NULL, &policy, &stream);
+
+        pair_run_ms(pair, 300);
+        for (unsigned i = 0; i < 100; i++) {
+            if (i == 20)
+                pair->blackhole = 1u << dead;
+            if (i == 60)
+                pair->blackhole = 0;
+            assert_true(move(pair, stream, 100, 15));
+        }
+        pair_free(pair);
+    }
+}
+
+static void test_auto_is_redundant_while_young(void **state)
+{
+    const struct stream_policy policy = {.mode = STREAM_MODE_AUTO};
+    struct stream *stream;
+    struct pair *pair = connected(&policy, &stream);
+    uint64_t copied;
+    (void)state;
+
+    pair_run_ms(pair, 300);
+    assert_true(move(pair, stream, 8 * MIB, 5000));
+    copied = session_counters(pair->relay)->bytes_redundant;
+    assert_true(copied > 0);
+    assert_true(copied < MIB);
+    pair_run_ms(pair, 300);
+    copied = session_counters(pair->relay)->bytes_redundant;
+    assert_true(move(pair, stream, 100, 100));
+    assert_int_equal(session_counters(pair->relay)->bytes_redundant, copied + 100);
+    pair_free(pair);
+}
+
+static void test_a_stream_keeps_to_its_paths(void **state)
+{
+    const struct stream_policy policy = {.paths = 1 << 1};
+    struct stream *stream;
+    struct pair *pair = connected(&policy, &stream);
+    (void)state;
+
+    assert_true(move(pair, stream, MIB, 5000));
+    assert_true(down_on(pair, 0) < 4096);
+    /* It waits for its path rather than take another. */
+    pair->blackhole = 1 << 1;
+    assert_false(move(pair, stream, MIB, 2000));
+    assert_true(down_on(pair, 0) < 8192);
+    pair_free(pair);
+}
+
+static void test_a_path_keeps_to_its_modes(void **state)
+{
+    const struct path_properties second = {.usable = true,
+                                           .modes = 1 << STREAM_MODE_REDUNDANT};
+    struct stream *stream;
+    struct pair *pair = connected_over(2, &second, NULL, &stream);
+    (void)state;
+
+    assert_true(move(pair, stream, MIB, 5000));
+    assert_true(down_on(pair, 1) < 4096);
+    pair_free(pair);
+}
+
+static void test_a_backup_waits_until_it_is_needed(void **state)
+{
+    const struct path_properties second = {.usable = true, .backup = true};
+    struct stream *stream;
+    struct pair *pair = connected_over(2, &second, NULL, &stream);
+    (void)state;
+
+    assert_true(move(pair, stream, MIB, 5000));
+    assert_int_equal(dials_on(pair, 1), 0);
+    pair->blackhole = 1 << 0;
+    assert_true(move(pair, stream, MIB, 1500));
+    assert_true(down_on(pair, 1) > MIB / 2);
+    pair->blackhole = 0;
+    for (unsigned i = 0; i < 100 && open_on(pair, 1) > 0; i++)
+        assert_true(move(pair, stream, MIB, 5000));
+    pair_run_ms(pair, 1000);
+    assert_true(open_on(pair, 0) > 0);
+    assert_int_equal(open_on(pair, 1), 0);
+    pair_free(pair);
+}
+
+static void test_a_backup_opens_the_session_when_nothing_else_does(void **state)
+{
+    const struct path_properties second = {.usable = true, .backup = true};
+    struct session_config config = pair_config();
+    struct pair *pair;
+    (void)state;
+
+    config.path_count = 2;
+    pair = pair_new(&config);
+    session_set_path(pair->local, 1, &second, pair->now);
+    pair->blackhole = 1 << 0;
+    open_stream(pair, NULL);
+    pair_run_ms(pair, 2000);
+    assert_int_equal(pair->opened_count, 1);
+    pair_free(pair);
+}
+
+static void test_a_dear_path_is_spared_while_a_cheap_one_has_room(void **state)
+{
+    const struct path_properties second = {.usable = true, .cost = 1};
+    struct stream *stream;
+    struct pair *pair = connected_over(2, &second, NULL, &stream);
+    (void)state;
+
+    /* The pair's connections are never full. */
+    assert_true(move(pair, stream, 4 * MIB, 5000));
+    assert_true(down_on(pair, 1) < 16384);
+    pair->blackhole = 1 << 0;
+    assert_true(move(pair, stream, MIB, 1500));
+    assert_true(down_on(pair, 1) > MIB / 2);
+    pair_free(pair);
+}
+
 UNIT_MAIN(cmocka_unit_test(test_an_unusable_path_is_left_at_once_and_used_again),
           cmocka_unit_test(test_the_relay_is_told_of_properties),
           cmocka_unit_test(test_the_relay_is_told_of_a_policy),
           cmocka_unit_test(test_a_dead_path_is_noticed_and_its_return_too),
-          cmocka_unit_test(test_refused_dials_take_a_path_down))
+          cmocka_unit_test(test_refused_dials_take_a_path_down),
+          cmocka_unit_test(test_a_redundant_stream_travels_on_every_path),
+          cmocka_unit_test(test_copies_limits_the_cost),
+          cmocka_unit_test(test_redundant_hides_the_death_of_a_path),
+          cmocka_unit_test(test_auto_is_redundant_while_young),
+          cmocka_unit_test(test_a_stream_keeps_to_its_paths),
+          cmocka_unit_test(test_a_path_keeps_to_its_modes),
+          cmocka_unit_test(test_a_backup_waits_until_it_is_needed),
+          cmocka_unit_test(test_a_backup_opens_the_session_when_nothing_else_does),
+          cmocka_unit_test(test_a_dear_path_is_spared_while_a_cheap_one_has_room))

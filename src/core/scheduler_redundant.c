@@ -1,0 +1,190 @@
+/*
+ * `redundant`: each byte travels on several paths, and the first copy to arrive counts.
+ *
+ * Of every stream that is not plain `split` it is kept which of its unacknowledged bytes
+ * each path has taken. A path is given, oldest first, what it has not taken and what fewer
+ * paths than `copies` have; so each goes its own pace, and what one of them has delivered
+ * is dropped from the queues of the others the moment it is acknowledged. What is lost
+ * with a subflow is no longer taken, and owed only when no other copy is on its way.
+ */
+#include "session_internal.h"
+
+#include <stdlib.h>
+
+/* Bytes that are on their way on each path, or were acknowledged. */
+struct copies {
+    struct ranges taken[SESSION_PATHS_MAX];
+};
+
+void copies_free(struct copies *copies)
+{
+    if (copies == NULL)
+        return;
+    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
+        ranges_deinit(&copies->taken[i]);
+    free(copies);
+}
+
+int copies_sent(struct stream *stream, unsigned path, uint64_t start, uint64_t end)
+{
+    if (stream->policy.mode == STREAM_MODE_SPLIT)
+        return OK;
+    if (stream->copies == NULL) {
+        stream->copies = calloc(1, sizeof(*stream->copies));
+        if (stream->copies == NULL)
+            return ERROR_MEMORY;
+    }
+    return ranges_add(&stream->copies->taken[path], start, end);
+}
+
+int copies_lost(struct stream *stream, unsigned path, uint64_t start, uint64_t end)
+{
+    return stream->copies == NULL ? OK
+                                  : ranges_remove(&stream->copies->taken[path], start, end);
+}
+
+void copies_acked(struct stream *stream)
+{
+    if (stream->copies == NULL)
+        return;
+    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
+        ranges_remove_before(&stream->copies->taken[i], stream->out_acked);
+}
+
+bool stream_is_redundant(const struct stream *stream)
+{
+    switch (stream->policy.mode) {
+    case STREAM_MODE_REDUNDANT: return true;
+    case STREAM_MODE_AUTO:
+        return stream->out_next < YOUNG_MAX ||
+               stream->out_next - stream->out_acked + stream_waiting(stream) <
+                   INTERACTIVE_MAX;
+    default: return false;
+    }
+}
+
+/* How many of the stream's paths work, and come before this one by their latency. */
+static unsigned rank(const struct session *session, const struct stream *stream,
+                     unsigned index)
+{
+    uint64_t own_ns = path_rtt_ns(&session->paths[index]);
+    unsigned before = 0;
+
+    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
+        uint64_t rtt_ns = path_rtt_ns(&session->paths[i]);
+
+        before += i != index && session->live_paths >> i & 1 &&
+                  path_allows(session, i, stream) &&
+                  (rtt_ns < own_ns || (rtt_ns == own_ns && i < index));
+    }
+    return before;
+}
+
+static unsigned copies_wanted(const struct stream *stream)
+{
+    return stream->policy.copies == 0 ? SESSION_PATHS_MAX : stream->policy.copies;
+}
+
+/* The first part of [from, end) that fewer than `most` paths have taken. */
+static bool find_lacking(const struct copies *copies, unsigned most, uint64_t from,
+                         uint64_t end, struct range *found)
+{
+    while (from < end) {
+        uint64_t until = end;
+        unsigned taken = 0;
+
+        for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
+            const struct ranges *set = &copies->taken[i];
+            size_t at = ranges_find(set, from);
+
+            if (at == set->count)
+                continue;
+            if (set->items[at].start <= from) {
+                taken++;
+                until = MIN(until, set->items[at].end);
+            } else {
+                until = MIN(until, set->items[at].start);
+            }
+        }
+        if (taken < most) {
+            *found = (struct range){from, until};
+            return true;
+        }
+        from = until;
+    }
+    return false;
+}
+
+/* The end of what is to travel on several paths, of what was sent. */
+static uint64_t redundant_end(const struct stream *stream)
+{
+    if (stream_is_redundant(stream))
+        return stream->out_next;
+    return stream->policy.mode == STREAM_MODE_AUTO ? MIN(stream->out_next, YOUNG_MAX) : 0;
+}
+
+/* The oldest bytes sent, not acknowledged, and lacking on the path. */
+static bool next_copy(const struct stream *stream, unsigned path, struct range *found)
+{
+    const struct ranges *own = &stream->copies->taken[path];
+    uint64_t end = redundant_end(stream);
+    uint64_t at = stream->out_acked;
+    struct range gap, unacked;
+
+    while (ranges_next_gap(own, at, end, &gap)) {
+        while (ranges_next_gap(&stream->acked, gap.start, gap.end, &unacked)) {
+            if (find_lacking(stream->copies, copies_wanted(stream), unacked.start,
+                             unacked.end, found))
+                return true;
+            gap.start = unacked.end;
+        }
+        at = gap.end;
+    }
+    return false;
+}
+
+bool redundant_may_carry(const struct session *session, unsigned path,
+                         const struct stream *stream)
+{
+    return rank(session, stream, path) < copies_wanted(stream);
+}
+
+bool redundant_covered(const struct session *session, unsigned path,
+                       const struct stream *stream, uint64_t start, uint64_t end)
+{
+    if (stream->copies == NULL || !stream_is_redundant(stream))
+        return false;
+    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
+        if (i != path && session->live_paths >> i & 1 &&
+            ranges_contains(&stream->copies->taken[i], start, end))
+            return true;
+    return false;
+}
+
+bool redundant_next(const struct session *session, unsigned path, struct stream *stream,
+                    struct piece *piece)
+{
+    struct range range;
+
+    if (stream->copies == NULL || !redundant_may_carry(session, path, stream) ||
+        !next_copy(stream, path, &range))
+        return false;
+    *piece = (struct piece){.stream = stream,
+                            .offset = range.start,
+                            .length = range.end - range.start,
+                            .copy = true};
+    return true;
+}
+
+bool redundant_waits(const struct session *session, struct stream *stream)
+{
+    struct piece piece;
+
+    if (stream->copies == NULL || stream->send_done || stream->reset_sent)
+        return false;
+    for (unsigned i = 0; session->live_paths >> i != 0; i++)
+        if (session->live_paths >> i & 1 && path_allows(session, i, stream) &&
+            redundant_next(session, i, stream, &piece))
+            return true;
+    return false;
+}
