@@ -22,10 +22,31 @@ const char *path_reason_string(enum path_reason reason)
 
 /* ---- estimates ---- */
 
-void path_sample_rtt(struct path *path, uint64_t rtt_ns)
+/* How long the least round trip stands: a path that became longer is believed by then. */
+#define LEAST_NS (5 * NS_PER_S)
+
+static void sample_least(struct path *path, uint64_t rtt_ns, uint64_t now)
 {
+    if (path->least_ns == 0 || now - path->least_since_ns >= LEAST_NS) {
+        path->least_before_ns = path->least_ns == 0 ? rtt_ns : path->least_ns;
+        path->least_ns = rtt_ns;
+        path->least_since_ns = now;
+    }
+    path->least_ns = MIN(path->least_ns, rtt_ns);
+}
+
+void path_sample_rtt(struct path *path, uint64_t rtt_ns, uint64_t now)
+{
+    sample_least(path, rtt_ns, now);
     /* The gain of RFC 6298 section 2. */
-    path->srtt_ns = path->srtt_ns == 0 ? rtt_ns : path->srtt_ns - path->srtt_ns / 8 + rtt_ns / 8;
+    path->srtt_ns =
+        path->srtt_ns == 0 ? rtt_ns : path->srtt_ns - path->srtt_ns / 8 + rtt_ns / 8;
+}
+
+uint64_t path_least_rtt_ns(const struct path *path)
+{
+    return path->least_ns == 0 ? RTT_UNKNOWN_NS
+                               : MIN(path->least_ns, path->least_before_ns);
 }
 
 uint64_t path_rtt_ns(const struct path *path)

@@ -10,9 +10,11 @@
 #include <limits.h>
 
 #define INITIAL_WINDOW 14600 /* bytes: 10 segments (RFC 6928) */
-/* Slots wanted over the bound's own figure, so that recycling leaves no gap. */
-#define SLOTS_NUMERATOR 7
-#define SLOTS_DENOMINATOR 4
+/* Slots wanted over the bound's own figure, so that recycling leaves no gap. While a path
+ * shows no queue its rate is what the slots let through, and more of them may let through
+ * more. */
+#define SLOTS_SPARE 1.25
+#define SLOTS_PROBING 1.75
 #define HELLOS_MAX 3
 /* One bulk subflow may be used up, or lose its window to a lost segment, while a second
  * goes on. */
@@ -51,15 +53,20 @@ static unsigned flights(uint64_t budget)
     return n;
 }
 
-/* Slots that a path needs to carry what it has been seen to carry, in one direction. */
+/* Slots that a path needs to carry what it has been seen to carry, in one direction. The
+ * round trip is the least: one that a queue has made long would ask for more slots, which
+ * would make the queue longer. */
 static uint64_t slots(const struct path *path, uint64_t rate, uint64_t budget)
 {
+    bool full = path_rtt_ns(path) > path_least_rtt_ns(path) / 4 * 5;
     double in_flight;
 
     if (budget == SESSION_UNLIMITED)
         return BULK_MIN;
-    in_flight = (double)rate * (double)path_rtt_ns(path) / 1e9 * (1 + flights(budget));
-    return (uint64_t)(in_flight * SLOTS_NUMERATOR / SLOTS_DENOMINATOR / (double)budget) + 1;
+    in_flight =
+        (double)rate * (double)path_least_rtt_ns(path) / 1e9 * (1 + flights(budget));
+    return (uint64_t)(in_flight * (full ? SLOTS_SPARE : SLOTS_PROBING) / (double)budget) +
+           1;
 }
 
 static uint64_t path_slots(const struct session *session, const struct path *path)
@@ -241,23 +248,25 @@ static uint64_t bulk_slots(struct session *session)
     return total;
 }
 
-static uint64_t wanted(struct session *session)
+/* How many subflows there should be that last; `bound` becomes what may be open with those
+ * that are about to end. */
+static uint64_t wanted(struct session *session, uint64_t *bound)
 {
     const struct session_config *config = &session->config;
     uint64_t queue = MAX(queue_slots(queue_up(session), config->budget_up),
                          queue_slots(queue_down(session), config->budget_down));
     uint64_t busy = queue;
 
+    /* Beyond `size` only while the queue is long, and as the paths have use for. */
+    *bound = queue > config->pool_size ? config->pool_burst : config->pool_size;
     if (busy == 0)
         return needed(session);
     busy += tight(session) ? 0 : 1; /* the interactive lane */
     if (bulk_waits(session))
         busy = MAX(busy, bulk_slots(session));
-    if (queue <= config->pool_size && busy > config->pool_size)
-        busy = config->pool_size;
-    /* Beyond `size` only while the queue is long, and as the paths have use for. */
     if (busy > config->pool_size)
-        busy = MAX(bulk_slots(session), config->pool_size);
+        busy = queue > config->pool_size ? MAX(bulk_slots(session), config->pool_size)
+                                         : config->pool_size;
     return MIN(MAX(busy, needed(session)), config->pool_burst);
 }
 
@@ -268,8 +277,11 @@ static bool lasting(const struct subflow *subflow)
         return true;
     if (!subflow_usable(subflow) || subflow->retire)
         return false;
+    /* A replacement takes a round trip to be there, and the last of a budget's flights
+     * carries half of it. What was received is half a round trip old; what was sent has
+     * often yet to leave. */
     return subflow->bytes_sent <= subflow->budget_out / 4 * 3 &&
-           subflow->bytes_received <= subflow->budget_in / 4 * 3;
+           subflow->bytes_received <= subflow->budget_in / 8 * 3;
 }
 
 /* Subflows of a path that last, told only up to its share while bulk waits: one path's
@@ -459,8 +471,8 @@ static void give_way(struct session *session)
 
 static void dial_joins(struct session *session)
 {
-    uint64_t want = wanted(session);
-    uint64_t bound = MAX(want, session->config.pool_size);
+    uint64_t bound;
+    uint64_t want = wanted(session, &bound);
     uint64_t count = 0, missing = 0;
 
     for (unsigned i = 0; i < session->config.path_count; i++) {

@@ -286,6 +286,8 @@ struct path {
     uint64_t heard_ns;       /* when the peer last answered to something on it */
     uint64_t stalled_ns; /* a subflow died that had made no progress since; 0 = none did */
     uint64_t srtt_ns;    /* smoothed; 0 = unknown */
+    uint64_t least_ns, least_before_ns; /* least round trip of the running time, and before */
+    uint64_t least_since_ns;            /* when that began */
     struct port_chooser ports; /* local */
     uint64_t rate_out;   /* bytes a second: sum of its subflows' measures */
     uint64_t queued_out; /* bytes: sum of its subflows' queues */
@@ -617,7 +619,7 @@ void path_judge_stalled(struct session *session);
 void path_tell_all(struct session *session);
 /* A PATH frame; false when it breaks a rule. */
 bool path_take(struct session *session, const struct frame *frame);
-void path_sample_rtt(struct path *path, uint64_t rtt_ns);
+void path_sample_rtt(struct path *path, uint64_t rtt_ns, uint64_t now);
 void path_refresh(struct session *session, unsigned path);
 void path_count(struct session *session, unsigned path, uint64_t received,
                 uint64_t acked);
@@ -625,6 +627,8 @@ void path_count(struct session *session, unsigned path, uint64_t received,
 void path_count_goodput(struct session *session, unsigned path, uint64_t received,
                         uint64_t acked);
 uint64_t path_rtt_ns(const struct path *path); /* RTT_UNKNOWN_NS while unknown */
+/* The least of the last seconds, which no queue has made longer. */
+uint64_t path_least_rtt_ns(const struct path *path);
 /* How long so many bytes take at a rate in bytes a second; 0 when that is not known. */
 uint64_t path_drain_ns(uint64_t bytes, uint64_t rate);
 /* Until what is sent now, behind `queued` bytes, arrives. */

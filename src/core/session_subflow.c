@@ -240,7 +240,7 @@ void session_subflow_up(struct session *session, struct subflow *subflow,
     subflow->up_ns = subflow->progress_ns = subflow->received_ns = now;
     subflow->sent_ns = now;
     subflow->writable = true;
-    path_sample_rtt(&session->paths[subflow->path], MAX(now - subflow->dialled_ns, 1));
+    path_sample_rtt(&session->paths[subflow->path], MAX(now - subflow->dialled_ns, 1), now);
     pool_dial_succeeded(session, subflow);
     if (subflow->hello) {
         subflow->state = SUBFLOW_STATE_HELLO;
@@ -331,7 +331,7 @@ void session_subflow_measured(struct session *session, struct subflow *subflow,
     subflow->measured_ns = now;
     subflow->measured_bytes = subflow->bytes_sent;
     if (measure->srtt_ns != 0)
-        path_sample_rtt(&session->paths[subflow->path], measure->srtt_ns);
+        path_sample_rtt(&session->paths[subflow->path], measure->srtt_ns, now);
     path_refresh(session, subflow->path);
 }
 

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-extern const size_t directed_count;
+size_t directed_count(void);
 
 const char *directed_name(size_t index);
 /* True when it kept its ceilings; `verdict` says what was measured. */

@@ -162,7 +162,7 @@ static void run_comparisons(uint64_t first, uint64_t last)
 
 static void run_directed(const char *name, bool trace)
 {
-    for (size_t i = 0; i < directed_count; i++) {
+    for (size_t i = 0; i < directed_count(); i++) {
         char verdict[512] = "";
 
         if (name != NULL && strcmp(name, directed_name(i)) != 0)

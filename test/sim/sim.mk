@@ -8,8 +8,9 @@ check_PROGRAMS += test/sim/sim test/sim/test_net
 TESTS += test/sim/sim test/sim/test_net
 test_sim_sim_SOURCES = $(SIM_MODEL) \
 	test/sim/app.c \
+	test/sim/bonding.c \
 	test/sim/compare.c test/sim/compare.h \
-	test/sim/directed.c test/sim/directed.h \
+	test/sim/directed.c test/sim/directed.h test/sim/directed_internal.h \
 	test/sim/fault.c \
 	test/sim/local.c \
 	test/sim/main.c \

@@ -1,0 +1,201 @@
+#include "directed_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- several paths ---- */
+
+static void two_paths(struct sim_scenario *scenario, const char *name, unsigned mbit_1,
+                      unsigned rtt_1, unsigned mbit_2, unsigned rtt_2)
+{
+    sim_scenario_init(scenario, name, 7);
+    scenario->paths[0] = sim_path_make(mbit_1 * UINT64_C(1000000), rtt_1, 100);
+    scenario->paths[1] = sim_path_make(mbit_2 * UINT64_C(1000000), rtt_2, 100);
+    scenario->path_count = 2;
+}
+
+/* What a start may cost: the session, and slow start on every path. */
+#define START_NS (300 * NS_PER_MS)
+#define BYTES 30000000
+
+static uint64_t ceiling_ns(unsigned mbit, unsigned share)
+{
+    return UINT64_C(8000) * BYTES / mbit * 100 / share + START_NS;
+}
+
+/* A download and an upload over paths of `mbit` in all: each in at most the time that the
+ * share of it takes. */
+static bool both_ways(struct outcome *outcome, struct sim_scenario *scenario,
+                      uint64_t budget, unsigned mbit, unsigned share)
+{
+    scenario->config.budget_up = scenario->config.budget_down = budget;
+    sim_scenario_stream(scenario, 0, BYTES);
+    if (!directed_once(outcome, scenario) ||
+        !directed_within(outcome, "down", directed_done_ns(outcome, SIM_LOCAL),
+                         ceiling_ns(mbit, share)))
+        return false;
+    scenario->plans[0].total[SIM_LOCAL] = BYTES;
+    scenario->plans[0].total[SIM_RELAY] = 0;
+    return directed_once(outcome, scenario) &&
+           directed_within(outcome, "up", directed_done_ns(outcome, SIM_RELAY),
+                           ceiling_ns(mbit, share));
+}
+
+static bool unequal(struct outcome *outcome, uint64_t budget, unsigned share)
+{
+    static struct sim_scenario scenario;
+
+    two_paths(&scenario, "unequal", 45, 24, 8, 140);
+    return both_ways(outcome, &scenario, budget, 53, share);
+}
+
+static bool unequal_unlimited(struct outcome *outcome)
+{
+    return unequal(outcome, SESSION_UNLIMITED, 95);
+}
+
+static bool unequal_budgets(struct outcome *outcome)
+{
+    return unequal(outcome, 65536, 85);
+}
+
+static bool equal(struct outcome *outcome, uint64_t budget, unsigned share)
+{
+    static struct sim_scenario scenario;
+
+    two_paths(&scenario, "equal", 20, 20, 20, 20);
+    return both_ways(outcome, &scenario, budget, 40, share);
+}
+
+/* The slots of the fast path must not keep the far one from its own, nor a queue ask for
+ * more of them. */
+static bool far_64kib(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+
+    two_paths(&scenario, "far", 50, 15, 10, 60);
+    return both_ways(outcome, &scenario, 65536, 60, 90);
+}
+
+static bool single_64kib(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+
+    two_paths(&scenario, "single", 20, 20, 20, 20);
+    scenario.path_count = 1;
+    return both_ways(outcome, &scenario, 65536, 20, 92);
+}
+
+static bool equal_unlimited(struct outcome *outcome)
+{
+    return equal(outcome, SESSION_UNLIMITED, 98);
+}
+
+static bool equal_1mib(struct outcome *outcome)
+{
+    return equal(outcome, 1024 * 1024, 98);
+}
+
+static bool equal_64kib(struct outcome *outcome)
+{
+    return equal(outcome, 65536, 95);
+}
+
+/* With a second path that is nearly useless, nothing gets slower. */
+static bool bad_path(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+    uint64_t alone_ns, echo_ns;
+
+    two_paths(&scenario, "bad path", 20, 30, 1, 400);
+    scenario.paths[1].link[SIM_LOCAL].loss_millionths = 50000;
+    scenario.paths[1].link[SIM_RELAY].loss_millionths = 50000;
+    scenario.path_count = 1;
+    sim_scenario_stream(&scenario, 0, 10000000);
+    sim_scenario_stream(&scenario, 20000, 20000)->turns = 100;
+    if (!directed_once(outcome, &scenario))
+        return false;
+    alone_ns = directed_done_ns(outcome, SIM_LOCAL);
+    echo_ns = outcome->report.life_ns[SIM_LOCAL][1];
+    scenario.path_count = 2;
+    return directed_once(outcome, &scenario) &&
+           directed_within(outcome, "bulk", directed_done_ns(outcome, SIM_LOCAL),
+                           alone_ns * 105 / 100) &&
+           directed_within(outcome, "echo", outcome->report.life_ns[SIM_LOCAL][1],
+                           echo_ns * 150 / 100);
+}
+
+/* A path that is gone half of the time costs nothing to the one that stays. */
+static bool flapping(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+
+    two_paths(&scenario, "flapping", 20, 30, 20, 40);
+    sim_scenario_stream(&scenario, 0, 20000000);
+    for (unsigned i = 0; i < 12; i++)
+        sim_scenario_fault(&scenario,
+                           (struct sim_fault){.kind = SIM_FAULT_BLACKHOLE,
+                                              .at_ns = (500 + i * 2000) * NS_PER_MS,
+                                              .lasts_ns = NS_PER_S,
+                                              .which = 1,
+                                              .sides = 3});
+    return directed_once(outcome, &scenario) &&
+           directed_within(outcome, "down", directed_done_ns(outcome, SIM_LOCAL),
+                           directed_transfer_ns(20000000, 20, 100));
+}
+
+/* ---- outages ---- */
+
+static bool outage(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+
+    two_paths(&scenario, "outage", 20, 30, 20, 40);
+    sim_scenario_stream(&scenario, 0, 20000000);
+    sim_scenario_stream(&scenario, 2000, 2000)->turns = 100;
+    for (size_t path = 0; path < 2; path++)
+        sim_scenario_fault(&scenario, (struct sim_fault){.kind = SIM_FAULT_BLACKHOLE,
+                                                         .at_ns = 2 * NS_PER_S,
+                                                         .lasts_ns = 60 * NS_PER_S,
+                                                         .which = path,
+                                                         .sides = 3});
+    return directed_once(outcome, &scenario) &&
+           directed_within(outcome, "down", directed_done_ns(outcome, SIM_LOCAL),
+                           directed_transfer_ns(20000000, 40, 80) + 63 * NS_PER_S);
+}
+
+/* One way only, without a word to either kernel, in a download: the worst to notice. */
+static bool silent_death(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+
+    two_paths(&scenario, "silent death", 20, 30, 20, 40);
+    sim_scenario_stream(&scenario, 0, 20000000);
+    sim_scenario_fault(&scenario, (struct sim_fault){.kind = SIM_FAULT_BLACKHOLE,
+                                                     .at_ns = 2 * NS_PER_S,
+                                                     .lasts_ns = 600 * NS_PER_S,
+                                                     .which = 0,
+                                                     .sides = 1 << SIM_RELAY});
+    return directed_once(outcome, &scenario) &&
+           directed_within(outcome, "down", directed_done_ns(outcome, SIM_LOCAL),
+                           directed_transfer_ns(20000000, 20, 95) + 1 * NS_PER_S);
+}
+
+/* ---- the list ---- */
+
+const struct directed_scenario bonding_scenarios[] = {
+    {"unequal-unlimited", unequal_unlimited},
+    {"unequal-64KiB", unequal_budgets},
+    {"equal-unlimited", equal_unlimited},
+    {"equal-1MiB", equal_1mib},
+    {"equal-64KiB", equal_64kib},
+    {"far-64KiB", far_64kib},
+    {"single-64KiB", single_64kib},
+    {"bad-path", bad_path},
+    {"flapping-path", flapping},
+    {"outage", outage},
+    {"silent-death", silent_death},
+};
+
+const size_t bonding_scenario_count = ARRAY_LENGTH(bonding_scenarios);

@@ -1,0 +1,35 @@
+/*
+ * What the directed scenarios share: one run, its verdict, and what it is judged by.
+ */
+#ifndef TEST_SIM_DIRECTED_INTERNAL_H
+#define TEST_SIM_DIRECTED_INTERNAL_H
+
+#include "world.h"
+
+struct outcome {
+    struct sim_report report;
+    char *verdict;
+    size_t size;
+    bool trace;
+};
+
+struct directed_scenario {
+    const char *name;
+    bool (*run)(struct outcome *outcome);
+};
+
+/* Several paths: bonding.c. */
+extern const struct directed_scenario bonding_scenarios[];
+extern const size_t bonding_scenario_count;
+
+/* Runs the scenario; false, with the failure as the verdict, when it broke an invariant. */
+bool directed_once(struct outcome *outcome, const struct sim_scenario *scenario);
+/* When the last byte of the first stream had come to `side`. */
+uint64_t directed_done_ns(const struct outcome *outcome, enum sim_side side);
+/* Adds the time to the verdict; whether it is at most `most_ns`. */
+bool directed_within(struct outcome *outcome, const char *what, uint64_t ns,
+                     uint64_t most_ns);
+/* The time that `bytes` take at `share` percent of a rate in Mbit/s, and a start. */
+uint64_t directed_transfer_ns(uint64_t bytes, unsigned mbit, unsigned share);
+
+#endif
