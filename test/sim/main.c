@@ -3,7 +3,8 @@
  *     [--trace] [--verbose]
  *
  * Without arguments: the directed scenarios, a few comparisons, 2,000 seeds, and a sample
- * of them again, to see that a seed replays to an identical trace. Prints TAP.
+ * of them again, to see that a seed replays to an identical trace. With UNDER_VALGRIND in
+ * the environment, a part of them that takes about as long there. Prints TAP.
  */
 #include "compare.h"
 #include "directed.h"
@@ -16,6 +17,8 @@
 
 #define SEEDS_DEFAULT 2000
 #define SEEDS_PER_TEST 250
+#define SEEDS_UNDER_VALGRIND 60
+#define COMPARISONS_UNDER_VALGRIND 2
 #define REPLAY_EVERY 40
 #define COMPARISONS_DEFAULT 20
 #define FAILURES_MOST 50
@@ -180,6 +183,10 @@ int main(int argc, char **argv)
     const char *scenario = NULL;
     bool trace = false, seeds = true, directed_ones = true;
 
+    if (getenv("UNDER_VALGRIND") != NULL) {
+        last = SEEDS_UNDER_VALGRIND;
+        compare_last = COMPARISONS_UNDER_VALGRIND;
+    }
     for (int i = 1; i < argc; i++) {
         char *next = i + 1 < argc ? argv[i + 1] : NULL;
 
