@@ -85,7 +85,7 @@
 #define YOUNG_MAX (64 * 1024)
 /* Budgets up to here fit one initial window (10 segments): the tight regime. */
 #define TIGHT_BUDGET 14600
-#define PARKED_AFTER_NS (1 * NS_PER_S)
+#define PARKED_AFTER_NS (250 * NS_PER_MS)
 
 #define OFFSET_UNKNOWN UINT64_MAX
 

@@ -2,7 +2,7 @@
 
 /* How often parked bytes are looked for while credit is short, and a starved stream is
  * told of room. */
-#define CHECK_NS (250 * NS_PER_MS)
+#define CHECK_NS (100 * NS_PER_MS)
 /* Streams that wait for a session fail sooner when every dial is refused. */
 #define OPEN_WAIT_REFUSED_NS (3 * NS_PER_S)
 #define EXPLICIT_FAILURES 3

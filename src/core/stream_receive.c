@@ -243,16 +243,19 @@ void session_window_update(struct session *session)
 }
 
 /* What a reader that does not read has parked must not starve the other streams of the
- * session's credit: it is charged to the page pool's bound alone from then on. */
+ * session's credit: it is charged to the page pool's bound alone from then on. So is what
+ * the peer may still send on such a stream: else many of them would take the session's
+ * credit up to their own, one share after the other. */
 void session_return_parked(struct session *session)
 {
     list_foreach(&session->streams, node, after) {
         struct stream *stream = list_entry(node, struct stream, node);
-        uint64_t unread = stream->in_highest - stream->in_read;
+        uint64_t granted = stream->in_window - stream->in_read;
 
-        if (unread > stream->in_parked && session->now - stream->read_ns > PARKED_AFTER_NS) {
-            session->in_consumed += unread - stream->in_parked;
-            stream->in_parked = unread;
+        if (stream->in_highest > stream->in_read && granted > stream->in_parked &&
+            !stream->discard && session->now - stream->read_ns > PARKED_AFTER_NS) {
+            session->in_consumed += granted - stream->in_parked;
+            stream->in_parked = granted;
         }
     }
     session_window_update(session);

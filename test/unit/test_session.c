@@ -259,6 +259,47 @@ static void test_stalled_readers_do_not_stall_others(void **state)
     pair_free(pair);
 }
 
+/* Two hundred readers stop at once. A download gets its share of what is left while they
+ * fill their windows, at the speed that it had alone; that takes a second here. From then
+ * on it has all: the session's credit is not handed to them one share after the other. */
+static void test_many_stalled_readers_give_way_soon(void **state)
+{
+    enum { STALLED = 200 };
+    struct session_config config = pair_config();
+    struct pair *pair = pair_new(&config);
+    struct stream *streams[STALLED + 1];
+    uint64_t alone = 0, got = 0;
+    unsigned ms;
+    (void)state;
+
+    for (unsigned i = 0; i <= STALLED; i++)
+        streams[i] = open_stream(pair);
+    pair_run_ms(pair, 300);
+    assert_int_equal(pair->incoming_count, STALLED + 1);
+    for (ms = 0; ms < 1000; ms++) {
+        feed(pair, pair->relay, pair->incoming[STALLED]);
+        pair_step(pair);
+        got = drain(pair, pair->local, streams[STALLED]);
+        alone += ms >= 500 ? got : 0;
+    }
+    assert_true(alone / 500 * 1000 >= STALLED * UINT64_C(900000));
+    for (ms = 0; ms < 3000 && got < alone / 5 / 10 * 7; ms += 100) {
+        got = 0;
+        for (unsigned k = 0; k < 100; k++) {
+            for (unsigned i = 0; i <= STALLED; i++)
+                feed(pair, pair->relay, pair->incoming[i]);
+            pair_step(pair);
+            got += drain(pair, pair->local, streams[STALLED]);
+        }
+    }
+    assert_true(ms <= 1400);
+    for (unsigned i = 0; i < STALLED; i++)
+        session_stream_release(pair->local, streams[i], pair->now);
+    release_all(pair, streams[STALLED]);
+    pair_run_ms(pair, 3000);
+    pair_free(pair);
+}
+
 /* Writes `length` bytes of pair_byte() and the end; the peer reads `taken` of them. */
 static void send_all(struct pair *pair, struct session *from, struct stream *out,
                      struct session *to, struct stream *in, size_t length, size_t taken)
@@ -398,6 +439,7 @@ UNIT_MAIN(cmocka_unit_test(test_transfers_both_ways),
           cmocka_unit_test(test_unreachable_relay_is_told_in_time),
           cmocka_unit_test(test_hourly_resume_keeps_streams),
           cmocka_unit_test(test_stalled_readers_do_not_stall_others),
+          cmocka_unit_test(test_many_stalled_readers_give_way_soon),
           cmocka_unit_test(test_readers_outlive_the_session),
           cmocka_unit_test(test_readers_outlive_a_restart),
           cmocka_unit_test(test_tight_budgets_reach_the_bound))
