@@ -189,6 +189,8 @@ void ack_received(struct session *session, struct frame *frame)
             subflow->progress_ns = subflow->proven_ns = session->now;
             path_heard(session, subflow->path);
             subflow_set_suspect(session, subflow, false);
+            if (session->config.role == SESSION_LOCAL)
+                handshake_confirmed(session, subflow->generation);
         }
         while (subflow->chunks_acked < entry.chunks)
             settle_chunk(session, subflow, FATE_ACKED);

@@ -13,6 +13,14 @@ struct hello_state {
 
 /* ---- generations ---- */
 
+/* One that lost its last subflow while it was the newest has waited for its successor. */
+static void release_predecessors(struct session *session)
+{
+    list_foreach(&session->generations, node, after) {
+        generation_release(session, list_entry(node, struct generation, node));
+    }
+}
+
 struct generation *generation_new(struct session *session, uint64_t id,
                                   const struct session_keys *keys)
 {
@@ -32,6 +40,7 @@ struct generation *generation_new(struct session *session, uint64_t id,
     generation->keys = *keys;
     generation->next_number = 1; /* 0 is the HELLO's own subflow */
     list_append(&session->generations, &generation->node);
+    release_predecessors(session);
     return generation;
 }
 
@@ -218,15 +227,21 @@ static void close_other_hellos(struct session *session, const struct subflow *wi
     }
 }
 
-void handshake_contact(struct session *session, const struct subflow *subflow)
+void handshake_confirmed(struct session *session, struct generation *generation)
 {
-    struct generation *generation = subflow->generation;
-
-    session->heard = generation->confirmed = true;
+    if (generation->confirmed)
+        return;
+    generation->confirmed = session->pool_dirty = true;
     if (generation->order >= session->resume_order) {
         session->resume_order = generation->order;
         session->resume_id = generation->id;
     }
+}
+
+void handshake_contact(struct session *session, const struct subflow *subflow)
+{
+    session->heard = true;
+    handshake_confirmed(session, subflow->generation);
     if (session->state != SESSION_STATE_LOST)
         return;
     /* It was not lost after all. */

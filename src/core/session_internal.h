@@ -438,6 +438,8 @@ size_t handshake_produce(struct subflow *subflow, uint8_t *buffer, size_t capaci
 /* Takes message 2; returns bytes used, 0 = more needed; sets *failed. */
 size_t handshake_receive(struct session *session, struct subflow *subflow,
                          const uint8_t *bytes, size_t length, bool *failed);
+/* Local: the relay knows the generation: it has sent a chunk in it, or an ACK for one. */
+void handshake_confirmed(struct session *session, struct generation *generation);
 /* Local: a chunk of the relay has opened on `subflow`. */
 void handshake_contact(struct session *session, const struct subflow *subflow);
 /* Local: the relay knows nothing any more of what was before: all streams that it had heard

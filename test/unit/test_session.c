@@ -2,6 +2,8 @@
 
 #include <splitsocks/ranges.h>
 
+#include "../../src/core/session_internal.h"
+
 #define MIB (1024 * 1024)
 
 static struct stream *open_stream(struct pair *pair)
@@ -79,7 +81,8 @@ static void test_half_close_both_ways(void **state)
     session_stream_write(pair->local, stream, "ask", 3, pair->now);
     session_stream_finish(pair->local, stream, pair->now);
     pair_run_ms(pair, 50);
-    assert_int_equal(session_stream_peek(pair->relay, pair->incoming[0], &part, 1, &finished), 1);
+    assert_int_equal(
+        session_stream_peek(pair->relay, pair->incoming[0], &part, 1, &finished), 1);
     assert_int_equal(part.iov_len, 3);
     assert_true(finished);
     session_stream_consume(pair->relay, pair->incoming[0], 3, pair->now);
@@ -218,6 +221,72 @@ static uint64_t drain(struct pair *pair, struct session *session, struct stream 
         total += length;
     }
     return total;
+}
+
+static unsigned generations(const struct session *session)
+{
+    unsigned count = 0;
+
+    for (const struct list *node = session->generations.next; node != &session->generations;
+         node = node->next)
+        count++;
+    return count;
+}
+
+/* With their last subflow gone before the session is resumed, too: else the secrets stay,
+ * and the tags are used up. */
+static void test_generations_are_forgotten(void **state)
+{
+    struct session_config config = pair_config();
+    struct stream *stream;
+    struct pair *pair;
+    (void)state;
+
+    config.pool_size = config.pool_burst = config.pool_idle = 1;
+    pair = connected(&config, &stream);
+    for (unsigned i = 1; i <= 70; i++) {
+        pair->blackhole = 1;
+        session_stream_write(pair->local, stream, "x", 1, pair->now);
+        pair_run_ms(pair, 3000);
+        pair->blackhole = 0;
+        pair_run_ms(pair, 4000);
+        assert_int_equal(pair->resumed_count, i);
+        assert_true(generations(pair->local) <= 2);
+        assert_true(generations(pair->relay) <= 2);
+    }
+    assert_int_equal(pair->reset_count, 0);
+    release_all(pair, stream);
+    pair_run_ms(pair, 1000);
+    pair_free(pair);
+}
+
+/* An ACK for the HELLO's first chunk says that the relay knows the session, wherever it
+ * travels; the relay may have nothing to send on the HELLO's subflow for long. */
+static void test_an_ack_elsewhere_confirms(void **state)
+{
+    struct session_config config = pair_config();
+    struct stream *stream;
+    struct pair *pair = connected(&config, &stream);
+    struct generation *generation;
+    unsigned dials;
+    (void)state;
+
+    /* The subflow that has carried more is preferred. */
+    assert_true(pair_transfer(pair, pair->relay, pair->incoming[0], pair->local, stream,
+                              5000, 1000));
+    pair_run_ms(pair, 100);
+    pair->local->rekey_ns = pair->now + NS_PER_MS;
+    pair_run_ms(pair, 200);
+    assert_int_equal(pair->resumed_count, 1);
+    generation = generation_current(pair->local);
+    assert_int_equal(subflow_find(pair->local, generation->tag, 0)->chunks_received, 0);
+    assert_true(generation->confirmed);
+    dials = pair->connection_count;
+    pair_run_ms(pair, 5000);
+    assert_true(pair->connection_count - dials <= 4);
+    release_all(pair, stream);
+    pair_run_ms(pair, 1000);
+    pair_free(pair);
 }
 
 /* A reader that stops costs the other streams nothing, and memory stays within credit. */
@@ -397,7 +466,9 @@ static void test_readers_outlive_a_restart(void **state)
 /* K p / ((1 + n) R), with every byte of each budget used. */
 static void test_tight_budgets_reach_the_bound(void **state)
 {
-    static const struct { bool up, down; } modes[] = {{true, false}, {false, true}, {true, true}};
+    static const struct {
+        bool up, down;
+    } modes[] = {{true, false}, {false, true}, {true, true}};
     (void)state;
 
     for (size_t i = 0; i < ARRAY_LENGTH(modes); i++) {
@@ -438,6 +509,8 @@ UNIT_MAIN(cmocka_unit_test(test_transfers_both_ways),
           cmocka_unit_test(test_restarted_relay_resets_streams_and_serves_new_ones),
           cmocka_unit_test(test_unreachable_relay_is_told_in_time),
           cmocka_unit_test(test_hourly_resume_keeps_streams),
+          cmocka_unit_test(test_generations_are_forgotten),
+          cmocka_unit_test(test_an_ack_elsewhere_confirms),
           cmocka_unit_test(test_stalled_readers_do_not_stall_others),
           cmocka_unit_test(test_many_stalled_readers_give_way_soon),
           cmocka_unit_test(test_readers_outlive_the_session),
