@@ -5,7 +5,7 @@
  * go in; bytes and events come out, and no call calls back. The driver's loop is
  *
  *     on readable:  session_receive(), then drain events, then session_settle()
- *     on timer:     session_tick(), then drain events
+ *     on timer:     answer session_next_unmeasured(), session_tick(), then drain events
  *     on plain data: session_stream_reserve()/_commit(), then drain events
  *     always last:  while ((subflow = session_next_sender()) != NULL) session_produce()
  *                   drain events again, re-arm one timer from session_next_timeout()
@@ -253,7 +253,8 @@ void session_subflow_writable(struct session *session, struct subflow *subflow,
 
 /* The next subflow whose measure is wanted now (in use, and older than 1 ms with several
  * paths or 10 ms with one), or NULL. The driver answers each with
- * session_subflow_measured(); ask before session_next_sender() and after a tick. */
+ * session_subflow_measured(); ask before session_next_sender(), and before session_tick(),
+ * which judges subflows that make no progress by it. */
 struct subflow *session_next_unmeasured(struct session *session, uint64_t now);
 void session_subflow_measured(struct session *session, struct subflow *subflow,
                               const struct subflow_measure *measure, uint64_t now);

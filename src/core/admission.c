@@ -410,7 +410,8 @@ static struct arrival_result attach(struct admission *admission, struct arrival 
         return silence(admission, arrival);
     subflow->state = SUBFLOW_STATE_OPEN;
     subflow->hello = number == 0;
-    subflow->up_ns = subflow->sent_ns = subflow->progress_ns = session->now;
+    subflow->up_ns = subflow->sent_ns = session->now;
+    subflow->progress_ns = subflow->answer_ns = session->now;
     subflow->writable = true;
     subflow->opener = *opener;
     *opener = (struct seal){0};

@@ -205,6 +205,7 @@ void path_judge_stalled(struct session *session)
         if (path->heard_ns <= path->stalled_ns)
             give_up(session, i);
         path_failed(session, i, PATH_REASON_SILENT, path->stalled_ns);
+        path->stalls++;
         path->stalled_ns = 0;
     }
 }
@@ -264,7 +265,7 @@ static void set_usable(struct session *session, unsigned index, bool usable)
     }
     /* What was learned of it may hold no more. */
     path->reason = PATH_REASON_UNTRIED;
-    path->failures = path->timeouts = 0;
+    path->failures = path->timeouts = path->stalls = 0;
     path->retry_ns = 0;
     port_chooser_reset(&path->ports);
 }

@@ -26,6 +26,7 @@
 /* Dials in a row that are not answered before a path counts as dead: at 1% of random loss
  * one dial in a million. */
 #define PATH_TIMEOUTS 3
+#define DIALS_TO_LONGEST 6
 /* How long a path that was never heard on may be tried before a backup is. */
 #define HOPE_NS (1 * NS_PER_S)
 
@@ -368,6 +369,19 @@ static int choose_path(struct session *session, bool hello)
     return best >= 0 && hellos_on(session, (unsigned)best) + 1 < HELLOS_MAX ? best : -1;
 }
 
+/* How long a SYN may stay unanswered. As in RFC 6298 the wait doubles each time that it was
+ * too short: the path may have become slower than anything that is known of it. Up to a
+ * second, so that a path which is back is soon found; now and then the longest is tried. */
+static uint64_t dial_timeout_ns(const struct path *path)
+{
+    uint64_t usual_ns = MAX(3 * path->srtt_ns, DIAL_TIMEOUT_MIN_NS);
+
+    if (path->srtt_ns == 0 || path->timeouts % DIALS_TO_LONGEST == DIALS_TO_LONGEST - 1)
+        return DIAL_TIMEOUT_MAX_NS;
+    return MIN(MAX(usual_ns, MIN(usual_ns << MIN(path->timeouts, 2u), NS_PER_S)),
+               DIAL_TIMEOUT_MAX_NS);
+}
+
 /* Dials once; false when it has to wait. */
 static bool dial(struct session *session, bool hello)
 {
@@ -394,6 +408,7 @@ static bool dial(struct session *session, bool hello)
     subflow->hello = hello;
     subflow->port = (uint8_t)port;
     subflow->dialled_ns = session->now;
+    subflow->deadline_ns = session->now + dial_timeout_ns(path);
     subflow->budget_out = session->config.budget_up;
     subflow->budget_in = session->config.budget_down;
     session->counters.subflows_opened++;

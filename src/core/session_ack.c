@@ -186,9 +186,10 @@ void ack_received(struct session *session, struct frame *frame)
             return;
         }
         if (entry.chunks > subflow->chunks_acked) {
-            subflow->progress_ns = subflow->proven_ns = session->now;
+            subflow->proven_ns = session->now;
             path_heard(session, subflow->path);
-            subflow_set_suspect(session, subflow, false);
+            session->paths[subflow->path].stalls = 0;
+            subflow_note_progress(session, subflow);
             if (session->config.role == SESSION_LOCAL)
                 handshake_confirmed(session, subflow->generation);
         }

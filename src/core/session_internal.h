@@ -49,6 +49,8 @@
 /* Bulk is acknowledged sooner than that, so that the sender need not retain more. */
 #define ACK_BYTES (256 * 1024)
 #define STALL_MIN_NS (200 * NS_PER_MS)
+#define STALL_DOUBLINGS 4u
+#define ANSWER_MIN_NS (2 * NS_PER_S)
 #define DIAL_TIMEOUT_MIN_NS (250 * NS_PER_MS)
 #define DIAL_TIMEOUT_MAX_NS (3 * NS_PER_S)
 #define HELLO_RACE_NS (250 * NS_PER_MS)
@@ -150,6 +152,7 @@ struct sent_item {
 
 struct sent_chunk {
     uint64_t sent_ns;
+    uint64_t end; /* the subflow's bytes_sent behind it */
     uint16_t items;
     bool eliciting;
     bool hedged; /* it was late, and its frames of control were queued again */
@@ -199,9 +202,12 @@ struct subflow {
     uint64_t measured_bytes; /* bytes_sent at that time */
     uint64_t dialled_ns, up_ns;
     uint64_t progress_ns; /* last sign of life while something is outstanding */
+    uint64_t answer_ns;   /* the same, without what only the peer's TCP has said since it
+                             has all of the chunk that is to be acknowledged first */
     uint64_t sent_ns, received_ns;
     uint64_t proven_ns;   /* the peer last acknowledged something on it */
-    uint64_t deadline_ns; /* LIMBO: when what is left is requeued */
+    uint64_t deadline_ns; /* DIALLING: when it is given up; LIMBO: when what is left is
+                             requeued */
 };
 
 /* ---- streams ---- */
@@ -283,7 +289,7 @@ struct path {
     struct path_properties properties;
     uint64_t sequence;       /* of the last PATH frame, sent or received */
     enum path_reason reason; /* why it does not work, or PATH_REASON_WORKS */
-    uint64_t heard_ns;       /* when the peer last answered to something on it */
+    uint64_t heard_ns;       /* when something last came of the peer on it */
     uint64_t stalled_ns; /* a subflow died that had made no progress since; 0 = none did */
     uint64_t srtt_ns;    /* smoothed; 0 = unknown */
     uint64_t least_ns, least_before_ns; /* least round trip of the running time, and before */
@@ -298,6 +304,7 @@ struct path {
     unsigned streams;    /* local: open ones whose policy asks for the path */
     unsigned failures;   /* dials failed in a row */
     unsigned timeouts;   /* dials given up since the path was heard */
+    unsigned stalls;     /* deaths of a stall since something was acknowledged */
     uint64_t retry_ns;   /* not to be dialled before */
     struct path_counters counters;
     struct meter goodput_in, goodput_out;
@@ -484,6 +491,8 @@ uint64_t subflow_budget_left(const struct subflow *subflow);
 bool subflow_usable(const struct subflow *subflow);
 uint64_t subflow_rtt_ns(const struct session *session, const struct subflow *subflow);
 uint64_t subflow_stall_ns(const struct session *session, const struct subflow *subflow);
+/* It is alive. */
+void subflow_note_progress(struct session *session, struct subflow *subflow);
 void subflow_set_suspect(struct session *session, struct subflow *subflow, bool suspect);
 /* Sends a PING, which has to be answered like anything else. */
 void subflow_ask(struct session *session, struct subflow *subflow);

@@ -542,18 +542,21 @@ static bool seal_chunk(struct composer *c, uint8_t *out, size_t header)
     return seal_finish(seal, at) == OK;
 }
 
-static bool record_chunk(struct composer *c)
+/* `length`: on the wire. */
+static bool record_chunk(struct composer *c, size_t length)
 {
     struct subflow *subflow = c->subflow;
     struct sent_chunk *chunk = ring_push(&subflow->chunks);
 
     if (chunk == NULL)
         return false;
-    *chunk = (struct sent_chunk){
-        .sent_ns = c->session->now, .items = c->items, .eliciting = c->eliciting};
+    *chunk = (struct sent_chunk){.sent_ns = c->session->now,
+                                 .end = subflow->bytes_sent + length,
+                                 .items = c->items,
+                                 .eliciting = c->eliciting};
     subflow->chunks_sent++;
-    if (c->eliciting && subflow->eliciting_unacked++ == 0)
-        subflow->progress_ns = c->session->now; /* the wait for an answer begins */
+    if (c->eliciting && subflow->eliciting_unacked++ == 0) /* the wait begins */
+        subflow->progress_ns = subflow->answer_ns = c->session->now;
     return true;
 }
 
@@ -562,7 +565,7 @@ static size_t produce_chunk(struct session *session, struct subflow *subflow, ui
                             size_t capacity)
 {
     struct composer c;
-    size_t header = 0;
+    size_t header = 0, length;
 
     c.session = session;
     c.subflow = subflow;
@@ -583,8 +586,9 @@ static size_t produce_chunk(struct session *session, struct subflow *subflow, ui
     close_part(&c);
     if (c.length == 0)
         return 0;
+    length = header + c.length + CHUNK_OVERHEAD;
     /* Items without their chunk would be settled with another: such a subflow is lost. */
-    if (!record_chunk(&c) || !seal_chunk(&c, out, header)) {
+    if (!record_chunk(&c, length) || !seal_chunk(&c, out, header)) {
         session_fail(session, ERROR_MEMORY, "out of memory");
         return 0;
     }
@@ -597,7 +601,7 @@ static size_t produce_chunk(struct session *session, struct subflow *subflow, ui
         subflow->retire = false;
         session->pool_dirty = true;
     }
-    return header + 2 + c.length + SEAL_TAG_SIZE;
+    return length;
 }
 
 /* Local uses the subflow no more, and waits for our END: it is due when no data goes on

@@ -314,8 +314,7 @@ static void sign_of_life(struct session *session, struct subflow *subflow)
 {
     if (subflow->eliciting_unacked > 0)
         return;
-    subflow->progress_ns = session->now;
-    subflow_set_suspect(session, subflow, false);
+    subflow_note_progress(session, subflow);
 }
 
 static void note_contact(struct session *session, struct subflow *subflow, size_t length)
@@ -395,7 +394,7 @@ size_t session_receive(struct session *session, struct subflow *subflow, uint8_t
     /* Held as if by an event, so that its record outlives what its own chunks settle. */
     subflow->held = true;
     if (subflow->state == SUBFLOW_STATE_HELLO) {
-        subflow->progress_ns = now;
+        subflow->progress_ns = subflow->answer_ns = now;
         used = handshake_receive(session, subflow, bytes, length, &failed);
         if (failed)
             reject(session, subflow);
@@ -411,8 +410,9 @@ size_t session_receive(struct session *session, struct subflow *subflow, uint8_t
      * does not know the session sends none. */
     if (length > used) {
         session->silent_ns = TIME_NEVER;
-        subflow->progress_ns = subflow->received_ns = now;
-        subflow_set_suspect(session, subflow, false);
+        subflow->received_ns = now;
+        subflow_note_progress(session, subflow);
+        session->paths[subflow->path].heard_ns = now;
     }
     if (subflow->state == SUBFLOW_STATE_OPEN)
         subflow_close_if_done(session, subflow);

@@ -198,9 +198,27 @@ uint64_t subflow_rtt_ns(const struct session *session, const struct subflow *sub
                                          : path_rtt_ns(&session->paths[subflow->path]);
 }
 
+/* Doubles each time that it was over before anything was acknowledged (as RFC 6298 does):
+ * else a path which has become slower than that would never be used again. */
 uint64_t subflow_stall_ns(const struct session *session, const struct subflow *subflow)
 {
-    return MAX(3 * subflow_rtt_ns(session, subflow), STALL_MIN_NS);
+    const struct path *path = &session->paths[subflow->path];
+
+    return MAX(3 * subflow_rtt_ns(session, subflow), STALL_MIN_NS)
+           << MIN(path->stalls, STALL_DOUBLINGS);
+}
+
+/* How long the peer's TCP may speak for the peer. */
+static uint64_t answer_limit_ns(const struct session *session,
+                                const struct subflow *subflow)
+{
+    return MAX(12 * subflow_rtt_ns(session, subflow), ANSWER_MIN_NS);
+}
+
+void subflow_note_progress(struct session *session, struct subflow *subflow)
+{
+    subflow->progress_ns = subflow->answer_ns = session->now;
+    subflow_set_suspect(session, subflow, false);
 }
 
 void subflow_set_suspect(struct session *session, struct subflow *subflow, bool suspect)
@@ -222,11 +240,12 @@ bool subflow_outstanding(const struct subflow *subflow)
 
 void subflow_ask(struct session *session, struct subflow *subflow)
 {
-    if (subflow->ping)
+    /* A JOIN that may not begin yet cannot ask, and its silence says nothing. */
+    if (subflow->ping || (session->config.role == SESSION_LOCAL && !subflow->begun))
         return;
     /* The wait begins now: a socket that takes nothing any more is no answer either. */
     subflow->ping = true;
-    subflow->progress_ns = session->now;
+    subflow->progress_ns = subflow->answer_ns = session->now;
 }
 
 /* ---- the driver's face ---- */
@@ -237,8 +256,8 @@ void session_subflow_up(struct session *session, struct subflow *subflow,
     session->now = now;
     if (subflow->state != SUBFLOW_STATE_DIALLING)
         return; /* abandoned meanwhile; its close event waits */
-    subflow->up_ns = subflow->progress_ns = subflow->received_ns = now;
-    subflow->sent_ns = now;
+    subflow->up_ns = subflow->progress_ns = subflow->answer_ns = now;
+    subflow->received_ns = subflow->sent_ns = now;
     subflow->writable = true;
     path_sample_rtt(&session->paths[subflow->path], MAX(now - subflow->dialled_ns, 1), now);
     pool_dial_succeeded(session, subflow);
@@ -316,17 +335,48 @@ struct subflow *session_next_unmeasured(struct session *session, uint64_t now)
     return NULL;
 }
 
+/* What of a subflow's bytes the peer's TCP has acknowledged. */
+static uint64_t taken_bytes(uint64_t sent, const struct subflow_measure *measure)
+{
+    return sent - MIN(sent, measure->queued_bytes);
+}
+
+/* Where the chunk ends that is to be acknowledged first. */
+static uint64_t oldest_asking_end(const struct subflow *subflow)
+{
+    for (size_t i = 0; i < subflow->chunks.count; i++) {
+        const struct sent_chunk *chunk = ring_at(&subflow->chunks, i);
+
+        if (chunk->eliciting)
+            return chunk->end;
+    }
+    return subflow->bytes_sent;
+}
+
+/* Bytes that have left the kernel's queue are progress, long before a large chunk is
+ * complete. Those behind it prove nothing: a relay that discards what it reads
+ * acknowledges them, and so does a box in the middle that has lost the other side. They
+ * count while the answer may still be on its way. */
+static void note_taken(struct session *session, struct subflow *subflow,
+                       const struct subflow_measure *measure)
+{
+    uint64_t before = taken_bytes(subflow->measured_bytes, &subflow->measure);
+
+    if (taken_bytes(subflow->bytes_sent, measure) <= before)
+        return;
+    if (before < oldest_asking_end(subflow)) {
+        subflow_note_progress(session, subflow);
+    } else if (session->now - subflow->answer_ns < answer_limit_ns(session, subflow)) {
+        subflow->progress_ns = session->now;
+        subflow_set_suspect(session, subflow, false);
+    }
+}
+
 void session_subflow_measured(struct session *session, struct subflow *subflow,
                               const struct subflow_measure *measure, uint64_t now)
 {
     session->now = now;
-    /* Bytes that have left the kernel's queue are progress, long before a large chunk is
-     * complete. */
-    if (measure->queued_bytes <
-        subflow->measure.queued_bytes + (subflow->bytes_sent - subflow->measured_bytes)) {
-        subflow->progress_ns = now;
-        subflow_set_suspect(session, subflow, false);
-    }
+    note_taken(session, subflow, measure);
     subflow->measure = *measure;
     subflow->measured_ns = now;
     subflow->measured_bytes = subflow->bytes_sent;

@@ -18,16 +18,6 @@ uint64_t session_keepalive_ns(const struct session *session)
     return MIN(KEEPALIVE_NS, MAX(session->config.linger_ns / 3, NS_PER_S / 2));
 }
 
-static uint64_t dial_timeout_ns(const struct session *session,
-                                const struct subflow *subflow)
-{
-    const struct path *path = &session->paths[subflow->path];
-
-    if (path->srtt_ns == 0)
-        return DIAL_TIMEOUT_MAX_NS;
-    return MIN(MAX(3 * path->srtt_ns, DIAL_TIMEOUT_MIN_NS), DIAL_TIMEOUT_MAX_NS);
-}
-
 /* When a stalled subflow is closed; before, it is suspect. */
 static uint64_t dead_ns(const struct session *session, const struct subflow *subflow)
 {
@@ -70,8 +60,7 @@ static uint64_t subflow_timeout(const struct session *session,
                                 const struct subflow *subflow)
 {
     switch ((enum subflow_state)subflow->state) {
-    case SUBFLOW_STATE_DIALLING:
-        return subflow->dialled_ns + dial_timeout_ns(session, subflow);
+    case SUBFLOW_STATE_DIALLING: return subflow->deadline_ns;
     case SUBFLOW_STATE_HELLO: return subflow->up_ns + DIAL_TIMEOUT_MAX_NS;
     case SUBFLOW_STATE_OPEN:
         return MIN(age_timeout(session, subflow), open_timeout(session, subflow));

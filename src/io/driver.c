@@ -5,6 +5,17 @@
 
 #include <stdio.h>
 
+static void measure(struct driver *driver, uint64_t now)
+{
+    struct subflow *subflow;
+
+    while ((subflow = session_next_unmeasured(driver->session, now)) != NULL) {
+        struct subflow_measure m = subflow_io_measure(subflow_user(subflow));
+
+        session_subflow_measured(driver->session, subflow, &m, now);
+    }
+}
+
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
     struct driver *driver = timer->data;
@@ -13,8 +24,10 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
 
     driver->armed = TIME_NEVER;
-    if (session_next_timeout(driver->session) <= now)
+    if (session_next_timeout(driver->session) <= now) {
+        measure(driver, now); /* nothing is judged by what was known before it slept */
         session_tick(driver->session, now);
+    }
     driver_drain(driver);
 }
 
@@ -118,17 +131,6 @@ static void arm_timer(struct driver *driver, uint64_t now)
     ev_now_update(loop);
     ev_timer_set(&driver->timer, next > now ? (double)(next - now) * 1e-9 : 0., 0.);
     ev_timer_start(loop, &driver->timer);
-}
-
-static void measure(struct driver *driver, uint64_t now)
-{
-    struct subflow *subflow;
-
-    while ((subflow = session_next_unmeasured(driver->session, now)) != NULL) {
-        struct subflow_measure m = subflow_io_measure(subflow_user(subflow));
-
-        session_subflow_measured(driver->session, subflow, &m, now);
-    }
 }
 
 void driver_run(struct driver *driver)

@@ -62,6 +62,71 @@ static bool restart(struct outcome *outcome)
            directed_within(outcome, "both over", outcome->report.virtual_ns, 5 * NS_PER_S);
 }
 
+/* The path is suddenly slower than any answer was ever waited for. */
+static bool far_away(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+
+    sim_scenario_init(&scenario, "far away", 7);
+    scenario.paths[0] = sim_path_make(2000000, 20, 100);
+    sim_scenario_stream(&scenario, 0, 2000000);
+    sim_scenario_fault(&scenario, (struct sim_fault){.kind = SIM_FAULT_FAR,
+                                                     .at_ns = 2 * NS_PER_S,
+                                                     .lasts_ns = 600 * NS_PER_S,
+                                                     .amount = 350 * NS_PER_MS});
+    return directed_once(outcome, &scenario) &&
+           directed_within(outcome, "down", directed_done_ns(outcome, SIM_LOCAL),
+                           directed_transfer_ns(2000000, 2, 50) + 15 * NS_PER_S);
+}
+
+/* ---- one subflow alone ---- */
+
+/* What the relay cannot open makes it silent, while its TCP goes on acknowledging all the
+ * requests that follow. */
+static bool silent_relay(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+
+    sim_scenario_init(&scenario, "silent relay", 7);
+    scenario.config.pool_size = scenario.config.pool_burst = scenario.config.pool_idle = 1;
+    scenario.config.budget_up = scenario.config.budget_down = SESSION_UNLIMITED;
+    scenario.paths[0] = sim_path_make(20000000, 6, 60);
+    sim_scenario_stream(&scenario, 1000, 1000); /* brings up the subflow */
+    sim_scenario_fault(&scenario, (struct sim_fault){.kind = SIM_FAULT_FLIP,
+                                                     .at_ns = NS_PER_S,
+                                                     .lasts_ns = 1,
+                                                     .sides = 1 << SIM_LOCAL});
+    for (unsigned i = 0; i < 3; i++)
+        sim_scenario_stream(&scenario, 1000, 1000)->start_ns = (2000 + i * 70) * NS_PER_MS;
+    return directed_once(outcome, &scenario) &&
+           directed_within(outcome, "all over", outcome->report.virtual_ns, 5 * NS_PER_S);
+}
+
+/* One chunk takes longer than a stall would, both ways at once, behind what was sent to
+ * subflows that were given up. */
+static bool narrow_path(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+
+    sim_scenario_init(&scenario, "narrow path", 7);
+    scenario.config.pool_size = scenario.config.pool_burst = 3;
+    scenario.config.budget_up = SESSION_UNLIMITED;
+    scenario.config.budget_down = 65536;
+    scenario.paths[0] = sim_path_make(240000, 8, 650);
+    scenario.paths[0].link[SIM_LOCAL].rate = 4000000;
+    sim_scenario_stream(&scenario, 10000, 300000);
+    if (!directed_once(outcome, &scenario) ||
+        !directed_within(outcome, "wide up", directed_done_ns(outcome, SIM_LOCAL),
+                         20 * NS_PER_S))
+        return false;
+    scenario.config.pool_size = scenario.config.pool_burst = scenario.config.pool_idle = 1;
+    scenario.paths[0] = sim_path_make(240000, 2, 650);
+    scenario.plans[0].total[SIM_LOCAL] = 300000;
+    return directed_once(outcome, &scenario) &&
+           directed_within(outcome, "narrow both ways",
+                           directed_done_ns(outcome, SIM_LOCAL), 40 * NS_PER_S);
+}
+
 /* ---- the tight regime ---- */
 
 /* K p / ((1 + n) R) for 8 subflows, in one direction; p is what a subflow carries. */
@@ -160,9 +225,15 @@ static bool slow_reader(struct outcome *outcome)
 /* ---- the list ---- */
 
 static const struct directed_scenario scenarios[] = {
-    {"restart", restart},       {"tight-1000", tight_1000},
-    {"tight-500", tight_500},   {"tight-1000-loss", tight_loss},
-    {"echo-beside-bulk", echo}, {"slow-reader", slow_reader},
+    {"restart", restart},
+    {"far-away", far_away},
+    {"silent-relay", silent_relay},
+    {"narrow-path", narrow_path},
+    {"tight-1000", tight_1000},
+    {"tight-500", tight_500},
+    {"tight-1000-loss", tight_loss},
+    {"echo-beside-bulk", echo},
+    {"slow-reader", slow_reader},
 };
 
 static const struct directed_scenario *scenario_at(size_t index)

@@ -345,8 +345,10 @@ static void run_session(struct sim_session *owner)
     struct subflow *subflow;
     unsigned rounds = 0;
 
-    if (session_next_timeout(owner->session) <= now)
+    if (session_next_timeout(owner->session) <= now) {
+        measure(owner, now);
         session_tick(owner->session, now);
+    }
     drain(owner);
     do {
         measure(owner, now);

@@ -289,6 +289,41 @@ static void test_an_ack_elsewhere_confirms(void **state)
     pair_free(pair);
 }
 
+/* A relay that discards what it reads, or a box that has lost it: its TCP acknowledges all
+ * the same. */
+static void test_tcp_does_not_speak_for_the_relay(void **state)
+{
+    struct session_config config = pair_config();
+    struct stream *stream;
+    struct subflow *subflow;
+    struct pair *pair;
+    (void)state;
+
+    config.pool_size = config.pool_burst = config.pool_idle = 1;
+    pair = connected(&config, &stream);
+    assert_int_equal(pair->open, 1);
+    pair->blackhole = 1;
+    for (unsigned ms = 0; ms < 3000 && pair->lost_count == 0; ms++) {
+        struct subflow_measure measure = {.srtt_ns = 20 * NS_PER_MS, .rate = 1000000};
+
+        while ((subflow = session_next_unmeasured(pair->local, pair->now)) != NULL)
+            session_subflow_measured(pair->local, subflow, &measure, pair->now);
+        if (ms % 50 == 0)
+            session_stream_write(pair->local, stream, "x", 1, pair->now);
+        pair_step(pair);
+        if (session_counters(pair->local)->subflows_failed > 0)
+            break;
+    }
+    assert_int_equal(session_counters(pair->local)->subflows_failed, 1);
+    pair->blackhole = 0;
+    pair_run_ms(pair, 3000);
+    assert_int_equal(pair->reset_count, 0);
+    assert_int_equal(drain(pair, pair->relay, pair->incoming[0]), stream->out_end);
+    release_all(pair, stream);
+    pair_run_ms(pair, 1000);
+    pair_free(pair);
+}
+
 /* A reader that stops costs the other streams nothing, and memory stays within credit. */
 static void test_stalled_readers_do_not_stall_others(void **state)
 {
@@ -511,6 +546,7 @@ UNIT_MAIN(cmocka_unit_test(test_transfers_both_ways),
           cmocka_unit_test(test_hourly_resume_keeps_streams),
           cmocka_unit_test(test_generations_are_forgotten),
           cmocka_unit_test(test_an_ack_elsewhere_confirms),
+          cmocka_unit_test(test_tcp_does_not_speak_for_the_relay),
           cmocka_unit_test(test_stalled_readers_do_not_stall_others),
           cmocka_unit_test(test_many_stalled_readers_give_way_soon),
           cmocka_unit_test(test_readers_outlive_the_session),
