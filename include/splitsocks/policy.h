@@ -12,6 +12,9 @@ enum stream_mode {
 };
 #define STREAM_MODES 3
 
+/* "split", "redundant" or "auto". */
+const char *stream_mode_string(enum stream_mode mode);
+
 /* All zero is the default: split over every path. */
 struct stream_policy {
     uint8_t mode;   /* enum stream_mode */

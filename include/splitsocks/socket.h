@@ -29,14 +29,18 @@ bool address_is_loopback(const struct address *address);
 
 struct socket_listen_options {
     bool subflows;                  /* accepted sockets are subflows: see below */
+    bool at_once;                   /* as in socket_listen_at_once() */
     const char *congestion_control; /* NULL: the kernel's default */
 };
 
 /* Listens on an address; accepted sockets inherit TCP_NODELAY and, for subflows,
  * TCP_NOTSENT_LOWAT and the congestion control. A connection is reported when its first
- * bytes are there, or after a few seconds without any. */
+ * bytes are there, or after a few seconds without any, unless `at_once` is set. */
 int socket_listen(const struct address *address,
                   const struct socket_listen_options *options, int *fd) MUST_CHECK;
+/* Changes when a listening socket reports a connection: at once, since the one who connects
+ * may wait for the other to speak first; or as socket_listen() says. */
+int socket_listen_at_once(int fd, bool at_once) MUST_CHECK;
 /* The address the socket is bound to: with the port that the kernel has chosen. */
 struct address socket_local_address(int fd);
 

@@ -1,12 +1,11 @@
 /*
- * One connection of a SOCKS client, from accept until its stream has begun: negotiates,
- * resolves the name, opens the stream and makes a plain of the socket. It frees itself.
+ * One connection of a SOCKS client, from accept until its request is complete, which is
+ * then an inbound's. It frees itself.
  */
 #ifndef SPLITSOCKS_SOCKS_CONNECTION_H
 #define SPLITSOCKS_SOCKS_CONNECTION_H
 
-#include <splitsocks/driver.h>
-#include <splitsocks/resolver.h>
+#include <splitsocks/inbound.h>
 #include <splitsocks/socks5.h>
 
 /* A client that has not finished its request after this is closed. */
@@ -14,19 +13,24 @@
 
 /* What all connections to one local share. */
 struct socks_service {
-    struct driver *driver;     /* borrowed */
-    struct resolver *resolver; /* borrowed; NULL: names go to the relay */
+    struct inbound_service *inbound; /* borrowed */
     struct list connections;
-    struct list plains;
 };
 
-void socks_service_init(struct socks_service *service, struct driver *driver,
-                        struct resolver *resolver);
-/* Closes and frees all its connections and plains. */
+/* What holds for the connections of one listener. */
+struct socks_terms {
+    const struct socks5_user *users; /* borrowed for the connection's life */
+    size_t user_count;
+    uint32_t listener; /* as in struct rules_query */
+    struct stream_policy policy;
+};
+
+void socks_service_init(struct socks_service *service, struct inbound_service *inbound);
+/* Closes and frees all its connections. */
 void socks_service_deinit(struct socks_service *service);
 
-/* Takes over the socket. `users` are borrowed for the connection's life. */
+/* Takes over the socket. */
 void socks_connection_new(struct socks_service *service, int fd, const struct address *peer,
-                          const struct socks5_user *users, size_t user_count);
+                          const struct socks_terms *terms);
 
 #endif

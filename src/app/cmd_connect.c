@@ -124,7 +124,8 @@ static int start_through_running(struct program *program)
     for (size_t i = 0; i < listen->count; i++) {
         const struct config_users *users = &listen->items[i].users;
         const struct config_user *user = users->count > 0 ? &users->items[0] : NULL;
-        int fd = try_listener(&listen->items[i]);
+        bool socks = listen->items[i].protocol == CONFIG_PROTOCOL_SOCKS5;
+        int fd = socks ? try_listener(&listen->items[i]) : -1;
 
         if (fd >= 0)
             return bridge_start(&program->bridge, program->loop, fd, program->host,

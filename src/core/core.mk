@@ -11,6 +11,7 @@ libcore_a_SOURCES = \
 	include/splitsocks/meter.h src/core/meter.c \
 	include/splitsocks/number_window.h src/core/number_window.c \
 	include/splitsocks/pages.h src/core/pages.c \
+	include/splitsocks/policy.h src/core/policy.c \
 	include/splitsocks/port_chooser.h src/core/port_chooser.c \
 	include/splitsocks/ranges.h src/core/ranges.c \
 	include/splitsocks/rules.h src/core/rules.c \

@@ -2,12 +2,15 @@ noinst_LIBRARIES += libio.a
 libio_a_SOURCES = \
 	include/splitsocks/clock.h src/io/clock.c \
 	include/splitsocks/dialer.h src/io/dialer.c \
+	include/splitsocks/direct.h src/io/direct.c \
 	include/splitsocks/driver.h src/io/driver.c \
 	include/splitsocks/endpoint.h src/io/endpoint.c \
 	include/splitsocks/farewell.h src/io/farewell.c \
 	include/splitsocks/interface_table.h src/io/interface_table.c \
+	include/splitsocks/inbound.h src/io/inbound.c \
 	include/splitsocks/listener.h src/io/listener.c \
 	include/splitsocks/local.h src/io/local.c \
+	src/io/local_rules.c src/io/local_rules.h \
 	include/splitsocks/notify.h src/io/notify.c \
 	include/splitsocks/outbound.h src/io/outbound.c \
 	include/splitsocks/path_watch.h src/io/path_watch.c \

@@ -1,8 +1,11 @@
 #include <splitsocks/local.h>
 
+#include "local_rules.h"
+
 #include <splitsocks/clock.h>
 #include <splitsocks/driver.h>
 #include <splitsocks/endpoint.h>
+#include <splitsocks/inbound.h>
 #include <splitsocks/key.h>
 #include <splitsocks/listener.h>
 #include <splitsocks/log.h>
@@ -12,6 +15,7 @@
 #include <splitsocks/subflow_io.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,6 +35,8 @@ struct local_listener {
     struct local *local;
     const struct config_listener *config; /* borrowed */
     struct socks5_user *users;            /* owned; the texts are the configuration's */
+    struct socks_terms terms;
+    struct target to; /* of a forward listener */
     struct listener listener;
     int fd; /* -1: not listening */
 };
@@ -43,6 +49,8 @@ struct local {
     struct endpoint endpoint;
     struct session *session; /* NULL for a moment after one has ended */
     struct driver driver;    /* its session is NULL then too */
+    struct rules *rules;
+    struct inbound_service inbound;
     struct socks_service socks;
     struct local_listener *listeners; /* owned; as many as the configuration has */
     unsigned dials;                   /* so far */
@@ -233,7 +241,7 @@ static void on_retired(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
 
     /* A stream whose socket is closed may still have bytes to deliver. */
-    if (!list_empty(&local->socks.connections) ||
+    if (!list_empty(&local->socks.connections) || !list_empty(&local->inbound.inbounds) ||
         (!local->closing && local->session != NULL &&
          session_stream_count(local->session) > 0))
         return;
@@ -244,7 +252,8 @@ static void on_retired(struct ev_loop *loop, ev_timer *timer, int events)
             return;
         session_close(local->session, clock_now());
         driver_touch(&local->driver);
-    } else if (local->session == NULL && list_empty(&local->worker.remainders)) {
+    } else if (local->session == NULL && list_empty(&local->worker.remainders) &&
+               list_empty(&local->inbound.directs)) {
         ev_timer_stop(loop, timer);
         local->done(local, local->done_context);
     }
@@ -274,16 +283,29 @@ void local_retire(struct local *local, void (*done)(struct local *local, void *c
 static void on_accept(void *context, int fd, const struct address *peer)
 {
     struct local_listener *listener = context;
+    struct local *local = listener->local;
+    const struct inbound_request request = {
+        .fd = fd,
+        .listener = listener->terms.listener,
+        .target = &listener->to,
+        .otherwise = &listener->terms.policy,
+    };
 
-    socks_connection_new(&listener->local->socks, fd, peer, listener->users,
-                         listener->config->users.count);
+    if (listener->config->protocol == CONFIG_PROTOCOL_FORWARD)
+        inbound_start(&local->inbound, &request);
+    else
+        socks_connection_new(&local->socks, fd, peer, &listener->terms);
 }
 
 void local_adopt(struct local *local, int fd)
 {
     const struct address nobody = {.family = ADDRESS_NONE};
+    const struct socks_terms terms = {
+        .listener = RULES_NO_LISTENER,
+        .policy = local_listener_policy(local->config, NULL),
+    };
 
-    socks_connection_new(&local->socks, fd, &nobody, NULL, 0);
+    socks_connection_new(&local->socks, fd, &nobody, &terms);
 }
 
 /* The socket of `previous` that was opened for the same address. */
@@ -303,7 +325,9 @@ static struct local_listener *find_previous(struct local *previous,
 
 static int open_listener(struct local_listener *listener)
 {
-    const struct socket_listen_options options = {.subflows = false};
+    const struct socket_listen_options options = {
+        .at_once = listener->config->protocol == CONFIG_PROTOCOL_FORWARD,
+    };
     char text[ADDRESS_TEXT_SIZE];
     int error = socket_listen(&listener->config->address, &options, &listener->fd);
 
@@ -337,6 +361,10 @@ int local_listen(struct local *local, struct local *previous)
             listener_deinit(&old->listener);
             listener->fd = old->fd;
             old->fd = -1;
+            if (socket_listen_at_once(listener->fd, listener->config->protocol ==
+                                                        CONFIG_PROTOCOL_FORWARD) != OK)
+                log_warning("cannot change when connections are accepted: %s",
+                            strerror(errno));
         }
         listener_init(&listener->listener, local->worker.loop, listener->fd, on_accept,
                       listener);
@@ -355,16 +383,22 @@ bool local_listener_address(const struct local *local, size_t index,
 
 /* ---- life ---- */
 
+/* Where a forward listener leads to; nothing for others. */
+static void set_target(struct target *target, const struct config_host_port *to)
+{
+    if (to->host == NULL)
+        return;
+    target->port = to->port;
+    if (address_parse(&target->addresses[0], to->host) == OK)
+        target->address_count = 1;
+    else
+        snprintf(target->name, sizeof(target->name), "%s", to->host);
+}
+
 static int init_listeners(struct local *local)
 {
     const struct config_listeners *listen = &local->config->listen;
 
-    for (size_t i = 0; i < listen->count; i++)
-        if (listen->items[i].protocol != CONFIG_PROTOCOL_SOCKS5 ||
-            local->config->rules.count > 0) {
-            log_error("\"forward\" listeners and rules are not supported yet");
-            return ERROR_UNSUPPORTED;
-        }
     local->listeners = calloc(MAX(listen->count, (size_t)1), sizeof(*local->listeners));
     if (local->listeners == NULL)
         return ERROR_MEMORY;
@@ -374,6 +408,7 @@ static int init_listeners(struct local *local)
 
         listener->local = local;
         listener->config = &listen->items[i];
+        set_target(&listener->to, &listen->items[i].to);
         listener->fd = -1;
         listener->users = calloc(MAX(users->count, (size_t)1), sizeof(*listener->users));
         if (listener->users == NULL)
@@ -383,6 +418,12 @@ static int init_listeners(struct local *local)
                 .name = users->items[j].name,
                 .password = users->items[j].password,
             };
+        listener->terms = (struct socks_terms){
+            .users = listener->users,
+            .user_count = users->count,
+            .listener = (uint32_t)i,
+            .policy = local_listener_policy(local->config, listener->config),
+        };
     }
     return OK;
 }
@@ -445,7 +486,6 @@ int local_new(struct ev_loop *loop, const struct config_local *config,
               const uint8_t private_key[CONFIG_KEY_SIZE], struct local **out)
 {
     struct local *local = calloc(1, sizeof(*local));
-    bool names_here = config->dns.resolve == CONFIG_RESOLVE_LOCAL;
     int error = ERROR_MEMORY;
 
     *out = NULL;
@@ -458,7 +498,8 @@ int local_new(struct ev_loop *loop, const struct config_local *config,
     ev_init(&local->retired, on_retired);
     local->retired.data = local;
     local->retired.repeat = RETIRED_SECONDS;
-    if ((error = init_listeners(local)) != OK ||
+    local->rules = local_rules_new(config);
+    if (local->rules == NULL || (error = init_listeners(local)) != OK ||
         (error = worker_init(&local->worker, loop, BUFFERED_BYTES_MAX,
                              config->linger_ns)) != OK ||
         (error = init_resolver(local)) != OK || (error = start_session(local)) != OK) {
@@ -467,7 +508,13 @@ int local_new(struct ev_loop *loop, const struct config_local *config,
     }
     endpoint_init(&local->endpoint, local->resolver, config->relay.hosts.items[0],
                   on_endpoint_resolved, local);
-    socks_service_init(&local->socks, &local->driver, names_here ? local->resolver : NULL);
+    local->inbound.worker = &local->worker;
+    local->inbound.driver = &local->driver;
+    local->inbound.resolver = local->resolver;
+    local->inbound.resolve_here = config->dns.resolve == CONFIG_RESOLVE_LOCAL;
+    local->inbound.rules = local->rules;
+    inbound_service_init(&local->inbound);
+    socks_service_init(&local->socks, &local->inbound);
     *out = local;
     return OK;
 }
@@ -485,13 +532,16 @@ void local_free(struct local *local)
         ev_timer_stop(local->worker.loop, &local->retired);
         ev_timer_stop(local->worker.loop, &local->restart);
     }
-    if (local->socks.driver != NULL)
+    if (local->socks.inbound != NULL) {
         socks_service_deinit(&local->socks);
+        inbound_service_deinit(&local->inbound);
+    }
     endpoint_deinit(&local->endpoint);
     drop_session(local);
     resolver_free(local->resolver);
     worker_deinit(&local->worker);
     key_wipe(local->private_key, sizeof(local->private_key));
+    rules_free(local->rules);
     free(local->listeners);
     free(local);
 }

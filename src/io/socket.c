@@ -103,6 +103,12 @@ static int set_subflow_options(int fd, const char *congestion_control)
     return error;
 }
 
+int socket_listen_at_once(int fd, bool at_once)
+{
+    return set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT,
+                      at_once ? 0 : DEFER_ACCEPT_SECONDS);
+}
+
 int socket_listen(const struct address *address,
                   const struct socket_listen_options *options, int *fd)
 {
@@ -118,7 +124,7 @@ int socket_listen(const struct address *address,
     if (error == OK)
         error = set_option(*fd, IPPROTO_TCP, TCP_NODELAY, 1);
     if (error == OK)
-        error = set_option(*fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, DEFER_ACCEPT_SECONDS);
+        error = socket_listen_at_once(*fd, options->at_once);
     if (error == OK && options->subflows)
         error = set_subflow_options(*fd, options->congestion_control);
     if (error == OK && address_is_loopback(address))

@@ -3,7 +3,6 @@
 #include <splitsocks/clock.h>
 #include <splitsocks/farewell.h>
 #include <splitsocks/log.h>
-#include <splitsocks/plain.h>
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,9 +20,8 @@ struct socks_connection {
     ev_timer deadline;
     struct address peer;
     struct socks5 socks5;
-    struct target target;         /* once the request is complete */
-    struct resolver_query *query; /* NULL: none is under way */
-    size_t early_length;          /* bytes of the stream that came with the request */
+    struct socks_terms terms;
+    size_t early_length; /* bytes of the stream that came with the request */
     uint8_t early[READ_SIZE];
 };
 
@@ -51,12 +49,10 @@ static size_t write_reply(uint8_t reply[PLAIN_REPLY_SIZE], bool opened,
 /* Lets go of everything but the socket. */
 static void connection_free(struct socks_connection *connection)
 {
-    struct ev_loop *loop = connection->service->driver->worker->loop;
+    struct ev_loop *loop = connection->service->inbound->worker->loop;
 
     ev_io_stop(loop, &connection->io);
     ev_timer_stop(loop, &connection->deadline);
-    if (connection->query != NULL)
-        resolver_cancel(connection->query);
     list_remove(&connection->node);
     explicit_bzero(&connection->socks5, sizeof(connection->socks5)); /* a password */
     explicit_bzero(connection->early, sizeof(connection->early));    /* it came in here */
@@ -69,78 +65,25 @@ static void close_connection(struct socks_connection *connection)
     connection_free(connection);
 }
 
-static void refuse(struct socks_connection *connection, enum reset_code code)
-{
-    uint8_t reply[PLAIN_REPLY_SIZE];
-    size_t length = write_reply(reply, false, code);
-
-    log_debug("cannot connect to %s: %s", connection->target.name, reset_code_string(code));
-    farewell(connection->service->driver->worker, connection->io.fd, reply, length);
-    connection_free(connection);
-}
-
-static void open_stream(struct socks_connection *connection)
-{
-    struct socks_service *service = connection->service;
-    struct driver *driver = service->driver;
-    uint64_t now = clock_now();
-    struct stream *stream;
-
-    if (driver->session == NULL) {
-        refuse(connection, RESET_RELAY_UNREACHABLE);
-        return;
-    }
-    stream = session_stream_open(driver->session, &connection->target, NULL, now);
-    if (stream == NULL) {
-        refuse(connection, RESET_FAILURE);
-        return;
-    }
-    driver_touch(driver);
-    if (session_stream_write(driver->session, stream, connection->early,
-                             connection->early_length, now) != connection->early_length ||
-        plain_new(driver, stream, connection->io.fd, write_reply, &service->plains) ==
-            NULL) {
-        session_stream_reset(driver->session, stream, RESET_FAILURE, now);
-        session_stream_release(driver->session, stream, now);
-        refuse(connection, RESET_FAILURE);
-        return;
-    }
-    /* The plain has its own watcher of the socket from here on. */
-    connection_free(connection);
-}
-
-static void on_resolved(void *context, int error, const struct address *addresses,
-                        size_t count)
-{
-    struct socks_connection *connection = context;
-    struct target *target = &connection->target;
-
-    connection->query = NULL;
-    if (error != OK) {
-        refuse(connection,
-               error == ERROR_NOT_FOUND ? RESET_NAME_NOT_FOUND : RESET_NAME_FAILURE);
-        return;
-    }
-    target->address_count = (uint8_t)MIN(count, (size_t)TARGET_ADDRESSES_MAX);
-    memcpy(target->addresses, addresses, target->address_count * sizeof(*addresses));
-    open_stream(connection);
-}
-
+/* The rest is the inbound's, the socket too. */
 static void proceed(struct socks_connection *connection)
 {
-    struct socks_service *service = connection->service;
-    struct ev_loop *loop = service->driver->worker->loop;
+    struct target target;
+    const struct inbound_request request = {
+        .fd = connection->io.fd,
+        .listener = connection->terms.listener,
+        .target = &target,
+        .otherwise = &connection->terms.policy,
+        .early = connection->early,
+        .early_length = connection->early_length,
+        .reply = write_reply,
+    };
 
     /* What else the client sends waits in the kernel. */
-    ev_io_stop(loop, &connection->io);
-    ev_timer_stop(loop, &connection->deadline);
-    socks5_target(&connection->socks5, &connection->target);
-    if (connection->target.address_count > 0 || service->resolver == NULL) {
-        open_stream(connection);
-    } else if (resolver_query(service->resolver, connection->target.name, on_resolved,
-                              connection, &connection->query) != OK) {
-        refuse(connection, RESET_NAME_FAILURE);
-    }
+    ev_io_stop(connection->service->inbound->worker->loop, &connection->io);
+    socks5_target(&connection->socks5, &target);
+    inbound_start(connection->service->inbound, &request);
+    connection_free(connection);
 }
 
 static void turn_away(struct socks_connection *connection)
@@ -152,7 +95,7 @@ static void turn_away(struct socks_connection *connection)
     log_write_limited(&refusals, clock_now(), LOG_WARNING, "refused a client at %s: %s",
                       address_format(&connection->peer, peer),
                       socks5_refusal(&connection->socks5));
-    farewell(connection->service->driver->worker, connection->io.fd, output, length);
+    farewell(connection->service->inbound->worker, connection->io.fd, output, length);
     connection_free(connection);
 }
 
@@ -213,9 +156,9 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
 }
 
 void socks_connection_new(struct socks_service *service, int fd, const struct address *peer,
-                          const struct socks5_user *users, size_t user_count)
+                          const struct socks_terms *terms)
 {
-    struct ev_loop *loop = service->driver->worker->loop;
+    struct ev_loop *loop = service->inbound->worker->loop;
     struct socks_connection *connection = calloc(1, sizeof(*connection));
 
     if (connection == NULL) {
@@ -224,9 +167,10 @@ void socks_connection_new(struct socks_service *service, int fd, const struct ad
     }
     connection->service = service;
     connection->peer = *peer;
+    connection->terms = *terms;
     list_init(&connection->node);
     list_append(&service->connections, &connection->node);
-    socks5_init(&connection->socks5, users, user_count);
+    socks5_init(&connection->socks5, terms->users, terms->user_count);
     ev_io_init(&connection->io, on_readable, fd, EV_READ);
     ev_timer_init(&connection->deadline, on_deadline, SOCKS_CONNECTION_SECONDS, 0.);
     connection->io.data = connection->deadline.data = connection;
@@ -236,19 +180,14 @@ void socks_connection_new(struct socks_service *service, int fd, const struct ad
     read_once(connection);
 }
 
-void socks_service_init(struct socks_service *service, struct driver *driver,
-                        struct resolver *resolver)
+void socks_service_init(struct socks_service *service, struct inbound_service *inbound)
 {
-    service->driver = driver;
-    service->resolver = resolver;
+    service->inbound = inbound;
     list_init(&service->connections);
-    list_init(&service->plains);
 }
 
 void socks_service_deinit(struct socks_service *service)
 {
     while (!list_empty(&service->connections))
         close_connection(list_first(&service->connections, struct socks_connection, node));
-    while (!list_empty(&service->plains))
-        plain_abort(list_first(&service->plains, struct plain, node));
 }

@@ -32,6 +32,7 @@ E2E_TESTS = \
 	test/e2e/test_private.py \
 	test/e2e/test_rdp.py \
 	test/e2e/test_readme.py \
+	test/e2e/test_rules.py \
 	test/e2e/test_signals.py \
 	test/e2e/test_slow_reader.py \
 	test/e2e/test_socks.py \

@@ -251,7 +251,7 @@ def test_configurations_that_are_refused(t):
     cases = [
         ("local", {"pol": {}}, "pool"), ("local", {"pool": {"size": 0}}, "pool"),
         ("local", {"budget": {"up": 100}}, "256"), ("local", {"mode": "coded"}, "mode"),
-        ("local", {"rules": [{"port": 0}]}, "port"), ("local", {"mode": "coded"}, "mode"),
+        ("local", {"rules": [{"port": 0}]}, "port"), ("local", {"paths": "all"}, "paths"),
         ("local", {"relay": {"public_key": "x"}}, "public_key"),
         ("local", {"linger": "soon"}, "linger"), ("local", {"private_key_file": ...}, "private_key"),
         ("relay", {"clients": ...}, "clients"), ("relay", {"client": []}, "clients"),

@@ -11,6 +11,7 @@ UNIT_TESTS = \
 	test/unit/test_config_units \
 	test/unit/test_destination \
 	test/unit/test_dialer \
+	test/unit/test_direct \
 	test/unit/test_door \
 	test/unit/test_eyeballs \
 	test/unit/test_failure_limit \
@@ -63,6 +64,8 @@ test_unit_test_destination_SOURCES = test/unit/test_destination.c test/unit/unit
 test_unit_test_destination_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_dialer_SOURCES = test/unit/test_dialer.c test/unit/unit.h
 test_unit_test_dialer_LDADD = $(IO) $(CMOCKA_LIBS)
+test_unit_test_direct_SOURCES = test/unit/test_direct.c test/unit/unit.h
+test_unit_test_direct_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_door_SOURCES = test/unit/test_door.c test/unit/unit.h
 test_unit_test_door_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_eyeballs_SOURCES = test/unit/test_eyeballs.c test/unit/unit.h

@@ -1,0 +1,44 @@
+/*
+ * A connection that a rule sends past the relay: two sockets, and the bytes of each go to
+ * the other. Each direction closes by itself, and what one side does not take is not read
+ * from the other, so that no more than DIRECT_READ_SIZE bytes wait in each direction.
+ *
+ * A direct frees itself when both directions have ended or one socket has failed.
+ */
+#ifndef SPLITSOCKS_DIRECT_H
+#define SPLITSOCKS_DIRECT_H
+
+#include <splitsocks/attributes.h>
+#include <splitsocks/worker.h>
+
+#define DIRECT_READ_SIZE (64 * 1024)
+
+struct direct;
+
+/* What reaches one side and goes to the other. */
+struct direct_way {
+    struct direct *direct;
+    ev_io io;       /* of the side that it comes from */
+    uint8_t *tail;  /* read and not yet written: owned, NULL when there is none */
+    size_t begin;   /* of what is left in it */
+    size_t length;  /* of what is left in it */
+    bool ended;     /* the end was read */
+    bool passed_on; /* and told to the other side */
+};
+
+struct direct {
+    struct worker *worker; /* borrowed; its input buffer is used for a moment at a time */
+    struct list node;      /* in the owner's list */
+    struct direct_way ways[2];
+};
+
+/* Takes over both sockets, connected and non-blocking. `early` (at most DIRECT_READ_SIZE
+ * bytes) was read from `from` already. `owned` lists all directs of an owner, for
+ * direct_abort(). Returns OK, or ERROR_MEMORY, and then the sockets stay the caller's. */
+int direct_start(struct worker *worker, int from, int to, const void *early, size_t length,
+                 struct list *owned) MUST_CHECK;
+
+/* Resets both sockets, and frees it. */
+void direct_abort(struct direct *direct);
+
+#endif

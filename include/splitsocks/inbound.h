@@ -1,0 +1,46 @@
+/*
+ * A connection of an application whose target is known, from then until its bytes flow:
+ * asks the rules, resolves the name where that is to be done here, and opens a stream,
+ * connects by itself, or refuses. It frees itself.
+ */
+#ifndef SPLITSOCKS_INBOUND_H
+#define SPLITSOCKS_INBOUND_H
+
+#include <splitsocks/driver.h>
+#include <splitsocks/plain.h>
+#include <splitsocks/resolver.h>
+#include <splitsocks/rules.h>
+
+#include <stdint.h>
+
+/* What all connections to one local share. */
+struct inbound_service {
+    struct worker *worker;     /* borrowed */
+    struct driver *driver;     /* borrowed; its session may be NULL */
+    struct resolver *resolver; /* borrowed */
+    bool resolve_here;         /* the relay gets addresses, never names */
+    const struct rules *rules; /* borrowed */
+    struct list inbounds;
+    struct list plains;
+    struct list directs;
+};
+
+/* The lists of a service whose other fields are set. */
+void inbound_service_init(struct inbound_service *service);
+/* Resets all that its connections have become. */
+void inbound_service_deinit(struct inbound_service *service);
+
+/* What an application wants. All is copied, the socket taken over. */
+struct inbound_request {
+    int fd;
+    uint32_t listener; /* as in struct rules_query */
+    const struct target *target;
+    const struct stream_policy *otherwise; /* where no rule says anything */
+    const uint8_t *early;                  /* bytes of the stream that were read already */
+    size_t early_length;
+    plain_reply *reply; /* NULL: the application is told nothing; failure is a reset */
+};
+
+void inbound_start(struct inbound_service *service, const struct inbound_request *request);
+
+#endif

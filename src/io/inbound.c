@@ -1,0 +1,268 @@
+#include <splitsocks/inbound.h>
+
+#include <splitsocks/clock.h>
+#include <splitsocks/dialer.h>
+#include <splitsocks/direct.h>
+#include <splitsocks/farewell.h>
+#include <splitsocks/log.h>
+#include <splitsocks/socket.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct inbound {
+    struct inbound_service *service; /* borrowed */
+    struct list node;                /* in service.inbounds */
+    int fd;
+    uint32_t listener;
+    plain_reply *reply;
+    struct target target; /* of a name, the addresses too once they are known */
+    struct stream_policy otherwise;
+    struct rules_outcome outcome;
+    struct resolver_query *query; /* NULL: none is under way */
+    struct dialer dialer;
+    size_t early_length;
+    uint8_t early[];
+};
+
+/* Lets go of everything but the socket. */
+static void inbound_free(struct inbound *inbound)
+{
+    if (inbound->query != NULL)
+        resolver_cancel(inbound->query);
+    dialer_cancel(&inbound->dialer);
+    list_remove(&inbound->node);
+    free(inbound);
+}
+
+static void refuse_socket(struct worker *worker, int fd, plain_reply *reply,
+                          enum reset_code code)
+{
+    uint8_t text[PLAIN_REPLY_SIZE];
+
+    if (reply != NULL)
+        farewell(worker, fd, text, reply(text, false, code));
+    else
+        socket_close_reset(fd);
+}
+
+static void turn_down(struct inbound *inbound, enum reset_code code)
+{
+    refuse_socket(inbound->service->worker, inbound->fd, inbound->reply, code);
+    inbound_free(inbound);
+}
+
+static void refuse(struct inbound *inbound, enum reset_code code)
+{
+    char text[TARGET_TEXT_SIZE];
+
+    log_debug("cannot connect to %s: %s", target_format(&inbound->target, text),
+              reset_code_string(code));
+    turn_down(inbound, code);
+}
+
+/* ---- proxy ---- */
+
+static void open_stream(struct inbound *inbound)
+{
+    struct inbound_service *service = inbound->service;
+    struct driver *driver = service->driver;
+    uint64_t now = clock_now();
+    struct stream *stream;
+
+    if (driver->session == NULL) {
+        refuse(inbound, RESET_RELAY_UNREACHABLE);
+        return;
+    }
+    stream = session_stream_open(driver->session, &inbound->target,
+                                 &inbound->outcome.policy, now);
+    if (stream == NULL) {
+        refuse(inbound, RESET_FAILURE);
+        return;
+    }
+    driver_touch(driver);
+    if (session_stream_write(driver->session, stream, inbound->early, inbound->early_length,
+                             now) != inbound->early_length ||
+        plain_new(driver, stream, inbound->fd, inbound->reply, &service->plains) == NULL) {
+        session_stream_reset(driver->session, stream, RESET_FAILURE, now);
+        session_stream_release(driver->session, stream, now);
+        refuse(inbound, RESET_FAILURE);
+        return;
+    }
+    /* The plain has the socket from here on. */
+    inbound_free(inbound);
+}
+
+/* ---- direct ---- */
+
+static void on_dialled(void *context, int fd, enum reset_code code)
+{
+    struct inbound *inbound = context;
+    struct inbound_service *service = inbound->service;
+    uint8_t reply[PLAIN_REPLY_SIZE];
+    size_t length;
+
+    if (fd < 0) {
+        refuse(inbound, code);
+        return;
+    }
+    if (inbound->reply != NULL) {
+        length = inbound->reply(reply, true, RESET_CANCELLED);
+        inbound->reply = NULL;
+        /* The send buffer of a socket that has carried a few bytes so far takes it whole.
+         */
+        if (send(inbound->fd, reply, length, MSG_NOSIGNAL) != (ssize_t)length) {
+            socket_close_reset(fd);
+            refuse(inbound, RESET_FAILURE);
+            return;
+        }
+    }
+    if (direct_start(service->worker, inbound->fd, fd, inbound->early,
+                     inbound->early_length, &service->directs) != OK) {
+        socket_close_reset(fd);
+        refuse(inbound, RESET_LIMIT);
+        return;
+    }
+    inbound_free(inbound);
+}
+
+static void connect_directly(struct inbound *inbound)
+{
+    const struct target *target = &inbound->target;
+
+    dialer_start(&inbound->dialer, inbound->service->worker->loop, NULL, target->addresses,
+                 target->address_count, target->port, on_dialled, inbound);
+}
+
+/* ---- deciding ---- */
+
+static void match(struct inbound *inbound)
+{
+    const struct target *target = &inbound->target;
+    const struct rules_query query = {
+        .listener = inbound->listener,
+        .name = target->name[0] != '\0' ? target->name : NULL,
+        .addresses = target->addresses,
+        .address_count = target->address_count,
+        .port = target->port,
+        .otherwise = &inbound->otherwise,
+    };
+
+    inbound->outcome = rules_match(inbound->service->rules, &query);
+}
+
+static void log_outcome(const struct inbound *inbound)
+{
+    const struct rules_outcome *outcome = &inbound->outcome;
+    const struct stream_policy *policy = &outcome->policy;
+    char text[TARGET_TEXT_SIZE], rule[32] = "no rule", how[64] = "";
+
+    if (outcome->rule != RULES_NONE)
+        snprintf(rule, sizeof(rule), "rules[%zu]", outcome->rule);
+    if (outcome->action == RULE_PROXY)
+        snprintf(how, sizeof(how), ", mode %s, copies %u, paths 0x%x",
+                 stream_mode_string(policy->mode), policy->copies, policy->paths);
+    log_debug("%s: %s: %s%s", target_format(&inbound->target, text), rule,
+              rule_action_string(outcome->action), how);
+}
+
+static void act(struct inbound *inbound)
+{
+    log_outcome(inbound);
+    switch (inbound->outcome.action) {
+    case RULE_PROXY: open_stream(inbound); break;
+    case RULE_DIRECT: connect_directly(inbound); break;
+    case RULE_BLOCK: turn_down(inbound, RESET_DENIED); break;
+    }
+}
+
+static void on_resolved(void *context, int error, const struct address *addresses,
+                        size_t count)
+{
+    struct inbound *inbound = context;
+    struct target *target = &inbound->target;
+
+    inbound->query = NULL;
+    if (error != OK) {
+        refuse(inbound,
+               error == ERROR_NOT_FOUND ? RESET_NAME_NOT_FOUND : RESET_NAME_FAILURE);
+        return;
+    }
+    target->address_count = (uint8_t)MIN(count, (size_t)TARGET_ADDRESSES_MAX);
+    memcpy(target->addresses, addresses, target->address_count * sizeof(*addresses));
+    /* Where names are the relay's matter, rules do not see their addresses. */
+    if (inbound->service->resolve_here)
+        match(inbound);
+    act(inbound);
+}
+
+/* What the rules say may need the addresses, and so may what comes of it. */
+static bool needs_addresses(const struct inbound *inbound)
+{
+    const struct rules_outcome *outcome = &inbound->outcome;
+
+    if (inbound->target.address_count > 0)
+        return false;
+    if (outcome->action == RULE_DIRECT)
+        return true;
+    return inbound->service->resolve_here &&
+           (outcome->action == RULE_PROXY || outcome->needs_addresses);
+}
+
+static void decide(struct inbound *inbound)
+{
+    match(inbound);
+    if (!needs_addresses(inbound))
+        act(inbound);
+    else if (resolver_query(inbound->service->resolver, inbound->target.name, on_resolved,
+                            inbound, &inbound->query) != OK)
+        refuse(inbound, RESET_NAME_FAILURE);
+}
+
+/* ---- the face ---- */
+
+void inbound_start(struct inbound_service *service, const struct inbound_request *request)
+{
+    struct inbound *inbound = calloc(1, sizeof(*inbound) + request->early_length);
+
+    if (inbound == NULL) {
+        refuse_socket(service->worker, request->fd, request->reply, RESET_FAILURE);
+        return;
+    }
+    inbound->service = service;
+    inbound->fd = request->fd;
+    inbound->listener = request->listener;
+    inbound->reply = request->reply;
+    inbound->target = *request->target;
+    inbound->otherwise = *request->otherwise;
+    inbound->early_length = request->early_length;
+    if (request->early_length > 0)
+        memcpy(inbound->early, request->early, request->early_length);
+    list_init(&inbound->node);
+    list_append(&service->inbounds, &inbound->node);
+    decide(inbound);
+}
+
+void inbound_service_init(struct inbound_service *service)
+{
+    list_init(&service->inbounds);
+    list_init(&service->plains);
+    list_init(&service->directs);
+}
+
+void inbound_service_deinit(struct inbound_service *service)
+{
+    while (!list_empty(&service->inbounds)) {
+        struct inbound *inbound = list_first(&service->inbounds, struct inbound, node);
+
+        close(inbound->fd);
+        inbound_free(inbound);
+    }
+    while (!list_empty(&service->plains))
+        plain_abort(list_first(&service->plains, struct plain, node));
+    while (!list_empty(&service->directs))
+        direct_abort(list_first(&service->directs, struct direct, node));
+}
