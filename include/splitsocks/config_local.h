@@ -160,6 +160,12 @@ struct config_local_dns {
     struct config_addresses servers; /* with ports; count 0: those of the system */
 };
 
+/* Where `splitsocks status` asks. */
+struct config_control {
+    bool given;       /* false: at the usual place, if there is one */
+    const char *file; /* as written; NULL: nowhere */
+};
+
 struct config_local {
     struct config_relay_endpoint relay;
     const char *private_key_file; /* as written */
@@ -175,6 +181,7 @@ struct config_local {
     struct config_local_dns dns;
     uint64_t linger_ns;
     const char *state_file;         /* as written; NULL: quotas are not remembered */
+    struct config_control control;
     struct config_strings warnings; /* FILE:LINE: PATH: text; the app logs each */
     struct config_memory *memory;   /* owned; of no use outside the configuration */
 };

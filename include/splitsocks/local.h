@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 struct ev_loop;
+struct json_t;
 struct local;
 
 /* The configuration is borrowed for the life of the local; the key is copied. Returns OK,
@@ -38,6 +39,9 @@ bool local_listener_address(const struct local *local, size_t index,
 /* Serves a connected socket as if it had been accepted, without authentication. Takes it
  * over. */
 void local_adopt(struct local *local, int fd);
+
+/* What it does now, as status_describe() has it: a new reference, NULL when memory is out. */
+struct json_t *local_status(const struct local *local) MUST_CHECK;
 
 /* Stops listening; when the last stream has ended, closes the session and calls `done`
  * from the loop, which frees it. */

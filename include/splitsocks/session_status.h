@@ -31,7 +31,7 @@ enum path_use {
     PATH_USE_UNTRIED, /* nothing was dialled yet, or no answer has come yet */
     PATH_USE_BACKUP,  /* `rival`, which is no backup, works */
     PATH_USE_COST,    /* `rival` is cheaper, and not full */
-    PATH_USE_MODES,   /* no stream of the modes that it is for is open */
+    PATH_USE_NOT_ALLOWED, /* no open stream may use it: by its modes, or by their policy */
     PATH_USE_LATER,   /* what waits would arrive earlier on `rival` */
     PATH_USE_IDLE,    /* no stream has anything to send */
     PATH_USE_READY,   /* what is sent next may go on it */
@@ -56,6 +56,25 @@ struct path_status {
 /* `index` below SESSION_PATHS_MAX. */
 void session_path_status(const struct session *session, unsigned index, uint64_t now,
                          struct path_status *status);
+
+enum session_phase {
+    SESSION_PHASE_CONNECTING, /* no session at the relay yet, or no more */
+    SESSION_PHASE_UP,
+    SESSION_PHASE_LOST,       /* no contact; what is open waits for up to linger */
+    SESSION_PHASE_CLOSING,    /* ended, or about to */
+};
+
+struct session_status {
+    enum session_phase phase;
+    uint64_t id;          /* 0: none */
+    uint64_t contact_ns;  /* when the peer was last heard; before, when the session began */
+    uint64_t linger_ns;   /* as agreed */
+    uint64_t waiting_out; /* bytes to be sent, as far as streams' credit allows */
+    uint64_t waiting_in;  /* local: bytes that wait at the relay, as it said last */
+    struct session_counters counters;
+};
+
+void session_status(const struct session *session, struct session_status *status);
 
 /* What a stream waits for; several at a time, or-ed. */
 enum stream_wait {

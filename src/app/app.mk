@@ -6,9 +6,18 @@ splitsocks_SOURCES = \
 	src/app/cmd_keygen.c \
 	src/app/cmd_local.c \
 	src/app/cmd_relay.c \
+	src/app/cmd_status.c \
 	src/app/commands.h \
+	src/app/control_places.c src/app/control_places.h \
 	src/app/daemon.c src/app/daemon.h \
 	src/app/load_config.c src/app/load_config.h \
+	src/app/local_control.c src/app/local_control.h \
 	src/app/main.c \
-	src/app/read_file.c src/app/read_file.h
+	src/app/read_file.c src/app/read_file.h \
+	src/app/status_client.c src/app/status_client.h \
+	src/app/status_explain.c \
+	src/app/status_table.c \
+	src/app/status_text.c src/app/status_text.h \
+	src/app/status_view.h \
+	src/app/table.c src/app/table.h
 splitsocks_LDADD = $(IO)

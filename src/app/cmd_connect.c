@@ -69,25 +69,6 @@ static bool parse_arguments(struct program *program, int argc, char **argv)
     return true;
 }
 
-/* Without -c: the user's own configuration, else the machine's. */
-static char *find_config(void)
-{
-    const char *base = getenv("XDG_CONFIG_HOME");
-    const char *home = getenv("HOME");
-    char *path = NULL;
-    int length = -1;
-
-    if (base != NULL && base[0] == '/')
-        length = asprintf(&path, "%s/splitsocks/local.json", base);
-    else if (home != NULL)
-        length = asprintf(&path, "%s/.config/splitsocks/local.json", home);
-    if (length >= 0 && access(path, F_OK) == 0)
-        return path;
-    if (length >= 0)
-        free(path);
-    return strdup("/etc/splitsocks/local.json");
-}
-
 /* ---- through a running local ---- */
 
 /* The address at which this machine reaches a listener. */
@@ -224,7 +205,7 @@ int cmd_connect(int argc, char **argv)
         return EXIT_USAGE;
     }
     if (program->config_path == NULL)
-        program->config_path = find_config();
+        program->config_path = find_local_config();
     program->loop = daemon_prepare();
     if (program->loop != NULL && program->config_path != NULL)
         status = run(program);

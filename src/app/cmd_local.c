@@ -1,13 +1,19 @@
 #include "commands.h"
 #include "daemon.h"
 #include "load_config.h"
+#include "local_control.h"
 
 #include <splitsocks/key.h>
 #include <splitsocks/local.h>
 #include <splitsocks/log.h>
 #include <splitsocks/notify.h>
+#include <splitsocks/status.h>
 
+#include <jansson.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+#include "config.h"
 
 /* A local and its configuration: the one that serves, or one that was replaced by a reload
  * and still has streams. */
@@ -22,7 +28,8 @@ struct program {
     struct daemon daemon;
     const char *config_path;
     struct generation *generations; /* the first one serves */
-    ev_timer bound;                 /* of stopping */
+    struct local_control control;
+    ev_timer bound; /* of stopping */
 };
 
 static void generation_free(struct generation *generation)
@@ -32,11 +39,51 @@ static void generation_free(struct generation *generation)
     free(generation);
 }
 
+/* ---- status ---- */
+
+/* Those that were replaced and still have streams. */
+static json_t *describe_retired(const struct generation *generation)
+{
+    json_t *list = json_array();
+
+    for (; generation != NULL; generation = generation->next)
+        json_array_append_new(list, local_status(generation->local));
+    return list;
+}
+
+static json_t *describe(const void *context)
+{
+    const struct program *program = context;
+    const struct generation *serving = program->generations;
+    json_t *document, *head;
+
+    if (serving == NULL)
+        return json_pack("{s:s}", "error", "about to end");
+    document = local_status(serving->local);
+    head = json_pack("{s:i, s:s, s:i, s:s, s:o}", "format", STATUS_FORMAT, "version",
+                     PACKAGE_VERSION, "pid", (int)getpid(), "config", program->config_path,
+                     "retired", describe_retired(serving->next));
+    if (head == NULL || document == NULL || json_object_update(head, document) != 0) {
+        json_decref(head);
+        head = NULL;
+    }
+    json_decref(document);
+    return head;
+}
+
+static char *on_request(void *context, const char *request)
+{
+    return local_control_answer(request, describe, context);
+}
+
+/* ---- generations ---- */
+
 /* Loads the configuration and begins to serve it in place of the present one. */
 static int start_generation(struct program *program)
 {
     struct generation *present = program->generations;
     struct generation *new = calloc(1, sizeof(*new));
+    struct local_control control = {.control = NULL};
     uint8_t key[CONFIG_KEY_SIZE];
     int status = EXIT_USAGE;
 
@@ -48,14 +95,21 @@ static int start_generation(struct program *program)
         return status;
     }
     status = EXIT_FAILURE;
+    /* What may fail comes first, so that the present one can go on when it does. */
     if (local_new(program->daemon.loop, new->config, key, &new->local) == OK &&
+        local_control_open(&control, &program->control, program->daemon.loop,
+                           program->config_path, &new->config->control, on_request,
+                           program) == OK &&
         local_listen(new->local, present != NULL ? present->local : NULL) == OK)
         status = EXIT_SUCCESS;
     key_wipe(key, sizeof(key));
     if (status != EXIT_SUCCESS) {
+        local_control_close(&control, &program->control);
         generation_free(new);
         return status;
     }
+    local_control_close(&program->control, &control);
+    program->control = control;
     new->next = present;
     program->generations = new;
     return EXIT_SUCCESS;
@@ -140,6 +194,7 @@ int cmd_local(int argc, char **argv)
     daemon_print_ready(get_address, &program);
     ev_run(program.daemon.loop, 0);
     daemon_unwatch_signals(&program.daemon);
+    local_control_close(&program.control, &(struct local_control){.control = NULL});
     while (program.generations != NULL) {
         struct generation *generation = program.generations;
 

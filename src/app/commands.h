@@ -19,5 +19,7 @@ int cmd_keygen(int argc, char **argv);
 int cmd_local(int argc, char **argv);
 /* relay -c FILE [-v] */
 int cmd_relay(int argc, char **argv);
+/* status [-c FILE] [--json | --explain] [--watch[=SECONDS]] */
+int cmd_status(int argc, char **argv);
 
 #endif

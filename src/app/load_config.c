@@ -4,13 +4,33 @@
 
 #include <splitsocks/log.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void log_warnings(const struct config_strings *warnings)
 {
     for (size_t i = 0; i < warnings->count; i++)
         log_warning("%s", warnings->items[i]);
+}
+
+char *find_local_config(void)
+{
+    const char *base = getenv("XDG_CONFIG_HOME");
+    const char *home = getenv("HOME");
+    char *path = NULL;
+    int length = -1;
+
+    if (base != NULL && base[0] == '/')
+        length = asprintf(&path, "%s/splitsocks/local.json", base);
+    else if (home != NULL)
+        length = asprintf(&path, "%s/.config/splitsocks/local.json", home);
+    if (length >= 0 && access(path, F_OK) == 0)
+        return path;
+    if (length >= 0)
+        free(path);
+    return strdup("/etc/splitsocks/local.json");
 }
 
 int load_key(const char *config_path, const char *name, uint8_t key[CONFIG_KEY_SIZE])

@@ -6,6 +6,10 @@
 #include <splitsocks/config_local.h>
 #include <splitsocks/config_relay.h>
 
+/* The configuration of a command without -c: the user's own, else the machine's. A new
+ * string (free()), or NULL when memory is out. */
+char *find_local_config(void) MUST_CHECK;
+
 /* What is wrong is logged, warnings too. Returns OK, and the caller frees *config and wipes
  * `key`; or an error, and there is nothing to free. A `key` of NULL is not read. */
 int load_local(const char *path, struct config_local **config,

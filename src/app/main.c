@@ -21,6 +21,8 @@ static const struct {
     {"relay", cmd_relay, "-c FILE [-v]", "connect to destinations for locals"},
     {"connect", cmd_connect, "[-c FILE] [-v] HOST PORT",
      "carry one stream on stdin/stdout"},
+    {"status", cmd_status, "[-c FILE] [--json|--explain] [--watch[=SECONDS]]",
+     "say what a running local does"},
     {"check", cmd_check, "{local|relay} FILE", "say what is wrong with a configuration"},
     {"keygen", cmd_keygen, "[-y] FILE", "make a private key, print the public one"},
 };

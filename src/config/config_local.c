@@ -8,6 +8,16 @@
 #define BURST_DEFAULT 48
 #define IDLE_DEFAULT 2
 
+static int read_control(struct reader *reader, const struct place *place,
+                        const struct option *option, json_t *value, void *field)
+{
+    struct config_control *control = field;
+
+    control->given = true;
+    return json_is_null(value) ? OK
+                               : read_string(reader, place, option, value, &control->file);
+}
+
 static int check_pool(struct reader *reader, const struct place *place, json_t *value,
                       void *field)
 {
@@ -180,6 +190,8 @@ static const struct option local_options[] = {
     {.name = "state_file", .read = read_string, FIELD(config_local, state_file),
      .nullable = true, .minimum = 1, .maximum = 4095,
      .allowed = "the name of a file, relative to this one"},
+    {.name = "control", .read = read_control, FIELD(config_local, control), .minimum = 1,
+     .maximum = 4095, .allowed = "the name of a socket, relative to this file, or null"},
     {.name = NULL},
 };
 

@@ -46,20 +46,26 @@ static bool find_earlier(const struct session *session, uint64_t arrival_ns,
     return found;
 }
 
-static bool mode_open(const struct session *session, uint8_t modes)
+static bool may_use(const struct stream *stream, unsigned index, uint8_t modes)
+{
+    unsigned wanted =
+        stream->policy.mode == STREAM_MODE_AUTO
+            ? 1u << STREAM_MODE_SPLIT | 1u << STREAM_MODE_REDUNDANT | 1u << STREAM_MODE_AUTO
+            : 1u << stream->policy.mode;
+
+    return (modes == 0 || (modes & wanted) != 0) &&
+           (stream->policy.paths == 0 || (stream->policy.paths >> index & 1) != 0);
+}
+
+/* There are streams, and none of them may use the path. */
+static bool none_may_use(const struct session *session, unsigned index, uint8_t modes)
 {
     const struct stream *stream = NULL;
 
-    while ((stream = session_next_stream(session, stream)) != NULL) {
-        unsigned wanted = stream->policy.mode == STREAM_MODE_AUTO
-                              ? 1u << STREAM_MODE_SPLIT | 1u << STREAM_MODE_REDUNDANT |
-                                    1u << STREAM_MODE_AUTO
-                              : 1u << stream->policy.mode;
-
-        if ((modes & wanted) != 0)
-            return true;
-    }
-    return false;
+    while ((stream = session_next_stream(session, stream)) != NULL)
+        if (may_use(stream, index, modes))
+            return false;
+    return session_next_stream(session, NULL) != NULL;
 }
 
 /* Neither side has had anything to send for some seconds. */
@@ -74,19 +80,21 @@ static bool at_rest(const struct session *session, uint64_t now)
     return true;
 }
 
-static enum path_use use_of(const struct session *session, uint64_t now,
+static enum path_use use_of(const struct session *session, unsigned index, uint64_t now,
                             struct path_status *status)
 {
     const struct path_properties *properties = &status->properties;
 
-    if (status->reason != PATH_REASON_WORKS)
-        return status->reason == PATH_REASON_UNTRIED ? PATH_USE_UNTRIED : PATH_USE_DOWN;
+    if (status->reason != PATH_REASON_WORKS && status->reason != PATH_REASON_UNTRIED)
+        return PATH_USE_DOWN;
     if (status->goodput_in > 0 || status->goodput_out > 0)
         return PATH_USE_CARRIES;
     if (find_preferred(session, properties, &status->rival))
         return properties->backup ? PATH_USE_BACKUP : PATH_USE_COST;
-    if (properties->modes != 0 && !mode_open(session, properties->modes))
-        return PATH_USE_MODES;
+    if (status->reason == PATH_REASON_UNTRIED)
+        return PATH_USE_UNTRIED;
+    if (none_may_use(session, index, properties->modes))
+        return PATH_USE_NOT_ALLOWED;
     if (at_rest(session, now))
         return PATH_USE_IDLE;
     if (find_earlier(session, status->arrival_ns, &status->rival))
@@ -154,5 +162,5 @@ void session_path_status(const struct session *session, unsigned index, uint64_t
     };
     count_subflows(session, index, status);
     status->arrival_ns = path_arrival_ns(path, status->queued_bytes);
-    status->use = use_of(session, now, status);
+    status->use = use_of(session, index, now, status);
 }

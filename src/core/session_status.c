@@ -2,6 +2,33 @@
 
 #include "session_internal.h"
 
+static enum session_phase phase_of(const struct session *session)
+{
+    switch (session->state) {
+    case SESSION_STATE_CONNECTING: return SESSION_PHASE_CONNECTING;
+    case SESSION_STATE_UP: return SESSION_PHASE_UP;
+    case SESSION_STATE_LOST: return SESSION_PHASE_LOST;
+    case SESSION_STATE_CLOSING:
+    case SESSION_STATE_ENDED: break;
+    }
+    return SESSION_PHASE_CLOSING;
+}
+
+void session_status(const struct session *session, struct session_status *status)
+{
+    *status = (struct session_status){
+        .phase = phase_of(session),
+        .id = session_id(session),
+        .contact_ns = session->contact_ns,
+        .linger_ns = session->config.linger_ns,
+        .waiting_out = session->waiting_bytes,
+        .waiting_in = session_peer_demand(session),
+        .counters = session->counters,
+    };
+}
+
+/* ---- streams ---- */
+
 const struct stream *session_next_stream(const struct session *session,
                                          const struct stream *stream)
 {

@@ -1,6 +1,8 @@
 noinst_LIBRARIES += libio.a
 libio_a_SOURCES = \
 	include/splitsocks/clock.h src/io/clock.c \
+	include/splitsocks/control.h src/io/control.c \
+	src/io/control_socket.c src/io/control_socket.h \
 	include/splitsocks/dialer.h src/io/dialer.c \
 	include/splitsocks/direct.h src/io/direct.c \
 	include/splitsocks/driver.h src/io/driver.c \
@@ -22,5 +24,7 @@ libio_a_SOURCES = \
 	include/splitsocks/resolver.h src/io/resolver.c \
 	include/splitsocks/socket.h src/io/socket.c src/io/socket_info.c \
 	include/splitsocks/socks_connection.h src/io/socks_connection.c \
+	include/splitsocks/status.h src/io/status.c src/io/status_internal.h \
+	src/io/status_paths.c src/io/status_streams.c \
 	include/splitsocks/subflow_io.h src/io/subflow_io.c \
 	include/splitsocks/worker.h src/io/worker.c

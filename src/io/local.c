@@ -12,6 +12,7 @@
 #include <splitsocks/resolver.h>
 #include <splitsocks/socket.h>
 #include <splitsocks/socks_connection.h>
+#include <splitsocks/status.h>
 #include <splitsocks/subflow_io.h>
 
 #include <errno.h>
@@ -55,6 +56,7 @@ struct local {
     struct local_listener *listeners; /* owned; as many as the configuration has */
     unsigned dials;                   /* so far */
     bool had_session;                 /* `session` was established before */
+    int dial_errors[SESSION_PATHS_MAX]; /* errno of each path's last dial; 0: it succeeded */
     bool failing;           /* the last dial failed: said once, until one succeeds */
     uint64_t unanswered_ns; /* since when HELLOs get no answer; 0: not so */
     bool unanswered_told;
@@ -161,6 +163,7 @@ static void on_dialled(struct driver *driver, const struct subflow_io *io, int e
     struct local *local = driver->context;
     char to[ADDRESS_TEXT_SIZE];
 
+    local->dial_errors[io->path] = error;
     if (error == 0) {
         local->failing = false;
         if (io->hello)
@@ -379,6 +382,31 @@ bool local_listener_address(const struct local *local, size_t index,
         return false;
     *address = socket_local_address(local->listeners[index].fd);
     return true;
+}
+
+/* ---- status ---- */
+
+struct json_t *local_status(const struct local *local)
+{
+    const struct config_paths *configured = &local->config->paths;
+    struct status_path paths[CONFIG_PATHS_MAX] = {{.name = "default"}};
+    struct status_source source = {
+        .session = local->session,
+        .relays = local->config->relay.hosts.items,
+        .relay_count = local->config->relay.hosts.count,
+        .paths = paths,
+        .path_count = MAX(configured->count, (size_t)1),
+    };
+
+    for (size_t i = 0; i < configured->count; i++) {
+        paths[i].name = configured->items[i].name;
+        paths[i].interface = configured->items[i].interface;
+        paths[i].source = configured->items[i].source;
+    }
+    for (size_t i = 0; i < source.path_count; i++)
+        if (local->dial_errors[i] != 0)
+            paths[i].detail = strerror(local->dial_errors[i]);
+    return status_describe(&source, clock_now());
 }
 
 /* ---- life ---- */

@@ -37,6 +37,7 @@ E2E_TESTS = \
 	test/e2e/test_slow_reader.py \
 	test/e2e/test_socks.py \
 	test/e2e/test_ssh.py \
+	test/e2e/test_status.py \
 	test/e2e/test_tight.py \
 	test/e2e/test_tools.py
 EXTRA_DIST += $(E2E_TESTS) test/e2e/fakedns.py test/e2e/harness.py test/e2e/lab.py test/e2e/web.py \

@@ -67,6 +67,8 @@ static void test_defaults(void **state)
     assert_int_equal(config->rate.up_bits, 0);
     assert_int_equal(config->rate.down_bits, 0);
     assert_null(config->state_file);
+    assert_false(config->control.given);
+    assert_null(config->control.file);
     assert_int_equal(config->pool.size, 8);
     assert_int_equal(config->pool.idle, 2);
     assert_int_equal(config->pool.burst, 48);
@@ -151,6 +153,21 @@ static void test_everything(void **state)
                             servers[i]);
     assert_int_equal(config->linger_ns, 2500 * NS_PER_MS);
     assert_int_equal(config->warnings.count, 0);
+    config_local_free(config);
+}
+
+/* null is not the same as to say nothing: then the usual place is meant. */
+static void test_control_and_its_absence(void **state)
+{
+    struct config_local *config = parse(WITH(AND("\"control\": null")));
+    (void)state;
+
+    assert_true(config->control.given);
+    assert_null(config->control.file);
+    config_local_free(config);
+    config = parse(WITH(AND("\"control\": \"run/a.sock\"")));
+    assert_true(config->control.given);
+    assert_string_equal(config->control.file, "run/a.sock");
     config_local_free(config);
 }
 
@@ -278,6 +295,7 @@ static void test_structure_is_checked(void **state)
 #define SERVER(text) WITH(AND("\"dns\": { \"servers\": [" text "] }"))
 #define BYTES(from, to) from " to " to " bytes, as a number or as a text such as \"64KiB\""
 #define BUDGET_BYTES BYTES("256", "1099511627776") ", or null"
+#define A_SOCKET "the name of a socket, relative to this file, or null"
 #define SECONDS "0 to 86400 seconds, as a number or as a text such as \"2m\""
 #define A_SERVER \
     "an address with an optional port, such as \"192.0.2.1\" or \"[2001:db8::1]:53\""
@@ -313,6 +331,8 @@ static void test_values_are_checked(void **state)
         {WITH(AND("\"chunk_size\": 63")), FOUND("chunk_size", "63", BYTES("64", "16384"))},
         {WITH(AND("\"chunk_size\": 16385")),
          FOUND("chunk_size", "16385", BYTES("64", "16384"))},
+        {WITH(AND("\"control\": \"\"")), FOUND("control", "\"\"", A_SOCKET)},
+        {WITH(AND("\"control\": true")), FOUND("control", "true", A_SOCKET)},
         {WITH(AND("\"linger\": -1")), FOUND("linger", "-1", SECONDS)},
         {WITH(AND("\"linger\": 86400.5")), FOUND("linger", "86400.5", SECONDS)},
         {WITH(AND("\"linger\": \"25h\"")), FOUND("linger", "\"25h\"", SECONDS)},
@@ -500,7 +520,8 @@ static void test_messages_are_tame(void **state)
     expect_refusal("{ \"a\\n\\u0007\": 1 }", ERROR_INVALID,
                    "l.json:1: a??: unknown key; did you mean \"rate\"? allowed: relay, "
                    "private_key_file, listen, paths, mode, copies, rules, pool, "
-                   "congestion_control, chunk_size, budget, rate, dns, linger, state_file");
+                   "congestion_control, chunk_size, budget, rate, dns, linger, state_file, "
+                   "control");
     expect_refusal(WITH(AND("\"mode\": \"123456789 123456789 123456789 123456789 123456789 "
                             "123456789 12345\\u00fc6789 123456789\"")),
                    ERROR_INVALID,
@@ -516,6 +537,7 @@ static void test_messages_are_tame(void **state)
 }
 
 UNIT_MAIN(cmocka_unit_test(test_defaults), cmocka_unit_test(test_everything),
+          cmocka_unit_test(test_control_and_its_absence),
           cmocka_unit_test(test_pool_follows_its_size),
           cmocka_unit_test(test_bounds_are_included),
           cmocka_unit_test(test_warns_of_open_proxies),

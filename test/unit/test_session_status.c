@@ -295,10 +295,28 @@ static void test_what_keeps_a_path_from_use(void **state)
     assert_int_equal(path_of(pair, pair->local, 1).use, PATH_USE_IDLE);
     set_path(pair, 1,
              (struct path_properties){.modes = 1 << STREAM_MODE_REDUNDANT, .cost = 2});
-    assert_int_equal(path_of(pair, pair->local, 1).use, PATH_USE_MODES);
+    assert_int_equal(path_of(pair, pair->local, 1).use, PATH_USE_NOT_ALLOWED);
     session_set_path(pair->local, 1, &(struct path_properties){.usable = false}, pair->now);
     assert_int_equal(path_of(pair, pair->local, 1).use, PATH_USE_DOWN);
     assert_int_equal(path_of(pair, pair->local, 1).reason, PATH_REASON_UNUSABLE);
+    pair_free(pair);
+}
+
+/* One that is not even dialled as long as it is not needed. */
+static void test_a_backup_that_was_never_needed(void **state)
+{
+    struct pair *pair = new_pair();
+    struct path_status status;
+    (void)state;
+
+    set_path(pair, 1, (struct path_properties){.backup = true});
+    open_stream(pair);
+    pair_run_ms(pair, 1000);
+    status = path_of(pair, pair->local, 1);
+    assert_int_equal(status.reason, PATH_REASON_UNTRIED);
+    assert_int_equal(status.use, PATH_USE_BACKUP);
+    assert_int_equal(status.rival, 0);
+    assert_int_equal(status.subflows_open + status.subflows_dialling, 0);
     pair_free(pair);
 }
 
@@ -497,6 +515,7 @@ UNIT_MAIN(cmocka_unit_test(test_each_byte_counts_once),
           cmocka_unit_test(test_subflows_are_counted_by_what_they_are),
           cmocka_unit_test(test_a_dead_path_says_why_and_when),
           cmocka_unit_test(test_what_keeps_a_path_from_use),
+          cmocka_unit_test(test_a_backup_that_was_never_needed),
           cmocka_unit_test(test_a_stream_that_rests_waits_for_nothing),
           cmocka_unit_test(test_waiting_for_a_session_and_for_the_relay),
           cmocka_unit_test(test_waiting_for_the_streams_before),

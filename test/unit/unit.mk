@@ -9,6 +9,7 @@ UNIT_TESTS = \
 	test/unit/test_config_place \
 	test/unit/test_config_relay \
 	test/unit/test_config_units \
+	test/unit/test_control \
 	test/unit/test_destination \
 	test/unit/test_dialer \
 	test/unit/test_direct \
@@ -60,6 +61,8 @@ test_unit_test_config_relay_SOURCES = test/unit/test_config_relay.c test/unit/co
 test_unit_test_config_relay_LDADD = $(CONFIG) $(CMOCKA_LIBS)
 test_unit_test_config_units_SOURCES = test/unit/test_config_units.c test/unit/unit.h
 test_unit_test_config_units_LDADD = $(CONFIG) $(CMOCKA_LIBS)
+test_unit_test_control_SOURCES = test/unit/test_control.c test/unit/unit.h
+test_unit_test_control_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_destination_SOURCES = test/unit/test_destination.c test/unit/unit.h
 test_unit_test_destination_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_dialer_SOURCES = test/unit/test_dialer.c test/unit/unit.h

@@ -1,0 +1,45 @@
+/*
+ * The status of a local as a JSON document. Its names are documented in splitsocks(1) and
+ * are relied upon: add to them, do not rename. "Up" is from local to the relay.
+ */
+#ifndef SPLITSOCKS_STATUS_H
+#define SPLITSOCKS_STATUS_H
+
+#include <splitsocks/address.h>
+#include <splitsocks/attributes.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct json_t;
+struct session;
+
+/* Rises when a name changes its meaning. */
+#define STATUS_FORMAT 1
+/* So many streams are described, those that wait for something before the others; the rest
+ * is counted. It bounds what an answer takes of time and memory. */
+#define STATUS_STREAMS_MAX 1000
+
+/* What a local knows of a path that its session does not. Borrowed. */
+struct status_path {
+    const char *name;      /* as in the log */
+    const char *interface; /* NULL: any */
+    struct address source; /* ADDRESS_NONE: the kernel's choice */
+    const char *detail;    /* more of why it does not work, in words; NULL */
+    uint64_t quota_bytes;  /* 0: none */
+    uint64_t quota_used_bytes;
+};
+
+struct status_source {
+    const struct session *session; /* NULL for the moment between two sessions */
+    const char *const *relays;     /* its hosts, as configured */
+    size_t relay_count;
+    const struct status_path *paths;
+    size_t path_count;
+};
+
+/* A new object with the members "session", "paths" and "streams"; the caller's reference.
+ * NULL when memory is out. */
+struct json_t *status_describe(const struct status_source *source, uint64_t now) MUST_CHECK;
+
+#endif

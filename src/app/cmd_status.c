@@ -1,0 +1,215 @@
+#include "commands.h"
+#include "control_places.h"
+#include "load_config.h"
+#include "status_client.h"
+#include "status_view.h"
+
+#include <splitsocks/log.h>
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WATCH_SECONDS 2.
+#define WATCH_SECONDS_MIN 0.1
+#define WATCH_SECONDS_MAX 86400.
+
+struct options {
+    char *config_path; /* owned */
+    bool json, explain;
+    double watch_seconds; /* 0: once */
+};
+
+/* ---- arguments ---- */
+
+static bool parse_seconds(const char *text, double *seconds)
+{
+    char *end;
+
+    if (text == NULL) {
+        *seconds = WATCH_SECONDS;
+        return true;
+    }
+    *seconds = strtod(text, &end);
+    if (end != text && *end == '\0' && *seconds >= WATCH_SECONDS_MIN &&
+        *seconds <= WATCH_SECONDS_MAX)
+        return true;
+    log_error("--watch: found %s; allowed: %g to %g seconds", text, WATCH_SECONDS_MIN,
+              WATCH_SECONDS_MAX);
+    return false;
+}
+
+static bool parse_options(struct options *options, int argc, char **argv)
+{
+    static const struct option known[] = {
+        {"json", no_argument, NULL, 'j'},
+        {"explain", no_argument, NULL, 'e'},
+        {"watch", optional_argument, NULL, 'w'},
+        {NULL, 0, NULL, 0},
+    };
+    int option;
+
+    while ((option = getopt_long(argc, argv, "c:", known, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            free(options->config_path);
+            options->config_path = strdup(optarg);
+            break;
+        case 'j': options->json = true; break;
+        case 'e': options->explain = true; break;
+        case 'w':
+            if (!parse_seconds(optarg, &options->watch_seconds))
+                return false;
+            break;
+        default: return false;
+        }
+    }
+    if (options->json && options->explain) {
+        log_error("--json and --explain exclude each other: the document has the reasons");
+        return false;
+    }
+    return optind == argc;
+}
+
+/* ---- asking ---- */
+
+static void log_failure(const char *path, int error)
+{
+    switch (error) {
+    case ERROR_NOT_FOUND: log_error("nobody listens at %s", path); break;
+    case ERROR_TIMEOUT: log_error("the local at %s does not answer", path); break;
+    case ERROR_SYSTEM:
+        log_error("cannot ask the local at %s: %s", path, strerror(errno));
+        break;
+    default:
+        log_error("cannot ask the local at %s: %s", path, error_string((enum error)error));
+    }
+}
+
+/* Asks at each place; what was tried in vain is told only when none is left. */
+static int request(const struct control_places *places, char **answer)
+{
+    int errors[CONTROL_PLACES_MAX], system[CONTROL_PLACES_MAX];
+
+    for (size_t i = 0; i < places->count; i++) {
+        errors[i] = status_request(places->paths[i], "status", answer);
+        system[i] = errno;
+        if (errors[i] == OK)
+            return OK;
+    }
+    for (size_t i = 0; i < places->count; i++) {
+        errno = system[i];
+        log_failure(places->paths[i], errors[i]);
+    }
+    return ERROR_NOT_FOUND;
+}
+
+/* ---- showing ---- */
+
+static int show(const struct options *options, const char *answer)
+{
+    json_error_t why;
+    json_t *document;
+    bool good;
+
+    if (options->json)
+        return fputs(answer, stdout) >= 0 && fflush(stdout) == 0 ? OK : ERROR_SYSTEM;
+    document = json_loads(answer, 0, &why);
+    if (document == NULL || !json_is_object(json_object_get(document, "session"))) {
+        log_error("the local has answered something else than its status: %.200s", answer);
+        json_decref(document);
+        return ERROR_MALFORMED;
+    }
+    good = status_print_tables(document, stdout);
+    if (options->explain) {
+        putchar('\n');
+        status_explain(document, stdout);
+    }
+    json_decref(document);
+    return good && fflush(stdout) == 0 ? OK : ERROR_SYSTEM;
+}
+
+static int show_once(const struct options *options, const struct control_places *places)
+{
+    char *answer;
+    int error = request(places, &answer);
+
+    if (error != OK)
+        return error;
+    error = show(options, answer);
+    free(answer);
+    if (error == ERROR_SYSTEM)
+        log_error("cannot print the status: %s", strerror(errno));
+    return error;
+}
+
+/* A terminal is drawn over; anything else gets one after the other. */
+static void begin_next(const struct options *options)
+{
+    if (options->json)
+        return;
+    if (isatty(STDOUT_FILENO))
+        fputs("\033[H\033[J", stdout);
+    else
+        putchar('\n');
+}
+
+static int show_all(const struct options *options, const struct control_places *places)
+{
+    struct timespec pause = {.tv_sec = (time_t)options->watch_seconds};
+    int error;
+
+    pause.tv_nsec = (long)((options->watch_seconds - (double)pause.tv_sec) * 1e9);
+    if (options->watch_seconds > 0 && isatty(STDOUT_FILENO))
+        begin_next(options);
+    while ((error = show_once(options, places)) == OK && options->watch_seconds > 0) {
+        nanosleep(&pause, NULL);
+        begin_next(options);
+    }
+    return error;
+}
+
+/* ---- the command ---- */
+
+static int run(const struct options *options)
+{
+    struct control_places places = {.count = 0};
+    struct config_local *config;
+    int error = load_local(options->config_path, &config, NULL);
+
+    if (error != OK)
+        return EXIT_USAGE;
+    error = control_places_find(&places, options->config_path, &config->control);
+    config_local_free(config);
+    if (error != OK)
+        return EXIT_FAILURE;
+    if (places.count == 0) {
+        log_error("a local with %s cannot be asked: its control is null",
+                  options->config_path);
+        return EXIT_FAILURE;
+    }
+    error = show_all(options, &places);
+    control_places_free(&places);
+    return error == OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int cmd_status(int argc, char **argv)
+{
+    struct options options = {.config_path = NULL};
+    int status = EXIT_USAGE;
+
+    log_set_level(LOG_ERROR); /* what else is to be said of the configuration, local says */
+    if (!parse_options(&options, argc, argv)) {
+        fprintf(stderr, "usage: splitsocks status [-c FILE] [--json | --explain] "
+                        "[--watch[=SECONDS]]\n");
+    } else {
+        if (options.config_path == NULL)
+            options.config_path = find_local_config();
+        status = options.config_path != NULL ? run(&options) : EXIT_FAILURE;
+    }
+    free(options.config_path);
+    return status;
+}

@@ -1,0 +1,13 @@
+/* Asks a running local for its status. */
+#ifndef APP_STATUS_CLIENT_H
+#define APP_STATUS_CLIENT_H
+
+#include <splitsocks/attributes.h>
+
+/* The answer to `request` from the control socket at `path`: a new string (free()), with
+ * its newline. Returns OK; ERROR_NOT_FOUND when nobody listens there; or another error,
+ * with errno where it is ERROR_SYSTEM, ERROR_TIMEOUT after some seconds without an answer.
+ */
+int status_request(const char *path, const char *request, char **answer) MUST_CHECK;
+
+#endif

@@ -1,0 +1,286 @@
+#include "status_text.h"
+#include "status_view.h"
+
+#include <string.h>
+
+/* A path that carries less than this part of its equal share is told why. */
+#define LITTLE 0.5
+
+/* ---- the session ---- */
+
+static void explain_session(const json_t *session, FILE *stream)
+{
+    const char *state = view_text(session, "state");
+    double left_ms = view_number(session, "linger_ms") - view_number(session, "heard_ms");
+    char a[STATUS_TEXT_SIZE], b[STATUS_TEXT_SIZE];
+
+    if (strcmp(state, "up") == 0)
+        return;
+    if (strcmp(state, "lost") == 0)
+        fprintf(
+            stream,
+            "The relay was heard %s ago; streams are kept for another %s, and go on when "
+            "some path works.\n",
+            text_duration(view_number(session, "heard_ms"), a),
+            text_duration(MAX(left_ms, 0), b));
+    else if (strcmp(state, "connecting") == 0)
+        fprintf(stream, "There is no session with the relay yet; streams wait for one for "
+                        "some seconds.\n");
+    else
+        fprintf(stream,
+                "The session has ended; another begins at once unless this local is "
+                "being stopped.\n");
+}
+
+/* ---- paths that do not work ---- */
+
+static void explain_dials(const json_t *path, FILE *stream)
+{
+    const json_t *dials = json_object_get(path, "dials");
+    double failed = view_number(dials, "failed_in_a_row");
+    char text[STATUS_TEXT_SIZE];
+
+    if (failed > 0)
+        fprintf(stream, " (%.0f failed in a row)", failed);
+    if (view_number(json_object_get(path, "subflows"), "dialling") > 0)
+        fprintf(stream, "; one is being tried now");
+    else if (view_number(dials, "next_ms") > 0)
+        fprintf(stream, "; the next may be tried in %s",
+                text_duration(view_number(dials, "next_ms"), text));
+    else
+        fprintf(stream, "; the next is tried when one is needed");
+}
+
+static void explain_down(const json_t *path, FILE *stream)
+{
+    static const struct {
+        const char *reason, *words;
+    } known[] = {
+        {"refused", "the relay's machine refuses connections"},
+        {"unreachable", "connections fail at once"},
+        {"timed_out", "connections are not answered"},
+        {"silent", "what was sent on it is not acknowledged any more; new connections are "
+                   "tried"},
+    };
+    const char *reason = view_text(path, "reason");
+
+    if (strcmp(reason, "unusable") == 0) {
+        fputs(view_known(path, "detail") ? view_text(path, "detail")
+                                         : "its interface or address is gone",
+              stream);
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(known); i++)
+        if (strcmp(reason, known[i].reason) == 0)
+            fputs(known[i].words, stream);
+    if (strcmp(reason, "unreachable") == 0 && view_known(path, "detail"))
+        fprintf(stream, ": %s", view_text(path, "detail"));
+    explain_dials(path, stream);
+}
+
+static void explain_untried(const json_t *path, FILE *stream)
+{
+    if (view_number(json_object_get(path, "subflows"), "dialling") > 0)
+        fputs("it is being connected, and has not answered yet", stream);
+    else
+        fputs("nothing has had to be connected on it yet", stream);
+}
+
+/* ---- paths that work ---- */
+
+static const json_t *find_path(const json_t *paths, const char *name)
+{
+    const json_t *path;
+    size_t index;
+
+    json_array_foreach(paths, index, path)
+        if (strcmp(view_text(path, "name"), name) == 0)
+            return path;
+    return NULL;
+}
+
+static double goodput(const json_t *path)
+{
+    return view_number(path, "goodput_up_bps") + view_number(path, "goodput_down_bps");
+}
+
+/* The path that delivers first, of those that carry something. */
+static const json_t *find_fastest(const json_t *paths)
+{
+    const json_t *path, *best = NULL;
+    size_t index;
+
+    json_array_foreach(paths, index, path)
+        if (goodput(path) > 0 && (best == NULL || view_number(path, "delivers_ms") <
+                                                      view_number(best, "delivers_ms")))
+            best = path;
+    return best;
+}
+
+static void explain_later(const json_t *path, const json_t *rival, FILE *stream)
+{
+    char a[STATUS_TEXT_SIZE], b[STATUS_TEXT_SIZE];
+
+    fprintf(stream, "what is sent on it arrives after %s, on %s after %s",
+            text_duration(view_number(path, "delivers_ms"), a), view_text(rival, "name"),
+            text_duration(view_number(rival, "delivers_ms"), b));
+}
+
+static void explain_carries(const json_t *path, const json_t *paths, FILE *stream)
+{
+    const json_t *fastest = find_fastest(paths), *other;
+    char a[STATUS_TEXT_SIZE], b[STATUS_TEXT_SIZE];
+    double all = 0, part;
+    size_t index, carrying = 0;
+
+    json_array_foreach(paths, index, other) {
+        all += goodput(other);
+        carrying += goodput(other) > 0;
+    }
+    part = all > 0 ? goodput(path) / all : 0;
+    fprintf(stream, "it carries %.0f%% of what is moved now, up %s and down %s", part * 100,
+            text_rate(view_number(path, "goodput_up_bps"), a),
+            text_rate(view_number(path, "goodput_down_bps"), b));
+    if (carrying < 2 || part * (double)carrying >= LITTLE)
+        return;
+    if (view_number(json_object_get(path, "limits"), "cost") > 0)
+        fprintf(stream, "; it is filled only when cheaper paths are full");
+    else if (fastest != path) {
+        fputs("; not more, since ", stream);
+        explain_later(path, fastest, stream);
+    }
+}
+
+static bool quota_is_used(const json_t *limits)
+{
+    return view_known(limits, "quota_bytes") &&
+           view_number(limits, "quota_used_bytes") >= view_number(limits, "quota_bytes");
+}
+
+static void explain_allowed(const json_t *limits, FILE *stream)
+{
+    const json_t *modes = json_object_get(limits, "modes"), *mode;
+    size_t index;
+
+    if (!json_is_array(modes)) {
+        fputs("by the rules no stream that is open may use it", stream);
+        return;
+    }
+    fputs("it is for streams of mode", stream);
+    json_array_foreach(modes, index, mode)
+        fprintf(stream, "%s %s", index > 0 ? " or" : "", json_string_value(mode));
+    fputs(" alone, and none is open that may use it", stream);
+}
+
+static void explain_use(const json_t *path, const json_t *paths, FILE *stream)
+{
+    const json_t *limits = json_object_get(path, "limits");
+    const json_t *rival = find_path(paths, view_text(path, "rival"));
+    const char *use = view_text(path, "use"), *rival_name = view_text(path, "rival");
+
+    if (strcmp(use, "carries") == 0)
+        explain_carries(path, paths, stream);
+    else if (strcmp(use, "backup") == 0)
+        fprintf(stream, "it is a backup, and %s works", rival_name);
+    else if (strcmp(use, "cost") == 0)
+        fprintf(stream, "it costs more (%.0f) than %s (%.0f), which is not full",
+                view_number(limits, "cost"), rival_name,
+                view_number(json_object_get(rival, "limits"), "cost"));
+    else if (strcmp(use, "not_allowed") == 0)
+        explain_allowed(limits, stream);
+    else if (strcmp(use, "later") == 0 && rival != NULL)
+        explain_later(path, rival, stream);
+    else if (strcmp(use, "idle") == 0)
+        fputs("it works; no stream has anything to send", stream);
+    else if (strcmp(use, "ready") == 0)
+        fputs("it works, and what is sent next may go on it", stream);
+    else if (strcmp(use, "untried") == 0)
+        explain_untried(path, stream);
+    else
+        explain_down(path, stream);
+    if (quota_is_used(limits))
+        fputs("; its quota is used up", stream);
+}
+
+static void explain_paths(const json_t *paths, FILE *stream)
+{
+    const json_t *path;
+    size_t index;
+
+    json_array_foreach(paths, index, path) {
+        fprintf(stream, "%s: ", view_text(path, "name"));
+        explain_use(path, paths, stream);
+        fputs(".\n", stream);
+    }
+}
+
+/* ---- streams ---- */
+
+static void explain_wait(const json_t *item, const char *what, FILE *stream)
+{
+    static const struct {
+        const char *name, *words;
+    } known[] = {
+        {"session", "a session with the relay"},
+        {"stream_limit", "another stream to end, since the relay allows no more"},
+        {"connect", "the relay to connect to the destination"},
+        {"subflow", "a subflow that takes what is to be sent"},
+        {"stream_credit",
+         "the relay to allow it more, which it does as the destination reads"},
+        {"peer_reader", "the destination to read: the relay holds all that it may"},
+        {"session_credit", "the relay to allow all streams together more"},
+        {"acknowledgement", "the relay to acknowledge what was sent"},
+        {"missing_data", "data that comes before some which is here already"},
+    };
+    char a[STATUS_TEXT_SIZE], b[STATUS_TEXT_SIZE];
+
+    for (size_t i = 0; i < ARRAY_LENGTH(known); i++)
+        if (strcmp(what, known[i].name) == 0)
+            fputs(known[i].words, stream);
+    if (strcmp(what, "reader") == 0)
+        fprintf(stream,
+                "the program on this machine to read: %s are here, and it has taken "
+                "nothing for %s",
+                text_bytes(view_number(item, "unread_bytes"), a),
+                text_duration(view_number(item, "reader_idle_ms"), b));
+}
+
+static void explain_streams(const json_t *streams, FILE *stream)
+{
+    const json_t *item, *what;
+    size_t index, i;
+
+    json_array_foreach(streams, index, item) {
+        const json_t *waits = json_object_get(item, "waits_for");
+
+        if (json_array_size(waits) == 0)
+            continue;
+        fprintf(stream, "The stream to %s waits", view_text(item, "destination"));
+        json_array_foreach(waits, i, what) {
+            fputs(i > 0 ? "; for " : " for ", stream);
+            explain_wait(item, json_string_value(what), stream);
+        }
+        fputs(".\n", stream);
+    }
+}
+
+/* ---- all of it ---- */
+
+static void explain_one(const json_t *status, FILE *stream)
+{
+    explain_session(json_object_get(status, "session"), stream);
+    explain_paths(json_object_get(status, "paths"), stream);
+    explain_streams(json_object_get(status, "streams"), stream);
+}
+
+void status_explain(const json_t *document, FILE *stream)
+{
+    const json_t *retired;
+    size_t index;
+
+    explain_one(document, stream);
+    json_array_foreach(json_object_get(document, "retired"), index, retired) {
+        fputs("\nOf an earlier configuration:\n", stream);
+        explain_one(retired, stream);
+    }
+}

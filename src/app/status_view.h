@@ -1,0 +1,35 @@
+/* A status document, as status.h describes it, shown to a person. */
+#ifndef APP_STATUS_VIEW_H
+#define APP_STATUS_VIEW_H
+
+#include <splitsocks/attributes.h>
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+/* Members of the document's objects; 0 or "" where they are null or absent. */
+static inline double view_number(const json_t *object, const char *key)
+{
+    return json_number_value(json_object_get(object, key));
+}
+static inline const char *view_text(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text != NULL ? text : "";
+}
+static inline bool view_known(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+
+    return value != NULL && !json_is_null(value);
+}
+
+/* The session, its paths and its streams in tables, at most about 100 columns wide. False
+ * when memory is out or writing fails. */
+bool status_print_tables(const json_t *document, FILE *stream) MUST_CHECK;
+/* Why each path is used as much as it is, and what each stream waits for. */
+void status_explain(const json_t *document, FILE *stream);
+
+#endif
