@@ -122,6 +122,24 @@ static void test_subflow_options_on_both_ends(void **state)
     close(listener);
 }
 
+/* Whoever connects may wait for the other side to speak first. */
+static void test_a_listener_waits_for_bytes_or_not(void **state)
+{
+    (void)state;
+
+    for (int at_once = 0; at_once < 2; at_once++) {
+        const struct socket_listen_options options = {.at_once = at_once};
+        struct address to = literal("127.0.0.1", 0);
+        int listener;
+
+        assert_int_equal(socket_listen(&to, &options, &listener), OK);
+        assert_true((get_option(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT) == 0) == at_once);
+        assert_int_equal(socket_listen_at_once(listener, !at_once), OK);
+        assert_true((get_option(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT) != 0) == at_once);
+        close(listener);
+    }
+}
+
 static void test_failures_name_their_reason(void **state)
 {
     const struct socket_connect_options no_interface = {.interface = "nosuch0"};
@@ -195,6 +213,7 @@ static void test_clocks_and_random(void **state)
 UNIT_MAIN(cmocka_unit_test(test_addresses_survive_conversion),
           cmocka_unit_test(test_loopback),
           cmocka_unit_test(test_subflow_options_on_both_ends),
+          cmocka_unit_test(test_a_listener_waits_for_bytes_or_not),
           cmocka_unit_test(test_failures_name_their_reason),
           cmocka_unit_test(test_what_the_kernel_knows),
           cmocka_unit_test(test_clocks_and_random))
