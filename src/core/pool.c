@@ -188,7 +188,7 @@ static uint64_t recent(struct queue_peak *peak, uint64_t now, uint64_t bytes)
 
 static uint64_t queue_up(struct session *session)
 {
-    uint64_t credit = session->out_window - session->out_sum + session->owed_bytes;
+    uint64_t credit = session_credit(session) + session->owed_bytes;
 
     return recent(&session->queue_up, session->now, MIN(session->waiting_bytes, credit));
 }

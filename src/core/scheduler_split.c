@@ -171,8 +171,8 @@ static uint64_t bytes_left(const struct session *session, const struct stream *s
                            uint64_t at_least)
 {
     uint64_t waiting = stream_waiting(stream);
-    uint64_t credit = MIN(session->out_window - session->out_sum,
-                          stream->out_window - MIN(stream->out_window, stream->out_next));
+    uint64_t end = stream_credit_end(stream);
+    uint64_t credit = MIN(session_credit(session), end - MIN(end, stream->out_next));
 
     return MAX(waiting < STREAM_WAIT_MAX / 2 ? MIN(credit, waiting) : credit / 2, at_least);
 }
@@ -368,7 +368,7 @@ static unsigned active_paths(const struct session *session)
 static bool exhausted(const struct session *session)
 {
     return session->waiting_bytes == 0 ||
-           (session->owed_bytes == 0 && session->out_window == session->out_sum);
+           (session->owed_bytes == 0 && session_credit(session) == 0);
 }
 
 static bool split_next(struct session *session, struct subflow *subflow, struct piece *piece)

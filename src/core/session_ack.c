@@ -131,6 +131,7 @@ static void settle_chunk(struct session *session, struct subflow *subflow, enum 
     uint64_t requeued = session->counters.bytes_requeued;
 
     ring_pop(&subflow->chunks);
+    session->items_held -= chunk.items;
     subflow->chunks_acked++;
     if (chunk.eliciting)
         subflow->eliciting_unacked--;

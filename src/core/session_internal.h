@@ -79,6 +79,8 @@
 #define SESSION_WINDOW_MAX (64 * 1024 * 1024)
 /* A hole in what was received costs at least this much credit. */
 #define FRAGMENT_CHARGE 256
+/* What was sent in smaller pieces than that holds up new data by their number. */
+#define ITEMS_HELD_MAX (SESSION_WINDOW_MAX / FRAGMENT_CHARGE)
 /* Plaintext waiting in a stream beyond what is in flight. */
 #define STREAM_WAIT_MAX (1024 * 1024)
 /* Below this much waiting a stream is interactive; above, bulk. */
@@ -269,6 +271,7 @@ struct stream {
     uint64_t out_window;  /* the peer's credit */
     uint64_t owed_bytes;   /* total of `owed` */
     uint64_t counted;      /* its share of session->waiting_bytes */
+    uint64_t held;         /* its share of session->out_held */
     uint32_t extra_copies; /* outstanding items that are copies */
     int32_t deficit;       /* bytes it may still send in its round */
 
@@ -374,6 +377,8 @@ struct session {
 
     /* Flow control: sums over all streams, ended ones too. */
     uint64_t out_sum, out_window;
+    uint64_t out_held;   /* of all streams: sent, not acknowledged, and not moot */
+    uint64_t items_held; /* of all subflows: records of what was sent */
     uint64_t in_sum, in_consumed, in_window;
     uint64_t peer_stream_window; /* initial credit of a stream, agreed */
 
@@ -560,6 +565,11 @@ void stream_send_init(struct session *session, struct stream *stream);
 void stream_send_deinit(struct session *session, struct stream *stream);
 /* Puts the stream in the queue it belongs to, or in none. */
 void stream_update_ready(struct session *session, struct stream *stream);
+/* New data of all streams that the peer's credit, and our bound on what is not
+ * acknowledged, allow now. */
+uint64_t session_credit(const struct session *session);
+/* The offset that the stream's own credit, and our bound, reach to. */
+uint64_t stream_credit_end(const struct stream *stream);
 /* Bytes that wait: never sent, or owed; the FIN counts as one. */
 uint64_t stream_waiting(const struct stream *stream);
 /* Bytes (FIN included) of new data that credit allows now. */

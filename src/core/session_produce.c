@@ -314,7 +314,7 @@ static void add_session_controls(struct composer *c)
 static void add_demand(struct composer *c, bool last)
 {
     struct session *session = c->session;
-    uint64_t credit = session->out_window - session->out_sum + session->owed_bytes;
+    uint64_t credit = session_credit(session) + session->owed_bytes;
     uint64_t waiting = MIN(session->waiting_bytes, credit);
     uint64_t fresh = waiting - MIN(waiting, session->owed_bytes);
     uint64_t sent = session->out_sum + MIN(fresh, room(c));
@@ -554,6 +554,7 @@ static bool record_chunk(struct composer *c, size_t length)
                                  .end = subflow->bytes_sent + length,
                                  .items = c->items,
                                  .eliciting = c->eliciting};
+    c->session->items_held += c->items;
     subflow->chunks_sent++;
     if (c->eliciting && subflow->eliciting_unacked++ == 0) /* the wait begins */
         subflow->progress_ns = subflow->answer_ns = c->session->now;

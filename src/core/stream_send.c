@@ -18,6 +18,7 @@ void stream_send_deinit(struct session *session, struct stream *stream)
 {
     session->waiting_bytes -= stream->counted;
     session->owed_bytes -= stream->owed_bytes;
+    session->out_held -= stream->held;
     list_remove(&stream->ready);
     pages_deinit(&stream->out);
     ranges_deinit(&stream->acked);
@@ -35,10 +36,39 @@ uint64_t stream_waiting(const struct stream *stream)
     return stream_send_limit(stream) - stream->out_next + stream->owed_bytes;
 }
 
+/* A peer grants no more than this on top of what it has; what it acknowledges late, or a
+ * credit beyond, must not make us retain more. */
+uint64_t stream_credit_end(const struct stream *stream)
+{
+    return MIN(stream->out_window, stream->out_acked + STREAM_WINDOW_MAX);
+}
+
+uint64_t session_credit(const struct session *session)
+{
+    uint64_t held = session->out_held;
+
+    /* The record of a small frame is memory, too. */
+    if (held >= SESSION_WINDOW_MAX || session->items_held >= ITEMS_HELD_MAX)
+        return 0;
+    return MIN(session->out_window - session->out_sum, SESSION_WINDOW_MAX - held);
+}
+
+/* What was sent and is retained, since it is not acknowledged. */
+static void update_held(struct session *session, struct stream *stream)
+{
+    uint64_t sent = MIN(stream->out_next, stream->out_end);
+    uint64_t held = sent - MIN(stream->out_acked, sent);
+
+    if (stream->reset_sent || stream->send_done)
+        held = 0;
+    session->out_held += held - stream->held;
+    stream->held = held;
+}
+
 /* New data that the stream's own credit allows, FIN included. */
 static uint64_t allowed_by_window(const struct stream *stream)
 {
-    uint64_t end = MIN(stream->out_end, stream->out_window);
+    uint64_t end = MIN(stream->out_end, stream_credit_end(stream));
     uint64_t length = end > stream->out_next ? end - stream->out_next : 0;
 
     return length + (stream->out_next + length == stream->out_final ? 1 : 0);
@@ -47,7 +77,7 @@ static uint64_t allowed_by_window(const struct stream *stream)
 uint64_t stream_sendable(const struct session *session, const struct stream *stream)
 {
     uint64_t length = allowed_by_window(stream);
-    uint64_t credit = session->out_window - session->out_sum;
+    uint64_t credit = session_credit(session);
 
     /* The FIN alone costs no credit. */
     if (length > credit)
@@ -120,6 +150,7 @@ void stream_sent(struct session *session, struct stream *stream, uint64_t offset
         session->out_sum += data;
         session->counters.stream_bytes_sent += data;
         stream->out_next = end;
+        update_held(session, stream);
     } else if (stream->owed.count > 0) {
         if (ranges_remove(&stream->owed, offset, end) != OK)
             session_fail(session, ERROR_MEMORY, "out of memory");
@@ -176,13 +207,14 @@ void stream_range_acked(struct session *session, struct stream *stream, uint64_t
 
     if (stream->send_done || stream->reset_sent || end <= stream->out_acked)
         return;
-    /* Copies of it that wait are moot. */
-    bool moot = stream->copies != NULL;
+    /* Copies of it that wait are moot. What is acknowledged may let more be sent. */
+    bool moot = stream->copies != NULL || stream_credit_end(stream) < stream->out_window;
 
     session->counters.stream_bytes_acked += count_unacked(stream, offset, end);
     if (offset <= stream->out_acked) {
         stream->out_acked = end;
         advance_acked(stream);
+        update_held(session, stream);
     } else if (ranges_add(&stream->acked, offset, end) != OK) {
         session_fail(session, ERROR_MEMORY, "out of memory");
         return;
@@ -279,6 +311,7 @@ void stream_send_abort(struct session *session, struct stream *stream)
     ranges_deinit(&stream->owed);
     ranges_init(&stream->acked);
     ranges_init(&stream->owed);
+    update_held(session, stream);
     owed_changed(session, stream);
     stream_update_ready(session, stream);
 }

@@ -435,6 +435,87 @@ static void test_shortest_linger_keeps_the_session(void **state)
     }
 }
 
+/* The relay has granted all there is and acknowledges nothing. Local sends and retains what
+ * an honest peer can have granted, of each stream and in all, and no more. */
+static void test_boundless_credit_is_not_used(void **state)
+{
+    enum { STREAMS = 8 };
+    static const uint8_t bytes[65536];
+    struct session_config config = pair_config();
+    struct target target = pair_target();
+    struct pair *pair;
+    struct stream *streams[STREAMS];
+    (void)state;
+
+    config.budget_up = config.budget_down = SESSION_UNLIMITED;
+    pair = pair_new(&config);
+    for (unsigned i = 0; i < STREAMS; i++) {
+        streams[i] = session_stream_open(pair->local, &target, NULL, pair->now);
+        assert_non_null(streams[i]);
+    }
+    pair_run_ms(pair, 200);
+    assert_int_equal(pair->opened_count, STREAMS);
+    pair->blackhole = ~0u;
+    pair->local->out_window = UINT64_MAX / 2;
+    for (unsigned count = 1; count <= STREAMS; count += STREAMS - 1) {
+        uint64_t allowed = MIN(count * STREAM_WINDOW_MAX, SESSION_WINDOW_MAX);
+
+        for (unsigned ms = 0; ms < 100; ms++) {
+            for (unsigned i = 0; i < count; i++) {
+                streams[i]->out_window = UINT64_MAX / 2;
+                while (session_stream_write(pair->local, streams[i], bytes, sizeof(bytes),
+                                            pair->now) > 0)
+                    continue;
+            }
+            pair_step(pair);
+        }
+        assert_true(pair->local->out_held <= allowed);
+        assert_true(pair->local->out_held > allowed / 2);
+        assert_true(pair->local_pages.used * PAGE_SIZE <=
+                    allowed + count * (uint64_t)(STREAM_WAIT_MAX + 2 * PAGE_SIZE));
+    }
+    /* Acknowledged, it makes room for more. */
+    pair->blackhole = 0;
+    pair_run_ms(pair, 3000);
+    assert_true(pair->local->out_held < SESSION_WINDOW_MAX / 2);
+    for (unsigned i = 0; i < STREAMS; i++)
+        session_stream_reset(pair->local, streams[i], RESET_CANCELLED, pair->now);
+    assert_int_equal(pair->local->out_held, 0);
+    pair_free(pair);
+}
+
+/* In chunks of 64 bytes the records of what was sent would outweigh it. */
+static void test_records_of_small_chunks_are_bounded(void **state)
+{
+    static const uint8_t bytes[65536];
+    struct session_config config = pair_config();
+    struct target target = pair_target();
+    struct pair *pair;
+    struct stream *stream;
+    uint64_t before = 1;
+    (void)state;
+
+    config.chunk_size = CHUNK_SIZE_MIN;
+    config.budget_up = config.budget_down = SESSION_UNLIMITED;
+    pair = pair_new(&config);
+    stream = session_stream_open(pair->local, &target, NULL, pair->now);
+    assert_non_null(stream);
+    pair_run_ms(pair, 200);
+    assert_int_equal(pair->opened_count, 1);
+    pair->blackhole = ~0u;
+    pair->local->out_window = stream->out_window = UINT64_MAX / 2;
+    for (unsigned ms = 0; ms < 100 && pair->local->items_held != before; ms++) {
+        before = pair->local->items_held;
+        while (session_stream_write(pair->local, stream, bytes, sizeof(bytes), pair->now) >
+               0)
+            continue;
+        pair_step(pair);
+    }
+    assert_in_range(pair->local->items_held, ITEMS_HELD_MAX, ITEMS_HELD_MAX + 8);
+    session_stream_release(pair->local, stream, pair->now);
+    pair_free(pair);
+}
+
 UNIT_MAIN(cmocka_unit_test(test_only_the_relay_raises_the_limit),
           cmocka_unit_test(test_only_the_relay_demands),
           cmocka_unit_test(test_freed_with_borrowed_data),
@@ -449,4 +530,6 @@ UNIT_MAIN(cmocka_unit_test(test_only_the_relay_raises_the_limit),
           cmocka_unit_test(test_removed_client_gets_no_session),
           cmocka_unit_test(test_subflows_of_a_session_are_bounded),
           cmocka_unit_test(test_relay_ends_what_local_has_ended),
-          cmocka_unit_test(test_shortest_linger_keeps_the_session))
+          cmocka_unit_test(test_shortest_linger_keeps_the_session),
+          cmocka_unit_test(test_boundless_credit_is_not_used),
+          cmocka_unit_test(test_records_of_small_chunks_are_bounded))
