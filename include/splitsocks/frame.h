@@ -26,7 +26,8 @@ enum frame_type {
     FRAME_SESSION_CLOSE = 0x0c,  /* code, length, reason (UTF-8) */
     FRAME_PATH = 0x0d, /* path, sequence, flags, cost, modes, rate down (0 = none) */
     FRAME_STREAM_POLICY = 0x0e, /* id, mode, copies (0 = all), paths (bits; 0 = all) */
-    FRAME_STREAM_DATA = 0x10,   /* | FIN | LENGTH: id, offset, [length,] bytes */
+    FRAME_RATE = 0x0f, /* bytes a second down, of all paths together; 0 = no ceiling */
+    FRAME_STREAM_DATA = 0x10, /* | FIN | LENGTH: id, offset, [length,] bytes */
 };
 
 #define FRAME_DATA_FIN 0x01
@@ -68,7 +69,7 @@ struct frame {
         struct {
             uint64_t id; /* STREAM_WINDOW only */
             uint64_t maximum;
-        } window; /* STREAM_WINDOW, SESSION_WINDOW, STREAM_LIMIT */
+        } window; /* STREAM_WINDOW, SESSION_WINDOW, STREAM_LIMIT, RATE */
         struct {
             uint64_t sequence; /* rises with each: one that was overtaken does not count */
             uint64_t maximum;  /* what the sum of stream offsets sent is to become */
@@ -123,7 +124,7 @@ void frame_write_opened(struct wire_writer *w, uint64_t id);
 void frame_write_reset(struct wire_writer *w, uint64_t id, uint64_t code,
                        uint64_t final_offset);
 void frame_write_stream_window(struct wire_writer *w, uint64_t id, uint64_t maximum);
-/* SESSION_WINDOW or STREAM_LIMIT. */
+/* SESSION_WINDOW, STREAM_LIMIT or RATE. */
 void frame_write_maximum(struct wire_writer *w, enum frame_type type, uint64_t maximum);
 void frame_write_demand(struct wire_writer *w, uint64_t sequence, uint64_t maximum);
 void frame_write_path(struct wire_writer *w, const struct frame *frame); /* its `path` */

@@ -81,6 +81,7 @@ struct session_config {
     /* The rest is local's. */
     unsigned pool_size, pool_idle, pool_burst; /* subflows */
     double dials_per_second; /* ceiling for each port; 0 = none */
+    uint64_t rate_up, rate_down;     /* ceilings of the session, bytes a second; 0 = none */
     uint64_t budget_up, budget_down; /* bytes; SESSION_UNLIMITED, else at least BUDGET_MIN */
     unsigned path_count;             /* 1..SESSION_PATHS_MAX; see session_set_path() */
     unsigned port_count;     /* 1..SESSION_PORTS_MAX */

@@ -13,7 +13,9 @@ libcore_a_SOURCES = \
 	include/splitsocks/pages.h src/core/pages.c \
 	include/splitsocks/policy.h src/core/policy.c \
 	include/splitsocks/port_chooser.h src/core/port_chooser.c \
+	include/splitsocks/policy.h \
 	include/splitsocks/ranges.h src/core/ranges.c \
+	include/splitsocks/rate_limit.h src/core/rate_limit.c \
 	include/splitsocks/rules.h src/core/rules.c \
 	include/splitsocks/session.h \
 	include/splitsocks/session_status.h src/core/session_status.c src/core/path_status.c \

@@ -128,8 +128,7 @@ int frame_read(struct wire_reader *r, struct frame *frame)
         break;
     case FRAME_SESSION_WINDOW:
     case FRAME_STREAM_LIMIT:
-        frame->window.maximum = wire_read_varint(r);
-        break;
+    case FRAME_RATE: frame->window.maximum = wire_read_varint(r); break;
     case FRAME_DEMAND:
         frame->demand.sequence = wire_read_varint(r);
         frame->demand.maximum = wire_read_varint(r);

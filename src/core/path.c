@@ -95,6 +95,8 @@ void path_refresh(struct session *session, unsigned index)
     }
     if (path->rate_out == 0)
         path->rate_out = idle_rate;
+    if (path->rate_limit.rate != 0)
+        path->rate_out = MIN(path->rate_out, path->rate_limit.rate);
 }
 
 void path_count(struct session *session, unsigned index, uint64_t received, uint64_t acked)
@@ -248,6 +250,7 @@ bool path_in_reserve(const struct session *session, unsigned index)
 
 void path_tell_all(struct session *session)
 {
+    session->send_rate = session->config.rate_down != 0;
     session->send_paths = 0;
     for (unsigned i = 0; i < session->config.path_count; i++)
         if (!plain(&session->paths[i].properties))
@@ -270,6 +273,23 @@ static void set_usable(struct session *session, unsigned index, bool usable)
     port_chooser_reset(&path->ports);
 }
 
+/* The ceiling on what this side sends. */
+static void set_ceiling(struct session *session, struct path *path)
+{
+    const struct path_properties *properties = &path->properties;
+
+    rate_limit_set(&path->rate_limit,
+                   session->config.role == SESSION_LOCAL ? properties->rate_up
+                                                         : properties->rate_down,
+                   session->now);
+}
+
+uint64_t path_room(const struct session *session, unsigned index)
+{
+    return MIN(rate_limit_room(&session->paths[index].rate_limit, session->now),
+               rate_limit_room(&session->rate_limit, session->now));
+}
+
 void session_set_path(struct session *session, unsigned index,
                       const struct path_properties *properties, uint64_t now)
 {
@@ -279,6 +299,7 @@ void session_set_path(struct session *session, unsigned index,
     assert(session->config.role == SESSION_LOCAL && index < session->config.path_count);
     session->now = now;
     path->properties = *properties;
+    set_ceiling(session, path);
     session->send_paths |= (uint16_t)(1u << index);
     session->pool_dirty = true;
     if (was_usable != properties->usable)
@@ -300,6 +321,7 @@ bool path_take(struct session *session, const struct frame *frame)
                                                 .cost = (uint16_t)frame->path.cost,
                                                 .modes = (uint8_t)frame->path.modes,
                                                 .rate_down = frame->path.rate_down};
+    set_ceiling(session, path);
     if (!path->properties.usable)
         path_abandon(session, (unsigned)frame->path.path);
     return true;

@@ -373,7 +373,8 @@ static bool exhausted(const struct session *session)
 
 static bool split_next(struct session *session, struct subflow *subflow, struct piece *piece)
 {
-    if (subflow->state != SUBFLOW_STATE_OPEN || subflow->end_sent || subflow->suspect)
+    if (subflow->state != SUBFLOW_STATE_OPEN || subflow->end_sent || subflow->suspect ||
+        path_room(session, subflow->path) == 0)
         return false;
     /* What a suspect holds, or a small stream waits for, may block a head: it goes first.
      */

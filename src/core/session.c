@@ -85,6 +85,7 @@ struct session *session_new(const struct session_config *config, uint64_t now)
             return NULL;
         }
     }
+    rate_limit_set(&session->rate_limit, config->rate_up, now);
     session->state = SESSION_STATE_CONNECTING;
     session->pool_dirty = true;
     return session;

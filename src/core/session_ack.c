@@ -57,6 +57,7 @@ static void session_item_lost(struct session *session, const struct sent_item *i
     case SENT_SESSION_WINDOW: session->send_session_window = true; break;
     case SENT_STREAM_LIMIT: session->send_stream_limit = true; break;
     case SENT_DEMAND: session->send_demand = true; break;
+    case SENT_RATE: session->send_rate = true; break;
     case SENT_PATH: session->send_paths |= (uint16_t)(1u << item->number); break;
     case SENT_FINAL:
         drop_old_finals(session);

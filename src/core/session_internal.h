@@ -30,6 +30,7 @@
 #include <splitsocks/pages.h>
 #include <splitsocks/port_chooser.h>
 #include <splitsocks/ranges.h>
+#include <splitsocks/rate_limit.h>
 #include <splitsocks/ring.h>
 #include <splitsocks/seal.h>
 #include <splitsocks/session.h>
@@ -136,6 +137,7 @@ enum sent_kind {
     SENT_STREAM_LIMIT,
     SENT_DEMAND,
     SENT_PATH,
+    SENT_RATE,
     SENT_FINAL,
 };
 
@@ -290,6 +292,7 @@ struct stream {
 
 struct path {
     struct path_properties properties;
+    struct rate_limit rate_limit; /* on what this side sends */
     uint64_t sequence;       /* of the last PATH frame, sent or received */
     enum path_reason reason; /* why it does not work, or PATH_REASON_WORKS */
     uint64_t heard_ns;       /* when something last came of the peer on it */
@@ -387,6 +390,8 @@ struct session {
     uint64_t demand_maximum;  /* of the last DEMAND sent, or received */
     uint64_t demand_sequence; /* of the same */
     bool send_session_window, send_stream_limit, send_demand;
+    bool send_rate;               /* local: the ceiling down is to be told */
+    struct rate_limit rate_limit; /* on what this side sends */
     uint16_t send_paths; /* local: bit i: properties of path i are to be told */
     bool send_close;   /* a SESSION_CLOSE is to be sent */
     enum error end_error;
@@ -706,6 +711,8 @@ bool redundant_waits(const struct session *session, struct stream *stream);
 uint64_t subflow_late_ns(const struct session *session, const struct subflow *subflow);
 
 bool lane_is(const struct session *session, const struct subflow *subflow);
+/* Bytes of data that may go on the path now, by its ceiling and the session's. */
+uint64_t path_room(const struct session *session, unsigned path);
 /* Chooses the lane, and looks which paths live and which subflows are late: once before
  * subflows are asked for what they should carry. */
 void scheduler_update(struct session *session);

@@ -303,6 +303,7 @@ static void add_session_controls(struct composer *c)
         session->stream_limit = MAX(session->stream_limit, limit);
     add_maximum(c, &session->send_stream_limit, FRAME_STREAM_LIMIT, SENT_STREAM_LIMIT,
                 session->stream_limit);
+    add_maximum(c, &session->send_rate, FRAME_RATE, SENT_RATE, session->config.rate_down);
     for (unsigned i = 0; session->send_paths >> i != 0; i++)
         if (session->send_paths >> i & 1 && !add_path(c, i))
             return;
@@ -440,7 +441,7 @@ static bool anything_to_send(struct session *session, struct subflow *subflow)
     struct piece piece;
 
     return session->send_session_window || session->send_stream_limit ||
-           session->send_demand || session->send_paths != 0 ||
+           session->send_demand || session->send_paths != 0 || session->send_rate ||
            !list_empty(&session->control) || subflow->ping || subflow->retire ||
            session->scheduler->next(session, subflow, &piece);
 }
@@ -467,6 +468,8 @@ static bool set_limit(struct composer *c, size_t header, size_t capacity)
 
     if (!c->subflow->begun && session->config.role == SESSION_LOCAL)
         size = MIN(size, FIRST_CHUNK_MAX);
+    /* Frames of control go beyond a ceiling, and are paid for later; data waits. */
+    size = MIN(size, MAX(path_room(session, c->subflow->path), RATE_LIMIT_PIECE));
     left -= MIN(left, header);
     c->last = c->subflow->retire || c->subflow->chunks_sent + 1 >= SEAL_CHUNKS_MAX;
     if (left < size + BUDGET_RESERVE) {
@@ -723,6 +726,8 @@ size_t session_produce(struct session *session, struct subflow *subflow, uint8_t
                 break;
             length += produced;
             subflow->bytes_sent += produced;
+            rate_limit_spend(&session->paths[subflow->path].rate_limit, produced, now);
+            rate_limit_spend(&session->rate_limit, produced, now);
             session->counters.chunks_sent++;
         } while (length < limit && capacity - length >= session->config.chunk_size &&
                  wants(session, subflow));

@@ -253,6 +253,12 @@ static void take_frame(struct session *session, struct subflow *subflow, struct 
         if (!path_take(session, frame))
             session_fail(session, ERROR_PROTOCOL, "PATH out of place");
         break;
+    case FRAME_RATE:
+        if (session->config.role != SESSION_RELAY)
+            session_fail(session, ERROR_PROTOCOL, "RATE out of place");
+        else
+            rate_limit_set(&session->rate_limit, frame->window.maximum, session->now);
+        break;
     case FRAME_STREAM_POLICY: take_policy(session, frame); break;
     case FRAME_SESSION_CLOSE: take_close(session, frame); break;
     case FRAME_STREAM_DATA: take_data(session, subflow, frame); break;

@@ -128,6 +128,29 @@ static uint64_t contact_timeout(const struct session *session)
     return when;
 }
 
+static bool data_waits(const struct session *session)
+{
+    for (unsigned class = 0; class < STREAM_CLASSES; class ++)
+        if (!list_empty(&session->ready[class]))
+            return true;
+    return false;
+}
+
+/* When a ceiling lets data pass again. */
+static uint64_t ceiling_timeout(const struct session *session)
+{
+    uint64_t soonest = TIME_NEVER;
+
+    if (!data_waits(session))
+        return TIME_NEVER;
+    for (unsigned i = 0; session->live_paths >> i != 0; i++)
+        if (session->live_paths >> i & 1)
+            soonest =
+                MIN(soonest, rate_limit_next(&session->paths[i].rate_limit, session->now));
+    soonest = MAX(soonest, rate_limit_next(&session->rate_limit, session->now));
+    return soonest > session->now ? soonest : TIME_NEVER;
+}
+
 uint64_t session_next_timeout(const struct session *session)
 {
     uint64_t when = MIN(pool_next_timeout(session), session->limbo_wake_ns);
@@ -152,6 +175,7 @@ uint64_t session_next_timeout(const struct session *session)
     if (session->state != SESSION_STATE_UP && !list_empty(&session->unassigned))
         when = MIN(when, open_wait_until(session, list_first(&session->unassigned,
                                                              struct stream, control)));
+    when = MIN(when, ceiling_timeout(session));
     if (session->starved || (credit_is_short(session) && session->stream_count > 0))
         when = MIN(when, session->checked_ns + CHECK_NS);
     /* Once due, it is the pool's to wait for. */

@@ -82,8 +82,7 @@ static bool write_frame(struct wire_writer *w, const struct frame *frame)
         break;
     case FRAME_SESSION_WINDOW:
     case FRAME_STREAM_LIMIT:
-        frame_write_maximum(w, frame->type, frame->window.maximum);
-        break;
+    case FRAME_RATE: frame_write_maximum(w, frame->type, frame->window.maximum); break;
     case FRAME_DEMAND:
         frame_write_demand(w, frame->demand.sequence, frame->demand.maximum);
         break;

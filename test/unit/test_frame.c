@@ -202,6 +202,17 @@ static void check_stream_limit(const struct frame *frame)
     assert_int_equal(frame->window.maximum, 16384);
 }
 
+static void write_rate(struct wire_writer *w)
+{
+    frame_write_maximum(w, FRAME_RATE, 625000);
+}
+
+static void check_rate(const struct frame *frame)
+{
+    assert_int_equal(frame->type, FRAME_RATE);
+    assert_int_equal(frame->window.maximum, 625000);
+}
+
 static void write_demand(struct wire_writer *w)
 {
     frame_write_demand(w, 70, 16384);
@@ -314,6 +325,7 @@ static const struct sample samples[] = {
     {"SESSION_CLOSE", write_close, check_close},
     {"PATH", write_path, check_path},
     {"STREAM_POLICY", write_policy, check_policy},
+    {"RATE", write_rate, check_rate},
     {"STREAM_DATA", write_data, check_data},
     {"STREAM_DATA of a FIN alone", write_fin_alone, check_fin_alone},
 };
@@ -432,8 +444,8 @@ static void test_unknown_types(void **state)
     for (unsigned type = 0; type < 256; type++) {
         uint8_t bytes[64] = {(uint8_t)type};
         struct frame frame;
-        bool known = type <= FRAME_STREAM_POLICY ||
-                     (type & ~(unsigned)FRAME_DATA_MASK) == FRAME_STREAM_DATA;
+        bool known =
+            type <= FRAME_RATE || (type & ~(unsigned)FRAME_DATA_MASK) == FRAME_STREAM_DATA;
 
         assert_true((read_bytes(bytes, sizeof(bytes), &frame) == ERROR_UNSUPPORTED) !=
                     known);

@@ -343,6 +343,62 @@ static void test_a_dear_path_is_spared_while_a_cheap_one_has_room(void **state)
     pair_free(pair);
 }
 
+/* ---- ceilings ---- */
+
+static bool move_up(struct pair *pair, struct stream *stream, uint64_t length, unsigned ms)
+{
+    return pair_transfer(pair, pair->local, stream, pair->relay, pair->incoming[0], length,
+                         ms);
+}
+
+static void test_the_session_keeps_to_its_rates(void **state)
+{
+    struct session_config config = pair_config();
+    struct pair *pair;
+    struct stream *stream;
+    (void)state;
+
+    config.rate_up = MIB;
+    config.rate_down = 2 * MIB;
+    pair = pair_new(&config);
+    stream = open_stream(pair, NULL);
+    pair_run_ms(pair, 300);
+    assert_false(move_up(pair, stream, MIB, 900));
+    pair_free(pair);
+    /* Nearly all of it is for data. */
+    pair = pair_new(&config);
+    stream = open_stream(pair, NULL);
+    pair_run_ms(pair, 300);
+    assert_true(move_up(pair, stream, MIB, 1050));
+    assert_false(move(pair, stream, 2 * MIB, 900));
+    pair_free(pair);
+    pair = pair_new(&config);
+    stream = open_stream(pair, NULL);
+    pair_run_ms(pair, 300);
+    assert_true(move(pair, stream, 2 * MIB, 1050));
+    pair_free(pair);
+}
+
+static void test_a_path_keeps_to_its_rates(void **state)
+{
+    const struct path_properties slow = {
+        .usable = true, .rate_up = MIB / 4, .rate_down = MIB / 2};
+    struct stream *stream;
+    struct pair *pair = connected_over(2, &slow, NULL, &stream);
+    struct path_properties other = slow;
+    uint64_t before;
+    (void)state;
+
+    other.rate_up = other.rate_down = MIB;
+    session_set_path(pair->local, 0, &other, pair->now);
+    pair_run_ms(pair, 300);
+    before = down_on(pair, 1);
+    assert_true(move(pair, stream, 3 * MIB, 2400));
+    assert_true(down_on(pair, 1) - before <= MIB / 2 * 2.4);
+    assert_true(move_up(pair, stream, 5 * MIB / 4, 1150));
+    pair_free(pair);
+}
+
 UNIT_MAIN(cmocka_unit_test(test_an_unusable_path_is_left_at_once_and_used_again),
           cmocka_unit_test(test_the_relay_is_told_of_properties),
           cmocka_unit_test(test_the_relay_is_told_of_a_policy),
@@ -356,4 +412,6 @@ UNIT_MAIN(cmocka_unit_test(test_an_unusable_path_is_left_at_once_and_used_again)
           cmocka_unit_test(test_a_path_keeps_to_its_modes),
           cmocka_unit_test(test_a_backup_waits_until_it_is_needed),
           cmocka_unit_test(test_a_backup_opens_the_session_when_nothing_else_does),
+          cmocka_unit_test(test_the_session_keeps_to_its_rates),
+          cmocka_unit_test(test_a_path_keeps_to_its_rates),
           cmocka_unit_test(test_a_dear_path_is_spared_while_a_cheap_one_has_room))

@@ -30,6 +30,7 @@ UNIT_TESTS = \
 	test/unit/test_path_watch \
 	test/unit/test_port_chooser \
 	test/unit/test_ranges \
+	test/unit/test_rate_limit \
 	test/unit/test_remainder \
 	test/unit/test_resolver \
 	test/unit/test_rules \
@@ -105,6 +106,8 @@ test_unit_test_ranges_SOURCES = test/unit/test_ranges.c test/unit/unit.h
 test_unit_test_ranges_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_remainder_SOURCES = test/unit/test_remainder.c test/unit/unit.h
 test_unit_test_remainder_LDADD = $(IO) $(CMOCKA_LIBS)
+test_unit_test_rate_limit_SOURCES = test/unit/test_rate_limit.c test/unit/unit.h
+test_unit_test_rate_limit_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_resolver_SOURCES = test/unit/test_resolver.c test/unit/unit.h
 test_unit_test_resolver_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_rules_SOURCES = test/unit/test_rules.c test/unit/unit.h
