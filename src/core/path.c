@@ -232,28 +232,40 @@ bool path_allows(const struct session *session, unsigned index, const struct str
            (modes == 0 || modes >> stream->policy.mode & 1);
 }
 
-static bool plain(const struct path_properties *properties)
-{
-    return properties->usable && !properties->backup && properties->cost == 0 &&
-           properties->modes == 0 && properties->rate_down == 0;
-}
-
-bool path_in_reserve(const struct session *session, unsigned index)
+bool path_in_reserve(const struct session *session, unsigned index,
+                     const struct stream *stream)
 {
     if (!session->paths[index].properties.backup)
         return false;
     for (unsigned i = 0; session->live_paths >> i != 0; i++)
-        if (session->live_paths >> i & 1 && !session->paths[i].properties.backup)
+        if (session->live_paths >> i & 1 && !session->paths[i].properties.backup &&
+            (stream == NULL || path_allows(session, i, stream)))
             return true;
     return false;
 }
 
+bool path_comes_before(const struct path *a, const struct path *b)
+{
+    if (a->properties.backup != b->properties.backup)
+        return b->properties.backup;
+    return a->properties.cost < b->properties.cost;
+}
+
+/* What the relay has to know of them is the same. */
+static bool equal_to_relay(const struct path_properties *a, const struct path_properties *b)
+{
+    return a->usable == b->usable && a->backup == b->backup && a->cost == b->cost &&
+           a->modes == b->modes && a->rate_down == b->rate_down;
+}
+
 void path_tell_all(struct session *session)
 {
+    static const struct path_properties plain = {.usable = true};
+
     session->send_rate = session->config.rate_down != 0;
     session->send_paths = 0;
     for (unsigned i = 0; i < session->config.path_count; i++)
-        if (!plain(&session->paths[i].properties))
+        if (!equal_to_relay(&session->paths[i].properties, &plain))
             session->send_paths |= (uint16_t)(1u << i);
 }
 
@@ -294,15 +306,17 @@ void session_set_path(struct session *session, unsigned index,
                       const struct path_properties *properties, uint64_t now)
 {
     struct path *path = &session->paths[index];
-    bool was_usable = path->properties.usable;
+    const struct path_properties before = path->properties;
 
     assert(session->config.role == SESSION_LOCAL && index < session->config.path_count);
     session->now = now;
     path->properties = *properties;
+    pool_recount_streams(session);
     set_ceiling(session, path);
-    session->send_paths |= (uint16_t)(1u << index);
+    if (!equal_to_relay(properties, &before))
+        session->send_paths |= (uint16_t)(1u << index);
     session->pool_dirty = true;
-    if (was_usable != properties->usable)
+    if (before.usable != properties->usable)
         set_usable(session, index, properties->usable);
 }
 

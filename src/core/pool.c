@@ -89,17 +89,56 @@ static bool tight(const struct session *session)
 
 /* ---- paths that streams ask for, and paths in reserve ---- */
 
-void pool_count_stream(struct session *session, const struct stream *stream, bool begins)
+static bool allowed_before(const struct session *session, const struct stream *stream,
+                           unsigned index)
 {
-    uint16_t paths = stream->policy.paths;
-
-    if (session->config.role != SESSION_LOCAL ||
-        (stream->policy.mode == STREAM_MODE_SPLIT && paths == 0))
-        return;
     for (unsigned i = 0; i < session->config.path_count; i++)
-        if (paths == 0 || paths >> i & 1)
-            session->paths[i].streams += begins ? 1 : -1u;
-    session->pool_dirty = true;
+        if (path_allows(session, i, stream) &&
+            path_comes_before(&session->paths[i], &session->paths[index]))
+            return true;
+    return false;
+}
+
+/* The paths that a stream wants to find open, whatever the pool is otherwise: all but
+ * backups for a redundant one; the first in order for one that not every path may carry. */
+static uint16_t asks_for(const struct session *session, const struct stream *stream)
+{
+    bool redundant = stream->policy.mode != STREAM_MODE_SPLIT;
+    bool bound = redundant;
+    uint16_t asks = 0;
+
+    for (unsigned i = 0; i < session->config.path_count; i++)
+        bound |= !path_allows(session, i, stream);
+    for (unsigned i = 0; i < session->config.path_count; i++)
+        if (bound && path_allows(session, i, stream) &&
+            ((redundant && !session->paths[i].properties.backup) ||
+             !allowed_before(session, stream, i)))
+            asks |= (uint16_t)(1u << i);
+    return asks;
+}
+
+static void set_asks(struct session *session, struct stream *stream, uint16_t asks)
+{
+    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
+        session->paths[i].streams += (asks >> i & 1u) - (stream->asks >> i & 1u);
+    stream->asks = asks;
+}
+
+void pool_stream_begins(struct session *session, struct stream *stream)
+{
+    set_asks(session, stream, asks_for(session, stream));
+}
+
+void pool_stream_ends(struct session *session, struct stream *stream)
+{
+    set_asks(session, stream, 0);
+}
+
+void pool_recount_streams(struct session *session)
+{
+    list_foreach(&session->streams, node, after) {
+        pool_stream_begins(session, list_entry(node, struct stream, node));
+    }
 }
 
 /* Works, as far as is known. Between two subflows of small budgets there may be none. */
@@ -133,37 +172,37 @@ static bool path_hopeful(const struct session *session, unsigned index)
 static bool bulk_waits(struct session *session);
 
 /* Nothing is dialled on the path as things are: a backup while another works; a dear one
- * while a cheaper works and no bulk waits. */
+ * while a cheaper works and no bulk waits. Unless streams ask for it. */
 static bool held_back(struct session *session, unsigned index)
 {
-    const struct path_properties *own = &session->paths[index].properties;
+    const struct path *own = &session->paths[index];
 
-    if (!own->backup && own->cost == 0)
+    if (own->streams > 0 || (!own->properties.backup && own->properties.cost == 0))
         return false;
     for (unsigned i = 0; i < session->config.path_count; i++) {
-        const struct path_properties *other = &session->paths[i].properties;
-        bool before = own->backup != other->backup
-                          ? own->backup
-                          : other->cost < own->cost && !bulk_waits(session);
+        const struct path *other = &session->paths[i];
 
-        if (i != index && before && (path_works(session, i) || path_hopeful(session, i)))
+        if (path_comes_before(other, own) &&
+            (own->properties.backup != other->properties.backup || !bulk_waits(session)) &&
+            (path_works(session, i) || path_hopeful(session, i)))
             return true;
     }
     return false;
 }
 
-/* Streams that ask for the path have two subflows there, so that a lost segment on one does
+/* What is kept open on the path, while it does not fail, whatever the pool is otherwise.
+ * Streams that ask for the path have two subflows there, so that a lost segment on one does
  * not hold all of them up; fewer where the pool is small. */
-static unsigned path_minimum(struct session *session, unsigned index)
+static unsigned path_minimum(const struct session *session, unsigned index)
 {
     const struct path *path = &session->paths[index];
 
-    if (path->streams == 0 || !path->properties.usable || held_back(session, index))
+    if (path->streams == 0 || !path->properties.usable || path->retry_ns > session->now)
         return 0;
     return session->config.pool_size >= 2 * session->config.path_count ? 2 : 1;
 }
 
-static unsigned needed(struct session *session)
+static unsigned needed(const struct session *session)
 {
     unsigned least = 0;
 
@@ -484,6 +523,23 @@ static void give_way(struct session *session)
         subflow_close(session, oldest, SUBFLOW_ORDERLY);
 }
 
+/* Streams ask for a path that the full pool has no place for: one that is kept by no such
+ * wish gives its place. */
+static void yield_place(struct session *session)
+{
+    list_foreach(&session->subflows, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        if (subflow->retire || subflow->end_sent)
+            return; /* one is on its way out */
+        if (subflow_usable(subflow) &&
+            lasting_on(session, subflow->path) > path_minimum(session, subflow->path)) {
+            subflow->retire = true;
+            return;
+        }
+    }
+}
+
 static void dial_joins(struct session *session)
 {
     uint64_t bound;
@@ -497,7 +553,10 @@ static void dial_joins(struct session *session)
         count += lasting;
         missing += least - MIN(least, lasting);
     }
+    bound = MAX(bound, MIN(session->open_count + missing, session->config.pool_burst));
     want = MAX(want, MIN(count + missing, bound));
+    if (missing > 0 && session->open_count >= bound)
+        yield_place(session);
     if (count < want && session->open_count >= bound)
         give_way(session);
     while (count < want && session->open_count < bound && dial(session, false)) {
@@ -547,7 +606,8 @@ static void retire_reserve(struct session *session)
         struct subflow *subflow = list_entry(node, struct subflow, node);
 
         if (subflow_usable(subflow) && !subflow->retire &&
-            path_in_reserve(session, subflow->path))
+            session->paths[subflow->path].streams == 0 &&
+            path_in_reserve(session, subflow->path, NULL))
             subflow->retire = true;
     }
 }

@@ -107,11 +107,14 @@ static bool spared(const struct session *session, unsigned index,
 {
     const struct path_properties *own = &session->paths[index].properties;
 
-    if (path_in_reserve(session, index))
+    if (path_in_reserve(session, index, stream))
         return true;
+    /* Who wants copies pays for them. */
+    if (stream_is_redundant(stream))
+        return false;
     for (unsigned i = 0; own->cost > 0 && session->live_paths >> i != 0; i++)
         if (session->live_paths >> i & 1 && session->paths[i].properties.cost < own->cost &&
-            !path_in_reserve(session, i) && path_allows(session, i, stream) &&
+            !path_in_reserve(session, i, stream) && path_allows(session, i, stream) &&
             has_room(session, i, stream))
             return true;
     return false;
@@ -154,8 +157,9 @@ static bool worth_it(const struct session *session, const struct subflow *subflo
 
         /* Nobody waits for a path that is to be spared. */
         if (i == subflow->path || other->subflows == 0 ||
-            other->properties.cost > own->properties.cost || path_in_reserve(session, i) ||
-            arrival_ns(other) >= own_ns || !path_can_send(session, i, stream, bulk))
+            other->properties.cost > own->properties.cost ||
+            path_in_reserve(session, i, stream) || arrival_ns(other) >= own_ns ||
+            !path_can_send(session, i, stream, bulk))
             continue;
         /* Nothing is known of the faster path's rate before it was used: use it. */
         if (other->rate_out == 0 ||
@@ -333,7 +337,8 @@ static enum reinject reinject_from(const struct session *session,
     if (other->suspect)
         return REINJECT_ALL;
     /* To be sooner is no reason to use a path that is to be spared. */
-    if (idle && other->path != subflow->path && !path_in_reserve(session, subflow->path) &&
+    if (idle && other->path != subflow->path &&
+        !path_in_reserve(session, subflow->path, NULL) &&
         session->paths[subflow->path].properties.cost <=
             session->paths[other->path].properties.cost &&
         expected_ns(session, other) > arrival_ns(&session->paths[subflow->path]))

@@ -248,6 +248,7 @@ struct stream {
     uint32_t references;      /* from sent items and queued events */
     uint8_t control_pending;  /* enum stream_control, or-ed */
     struct stream_policy policy;
+    uint16_t asks;            /* local: paths it is counted at, see pool_stream_begins() */
     uint8_t class;            /* enum stream_class, while `ready` is linked */
     uint8_t reset_code;       /* ours */
     uint8_t peer_code;        /* of the peer's STREAM_RESET */
@@ -307,7 +308,7 @@ struct path {
     uint64_t rate_acked; /* bytes a second acknowledged, likewise */
     uint64_t window_start_ns, window_in, window_acked; /* the running window */
     unsigned subflows;   /* open or dialling */
-    unsigned streams;    /* local: open ones whose policy asks for the path */
+    unsigned streams;    /* local: those that ask for the path */
     unsigned failures;   /* dials failed in a row */
     unsigned timeouts;   /* dials given up since the path was heard */
     unsigned stalls;     /* deaths of a stall since something was acknowledged */
@@ -618,8 +619,11 @@ bool session_in_touch(const struct session *session);
 
 /* pool.c */
 void pool_update(struct session *session);
-/* Local: a stream with a policy of its own begins or ends. */
-void pool_count_stream(struct session *session, const struct stream *stream, bool begins);
+/* Local: a stream begins or ends that may ask for paths of its own. */
+void pool_stream_begins(struct session *session, struct stream *stream);
+void pool_stream_ends(struct session *session, struct stream *stream);
+/* The paths' properties have changed. */
+void pool_recount_streams(struct session *session);
 /* A live subflow ended, or a dial did. */
 void pool_dial_timed_out(struct session *session, struct subflow *subflow);
 /* The connection of a HELLO is up, and the answer does not come. */
@@ -680,8 +684,11 @@ extern const struct scheduler scheduler_split;
 
 /* The stream's policy and the path's properties go together. */
 bool path_allows(const struct session *session, unsigned path, const struct stream *stream);
-/* It is a backup, and another path works. */
-bool path_in_reserve(const struct session *session, unsigned path);
+/* It is a backup, and another path works that the stream (NULL: any) may use. */
+bool path_in_reserve(const struct session *session, unsigned path,
+                     const struct stream *stream);
+/* `b` is dearer than `a`, or a backup for it. */
+bool path_comes_before(const struct path *a, const struct path *b);
 
 /* scheduler_redundant.c */
 /* Each byte is to travel on several paths, at this moment. */

@@ -676,8 +676,8 @@ static bool better(const struct session *session, const struct subflow *a,
         return !a->begun;
     if (lane_is(session, a) != lane_is(session, b))
         return lane_is(session, a);
-    if (path_in_reserve(session, a->path) != path_in_reserve(session, b->path))
-        return path_in_reserve(session, b->path);
+    if (path_in_reserve(session, a->path, NULL) != path_in_reserve(session, b->path, NULL))
+        return path_in_reserve(session, b->path, NULL);
     if (a->path != b->path && rtt_a != rtt_b)
         return rtt_a < rtt_b;
     return a->bytes_sent > b->bytes_sent;

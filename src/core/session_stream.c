@@ -96,7 +96,7 @@ struct stream *stream_new(struct session *session, uint64_t id)
 
 static void stream_free(struct session *session, struct stream *stream)
 {
-    pool_count_stream(session, stream, false);
+    pool_stream_ends(session, stream);
     stream_send_deinit(session, stream);
     unhash(session, stream);
     list_remove(&stream->node);
@@ -352,7 +352,7 @@ struct stream *session_stream_open(struct session *session, const struct target 
     }
     if (policy != NULL)
         stream->policy = *policy;
-    pool_count_stream(session, stream, true);
+    pool_stream_begins(session, stream);
     list_append(&session->unassigned, &stream->control);
     stream_assign_ids(session);
     return stream;

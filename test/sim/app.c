@@ -408,8 +408,8 @@ static void stream_starts(struct sim_timer *timer)
     struct sim_process *local = &stream->world->process[SIM_LOCAL];
     struct sim_session *owner = list_first(&local->sessions, struct sim_session, link);
     struct target target = target_of(stream);
-    struct stream *opened =
-        session_stream_open(owner->session, &target, NULL, stream->world->clock.now_ns);
+    struct stream *opened = session_stream_open(
+        owner->session, &target, &stream->plan.policy, stream->world->clock.now_ns);
 
     sim_trace(&stream->world->clock, "open", stream->index, 0, 0);
     if (opened == NULL) {

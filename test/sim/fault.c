@@ -125,6 +125,12 @@ static void set_path(struct sim_fault_state *state, bool begins)
     }
 }
 
+static void switch_path(struct sim_world *world, size_t index, bool off)
+{
+    world->net.path[index].off = off;
+    sim_local_hears(&world->process[SIM_LOCAL], (unsigned)index, !off);
+}
+
 static void set_relay(struct sim_fault_state *state, bool begins)
 {
     struct sim_process *relay = &state->world->process[SIM_RELAY];
@@ -162,10 +168,12 @@ static void set_fault(struct sim_fault_state *state, bool begins)
     case SIM_FAULT_SLOW:
     case SIM_FAULT_FAR:
     case SIM_FAULT_LOSS: set_path(state, begins); break;
-    case SIM_FAULT_OFF: path_of(state)->off = begins; break;
+    case SIM_FAULT_OFF:
+        switch_path(state->world, state->fault->which % net->paths, begins);
+        break;
     case SIM_FAULT_OUTAGE:
         for (size_t i = 0; i < net->paths; i++)
-            net->path[i].off = begins;
+            switch_path(state->world, i, begins);
         break;
     case SIM_FAULT_REFUSE:
     case SIM_FAULT_HANG:
@@ -204,6 +212,7 @@ static void heal(struct sim_timer *timer)
         for (int side = 0; side < 2; side++)
             usual.link[side].busy_until_ns = net->path[i].link[side].busy_until_ns;
         net->path[i] = usual;
+        sim_local_hears(&world->process[SIM_LOCAL], (unsigned)i, true);
     }
     for (size_t i = 0; i < net->ports; i++)
         net->port[i] = SIM_PORT_ACCEPTS;

@@ -18,7 +18,22 @@ void sim_local_start(struct sim_process *local)
     session = session_new(&config, world->clock.now_ns);
     if (session == NULL)
         abort();
+    for (unsigned i = 0; i < config.path_count; i++)
+        session_set_path(session, i, &world->scenario.properties[i], world->clock.now_ns);
     sim_session_new(local, session);
+    sim_process_touch(local);
+}
+
+void sim_local_hears(struct sim_process *local, unsigned path, bool usable)
+{
+    struct sim_world *world = local->world;
+    struct sim_session *owner = list_first(&local->sessions, struct sim_session, link);
+    struct path_properties properties = world->scenario.properties[path];
+
+    if (!world->scenario.told || owner == NULL)
+        return;
+    properties.usable = usable;
+    session_set_path(owner->session, path, &properties, world->clock.now_ns);
     sim_process_touch(local);
 }
 

@@ -68,6 +68,7 @@ static void print_scenario(const struct sim_scenario *scenario)
            config->dials_per_second);
     for (size_t i = 0; i < scenario->path_count; i++) {
         const struct sim_path *path = &scenario->paths[i];
+        const struct path_properties *properties = &scenario->properties[i];
 
         printf("# path %zu: up %" PRIu64 " down %" PRIu64 " kB/s, %" PRIu64
                " ms one way, loss %u and %u, stalls after %" PRIu64 "\n",
@@ -75,6 +76,9 @@ static void print_scenario(const struct sim_scenario *scenario)
                path->link[SIM_LOCAL].delay_ns / NS_PER_MS,
                path->link[SIM_LOCAL].loss_millionths, path->link[SIM_RELAY].loss_millionths,
                path->stall_after_bytes);
+        printf("#   %scost %u, modes %u, ceilings %" PRIu64 " and %" PRIu64 " kB/s\n",
+               properties->backup ? "backup, " : "", properties->cost, properties->modes,
+               properties->rate_up / 1000, properties->rate_down / 1000);
     }
     for (size_t i = 0; i < scenario->fault_count; i++) {
         const struct sim_fault *fault = &scenario->faults[i];

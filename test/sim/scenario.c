@@ -39,6 +39,8 @@ void sim_scenario_init(struct sim_scenario *scenario, const char *name, uint64_t
     scenario->pages = 8192;
     scenario->paths[0] = sim_path_make(100000000, 20, 50);
     scenario->path_count = scenario->port_count = 1;
+    for (size_t path = 0; path < SIM_PATHS_MAX; path++)
+        scenario->properties[path].usable = true;
     scenario->limit_ns = 300 * NS_PER_S;
 }
 
@@ -330,9 +332,53 @@ static void draw_rest(struct sim_scenario *scenario, struct sim_random *random)
             MAX(scenario->limit_ns, scenario->plans[i].start_ns + 600 * NS_PER_S);
 }
 
+/* A ceiling somewhat below, or above, what the link carries. */
+static uint64_t draw_ceiling(struct sim_random *random, uint64_t rate)
+{
+    return sim_random_chance(random, 700000) ? 0
+                                             : rate * sim_random_range(random, 3, 15) / 10;
+}
+
+/* What is wanted of several paths, and of streams. The first path takes every stream. */
+static void draw_wishes(struct sim_scenario *scenario, struct sim_random *random)
+{
+    for (size_t i = 0; i < scenario->path_count; i++) {
+        struct path_properties *properties = &scenario->properties[i];
+        const struct sim_path *path = &scenario->paths[i];
+
+        properties->rate_up = draw_ceiling(random, path->link[SIM_LOCAL].rate);
+        properties->rate_down = draw_ceiling(random, path->link[SIM_RELAY].rate);
+        if (i == 0)
+            continue;
+        properties->backup = sim_random_chance(random, 300000);
+        if (sim_random_chance(random, 300000))
+            properties->cost = (uint16_t)sim_random_range(random, 1, 3);
+        if (sim_random_chance(random, 200000))
+            properties->modes =
+                (uint8_t)sim_random_range(random, 1, (1 << STREAM_MODES) - 1);
+    }
+    for (size_t i = 0; i < scenario->plan_count; i++) {
+        struct stream_policy *policy = &scenario->plans[i].policy;
+
+        policy->mode = (uint8_t)sim_random_range(random, 0, STREAM_MODES - 1);
+        if (sim_random_chance(random, 300000))
+            policy->copies = (uint8_t)sim_random_range(random, 2, 4);
+        if (sim_random_chance(random, 200000))
+            policy->paths =
+                (uint16_t)(1 | sim_random_range(random, 0, (1 << SIM_PATHS_MAX) - 1));
+    }
+    scenario->told = sim_random_chance(random, 500000);
+    if (sim_random_chance(random, 200000))
+        scenario->config.rate_up =
+            capacity(scenario) * sim_random_range(random, 5, 30) / 10;
+    if (sim_random_chance(random, 200000))
+        scenario->config.rate_down =
+            capacity(scenario) * sim_random_range(random, 5, 30) / 10;
+}
+
 void sim_scenario_draw(struct sim_scenario *scenario, uint64_t seed)
 {
-    struct sim_random random;
+    struct sim_random random, wishes;
 
     sim_random_init(&random, seed);
     sim_scenario_init(scenario, "random", seed);
@@ -341,5 +387,9 @@ void sim_scenario_draw(struct sim_scenario *scenario, uint64_t seed)
     draw_streams(scenario, &random);
     draw_faults(scenario, &random);
     draw_rest(scenario, &random);
+    /* By another generator, so that everything else is the same with or without. */
+    sim_random_init(&wishes, ~seed);
+    if (sim_random_chance(&wishes, 400000))
+        draw_wishes(scenario, &wishes);
     scenario->limit_ns = MAX(scenario->limit_ns, 600 * NS_PER_S);
 }

@@ -30,6 +30,7 @@ struct sim_plan {
     enum sim_destination destination;
     uint64_t destination_ns; /* until it answers or fails */
     enum reset_code failure;
+    struct stream_policy policy;
 };
 
 enum sim_fault_kind {
@@ -67,6 +68,8 @@ struct sim_scenario {
     size_t pages;           /* of each process */
     struct sim_path paths[SIM_PATHS_MAX];
     size_t path_count, port_count;
+    struct path_properties properties[SIM_PATHS_MAX]; /* what local wants of the paths */
+    bool told; /* local hears at once of an interface that is gone, or back */
     struct sim_plan plans[SIM_STREAMS_MAX];
     size_t plan_count;
     struct sim_fault faults[SIM_FAULTS_MAX];

@@ -159,6 +159,8 @@ void sim_wire_deliver(struct sim_wire *wire, size_t length);
 /* ---- local.c, relay.c ---- */
 
 void sim_local_start(struct sim_process *local);
+/* The path's interface is gone, or back; when the scenario says that it is told. */
+void sim_local_hears(struct sim_process *local, unsigned path, bool usable);
 void sim_local_stop(struct sim_process *local);
 void sim_local_dial(struct sim_session *owner, const struct session_event *event);
 /* Looks at the connection before a wire is read. False when the wire is no more. */
