@@ -470,6 +470,8 @@ static int start_session(struct local *local)
         .dials_per_second = config->pool.dials_per_second,
         .budget_up = config->budget.up,
         .budget_down = config->budget.down,
+        .rate_up = config->rate.up_bits / 8,
+        .rate_down = config->rate.down_bits / 8,
         .path_count = (unsigned)MAX(config->paths.count, (size_t)1),
         .port_count = (unsigned)MIN(config->relay.ports.count, (size_t)SESSION_PORTS_MAX),
     };
