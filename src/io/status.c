@@ -14,16 +14,6 @@ json_t *status_integer_or_null(bool known, uint64_t value)
     return known ? json_integer((json_int_t)value) : json_null();
 }
 
-const char *status_mode_name(enum stream_mode mode)
-{
-    switch (mode) {
-    case STREAM_MODE_SPLIT: return "split";
-    case STREAM_MODE_REDUNDANT: return "redundant";
-    case STREAM_MODE_AUTO: return "auto";
-    }
-    return "unknown";
-}
-
 static const char *phase_name(enum session_phase phase)
 {
     switch (phase) {

@@ -20,7 +20,6 @@ static inline json_int_t status_bits(uint64_t bytes_per_second)
 {
     return (json_int_t)(bytes_per_second * 8);
 }
-const char *status_mode_name(enum stream_mode mode);
 
 json_t *status_paths(const struct status_source *source, uint64_t now);
 /* `*omitted`: streams that are there beyond STATUS_STREAMS_MAX. */

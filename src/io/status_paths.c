@@ -55,7 +55,7 @@ static json_t *describe_modes(uint8_t modes)
     for (unsigned mode = 0; mode < STREAM_MODES; mode++)
         if (modes >> mode & 1)
             json_array_append_new(list,
-                                  json_string(status_mode_name((enum stream_mode)mode)));
+                                  json_string(stream_mode_string((enum stream_mode)mode)));
     return list;
 }
 

@@ -11,6 +11,7 @@ from harness import (SPLITSOCKS, Failure, free_port, full, need, recv_all, recv_
                      socks_reply, socks_request, wait_until)
 from test_curl import curl
 from test_ssh import run, start_sshd
+from test_status import document
 from web import Web, sample
 
 REFUSED, NOT_ALLOWED, HOST_UNREACHABLE = 5, 2, 4
@@ -225,6 +226,19 @@ def test_modes_copies_and_paths(t):
               f"127.0.0.1:{origin.port}: no rule: proxy, mode auto, copies 3, paths 0x0"]
     for line, text in zip(chosen, wanted, strict=True):
         t.check(line.endswith(text), f"the log says {line!r}, not {text!r}")
+
+
+def test_status_tells_what_rules_have_chosen(t):
+    server, other = t.server(), t.server()
+    pair = make_pair(t, [{"port": other.port, "mode": "redundant", "copies": 2, "paths": ["b"]}],
+                     local={"control": "control.sock",
+                            "paths": [{"name": "a", "source": "127.0.0.1"},
+                                      {"name": "b", "source": "127.0.0.2"}]})
+    with pair.open("127.0.0.1", server.port), pair.open("127.0.0.1", other.port):
+        streams = {stream["destination"]: (stream["mode"], stream["copies"], stream["paths"])
+                   for stream in document(t, pair)["streams"]}
+    t.equal(streams, {f"127.0.0.1:{server.port}": ("split", None, None),
+                      f"127.0.0.1:{other.port}": ("redundant", 2, ["b"])}, "streams")
 
 
 # ---- life ----
