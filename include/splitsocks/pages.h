@@ -10,6 +10,7 @@
 #define SPLITSOCKS_PAGES_H
 
 #include <splitsocks/attributes.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -39,6 +40,15 @@ struct page_pool {
     size_t max_unused;
     size_t used; /* pages that are held by some struct pages */
     size_t max_used;
+    bool shared; /* no account may have more in use than is free */
+};
+
+/* What one of those who share a pool has in use: a session. With `shared` set, one that
+ * hoards gets half of the pool at most, n of them leave an (n + 1)th part free, and whoever
+ * has little in use always gets some (dynamic thresholds: Choudhury and Hahne 1998). */
+struct page_account {
+    struct page_pool *pool; /* borrowed; outlives this */
+    size_t used;
 };
 
 /* Bounds in pages. */
@@ -48,8 +58,10 @@ void page_pool_deinit(struct page_pool *pool);
 /* Gives spare pages back to the allocator until at most `keep` are left. */
 void page_pool_trim(struct page_pool *pool, size_t keep);
 
+void page_account_init(struct page_account *account, struct page_pool *pool);
+
 struct pages {
-    struct page_pool *pool; /* borrowed; outlives this */
+    struct page_account *account; /* borrowed; outlives this */
     uint8_t **slots;        /* owned ring of pages, NULL where absent; NULL while empty */
     uint64_t first;         /* number (offset / PAGE_SIZE) of the page at `head` */
     uint32_t head;          /* index into slots */
@@ -58,19 +70,22 @@ struct pages {
     uint32_t used;          /* pages present */
 };
 
-void pages_init(struct pages *pages, struct page_pool *pool);
+void pages_init(struct pages *pages, struct page_account *account);
 void pages_deinit(struct pages *pages);
+/* Moves all that `from` has, which is empty afterwards, to `to`, which is empty. The bound
+ * is not looked at; the accounts may differ, and their pool is the same. */
+void pages_move(struct pages *to, struct pages *from);
 
 /* Copies [data, data + length) to `offset`, taking the pages that are absent. Returns OK;
- * ERROR_LIMIT when the pool's bound or PAGES_SPAN_MAX would be exceeded, with nothing
+ * ERROR_LIMIT when a bound of the pool or PAGES_SPAN_MAX would be exceeded, with nothing
  * taken; or ERROR_MEMORY, when pages may have been taken but no byte was changed. */
 int pages_write(struct pages *pages, uint64_t offset, const void *data,
                 size_t length) MUST_CHECK;
 
 /* Takes the absent pages of [offset, offset + length) and describes that memory, in order,
  * for a socket to be read into. Returns how many elements of `vector` were filled: fewer
- * than needed, even 0, when `max` or the pool's bound is met or memory is out. Pages that
- * stay without data are given back with pages_release_from(). */
+ * than needed, even 0, when `max` or a bound of the pool is met or memory is out. Pages
+ * that stay without data are given back with pages_release_from(). */
 size_t pages_reserve(struct pages *pages, uint64_t offset, size_t length,
                      struct iovec *vector, size_t max) MUST_CHECK;
 

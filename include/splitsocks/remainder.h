@@ -13,8 +13,8 @@
 #include <splitsocks/ranges.h>
 #include <splitsocks/worker.h>
 
-/* Takes over the socket, and the pages, which hold `unread`; it frees itself. Returns false
- * when memory is out: both stay the caller's. */
+/* Takes over the socket, and what `pages` have, among it `unread`; it frees itself. Returns
+ * false when memory is out: both stay the caller's. */
 bool remainder_new(struct worker *worker, int fd, struct pages *pages,
                    const struct range *unread) MUST_CHECK;
 /* Resets all that still wait. */

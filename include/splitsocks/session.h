@@ -308,7 +308,7 @@ void session_stream_consume(struct session *session, struct stream *stream, size
 /* After SESSION_STREAM_RESET. When it was the session that has ended, and both directions
  * of the stream had, and all has arrived, the reader has only been slow: then this gives
  * the driver what is left for it, in `pages` and at the offsets `unread`, and returns true.
- * The pages are the caller's from then on, and may outlive the session. */
+ * `pages` are the caller's: empty, of an account of the same pool which outlives them. */
 bool session_stream_take(struct session *session, struct stream *stream, struct pages *pages,
                          struct range *unread) MUST_CHECK;
 

@@ -27,6 +27,7 @@ struct worker {
     struct list touched;     /* drivers with work to do before the loop waits again */
     struct list leavers;     /* connections that farewell() closes */
     struct list remainders;  /* of ended sessions' streams, for readers that are slow */
+    struct page_account remainder_pages;
     double patience_seconds; /* after which such a reader is cut off */
     ev_prepare prepare;
     ev_timer quiet;  /* while there may be memory to give back */

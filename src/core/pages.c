@@ -32,8 +32,26 @@ void page_pool_deinit(struct page_pool *pool)
     page_pool_trim(pool, 0);
 }
 
-static uint8_t *take_page(struct page_pool *pool)
+void page_account_init(struct page_account *account, struct page_pool *pool)
 {
+    *account = (struct page_account){.pool = pool};
+}
+
+/* How many pages may be taken, one after the other. */
+static size_t allowance(const struct page_account *account)
+{
+    const struct page_pool *pool = account->pool;
+    size_t unused = pool->max_used - MIN(pool->used, pool->max_used);
+
+    if (!pool->shared)
+        return unused;
+    /* Each one taken brings what is in use and what is free nearer by two. */
+    return account->used < unused ? (unused - account->used + 1) / 2 : 0;
+}
+
+static uint8_t *take_page(struct page_account *account)
+{
+    struct page_pool *pool = account->pool;
     uint8_t *page = pool->unused;
 
     if (page != NULL) {
@@ -42,14 +60,19 @@ static uint8_t *take_page(struct page_pool *pool)
     } else {
         page = malloc(PAGE_SIZE);
     }
-    if (page != NULL)
+    if (page != NULL) {
         pool->used++;
+        account->used++;
+    }
     return page;
 }
 
-static void give_page(struct page_pool *pool, uint8_t *page)
+static void give_page(struct page_account *account, uint8_t *page)
 {
+    struct page_pool *pool = account->pool;
+
     pool->used--;
+    account->used--;
 #ifndef PAGES_NO_RECYCLE
     if (pool->unused_count < pool->max_unused) {
         memcpy(page, &pool->unused, sizeof(pool->unused));
@@ -61,14 +84,26 @@ static void give_page(struct page_pool *pool, uint8_t *page)
     free(page);
 }
 
-void pages_init(struct pages *pages, struct page_pool *pool)
+void pages_init(struct pages *pages, struct page_account *account)
 {
-    *pages = (struct pages){.pool = pool};
+    *pages = (struct pages){.account = account};
 }
 
 void pages_deinit(struct pages *pages)
 {
     pages_release_all(pages);
+}
+
+void pages_move(struct pages *to, struct pages *from)
+{
+    struct page_account *account = to->account;
+
+    assert(to->used == 0 && account->pool == from->account->pool);
+    from->account->used -= from->used;
+    account->used += from->used;
+    *to = *from;
+    to->account = account;
+    pages_init(from, from->account);
 }
 
 /* The slot `index` places after the head; index < capacity. */
@@ -132,7 +167,7 @@ static void drop_index_if_empty(struct pages *pages)
 {
     if (pages->used == 0) {
         free(pages->slots);
-        pages_init(pages, pages->pool);
+        pages_init(pages, pages->account);
     }
 }
 
@@ -142,8 +177,8 @@ static uint8_t *need_page(struct pages *pages, uint64_t number)
 {
     uint8_t **slot = slot_at(pages, number - pages->first);
 
-    if (*slot == NULL && pages->pool->used < pages->pool->max_used) {
-        *slot = take_page(pages->pool);
+    if (*slot == NULL && allowance(pages->account) > 0) {
+        *slot = take_page(pages->account);
         pages->used += *slot != NULL;
     }
     return *slot;
@@ -159,7 +194,7 @@ static int need_all(struct pages *pages, uint64_t low, uint64_t high)
         missing += find_page(pages, number) == NULL;
     if (missing == 0)
         return OK;
-    if (missing > pages->pool->max_used - MIN(pages->pool->used, pages->pool->max_used))
+    if (missing > allowance(pages->account))
         return ERROR_LIMIT;
     result = extend(pages, low, high);
     for (uint64_t number = low; result == OK && number <= high; number++)
@@ -236,7 +271,7 @@ static void release_slot(struct pages *pages, uint64_t index)
     uint8_t **slot = slot_at(pages, index);
 
     if (*slot != NULL) {
-        give_page(pages->pool, *slot);
+        give_page(pages->account, *slot);
         *slot = NULL;
         pages->used--;
     }

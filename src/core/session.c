@@ -36,6 +36,7 @@ static struct session *new_session(const struct session_config *config, uint64_t
     if (session == NULL)
         return NULL;
     session->config = *config;
+    page_account_init(&session->account, config->pages);
     session->config.linger_ns = MAX(config->linger_ns, LINGER_MIN_NS);
     session->scheduler = &scheduler_split;
     session->now = now;

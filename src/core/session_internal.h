@@ -339,6 +339,7 @@ struct scheduler;
 
 struct session {
     struct session_config config;
+    struct page_account account; /* of its streams' pages */
     void *user;
     struct list admitted; /* relay: admission's list */
     unsigned client;      /* relay: index of the client */
@@ -420,6 +421,7 @@ struct session {
     unsigned explicit_failures; /* dials refused or unreachable, in a row */
     uint64_t last_stamp;
     bool starved;         /* a stream got no room because the page pool was used up */
+    uint64_t starved_ns;  /* since when no stream got any; 0 = some did */
     bool pool_dirty;      /* pool_update() has something to look at */
 
     struct ring events; /* of session_event */
@@ -564,6 +566,10 @@ void stream_insert(struct session *session, struct stream *stream, uint64_t id);
 bool stream_set_target(struct stream *stream, const struct target *target) MUST_CHECK;
 void stream_reset_send(struct session *session, struct stream *stream, enum reset_code code);
 void session_return_parked(struct session *session);
+/* Memory is short: resets the stream that has most of it parked for a reader, here or at
+ * the peer, that does not read; false when there is none. */
+bool session_shed_parked(struct session *session);
+/* Likewise; where none is parked, the one goes that has most of what has arrived. */
 void session_shed_memory(struct session *session, struct stream *wanting);
 
 /* stream_send.c */

@@ -79,7 +79,7 @@ struct stream *stream_new(struct session *session, uint64_t id)
         return NULL;
     list_init(&stream->ready);
     list_init(&stream->control);
-    pages_init(&stream->in, session->config.pages);
+    pages_init(&stream->in, &session->account);
     ranges_init(&stream->received);
     stream->in_final = OFFSET_UNKNOWN;
     stream->in_window = STREAM_WINDOW_INITIAL;
@@ -402,12 +402,17 @@ size_t session_stream_reserve(struct session *session, struct stream *stream, si
     if (waiting < STREAM_WAIT_MAX)
         count = pages_reserve(&stream->out, stream->out_end,
                               MIN(length, STREAM_WAIT_MAX - (size_t)waiting), parts, max);
-    if (count == 0) {
-        if (waiting == 0)
-            session->starved = true; /* of pages: told again by the next tick */
-        stream->writable_wanted = true;
+    if (count > 0) {
+        session->starved_ns = 0;
+        return count;
     }
-    return count;
+    stream->writable_wanted = true;
+    if (waiting > 0)
+        return 0;
+    session->starved = true; /* of pages: told again by the next tick */
+    if (session->starved_ns == 0)
+        session->starved_ns = session->now;
+    return 0;
 }
 
 void session_stream_commit(struct session *session, struct stream *stream, size_t length,
@@ -517,8 +522,7 @@ bool session_stream_take(struct session *session, struct stream *stream, struct 
     }
     stream->borrowed = NULL;
     *unread = (struct range){.start = stream->in_read, .end = stream->in_next};
-    *pages = stream->in;
-    pages_init(&stream->in, session->config.pages);
+    pages_move(pages, &stream->in);
     stream_receive_discard(session, stream);
     return true;
 }

@@ -3,6 +3,8 @@
 /* How often parked bytes are looked for while credit is short, and a starved stream is
  * told of room. */
 #define CHECK_NS (100 * NS_PER_MS)
+/* After so long without room for any stream, one whose reader does not read gives way. */
+#define STARVED_NS (1 * NS_PER_S)
 /* Streams that wait for a session fail sooner when every dial is refused. */
 #define OPEN_WAIT_REFUSED_NS (3 * NS_PER_S)
 #define EXPLICIT_FAILURES 3
@@ -292,6 +294,10 @@ static void tick_checks(struct session *session)
     if (!session->starved)
         return;
     session->starved = false;
+    if (session->starved_ns != 0 && session->now - session->starved_ns > STARVED_NS) {
+        session->starved_ns = session->now;
+        session_shed_parked(session);
+    }
     list_foreach(&session->streams, node, after) {
         struct stream *stream = list_entry(node, struct stream, node);
 

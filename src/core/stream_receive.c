@@ -261,10 +261,46 @@ void session_return_parked(struct session *session)
     session_window_update(session);
 }
 
+/* Pages that wait for our reader, which takes nothing, and for the peer's, whose credit is
+ * used up while nothing is on its way. */
+static size_t parked_pages(const struct session *session, const struct stream *stream)
+{
+    size_t pages = 0;
+
+    if (stream->in_next > stream->in_read &&
+        session->now - stream->read_ns > PARKED_AFTER_NS)
+        pages += pages_used(&stream->in);
+    if (stream->id != 0 && stream->out_acked == stream->out_next &&
+        stream->out_next >= stream->out_window)
+        pages += pages_used(&stream->out);
+    return pages;
+}
+
+bool session_shed_parked(struct session *session)
+{
+    struct stream *most = NULL;
+    size_t pages = 0;
+
+    list_foreach(&session->streams, node, after) {
+        struct stream *stream = list_entry(node, struct stream, node);
+        size_t parked = parked_pages(session, stream);
+
+        if (parked > pages) {
+            most = stream;
+            pages = parked;
+        }
+    }
+    if (most != NULL)
+        stream_fail(session, most, RESET_LIMIT);
+    return most != NULL;
+}
+
 void session_shed_memory(struct session *session, struct stream *wanting)
 {
     struct stream *most = wanting;
 
+    if (session_shed_parked(session))
+        return;
     list_foreach(&session->streams, node, after) {
         struct stream *stream = list_entry(node, struct stream, node);
 

@@ -7,7 +7,7 @@
 
 void stream_send_init(struct session *session, struct stream *stream)
 {
-    pages_init(&stream->out, session->config.pages);
+    pages_init(&stream->out, &session->account);
     ranges_init(&stream->acked);
     ranges_init(&stream->owed);
     stream->out_final = OFFSET_UNKNOWN;

@@ -240,6 +240,7 @@ static bool leave_remainder(struct plain *plain)
     struct pages pages;
     struct range unread;
 
+    pages_init(&pages, &driver->worker->remainder_pages);
     if (!session_stream_take(driver->session, plain->stream, &pages, &unread))
         return false;
     if (remainder_new(driver->worker, plain->io.fd, &pages, &unread))

@@ -277,6 +277,7 @@ int relay_worker_init(struct relay_worker *worker, struct relay *relay, unsigned
             ev_loop_destroy(loop);
         return error;
     }
+    worker->worker.pages.shared = true; /* by clients that need not trust each other */
     ev_async_init(&worker->wake, on_wake);
     ev_init(&worker->stopping, on_stopping);
     worker->wake.data = worker->stopping.data = worker;

@@ -80,8 +80,8 @@ bool remainder_new(struct worker *worker, int fd, struct pages *pages,
     if (remainder == NULL)
         return false;
     remainder->worker = worker;
-    remainder->pages = *pages;
-    pages_init(pages, pages->pool);
+    pages_init(&remainder->pages, &worker->remainder_pages);
+    pages_move(&remainder->pages, pages);
     remainder->unread = *unread;
     list_init(&remainder->node);
     list_append(&worker->remainders, &remainder->node);

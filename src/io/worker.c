@@ -80,6 +80,7 @@ int worker_init(struct worker *worker, struct ev_loop *loop, uint64_t buffered_b
     list_init(&worker->touched);
     list_init(&worker->leavers);
     list_init(&worker->remainders);
+    page_account_init(&worker->remainder_pages, &worker->pages);
     worker->patience_seconds = (double)linger_ns * 1e-9;
     ev_init(&worker->quiet, on_quiet);
     worker->quiet.data = worker;

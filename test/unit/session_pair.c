@@ -32,7 +32,7 @@ static void start_relay(struct pair *pair)
                                .server_id = 1,
                                .silence_random = 1,
                                .hash_seed = 1};
-    struct admission_config admission = {.pages = &pair->relay_pages,
+    struct admission_config admission = {.pages = pair->relay_pool,
                                          .server_id = 1,
                                          .workers = 1,
                                          .linger_ns = 120 * NS_PER_S,
@@ -50,6 +50,11 @@ static void start_relay(struct pair *pair)
 
 struct pair *pair_new(const struct session_config *config)
 {
+    return pair_new_beside(config, NULL);
+}
+
+struct pair *pair_new_beside(const struct session_config *config, struct pair *other)
+{
     struct session_config local = *config;
     struct pair *pair = calloc(1, sizeof(*pair));
     uint8_t secret[32];
@@ -61,6 +66,7 @@ struct pair *pair_new(const struct session_config *config)
     pair->limits = (struct admission_client){.max_streams = 256, .max_sessions = 4};
     page_pool_init(&pair->local_pages, 65536, 64);
     page_pool_init(&pair->relay_pages, 65536, 64);
+    pair->relay_pool = other == NULL ? &pair->relay_pages : &other->relay_pages;
     memset(secret, 3, sizeof(secret));
     assert_int_equal(key_pair_init(&pair->local_key, secret), OK);
     memcpy(local.private_key, secret, sizeof(secret));

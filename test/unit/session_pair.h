@@ -45,6 +45,7 @@ struct pair_connection {
 struct pair {
     uint64_t now, delay_ns;
     struct page_pool local_pages, relay_pages;
+    struct page_pool *relay_pool; /* relay_pages, or those of another pair */
     struct session *local;
     struct admission *admission;
     struct door *door;
@@ -67,6 +68,8 @@ struct pair {
 };
 
 struct pair *pair_new(const struct session_config *config);
+/* Its relay uses the memory of the other one's. */
+struct pair *pair_new_beside(const struct session_config *config, struct pair *other);
 void pair_free(struct pair *pair);
 /* The usual configuration; tests change what they are about. */
 struct session_config pair_config(void);

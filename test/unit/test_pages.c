@@ -31,12 +31,14 @@ static size_t read_out(const struct pages *pages, uint64_t offset, uint8_t *to,
 static void test_empty_has_no_heap(void **state)
 {
     struct page_pool pool;
+    struct page_account account;
     struct pages pages;
     struct iovec vector[1];
     (void)state;
 
     page_pool_init(&pool, 4, 4);
-    pages_init(&pages, &pool);
+    page_account_init(&account, &pool);
+    pages_init(&pages, &account);
     assert_int_equal(pages_write(&pages, 1000, NULL, 0), OK);
     assert_int_equal(pages_view(&pages, 0, 10, vector, 1), 0);
     assert_null(pages.slots);
@@ -55,13 +57,15 @@ static void test_empty_has_no_heap(void **state)
 static void test_bytes_survive_any_order(void **state)
 {
     struct page_pool pool;
+    struct page_account account;
     struct pages pages;
     uint8_t out[8];
     const uint64_t boundary = UINT64_C(7000000) * PAGE_SIZE;
     (void)state;
 
     page_pool_init(&pool, 8, 0);
-    pages_init(&pages, &pool);
+    page_account_init(&account, &pool);
+    pages_init(&pages, &account);
     assert_int_equal(pages_write(&pages, boundary + 5 * PAGE_SIZE, "late", 4), OK);
     assert_int_equal(pages_write(&pages, boundary - 2, "abcd", 4), OK); /* two pages */
     assert_int_equal(pages_used(&pages), 3);
@@ -77,14 +81,16 @@ static void test_bytes_survive_any_order(void **state)
 static void test_pool_bound(void **state)
 {
     struct page_pool pool;
+    struct page_account account;
     struct pages one, other;
     struct iovec vector[8];
     const uint8_t data[2 * PAGE_SIZE] = {0};
     (void)state;
 
     page_pool_init(&pool, 3, 1);
-    pages_init(&one, &pool);
-    pages_init(&other, &pool);
+    page_account_init(&account, &pool);
+    pages_init(&one, &account);
+    pages_init(&other, &account);
     assert_int_equal(pages_write(&one, 0, data, sizeof(data)), OK);
     assert_int_equal(pages_write(&other, 1, data, PAGE_SIZE), ERROR_LIMIT);
     assert_int_equal(pages_used(&other), 0);
@@ -106,12 +112,14 @@ static void test_pool_bound(void **state)
 static void test_reserve_then_release_the_rest(void **state)
 {
     struct page_pool pool;
+    struct page_account account;
     struct pages pages;
     struct iovec vector[4];
     (void)state;
 
     page_pool_init(&pool, 100, 0);
-    pages_init(&pages, &pool);
+    page_account_init(&account, &pool);
+    pages_init(&pages, &account);
     assert_int_equal(pages_reserve(&pages, 7, 0, vector, 4), 0);
     assert_int_equal(pages_reserve(&pages, PAGE_SIZE, 1, vector, 0), 0);
     assert_int_equal(pages_used(&pages), 0);
@@ -134,11 +142,13 @@ static void test_reserve_then_release_the_rest(void **state)
 static void test_span_bound(void **state)
 {
     struct page_pool pool;
+    struct page_account account;
     struct pages pages;
     (void)state;
 
     page_pool_init(&pool, 8, 0);
-    pages_init(&pages, &pool);
+    page_account_init(&account, &pool);
+    pages_init(&pages, &account);
     assert_int_equal(pages_write(&pages, 0, "a", 1), OK);
     assert_int_equal(pages_write(&pages, (uint64_t)PAGES_SPAN_MAX * PAGE_SIZE, "b", 1),
                      ERROR_LIMIT);
@@ -157,11 +167,13 @@ static void test_span_bound(void **state)
 static void test_sliding_does_not_grow(void **state)
 {
     struct page_pool pool;
+    struct page_account account;
     struct pages pages;
     (void)state;
 
     page_pool_init(&pool, 8, 8);
-    pages_init(&pages, &pool);
+    page_account_init(&account, &pool);
+    pages_init(&pages, &account);
     for (uint64_t offset = 0; offset < UINT64_C(20000) * PAGE_SIZE; offset += 5000) {
         assert_int_equal(pages_write(&pages, offset + PAGE_SIZE, "data", 4), OK);
         pages_release_before(&pages, offset);
@@ -175,12 +187,14 @@ static void test_sliding_does_not_grow(void **state)
 static void test_recycling(void **state)
 {
     struct page_pool pool;
+    struct page_account account;
     struct pages pages;
     const uint8_t data[3 * PAGE_SIZE] = {0};
     (void)state;
 
     page_pool_init(&pool, 8, 2);
-    pages_init(&pages, &pool);
+    page_account_init(&account, &pool);
+    pages_init(&pages, &account);
     assert_int_equal(pages_write(&pages, 0, data, sizeof(data)), OK);
     pages_release_all(&pages);
 #ifdef PAGES_NO_RECYCLE
@@ -225,18 +239,20 @@ static void check_window(const struct pages *pages, const struct model *model, s
         }
     }
     assert_int_equal(used, pages_used(pages));
-    assert_int_equal(pages->pool->used, used);
+    assert_int_equal(pages->account->pool->used, used);
 }
 
 static void run_against_model(uint64_t seed, struct model *model)
 {
     struct page_pool pool;
+    struct page_account account;
     struct pages pages;
     size_t base = 0;
 
     memset(model, 0, sizeof(*model));
     page_pool_init(&pool, SPACE / PAGE_SIZE, 4);
-    pages_init(&pages, &pool);
+    page_account_init(&account, &pool);
+    pages_init(&pages, &account);
     while (base < SPACE - PAGE_SIZE) {
         size_t offset = base + random_next(&seed) % MIN(SPACE - base, 9 * PAGE_SIZE);
         size_t length = 1 + random_next(&seed) % (2 * PAGE_SIZE + 100);
@@ -284,8 +300,76 @@ static void test_agrees_with_a_flat_array(void **state)
     free(model);
 }
 
+/* Whoever hoards leaves room to those who have little. */
+static void test_a_shared_pool_keeps_room(void **state)
+{
+    enum { HOARDERS = 4, ALL = 1000 };
+    static const uint8_t page[PAGE_SIZE];
+    struct page_pool pool;
+    struct page_account accounts[HOARDERS + 1];
+    struct pages pages[HOARDERS + 1];
+    struct iovec vector[4];
+    (void)state;
+
+    page_pool_init(&pool, ALL, 0);
+    pool.shared = true;
+    for (unsigned i = 0; i <= HOARDERS; i++) {
+        page_account_init(&accounts[i], &pool);
+        pages_init(&pages[i], &accounts[i]);
+    }
+    for (unsigned i = 0; i < HOARDERS; i++) {
+        uint64_t number = 0;
+
+        while (pages_write(&pages[i], number * PAGE_SIZE, page, PAGE_SIZE) == OK)
+            number++;
+        assert_int_equal(accounts[i].used, number);
+        /* Half of what the ones before have left. */
+        assert_in_range(number, (ALL >> (i + 1)) - 1, (ALL >> (i + 1)) + 1);
+        assert_int_equal(pages_reserve(&pages[i], number * PAGE_SIZE, 1, vector, 4), 0);
+    }
+    /* One that has nothing gets some even so. */
+    assert_int_equal(pages_reserve(&pages[HOARDERS], 0, 4 * PAGE_SIZE, vector, 4), 4);
+    assert_int_equal(accounts[HOARDERS].used, 4);
+    for (unsigned i = 0; i <= HOARDERS; i++) {
+        pages_deinit(&pages[i]);
+        assert_int_equal(accounts[i].used, 0);
+    }
+    page_pool_deinit(&pool);
+}
+
+static void test_moving_between_accounts(void **state)
+{
+    struct page_pool pool;
+    struct page_account from, to;
+    struct pages source, target;
+    uint8_t out[5];
+    (void)state;
+
+    page_pool_init(&pool, 8, 0);
+    page_account_init(&from, &pool);
+    page_account_init(&to, &pool);
+    pages_init(&source, &from);
+    pages_init(&target, &to);
+    assert_int_equal(pages_write(&source, PAGE_SIZE - 2, "moved", 5), OK);
+    pages_move(&target, &source);
+    assert_int_equal(from.used, 0);
+    assert_int_equal(to.used, 2);
+    assert_int_equal(pool.used, 2);
+    assert_int_equal(read_out(&target, PAGE_SIZE - 2, out, 5), 5);
+    assert_memory_equal(out, "moved", 5);
+    assert_int_equal(pages_used(&source), 0);
+    assert_int_equal(pages_write(&source, 0, "x", 1), OK);
+    assert_int_equal(from.used, 1);
+    pages_deinit(&source);
+    pages_deinit(&target);
+    assert_int_equal(pool.used, 0);
+    page_pool_deinit(&pool);
+}
+
 UNIT_MAIN(cmocka_unit_test(test_empty_has_no_heap),
           cmocka_unit_test(test_bytes_survive_any_order), cmocka_unit_test(test_pool_bound),
           cmocka_unit_test(test_reserve_then_release_the_rest),
           cmocka_unit_test(test_span_bound), cmocka_unit_test(test_sliding_does_not_grow),
-          cmocka_unit_test(test_recycling), cmocka_unit_test(test_agrees_with_a_flat_array))
+          cmocka_unit_test(test_recycling), cmocka_unit_test(test_agrees_with_a_flat_array),
+          cmocka_unit_test(test_a_shared_pool_keeps_room),
+          cmocka_unit_test(test_moving_between_accounts))

@@ -36,7 +36,7 @@ static void begin(struct fixture *fixture, uint64_t linger_ns)
         bytes[i] = byte_at(START + i);
     fixture->loop = ev_loop_new(EVFLAG_AUTO);
     assert_int_equal(worker_init(&fixture->worker, fixture->loop, 1 << 24, linger_ns), OK);
-    pages_init(&pages, &fixture->worker.pages);
+    pages_init(&pages, &fixture->worker.remainder_pages);
     assert_int_equal(pages_write(&pages, START, bytes, LENGTH), OK);
     free(bytes);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);

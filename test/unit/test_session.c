@@ -404,6 +404,61 @@ static void test_many_stalled_readers_give_way_soon(void **state)
     pair_free(pair);
 }
 
+/* One client has a hundred streams whose readers stop, at both ends, and fills as much of
+ * the relay's memory as it is let. The streams of another are not reset, and run; and where
+ * it has run out itself, a new stream of its own gets through in the place of a stalled
+ * one. */
+static void test_a_hoarder_costs_no_other_client(void **state)
+{
+    enum { HOARDED = 100 };
+    struct session_config config = pair_config();
+    struct pair *hoarder = pair_new(&config);
+    struct pair *honest = pair_new_beside(&config, hoarder);
+    struct stream *streams[HOARDED], *stream;
+    unsigned resets;
+    (void)state;
+
+    hoarder->relay_pages.max_used = (32 * MIB) / PAGE_SIZE;
+    hoarder->relay_pages.shared = true;
+    for (unsigned i = 0; i < HOARDED; i++)
+        streams[i] = open_stream(hoarder);
+    pair_run_ms(hoarder, 300);
+    assert_int_equal(hoarder->incoming_count, HOARDED);
+    for (unsigned ms = 0; ms < 3000; ms++) {
+        for (unsigned i = 0; i < HOARDED; i++) {
+            feed(hoarder, hoarder->local, streams[i]);
+            if (hoarder->incoming[i] != NULL)
+                feed(hoarder, hoarder->relay, hoarder->incoming[i]);
+        }
+        pair_step(hoarder);
+    }
+    assert_true(hoarder->relay_pages.used * PAGE_SIZE >= 14 * MIB);
+    stream = open_stream(honest);
+    pair_run_ms(honest, 300);
+    assert_int_equal(honest->incoming_count, 1);
+    assert_true(pair_transfer(honest, honest->local, stream, honest->relay,
+                              honest->incoming[0], 30 * MIB, 5000));
+    assert_true(pair_transfer(honest, honest->relay, honest->incoming[0], honest->local,
+                              stream, 30 * MIB, 5000));
+    assert_int_equal(honest->reset_count, 0);
+    release_all(honest, stream);
+    pair_run_ms(honest, 1000);
+    pair_free(honest);
+
+    resets = hoarder->reset_count;
+    stream = open_stream(hoarder);
+    pair_run_ms(hoarder, 300);
+    assert_int_equal(hoarder->incoming_count, HOARDED + 1);
+    assert_true(pair_transfer(hoarder, hoarder->relay, hoarder->incoming[HOARDED],
+                              hoarder->local, stream, 5 * MIB, 10000));
+    assert_in_range(hoarder->reset_count - resets, 0, HOARDED / 10);
+    assert_non_null(hoarder->incoming[HOARDED]);
+    for (unsigned i = 0; i < HOARDED; i++)
+        session_stream_release(hoarder->local, streams[i], hoarder->now);
+    release_all(hoarder, stream);
+    pair_free(hoarder);
+}
+
 /* Writes `length` bytes of pair_byte() and the end; the peer reads `taken` of them. */
 static void send_all(struct pair *pair, struct session *from, struct stream *out,
                      struct session *to, struct stream *in, size_t length, size_t taken)
@@ -442,9 +497,12 @@ static void test_readers_outlive_the_session(void **state)
         struct session_config config = pair_config();
         struct stream *stream;
         struct pair *pair = connected(&config, &stream);
+        struct page_account account;
         struct pages pages;
         struct range unread;
 
+        page_account_init(&account, &pair->local_pages);
+        pages_init(&pages, &account);
         if (closed)
             session_stream_finish(pair->local, stream, pair->now);
         send_all(pair, pair->relay, pair->incoming[0], pair->local, stream, LENGTH, TAKEN);
@@ -476,10 +534,13 @@ static void test_readers_outlive_a_restart(void **state)
     struct session_config config = pair_config();
     struct stream *stream, *second;
     struct pair *pair = connected(&config, &stream);
+    struct page_account account;
     struct pages pages;
     struct range unread;
     (void)state;
 
+    page_account_init(&account, &pair->local_pages);
+    pages_init(&pages, &account);
     session_stream_finish(pair->local, stream, pair->now);
     send_all(pair, pair->relay, pair->incoming[0], pair->local, stream, MIB / 2, 5000);
     pair_restart_relay(pair);
@@ -549,6 +610,7 @@ UNIT_MAIN(cmocka_unit_test(test_transfers_both_ways),
           cmocka_unit_test(test_tcp_does_not_speak_for_the_relay),
           cmocka_unit_test(test_stalled_readers_do_not_stall_others),
           cmocka_unit_test(test_many_stalled_readers_give_way_soon),
+          cmocka_unit_test(test_a_hoarder_costs_no_other_client),
           cmocka_unit_test(test_readers_outlive_the_session),
           cmocka_unit_test(test_readers_outlive_a_restart),
           cmocka_unit_test(test_tight_budgets_reach_the_bound))
