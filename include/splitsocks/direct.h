@@ -9,6 +9,7 @@
 #define SPLITSOCKS_DIRECT_H
 
 #include <splitsocks/attributes.h>
+#include <splitsocks/target.h>
 #include <splitsocks/worker.h>
 
 #define DIRECT_READ_SIZE (64 * 1024)
@@ -22,6 +23,7 @@ struct direct_way {
     uint8_t *tail;  /* read and not yet written: owned, NULL when there is none */
     size_t begin;   /* of what is left in it */
     size_t length;  /* of what is left in it */
+    uint64_t bytes; /* passed on so far */
     bool ended;     /* the end was read */
     bool passed_on; /* and told to the other side */
 };
@@ -29,14 +31,16 @@ struct direct_way {
 struct direct {
     struct worker *worker; /* borrowed; its input buffer is used for a moment at a time */
     struct list node;      /* in the owner's list */
-    struct direct_way ways[2];
+    struct direct_way ways[2]; /* what the application sends, and what it gets */
+    char *destination;         /* owned; the target in words, NULL when memory was out */
 };
 
-/* Takes over both sockets, connected and non-blocking. `early` (at most DIRECT_READ_SIZE
+/* Takes over both sockets, connected and non-blocking: the application's, and that of
+ * `target`, which is copied. `early` (at most DIRECT_READ_SIZE
  * bytes) was read from `from` already. `owned` lists all directs of an owner, for
  * direct_abort(). Returns OK, or ERROR_MEMORY, and then the sockets stay the caller's. */
-int direct_start(struct worker *worker, int from, int to, const void *early, size_t length,
-                 struct list *owned) MUST_CHECK;
+int direct_start(struct worker *worker, const struct target *target, int from, int to,
+                 const void *early, size_t length, struct list *owned) MUST_CHECK;
 
 /* Resets both sockets, and frees it. */
 void direct_abort(struct direct *direct);

@@ -11,6 +11,7 @@
 #include <splitsocks/resolver.h>
 #include <splitsocks/rules.h>
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What all connections to one local share. */
@@ -42,5 +43,16 @@ struct inbound_request {
 };
 
 void inbound_start(struct inbound_service *service, const struct inbound_request *request);
+
+/* For status: a connection that waits for its name to be resolved, or else for its
+ * destination to be connected to without the relay. */
+struct inbound_status {
+    const struct list *node;     /* NULL before the first */
+    const struct target *target; /* borrowed until the loop goes on */
+    bool resolving;
+};
+
+/* Fills in the next one; false behind the last. */
+bool inbound_next(const struct inbound_service *service, struct inbound_status *status);
 
 #endif

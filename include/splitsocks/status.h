@@ -11,12 +11,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct inbound_service;
 struct json_t;
 struct session;
 
 /* Rises when a name changes its meaning. */
 #define STATUS_FORMAT 1
-/* So many streams are described, those that wait for something before the others; the rest
+/* So many streams, and connections that are none, are described, those that wait first; the rest
  * is counted. It bounds what an answer takes of time and memory. */
 #define STATUS_STREAMS_MAX 1000
 
@@ -36,6 +37,7 @@ struct status_source {
     size_t relay_count;
     const struct status_path *paths;
     size_t path_count;
+    const struct inbound_service *inbound; /* NULL: there is none */
 };
 
 /* A new object with the members "session", "paths" and "streams"; the caller's reference.

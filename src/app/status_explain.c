@@ -221,13 +221,14 @@ static void explain_wait(const json_t *item, const char *what, FILE *stream)
     static const struct {
         const char *name, *words;
     } known[] = {
+        {"name", "its name to be resolved"},
         {"session", "a session with the relay"},
         {"stream_limit", "another stream to end, since the relay allows no more"},
-        {"connect", "the relay to connect to the destination"},
+        {"connect", "the destination to answer"},
         {"subflow", "a subflow that takes what is to be sent"},
         {"stream_credit",
          "the relay to allow it more, which it does as the destination reads"},
-        {"peer_reader", "the destination to read: the relay holds all that it may"},
+        {"peer_reader", "the destination to read: no more is taken for it"},
         {"session_credit", "the relay to allow all streams together more"},
         {"acknowledgement", "the relay to acknowledge what was sent"},
         {"missing_data", "data that comes before some which is here already"},

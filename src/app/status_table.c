@@ -189,7 +189,7 @@ static bool print_streams(const json_t *streams, FILE *stream)
         else
             table_add(&table, "-");
         add_short(&table, view_text(item, "destination"), DESTINATION_WIDTH);
-        table_add(&table, "%s", view_text(item, "mode"));
+        table_add(&table, "%s", view_known(item, "mode") ? view_text(item, "mode") : "-");
         add_bytes(&table, item, "up_bytes");
         add_bytes(&table, item, "down_bytes");
         table_add(&table, "%s",

@@ -41,6 +41,7 @@ static void direct_free(struct direct *direct, void (*close_socket)(int fd))
         free(direct->ways[i].tail);
     }
     list_remove(&direct->node);
+    free(direct->destination);
     free(direct);
 }
 
@@ -89,6 +90,7 @@ static bool pass_on(struct direct_way *way, const uint8_t *bytes, size_t length)
 
     if (n < 0)
         return false;
+    way->bytes += (size_t)n;
     if ((size_t)n == length)
         return true;
     way->length = length - (size_t)n;
@@ -125,6 +127,7 @@ static bool pump_tail(struct direct_way *way)
         direct_abort(way->direct);
         return false;
     }
+    way->bytes += (size_t)n;
     way->begin += (size_t)n;
     way->length -= (size_t)n;
     if (way->length > 0)
@@ -146,11 +149,12 @@ static void on_event(struct ev_loop *loop, ev_io *io, int events)
         (void)pump_in(way);
 }
 
-int direct_start(struct worker *worker, int from, int to, const void *early, size_t length,
-                 struct list *owned)
+int direct_start(struct worker *worker, const struct target *target, int from, int to,
+                 const void *early, size_t length, struct list *owned)
 {
     struct direct *direct = calloc(1, sizeof(*direct));
     const int sockets[2] = {from, to};
+    char text[TARGET_TEXT_SIZE];
 
     if (direct == NULL)
         return ERROR_MEMORY;
@@ -172,6 +176,7 @@ int direct_start(struct worker *worker, int from, int to, const void *early, siz
         memcpy(way->tail, early, length);
         way->length = length;
     }
+    direct->destination = strdup(target_format(target, text));
     list_init(&direct->node);
     list_append(owned, &direct->node);
     watch(&direct->ways[0]);

@@ -7,6 +7,7 @@
 #include <splitsocks/log.h>
 #include <splitsocks/socket.h>
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,7 +121,7 @@ static void on_dialled(void *context, int fd, enum reset_code code)
             return;
         }
     }
-    if (direct_start(service->worker, inbound->fd, fd, inbound->early,
+    if (direct_start(service->worker, &inbound->target, inbound->fd, fd, inbound->early,
                      inbound->early_length, &service->directs) != OK) {
         socket_close_reset(fd);
         refuse(inbound, RESET_LIMIT);
@@ -244,6 +245,22 @@ void inbound_start(struct inbound_service *service, const struct inbound_request
     list_init(&inbound->node);
     list_append(&service->inbounds, &inbound->node);
     decide(inbound);
+}
+
+bool inbound_next(const struct inbound_service *service, struct inbound_status *status)
+{
+    const struct list *node =
+        status->node == NULL ? service->inbounds.next : status->node->next;
+    const struct inbound *inbound;
+
+    if (node == &service->inbounds)
+        return false;
+    inbound =
+        (const struct inbound *)(const void *)((const char *)node -
+                                               offsetof(struct inbound, node));
+    *status = (struct inbound_status){
+        .node = node, .target = &inbound->target, .resolving = inbound->query != NULL};
+    return true;
 }
 
 void inbound_service_init(struct inbound_service *service)

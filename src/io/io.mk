@@ -25,6 +25,6 @@ libio_a_SOURCES = \
 	include/splitsocks/socket.h src/io/socket.c src/io/socket_info.c \
 	include/splitsocks/socks_connection.h src/io/socks_connection.c \
 	include/splitsocks/status.h src/io/status.c src/io/status_internal.h \
-	src/io/status_paths.c src/io/status_streams.c \
+	src/io/status_connections.c src/io/status_paths.c src/io/status_streams.c \
 	include/splitsocks/subflow_io.h src/io/subflow_io.c \
 	include/splitsocks/worker.h src/io/worker.c

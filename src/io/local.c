@@ -395,6 +395,7 @@ struct json_t *local_status(const struct local *local)
         .relays = local->config->relay.hosts.items,
         .relay_count = local->config->relay.hosts.count,
         .paths = paths,
+        .inbound = &local->inbound,
         .path_count = MAX(configured->count, (size_t)1),
     };
 

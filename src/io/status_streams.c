@@ -93,13 +93,21 @@ json_t *status_streams(const struct status_source *source, uint64_t now, size_t 
 {
     json_t *list = json_array();
 
+    size_t others;
+
     *omitted = 0;
-    if (source->session == NULL || list == NULL)
-        return list;
-    if (!append(list, source, true, now) || !append(list, source, false, now)) {
-        json_decref(list);
-        return NULL;
+    if (!status_add_inbounds(list, source, omitted))
+        goto fail;
+    others = json_array_size(list);
+    if (source->session != NULL) {
+        if (!append(list, source, true, now) || !append(list, source, false, now))
+            goto fail;
+        *omitted += count(source->session) - (json_array_size(list) - others);
     }
-    *omitted = count(source->session) - json_array_size(list);
+    if (!status_add_directs(list, source, omitted))
+        goto fail;
     return list;
+fail:
+    json_decref(list);
+    return NULL;
 }

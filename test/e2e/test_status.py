@@ -162,7 +162,7 @@ def test_a_destination_that_does_not_answer(t):
             found = wait_for(t, pair, lambda f: stream_waits(f, "connect"), "a stream to wait")
             t.equal(found["streams"][0]["state"], "opening", "the state of the stream")
             text = ask(t, pair.local_path, "--explain")
-            t.check("waits for the relay to connect to the destination" in text, text)
+            t.check("waits for the destination to answer" in text, text)
         for s in fill:
             s.close()
 
@@ -174,6 +174,29 @@ def test_names_are_kept(t):
         s.sendall(b"\5\1\0" + harness.socks_request("some.example", 80))
         found = wait_for(t, pair, lambda f: f["streams"], "the stream")
         t.equal(found["streams"][0]["destination"], "some.example:80", "what is shown of it")
+
+
+def test_connections_that_are_no_streams(t):
+    """Those whose name is being resolved, and those that a rule sends past the relay."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as dns:
+        dns.bind(("127.0.0.1", 0))  # it hears, and does not answer
+        server = t.server()
+        pair = t.pair({"dns": {"servers": [f"127.0.0.1:{dns.getsockname()[1]}"]},
+                       "rules": [{"port": server.port, "action": "direct"}]})
+        with pair.open("127.0.0.1", server.port) as s, harness.socks_dial(pair.socks_port) as named:
+            s.sendall(b"x" * 100)
+            harness.recv_exactly(s, 100)
+            named.sendall(b"\5\1\0" + harness.socks_request("some.example", 80))
+            found = wait_for(t, pair, lambda f: len(f["streams"]) == 2, "both to be listed")
+            text = ask(t, pair.local_path, "--explain")
+    waiting, direct = found["streams"]
+    for stream in (waiting, direct):
+        t.equal(set(stream), STREAM_NAMES, "names of a connection")
+    t.equal((waiting["destination"], waiting["state"], waiting["waits_for"]),
+            ("some.example:80", "opening", ["name"]), "the one that waits")
+    t.check("The stream to some.example:80 waits for its name to be resolved." in text, text)
+    t.equal((direct["destination"], direct["mode"], direct["up_bytes"], direct["down_bytes"]),
+            (f"127.0.0.1:{server.port}", "direct", 100, 100), "the one past the relay")
 
 
 def test_no_relay(t):

@@ -25,6 +25,7 @@ static uint8_t byte_at(size_t offset)
 
 static void begin(struct fixture *fixture, const void *early, size_t length)
 {
+    const struct target target = {.port = 80, .name = "example.org"};
     int inner[2];
 
     fixture->loop = ev_loop_new(EVFLAG_AUTO);
@@ -37,8 +38,8 @@ static void begin(struct fixture *fixture, const void *early, size_t length)
         fixture->ends[i] = pair[0];
         inner[i] = pair[1];
     }
-    assert_int_equal(direct_start(&fixture->worker, inner[0], inner[1], early, length,
-                                  &fixture->directs),
+    assert_int_equal(direct_start(&fixture->worker, &target, inner[0], inner[1], early,
+                                  length, &fixture->directs),
                      OK);
 }
 
@@ -96,6 +97,16 @@ static void say(struct fixture *fixture, int end, const char *text)
                      strlen(text));
 }
 
+/* What it tells of itself. */
+static void expect_count(struct fixture *fixture, uint64_t up, uint64_t down)
+{
+    const struct direct *direct = list_first(&fixture->directs, struct direct, node);
+
+    assert_string_equal(direct->destination, "example.org:80");
+    assert_int_equal(direct->ways[0].bytes, up);
+    assert_int_equal(direct->ways[1].bytes, down);
+}
+
 static void test_bytes_go_both_ways(void **state)
 {
     struct fixture fixture;
@@ -108,6 +119,7 @@ static void test_bytes_go_both_ways(void **state)
     say(&fixture, 1, "answer");
     run(&fixture);
     expect(&fixture, 0, "answer");
+    expect_count(&fixture, 7, 6);
     finish(&fixture);
 }
 
@@ -120,6 +132,7 @@ static void test_early_bytes_go_first(void **state)
     say(&fixture, 0, "late");
     run(&fixture);
     expect(&fixture, 1, "early,late");
+    expect_count(&fixture, 10, 0);
     finish(&fixture);
 }
 
