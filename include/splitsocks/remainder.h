@@ -3,7 +3,8 @@
  * ended in order and all had arrived, so the reader gets it nevertheless. It is written to
  * the plain socket as that takes it, and then the socket is closed.
  *
- * A reader that takes nothing for the worker's patience is cut off with a reset.
+ * A reader that takes nothing for the worker's patience is cut off with a reset; so are
+ * those that most is left for, while all together have more than their share of the memory.
  */
 #ifndef SPLITSOCKS_REMAINDER_H
 #define SPLITSOCKS_REMAINDER_H

@@ -37,13 +37,22 @@ void page_account_init(struct page_account *account, struct page_pool *pool)
     *account = (struct page_account){.pool = pool};
 }
 
+static size_t not_used(const struct page_pool *pool)
+{
+    return pool->max_used - MIN(pool->used, pool->max_used);
+}
+
+bool page_account_is_over(const struct page_account *account)
+{
+    return account->pool->shared && account->used > not_used(account->pool) + 1;
+}
+
 /* How many pages may be taken, one after the other. */
 static size_t allowance(const struct page_account *account)
 {
-    const struct page_pool *pool = account->pool;
-    size_t unused = pool->max_used - MIN(pool->used, pool->max_used);
+    size_t unused = not_used(account->pool);
 
-    if (!pool->shared)
+    if (!account->pool->shared)
         return unused;
     /* Each one taken brings what is in use and what is free nearer by two. */
     return account->used < unused ? (unused - account->used + 1) / 2 : 0;

@@ -72,6 +72,22 @@ static void on_patience(struct ev_loop *loop, ev_timer *timer, int events)
     reset(timer->data);
 }
 
+/* A client could otherwise leave behind one session after the other. */
+static void keep_to_share(struct worker *worker)
+{
+    while (page_account_is_over(&worker->remainder_pages)) {
+        struct remainder *most = list_first(&worker->remainders, struct remainder, node);
+
+        list_foreach(&worker->remainders, node, after) {
+            struct remainder *remainder = list_entry(node, struct remainder, node);
+
+            if (pages_used(&remainder->pages) > pages_used(&most->pages))
+                most = remainder;
+        }
+        reset(most);
+    }
+}
+
 bool remainder_new(struct worker *worker, int fd, struct pages *pages,
                    const struct range *unread)
 {
@@ -91,6 +107,7 @@ bool remainder_new(struct worker *worker, int fd, struct pages *pages,
     remainder->io.data = remainder->patience.data = remainder;
     ev_io_start(worker->loop, &remainder->io);
     ev_timer_again(worker->loop, &remainder->patience);
+    keep_to_share(worker);
     return true;
 }
 

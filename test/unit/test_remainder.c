@@ -120,7 +120,32 @@ static void test_cut_with_its_worker(void **state)
     end(&fixture); /* the pool finds that every page was given back */
 }
 
+/* Where others need the memory too, a new one of a page stays, and the large one goes. */
+static void test_kept_to_their_share(void **state)
+{
+    const struct range unread = {.start = 0, .end = 5};
+    struct fixture fixture;
+    struct pages pages;
+    int pair[2];
+    (void)state;
+
+    begin(&fixture, 1000 * NS_PER_S);
+    fixture.worker.pages.max_used = fixture.worker.pages.used * 2;
+    fixture.worker.pages.shared = true;
+    pages_init(&pages, &fixture.worker.remainder_pages);
+    fixture.worker.pages.max_used++;
+    assert_int_equal(pages_write(&pages, 0, "small", 5), OK);
+    fixture.worker.pages.max_used -= 3;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    assert_true(remainder_new(&fixture.worker, pair[0], &pages, &unread));
+    assert_int_equal(fixture.worker.pages.used, 1);
+    assert_int_equal(read_some(&fixture, START, 1), 0); /* the end, before a byte */
+    close(pair[1]);
+    end(&fixture);
+}
+
 UNIT_MAIN(cmocka_unit_test(test_a_slow_reader_gets_everything),
           cmocka_unit_test(test_a_reader_that_stops_is_cut_off),
           cmocka_unit_test(test_a_reader_that_is_gone),
-          cmocka_unit_test(test_cut_with_its_worker))
+          cmocka_unit_test(test_cut_with_its_worker),
+          cmocka_unit_test(test_kept_to_their_share))
