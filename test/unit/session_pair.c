@@ -413,10 +413,40 @@ void pair_step(struct pair *pair)
     relay_events(pair, pair->relay);
 }
 
+/* Until when a step would do nothing. */
+static uint64_t next_ns(struct pair *pair)
+{
+    uint64_t next = session_next_timeout(pair->local);
+
+    if (pair->relay != NULL)
+        next = MIN(next, session_next_timeout(pair->relay));
+    for (unsigned i = 0; i < pair->connection_count; i++) {
+        const struct pair_connection *c = &pair->connections[i];
+
+        if (c->dialling)
+            next = MIN(next, c->ready_ns);
+        if (c->reset)
+            next = MIN(next, c->reset_ns);
+        if (c->up.first != NULL)
+            next = MIN(next, c->up.first->arrives_ns);
+        if (c->down.first != NULL)
+            next = MIN(next, c->down.first->arrives_ns);
+    }
+    return next;
+}
+
 void pair_run_ms(struct pair *pair, unsigned ms)
 {
-    for (unsigned i = 0; i < ms; i++)
+    uint64_t end = pair->now + ms * PAIR_STEP_NS;
+
+    while (pair->now < end) {
+        uint64_t next;
+
         pair_step(pair);
+        next = MIN(next_ns(pair), end);
+        if (next > pair->now + PAIR_STEP_NS)
+            pair->now += (next - pair->now - 1) / PAIR_STEP_NS * PAIR_STEP_NS;
+    }
 }
 
 void pair_restart_relay(struct pair *pair)
