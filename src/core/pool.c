@@ -141,6 +141,16 @@ void pool_recount_streams(struct session *session)
     }
 }
 
+/* A driver may keep slots for paths that are not there now. */
+static unsigned usable_paths(const struct session *session)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < session->config.path_count; i++)
+        count += session->paths[i].properties.usable;
+    return count;
+}
+
 /* Works, as far as is known. Between two subflows of small budgets there may be none. */
 static bool path_works(const struct session *session, unsigned index)
 {
@@ -199,7 +209,7 @@ static unsigned path_minimum(const struct session *session, unsigned index)
 
     if (path->streams == 0 || !path->properties.usable || path->retry_ns > session->now)
         return 0;
-    return session->config.pool_size >= 2 * session->config.path_count ? 2 : 1;
+    return session->config.pool_size >= 2 * usable_paths(session) ? 2 : 1;
 }
 
 static unsigned needed(const struct session *session)
@@ -247,7 +257,7 @@ static bool bulk_waits(struct session *session)
  * is dialled in its place would be in its way when it is back. */
 static bool shares_hold(struct session *session)
 {
-    return session->config.path_count > 1 && bulk_waits(session);
+    return usable_paths(session) > 1 && bulk_waits(session);
 }
 
 /* The path of least latency that works. */
@@ -274,6 +284,8 @@ static uint64_t path_share(struct session *session, unsigned index)
 {
     uint64_t slots = path_slots(session, &session->paths[index]);
 
+    if (!session->paths[index].properties.usable)
+        return 0;
     return bulk_waits(session) ? MAX(slots, BULK_MIN) + (index == lane_path(session))
                                : slots;
 }
@@ -380,7 +392,7 @@ static int choose_path(struct session *session, bool hello)
 
     for (unsigned i = 0; i < session->config.path_count; i++) {
         struct path *path = &session->paths[i];
-        double cost = dial_cost(session, i, hello);
+        double cost;
 
         if (!path->properties.usable)
             continue;
@@ -396,6 +408,7 @@ static int choose_path(struct session *session, bool hello)
             return (int)i;
         if (shares_hold(session) && lasting_on(session, i) >= path_share(session, i))
             continue;
+        cost = dial_cost(session, i, hello);
         if (best < 0 || cost < best_cost) {
             best = (int)i;
             best_cost = cost;

@@ -104,6 +104,34 @@ static void test_an_unusable_path_is_left_at_once_and_used_again(void **state)
     pair_free(pair);
 }
 
+/* Dials in a transfer over one path, of as many as the session has slots for. */
+static unsigned dials_with_slots(unsigned slots)
+{
+    const struct path_properties gone = {.usable = false};
+    struct session_config config = pair_config();
+    struct stream *stream;
+    struct pair *pair;
+    unsigned dials;
+
+    config.path_count = slots;
+    pair = pair_new(&config);
+    for (unsigned i = 1; i < slots; i++)
+        session_set_path(pair->local, i, &gone, pair->now);
+    stream = open_stream(pair, NULL);
+    pair_run_ms(pair, 300);
+    assert_true(move(pair, stream, 8 * MIB, 10000));
+    dials = dials_on(pair, 0);
+    assert_int_equal(pair->connection_count, dials);
+    pair_free(pair);
+    return dials;
+}
+
+static void test_slots_without_a_path_ask_for_no_subflows(void **state)
+{
+    (void)state;
+    assert_int_equal(dials_with_slots(SESSION_PATHS_MAX), dials_with_slots(1));
+}
+
 static void test_the_relay_is_told_of_properties(void **state)
 {
     static const struct path_properties wanted = {.usable = true,
@@ -400,6 +428,7 @@ static void test_a_path_keeps_to_its_rates(void **state)
 }
 
 UNIT_MAIN(cmocka_unit_test(test_an_unusable_path_is_left_at_once_and_used_again),
+          cmocka_unit_test(test_slots_without_a_path_ask_for_no_subflows),
           cmocka_unit_test(test_the_relay_is_told_of_properties),
           cmocka_unit_test(test_the_relay_is_told_of_a_policy),
           cmocka_unit_test(test_a_dead_path_is_noticed_and_its_return_too),
