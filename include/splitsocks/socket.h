@@ -27,6 +27,10 @@ struct address socket_address_get(const struct sockaddr *in);
 
 bool address_is_loopback(const struct address *address);
 
+/* A subflow whose peer's TCP acknowledges nothing for so long has failed. The session gives
+ * it up sooner, after a few round trips; this is for what it does not see. */
+#define SOCKET_USER_TIMEOUT_MS 10000
+
 struct socket_listen_options {
     bool subflows;                  /* accepted sockets are subflows: see below */
     bool at_once;                   /* as in socket_listen_at_once() */
@@ -34,8 +38,9 @@ struct socket_listen_options {
 };
 
 /* Listens on an address; accepted sockets inherit TCP_NODELAY and, for subflows,
- * TCP_NOTSENT_LOWAT and the congestion control. A connection is reported when its first
- * bytes are there, or after a few seconds without any, unless `at_once` is set. */
+ * TCP_NOTSENT_LOWAT, TCP_USER_TIMEOUT and the congestion control. A connection is reported
+ * when its first bytes are there, or after a few seconds without any, unless `at_once` is
+ * set. */
 int socket_listen(const struct address *address,
                   const struct socket_listen_options *options, int *fd) MUST_CHECK;
 /* Changes when a listening socket reports a connection: at once, since the one who connects
@@ -47,7 +52,7 @@ struct address socket_local_address(int fd);
 struct socket_connect_options {
     const char *interface;          /* NULL: what the kernel routes */
     struct address source;          /* ADDRESS_NONE: what the kernel chooses */
-    bool subflow;                   /* TCP_NOTSENT_LOWAT, congestion control */
+    bool subflow; /* TCP_NOTSENT_LOWAT, TCP_USER_TIMEOUT, congestion control */
     const char *congestion_control; /* NULL: the kernel's default */
 };
 
@@ -75,6 +80,14 @@ struct socket_info {
 struct socket_info socket_info_get(int fd);
 /* Bytes written and not yet sent for the first time. */
 uint32_t socket_unsent_bytes(int fd);
+
+/* Whether this process may route a socket through an interface of its choice: since Linux
+ * 5.7 anybody may, before it took CAP_NET_RAW. */
+bool socket_may_bind_interface(void);
+/* Whether connections can come from the address, now. */
+bool socket_address_is_local(const struct address *address);
+/* The address that the kernel would connect from now; ADDRESS_NONE when it has no way. */
+struct address socket_source_to(const struct address *to);
 
 /* Raises the limit of open files to what the administrator allows. */
 void socket_raise_file_limit(void);

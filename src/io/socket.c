@@ -3,7 +3,6 @@
 #include <splitsocks/log.h>
 
 #include <errno.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -96,6 +95,8 @@ static int set_subflow_options(int fd, const char *congestion_control)
 {
     int error = set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, SOCKET_NOTSENT_LOWAT);
 
+    if (error == OK)
+        error = set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, SOCKET_USER_TIMEOUT_MS);
     if (error == OK && congestion_control != NULL &&
         setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, congestion_control,
                    (socklen_t)strlen(congestion_control)) != 0)
@@ -147,23 +148,13 @@ struct address socket_local_address(int fd)
     return socket_address_get((struct sockaddr *)&storage);
 }
 
-/* Routes the socket through one interface. SO_BINDTODEVICE needs no privilege since Linux
- * 5.7; before, the unicast interface option steers at least the route lookup. */
-static int bind_interface(int fd, uint8_t family, const char *interface)
+/* Routes the socket through one interface. */
+static int bind_interface(int fd, const char *interface)
 {
-    uint32_t index;
-
-    if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, interface,
-                   (socklen_t)strlen(interface)) == 0)
-        return OK;
-    if (errno != EPERM)
-        return ERROR_SYSTEM;
-    index = if_nametoindex(interface);
-    if (index == 0)
-        return ERROR_SYSTEM;
-    return family == ADDRESS_IPV6
-               ? set_option(fd, IPPROTO_IPV6, IPV6_UNICAST_IF, (int)htonl(index))
-               : set_option(fd, IPPROTO_IP, IP_UNICAST_IF, (int)htonl(index));
+    return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, interface,
+                      (socklen_t)strlen(interface)) == 0
+               ? OK
+               : ERROR_SYSTEM;
 }
 
 static int bind_source(int fd, const struct address *source)
@@ -179,13 +170,12 @@ static int bind_source(int fd, const struct address *source)
     return error;
 }
 
-static int set_connect_options(int fd, const struct address *to,
-                               const struct socket_connect_options *options)
+static int set_connect_options(int fd, const struct socket_connect_options *options)
 {
     int error = OK;
 
     if (options->interface != NULL)
-        error = bind_interface(fd, to->family, options->interface);
+        error = bind_interface(fd, options->interface);
     if (error == OK && options->source.family != ADDRESS_NONE)
         error = bind_source(fd, &options->source);
     if (error == OK && options->subflow)
@@ -204,7 +194,7 @@ int socket_connect(const struct address *to, const struct socket_connect_options
         return error;
     error = set_option(*fd, IPPROTO_TCP, TCP_NODELAY, 1);
     if (error == OK && options != NULL)
-        error = set_connect_options(*fd, to, options);
+        error = set_connect_options(*fd, options);
     if (error == OK && address_is_loopback(to))
         error = set_option(*fd, SOL_SOCKET, SO_RCVBUF, SOCKET_LOOPBACK_BUFFER);
     if (error == OK && connect(*fd, (struct sockaddr *)&storage, length) != 0 &&

@@ -108,6 +108,8 @@ static void test_subflow_options_on_both_ends(void **state)
         assert_int_equal(get_option(fd, IPPROTO_TCP, TCP_NODELAY), 1);
         assert_int_equal(get_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT),
                          SOCKET_NOTSENT_LOWAT);
+        assert_int_equal(get_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT),
+                         SOCKET_USER_TIMEOUT_MS);
         assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &size), 0);
         assert_string_equal(name, "reno");
     }
@@ -138,6 +140,21 @@ static void test_a_listener_waits_for_bytes_or_not(void **state)
         assert_true((get_option(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT) != 0) == at_once);
         close(listener);
     }
+}
+
+static void test_what_the_kernel_would_do(void **state)
+{
+    struct address loopback = literal("127.0.0.1", 80), all_of_it = literal("127.9.9.9", 0),
+                   foreign = literal("192.0.2.77", 0), source;
+    (void)state;
+
+    assert_true(socket_address_is_local(&loopback));
+    assert_true(socket_address_is_local(&all_of_it));
+    assert_false(socket_address_is_local(&foreign));
+    source = socket_source_to(&loopback);
+    assert_int_equal(source.family, ADDRESS_IPV4);
+    assert_true(address_is_loopback(&source));
+    assert_int_equal(source.port, 0);
 }
 
 static void test_failures_name_their_reason(void **state)
@@ -214,6 +231,7 @@ UNIT_MAIN(cmocka_unit_test(test_addresses_survive_conversion),
           cmocka_unit_test(test_loopback),
           cmocka_unit_test(test_subflow_options_on_both_ends),
           cmocka_unit_test(test_a_listener_waits_for_bytes_or_not),
+          cmocka_unit_test(test_what_the_kernel_would_do),
           cmocka_unit_test(test_failures_name_their_reason),
           cmocka_unit_test(test_what_the_kernel_knows),
           cmocka_unit_test(test_clocks_and_random))
