@@ -42,6 +42,7 @@ UNIT_TESTS = \
 	test/unit/test_socket \
 	test/unit/test_socks5 \
 	test/unit/test_socks5_client \
+	test/unit/test_usage \
 	test/unit/test_wire
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
@@ -128,6 +129,8 @@ test_unit_test_socks5_SOURCES = test/unit/test_socks5.c test/unit/unit.h
 test_unit_test_socks5_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_socks5_client_SOURCES = test/unit/test_socks5_client.c test/unit/unit.h
 test_unit_test_socks5_client_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_usage_SOURCES = test/unit/test_usage.c test/unit/unit.h
+test_unit_test_usage_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_wire_SOURCES = test/unit/test_wire.c test/unit/unit.h
 test_unit_test_wire_LDADD = $(BASE) $(CMOCKA_LIBS)
 endif
