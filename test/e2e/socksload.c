@@ -11,9 +11,10 @@
  *     --ping N  --size BYTES (request and answer, N times)   --read-rate RATE (per stream)
  *     --hold (open the streams, print "open N", and keep them idle until standard input
  * ends)
+ *     --cut (what runs, when standard input ends)
  *
- * Exits with 0 when every stream was good, or was cut by --for or --hold in its time,
- * else 1. */
+ * Exits with 0 when every stream was good, or was cut by --for, --hold or --cut in its
+ * time, else 1. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
@@ -35,7 +36,7 @@ enum outcome { GOOD, BAD, BROKEN, REFUSED, CUT, OUTCOMES };
 
 struct options {
     struct endpoint proxy;
-    bool direct, hold;
+    bool direct, hold, cut;
     char host[256];
     uint16_t port;
     const char *name, *password;
@@ -454,17 +455,18 @@ static bool all_open(void)
     return true;
 }
 
-/* Once all streams are open, says so; from then on standard input's end ends the program.
- */
+/* Held streams: once all are open, says so. From then on standard input's end ends the
+ * program; for those to be cut, from the beginning. */
 static void hold(void)
 {
     static bool announced;
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
 
-    if (!load.options.hold || announced || !all_open())
+    if (announced || !(load.options.cut || (load.options.hold && all_open())))
         return;
     announced = true;
-    printf("open %" PRIu64 "\n", load.running);
+    if (load.options.hold)
+        printf("open %" PRIu64 "\n", load.running);
     fflush(stdout);
     if (epoll_ctl(load.epoll, EPOLL_CTL_ADD, STDIN_FILENO, &event) != 0)
         die_errno("standard input must be a pipe");
@@ -602,6 +604,7 @@ static void set_option(struct options *options, int option, char *argument)
     case 'r': need_number(argument, &options->read_rate, parse_rate); break;
     case 'm': options->flags |= parse_mode(argument); break;
     case 'h': options->hold = true; break;
+    case 'x': options->cut = true; break;
     default: exit(2);
     }
 }
@@ -623,6 +626,7 @@ static void read_options(struct options *options, int argc, char **argv)
                                           {"read-rate", required_argument, NULL, 'r'},
                                           {"mode", required_argument, NULL, 'm'},
                                           {"hold", no_argument, NULL, 'h'},
+                                          {"cut", no_argument, NULL, 'x'},
                                           {NULL, 0, NULL, 0}};
     int option;
 
