@@ -9,6 +9,10 @@
 
 enum address_family { ADDRESS_NONE = 0, ADDRESS_IPV4 = 4, ADDRESS_IPV6 = 6 };
 
+/* Sets of families. */
+#define FAMILY_BIT(family) ((uint8_t)(1u << (family)))
+#define FAMILIES_ALL ((uint8_t)(FAMILY_BIT(ADDRESS_IPV4) | FAMILY_BIT(ADDRESS_IPV6)))
+
 struct address {
     uint8_t family;    /* enum address_family */
     uint8_t bytes[16]; /* network order; IPv4 uses the first 4, the rest are zero */

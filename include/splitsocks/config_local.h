@@ -82,7 +82,7 @@ struct config_path {
     bool backup;           /* used while no other path works */
     uint32_t cost;         /* dearer paths are filled when cheaper ones are full */
     uint64_t quota_bytes;  /* in a calendar month; CONFIG_UNLIMITED: any number */
-    uint64_t rate_up_bits; /* a second; 0: not known */
+    uint64_t rate_up_bits; /* a second; 0: no bound */
     uint64_t rate_down_bits;
     enum config_mode mode; /* for streams of that mode alone; UNSET: for all */
 };
@@ -180,7 +180,7 @@ struct config_local {
     struct config_rate rate;
     struct config_local_dns dns;
     uint64_t linger_ns;
-    const char *state_file;         /* as written; NULL: quotas are not remembered */
+    const char *state_file;         /* as written; NULL: in the usual place */
     struct config_control control;
     struct config_strings warnings; /* FILE:LINE: PATH: text; the app logs each */
     struct config_memory *memory;   /* owned; of no use outside the configuration */

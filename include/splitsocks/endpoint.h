@@ -1,6 +1,6 @@
 /*
- * Local: where the relay is. Its name is resolved when the first dial asks, and again when
- * connecting fails, since it may have moved.
+ * Local: where a host of the relay is. Its name is resolved when the first dial asks, and
+ * again when connecting fails, since it may have moved.
  */
 #ifndef SPLITSOCKS_ENDPOINT_H
 #define SPLITSOCKS_ENDPOINT_H
@@ -24,20 +24,20 @@ struct endpoint {
     struct address addresses[TARGET_ADDRESSES_MAX];
     /* Which address each path uses: the first that works. */
     uint8_t choice[SESSION_PATHS_MAX];
-    void (*resolved)(void *context);
+    void (*resolved)(struct endpoint *endpoint, void *context);
     void *context;
 };
 
 /* `resolved` is called from the loop when a query has ended, either way. */
 void endpoint_init(struct endpoint *endpoint, struct resolver *resolver, const char *host,
-                   void (*resolved)(void *context), void *context);
+                   void (*resolved)(struct endpoint *endpoint, void *context),
+                   void *context);
 void endpoint_deinit(struct endpoint *endpoint);
 
-/* The address a path should connect to, without port; a `family` other than ADDRESS_NONE
- * is the only one that will do. NULL while it is not known; when endpoint_waiting(), a
- * query was begun and `resolved` follows. */
+/* The address a path should connect to, without port, of one of the `families`. NULL while
+ * it is not known; when endpoint_waiting(), a query was begun and `resolved` follows. */
 const struct address *endpoint_address(struct endpoint *endpoint, unsigned path,
-                                       uint8_t family);
+                                       uint8_t families);
 static inline bool endpoint_waiting(const struct endpoint *endpoint)
 {
     return endpoint->query != NULL;

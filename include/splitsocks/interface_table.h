@@ -17,10 +17,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Sets of address families. */
-#define FAMILY_BIT(family) ((uint8_t)(1u << (family)))
-#define FAMILIES_ALL ((uint8_t)(FAMILY_BIT(ADDRESS_IPV4) | FAMILY_BIT(ADDRESS_IPV6)))
-
 struct interface {
     unsigned index; /* the kernel's; never 0. One that is made again gets another */
     char name[IF_NAMESIZE];

@@ -19,11 +19,13 @@ struct ev_loop;
 struct json_t;
 struct local;
 
-/* The configuration is borrowed for the life of the local; the key is copied. Returns OK,
+/* The configuration and the name of the state file (NULL: none) are borrowed for the life of
+ * the local; the key is copied. Returns OK,
  * ERROR_MEMORY, or ERROR_SYSTEM when the resolver cannot start (logged). It listens to
  * nothing yet. */
 int local_new(struct ev_loop *loop, const struct config_local *config,
-              const uint8_t private_key[CONFIG_KEY_SIZE], struct local **out) MUST_CHECK;
+              const char *state_file, const uint8_t private_key[CONFIG_KEY_SIZE],
+              struct local **out) MUST_CHECK;
 /* Closes and frees everything at once. NULL is allowed. */
 void local_free(struct local *local);
 

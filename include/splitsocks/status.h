@@ -23,7 +23,7 @@ struct session;
 
 /* What a local knows of a path that its session does not. Borrowed. */
 struct status_path {
-    const char *name;      /* as in the log */
+    const char *name;      /* as in the log; NULL: there is no such path now */
     const char *interface; /* NULL: any */
     struct address source; /* ADDRESS_NONE: the kernel's choice */
     const char *detail;    /* more of why it does not work, in words; NULL */

@@ -2,6 +2,7 @@
 #include "commands.h"
 #include "daemon.h"
 #include "load_config.h"
+#include "state_file.h"
 
 #include <splitsocks/key.h>
 #include <splitsocks/local.h>
@@ -23,6 +24,7 @@ struct program {
     struct ev_loop *loop;
     struct config_local *config;
     char *config_path; /* owned */
+    char *state_file;  /* owned; NULL: none */
     const char *host;
     uint16_t port;
     struct local *local; /* NULL: a running one is used */
@@ -124,8 +126,10 @@ static int start_own(struct program *program)
     int pair[2];
     int error = load_key(program->config_path, program->config->private_key_file, key);
 
+    program->state_file = find_state_file(program->config_path, program->config);
     if (error == OK)
-        error = local_new(program->loop, program->config, key, &program->local);
+        error = local_new(program->loop, program->config, program->state_file, key,
+                          &program->local);
     key_wipe(key, sizeof(key));
     if (error != OK)
         return error;
@@ -211,6 +215,7 @@ int cmd_connect(int argc, char **argv)
         status = run(program);
     local_free(program->local);
     config_local_free(program->config);
+    free(program->state_file);
     free(program->config_path);
     free(program);
     return status;

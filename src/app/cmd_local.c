@@ -2,6 +2,7 @@
 #include "daemon.h"
 #include "load_config.h"
 #include "local_control.h"
+#include "state_file.h"
 
 #include <splitsocks/key.h>
 #include <splitsocks/local.h>
@@ -21,6 +22,7 @@ struct generation {
     struct program *program;
     struct generation *next;
     struct config_local *config;
+    char *state_file; /* owned; NULL: none */
     struct local *local;
 };
 
@@ -36,6 +38,7 @@ static void generation_free(struct generation *generation)
 {
     local_free(generation->local);
     config_local_free(generation->config);
+    free(generation->state_file);
     free(generation);
 }
 
@@ -95,8 +98,10 @@ static int start_generation(struct program *program)
         return status;
     }
     status = EXIT_FAILURE;
+    new->state_file = find_state_file(program->config_path, new->config);
     /* What may fail comes first, so that the present one can go on when it does. */
-    if (local_new(program->daemon.loop, new->config, key, &new->local) == OK &&
+    if (local_new(program->daemon.loop, new->config, new->state_file, key, &new->local) ==
+            OK &&
         local_control_open(&control, &program->control, program->daemon.loop,
                            program->config_path, &new->config->control, on_request,
                            program) == OK &&

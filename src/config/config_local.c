@@ -60,40 +60,19 @@ static int check_hosts(struct reader *reader, const struct place *place, json_t 
     return OK;
 }
 
-/* A quota that is forgotten at each start bounds little. */
-static int check_quotas(struct reader *reader, const struct place *place, json_t *value,
-                        const struct config_local *config)
-{
-    struct place paths = member_place(place, value, "paths");
-
-    for (size_t i = 0; config->state_file == NULL && i < config->paths.count; i++) {
-        struct place path = {.parent = &paths, .index = i};
-        json_t *object = json_array_get(json_object_get(value, "paths"), i);
-        struct place at = member_place(&path, object, "quota");
-
-        if (config->paths.items[i].quota_bytes != CONFIG_UNLIMITED)
-            return warn(reader, &at,
-                        "without state_file what was used is forgotten when the program "
-                        "ends, and counts from zero again");
-    }
-    return OK;
-}
-
 static int check_local(struct reader *reader, const struct place *place, json_t *value,
                        void *field)
 {
     struct config_local *config = field;
     size_t paths = MAX(config->paths.count, (size_t)1), hosts = config->relay.hosts.count;
     struct place at = member_place(place, value, "paths");
-    int error;
 
     if (paths * hosts > CONFIG_PATHS_MAX)
         return report(reader, &at, ERROR_INVALID,
                       "found %zu, which with %zu hosts of the relay make %zu paths; "
                       "allowed: up to %d in all",
                       paths, hosts, paths * hosts, CONFIG_PATHS_MAX);
-    error = check_quotas(reader, place, value, config);
-    return error == OK ? resolve_local_names(reader, place, value, config) : error;
+    return resolve_local_names(reader, place, value, config);
 }
 
 /* One option after the other, several words to a line: tables. */

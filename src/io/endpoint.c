@@ -6,7 +6,8 @@
 #include <string.h>
 
 void endpoint_init(struct endpoint *endpoint, struct resolver *resolver, const char *host,
-                   void (*resolved)(void *context), void *context)
+                   void (*resolved)(struct endpoint *endpoint, void *context),
+                   void *context)
 {
     *endpoint = (struct endpoint){
         .resolver = resolver,
@@ -52,7 +53,7 @@ static void on_resolved(void *context, int error, const struct address *addresse
         endpoint->count = count;
         memset(endpoint->choice, 0, sizeof(endpoint->choice));
     }
-    endpoint->resolved(endpoint->context);
+    endpoint->resolved(endpoint, endpoint->context);
 }
 
 static void ask(struct endpoint *endpoint)
@@ -65,14 +66,14 @@ static void ask(struct endpoint *endpoint)
         endpoint->query = NULL;
 }
 
-/* The path's choice, or the next of the family behind it. */
+/* The path's choice, or the next behind it that will do. */
 const struct address *endpoint_address(struct endpoint *endpoint, unsigned path,
-                                       uint8_t family)
+                                       uint8_t families)
 {
     for (size_t i = 0; i < endpoint->count; i++) {
         size_t index = (endpoint->choice[path] + i) % endpoint->count;
 
-        if (family == ADDRESS_NONE || family == endpoint->addresses[index].family) {
+        if (families & FAMILY_BIT(endpoint->addresses[index].family)) {
             endpoint->choice[path] = (uint8_t)index;
             return &endpoint->addresses[index];
         }

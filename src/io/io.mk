@@ -12,9 +12,13 @@ libio_a_SOURCES = \
 	include/splitsocks/inbound.h src/io/inbound.c \
 	include/splitsocks/listener.h src/io/listener.c \
 	include/splitsocks/local.h src/io/local.c \
+	include/splitsocks/local_path.h src/io/local_path.c \
 	src/io/local_rules.c src/io/local_rules.h \
 	include/splitsocks/notify.h src/io/notify.c \
 	include/splitsocks/outbound.h src/io/outbound.c \
+	include/splitsocks/path_dialer.h src/io/path_dialer.c \
+	include/splitsocks/path_quota.h src/io/path_quota.c \
+	include/splitsocks/path_table.h src/io/path_table.c \
 	include/splitsocks/path_watch.h src/io/path_watch.c \
 	include/splitsocks/plain.h src/io/plain.c \
 	include/splitsocks/relay.h src/io/relay.c src/io/relay_arrival.c \

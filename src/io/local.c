@@ -4,11 +4,12 @@
 
 #include <splitsocks/clock.h>
 #include <splitsocks/driver.h>
-#include <splitsocks/endpoint.h>
 #include <splitsocks/inbound.h>
 #include <splitsocks/key.h>
 #include <splitsocks/listener.h>
 #include <splitsocks/log.h>
+#include <splitsocks/path_dialer.h>
+#include <splitsocks/path_table.h>
 #include <splitsocks/resolver.h>
 #include <splitsocks/socket.h>
 #include <splitsocks/socks_connection.h>
@@ -27,10 +28,6 @@
 #define RETIRED_SECONDS 0.1
 /* Before a session that has ended is followed by a new one. */
 #define RESTART_SECONDS 0.25
-/* A relay that knows both keys answers in one round trip. */
-#define ANSWER_NS (4 * NS_PER_S)
-
-_Static_assert(CONFIG_PATHS_MAX <= SESSION_PATHS_MAX, "paths fit the engine");
 
 struct local_listener {
     struct local *local;
@@ -47,19 +44,15 @@ struct local {
     uint8_t private_key[CONFIG_KEY_SIZE];
     struct worker worker;
     struct resolver *resolver;
-    struct endpoint endpoint;
+    struct path_table paths;
+    struct path_dialer dialer;
     struct session *session; /* NULL for a moment after one has ended */
     struct driver driver;    /* its session is NULL then too */
     struct rules *rules;
     struct inbound_service inbound;
     struct socks_service socks;
     struct local_listener *listeners; /* owned; as many as the configuration has */
-    unsigned dials;                   /* so far */
     bool had_session;                 /* `session` was established before */
-    int dial_errors[SESSION_PATHS_MAX]; /* errno of each path's last dial; 0: it succeeded */
-    bool failing;           /* the last dial failed: said once, until one succeeds */
-    uint64_t unanswered_ns; /* since when HELLOs get no answer; 0: not so */
-    bool unanswered_told;
     ev_timer retired;
     ev_timer restart; /* while there is no session */
     bool closing;     /* the session was asked to close */
@@ -67,119 +60,20 @@ struct local {
     void *done_context;
 };
 
-/* ---- dialling ---- */
-
-/* The session tells SESSION_PORTS_MAX ports apart. Of more than these, every so many-th
- * shares an index, and they take turns. */
-static uint16_t choose_port(struct local *local, unsigned index)
-{
-    const struct config_ports *ports = &local->config->relay.ports;
-    size_t sharing = (ports->count - index - 1) / SESSION_PORTS_MAX + 1;
-
-    return ports->items[index + local->dials++ % sharing * SESSION_PORTS_MAX];
-}
-
-static void connect_subflow(struct local *local, struct subflow_io *io)
-{
-    static struct log_limit limit;
-    const struct config_local *config = local->config;
-    struct socket_connect_options options = {
-        .subflow = true,
-        .congestion_control = config->congestion_control,
-    };
-    const struct address *found;
-    struct address to;
-
-    if (config->paths.count > 0) {
-        options.interface = config->paths.items[io->path].interface;
-        options.source = config->paths.items[io->path].source;
-    }
-    found = endpoint_address(&local->endpoint, io->path, options.source.family);
-    if (found == NULL) {
-        /* Known, but of no family that the path can use: waiting would not help. */
-        if (local->endpoint.count == 0 && endpoint_waiting(&local->endpoint))
-            return;
-        if (local->endpoint.count > 0)
-            log_write_limited(&limit, clock_now(), LOG_WARNING,
-                              "%s has no address of the family of paths[%u].source",
-                              config->relay.hosts.items[0], io->path);
-        subflow_io_cannot_connect(io);
-        return;
-    }
-    to = *found;
-    to.port = choose_port(local, io->port);
-    subflow_io_connect(io, &to, &options);
-}
+/* ---- the session ---- */
 
 static void on_dial(struct driver *driver, struct subflow_io *io)
 {
-    connect_subflow(driver->context, io);
-}
+    struct local *local = driver->context;
 
-/* The relay's name was looked up: goes on with the dials that wait for it. */
-static void on_endpoint_resolved(void *context)
-{
-    struct local *local = context;
-    struct subflow_io *io;
-    bool waiting = true;
-
-    while (waiting) {
-        waiting = false;
-        list_foreach(&local->driver.subflows, node, after) {
-            io = list_entry(node, struct subflow_io, node);
-            if (io->state != SUBFLOW_IO_WAITING)
-                continue;
-            if (local->endpoint.count == 0)
-                subflow_io_cannot_connect(io);
-            else
-                connect_subflow(local, io);
-            waiting = true;
-            break; /* the list may have changed in any way */
-        }
-    }
-    driver_touch(&local->driver);
-}
-
-/* A relay that takes connections and says nothing: what it does when a key is wrong. Told
- * once, until a session begins. */
-static void note_hello(struct local *local, const struct subflow_io *io)
-{
-    uint64_t now = clock_now();
-    char to[ADDRESS_TEXT_SIZE];
-
-    if (local->unanswered_ns == 0)
-        local->unanswered_ns = now;
-    if (local->unanswered_told || now - local->unanswered_ns < ANSWER_NS)
-        return;
-    local->unanswered_told = true;
-    log_warning("the relay at %s takes connections but does not answer: does it list this "
-                "side's public key, and is relay.public_key its own?",
-                address_format(&io->to, to));
+    path_dialer_dial(&local->dialer, io);
 }
 
 static void on_dialled(struct driver *driver, const struct subflow_io *io, int error)
 {
-    static struct log_limit limit;
     struct local *local = driver->context;
-    char to[ADDRESS_TEXT_SIZE];
 
-    local->dial_errors[io->path] = error;
-    if (error == 0) {
-        local->failing = false;
-        if (io->hello)
-            note_hello(local, io);
-        return;
-    }
-    /* Limited too, since another path may succeed in between. */
-    if (local->failing)
-        log_debug("cannot reach the relay at %s: %s", address_format(&io->to, to),
-                  strerror(error));
-    else
-        log_write_limited(&limit, clock_now(), LOG_WARNING,
-                          "cannot reach the relay at %s: %s", address_format(&io->to, to),
-                          strerror(error));
-    local->failing = true;
-    endpoint_failed(&local->endpoint, io->path, &io->to);
+    path_dialer_dialled(&local->dialer, io, error);
 }
 
 static void on_changed(struct driver *driver, const struct session_event *event)
@@ -189,17 +83,13 @@ static void on_changed(struct driver *driver, const struct session_event *event)
 
     switch (event->type) {
     case SESSION_LOST: log_warning("no contact with the relay"); return;
-    case SESSION_PATH_UP: log_info("path %u works", event->path); return;
-    case SESSION_PATH_DOWN:
-        log_warning("path %u does not work: %s", event->path,
-                    path_reason_string(event->path_reason));
-        return;
+    case SESSION_PATH_UP:
+    case SESSION_PATH_DOWN: path_table_note(&local->paths, event); return;
     default: break;
     }
     if (local->had_session && !event->resumed)
         log_warning("the relay does not know the session any more: its streams are reset");
-    local->unanswered_ns = 0;
-    local->unanswered_told = false;
+    path_dialer_answered(&local->dialer);
     log_info("session %016llx with the relay %s", id,
              event->resumed ? "goes on" : "begins");
     local->had_session = true;
@@ -210,6 +100,7 @@ static void drop_session(struct local *local)
     if (local->session == NULL)
         return;
     local->had_session = false;
+    path_table_attach(&local->paths, NULL);
     driver_deinit(&local->driver);
     session_free(local->session);
     local->session = NULL;
@@ -388,25 +279,19 @@ bool local_listener_address(const struct local *local, size_t index,
 
 struct json_t *local_status(const struct local *local)
 {
-    const struct config_paths *configured = &local->config->paths;
-    struct status_path paths[CONFIG_PATHS_MAX] = {{.name = "default"}};
+    char names[SESSION_PATHS_MAX][PATH_TABLE_NAME_SIZE];
+    struct status_path paths[SESSION_PATHS_MAX];
     struct status_source source = {
         .session = local->session,
         .relays = local->config->relay.hosts.items,
         .relay_count = local->config->relay.hosts.count,
         .paths = paths,
         .inbound = &local->inbound,
-        .path_count = MAX(configured->count, (size_t)1),
+        .path_count = path_table_count(&local->paths),
     };
 
-    for (size_t i = 0; i < configured->count; i++) {
-        paths[i].name = configured->items[i].name;
-        paths[i].interface = configured->items[i].interface;
-        paths[i].source = configured->items[i].source;
-    }
-    for (size_t i = 0; i < source.path_count; i++)
-        if (local->dial_errors[i] != 0)
-            paths[i].detail = strerror(local->dial_errors[i]);
+    for (unsigned i = 0; i < source.path_count; i++)
+        path_dialer_describe(&local->dialer, i, names[i], &paths[i]);
     return status_describe(&source, clock_now());
 }
 
@@ -473,7 +358,7 @@ static int start_session(struct local *local)
         .budget_down = config->budget.down,
         .rate_up = config->rate.up_bits / 8,
         .rate_down = config->rate.down_bits / 8,
-        .path_count = (unsigned)MAX(config->paths.count, (size_t)1),
+        .path_count = path_table_count(&local->paths),
         .port_count = (unsigned)MIN(config->relay.ports.count, (size_t)SESSION_PORTS_MAX),
     };
 
@@ -486,6 +371,7 @@ static int start_session(struct local *local)
     if (local->session == NULL)
         return ERROR_MEMORY;
     driver_init(&local->driver, &local->worker, local->session, &role, local);
+    path_table_attach(&local->paths, &local->driver);
     return OK;
 }
 
@@ -514,7 +400,8 @@ static int init_resolver(struct local *local)
 }
 
 int local_new(struct ev_loop *loop, const struct config_local *config,
-              const uint8_t private_key[CONFIG_KEY_SIZE], struct local **out)
+              const char *state_file, const uint8_t private_key[CONFIG_KEY_SIZE],
+              struct local **out)
 {
     struct local *local = calloc(1, sizeof(*local));
     int error = ERROR_MEMORY;
@@ -533,12 +420,17 @@ int local_new(struct ev_loop *loop, const struct config_local *config,
     if (local->rules == NULL || (error = init_listeners(local)) != OK ||
         (error = worker_init(&local->worker, loop, BUFFERED_BYTES_MAX,
                              config->linger_ns)) != OK ||
-        (error = init_resolver(local)) != OK || (error = start_session(local)) != OK) {
+        (error = init_resolver(local)) != OK) {
         local_free(local);
         return error;
     }
-    endpoint_init(&local->endpoint, local->resolver, config->relay.hosts.items[0],
-                  on_endpoint_resolved, local);
+    path_table_init(&local->paths, loop, config, state_file);
+    path_dialer_init(&local->dialer, config, local->resolver, &local->paths,
+                     &local->driver);
+    if ((error = start_session(local)) != OK) {
+        local_free(local);
+        return error;
+    }
     local->inbound.worker = &local->worker;
     local->inbound.driver = &local->driver;
     local->inbound.resolver = local->resolver;
@@ -567,8 +459,9 @@ void local_free(struct local *local)
         socks_service_deinit(&local->socks);
         inbound_service_deinit(&local->inbound);
     }
-    endpoint_deinit(&local->endpoint);
+    path_dialer_deinit(&local->dialer);
     drop_session(local);
+    path_table_deinit(&local->paths);
     resolver_free(local->resolver);
     worker_deinit(&local->worker);
     key_wipe(local->private_key, sizeof(local->private_key));

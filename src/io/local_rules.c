@@ -1,8 +1,10 @@
 #include "local_rules.h"
 
+#include <splitsocks/path_table.h>
+
 #include <stdlib.h>
 
-static uint8_t engine_mode(enum config_mode mode)
+enum stream_mode local_stream_mode(enum config_mode mode)
 {
     switch (mode) {
     case CONFIG_MODE_REDUNDANT: return STREAM_MODE_REDUNDANT;
@@ -11,7 +13,8 @@ static uint8_t engine_mode(enum config_mode mode)
     }
 }
 
-static struct policy_choice choice_of(const struct config_policy *policy)
+static struct policy_choice choice_of(const struct config_local *config,
+                                      const struct config_policy *policy)
 {
     bool all = policy->copies == CONFIG_COPIES_ALL;
     struct policy_choice choice = {
@@ -20,9 +23,9 @@ static struct policy_choice choice_of(const struct config_policy *policy)
         .has_paths = policy->paths != 0,
     };
 
-    choice.policy.mode = engine_mode(policy->mode);
+    choice.policy.mode = (uint8_t)local_stream_mode(policy->mode);
     choice.policy.copies = all ? 0 : (uint8_t)policy->copies;
-    choice.policy.paths = policy->paths;
+    choice.policy.paths = path_table_bits(policy->paths, config->relay.hosts.count);
     return choice;
 }
 
@@ -55,7 +58,7 @@ struct rules *local_rules_new(const struct config_local *config)
             .port_count = rule->ports.count,
             .listeners = rule->listeners,
             .action = engine_action(rule->action),
-            .policy = choice_of(&rule->policy),
+            .policy = choice_of(config, &rule->policy),
         };
     }
     rules = rules_new(items, count);
@@ -66,12 +69,12 @@ struct rules *local_rules_new(const struct config_local *config)
 struct stream_policy local_listener_policy(const struct config_local *config,
                                            const struct config_listener *listener)
 {
-    struct policy_choice outer = choice_of(&config->policy);
+    struct policy_choice outer = choice_of(config, &config->policy);
     struct stream_policy policy = {.mode = STREAM_MODE_SPLIT};
 
     policy_override(&policy, &outer);
     if (listener != NULL) {
-        struct policy_choice inner = choice_of(&listener->policy);
+        struct policy_choice inner = choice_of(config, &listener->policy);
 
         policy_override(&policy, &inner);
     }

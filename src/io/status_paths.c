@@ -159,11 +159,14 @@ json_t *status_paths(const struct status_source *source, uint64_t now)
         payload_bytes +=
             status.counters.stream_bytes_acked + status.counters.stream_bytes_received;
     }
-    for (unsigned i = 0; source->session != NULL && i < source->path_count; i++)
+    for (unsigned i = 0; source->session != NULL && i < source->path_count; i++) {
+        if (source->paths[i].name == NULL)
+            continue;
         if (json_array_append_new(list, describe_path(source, i, payload_bytes, now)) !=
             0) {
             json_decref(list);
             return NULL;
         }
+    }
     return list;
 }

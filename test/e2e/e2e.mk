@@ -28,6 +28,7 @@ E2E_TESTS = \
 	test/e2e/test_failover.py \
 	test/e2e/test_hostile.py \
 	test/e2e/test_idle.py \
+	test/e2e/test_path_changes.py \
 	test/e2e/test_paths.py \
 	test/e2e/test_private.py \
 	test/e2e/test_rdp.py \

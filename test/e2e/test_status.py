@@ -91,8 +91,8 @@ def test_the_document(t):
         t.check(path["subflows"]["recycled"] > 0, f"no subflow was recycled: {path['subflows']}")
     dead = paths[2]
     t.equal((dead["state"], dead["reason"], dead["use"], dead["share"], dead["rtt_ms"]),
-            ("down", "unreachable", "down", 0, None), "the dead path")
-    t.check(dead["dials"]["failed"] > 0, f"dials {dead['dials']}")
+            ("down", "unusable", "down", 0, None), "the dead path")
+    t.check("192.0.2.9" in dead["detail"], f"why: {dead['detail']}")
     stream, = found["streams"]
     t.check(set(stream) >= STREAM_NAMES, f"names of a stream: {sorted(stream)}")
     t.equal((stream["destination"], stream["mode"], stream["state"], stream["waits_for"]),
@@ -109,7 +109,7 @@ def test_tables(t):
     row = [line.split() for line in lines if line.startswith("127.0.0.2 ")][0]
     t.equal(row[1], "up", "the state of a path")
     row = [line.split() for line in lines if line.startswith("192.0.2.9 ")][0]
-    t.equal(row[1:3], ["unreachable", "-"], "a dead path")
+    t.equal(row[1:3], ["unusable", "-"], "a dead path")
     t.check("no streams" in lines, "there are streams")
     t.check(max(map(len, lines)) <= 100, "a line is longer than 100 columns")
     t.check("\033" not in text, "escapes where there is no terminal")

@@ -79,12 +79,8 @@ static void test_paths(void **state)
     assert_true(paths[2].quota_bytes == CONFIG_UNLIMITED);
     assert_int_equal(paths[2].rate_up_bits, 0);
 
-    /* The quota will be forgotten. */
-    assert_int_equal(config->warnings.count, 1);
-    assert_string_equal(
-        config->warnings.items[0],
-        "l:4: paths[1].quota: without state_file what was used is forgotten "
-        "when the program ends, and counts from zero again");
+    assert_null(config->state_file);
+    assert_int_equal(config->warnings.count, 0);
     config_local_free(config);
 
     config = parse(WITH("\"state_file\": \"state.json\", \"paths\": [ { \"interface\": "

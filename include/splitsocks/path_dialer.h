@@ -1,0 +1,45 @@
+/*
+ * Local: connects the subflows that a session asks for, each by its path to its host of the
+ * relay, and tells the log what comes of it.
+ */
+#ifndef SPLITSOCKS_PATH_DIALER_H
+#define SPLITSOCKS_PATH_DIALER_H
+
+#include <splitsocks/config_local.h>
+#include <splitsocks/driver.h>
+#include <splitsocks/endpoint.h>
+#include <splitsocks/path_table.h>
+#include <splitsocks/status.h>
+#include <splitsocks/subflow_io.h>
+
+struct path_dialer {
+    const struct config_local *config; /* borrowed */
+    const struct path_table *paths;    /* borrowed */
+    struct driver *driver;             /* borrowed; its session may be NULL */
+    struct endpoint endpoints[CONFIG_RELAY_HOSTS_MAX]; /* of relay.hosts */
+    unsigned dials;                                    /* so far */
+    /* errno of each path's last dial, told once until one succeeds; 0: it did. */
+    int errors[SESSION_PATHS_MAX];
+    uint64_t unanswered_ns; /* since when HELLOs get no answer; 0: not so */
+    bool unanswered_told;
+};
+
+void path_dialer_init(struct path_dialer *dialer, const struct config_local *config,
+                      struct resolver *resolver, const struct path_table *paths,
+                      struct driver *driver);
+/* Not needed for one that is all zero. */
+void path_dialer_deinit(struct path_dialer *dialer);
+
+/* For driver_role.dial and .dialled. */
+void path_dialer_dial(struct path_dialer *dialer, struct subflow_io *io);
+void path_dialer_dialled(struct path_dialer *dialer, const struct subflow_io *io,
+                         int error);
+/* The relay has answered. */
+void path_dialer_answered(struct path_dialer *dialer);
+
+/* What is known of a path of the session, with its name in `text`; nothing of a slot that
+ * no interface has got. */
+void path_dialer_describe(const struct path_dialer *dialer, unsigned index,
+                          char text[PATH_TABLE_NAME_SIZE], struct status_path *path);
+
+#endif

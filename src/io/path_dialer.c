@@ -1,0 +1,188 @@
+#include <splitsocks/path_dialer.h>
+
+#include <splitsocks/clock.h>
+#include <splitsocks/log.h>
+#include <splitsocks/socket.h>
+
+#include <errno.h>
+#include <string.h>
+
+/* A relay that knows both keys answers in one round trip. */
+#define ANSWER_NS (4 * NS_PER_S)
+
+/* ---- where to ---- */
+
+static struct endpoint *endpoint_of(struct path_dialer *dialer, unsigned path)
+{
+    return &dialer->endpoints[path_table_host(dialer->paths, path)];
+}
+
+/* The session tells SESSION_PORTS_MAX ports apart. Of more than these, every so many-th
+ * shares an index, and they take turns. */
+static uint16_t choose_port(struct path_dialer *dialer, unsigned index)
+{
+    const struct config_ports *ports = &dialer->config->relay.ports;
+    size_t sharing = (ports->count - index - 1) / SESSION_PORTS_MAX + 1;
+
+    return ports->items[index + dialer->dials++ % sharing * SESSION_PORTS_MAX];
+}
+
+static void cannot_connect(struct path_dialer *dialer, struct subflow_io *io)
+{
+    static struct log_limit limit;
+    const struct endpoint *endpoint = endpoint_of(dialer, io->path);
+    char name[PATH_TABLE_NAME_SIZE];
+
+    if (endpoint->count > 0 && dialer->errors[io->path] == 0) {
+        log_write_limited(&limit, clock_now(), LOG_WARNING,
+                          "%s has no address of a family that path %s can use",
+                          endpoint->host, path_table_name(dialer->paths, io->path, name));
+        dialer->errors[io->path] = EAFNOSUPPORT;
+    }
+    subflow_io_cannot_connect(io);
+}
+
+void path_dialer_dial(struct path_dialer *dialer, struct subflow_io *io)
+{
+    const struct path_slot *slot = path_table_slot(dialer->paths, io->path);
+    struct endpoint *endpoint = endpoint_of(dialer, io->path);
+    const struct local_path *path = &slot->path;
+    struct socket_connect_options options = {
+        .subflow = true,
+        .interface = path->interface[0] != '\0' ? path->interface : NULL,
+        .source = path->source,
+        .congestion_control = dialer->config->congestion_control,
+    };
+    const struct address *found = endpoint_address(endpoint, io->path, slot->view.families);
+    struct address to;
+
+    if (found == NULL) {
+        /* Known, but of no family that the path can use: waiting would not help. */
+        if (endpoint->count > 0 || !endpoint_waiting(endpoint))
+            cannot_connect(dialer, io);
+        return;
+    }
+    to = *found;
+    to.port = choose_port(dialer, io->port);
+    subflow_io_connect(io, &to, &options);
+}
+
+/* A host of the relay was looked up: goes on with the dials that wait for it. */
+static void on_resolved(struct endpoint *endpoint, void *context)
+{
+    struct path_dialer *dialer = context;
+    struct subflow_io *io;
+    bool waiting = dialer->driver->session != NULL;
+
+    while (waiting) {
+        waiting = false;
+        list_foreach(&dialer->driver->subflows, node, after) {
+            io = list_entry(node, struct subflow_io, node);
+            if (io->state != SUBFLOW_IO_WAITING ||
+                endpoint_of(dialer, io->path) != endpoint)
+                continue;
+            if (endpoint->count == 0)
+                cannot_connect(dialer, io);
+            else
+                path_dialer_dial(dialer, io);
+            waiting = true;
+            break; /* the list may have changed in any way */
+        }
+    }
+    driver_touch(dialer->driver);
+}
+
+/* ---- what has come of it ---- */
+
+/* A relay that takes connections and says nothing: what it does when a key is wrong. Told
+ * once, until a session begins. */
+static void note_hello(struct path_dialer *dialer, const struct subflow_io *io)
+{
+    uint64_t now = clock_now();
+    char to[ADDRESS_TEXT_SIZE];
+
+    if (dialer->unanswered_ns == 0)
+        dialer->unanswered_ns = now;
+    if (dialer->unanswered_told || now - dialer->unanswered_ns < ANSWER_NS)
+        return;
+    dialer->unanswered_told = true;
+    log_warning("the relay at %s takes connections but does not answer: does it list this "
+                "side's public key, and is relay.public_key its own?",
+                address_format(&io->to, to));
+}
+
+static void note_failure(struct path_dialer *dialer, const struct subflow_io *io, int error)
+{
+    static struct log_limit limit;
+    char to[ADDRESS_TEXT_SIZE], name[PATH_TABLE_NAME_SIZE];
+
+    address_format(&io->to, to);
+    path_table_name(dialer->paths, io->path, name);
+    /* Limited too, since a dial may succeed now and then. */
+    if (dialer->errors[io->path] != 0)
+        log_debug("cannot reach the relay at %s by path %s: %s", to, name, strerror(error));
+    else
+        log_write_limited(&limit, clock_now(), LOG_WARNING,
+                          "cannot reach the relay at %s by path %s: %s", to, name,
+                          strerror(error));
+    dialer->errors[io->path] = error;
+}
+
+void path_dialer_dialled(struct path_dialer *dialer, const struct subflow_io *io, int error)
+{
+    if (error != 0) {
+        note_failure(dialer, io, error);
+        endpoint_failed(endpoint_of(dialer, io->path), io->path, &io->to);
+        return;
+    }
+    dialer->errors[io->path] = 0;
+    if (io->hello)
+        note_hello(dialer, io);
+}
+
+void path_dialer_answered(struct path_dialer *dialer)
+{
+    dialer->unanswered_ns = 0;
+    dialer->unanswered_told = false;
+}
+
+void path_dialer_describe(const struct path_dialer *dialer, unsigned index,
+                          char text[PATH_TABLE_NAME_SIZE], struct status_path *path)
+{
+    const struct path_table *table = dialer->paths;
+    const struct path_slot *slot = path_table_slot(table, index);
+    size_t local = index / table->host_count;
+
+    *path = (struct status_path){.name = NULL};
+    if (!slot->taken)
+        return;
+    path->name = path_table_name(table, index, text);
+    path->interface = slot->path.interface[0] != '\0' ? slot->path.interface : NULL;
+    path->source = slot->path.source;
+    if (slot->seen && !slot->view.usable)
+        path->detail = slot->view.why;
+    else if (dialer->errors[index] != 0)
+        path->detail = strerror(dialer->errors[index]);
+    if (slot->config == NULL || slot->config->quota_bytes == CONFIG_UNLIMITED)
+        return;
+    path->quota_bytes = slot->config->quota_bytes;
+    path->quota_used_bytes = path_quota_used(&table->quota, local);
+}
+
+/* ---- life ---- */
+
+void path_dialer_init(struct path_dialer *dialer, const struct config_local *config,
+                      struct resolver *resolver, const struct path_table *paths,
+                      struct driver *driver)
+{
+    *dialer = (struct path_dialer){.config = config, .paths = paths, .driver = driver};
+    for (size_t i = 0; i < config->relay.hosts.count; i++)
+        endpoint_init(&dialer->endpoints[i], resolver, config->relay.hosts.items[i],
+                      on_resolved, dialer);
+}
+
+void path_dialer_deinit(struct path_dialer *dialer)
+{
+    for (size_t i = 0; i < CONFIG_RELAY_HOSTS_MAX; i++)
+        endpoint_deinit(&dialer->endpoints[i]);
+}

@@ -1,0 +1,365 @@
+#include <splitsocks/path_table.h>
+
+#include "local_rules.h"
+
+#include <splitsocks/clock.h>
+#include <splitsocks/session_status.h>
+#include <splitsocks/socket.h>
+#include <splitsocks/subflow_io.h>
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- names ---- */
+
+const char *path_table_name(const struct path_table *table, unsigned index,
+                            char text[PATH_TABLE_NAME_SIZE])
+{
+    const char *name = path_table_slot(table, index)->name;
+
+    if (table->host_count == 1)
+        snprintf(text, PATH_TABLE_NAME_SIZE, "%s", name);
+    else
+        snprintf(text, PATH_TABLE_NAME_SIZE, "%s to %s", name,
+                 table->config->relay.hosts.items[path_table_host(table, index)]);
+    return text;
+}
+
+uint16_t path_table_bits(uint16_t paths, size_t host_count)
+{
+    unsigned bits = 0;
+
+    for (size_t i = 0; i < SESSION_PATHS_MAX; i++)
+        if (paths >> (i / host_count) & 1)
+            bits |= 1u << i;
+    return (uint16_t)bits;
+}
+
+void path_table_note(struct path_table *table, const struct session_event *event)
+{
+    unsigned index = event->path;
+    struct log_limit *limit = &table->slots[index / table->host_count].log_limit;
+    char name[PATH_TABLE_NAME_SIZE];
+
+    path_table_name(table, index, name);
+    if (event->type == SESSION_PATH_UP) {
+        if (table->told_down[index] || !table->told_up[index])
+            log_write_limited(limit, clock_now(), LOG_INFO, "path %s works%s", name,
+                              table->told_up[index] ? " again" : "");
+        table->told_up[index] = true;
+        table->told_down[index] = false;
+    } else if (event->path_reason != PATH_REASON_UNUSABLE && !table->told_down[index]) {
+        log_write_limited(limit, clock_now(), LOG_WARNING, "path %s does not work: %s",
+                          name, path_reason_string(event->path_reason));
+        table->told_down[index] = true;
+    }
+}
+
+/* ---- what the session is told ---- */
+
+static struct path_properties properties_of(const struct path_slot *slot)
+{
+    struct path_properties properties = {.usable = slot->view.usable};
+
+    if (slot->config != NULL) {
+        properties.backup = slot->config->backup;
+        properties.cost = (uint16_t)slot->config->cost;
+        if (slot->config->mode != CONFIG_MODE_UNSET)
+            properties.modes = (uint8_t)(1u << local_stream_mode(slot->config->mode));
+        properties.rate_up = slot->config->rate_up_bits / 8;
+        properties.rate_down = slot->config->rate_down_bits / 8;
+    }
+    return properties;
+}
+
+static void tell_session(struct path_table *table, const struct path_slot *slot)
+{
+    struct path_properties properties = properties_of(slot);
+    unsigned first = (unsigned)(slot - table->slots) * table->host_count;
+
+    for (unsigned i = 0; i < table->host_count; i++)
+        session_set_path(table->driver->session, first + i, &properties, clock_now());
+}
+
+/* All that was learned of the path is forgotten, and its subflows with it. */
+static void restart(struct path_table *table, struct path_slot *slot)
+{
+    slot->view.usable = false;
+    tell_session(table, slot);
+    slot->view.usable = true;
+    tell_session(table, slot);
+}
+
+/* ---- what has become of a path ---- */
+
+static bool is_routed_by_kernel(const struct local_path *path)
+{
+    return path->interface[0] == '\0' && path->source.family == ADDRESS_NONE;
+}
+
+/* Whether the packets of a connection leave by another interface than they did. */
+static bool is_rerouted(const struct path_table *table, const struct subflow_io *io,
+                        const struct address *from)
+{
+    const struct address now = socket_source_to(&io->to);
+
+    return now.family != ADDRESS_NONE &&
+           interface_table_owner(&table->watch.table, &now) !=
+               interface_table_owner(&table->watch.table, from);
+}
+
+/* Whether a subflow of the path has lost the ground under it. */
+static bool is_uprooted(const struct path_table *table, const struct path_slot *slot)
+{
+    list_foreach(&table->driver->subflows, node, after) {
+        const struct subflow_io *io = list_entry(node, struct subflow_io, node);
+        struct address from;
+
+        if (path_table_slot(table, io->path) != slot || io->io.fd < 0)
+            continue;
+        from = socket_local_address(io->io.fd);
+        if (from.family == ADDRESS_NONE)
+            continue;
+        if (!socket_address_is_local(&from) ||
+            (is_routed_by_kernel(&slot->path) && is_rerouted(table, io, &from)))
+            return true;
+    }
+    return false;
+}
+
+static bool works(const struct path_table *table, const struct path_slot *slot)
+{
+    unsigned first = (unsigned)(slot - table->slots) * table->host_count;
+    struct path_status status;
+
+    for (unsigned i = 0; i < table->host_count; i++) {
+        session_path_status(table->driver->session, first + i, clock_now(), &status);
+        if (status.reason == PATH_REASON_WORKS)
+            return true;
+    }
+    return false;
+}
+
+static void look(struct path_table *table, const struct path_slot *slot,
+                 struct local_path_view *view)
+{
+    size_t index = (size_t)(slot - table->slots);
+    bool bound = slot->path.interface[0] != '\0';
+
+    if (table->watch.known)
+        local_path_look(&slot->path, &table->watch.table, socket_address_is_local, view);
+    else
+        local_path_assume(&slot->path, view);
+    if (bound && table->forbidden)
+        snprintf(
+            view->why, sizeof(view->why),
+            "binding to an interface takes CAP_NET_RAW here; without it, give a source");
+    else if (slot->config != NULL && path_quota_used_up(&table->quota, index))
+        snprintf(view->why, sizeof(view->why), "its quota is used up");
+    else
+        return;
+    view->usable = false;
+}
+
+static void log_view(struct path_slot *slot, const struct local_path_view *before)
+{
+    uint64_t now = clock_now();
+
+    if (!slot->view.usable && (!slot->seen || before->usable))
+        log_write_limited(&slot->log_limit, now, LOG_WARNING, "path %s is down: %s",
+                          slot->name, slot->view.why);
+    else if (slot->view.usable && slot->seen && !before->usable)
+        log_write_limited(&slot->log_limit, now, LOG_INFO, "path %s is back", slot->name);
+}
+
+/* A path that was usable and is. */
+static void follow(struct path_table *table, struct path_slot *slot,
+                   const struct local_path_view *before)
+{
+    if ((before->index != 0 && slot->view.index != before->index) ||
+        is_uprooted(table, slot)) {
+        log_write_limited(&slot->log_limit, clock_now(), LOG_INFO,
+                          "path %s has another address or route: it begins anew",
+                          slot->name);
+        restart(table, slot);
+    } else if (slot->view.signature != before->signature && !works(table, slot)) {
+        restart(table, slot); /* now it may work */
+    }
+}
+
+static void update(struct path_table *table, struct path_slot *slot)
+{
+    struct local_path_view before = slot->view;
+
+    look(table, slot, &slot->view);
+    log_view(slot, &before);
+    if (table->driver != NULL && (!slot->seen || slot->view.usable != before.usable))
+        tell_session(table, slot);
+    else if (table->driver != NULL && slot->view.usable)
+        follow(table, slot, &before);
+    slot->seen = true;
+}
+
+/* ---- automatic paths ---- */
+
+static struct path_slot *find_slot(struct path_table *table, const char *interface)
+{
+    for (unsigned i = 0; i < table->slot_count; i++)
+        if (table->slots[i].taken && strcmp(table->slots[i].path.interface, interface) == 0)
+            return &table->slots[i];
+    return NULL;
+}
+
+/* One that nobody has had, else one whose interface has no use for it any more. */
+static struct path_slot *free_slot(struct path_table *table)
+{
+    for (unsigned i = 0; i < table->slot_count; i++)
+        if (!table->slots[i].taken)
+            return &table->slots[i];
+    for (unsigned i = 0; i < table->slot_count; i++)
+        if (!table->slots[i].view.usable)
+            return &table->slots[i];
+    return NULL;
+}
+
+static void take_slot(struct path_table *table, const char *interface)
+{
+    static struct log_limit limit;
+    struct path_slot *slot = free_slot(table);
+    size_t first;
+
+    if (slot == NULL) {
+        log_write_limited(&limit, clock_now(), LOG_WARNING,
+                          "more than %u interfaces have a default route: %s is not used",
+                          table->slot_count, interface);
+        return;
+    }
+    *slot = (struct path_slot){.name = slot->path.interface, .taken = true};
+    first = (size_t)(slot - table->slots) * table->host_count;
+    slot->path.routed = true;
+    memset(&table->told_up[first], 0, table->host_count);
+    memset(&table->told_down[first], 0, table->host_count);
+    snprintf(slot->path.interface, sizeof(slot->path.interface), "%s", interface);
+}
+
+/* Every interface that may have a path now has a slot. */
+static void take_slots(struct path_table *table)
+{
+    const struct interface_table *interfaces = &table->watch.table;
+
+    for (size_t i = 0; i < interfaces->interface_count; i++) {
+        const struct interface *interface = &interfaces->interfaces[i];
+
+        if (!interface->loopback && interface->up && interface->running &&
+            (interface->default_routes &
+             interface_table_families(interfaces, interface->index)) != 0 &&
+            find_slot(table, interface->name) == NULL)
+            take_slot(table, interface->name);
+    }
+}
+
+/* ---- life ---- */
+
+static void update_all(struct path_table *table)
+{
+    for (unsigned i = 0; i < table->slot_count; i++)
+        if (table->slots[i].taken)
+            update(table, &table->slots[i]);
+    if (table->driver != NULL)
+        driver_drain(table->driver);
+}
+
+static void on_interfaces(void *context)
+{
+    struct path_table *table = context;
+
+    if (table->automatic)
+        take_slots(table);
+    update_all(table);
+}
+
+static void on_quota(void *context)
+{
+    update_all(context);
+}
+
+unsigned path_table_count(const struct path_table *table)
+{
+    return table->slot_count * table->host_count;
+}
+
+void path_table_attach(struct path_table *table, struct driver *driver)
+{
+    table->driver = driver;
+    path_quota_attach(&table->quota, driver != NULL ? driver->session : NULL);
+    memset(table->told_up, 0, sizeof(table->told_up));
+    memset(table->told_down, 0, sizeof(table->told_down));
+    for (unsigned i = 0; driver != NULL && i < table->slot_count; i++)
+        tell_session(table, &table->slots[i]);
+}
+
+static void init_slot(struct path_slot *slot, const struct config_path *config)
+{
+    slot->config = config;
+    slot->taken = true;
+    slot->name = config != NULL ? config->name : "default";
+    if (config == NULL)
+        return;
+    slot->path.source = config->source;
+    if (config->interface != NULL)
+        snprintf(slot->path.interface, sizeof(slot->path.interface), "%s",
+                 config->interface);
+}
+
+static void init_slots(struct path_table *table)
+{
+    const struct config_paths *paths = &table->config->paths;
+
+    table->automatic =
+        paths->automatic && !table->forbidden && !path_watch_blind(&table->watch);
+    table->slot_count = (unsigned)MAX(paths->count, (size_t)1);
+    if (table->automatic)
+        table->slot_count = SESSION_PATHS_MAX / table->host_count;
+    else
+        for (unsigned i = 0; i < table->slot_count; i++)
+            init_slot(&table->slots[i], paths->count > 0 ? &paths->items[i] : NULL);
+    if (paths->automatic && !table->automatic)
+        log_warning(
+            "\"paths\": \"auto\" finds no interfaces here, and uses what the kernel "
+            "routes");
+}
+
+/* What depends on no interface, and everything where none can be known, is usable at once;
+ * the rest when the interfaces are known, a moment later. */
+static void init_views(struct path_table *table)
+{
+    for (unsigned i = 0; i < table->slot_count; i++) {
+        struct path_slot *slot = &table->slots[i];
+
+        if (slot->taken &&
+            (path_watch_blind(&table->watch) || is_routed_by_kernel(&slot->path)))
+            update(table, slot);
+    }
+}
+
+void path_table_init(struct path_table *table, struct ev_loop *loop,
+                     const struct config_local *config, const char *state_file)
+{
+    *table = (struct path_table){
+        .config = config,
+        .host_count = (unsigned)config->relay.hosts.count,
+        .forbidden = !socket_may_bind_interface(),
+    };
+    path_watch_init(&table->watch, loop, on_interfaces, table);
+    path_quota_init(&table->quota, loop, &config->paths, table->host_count, state_file,
+                    on_quota, table);
+    init_slots(table);
+    init_views(table);
+}
+
+void path_table_deinit(struct path_table *table)
+{
+    path_watch_deinit(&table->watch);
+    path_quota_deinit(&table->quota);
+    table->driver = NULL;
+}
