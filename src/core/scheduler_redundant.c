@@ -11,21 +11,49 @@
 
 #include <stdlib.h>
 
+/* While a single path works, small data takes two subflows of it: these are told apart as
+ * if one of them were a path of its own. */
+#define TWIN SESSION_PATHS_MAX
+#define WAYS (SESSION_PATHS_MAX + 1)
+
 /* Bytes that are on their way on each path, or were acknowledged. */
 struct copies {
-    struct ranges taken[SESSION_PATHS_MAX];
+    struct ranges taken[WAYS];
 };
 
 void copies_free(struct copies *copies)
 {
     if (copies == NULL)
         return;
-    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
+    for (unsigned i = 0; i < WAYS; i++)
         ranges_deinit(&copies->taken[i]);
     free(copies);
 }
 
-int copies_sent(struct stream *stream, unsigned path, uint64_t start, uint64_t end)
+/* No other path works, beyond doubt, that the stream may use. */
+static bool alone(const struct session *session, unsigned path, const struct stream *stream)
+{
+    unsigned certain = session->live_paths & ~session->doubtful_paths;
+
+    for (unsigned i = 0; certain >> i != 0; i++)
+        if (certain >> i & 1 && i != path && path_allows(session, i, stream) &&
+            !path_in_reserve(session, i, stream))
+            return false;
+    return true;
+}
+
+/* Where it is kept what the subflow takes of the stream. */
+static unsigned way_of(const struct session *session, const struct subflow *subflow,
+                       const struct stream *stream)
+{
+    return subflow->twin && stream->policy.copies != 1 && stream_is_small(stream) &&
+                   alone(session, subflow->path, stream)
+               ? TWIN
+               : subflow->path;
+}
+
+int copies_sent(const struct session *session, struct stream *stream,
+                const struct subflow *subflow, uint64_t start, uint64_t end)
 {
     if (stream->policy.mode == STREAM_MODE_SPLIT)
         return OK;
@@ -34,20 +62,27 @@ int copies_sent(struct stream *stream, unsigned path, uint64_t start, uint64_t e
         if (stream->copies == NULL)
             return ERROR_MEMORY;
     }
-    return ranges_add(&stream->copies->taken[path], start, end);
+    return ranges_add(&stream->copies->taken[way_of(session, subflow, stream)], start, end);
 }
 
 int copies_lost(struct stream *stream, unsigned path, uint64_t start, uint64_t end)
 {
-    return stream->copies == NULL ? OK
-                                  : ranges_remove(&stream->copies->taken[path], start, end);
+    int result;
+
+    if (stream->copies == NULL)
+        return OK;
+    result = ranges_remove(&stream->copies->taken[path], start, end);
+    /* Of whichever path that was: at worst one copy too many follows. */
+    if (result == OK)
+        result = ranges_remove(&stream->copies->taken[TWIN], start, end);
+    return result;
 }
 
 void copies_acked(struct stream *stream)
 {
     if (stream->copies == NULL)
         return;
-    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
+    for (unsigned i = 0; i < WAYS; i++)
         ranges_remove_before(&stream->copies->taken[i], stream->out_acked);
 }
 
@@ -93,7 +128,7 @@ static bool find_lacking(const struct copies *copies, unsigned most, uint64_t fr
         uint64_t until = end;
         unsigned taken = 0;
 
-        for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
+        for (unsigned i = 0; i < WAYS; i++) {
             const struct ranges *set = &copies->taken[i];
             size_t at = ranges_find(set, from);
 
@@ -123,10 +158,10 @@ static uint64_t redundant_end(const struct stream *stream)
     return stream->policy.mode == STREAM_MODE_AUTO ? MIN(stream->out_next, YOUNG_MAX) : 0;
 }
 
-/* The oldest bytes sent, not acknowledged, and lacking on the path. */
-static bool next_copy(const struct stream *stream, unsigned path, struct range *found)
+/* The oldest bytes sent, not acknowledged, and lacking on the way. */
+static bool next_copy(const struct stream *stream, unsigned way, struct range *found)
 {
-    const struct ranges *own = &stream->copies->taken[path];
+    const struct ranges *own = &stream->copies->taken[way];
     uint64_t end = redundant_end(stream);
     uint64_t at = stream->out_acked;
     struct range gap, unacked;
@@ -152,22 +187,24 @@ bool redundant_may_carry(const struct session *session, unsigned path,
 bool redundant_covered(const struct session *session, unsigned path,
                        const struct stream *stream, uint64_t start, uint64_t end)
 {
+    unsigned certain = session->live_paths & ~session->doubtful_paths;
+
     if (stream->copies == NULL || !stream_is_redundant(stream))
         return false;
     for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
-        if (i != path && session->live_paths >> i & 1 &&
+        if (i != path && certain >> i & 1 &&
             ranges_contains(&stream->copies->taken[i], start, end))
             return true;
     return false;
 }
 
-bool redundant_next(const struct session *session, unsigned path, struct stream *stream,
-                    struct piece *piece)
+bool redundant_next(const struct session *session, const struct subflow *subflow,
+                    struct stream *stream, struct piece *piece)
 {
     struct range range;
 
-    if (stream->copies == NULL || !redundant_may_carry(session, path, stream) ||
-        !next_copy(stream, path, &range))
+    if (stream->copies == NULL || !redundant_may_carry(session, subflow->path, stream) ||
+        !next_copy(stream, way_of(session, subflow, stream), &range))
         return false;
     *piece = (struct piece){.stream = stream,
                             .offset = range.start,
@@ -182,9 +219,13 @@ bool redundant_waits(const struct session *session, struct stream *stream)
 
     if (stream->copies == NULL || stream->send_done || stream->reset_sent)
         return false;
-    for (unsigned i = 0; session->live_paths >> i != 0; i++)
-        if (session->live_paths >> i & 1 && path_allows(session, i, stream) &&
-            redundant_next(session, i, stream, &piece))
+    for (const struct list *node = session->subflows.next; node != &session->subflows;
+         node = node->next) {
+        const struct subflow *subflow = (const struct subflow *)node; /* its first member */
+
+        if (subflow_usable(subflow) && path_allows(session, subflow->path, stream) &&
+            redundant_next(session, subflow, stream, &piece))
             return true;
+    }
     return false;
 }

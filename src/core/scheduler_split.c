@@ -45,6 +45,26 @@ static void set_live_paths(struct session *session, uint16_t live)
     }
 }
 
+/* When what was sent longest ago, and asks to be acknowledged, was sent. */
+static uint64_t oldest_ns(const struct subflow *subflow)
+{
+    const struct sent_chunk *chunk;
+    size_t i = 0;
+
+    do
+        chunk = ring_at(&subflow->chunks, i++);
+    while (!chunk->eliciting);
+    return chunk->sent_ns;
+}
+
+static void look_whether_late(struct session *session, struct subflow *subflow)
+{
+    subflow->late = subflow_late_ns(session, subflow) <= session->now;
+    session->any_late |= subflow->late;
+    if (subflow->late && session->paths[subflow->path].heard_ns <= oldest_ns(subflow))
+        session->doubtful_paths |= (uint16_t)(1u << subflow->path);
+}
+
 /* With two or more subflows on the path of least latency, one carries no bulk. It stays the
  * lane until it is used up; a successor has carried as little bulk as can be had. */
 void scheduler_update(struct session *session)
@@ -53,16 +73,18 @@ void scheduler_update(struct session *session)
     struct subflow *best = NULL;
     uint16_t live = 0;
 
-    session->late_count = 0;
+    session->doubtful_paths = 0;
+    session->any_late = false;
 
     list_foreach(&session->subflows, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
         uint64_t rtt_ns, best_ns;
 
-        subflow->late = subflow_late_ns(session, subflow) <= session->now;
-        session->late_count += subflow->late;
-        if (subflow_usable(subflow))
+        look_whether_late(session, subflow);
+        if (subflow_usable(subflow)) {
+            subflow->twin = live >> subflow->path & 1;
             live |= (uint16_t)(1u << subflow->path);
+        }
         if (!fit_as_lane(subflow))
             continue;
         usable[subflow->path]++;
@@ -216,7 +238,7 @@ static bool next_of_stream(struct session *session, struct subflow *subflow,
                                 .offset = stream->owed.items[0].start,
                                 .length = stream->owed.items[0].end -
                                           stream->owed.items[0].start};
-    else if (redundant_next(session, subflow->path, stream, piece))
+    else if (redundant_next(session, subflow, stream, piece))
         return true;
     else if (sendable > 0)
         *piece = (struct piece){
@@ -249,8 +271,7 @@ static bool next_waiting(struct session *session, struct subflow *subflow,
 /* How much of a subflow may be copied by another. */
 enum reinject { REINJECT_NOTHING, REINJECT_SMALL, REINJECT_ALL };
 
-/* Little of the stream is on its way: a copy costs little, and its head is what waits. */
-static bool is_small(const struct stream *stream)
+bool stream_is_small(const struct stream *stream)
 {
     return stream->out_next - stream->out_acked < INTERACTIVE_MAX;
 }
@@ -282,7 +303,8 @@ static bool oldest_missing(const struct session *session, unsigned path,
     for (size_t i = 0; i < subflow->items.count; i++) {
         struct sent_item *item = ring_at(&subflow->items, i);
 
-        if (item->kind == SENT_DATA && (how == REINJECT_ALL || is_small(item->stream)) &&
+        if (item->kind == SENT_DATA &&
+            (how == REINJECT_ALL || stream_is_small(item->stream)) &&
             still_missing(session, path, subflow->path, item, piece))
             return true;
     }
@@ -293,18 +315,6 @@ static bool oldest_missing(const struct session *session, unsigned path,
 static uint64_t whole_ns(const struct path *path)
 {
     return path_rtt_ns(path) + ACK_DELAY_NS + path_drain_ns(path->queued_out, path->rate_out);
-}
-
-/* When what was sent longest ago, and asks to be acknowledged, was sent. */
-static uint64_t oldest_ns(const struct subflow *subflow)
-{
-    const struct sent_chunk *chunk;
-    size_t i = 0;
-
-    do
-        chunk = ring_at(&subflow->chunks, i++);
-    while (!chunk->eliciting);
-    return chunk->sent_ns;
 }
 
 /* When what the other subflow sent last should be acknowledged, counted from now. */
@@ -383,7 +393,7 @@ static bool split_next(struct session *session, struct subflow *subflow, struct 
         return false;
     /* What a suspect holds, or a small stream waits for, may block a head: it goes first.
      */
-    if ((session->suspects > 0 || session->late_count > 0) &&
+    if ((session->suspects > 0 || session->any_late) &&
         next_reinjection(session, subflow, false, piece))
         return true;
     if (next_waiting(session, subflow, piece))

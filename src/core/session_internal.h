@@ -163,7 +163,11 @@ struct sent_chunk {
 };
 
 struct hello_state; /* session_handshake.c */
-struct copies;      /* scheduler_redundant.c */
+struct copies; /* Little of the stream is on its way: a copy costs little, and its head is
+                  what waits. */
+bool stream_is_small(const struct stream *stream);
+
+/* scheduler_redundant.c */
 
 struct subflow {
     struct list node;          /* session->subflows, or session->limbo */
@@ -182,6 +186,7 @@ struct subflow {
     bool waits_for_end; /* END was sent, the peer's is yet to come */
     bool retire;        /* END is to be sent with the next chunk */
     bool suspect;       /* makes no progress: gets nothing new */
+    bool twin;          /* not the first usable one of its path */
     bool late;          /* what was sent longest ago should have been acknowledged by now:
                            it may wait for a lost segment, and all behind it waits too */
     bool ping;          /* a PING is to be sent */
@@ -362,8 +367,11 @@ struct session {
     uint64_t limbo_wake_ns; /* no limbo deadline is earlier */
     struct subflow *by_number[BY_NUMBER_BUCKETS];
     struct subflow *lane;
-    uint16_t live_paths; /* bit i: path i has a usable subflow; see scheduler_update() */
-    unsigned suspects, late_count; /* subflows marked so */
+    /* Bit i: path i has a usable subflow; it has, and one is late, and nothing was heard on
+     * the path since. See scheduler_update(). */
+    uint16_t live_paths, doubtful_paths;
+    bool any_late;       /* a subflow is */
+    unsigned suspects;   /* subflows marked so */
     unsigned open_count; /* members of `subflows` */
     struct path paths[SESSION_PATHS_MAX];
 
@@ -700,9 +708,9 @@ bool path_comes_before(const struct path *a, const struct path *b);
 /* Each byte is to travel on several paths, at this moment. */
 bool stream_is_redundant(const struct stream *stream);
 void copies_free(struct copies *copies);
-/* [start, end) is on its way on the path, or no more. OK or ERROR_MEMORY. */
-int copies_sent(struct stream *stream, unsigned path, uint64_t start,
-                uint64_t end) MUST_CHECK;
+/* [start, end) is on its way on the subflow; or on the path no more. OK or ERROR_MEMORY. */
+int copies_sent(const struct session *session, struct stream *stream,
+                const struct subflow *subflow, uint64_t start, uint64_t end) MUST_CHECK;
 int copies_lost(struct stream *stream, unsigned path, uint64_t start,
                 uint64_t end) MUST_CHECK;
 /* out_acked has risen. */
@@ -710,12 +718,12 @@ void copies_acked(struct stream *stream);
 /* It is among the paths that are to carry the stream. */
 bool redundant_may_carry(const struct session *session, unsigned path,
                          const struct stream *stream);
-/* Another path that works has taken all of it. */
+/* Another path that works beyond doubt has taken all of it. */
 bool redundant_covered(const struct session *session, unsigned path,
                        const struct stream *stream, uint64_t start, uint64_t end);
-/* What the path should carry that others carry already; no side effects. */
-bool redundant_next(const struct session *session, unsigned path, struct stream *stream,
-                    struct piece *piece);
+/* What the subflow should carry that others carry already; no side effects. */
+bool redundant_next(const struct session *session, const struct subflow *subflow,
+                    struct stream *stream, struct piece *piece);
 /* Some path that works has something of that to carry. */
 bool redundant_waits(const struct session *session, struct stream *stream);
 

@@ -419,8 +419,8 @@ static bool add_piece(struct composer *c)
         c->part_count += viewed;
         c->length += length;
     }
-    if (copies_sent(stream, c->subflow->path, piece.offset, piece.offset + piece.length) !=
-        OK)
+    if (copies_sent(c->session, stream, c->subflow, piece.offset,
+                    piece.offset + piece.length) != OK)
         session_fail(c->session, ERROR_MEMORY, "out of memory");
     if (piece.copy) {
         stream->extra_copies++;

@@ -217,6 +217,8 @@ static void take(struct sim_end *end, const uint8_t *bytes, size_t length)
     else if (!content_matches(&end->of->plan, peer, end->received, bytes, length))
         sim_fail(world, "stream %zu: wrong bytes at side %d behind offset %" PRIu64,
                  end->of->index, end->side, end->received);
+    if (end->received > 0)
+        end->pause_ns = MAX(end->pause_ns, world->clock.now_ns - end->progress_ns);
     end->received += length;
     end->progress_ns = world->clock.now_ns;
 }

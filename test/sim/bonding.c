@@ -182,6 +182,58 @@ static bool silent_death(struct outcome *outcome)
                            directed_transfer_ns(20000000, 20, 95) + 1 * NS_PER_S);
 }
 
+/* ---- redundant ---- */
+
+#define EXCHANGES 200
+
+/* Exchanges of 100 bytes over two paths of 40 ms and some loss. */
+static void redundant_echo(struct sim_scenario *scenario, uint32_t loss_millionths)
+{
+    struct sim_plan *plan;
+
+    two_paths(scenario, "redundant echo", 20, 40, 20, 40);
+    for (unsigned i = 0; i < 2; i++)
+        for (unsigned side = 0; side < 2; side++)
+            scenario->paths[i].link[side].loss_millionths = loss_millionths;
+    plan = sim_scenario_stream(scenario, 100 * EXCHANGES, 100 * EXCHANGES);
+    plan->turns = EXCHANGES;
+    plan->policy.mode = STREAM_MODE_REDUNDANT;
+}
+
+static bool longest_exchange(struct outcome *outcome, const struct sim_scenario *scenario,
+                             unsigned most_ms)
+{
+    return directed_once(outcome, scenario) &&
+           directed_within(outcome, "the longest exchange",
+                           outcome->report.pause_ns[SIM_LOCAL][0], most_ms * NS_PER_MS);
+}
+
+static bool redundant_lossy(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+
+    redundant_echo(&scenario, 20000);
+    return longest_exchange(outcome, &scenario, 60);
+}
+
+/* Nothing is lost on the other path, or some: then it carries two copies. */
+static bool redundant_cut(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+
+    for (uint32_t loss = 0; loss <= 20000; loss += 20000) {
+        redundant_echo(&scenario, loss);
+        sim_scenario_fault(&scenario, (struct sim_fault){.kind = SIM_FAULT_BLACKHOLE,
+                                                         .at_ns = 2 * NS_PER_S,
+                                                         .lasts_ns = 3 * NS_PER_S,
+                                                         .which = 0,
+                                                         .sides = 3});
+        if (!longest_exchange(outcome, &scenario, loss == 0 ? 60 : 80))
+            return false;
+    }
+    return true;
+}
+
 /* ---- the list ---- */
 
 const struct directed_scenario bonding_scenarios[] = {
@@ -196,6 +248,8 @@ const struct directed_scenario bonding_scenarios[] = {
     {"flapping-path", flapping},
     {"outage", outage},
     {"silent-death", silent_death},
+    {"redundant-lossy", redundant_lossy},
+    {"redundant-cut", redundant_cut},
 };
 
 const size_t bonding_scenario_count = ARRAY_LENGTH(bonding_scenarios);

@@ -198,6 +198,7 @@ static void fill_report(struct sim_world *world, struct sim_report *report)
             if (i >= SIM_LIVES)
                 continue;
             report->arrived[side][i] = end->received;
+            report->pause_ns[side][i] = end->pause_ns;
             if (end->progress_ns > world->streams[i].end[SIM_LOCAL].began_ns)
                 report->life_ns[side][i] =
                     end->progress_ns - world->streams[i].end[SIM_LOCAL].began_ns;

@@ -96,6 +96,7 @@ struct sim_end {
     uint64_t sent, received;
     uint64_t began_ns, ended_ns;
     uint64_t progress_ns; /* last byte received */
+    uint64_t pause_ns;    /* the longest between two arrivals */
     enum sim_outcome outcome;
     enum reset_code code; /* SIM_RESET */
 };
@@ -202,6 +203,7 @@ struct sim_report {
     /* From the first streams' opening at local to the last byte that came there, and to
      * the relay. */
     uint64_t life_ns[2][SIM_LIVES];
+    uint64_t pause_ns[2][SIM_LIVES]; /* the longest between two arrivals */
     uint64_t arrived[2][SIM_LIVES]; /* bytes */
     uint64_t received[2];           /* application bytes that arrived at the side */
     uint64_t dials;
