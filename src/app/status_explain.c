@@ -151,12 +151,6 @@ static void explain_carries(const json_t *path, const json_t *paths, FILE *strea
     }
 }
 
-static bool quota_is_used(const json_t *limits)
-{
-    return view_known(limits, "quota_bytes") &&
-           view_number(limits, "quota_used_bytes") >= view_number(limits, "quota_bytes");
-}
-
 static void explain_allowed(const json_t *limits, FILE *stream)
 {
     const json_t *modes = json_object_get(limits, "modes"), *mode;
@@ -198,8 +192,6 @@ static void explain_use(const json_t *path, const json_t *paths, FILE *stream)
         explain_untried(path, stream);
     else
         explain_down(path, stream);
-    if (quota_is_used(limits))
-        fputs("; its quota is used up", stream);
 }
 
 static void explain_paths(const json_t *paths, FILE *stream)

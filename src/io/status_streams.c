@@ -25,7 +25,7 @@ static json_t *describe_allowed(const struct status_source *source, uint16_t pat
         return json_null();
     list = json_array();
     for (size_t i = 0; i < source->path_count; i++)
-        if (paths >> i & 1)
+        if (paths >> i & 1 && source->paths[i].name != NULL)
             json_array_append_new(list, json_string(source->paths[i].name));
     return list;
 }

@@ -235,6 +235,44 @@ def test_two_links_of_which_one_dies(t):
     load.kill()
 
 
+def explained(t, pair, name):
+    """What is said of one path, and what the document says of it."""
+    path, = (p for p in document(t, pair)["paths"] if p["name"] == name)
+    text = ask(t, pair.local_path, "--explain")
+    return re.search(rf"^{re.escape(name)}: (.*)$", text, re.M).group(1), path
+
+
+def test_paths_that_are_spared(t):
+    """A backup, a dear path, and one whose interface is down say so."""
+    lab = Lab(t, ["rate=20Mbit delay=10ms limit=128k"] * 3)
+    origin = t.origin(f"{RELAY}:5000", netns=lab.b)
+    paths = [{"interface": "ta0"}, {"interface": "ta1", "backup": True},
+             {"interface": "ta2", "cost": 2, "quota": "1GB", "rate_up": "5Mbit"}]
+    pair = t.pair({"paths": paths, "state_file": "usage"},
+                  {"destinations": {"allow": [f"{RELAY}/32"]}},
+                  local_netns=lab.a, relay_netns=lab.b, relay_address=RELAY)
+    pair.load(origin.dest, "--ping", 20)
+    wait_for(t, pair, lambda f: f["paths"][0]["state"] == "up", "the first path to work")
+    words, path = explained(t, pair, "ta1")
+    t.equal((words, path["use"], path["rival"], path["limits"]["backup"]),
+            ("it is a backup, and ta0 works.", "backup", "ta0", True), "the backup")
+    wait_for(t, pair, lambda f: f["paths"][2]["use"] != "carries", "the dear path to rest")
+    words, path = explained(t, pair, "ta2")
+    t.equal((words, path["use"]), ("it costs more (2) than ta0 (0), which is not full.", "cost"),
+            "the dear path")
+    limits = path["limits"]
+    t.equal((limits["cost"], limits["quota_bytes"], limits["rate_up_bps"], limits["rate_down_bps"]),
+            (2, 10**9, 5_000_000, None), "its limits")
+    t.check(0 <= limits["quota_used_bytes"] < 10**6, f"{limits}")
+    t.check(re.search(r"^ta2 .* of 1 GB$", ask(t, pair.local_path), re.M), "no quota in the table")
+    lab.a.ip("link set ta0 down")
+    wait_for(t, pair, lambda f: f["paths"][0]["reason"] == "unusable" and
+             f["paths"][2]["state"] == "up", "the dear path to take over")
+    words, path = explained(t, pair, "ta0")
+    t.equal((words, path["use"]), ("interface ta0: down.", "down"), "the one that is gone")
+    t.equal(explained(t, pair, "ta1")[0], "it is a backup, and ta2 works.", "the backup")
+
+
 # The socket.
 
 def control_path(t, name="local"):
