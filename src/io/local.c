@@ -1,26 +1,16 @@
 #include <splitsocks/local.h>
 
+#include "local_internal.h"
 #include "local_rules.h"
 
 #include <splitsocks/clock.h>
-#include <splitsocks/driver.h>
-#include <splitsocks/inbound.h>
 #include <splitsocks/key.h>
-#include <splitsocks/listener.h>
 #include <splitsocks/log.h>
-#include <splitsocks/path_dialer.h>
-#include <splitsocks/path_table.h>
-#include <splitsocks/resolver.h>
-#include <splitsocks/socket.h>
-#include <splitsocks/socks_connection.h>
 #include <splitsocks/status.h>
 #include <splitsocks/subflow_io.h>
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Stream data of all streams: several times the session's greatest credit. */
 #define BUFFERED_BYTES_MAX (UINT64_C(256) << 20)
@@ -28,37 +18,6 @@
 #define RETIRED_SECONDS 0.1
 /* Before a session that has ended is followed by a new one. */
 #define RESTART_SECONDS 0.25
-
-struct local_listener {
-    struct local *local;
-    const struct config_listener *config; /* borrowed */
-    struct socks5_user *users;            /* owned; the texts are the configuration's */
-    struct socks_terms terms;
-    struct target to; /* of a forward listener */
-    struct listener listener;
-    int fd; /* -1: not listening */
-};
-
-struct local {
-    const struct config_local *config; /* borrowed */
-    uint8_t private_key[CONFIG_KEY_SIZE];
-    struct worker worker;
-    struct resolver *resolver;
-    struct path_table paths;
-    struct path_dialer dialer;
-    struct session *session; /* NULL for a moment after one has ended */
-    struct driver driver;    /* its session is NULL then too */
-    struct rules *rules;
-    struct inbound_service inbound;
-    struct socks_service socks;
-    struct local_listener *listeners; /* owned; as many as the configuration has */
-    bool had_session;                 /* `session` was established before */
-    ev_timer retired;
-    ev_timer restart; /* while there is no session */
-    bool closing;     /* the session was asked to close */
-    void (*done)(struct local *local, void *context);
-    void *done_context;
-};
 
 /* ---- the session ---- */
 
@@ -153,126 +112,13 @@ static void on_retired(struct ev_loop *loop, ev_timer *timer, int events)
     }
 }
 
-static void stop_listening(struct local_listener *listener)
-{
-    if (listener->fd < 0)
-        return;
-    listener_deinit(&listener->listener);
-    close(listener->fd);
-    listener->fd = -1;
-}
-
 void local_retire(struct local *local, void (*done)(struct local *local, void *context),
                   void *context)
 {
-    for (size_t i = 0; i < local->config->listen.count; i++)
-        stop_listening(&local->listeners[i]);
+    local_stop_listening(local);
     local->done = done;
     local->done_context = context;
     ev_timer_again(local->worker.loop, &local->retired);
-}
-
-/* ---- listeners ---- */
-
-static void on_accept(void *context, int fd, const struct address *peer)
-{
-    struct local_listener *listener = context;
-    struct local *local = listener->local;
-    const struct inbound_request request = {
-        .fd = fd,
-        .listener = listener->terms.listener,
-        .target = &listener->to,
-        .otherwise = &listener->terms.policy,
-    };
-
-    if (listener->config->protocol == CONFIG_PROTOCOL_FORWARD)
-        inbound_start(&local->inbound, &request);
-    else
-        socks_connection_new(&local->socks, fd, peer, &listener->terms);
-}
-
-void local_adopt(struct local *local, int fd)
-{
-    const struct address nobody = {.family = ADDRESS_NONE};
-    const struct socks_terms terms = {
-        .listener = RULES_NO_LISTENER,
-        .policy = local_listener_policy(local->config, NULL),
-    };
-
-    socks_connection_new(&local->socks, fd, &nobody, &terms);
-}
-
-/* The socket of `previous` that was opened for the same address. */
-static struct local_listener *find_previous(struct local *previous,
-                                            const struct address *address)
-{
-    if (previous == NULL)
-        return NULL;
-    for (size_t i = 0; i < previous->config->listen.count; i++) {
-        struct local_listener *listener = &previous->listeners[i];
-
-        if (listener->fd >= 0 && address_equal(&listener->config->address, address))
-            return listener;
-    }
-    return NULL;
-}
-
-static int open_listener(struct local_listener *listener)
-{
-    const struct socket_listen_options options = {
-        .at_once = listener->config->protocol == CONFIG_PROTOCOL_FORWARD,
-    };
-    char text[ADDRESS_TEXT_SIZE];
-    int error = socket_listen(&listener->config->address, &options, &listener->fd);
-
-    if (error != OK)
-        log_error("cannot listen on %s: %s",
-                  address_format(&listener->config->address, text), strerror(errno));
-    return error;
-}
-
-int local_listen(struct local *local, struct local *previous)
-{
-    size_t count = local->config->listen.count;
-
-    /* First what may fail, so that `previous` can go on when it does. */
-    for (size_t i = 0; i < count; i++) {
-        struct local_listener *listener = &local->listeners[i];
-
-        if (find_previous(previous, &listener->config->address) == NULL) {
-            int error = open_listener(listener);
-
-            if (error != OK)
-                return error;
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        struct local_listener *listener = &local->listeners[i];
-        struct local_listener *old;
-
-        if (listener->fd < 0) {
-            old = find_previous(previous, &listener->config->address);
-            listener_deinit(&old->listener);
-            listener->fd = old->fd;
-            old->fd = -1;
-            if (socket_listen_at_once(listener->fd, listener->config->protocol ==
-                                                        CONFIG_PROTOCOL_FORWARD) != OK)
-                log_warning("cannot change when connections are accepted: %s",
-                            strerror(errno));
-        }
-        listener_init(&listener->listener, local->worker.loop, listener->fd, on_accept,
-                      listener);
-    }
-    return OK;
-}
-
-bool local_listener_address(const struct local *local, size_t index,
-                            struct address *address)
-{
-    if (index >= local->config->listen.count)
-        return false;
-    *address = socket_local_address(local->listeners[index].fd);
-    return true;
 }
 
 /* ---- status ---- */
@@ -296,51 +142,6 @@ struct json_t *local_status(const struct local *local)
 }
 
 /* ---- life ---- */
-
-/* Where a forward listener leads to; nothing for others. */
-static void set_target(struct target *target, const struct config_host_port *to)
-{
-    if (to->host == NULL)
-        return;
-    target->port = to->port;
-    if (address_parse(&target->addresses[0], to->host) == OK)
-        target->address_count = 1;
-    else
-        snprintf(target->name, sizeof(target->name), "%s", to->host);
-}
-
-static int init_listeners(struct local *local)
-{
-    const struct config_listeners *listen = &local->config->listen;
-
-    local->listeners = calloc(MAX(listen->count, (size_t)1), sizeof(*local->listeners));
-    if (local->listeners == NULL)
-        return ERROR_MEMORY;
-    for (size_t i = 0; i < listen->count; i++) {
-        struct local_listener *listener = &local->listeners[i];
-        const struct config_users *users = &listen->items[i].users;
-
-        listener->local = local;
-        listener->config = &listen->items[i];
-        set_target(&listener->to, &listen->items[i].to);
-        listener->fd = -1;
-        listener->users = calloc(MAX(users->count, (size_t)1), sizeof(*listener->users));
-        if (listener->users == NULL)
-            return ERROR_MEMORY;
-        for (size_t j = 0; j < users->count; j++)
-            listener->users[j] = (struct socks5_user){
-                .name = users->items[j].name,
-                .password = users->items[j].password,
-            };
-        listener->terms = (struct socks_terms){
-            .users = listener->users,
-            .user_count = users->count,
-            .listener = (uint32_t)i,
-            .policy = local_listener_policy(local->config, listener->config),
-        };
-    }
-    return OK;
-}
 
 static int start_session(struct local *local)
 {
@@ -417,7 +218,7 @@ int local_new(struct ev_loop *loop, const struct config_local *config,
     local->retired.data = local;
     local->retired.repeat = RETIRED_SECONDS;
     local->rules = local_rules_new(config);
-    if (local->rules == NULL || (error = init_listeners(local)) != OK ||
+    if (local->rules == NULL || (error = local_init_listeners(local)) != OK ||
         (error = worker_init(&local->worker, loop, BUFFERED_BYTES_MAX,
                              config->linger_ns)) != OK ||
         (error = init_resolver(local)) != OK) {
@@ -446,11 +247,6 @@ void local_free(struct local *local)
 {
     if (local == NULL)
         return;
-    for (size_t i = 0; local->listeners != NULL && i < local->config->listen.count; i++) {
-        if (local->listeners[i].local != NULL)
-            stop_listening(&local->listeners[i]);
-        free(local->listeners[i].users);
-    }
     if (local->worker.loop != NULL) {
         ev_timer_stop(local->worker.loop, &local->retired);
         ev_timer_stop(local->worker.loop, &local->restart);
@@ -459,6 +255,7 @@ void local_free(struct local *local)
         socks_service_deinit(&local->socks);
         inbound_service_deinit(&local->inbound);
     }
+    local_free_listeners(local);
     path_dialer_deinit(&local->dialer);
     drop_session(local);
     path_table_deinit(&local->paths);
@@ -466,6 +263,5 @@ void local_free(struct local *local)
     worker_deinit(&local->worker);
     key_wipe(local->private_key, sizeof(local->private_key));
     rules_free(local->rules);
-    free(local->listeners);
     free(local);
 }

@@ -1,0 +1,52 @@
+/* What the files of the local side share. */
+#ifndef IO_LOCAL_INTERNAL_H
+#define IO_LOCAL_INTERNAL_H
+
+#include <splitsocks/driver.h>
+#include <splitsocks/inbound.h>
+#include <splitsocks/listener.h>
+#include <splitsocks/local.h>
+#include <splitsocks/path_dialer.h>
+#include <splitsocks/path_table.h>
+#include <splitsocks/resolver.h>
+#include <splitsocks/socks_connection.h>
+#include <splitsocks/worker.h>
+
+struct local_listener {
+    struct local *local;
+    const struct config_listener *config; /* borrowed */
+    struct socks5_user *users;            /* owned; the texts are the configuration's */
+    struct socks_terms terms;
+    struct target to; /* of a forward listener */
+    struct listener listener;
+    int fd; /* -1: not listening */
+};
+
+struct local {
+    const struct config_local *config; /* borrowed */
+    uint8_t private_key[CONFIG_KEY_SIZE];
+    struct worker worker;
+    struct resolver *resolver;
+    struct path_table paths;
+    struct path_dialer dialer;
+    struct session *session; /* NULL for a moment after one has ended */
+    struct driver driver;    /* its session is NULL then too */
+    struct rules *rules;
+    struct inbound_service inbound;
+    struct socks_service socks;
+    struct local_listener *listeners; /* owned; as many as the configuration has */
+    bool had_session;                 /* `session` was established before */
+    ev_timer retired;
+    ev_timer restart; /* while there is no session */
+    bool closing;     /* the session was asked to close */
+    void (*done)(struct local *local, void *context);
+    void *done_context;
+};
+
+/* local_listeners.c */
+int local_init_listeners(struct local *local) MUST_CHECK;
+/* Whatever there is of them. */
+void local_free_listeners(struct local *local);
+void local_stop_listening(struct local *local);
+
+#endif

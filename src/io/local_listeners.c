@@ -1,0 +1,187 @@
+/* The listeners of a local: SOCKS5, and forward to one target. */
+#include "local_internal.h"
+
+#include "local_rules.h"
+
+#include <splitsocks/log.h>
+#include <splitsocks/socket.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void on_accept(void *context, int fd, const struct address *peer)
+{
+    struct local_listener *listener = context;
+    struct local *local = listener->local;
+    const struct inbound_request request = {
+        .fd = fd,
+        .listener = listener->terms.listener,
+        .target = &listener->to,
+        .otherwise = &listener->terms.policy,
+    };
+
+    if (listener->config->protocol == CONFIG_PROTOCOL_FORWARD)
+        inbound_start(&local->inbound, &request);
+    else
+        socks_connection_new(&local->socks, fd, peer, &listener->terms);
+}
+
+void local_adopt(struct local *local, int fd)
+{
+    const struct address nobody = {.family = ADDRESS_NONE};
+    const struct socks_terms terms = {
+        .listener = RULES_NO_LISTENER,
+        .policy = local_listener_policy(local->config, NULL),
+    };
+
+    socks_connection_new(&local->socks, fd, &nobody, &terms);
+}
+
+/* The socket of `previous` that was opened for the same address. */
+static struct local_listener *find_previous(struct local *previous,
+                                            const struct address *address)
+{
+    if (previous == NULL)
+        return NULL;
+    for (size_t i = 0; i < previous->config->listen.count; i++) {
+        struct local_listener *listener = &previous->listeners[i];
+
+        if (listener->fd >= 0 && address_equal(&listener->config->address, address))
+            return listener;
+    }
+    return NULL;
+}
+
+static int open_listener(struct local_listener *listener)
+{
+    const struct socket_listen_options options = {
+        .at_once = listener->config->protocol == CONFIG_PROTOCOL_FORWARD,
+    };
+    char text[ADDRESS_TEXT_SIZE];
+    int error = socket_listen(&listener->config->address, &options, &listener->fd);
+
+    if (error != OK)
+        log_error("cannot listen on %s: %s",
+                  address_format(&listener->config->address, text), strerror(errno));
+    return error;
+}
+
+int local_listen(struct local *local, struct local *previous)
+{
+    size_t count = local->config->listen.count;
+
+    /* First what may fail, so that `previous` can go on when it does. */
+    for (size_t i = 0; i < count; i++) {
+        struct local_listener *listener = &local->listeners[i];
+
+        if (find_previous(previous, &listener->config->address) == NULL) {
+            int error = open_listener(listener);
+
+            if (error != OK)
+                return error;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct local_listener *listener = &local->listeners[i];
+        struct local_listener *old;
+
+        if (listener->fd < 0) {
+            old = find_previous(previous, &listener->config->address);
+            listener_deinit(&old->listener);
+            listener->fd = old->fd;
+            old->fd = -1;
+            if (socket_listen_at_once(listener->fd, listener->config->protocol ==
+                                                        CONFIG_PROTOCOL_FORWARD) != OK)
+                log_warning("cannot change when connections are accepted: %s",
+                            strerror(errno));
+        }
+        listener_init(&listener->listener, local->worker.loop, listener->fd, on_accept,
+                      listener);
+    }
+    return OK;
+}
+
+bool local_listener_address(const struct local *local, size_t index,
+                            struct address *address)
+{
+    if (index >= local->config->listen.count)
+        return false;
+    *address = socket_local_address(local->listeners[index].fd);
+    return true;
+}
+
+static void stop(struct local_listener *listener)
+{
+    if (listener->fd < 0)
+        return;
+    listener_deinit(&listener->listener);
+    close(listener->fd);
+    listener->fd = -1;
+}
+
+void local_stop_listening(struct local *local)
+{
+    for (size_t i = 0; i < local->config->listen.count; i++)
+        stop(&local->listeners[i]);
+}
+
+/* ---- life ---- */
+
+/* Where a forward listener leads to; nothing for others. */
+static void set_target(struct target *target, const struct config_host_port *to)
+{
+    if (to->host == NULL)
+        return;
+    target->port = to->port;
+    if (address_parse(&target->addresses[0], to->host) == OK)
+        target->address_count = 1;
+    else
+        snprintf(target->name, sizeof(target->name), "%s", to->host);
+}
+
+int local_init_listeners(struct local *local)
+{
+    const struct config_listeners *listen = &local->config->listen;
+
+    local->listeners = calloc(MAX(listen->count, (size_t)1), sizeof(*local->listeners));
+    if (local->listeners == NULL)
+        return ERROR_MEMORY;
+    for (size_t i = 0; i < listen->count; i++) {
+        struct local_listener *listener = &local->listeners[i];
+        const struct config_users *users = &listen->items[i].users;
+
+        listener->local = local;
+        listener->config = &listen->items[i];
+        set_target(&listener->to, &listen->items[i].to);
+        listener->fd = -1;
+        listener->users = calloc(MAX(users->count, (size_t)1), sizeof(*listener->users));
+        if (listener->users == NULL)
+            return ERROR_MEMORY;
+        for (size_t j = 0; j < users->count; j++)
+            listener->users[j] = (struct socks5_user){
+                .name = users->items[j].name,
+                .password = users->items[j].password,
+            };
+        listener->terms = (struct socks_terms){
+            .users = listener->users,
+            .user_count = users->count,
+            .listener = (uint32_t)i,
+            .policy = local_listener_policy(local->config, listener->config),
+        };
+    }
+    return OK;
+}
+
+void local_free_listeners(struct local *local)
+{
+    for (size_t i = 0; local->listeners != NULL && i < local->config->listen.count; i++) {
+        if (local->listeners[i].local != NULL)
+            stop(&local->listeners[i]);
+        free(local->listeners[i].users);
+    }
+    free(local->listeners);
+    local->listeners = NULL;
+}
