@@ -1,15 +1,14 @@
 /* The watch on this machine's own interfaces, and in a network namespace of its own. */
 #include "unit.h"
 
-#include <splitsocks/clock.h>
+#include <splitsocks/log.h>
 #include <splitsocks/path_watch.h>
 
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define BOUND_SECONDS 20.
@@ -130,4 +129,36 @@ static void test_what_does_not_fit(void **state)
     ev_loop_destroy(waiter.loop);
 }
 
-UNIT_MAIN(cmocka_unit_test(test_changes_are_told), cmocka_unit_test(test_what_does_not_fit))
+static void keep_line(enum log_level level, const char *line, void *context)
+{
+    (void)level;
+    snprintf(context, 256, "%s", line);
+}
+
+/* Sockets cannot be had: as good as a sandbox that knows no netlink. */
+static void test_without_netlink(void **state)
+{
+    struct waiter waiter = {.loop = ev_loop_new(EVFLAG_AUTO)};
+    struct rlimit limit, none;
+    struct path_watch watch;
+    char line[256] = "";
+    (void)state;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = limit.rlim_max};
+    log_set_sink(keep_line, line);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    path_watch_init(&watch, waiter.loop, on_changed, &waiter);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    log_set_sink(NULL, NULL);
+    assert_true(path_watch_blind(&watch));
+    assert_false(watch.known);
+    assert_non_null(strstr(line, "cannot watch the network's interfaces"));
+    ev_run(waiter.loop, 0); /* it waits for nothing */
+    assert_int_equal(waiter.calls, 0);
+    path_watch_deinit(&watch);
+    ev_loop_destroy(waiter.loop);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_changes_are_told), cmocka_unit_test(test_what_does_not_fit),
+          cmocka_unit_test(test_without_netlink))

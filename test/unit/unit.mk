@@ -23,6 +23,7 @@ UNIT_TESTS = \
 	test/unit/test_kdf \
 	test/unit/test_key \
 	test/unit/test_listener \
+	test/unit/test_local_path \
 	test/unit/test_meter \
 	test/unit/test_noise \
 	test/unit/test_number_window \
@@ -43,6 +44,7 @@ UNIT_TESTS = \
 	test/unit/test_socks5 \
 	test/unit/test_socks5_client \
 	test/unit/test_usage \
+	test/unit/test_usage_file \
 	test/unit/test_wire
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
@@ -91,6 +93,8 @@ test_unit_test_key_SOURCES = test/unit/test_key.c test/unit/unit.h
 test_unit_test_key_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
 test_unit_test_listener_SOURCES = test/unit/test_listener.c test/unit/unit.h
 test_unit_test_listener_LDADD = $(IO) $(CMOCKA_LIBS)
+test_unit_test_local_path_SOURCES = test/unit/test_local_path.c test/unit/unit.h
+test_unit_test_local_path_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_meter_SOURCES = test/unit/test_meter.c test/unit/unit.h
 test_unit_test_meter_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_noise_SOURCES = test/unit/test_noise.c test/unit/unit.h test/unit/vectors/noise_ik.h
@@ -131,6 +135,8 @@ test_unit_test_socks5_client_SOURCES = test/unit/test_socks5_client.c test/unit/
 test_unit_test_socks5_client_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_usage_SOURCES = test/unit/test_usage.c test/unit/unit.h
 test_unit_test_usage_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_usage_file_SOURCES = test/unit/test_usage_file.c test/unit/unit.h
+test_unit_test_usage_file_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_wire_SOURCES = test/unit/test_wire.c test/unit/unit.h
 test_unit_test_wire_LDADD = $(BASE) $(CMOCKA_LIBS)
 endif
