@@ -4,6 +4,7 @@ and an echo go on, and what is back is used again soon.
 
 "Soon" is a couple of seconds; it is printed, and only a multiple of it fails a test.
 """
+import os
 import re
 import subprocess
 import time
@@ -13,6 +14,7 @@ from harness import Link, SLOW, full, wait_until
 
 RELAY = "10.99.0.1"
 DEST = f"{RELAY}:5000"
+NOBODY = 65534
 SOON = 10  # seconds, where one or two are meant
 
 
@@ -271,6 +273,66 @@ def test_hosts_take_over_from_each_other(t):
         ways.wait_used(0, f"by {other} alone")
         ways.routers[0].ip(f"route del blackhole {dead}/32")
         time.sleep(1)
+    finish(t, bulk, echo)
+
+
+def test_paths_of_one_family_each(t):
+    """A relay with both: w0 has IPv4 alone, w1 IPv6. Then w1 gets the other address, and w0 loses its."""
+    ways = Ways(t)
+    for i in (0, 1):
+        ways.create(i)
+    ways.up(0)
+    ways.b.ip("addr add fd00:99::1/128 dev lo")
+    for i, router in enumerate(ways.routers):
+        router.sysctl("net.ipv6.conf.all.forwarding", 1)
+        router.ip(f"addr add fd00:7{i}::1/64 dev ta{i} nodad")
+        router.ip(f"route add default via fd00:7{i}::2")
+        router.ip(f"addr add fd00:8{i}::2/64 dev p{i} nodad")
+        ways.b.ip(f"addr add fd00:7{i}::2/64 dev tb{i} nodad")
+        ways.b.ip(f"route add fd00:8{i}::/64 via fd00:7{i}::1")
+    ways.a.ip("link set w1 up")
+    ways.a.ip("addr add fd00:81::1/64 dev w1")  # tentative for a while
+    ways.a.ip("route replace default via fd00:81::2 dev w1")
+    pair = ways.pair(paths="auto", relay={"host": [RELAY, "fd00:99::1"]})
+    pair.relay_config["listen"].append({"address": "fd00:99::1", "ports": pair.relay_ports})
+    pair.write_configs()
+    pair.relay.stop()
+    pair.start_relay()
+    bulk, echo = start_loads(ways, pair)
+    ways.wait_used(1, "by IPv6")
+    ways.up(1)
+    ways.a.ip("addr del fd00:81::1/64 dev w1")
+    ways.wait_used(1, "by IPv4")
+    ways.a.ip("addr flush dev w0")
+    pair.local.wait_output("path w0 is down: interface w0: no (address|default route)")
+    ways.wait_used(1, "alone")
+    finish(t, bulk, echo)
+
+
+def test_without_privileges(t):
+    """An ordinary user binds to interfaces and sees them change."""
+    ways = Ways(t)
+    for i in (0, 1):
+        ways.create(i)
+        ways.up(i)
+    pair = ways.pair()
+    pair.local.stop()
+    os.chmod(t.directory, 0o755)
+    os.chown(t.path("local.key"), NOBODY, NOBODY)
+    command = [harness.need("setpriv"), f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
+               "--inh-caps=-all", "--bounding-set=-all"]
+    program = [harness.SPLITSOCKS, "local", "-v", "-c", pair.local_path]
+    if subprocess.run([*command, "test", "-x", harness.SPLITSOCKS]).returncode != 0:
+        raise harness.Skip("an ordinary user cannot reach the program")
+    pair.local = t.process("ordinary", command + program, netns=ways.a)
+    pair.local.wait_output("^ready")
+    if "takes CAP_NET_RAW" in pair.local.log():
+        raise harness.Skip("before Linux 5.7")
+    bulk, echo = start_loads(ways, pair)
+    ways.down(1)
+    pair.local.wait_output("path w1 is down: interface w1: down")
+    ways.up(1)
+    ways.wait_used(1, "after it was down")
     finish(t, bulk, echo)
 
 
