@@ -71,10 +71,13 @@ def test_echo_over_a_tight_pool(t):
 
 def test_unlimited_budgets_recycle_nothing(t):
     pair = t.pair({"budget": {"up": None, "down": None}, "pool": POOL_OF_8}, proxy=True)
-    pair.load(t.origin().dest, "--up", bulk(32), "--down", bulk(32))
+    mib = 64 if harness.SLOW == 1 else 16
+    pair.load(t.origin().dest, "--up", f"{mib}M", "--down", f"{mib}M")
     wire = pair.proxy.report()
     t.note(wire)
-    t.at_most(wire["connections"], 8, "connections")
+    # Some may be given up as stalled where the machine is slow. With the default budget of
+    # 1 MiB there would be one for each MiB.
+    t.at_most(wire["connections"], 15, "connections")
 
 
 def test_bursts_end(t):
