@@ -126,9 +126,33 @@ static void explain_later(const json_t *path, const json_t *rival, FILE *stream)
             text_duration(view_number(rival, "delivers_ms"), b));
 }
 
+/* What this side sends it places itself, by what it estimates; what the relay sends is the
+ * relay's to place, and only the round trip is known here. */
+static void explain_little(const json_t *path, const json_t *fastest, FILE *stream)
+{
+    double up = view_number(path, "goodput_up_bps");
+    double estimated = view_number(path, "estimated_up_bps");
+    char a[STATUS_TEXT_SIZE], b[STATUS_TEXT_SIZE];
+
+    if (up > view_number(path, "goodput_down_bps")) {
+        if (up >= estimated * LITTLE) {
+            fprintf(stream, "; it can carry little more (%s)", text_rate(estimated, a));
+        } else if (fastest != path) {
+            fputs("; not more, since ", stream);
+            explain_later(path, fastest, stream);
+        }
+    } else if (fastest != path) {
+        fprintf(stream,
+                "; the relay gives it what it expects to arrive in time: the round "
+                "trip is %s, on %s %s",
+                text_duration(view_number(path, "rtt_ms"), a), view_text(fastest, "name"),
+                text_duration(view_number(fastest, "rtt_ms"), b));
+    }
+}
+
 static void explain_carries(const json_t *path, const json_t *paths, FILE *stream)
 {
-    const json_t *fastest = find_fastest(paths), *other;
+    const json_t *other;
     char a[STATUS_TEXT_SIZE], b[STATUS_TEXT_SIZE];
     double all = 0, part;
     size_t index, carrying = 0;
@@ -145,10 +169,8 @@ static void explain_carries(const json_t *path, const json_t *paths, FILE *strea
         return;
     if (view_number(json_object_get(path, "limits"), "cost") > 0)
         fprintf(stream, "; it is filled only when cheaper paths are full");
-    else if (fastest != path) {
-        fputs("; not more, since ", stream);
-        explain_later(path, fastest, stream);
-    }
+    else
+        explain_little(path, find_fastest(paths), stream);
 }
 
 static void explain_allowed(const json_t *limits, FILE *stream)

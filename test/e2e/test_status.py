@@ -273,6 +273,25 @@ def test_paths_that_are_spared(t):
     t.equal(explained(t, pair, "ta1")[0], "it is a backup, and ta2 works.", "the backup")
 
 
+def test_a_path_that_carries_little(t):
+    lab = Lab(t, ["rate=40Mbit delay=10ms limit=256k", "rate=4Mbit delay=60ms limit=128k"])
+    origin = t.origin(f"{RELAY}:5000", netns=lab.b)
+    pair = t.pair({"paths": lab.interfaces}, {"destinations": {"allow": [f"{RELAY}/32"]}},
+                  local_netns=lab.a, relay_netns=lab.b, relay_address=RELAY)
+    load = pair.start_load(origin.dest, "--down", "10G")
+
+    def both_carry(found):
+        rates = [p["goodput_down_bps"] for p in found["paths"]]
+        return rates[1] > 0 and rates[0] > 4 * rates[1]
+    wait_for(t, pair, both_carry, "both paths to carry")
+    words = wait_until(lambda: re.match(
+        r"it carries \d+% of what is moved now, .*; the relay gives it what it expects to arrive "
+        r"in time: the round trip is .*, on ta0 .*", explained(t, pair, "ta1")[0]),
+        30, "the words about the slow path")
+    t.note(words.group(0))
+    load.kill()
+
+
 # The socket.
 
 def control_path(t, name="local"):
