@@ -29,8 +29,10 @@ def use(text, relay, local):
         return "local", {**local, "listen": [{**local["listen"][0], **fragment}]}
     if "destinations" in fragment:
         return "relay", {**relay, **fragment}
-    if "ports" in fragment:
+    if "ports" in fragment or "host" in fragment:
         return "local", {**local, "relay": {**local["relay"], **fragment}}
+    if "quota" in fragment:
+        return "local", {**local, "paths": [{"interface": "wwan0", **fragment}]}
     return "local", {**local, **fragment}
 
 
