@@ -44,6 +44,8 @@ enum dial_result {
     DIAL_SUCCESS,
     DIAL_TIMEOUT, /* the SYN was not answered */
     DIAL_REFUSED, /* it was answered with a reset */
+    DIAL_UNHEARD, /* it was not answered, and nothing else was heard meanwhile: that tells of
+                     the path, and nothing of the rate */
 };
 
 struct governor {

@@ -127,8 +127,10 @@ static void take_success(struct governor *governor, uint64_t dialled_ns, uint64_
 void governor_result(struct governor *governor, enum dial_result result,
                      uint64_t dialled_ns, uint64_t now)
 {
-    if (result == DIAL_SUCCESS)
-        take_success(governor, dialled_ns, now);
-    else
-        take_failure(governor, dialled_ns, now);
+    switch (result) {
+    case DIAL_SUCCESS: take_success(governor, dialled_ns, now); break;
+    case DIAL_TIMEOUT:
+    case DIAL_REFUSED: take_failure(governor, dialled_ns, now); break;
+    case DIAL_UNHEARD: break;
+    }
 }

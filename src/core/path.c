@@ -151,6 +151,8 @@ void path_heard(struct session *session, unsigned index)
 {
     struct path *path = &session->paths[index];
 
+    if (session->now - path->heard_ns >= MAX(3 * path_rtt_ns(path), STALL_MIN_NS))
+        path->heard_since_ns = session->now;
     path->heard_ns = session->now;
     path->timeouts = path->failures = 0;
     path->retry_ns = 0;

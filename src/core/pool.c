@@ -383,11 +383,13 @@ static bool lacking(struct session *session, unsigned index)
     return lasting_on(session, index) < path_minimum(session, index);
 }
 
-/* The path to dial next; paths that fail wait for their time. */
+/* The path to dial next; paths that fail, or may not be dialled so fast, wait for their time
+ * while others are dialled. */
 static int choose_path(struct session *session, bool hello)
 {
     double best_cost = 0;
     bool held = false;
+    uint64_t when;
     int best = -1;
 
     for (unsigned i = 0; i < session->config.path_count; i++) {
@@ -402,6 +404,11 @@ static int choose_path(struct session *session, bool hello)
         }
         if (path->retry_ns > session->now) {
             session->pool_wake_ns = MIN(session->pool_wake_ns, path->retry_ns);
+            continue;
+        }
+        port_chooser_pick(&path->ports, 0, session->now, &when);
+        if (when > session->now) {
+            session->pool_wake_ns = MIN(session->pool_wake_ns, when);
             continue;
         }
         if (!hello && lacking(session, i))
@@ -700,14 +707,27 @@ void pool_dial_ended(struct session *session, struct subflow *subflow, enum subf
         pool_hello_failed(session);
 }
 
+/* What a dial tells that was not answered. When the path was heard of all the time until the
+ * answer was due, somebody drops dials; else the path was dead for a while. One that was
+ * never heard of may be limited from the first. */
+static enum dial_result unanswered(const struct path *path, uint64_t dialled_ns)
+{
+    uint64_t due_ns = dialled_ns + path_rtt_ns(path) + DEATH_GRACE_NS;
+
+    return path->heard_ns == 0 ||
+                   (path->heard_since_ns <= dialled_ns && path->heard_ns >= due_ns)
+               ? DIAL_TIMEOUT
+               : DIAL_UNHEARD;
+}
+
 void pool_dial_timed_out(struct session *session, struct subflow *subflow)
 {
     struct path *path = &session->paths[subflow->path];
 
     session->counters.dials_failed++;
     path->counters.dials_failed++;
-    port_chooser_result(&path->ports, subflow->port, DIAL_TIMEOUT, subflow->dialled_ns,
-                        session->now);
+    port_chooser_result(&path->ports, subflow->port, unanswered(path, subflow->dialled_ns),
+                        subflow->dialled_ns, session->now);
     /* The governor paces what the network drops; the path waits only when all of it does.
      */
     if (path->subflows <= 1)

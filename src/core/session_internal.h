@@ -302,6 +302,7 @@ struct path {
     uint64_t sequence;       /* of the last PATH frame, sent or received */
     enum path_reason reason; /* why it does not work, or PATH_REASON_WORKS */
     uint64_t heard_ns;       /* when something last came of the peer on it */
+    uint64_t heard_since_ns; /* since when it did so without a pause */
     uint64_t stalled_ns; /* a subflow died that had made no progress since; 0 = none did */
     uint64_t srtt_ns;    /* smoothed; 0 = unknown */
     uint64_t least_ns, least_before_ns; /* least round trip of the running time, and before */

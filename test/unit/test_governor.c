@@ -299,6 +299,24 @@ static void test_an_idle_ceiling_does_not_rise(void **state)
     assert_true(governor_ceiling(&g) <= ceiling + 2000);
 }
 
+/* While a path is dead its dials say nothing of the rate that it bears when it is back. */
+static void test_unheard_dials_tell_nothing(void **state)
+{
+    struct governor g;
+    (void)state;
+
+    governor_init(&g, 0);
+    for (int i = 0; i < 40; i++) {
+        governor_dialled(&g, START);
+        governor_result(&g, DIAL_SUCCESS, START, START);
+    }
+    for (int i = 0; i < 40; i++) {
+        governor_dialled(&g, START);
+        governor_result(&g, DIAL_UNHEARD, START, START);
+    }
+    assert_int_equal(governor_ceiling(&g), GOVERNOR_UNLIMITED);
+}
+
 UNIT_MAIN(cmocka_unit_test(test_no_ceiling_until_dials_fail),
           cmocka_unit_test(test_first_cut_is_half_of_the_recent_rate),
           cmocka_unit_test(test_configured_ceiling_is_kept), cmocka_unit_test(test_slack),
@@ -307,4 +325,5 @@ UNIT_MAIN(cmocka_unit_test(test_no_ceiling_until_dials_fail),
           cmocka_unit_test(test_after_an_outage_half_speed_at_once),
           cmocka_unit_test(test_random_loss_is_borne), cmocka_unit_test(test_finds_a_limit),
           cmocka_unit_test(test_a_limit_that_vanished_is_forgotten),
-          cmocka_unit_test(test_an_idle_ceiling_does_not_rise))
+          cmocka_unit_test(test_an_idle_ceiling_does_not_rise),
+          cmocka_unit_test(test_unheard_dials_tell_nothing))
