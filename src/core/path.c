@@ -147,13 +147,18 @@ static void tell(struct session *session, enum session_event_type type, unsigned
     event->path_reason = session->paths[index].reason;
 }
 
+void path_note_heard(struct path *path, uint64_t now)
+{
+    if (now - path->heard_ns >= MAX(3 * path_rtt_ns(path), STALL_MIN_NS))
+        path->heard_since_ns = now;
+    path->heard_ns = now;
+}
+
 void path_heard(struct session *session, unsigned index)
 {
     struct path *path = &session->paths[index];
 
-    if (session->now - path->heard_ns >= MAX(3 * path_rtt_ns(path), STALL_MIN_NS))
-        path->heard_since_ns = session->now;
-    path->heard_ns = session->now;
+    path_note_heard(path, session->now);
     path->timeouts = path->failures = 0;
     path->retry_ns = 0;
     if (path->reason == PATH_REASON_WORKS || path->reason == PATH_REASON_UNUSABLE)

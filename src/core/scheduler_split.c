@@ -16,6 +16,7 @@
 
 /* The least that an acknowledgement may be later than expected. */
 #define LATE_MARGIN_NS (5 * NS_PER_MS)
+#define STALL_MARGIN_NS (25 * NS_PER_MS)
 
 /* ---- the interactive lane ---- */
 
@@ -314,7 +315,8 @@ static bool oldest_missing(const struct session *session, unsigned path,
 /* How long the newest on the path takes to be acknowledged. */
 static uint64_t whole_ns(const struct path *path)
 {
-    return path_rtt_ns(path) + ACK_DELAY_NS + path_drain_ns(path->queued_out, path->rate_out);
+    return path_rtt_ns(path) + ACK_DELAY_NS +
+           path_drain_ns(path->queued_out, path->rate_out);
 }
 
 /* When what the other subflow sent last should be acknowledged, counted from now. */
@@ -327,6 +329,17 @@ static uint64_t expected_ns(const struct session *session, const struct subflow 
     return waited_ns >= all_ns ? TIME_NEVER : all_ns - waited_ns;
 }
 
+/* When not even the peer's TCP will have acknowledged anything for longer than a lost
+ * segment explains, which takes one round trip to be made good: the path may be dead. */
+static uint64_t stall_begins_ns(const struct session *session,
+                                const struct subflow *subflow)
+{
+    uint64_t rtt_ns =
+        MAX(subflow_rtt_ns(session, subflow), path_rtt_ns(&session->paths[subflow->path]));
+
+    return subflow->progress_ns + rtt_ns + rtt_ns / 2 + STALL_MARGIN_NS;
+}
+
 uint64_t subflow_late_ns(const struct session *session, const struct subflow *subflow)
 {
     const struct path *path = &session->paths[subflow->path];
@@ -334,7 +347,9 @@ uint64_t subflow_late_ns(const struct session *session, const struct subflow *su
     if (subflow->state != SUBFLOW_STATE_OPEN || subflow->eliciting_unacked == 0)
         return TIME_NEVER;
     /* A quarter more than usual, so that jitter alone does not count. */
-    return oldest_ns(subflow) + whole_ns(path) + path_rtt_ns(path) / 4 + LATE_MARGIN_NS;
+    return MIN(stall_begins_ns(session, subflow), oldest_ns(subflow) + whole_ns(path) +
+                                                      path_rtt_ns(path) / 4 +
+                                                      LATE_MARGIN_NS);
 }
 
 /* `idle`: there is nothing new to send. */
@@ -344,7 +359,8 @@ static enum reinject reinject_from(const struct session *session,
 {
     if (other == subflow || other->eliciting_unacked == 0)
         return REINJECT_NOTHING;
-    if (other->suspect)
+    if (other->suspect ||
+        (other->path != subflow->path && stall_begins_ns(session, other) <= session->now))
         return REINJECT_ALL;
     /* To be sooner is no reason to use a path that is to be spared. */
     if (idle && other->path != subflow->path &&
@@ -356,18 +372,27 @@ static enum reinject reinject_from(const struct session *session,
     return other->late && !subflow->late ? REINJECT_SMALL : REINJECT_NOTHING;
 }
 
+/* Of all that may be copied, what is nearest to its stream's head: that is waited for. */
 static bool next_reinjection(struct session *session, struct subflow *subflow, bool idle,
                              struct piece *piece)
 {
+    uint64_t least = UINT64_MAX;
+
     list_foreach(&session->subflows, node, after) {
         struct subflow *other = list_entry(node, struct subflow, node);
         enum reinject how = reinject_from(session, subflow, other, idle);
+        struct piece found;
 
-        if (how != REINJECT_NOTHING &&
-            oldest_missing(session, subflow->path, other, how, piece))
-            return true;
+        if (lane_is(session, subflow))
+            how = MIN(how, REINJECT_SMALL);
+        if (how == REINJECT_NOTHING ||
+            !oldest_missing(session, subflow->path, other, how, &found) ||
+            found.offset - found.stream->out_acked >= least)
+            continue;
+        least = found.offset - found.stream->out_acked;
+        *piece = found;
     }
-    return false;
+    return least < UINT64_MAX;
 }
 
 static unsigned active_paths(const struct session *session)
@@ -386,7 +411,8 @@ static bool exhausted(const struct session *session)
            (session->owed_bytes == 0 && session_credit(session) == 0);
 }
 
-static bool split_next(struct session *session, struct subflow *subflow, struct piece *piece)
+static bool split_next(struct session *session, struct subflow *subflow,
+                       struct piece *piece)
 {
     if (subflow->state != SUBFLOW_STATE_OPEN || subflow->end_sent || subflow->suspect ||
         path_room(session, subflow->path) == 0)

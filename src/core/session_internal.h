@@ -655,6 +655,8 @@ bool session_active(const struct session *session);
 void path_abandon(struct session *session, unsigned path);
 /* The peer has answered to something on the path: it works. */
 void path_heard(struct session *session, unsigned path);
+/* Something came on it, be it a part of a chunk that may yet prove false. */
+void path_note_heard(struct path *path, uint64_t now);
 /* It works no more, unless it was heard of since `since_ns`. */
 void path_failed(struct session *session, unsigned path, enum path_reason reason,
                  uint64_t since_ns);

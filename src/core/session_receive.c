@@ -418,7 +418,7 @@ size_t session_receive(struct session *session, struct subflow *subflow, uint8_t
         session->silent_ns = TIME_NEVER;
         subflow->received_ns = now;
         subflow_note_progress(session, subflow);
-        session->paths[subflow->path].heard_ns = now;
+        path_note_heard(&session->paths[subflow->path], now);
     }
     if (subflow->state == SUBFLOW_STATE_OPEN)
         subflow_close_if_done(session, subflow);

@@ -234,6 +234,66 @@ static bool redundant_cut(struct outcome *outcome)
     return true;
 }
 
+/* ---- failover ---- */
+
+/* In mid-transfer a path swallows what the `sides` send, and returns: the longest gap is
+ * bounded, and so is the whole, which tells that its share was back. */
+static bool failover(struct outcome *outcome, uint64_t budget, unsigned sides,
+                     enum sim_side reader)
+{
+    static struct sim_scenario scenario;
+
+    two_paths(&scenario, "failover", 20, 20, 20, 20);
+    for (size_t path = 0; path < 2; path++)
+        scenario.paths[path] = sim_path_make(20000000, 20, 50);
+    scenario.config.budget_up = scenario.config.budget_down = budget;
+    sim_scenario_stream(&scenario, reader == SIM_LOCAL ? 0 : BYTES,
+                        reader == SIM_LOCAL ? BYTES : 0);
+    for (size_t path = 0; path < 2; path++)
+        sim_scenario_fault(&scenario, (struct sim_fault){.kind = SIM_FAULT_BLACKHOLE,
+                                                         .at_ns = (2 + 4 * path) * NS_PER_S,
+                                                         .lasts_ns = 2 * NS_PER_S,
+                                                         .which = path,
+                                                         .sides = sides});
+    /* 2 s on one path twice, and up to 2 s each until the share is back. */
+    return directed_once(outcome, &scenario) &&
+           directed_within(outcome, "gap", outcome->report.pause_ns[reader][0],
+                           350 * NS_PER_MS) &
+               directed_within(outcome, "all", directed_done_ns(outcome, reader),
+                               ceiling_ns(40, 95) + 3 * NS_PER_S);
+}
+
+static bool failover_down(struct outcome *outcome)
+{
+    return failover(outcome, SESSION_UNLIMITED, 3, SIM_LOCAL);
+}
+
+static bool failover_up(struct outcome *outcome)
+{
+    return failover(outcome, SESSION_UNLIMITED, 3, SIM_RELAY);
+}
+
+static bool failover_1mib(struct outcome *outcome)
+{
+    return failover(outcome, 1024 * 1024, 3, SIM_LOCAL);
+}
+
+static bool failover_64kib(struct outcome *outcome)
+{
+    return failover(outcome, 65536, 3, SIM_LOCAL);
+}
+
+/* Only data is lost, only what acknowledges it: either way the path is dead. */
+static bool failover_data_lost(struct outcome *outcome)
+{
+    return failover(outcome, SESSION_UNLIMITED, 1 << SIM_RELAY, SIM_LOCAL);
+}
+
+static bool failover_acks_lost(struct outcome *outcome)
+{
+    return failover(outcome, SESSION_UNLIMITED, 1 << SIM_LOCAL, SIM_LOCAL);
+}
+
 /* ---- the list ---- */
 
 const struct directed_scenario bonding_scenarios[] = {
@@ -250,6 +310,12 @@ const struct directed_scenario bonding_scenarios[] = {
     {"silent-death", silent_death},
     {"redundant-lossy", redundant_lossy},
     {"redundant-cut", redundant_cut},
+    {"failover-down", failover_down},
+    {"failover-up", failover_up},
+    {"failover-1MiB", failover_1mib},
+    {"failover-64KiB", failover_64kib},
+    {"failover-data-lost", failover_data_lost},
+    {"failover-acks-lost", failover_acks_lost},
 };
 
 const size_t bonding_scenario_count = ARRAY_LENGTH(bonding_scenarios);
