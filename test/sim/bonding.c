@@ -242,6 +242,7 @@ static bool failover(struct outcome *outcome, uint64_t budget, unsigned sides,
                      enum sim_side reader)
 {
     static struct sim_scenario scenario;
+    bool in_time;
 
     two_paths(&scenario, "failover", 20, 20, 20, 20);
     for (size_t path = 0; path < 2; path++)
@@ -255,12 +256,14 @@ static bool failover(struct outcome *outcome, uint64_t budget, unsigned sides,
                                                          .lasts_ns = 2 * NS_PER_S,
                                                          .which = path,
                                                          .sides = sides});
+    if (!directed_once(outcome, &scenario))
+        return false;
     /* 2 s on one path twice, and up to 2 s each until the share is back. */
-    return directed_once(outcome, &scenario) &&
-           directed_within(outcome, "gap", outcome->report.pause_ns[reader][0],
-                           350 * NS_PER_MS) &
-               directed_within(outcome, "all", directed_done_ns(outcome, reader),
-                               ceiling_ns(40, 95) + 3 * NS_PER_S);
+    in_time = directed_within(outcome, "all", directed_done_ns(outcome, reader),
+                              ceiling_ns(40, 95) + 3 * NS_PER_S);
+    return directed_within(outcome, "gap", outcome->report.pause_ns[reader][0],
+                           350 * NS_PER_MS) &&
+           in_time;
 }
 
 static bool failover_down(struct outcome *outcome)
