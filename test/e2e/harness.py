@@ -28,8 +28,23 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP_BUILDDIR = os.environ.get("TOP_BUILDDIR", os.path.join(HERE, "..", "..", "build"))
 SPLITSOCKS = os.environ.get("SPLITSOCKS", os.path.join(TOP_BUILDDIR, "splitsocks"))
 FULL = os.environ.get("SPLITSOCKS_FULL") == "1"
+
+
+def _sanitizers():
+    """What the program was built with, or is run in; [] for nothing that makes it slow."""
+    if os.environ.get("UNDER_VALGRIND"):
+        return ["valgrind"]
+    try:
+        with open(SPLITSOCKS, "rb") as f:
+            program = f.read()
+    except OSError:
+        return []  # main() tells
+    return [name for name in ("tsan", "asan") if f"__{name}_init".encode() in program]
+
+
+SANITIZERS = _sanitizers()
 # Everything takes several times as long under these; limits of time are stretched by it.
-SLOW = 8 if os.environ.get("UNDER_VALGRIND") else 1
+SLOW = max([{"valgrind": 8, "tsan": 4, "asan": 2}[name] for name in SANITIZERS], default=1)
 LOOPBACK = ["127.0.0.0/8", "::1/128"]
 SOURCE_PORTS = (10000, 32000)  # below what the kernel gives to outgoing connections
 
@@ -48,7 +63,7 @@ def full(reduced, complete):
 
 
 def bulk(mib):
-    """A size for socksload that takes about as long under valgrind as without."""
+    """A size for socksload that takes about as long under valgrind or sanitizers as without."""
     return f"{max(1, mib // SLOW // (1 if SLOW == 1 else 2))}M"
 
 
@@ -550,11 +565,7 @@ class Test:
     @property
     def sanitized(self):
         """Whether the program is built or run such that memory figures say nothing."""
-        if os.environ.get("UNDER_VALGRIND"):
-            return True
-        with open(SPLITSOCKS, "rb") as f:
-            program = f.read()
-        return b"__asan_init" in program or b"__tsan_init" in program
+        return bool(SANITIZERS)
 
     # Things that end with the test.
 
