@@ -303,6 +303,7 @@ struct path {
     enum path_reason reason; /* why it does not work, or PATH_REASON_WORKS */
     uint64_t heard_ns;       /* when something last came of the peer on it */
     uint64_t heard_since_ns; /* since when it did so without a pause */
+    uint64_t probed_ns;      /* when a sign of life was last asked for */
     uint64_t stalled_ns; /* a subflow died that had made no progress since; 0 = none did */
     uint64_t srtt_ns;    /* smoothed; 0 = unknown */
     uint64_t least_ns, least_before_ns; /* least round trip of the running time, and before */
@@ -417,6 +418,7 @@ struct session {
 
     uint64_t left_up_ns;  /* local: when the session was last UP */
     uint64_t contact_ns;  /* last authenticated chunk */
+    uint64_t data_ns;     /* data of a stream was last sent, or received */
     uint64_t doubt_ns;    /* local: what was heard before proves nothing any more */
     uint64_t rekey_ns;    /* local: when the hourly resume is due */
     uint64_t silent_ns;   /* local: dialled since then without contact; or TIME_NEVER */

@@ -419,6 +419,7 @@ static bool add_piece(struct composer *c)
         c->part_count += viewed;
         c->length += length;
     }
+    c->session->data_ns = c->session->now;
     if (copies_sent(c->session, stream, c->subflow, piece.offset,
                     piece.offset + piece.length) != OK)
         session_fail(c->session, ERROR_MEMORY, "out of memory");

@@ -161,6 +161,7 @@ static void take_data(struct session *session, const struct subflow *subflow,
     if (stream == NULL)
         return;
     stream_reference(stream);
+    session->data_ns = session->now;
     /* Data says as much as STREAM_OPENED, which it may have overtaken; after a reset of the
      * relay that one never comes. */
     if (session->config.role == SESSION_LOCAL)

@@ -12,6 +12,11 @@
 #define SILENCE_MIN_NS (500 * NS_PER_MS)
 #define SILENCE_MAX_NS (3 * NS_PER_S)
 
+/* A path that lies idle while data moves on another is asked for a sign of life so often:
+ * what is known of its round trip stays fresh, and its death does not wait to be noticed
+ * until it is needed. */
+#define PROBE_NS (1 * NS_PER_S)
+
 /* ---- when ---- */
 
 uint64_t session_keepalive_ns(const struct session *session)
@@ -130,6 +135,19 @@ static uint64_t contact_timeout(const struct session *session)
     return when;
 }
 
+/* When the path is to be probed; TIME_NEVER when it is not. Who pays for what it carries
+ * gets no probes. */
+static uint64_t probe_timeout(const struct session *session, unsigned index)
+{
+    const struct path *path = &session->paths[index];
+
+    if ((session->live_paths & (session->live_paths - 1)) == 0 ||
+        !(session->live_paths >> index & 1) || path->properties.cost > 0 ||
+        session->data_ns + PROBE_NS <= session->now)
+        return TIME_NEVER;
+    return MAX(path->heard_ns, path->probed_ns) + PROBE_NS;
+}
+
 static bool data_waits(const struct session *session)
 {
     for (unsigned class = 0; class < STREAM_CLASSES; class ++)
@@ -178,6 +196,8 @@ uint64_t session_next_timeout(const struct session *session)
         when = MIN(when, open_wait_until(session, list_first(&session->unassigned,
                                                              struct stream, control)));
     when = MIN(when, ceiling_timeout(session));
+    for (unsigned i = 0; session->live_paths >> i != 0; i++)
+        when = MIN(when, probe_timeout(session, i));
     if (session->starved || (credit_is_short(session) && session->stream_count > 0))
         when = MIN(when, session->checked_ns + CHECK_NS);
     /* Once due, it is the pool's to wait for. */
@@ -284,6 +304,20 @@ static void tick_unassigned(struct session *session)
     }
 }
 
+static void tick_probes(struct session *session)
+{
+    list_foreach(&session->subflows, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        if (!subflow_usable(subflow) ||
+            probe_timeout(session, subflow->path) > session->now)
+            continue;
+        session->paths[subflow->path].probed_ns = session->now;
+        if (!subflow_outstanding(subflow))
+            subflow_ask(session, subflow);
+    }
+}
+
 static void tick_checks(struct session *session)
 {
     if (session->checked_ns + CHECK_NS > session->now)
@@ -346,6 +380,7 @@ void session_tick(struct session *session, uint64_t now)
     }
     path_judge_stalled(session);
     tick_limbo(session);
+    tick_probes(session);
     tick_unassigned(session);
     tick_checks(session);
     tick_contact(session);

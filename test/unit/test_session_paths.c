@@ -371,6 +371,51 @@ static void test_a_dear_path_is_spared_while_a_cheap_one_has_room(void **state)
     pair_free(pair);
 }
 
+/* Bytes that have gone over a path, either way. */
+static uint64_t carried_on(const struct pair *pair, unsigned path)
+{
+    uint64_t total = down_on(pair, path);
+
+    for (unsigned i = 0; i < pair->connection_count; i++)
+        if (pair->connections[i].path == path)
+            total += pair->connections[i].up.total;
+    return total;
+}
+
+static void test_an_idle_path_is_probed_while_data_moves(void **state)
+{
+    struct session_config config = pair_config();
+    struct stream *stream;
+    struct pair *pair;
+    uint64_t before;
+    (void)state;
+
+    config.path_count = 2;
+    config.pool_idle = 6;
+    pair = pair_new(&config);
+    stream = open_stream(pair, &(struct stream_policy){.paths = 1});
+    pair_run_ms(pair, 3000);
+    assert_true(open_on(pair, 1) > 0);
+    before = carried_on(pair, 1);
+    pair_run_ms(pair, 20000);
+    assert_int_equal(carried_on(pair, 1), before);
+    for (unsigned i = 0; i < 100; i++) {
+        assert_true(move(pair, stream, 100, 100));
+        pair_run_ms(pair, 100);
+    }
+    /* Some ten PINGs, of one side or the other, and no more. */
+    assert_true(carried_on(pair, 1) >= before + 8 * 19);
+    assert_true(carried_on(pair, 1) <= before + 100 * 19);
+    /* So its death is seen although it carries nothing. */
+    pair->blackhole = 1 << 1;
+    for (unsigned i = 0; i < 30; i++) {
+        assert_true(move(pair, stream, 100, 100));
+        pair_run_ms(pair, 100);
+    }
+    assert_int_equal(pair->path_down_count, 1);
+    pair_free(pair);
+}
+
 /* ---- ceilings ---- */
 
 static bool move_up(struct pair *pair, struct stream *stream, uint64_t length, unsigned ms)
@@ -441,6 +486,7 @@ UNIT_MAIN(cmocka_unit_test(test_an_unusable_path_is_left_at_once_and_used_again)
           cmocka_unit_test(test_a_path_keeps_to_its_modes),
           cmocka_unit_test(test_a_backup_waits_until_it_is_needed),
           cmocka_unit_test(test_a_backup_opens_the_session_when_nothing_else_does),
+          cmocka_unit_test(test_an_idle_path_is_probed_while_data_moves),
           cmocka_unit_test(test_the_session_keeps_to_its_rates),
           cmocka_unit_test(test_a_path_keeps_to_its_rates),
           cmocka_unit_test(test_a_dear_path_is_spared_while_a_cheap_one_has_room))
