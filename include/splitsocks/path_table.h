@@ -36,6 +36,7 @@ struct path_table {
     unsigned slot_count, host_count;
     bool forbidden; /* this process may not bind to interfaces */
     bool automatic;
+    bool quiet; /* of a local that was retired: another tells the log, if any does */
     struct path_slot slots[SESSION_PATHS_MAX];
     /* What the log was told of the session's paths. */
     bool told_up[SESSION_PATHS_MAX], told_down[SESSION_PATHS_MAX];

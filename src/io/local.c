@@ -116,6 +116,7 @@ void local_retire(struct local *local, void (*done)(struct local *local, void *c
                   void *context)
 {
     local_stop_listening(local);
+    local->paths.quiet = true;
     local->done = done;
     local->done_context = context;
     ev_timer_again(local->worker.loop, &local->retired);

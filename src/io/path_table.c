@@ -10,6 +10,12 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Of a retired local, only to who wants to know all. */
+static enum log_level level_of(const struct path_table *table, enum log_level level)
+{
+    return table->quiet ? LOG_DEBUG : level;
+}
+
 /* ---- names ---- */
 
 const char *path_table_name(const struct path_table *table, unsigned index,
@@ -44,13 +50,15 @@ void path_table_note(struct path_table *table, const struct session_event *event
     path_table_name(table, index, name);
     if (event->type == SESSION_PATH_UP) {
         if (table->told_down[index] || !table->told_up[index])
-            log_write_limited(limit, clock_now(), LOG_INFO, "path %s works%s", name,
+            log_write_limited(limit, clock_now(), level_of(table, LOG_INFO),
+                              "path %s works%s", name,
                               table->told_up[index] ? " again" : "");
         table->told_up[index] = true;
         table->told_down[index] = false;
     } else if (event->path_reason != PATH_REASON_UNUSABLE && !table->told_down[index]) {
-        log_write_limited(limit, clock_now(), LOG_WARNING, "path %s does not work: %s",
-                          name, path_reason_string(event->path_reason));
+        log_write_limited(limit, clock_now(), level_of(table, LOG_WARNING),
+                          "path %s does not work: %s", name,
+                          path_reason_string(event->path_reason));
         table->told_down[index] = true;
     }
 }
@@ -161,15 +169,17 @@ static void look(struct path_table *table, const struct path_slot *slot,
     view->usable = false;
 }
 
-static void log_view(struct path_slot *slot, const struct local_path_view *before)
+static void log_view(const struct path_table *table, struct path_slot *slot,
+                     const struct local_path_view *before)
 {
     uint64_t now = clock_now();
 
     if (!slot->view.usable && (!slot->seen || before->usable))
-        log_write_limited(&slot->log_limit, now, LOG_WARNING, "path %s is down: %s",
-                          slot->name, slot->view.why);
+        log_write_limited(&slot->log_limit, now, level_of(table, LOG_WARNING),
+                          "path %s is down: %s", slot->name, slot->view.why);
     else if (slot->view.usable && slot->seen && !before->usable)
-        log_write_limited(&slot->log_limit, now, LOG_INFO, "path %s is back", slot->name);
+        log_write_limited(&slot->log_limit, now, level_of(table, LOG_INFO),
+                          "path %s is back", slot->name);
 }
 
 /* A path that was usable and is. */
@@ -178,7 +188,7 @@ static void follow(struct path_table *table, struct path_slot *slot,
 {
     if ((before->index != 0 && slot->view.index != before->index) ||
         is_uprooted(table, slot)) {
-        log_write_limited(&slot->log_limit, clock_now(), LOG_INFO,
+        log_write_limited(&slot->log_limit, clock_now(), level_of(table, LOG_INFO),
                           "path %s has another address or route: it begins anew",
                           slot->name);
         restart(table, slot);
@@ -192,7 +202,7 @@ static void update(struct path_table *table, struct path_slot *slot)
     struct local_path_view before = slot->view;
 
     look(table, slot, &slot->view);
-    log_view(slot, &before);
+    log_view(table, slot, &before);
     if (table->driver != NULL && (!slot->seen || slot->view.usable != before.usable))
         tell_session(table, slot);
     else if (table->driver != NULL && slot->view.usable)
