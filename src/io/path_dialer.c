@@ -118,8 +118,9 @@ static void note_failure(struct path_dialer *dialer, const struct subflow_io *io
 
     address_format(&io->to, to);
     path_table_name(dialer->paths, io->path, name);
-    /* Limited too, since a dial may succeed now and then. */
-    if (dialer->errors[io->path] != 0)
+    /* Of time-outs the session tells, when there were enough. The rest is limited too,
+     * since a dial may succeed now and then. */
+    if (dialer->errors[io->path] != 0 || error == ETIMEDOUT)
         log_debug("cannot reach the relay at %s by path %s: %s", to, name, strerror(error));
     else
         log_write_limited(&limit, clock_now(), LOG_WARNING,
@@ -130,6 +131,9 @@ static void note_failure(struct path_dialer *dialer, const struct subflow_io *io
 
 void path_dialer_dialled(struct path_dialer *dialer, const struct subflow_io *io, int error)
 {
+    /* Given up with its path: that says nothing of the address. */
+    if (error == ETIMEDOUT && !path_table_slot(dialer->paths, io->path)->view.usable)
+        return;
     if (error != 0) {
         note_failure(dialer, io, error);
         endpoint_failed(endpoint_of(dialer, io->path), io->path, &io->to);

@@ -169,17 +169,21 @@ static void look(struct path_table *table, const struct path_slot *slot,
     view->usable = false;
 }
 
-static void log_view(const struct path_table *table, struct path_slot *slot,
+static void log_view(struct path_table *table, struct path_slot *slot,
                      const struct local_path_view *before)
 {
+    unsigned first = (unsigned)(slot - table->slots) * table->host_count;
     uint64_t now = clock_now();
 
-    if (!slot->view.usable && (!slot->seen || before->usable))
+    if (!slot->view.usable && (!slot->seen || before->usable)) {
         log_write_limited(&slot->log_limit, now, level_of(table, LOG_WARNING),
                           "path %s is down: %s", slot->name, slot->view.why);
-    else if (slot->view.usable && slot->seen && !before->usable)
+        /* That it is back will be told here, and not again when it works. */
+        memset(&table->told_down[first], 0, table->host_count);
+    } else if (slot->view.usable && slot->seen && !before->usable) {
         log_write_limited(&slot->log_limit, now, level_of(table, LOG_INFO),
                           "path %s is back", slot->name);
+    }
 }
 
 /* A path that was usable and is. */
