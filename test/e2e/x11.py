@@ -3,7 +3,6 @@ the root window, where the pointer is, and what is on the screen of an Xvfb.
 
 Requests and replies are those of the X Window System Protocol, X11R7.7, appendix B.
 """
-import os
 import socket
 import struct
 
@@ -13,14 +12,23 @@ CHANGE_WINDOW_ATTRIBUTES, QUERY_POINTER, WARP_POINTER, CLEAR_AREA = 2, 38, 41, 6
 BACK_PIXEL = 2
 
 
+def _connected(path):
+    """A socket, or None: the server's own is there before it listens."""
+    s = socket.socket(socket.AF_UNIX)
+    try:
+        s.connect(path)
+    except OSError:
+        s.close()
+        return None
+    return s
+
+
 class Display:
     """A connection to an X server of this machine that asks for no authorization."""
 
     def __init__(self, number):
-        self.socket = socket.socket(socket.AF_UNIX)
-        path = f"/tmp/.X11-unix/X{number}"
-        wait_until(lambda: os.path.exists(path), 20, f"the X server {number}")
-        self.socket.connect(path)
+        self.socket = wait_until(lambda: _connected(f"/tmp/.X11-unix/X{number}"), 20,
+                                 f"the X server {number}")
         self.socket.settimeout(20)
         self.socket.sendall(struct.pack("<BxHHHHxx", ord("l"), 11, 0, 0, 0))
         head = recv_exactly(self.socket, 8)
