@@ -413,7 +413,9 @@ static int choose_path(struct session *session, bool hello)
         }
         if (!hello && lacking(session, i))
             return (int)i;
-        if (shares_hold(session) && lasting_on(session, i) >= path_share(session, i))
+        /* Nothing that lasts is of use without a session. */
+        if (!hello && shares_hold(session) &&
+            lasting_on(session, i) >= path_share(session, i))
             continue;
         cost = dial_cost(session, i, hello);
         if (best < 0 || cost < best_cost) {
@@ -526,7 +528,8 @@ static void dial_hello(struct session *session)
 
 /* Every subflow that may be open has had the relay's END and waits for an ACK of our own
  * last chunks: none of them can bring it. One gives its place to a JOIN, on which the relay
- * tells what it has received of all of them; until then nothing is owed. */
+ * tells what it has received of all of them; until then nothing is owed. It is reset when
+ * the relay's TCP has all of it: what has not left yet would be lost without a word. */
 static void give_way(struct session *session)
 {
     struct subflow *oldest = NULL;
@@ -536,11 +539,14 @@ static void give_way(struct session *session)
 
         if (subflow->state != SUBFLOW_STATE_OPEN || !subflow->end_received)
             return;
-        if (oldest == NULL || subflow->received_ns < oldest->received_ns)
+        if (subflow_drained(subflow) &&
+            (oldest == NULL || subflow->received_ns < oldest->received_ns))
             oldest = subflow;
     }
     if (oldest != NULL)
         subflow_close(session, oldest, SUBFLOW_ORDERLY);
+    else
+        session->pool_wake_ns = MIN(session->pool_wake_ns, session->now + MEASURE_ENDED_NS);
 }
 
 /* Streams ask for a path that the full pool has no place for: one that is kept by no such
@@ -649,6 +655,17 @@ static bool confirmation_lost(struct session *session)
     return true;
 }
 
+/* JOINs that wait for a confirmation which will not come, and keep a HELLO's place. */
+static void close_orphans(struct session *session)
+{
+    list_foreach(&session->subflows, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        if (!subflow->hello && !subflow->begun)
+            subflow_close(session, subflow, SUBFLOW_ABANDONED);
+    }
+}
+
 void pool_update(struct session *session)
 {
     session->pool_dirty = false;
@@ -662,6 +679,8 @@ void pool_update(struct session *session)
     }
     bool orphaned = confirmation_lost(session);
 
+    if (orphaned)
+        close_orphans(session);
     if ((session->rekey_ns <= session->now || orphaned) && needed(session) > 0)
         dial_hello(session);
     if (!orphaned)

@@ -86,7 +86,7 @@ void ack_hedge(struct session *session, struct subflow *subflow)
     }
     if (chunk->hedged)
         return;
-    chunk->hedged = true;
+    chunk->hedged = session->hedging = true;
     for (unsigned i = 0; i < chunk->items; i++) {
         const struct sent_item *item = ring_at(&subflow->items, item_index + i);
 

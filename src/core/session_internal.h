@@ -51,6 +51,7 @@
 #define ACK_BYTES (256 * 1024)
 #define STALL_MIN_NS (200 * NS_PER_MS)
 #define STALL_DOUBLINGS 4u
+#define MEASURE_ENDED_NS (1 * NS_PER_MS)
 #define ANSWER_MIN_NS (2 * NS_PER_S)
 #define DIAL_TIMEOUT_MIN_NS (250 * NS_PER_MS)
 #define DIAL_TIMEOUT_MAX_NS (3 * NS_PER_S)
@@ -414,6 +415,7 @@ struct session {
     struct ring finals;       /* of final_ack, to be sent */
     uint64_t ack_deadline_ns; /* TIME_NEVER = none waits */
     uint64_t ack_bytes;       /* received since the last ACK */
+    bool hedging;             /* the next chunk has copies, of which none are to be made */
     bool ack_wanted;          /* the peer keeps something until one of them comes */
 
     uint64_t left_up_ns;  /* local: when the session was last UP */
@@ -515,6 +517,8 @@ uint64_t subflow_budget_left(const struct subflow *subflow);
 bool subflow_usable(const struct subflow *subflow);
 uint64_t subflow_rtt_ns(const struct session *session, const struct subflow *subflow);
 uint64_t subflow_stall_ns(const struct session *session, const struct subflow *subflow);
+/* The peer's TCP was seen to have all that was sent. */
+bool subflow_drained(const struct subflow *subflow);
 /* It is alive. */
 void subflow_note_progress(struct session *session, struct subflow *subflow);
 void subflow_set_suspect(struct session *session, struct subflow *subflow, bool suspect);

@@ -557,7 +557,9 @@ static bool record_chunk(struct composer *c, size_t length)
     *chunk = (struct sent_chunk){.sent_ns = c->session->now,
                                  .end = subflow->bytes_sent + length,
                                  .items = c->items,
-                                 .eliciting = c->eliciting};
+                                 .eliciting = c->eliciting,
+                                 .hedged = c->session->hedging && c->items > 0};
+    c->session->hedging &= c->items == 0;
     c->session->items_held += c->items;
     subflow->chunks_sent++;
     if (c->eliciting && subflow->eliciting_unacked++ == 0) /* the wait begins */

@@ -312,6 +312,12 @@ void session_subflow_writable(struct session *session, struct subflow *subflow,
 
 /* ---- measures ---- */
 
+bool subflow_drained(const struct subflow *subflow)
+{
+    return subflow->measured_bytes == subflow->bytes_sent &&
+           subflow->measure.queued_bytes == 0;
+}
+
 static uint64_t measure_interval_ns(const struct session *session)
 {
     unsigned active = 0;
@@ -323,10 +329,12 @@ static uint64_t measure_interval_ns(const struct session *session)
 
 struct subflow *session_next_unmeasured(struct session *session, uint64_t now)
 {
-    uint64_t interval_ns = measure_interval_ns(session);
+    uint64_t usual_ns = measure_interval_ns(session);
 
     list_foreach(&session->subflows, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
+        /* What has ended may be given up as soon as it has left; see give_way(). */
+        uint64_t interval_ns = subflow->end_received ? MEASURE_ENDED_NS : usual_ns;
 
         if (subflow->state == SUBFLOW_STATE_OPEN && subflow->eliciting_unacked > 0 &&
             now - MAX(subflow->measured_ns, subflow->up_ns) >= interval_ns)

@@ -189,6 +189,40 @@ static bool tight_loss(struct outcome *outcome)
     return tight_runs(outcome, 1000, 10000, 85);
 }
 
+/* Down is tight, up has no bound: every subflow has ended down, and is given up for another
+ * that brings the ACKs of what it carries up, as soon as that has left. */
+static bool tight_down(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+
+    tight(&scenario, 1000, 0);
+    scenario.config.budget_up = SESSION_UNLIMITED;
+    scenario.config.pool_size = scenario.config.pool_burst = scenario.config.pool_idle = 1;
+    scenario.paths[0] = sim_path_make(2000000, 1, 50);
+    sim_scenario_stream(&scenario, 2000000, 3720000);
+    return directed_once(outcome, &scenario) &&
+           directed_within(outcome, "up", directed_done_ns(outcome, SIM_RELAY),
+                           35 * NS_PER_S);
+}
+
+/* The ACK comes by the slower of two paths, and is late by what the faster one takes: that
+ * is no reason to talk for ever when all is said. */
+static bool late_acks(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+
+    sim_scenario_init(&scenario, "late acks", 7);
+    scenario.paths[0] = sim_path_make(10000000, 26, 100);
+    scenario.paths[1] = sim_path_make(4000000, 300, 100);
+    scenario.path_count = 2;
+    scenario.config.pool_size = scenario.config.pool_burst = 2;
+    sim_scenario_stream(&scenario, 80000, 40000)->turns = 16;
+    sim_scenario_stream(&scenario, 1000, 1000);
+    scenario.idle_ns = 600 * NS_PER_S;
+    return directed_once(outcome, &scenario) &&
+           directed_within(outcome, "all over", outcome->report.virtual_ns, 20 * NS_PER_S);
+}
+
 /* ---- fairness ---- */
 
 /* 100 exchanges of 100 bytes beside a download that fills the path. */
@@ -232,6 +266,8 @@ static const struct directed_scenario scenarios[] = {
     {"tight-1000", tight_1000},
     {"tight-500", tight_500},
     {"tight-1000-loss", tight_loss},
+    {"tight-down", tight_down},
+    {"late-acks", late_acks},
     {"echo-beside-bulk", echo},
     {"slow-reader", slow_reader},
 };
