@@ -205,22 +205,26 @@ static bool tight_down(struct outcome *outcome)
                            35 * NS_PER_S);
 }
 
-/* The ACK comes by the slower of two paths, and is late by what the faster one takes: that
- * is no reason to talk for ever when all is said. */
-static bool late_acks(struct outcome *outcome)
+/* Drawn scenarios that have found something, each beyond the seeds that are run by default:
+ * a flipped bit before a lone subflow; HELLOs that only an ACK elsewhere confirms, or that
+ * die unconfirmed; generations without subflows; narrow paths; late ACKs of copies. */
+static bool once_failed(struct outcome *outcome)
 {
+    static const uint64_t seeds[] = {7362,  20235,  21905,  24465,  47062,  77038,
+                                     84066, 117753, 121200, 159281, 168656, 195147};
     static struct sim_scenario scenario;
 
-    sim_scenario_init(&scenario, "late acks", 7);
-    scenario.paths[0] = sim_path_make(10000000, 26, 100);
-    scenario.paths[1] = sim_path_make(4000000, 300, 100);
-    scenario.path_count = 2;
-    scenario.config.pool_size = scenario.config.pool_burst = 2;
-    sim_scenario_stream(&scenario, 80000, 40000)->turns = 16;
-    sim_scenario_stream(&scenario, 1000, 1000);
-    scenario.idle_ns = 600 * NS_PER_S;
-    return directed_once(outcome, &scenario) &&
-           directed_within(outcome, "all over", outcome->report.virtual_ns, 20 * NS_PER_S);
+    for (size_t i = 0; i < ARRAY_LENGTH(seeds); i++) {
+        sim_scenario_draw(&scenario, seeds[i]);
+        if (!directed_once(outcome, &scenario)) {
+            size_t used = strlen(outcome->verdict);
+
+            snprintf(outcome->verdict + used, outcome->size - used, " (seed %" PRIu64 ")",
+                     seeds[i]);
+            return false;
+        }
+    }
+    return true;
 }
 
 /* ---- fairness ---- */
@@ -267,7 +271,7 @@ static const struct directed_scenario scenarios[] = {
     {"tight-500", tight_500},
     {"tight-1000-loss", tight_loss},
     {"tight-down", tight_down},
-    {"late-acks", late_acks},
+    {"once-failed", once_failed},
     {"echo-beside-bulk", echo},
     {"slow-reader", slow_reader},
 };
