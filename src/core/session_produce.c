@@ -667,16 +667,19 @@ static bool wants(struct session *session, struct subflow *subflow)
     return ack_due(session) || anything_to_send(session, subflow);
 }
 
-/* The order in which subflows are asked: those that have nothing queued and the shortest
- * round trip first; among equals, the one nearest its end of budget. */
+/* The order in which subflows are asked: those that are new, unless their path is the slower
+ * one, where what opens or answers a stream would be late; the lane; the shortest round
+ * trip; among equals, the one nearest its end of budget. */
 static bool better(const struct session *session, const struct subflow *a,
                    const struct subflow *b)
 {
     uint64_t rtt_a = path_rtt_ns(&session->paths[a->path]);
     uint64_t rtt_b = path_rtt_ns(&session->paths[b->path]);
 
-    if (a->begun != b->begun)
-        return !a->begun;
+    if (!a->begun && b->begun && rtt_a <= rtt_b)
+        return true;
+    if (a->begun && !b->begun && rtt_b <= rtt_a)
+        return false;
     if (lane_is(session, a) != lane_is(session, b))
         return lane_is(session, a);
     if (path_in_reserve(session, a->path, NULL) != path_in_reserve(session, b->path, NULL))
