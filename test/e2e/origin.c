@@ -21,6 +21,9 @@
 #include "pattern.h"
 #include "tool.h"
 
+/* Of one peer, before the others are looked at. */
+#define SENDS_MAX 16
+
 enum { CHUNK = 256 * 1024, ECHO_SIZE = 64 * 1024, MAX_EVENTS = 1024, MAX_LISTENERS = 8 };
 
 struct server {
@@ -194,14 +197,19 @@ static bool all_sent(const struct peer *peer)
                                                peer->trailer_sent == LOAD_TRAILER_SIZE);
 }
 
-/* Sends until the socket is full or nothing is left. False when it is broken. */
+/* Sends until the socket is full or nothing is left, or others should have their turn: a
+ * reader that keeps up would have all of them. False when it is broken. */
 static bool peer_write(struct peer *peer, bool *full)
 {
     static uint8_t bytes[CHUNK];
     const uint8_t *source;
     size_t length;
 
-    while ((length = next_bytes(peer, bytes, &source)) > 0) {
+    for (unsigned sends = 0; (length = next_bytes(peer, bytes, &source)) > 0; sends++) {
+        if (sends == SENDS_MAX) {
+            *full = true;
+            return true;
+        }
         ssize_t put = send(peer->fd, source, length, MSG_NOSIGNAL);
 
         if (put < 0) {
