@@ -1,7 +1,8 @@
 /*
  * Local's engine, from its first dial on, against a relay of its own that keeps no rule.
  * The first byte of the input chooses the configuration; the script's operations are those
- * of engine.h and: the outcome of a dial, an answer to a HELLO, opening a stream.
+ * of engine.h and: the outcome of a dial, an answer to a HELLO, opening a stream with some
+ * policy, another wish of a path.
  */
 #include "engine.h"
 
@@ -14,14 +15,16 @@ struct local {
     struct engine engine;
     struct key_pair relay_key;
     uint64_t budget_up;
+    unsigned path_count;
 };
 
 /* The pool is smaller than the room for subflows. */
 static void note_dial(struct engine *engine, const struct session_event *event)
 {
+    const struct local *local = engine->context;
     struct engine_subflow *place = engine_attach(engine, event->subflow);
 
-    assert(place != NULL && event->path == 0 && event->port < 2);
+    assert(place != NULL && event->path < local->path_count && event->port < 2);
     place->dialling = true;
     place->hello = event->hello;
 }
@@ -164,14 +167,35 @@ static void open_stream(struct engine *engine)
     const struct target target = {.port = 443, .name = "example.org"};
     unsigned first = wire_read_u8(&engine->script);
     struct engine_stream *place = &engine->streams[first % ENGINE_STREAMS];
+    /* All zero where the script has ended: the default. */
+    const struct stream_policy policy = {.mode =
+                                             wire_read_u8(&engine->script) % STREAM_MODES,
+                                         .copies = wire_read_u8(&engine->script) % 4,
+                                         .paths = wire_read_u8(&engine->script) % 8};
 
     if (place->stream != NULL)
         return;
-    place->stream = session_stream_open(engine->session, &target, NULL, engine->now);
+    place->stream = session_stream_open(engine->session, &target, &policy, engine->now);
     assert(place->stream != NULL);
     place->accepted = true;
     place->finished = false;
     stream_set_user(place->stream, place);
+}
+
+static void set_path(struct engine *engine)
+{
+    const struct local *local = engine->context;
+    unsigned index = wire_read_u8(&engine->script) % local->path_count;
+    unsigned flags = wire_read_u8(&engine->script);
+    const struct path_properties properties = {.usable = flags & 1,
+                                               .backup = flags & 2,
+                                               .cost = (uint16_t)(flags >> 2 & 3),
+                                               .modes = (uint8_t)(flags >> 4 & 7),
+                                               .rate_up = wire_read_varint(&engine->script),
+                                               .rate_down =
+                                                   wire_read_varint(&engine->script)};
+
+    session_set_path(engine->session, index, &properties, engine->now);
 }
 
 static void close_session(struct engine *engine)
@@ -180,10 +204,9 @@ static void close_session(struct engine *engine)
 }
 
 static engine_operation *const operations[] = {
-    engine_peer_chunk, engine_peer_garbage, engine_peer_down, engine_time,
-    engine_write,      engine_consume,      engine_finish,    engine_reset,
-    engine_release,    dial_up,             dial_fails,       peer_answer,
-    open_stream,       close_session,
+    engine_peer_chunk, engine_peer_garbage, engine_peer_down, engine_time,    engine_write,
+    engine_consume,    engine_finish,       engine_reset,     engine_release, dial_up,
+    dial_fails,        peer_answer,         open_stream,      close_session,  set_path,
 };
 
 static void start(struct local *local, uint8_t choice)
@@ -200,7 +223,9 @@ static void start(struct local *local, uint8_t choice)
                                     .dials_per_second = choice & 16 ? 5 : 0,
                                     .budget_up = budgets[choice % 4],
                                     .budget_down = budgets[choice % 4],
-                                    .path_count = 1,
+                                    .path_count = choice & 64 ? 3 : 1,
+                                    .rate_up = choice & 64 ? 100000 : 0,
+                                    .rate_down = choice & 64 ? 200000 : 0,
                                     .port_count = choice & 32 ? 2 : 1,
                                     .private_key = {6},
                                     .seed = 1};
@@ -210,6 +235,7 @@ static void start(struct local *local, uint8_t choice)
     assert(error == OK);
     memcpy(config.relay_public_key, local->relay_key.public_key, KEY_SIZE);
     local->budget_up = config.budget_up;
+    local->path_count = config.path_count;
     engine->session = session_new(&config, engine->now);
     assert(engine->session != NULL);
 }
