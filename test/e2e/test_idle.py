@@ -37,6 +37,7 @@ def count_wake_ups(t, processes, what):
 def test_no_streams(t):
     pair, origin = t.pair(), t.origin()
     processes = (pair.local, pair.relay)
+    pair.local.wait_output("session .* begins")
     count_wake_ups(t, processes, "before any stream")
     pair.load(origin.dest, "--down", "1M", "--up", "1M")
     count_wake_ups(t, processes, "after a stream")
