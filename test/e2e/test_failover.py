@@ -60,7 +60,7 @@ def test_every_subflow_reset_again_and_again(t):
     while load.running() and resets < 200:
         pair.proxy.command("reset")
         resets += 1
-        time.sleep(0.05)
+        time.sleep(0.05 * harness.SLOW)
     load.result(100)
     t.note(f"{resets} times all were reset: {pair.proxy.report()}")
 
