@@ -558,12 +558,16 @@ static void yield_place(struct session *session)
 
         if (subflow->retire || subflow->end_sent)
             return; /* one is on its way out */
+        /* One that is nearly used up counts for nothing, and may be idle for long. */
         if (subflow_usable(subflow) &&
-            lasting_on(session, subflow->path) > path_minimum(session, subflow->path)) {
+            (!lasting(subflow) ||
+             lasting_on(session, subflow->path) > path_minimum(session, subflow->path))) {
             subflow->retire = true;
             return;
         }
     }
+    /* Bulk has a share in each path, or they are suspect: that may pass unnoticed. */
+    session->pool_wake_ns = MIN(session->pool_wake_ns, session->now + QUEUE_WINDOW_NS);
 }
 
 static void dial_joins(struct session *session)
