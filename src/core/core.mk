@@ -27,6 +27,8 @@ libcore_a_SOURCES = \
 	include/splitsocks/frame.h src/core/frame.c \
 	src/core/path.c \
 	src/core/pool.c \
+	src/core/pool_internal.h \
+	src/core/pool_size.c \
 	src/core/scheduler_redundant.c \
 	src/core/scheduler_split.c \
 	src/core/session.c \

@@ -12,7 +12,7 @@
  *   session_stream.c     the face for streams, and flow control
  *   session_timers.c     what happens when nothing arrives
  *   stream_send.c, stream_receive.c   one direction of one stream
- *   pool.c               local: how many subflows, and when to dial
+ *   pool.c, pool_size.c  local: when to dial, and how many subflows there should be
  *   scheduler_split.c    which data goes on which subflow
  *   scheduler_redundant.c  which copies of it go on which paths
  *   path.c               what is known of a path
