@@ -400,7 +400,7 @@ size_t session_receive(struct session *session, struct subflow *subflow, uint8_t
     session->now = now;
     /* Held as if by an event, so that its record outlives what its own chunks settle. */
     subflow->held = true;
-    if (subflow->state == SUBFLOW_STATE_HELLO) {
+    if (subflow->state == SUBFLOW_STATE_HELLO && session->state < SESSION_STATE_CLOSING) {
         subflow->progress_ns = subflow->answer_ns = now;
         used = handshake_receive(session, subflow, bytes, length, &failed);
         if (failed)

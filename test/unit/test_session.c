@@ -197,6 +197,30 @@ static void test_hourly_resume_keeps_streams(void **state)
     pair_free(pair);
 }
 
+/* The answer to the hourly HELLO comes when the session is closing already. */
+static void test_an_answer_while_closing_is_moot(void **state)
+{
+    struct session_config config = pair_config();
+    struct stream *stream;
+    struct pair *pair = connected(&config, &stream);
+    const struct pair_connection *newest;
+    (void)state;
+
+    pair_run_ms(pair, 3599 * 1000);
+    do {
+        pair_step(pair);
+        newest = &pair->connections[pair->connection_count - 1];
+        assert_true(pair->now < 3700 * NS_PER_S);
+    } while (!newest->hello || !newest->open || newest->up.total == 0);
+    pair->ended = ERROR_MEMORY;
+    session_close(pair->local, pair->now);
+    pair_run_ms(pair, 2000);
+    assert_int_equal(pair->ended, OK);
+    assert_int_equal(pair->resumed_count, 0);
+    session_stream_release(pair->local, stream, pair->now);
+    pair_free(pair);
+}
+
 /* Writes as much as the stream takes, and reads as much as there is. */
 static void feed(struct pair *pair, struct session *session, struct stream *stream)
 {
@@ -605,6 +629,7 @@ UNIT_MAIN(cmocka_unit_test(test_transfers_both_ways),
           cmocka_unit_test(test_restarted_relay_resets_streams_and_serves_new_ones),
           cmocka_unit_test(test_unreachable_relay_is_told_in_time),
           cmocka_unit_test(test_hourly_resume_keeps_streams),
+          cmocka_unit_test(test_an_answer_while_closing_is_moot),
           cmocka_unit_test(test_generations_are_forgotten),
           cmocka_unit_test(test_an_ack_elsewhere_confirms),
           cmocka_unit_test(test_tcp_does_not_speak_for_the_relay),
