@@ -29,6 +29,8 @@ libcore_a_SOURCES = \
 	src/core/pool.c \
 	src/core/pool_internal.h \
 	src/core/pool_size.c \
+	src/core/reinjection.c \
+	src/core/scheduler.c \
 	src/core/scheduler_redundant.c \
 	src/core/scheduler_split.c \
 	src/core/session.c \

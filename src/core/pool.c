@@ -45,8 +45,8 @@ static bool lacking(struct session *session, unsigned index)
     return pool_lasting_on(session, index) < pool_path_minimum(session, index);
 }
 
-/* The path to dial next; paths that fail, or may not be dialled so fast, wait for their time
- * while others are dialled. */
+/* The path to dial next; paths that fail, or may not be dialled so fast, wait for their
+ * time while others are dialled. */
 static int choose_path(struct session *session, bool hello)
 {
     double best_cost = 0;
@@ -222,8 +222,8 @@ static void yield_place(struct session *session)
             return; /* one is on its way out */
         /* One that is nearly used up counts for nothing, and may be idle for long. */
         if (subflow_usable(subflow) &&
-            (!pool_lasting(subflow) ||
-             pool_lasting_on(session, subflow->path) > pool_path_minimum(session, subflow->path))) {
+            (!pool_lasting(subflow) || pool_lasting_on(session, subflow->path) >
+                                           pool_path_minimum(session, subflow->path))) {
             subflow->retire = true;
             return;
         }
@@ -392,9 +392,9 @@ void pool_dial_ended(struct session *session, struct subflow *subflow, enum subf
         pool_hello_failed(session);
 }
 
-/* What a dial tells that was not answered. When the path was heard of all the time until the
- * answer was due, somebody drops dials; else the path was dead for a while. One that was
- * never heard of may be limited from the first. */
+/* What a dial tells that was not answered. When the path was heard of all the time until
+ * the answer was due, somebody drops dials; else the path was dead for a while. One that
+ * was never heard of may be limited from the first. */
 static enum dial_result unanswered(const struct path *path, uint64_t dialled_ns)
 {
     uint64_t due_ns = dialled_ns + path_rtt_ns(path) + DEATH_GRACE_NS;

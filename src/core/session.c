@@ -38,7 +38,6 @@ static struct session *new_session(const struct session_config *config, uint64_t
     session->config = *config;
     page_account_init(&session->account, config->pages);
     session->config.linger_ns = MAX(config->linger_ns, LINGER_MIN_NS);
-    session->scheduler = &scheduler_split;
     session->now = now;
     session->random_state = config->seed;
     list_init(&session->admitted);

@@ -13,8 +13,10 @@
  *   session_timers.c     what happens when nothing arrives
  *   stream_send.c, stream_receive.c   one direction of one stream
  *   pool.c, pool_size.c  local: when to dial, and how many subflows there should be
- *   scheduler_split.c    which data goes on which subflow
+ *   scheduler.c          which data goes on which subflow
+ *   scheduler_split.c    on which path it arrives earliest
  *   scheduler_redundant.c  which copies of it go on which paths
+ *   reinjection.c        what is late, and sent again elsewhere
  *   path.c               what is known of a path
  *   session_status.c, path_status.c   snapshots of it all, for people
  */
@@ -164,11 +166,7 @@ struct sent_chunk {
 };
 
 struct hello_state; /* session_handshake.c */
-struct copies; /* Little of the stream is on its way: a copy costs little, and its head is
-                  what waits. */
-bool stream_is_small(const struct stream *stream);
-
-/* scheduler_redundant.c */
+struct copies;      /* scheduler_redundant.c */
 
 struct subflow {
     struct list node;          /* session->subflows, or session->limbo */
@@ -339,8 +337,6 @@ struct final_ack {
     uint64_t tag, number, chunks;
 };
 
-struct scheduler;
-
 #define BY_NUMBER_BUCKETS 256
 /* One read of the driver holds 16 of the largest chunks. */
 #define BORROWED_MAX 32
@@ -352,7 +348,6 @@ struct session {
     struct list admitted; /* relay: admission's list */
     unsigned client;      /* relay: index of the client */
     enum session_state state;
-    const struct scheduler *scheduler;
     uint64_t now; /* of the call under way, or the last */
     uint64_t random_state;
 
@@ -687,8 +682,17 @@ uint64_t path_drain_ns(uint64_t bytes, uint64_t rate);
 /* Until what is sent now, behind `queued` bytes, arrives. */
 uint64_t path_arrival_ns(const struct path *path, uint64_t queued);
 uint64_t session_best_rtt_ns(const struct session *session);
+/* The stream's policy and the path's properties go together. */
+bool path_allows(const struct session *session, unsigned path, const struct stream *stream);
+/* It is a backup, and another path works that the stream (NULL: any) may use. */
+bool path_in_reserve(const struct session *session, unsigned path,
+                     const struct stream *stream);
+/* `b` is dearer than `a`, or a backup for it. */
+bool path_comes_before(const struct path *a, const struct path *b);
+/* Bytes of data that may go on the path now, by its ceiling and the session's. */
+uint64_t path_room(const struct session *session, unsigned path);
 
-/* scheduler */
+/* scheduler.c */
 struct piece {
     struct stream *stream;
     uint64_t offset;
@@ -697,21 +701,18 @@ struct piece {
     struct sent_item *copy_of; /* reinjection: as this item; else NULL */
 };
 
-struct scheduler {
-    const char *name;
-    /* What data `subflow` should carry now, at most `room` bytes of it; no side effects. */
-    bool (*next)(struct session *session, struct subflow *subflow, struct piece *piece);
-};
+/* Chooses the lane, and looks which paths live and which subflows are late: once before
+ * subflows are asked for what they should carry. */
+void scheduler_update(struct session *session);
+/* What data `subflow` should carry now; false when none. No side effects. */
+bool scheduler_next(struct session *session, struct subflow *subflow, struct piece *piece);
+bool lane_is(const struct session *session, const struct subflow *subflow);
 
-extern const struct scheduler scheduler_split;
-
-/* The stream's policy and the path's properties go together. */
-bool path_allows(const struct session *session, unsigned path, const struct stream *stream);
-/* It is a backup, and another path works that the stream (NULL: any) may use. */
-bool path_in_reserve(const struct session *session, unsigned path,
-                     const struct stream *stream);
-/* `b` is dearer than `a`, or a backup for it. */
-bool path_comes_before(const struct path *a, const struct path *b);
+/* scheduler_split.c */
+/* No other path would complete what is left of the stream, `length` bytes at least, before
+ * the first byte arrives on this one. */
+bool split_may_carry(const struct session *session, const struct subflow *subflow,
+                     const struct stream *stream, uint64_t length);
 
 /* scheduler_redundant.c */
 /* Each byte is to travel on several paths, at this moment. */
@@ -736,15 +737,17 @@ bool redundant_next(const struct session *session, const struct subflow *subflow
 /* Some path that works has something of that to carry. */
 bool redundant_waits(const struct session *session, struct stream *stream);
 
+/* reinjection.c */
+/* Little of the stream is on its way: a copy costs little, and its head is what waits. */
+bool stream_is_small(const struct stream *stream);
+/* When what was sent longest ago, and asks to be acknowledged, was sent; there is some. */
+uint64_t subflow_oldest_ns(const struct subflow *subflow);
 /* When the subflow becomes late if nothing is acknowledged; TIME_NEVER when nothing is
  * waited for. */
 uint64_t subflow_late_ns(const struct session *session, const struct subflow *subflow);
-
-bool lane_is(const struct session *session, const struct subflow *subflow);
-/* Bytes of data that may go on the path now, by its ceiling and the session's. */
-uint64_t path_room(const struct session *session, unsigned path);
-/* Chooses the lane, and looks which paths live and which subflows are late: once before
- * subflows are asked for what they should carry. */
-void scheduler_update(struct session *session);
+/* Of all that the subflow may copy, what is nearest to its stream's head. `idle`: there is
+ * nothing new to send. */
+bool reinjection_next(struct session *session, struct subflow *subflow, bool idle,
+                      struct piece *piece);
 
 #endif

@@ -386,7 +386,7 @@ static bool add_piece(struct composer *c)
     bool fin, with_length;
 
     if (room(c) < DATA_ROOM_MIN || c->part_count > PARTS_MAX - 4 ||
-        !c->session->scheduler->next(c->session, c->subflow, &piece))
+        !scheduler_next(c->session, c->subflow, &piece))
         return false;
     stream = piece.stream;
     header = frame_data_header_length(stream->id, piece.offset, 0, false);
@@ -444,7 +444,7 @@ static bool anything_to_send(struct session *session, struct subflow *subflow)
     return session->send_session_window || session->send_stream_limit ||
            session->send_demand || session->send_paths != 0 || session->send_rate ||
            !list_empty(&session->control) || subflow->ping || subflow->retire ||
-           session->scheduler->next(session, subflow, &piece);
+           scheduler_next(session, subflow, &piece);
 }
 
 /* An OPEN goes in one chunk, however small those are to be: the least size of the next that
@@ -480,7 +480,7 @@ static bool set_limit(struct composer *c, size_t header, size_t capacity)
 
         if (left < 2 * BUDGET_RESERVE + CHUNK_OVERHEAD + DATA_ROOM_MIN ||
             (session->waiting_bytes + CHUNK_OVERHEAD + BUDGET_RESERVE >= left &&
-             session->scheduler->next(session, c->subflow, &piece)))
+             scheduler_next(session, c->subflow, &piece)))
             c->last = true;
         size = MIN(size, c->last ? left : left - BUDGET_RESERVE);
     }
@@ -620,7 +620,7 @@ static bool local_has_ended(struct session *session, struct subflow *subflow)
 
     return session->config.role == SESSION_RELAY && subflow->end_received &&
            (subflow_budget_left(subflow) > LEFTOVER_MAX ||
-            !session->scheduler->next(session, subflow, &piece));
+            !scheduler_next(session, subflow, &piece));
 }
 
 static size_t burst_limit(const struct session *session, const struct subflow *subflow,

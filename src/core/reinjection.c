@@ -1,0 +1,153 @@
+/*
+ * Reinjection: sending again, on another subflow, what one has not delivered: all that a
+ * suspect holds or that stands still on another path; what another path would deliver
+ * sooner, when there is nothing new to send; and the little that small streams wait for,
+ * when what carries it is late.
+ */
+#include "session_internal.h"
+
+/* The least that an acknowledgement may be later than expected. */
+#define LATE_MARGIN_NS (5 * NS_PER_MS)
+#define STALL_MARGIN_NS (25 * NS_PER_MS)
+
+/* ---- what is late ---- */
+
+uint64_t subflow_oldest_ns(const struct subflow *subflow)
+{
+    const struct sent_chunk *chunk;
+    size_t i = 0;
+
+    do
+        chunk = ring_at(&subflow->chunks, i++);
+    while (!chunk->eliciting);
+    return chunk->sent_ns;
+}
+
+/* How long the newest on the path takes to be acknowledged. */
+static uint64_t whole_ns(const struct path *path)
+{
+    return path_rtt_ns(path) + ACK_DELAY_NS +
+           path_drain_ns(path->queued_out, path->rate_out);
+}
+
+/* When not even the peer's TCP will have acknowledged anything for longer than a lost
+ * segment explains, which takes one round trip to be made good: the path may be dead. */
+static uint64_t stall_begins_ns(const struct session *session,
+                                const struct subflow *subflow)
+{
+    uint64_t rtt_ns =
+        MAX(subflow_rtt_ns(session, subflow), path_rtt_ns(&session->paths[subflow->path]));
+
+    return subflow->progress_ns + rtt_ns + rtt_ns / 2 + STALL_MARGIN_NS;
+}
+
+uint64_t subflow_late_ns(const struct session *session, const struct subflow *subflow)
+{
+    const struct path *path = &session->paths[subflow->path];
+
+    if (subflow->state != SUBFLOW_STATE_OPEN || subflow->eliciting_unacked == 0)
+        return TIME_NEVER;
+    /* A quarter more than usual, so that jitter alone does not count. */
+    return MIN(stall_begins_ns(session, subflow),
+               subflow_oldest_ns(subflow) + whole_ns(path) + path_rtt_ns(path) / 4 +
+                   LATE_MARGIN_NS);
+}
+
+/* ---- what is copied ---- */
+
+/* How much of a subflow may be copied by another. */
+enum reinject { REINJECT_NOTHING, REINJECT_SMALL, REINJECT_ALL };
+
+bool stream_is_small(const struct stream *stream)
+{
+    return stream->out_next - stream->out_acked < INTERACTIVE_MAX;
+}
+
+/* What of the item has neither been acknowledged nor copied, and may go on the path. */
+static bool still_missing(const struct session *session, unsigned path, unsigned from_path,
+                          struct sent_item *item, struct piece *piece)
+{
+    const struct stream *stream = item->stream;
+    uint64_t from = MAX(item->offset + item->copied, stream->out_acked);
+    uint64_t end = item->offset + item->length;
+
+    if (item->copy || !path_allows(session, path, stream) || stream->reset_sent ||
+        stream->send_done || from >= end || ranges_contains(&stream->acked, from, end) ||
+        redundant_covered(session, from_path, stream, from, end))
+        return false;
+    *piece = (struct piece){.stream = item->stream,
+                            .offset = from,
+                            .length = end - from,
+                            .copy = true,
+                            .copy_of = item};
+    return true;
+}
+
+static bool oldest_missing(const struct session *session, unsigned path,
+                           const struct subflow *subflow, enum reinject how,
+                           struct piece *piece)
+{
+    for (size_t i = 0; i < subflow->items.count; i++) {
+        struct sent_item *item = ring_at(&subflow->items, i);
+
+        if (item->kind == SENT_DATA &&
+            (how == REINJECT_ALL || stream_is_small(item->stream)) &&
+            still_missing(session, path, subflow->path, item, piece))
+            return true;
+    }
+    return false;
+}
+
+/* When what the other subflow sent last should be acknowledged, counted from now. */
+static uint64_t expected_ns(const struct session *session, const struct subflow *other)
+{
+    uint64_t waited_ns = session->now - subflow_oldest_ns(other);
+    uint64_t all_ns = whole_ns(&session->paths[other->path]);
+
+    /* Overdue: the estimate was wrong, and nobody knows when it will arrive. */
+    return waited_ns >= all_ns ? TIME_NEVER : all_ns - waited_ns;
+}
+
+/* `idle`: there is nothing new to send. */
+static enum reinject reinject_from(const struct session *session,
+                                   const struct subflow *subflow,
+                                   const struct subflow *other, bool idle)
+{
+    const struct path *own = &session->paths[subflow->path];
+
+    if (other == subflow || other->eliciting_unacked == 0)
+        return REINJECT_NOTHING;
+    if (other->suspect ||
+        (other->path != subflow->path && stall_begins_ns(session, other) <= session->now))
+        return REINJECT_ALL;
+    /* To be sooner is no reason to use a path that is to be spared. */
+    if (idle && other->path != subflow->path &&
+        !path_in_reserve(session, subflow->path, NULL) &&
+        own->properties.cost <= session->paths[other->path].properties.cost &&
+        expected_ns(session, other) > path_arrival_ns(own, own->queued_out))
+        return REINJECT_ALL;
+    return other->late && !subflow->late ? REINJECT_SMALL : REINJECT_NOTHING;
+}
+
+/* Of all that may be copied, what is nearest to its stream's head: that is waited for. */
+bool reinjection_next(struct session *session, struct subflow *subflow, bool idle,
+                      struct piece *piece)
+{
+    uint64_t least = UINT64_MAX;
+
+    list_foreach(&session->subflows, node, after) {
+        struct subflow *other = list_entry(node, struct subflow, node);
+        enum reinject how = reinject_from(session, subflow, other, idle);
+        struct piece found;
+
+        if (lane_is(session, subflow))
+            how = MIN(how, REINJECT_SMALL);
+        if (how == REINJECT_NOTHING ||
+            !oldest_missing(session, subflow->path, other, how, &found) ||
+            found.offset - found.stream->out_acked >= least)
+            continue;
+        least = found.offset - found.stream->out_acked;
+        *piece = found;
+    }
+    return least < UINT64_MAX;
+}
