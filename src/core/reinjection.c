@@ -98,14 +98,18 @@ static bool oldest_missing(const struct session *session, unsigned path,
     return false;
 }
 
-/* When what the other subflow sent last should be acknowledged, counted from now. */
+/* How long from now until what the other subflow has sent longest ago arrives. */
 static uint64_t expected_ns(const struct session *session, const struct subflow *other)
 {
+    const struct path *path = &session->paths[other->path];
     uint64_t waited_ns = session->now - subflow_oldest_ns(other);
-    uint64_t all_ns = whole_ns(&session->paths[other->path]);
+    uint64_t arrival_ns = path_arrival_ns(path, path->queued_out);
 
     /* Overdue: the estimate was wrong, and nobody knows when it will arrive. */
-    return waited_ns >= all_ns ? TIME_NEVER : all_ns - waited_ns;
+    if (waited_ns >= whole_ns(path))
+        return TIME_NEVER;
+    /* It may have, and the acknowledgement is on its way. */
+    return arrival_ns - MIN(arrival_ns, waited_ns);
 }
 
 /* `idle`: there is nothing new to send. */

@@ -416,6 +416,34 @@ static void test_an_idle_path_is_probed_while_data_moves(void **state)
     pair_free(pair);
 }
 
+/* What is waited for is on its way, and another path would not be sooner. */
+static void test_an_application_that_takes_its_time_is_not_copied(void **state)
+{
+    static uint8_t bytes[20000];
+    struct stream *stream;
+    struct pair *pair = connected(NULL, &stream);
+    uint64_t sent = 0;
+    (void)state;
+
+    for (unsigned ms = 0; ms < 3000; ms++) {
+        if (ms % 10 == 0)
+            sent +=
+                session_stream_write(pair->local, stream, bytes, sizeof(bytes), pair->now);
+        pair_step(pair);
+        struct iovec parts[64];
+        bool finished;
+        size_t count =
+            session_stream_peek(pair->relay, pair->incoming[0], parts, 64, &finished);
+
+        for (size_t i = 0; i < count; i++)
+            session_stream_consume(pair->relay, pair->incoming[0], parts[i].iov_len,
+                                   pair->now);
+    }
+    assert_int_equal(sent, 300 * sizeof(bytes));
+    assert_true(session_counters(pair->local)->bytes_reinjected < sent / 50);
+    pair_free(pair);
+}
+
 /* ---- ceilings ---- */
 
 static bool move_up(struct pair *pair, struct stream *stream, uint64_t length, unsigned ms)
@@ -487,6 +515,7 @@ UNIT_MAIN(cmocka_unit_test(test_an_unusable_path_is_left_at_once_and_used_again)
           cmocka_unit_test(test_a_backup_waits_until_it_is_needed),
           cmocka_unit_test(test_a_backup_opens_the_session_when_nothing_else_does),
           cmocka_unit_test(test_an_idle_path_is_probed_while_data_moves),
+          cmocka_unit_test(test_an_application_that_takes_its_time_is_not_copied),
           cmocka_unit_test(test_the_session_keeps_to_its_rates),
           cmocka_unit_test(test_a_path_keeps_to_its_rates),
           cmocka_unit_test(test_a_dear_path_is_spared_while_a_cheap_one_has_room))
