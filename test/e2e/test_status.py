@@ -176,6 +176,18 @@ def test_names_are_kept(t):
         t.equal(found["streams"][0]["destination"], "some.example:80", "what is shown of it")
 
 
+def ask_while(t, pair, target, holds, *arguments):
+    """Asks while a connection to the target waits, which is not for long: with a new one each time,
+    until what is printed holds what is wanted."""
+    def look():
+        with harness.socks_dial(pair.socks_port) as s:
+            s.sendall(b"\5\1\0" + harness.socks_request(*target))
+            harness.recv_exactly(s, 2)
+            text = ask(t, pair.local_path, *arguments)
+            return text if holds(text) else None
+    return wait_until(look, 30, f"{arguments} to tell of {target}")
+
+
 def test_connections_that_are_no_streams(t):
     """Those whose name is being resolved, and those that a rule sends past the relay."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as dns:
@@ -183,33 +195,33 @@ def test_connections_that_are_no_streams(t):
         server = t.server()
         pair = t.pair({"dns": {"servers": [f"127.0.0.1:{dns.getsockname()[1]}"]},
                        "rules": [{"port": server.port, "action": "direct"}]})
-        with pair.open("127.0.0.1", server.port) as s, harness.socks_dial(pair.socks_port) as named:
+        with pair.open("127.0.0.1", server.port) as s:
             s.sendall(b"x" * 100)
             harness.recv_exactly(s, 100)
-            named.sendall(b"\5\1\0" + harness.socks_request("some.example", 80))
-            found = wait_for(t, pair, lambda f: len(f["streams"]) == 2, "both to be listed")
-            text = ask(t, pair.local_path, "--explain")
-    waiting, direct = found["streams"]
+            named = ("some.example", 80)
+            found = json.loads(ask_while(t, pair, named, lambda x: "some.example" in x, "--json"))
+            ask_while(t, pair, named, lambda x: "The stream to some.example:80 waits for its name "
+                      "to be resolved." in x, "--explain")
+    waiting = [x for x in found["streams"] if x["destination"] == "some.example:80"][0]
+    direct, = (x for x in found["streams"] if x["mode"] == "direct")
     for stream in (waiting, direct):
         t.equal(set(stream), STREAM_NAMES, "names of a connection")
-    t.equal((waiting["destination"], waiting["state"], waiting["waits_for"]),
-            ("some.example:80", "opening", ["name"]), "the one that waits")
-    t.check("The stream to some.example:80 waits for its name to be resolved." in text, text)
-    t.equal((direct["destination"], direct["mode"], direct["up_bytes"], direct["down_bytes"]),
-            (f"127.0.0.1:{server.port}", "direct", 100, 100), "the one past the relay")
+    t.equal((waiting["state"], waiting["waits_for"]), ("opening", ["name"]), "the one that waits")
+    t.equal((direct["destination"], direct["up_bytes"], direct["down_bytes"]),
+            (f"127.0.0.1:{server.port}", 100, 100), "the one past the relay")
 
 
 def test_no_relay(t):
     pair = t.pair(start=False)
     pair.start_local()
-    with harness.socks_dial(pair.socks_port) as s:
-        s.sendall(b"\5\1\0" + harness.socks_request("127.0.0.1", 9))
-        found = wait_for(t, pair, lambda f: stream_waits(f, "session"), "a stream to wait")
-        t.equal((found["session"]["state"], found["session"]["id"]), ("connecting", None),
-                "the session")
-        text = ask(t, pair.local_path, "--explain")
-    t.check("no session with the relay yet" in text and "waits for a session" in text, text)
-    t.check("the relay's machine refuses connections" in text, text)
+    closed = ("127.0.0.1", 9)
+    found = json.loads(ask_while(t, pair, closed, lambda x: stream_waits(json.loads(x), "session"),
+                                 "--json"))
+    t.equal((found["session"]["state"], found["session"]["id"]), ("connecting", None),
+            "the session")
+    words = ("no session with the relay yet", "waits for a session",
+             "the relay's machine refuses connections")
+    ask_while(t, pair, closed, lambda x: all(word in x for word in words), "--explain")
 
 
 def test_two_links_of_which_one_dies(t):
