@@ -155,16 +155,16 @@ static void test_sums_hold_over_a_loss(void **state)
     uint64_t written = 0, read = 0;
     (void)state;
 
-    for (unsigned ms = 0; ms < 8000 && read < 16 * MIB; ms++) {
-        /* It has carried something before, and does afterwards. */
-        pair->blackhole = ms > 120 && ms < 3000 ? 2 : 0;
-        written += feed(pair, pair->local, stream, 16 * MIB - written);
+    for (unsigned ms = 0; ms < 8000 && read < 32 * MIB; ms++) {
+        /* It has carried something before, and there is more to carry than it took. */
+        pair->blackhole = ms > 80 && ms < 3000 ? 2 : 0;
+        written += feed(pair, pair->local, stream, 32 * MIB - written);
         pair_step(pair);
         read += drain(pair, pair->relay, pair->incoming[0]);
         session_stream_write(pair->relay, pair->incoming[0], "x", 1, pair->now);
         drain(pair, pair->local, stream);
     }
-    assert_int_equal(read, 16 * MIB);
+    assert_int_equal(read, 32 * MIB);
     pair_run_ms(pair, 2000);
     drain(pair, pair->local, stream);
     pair_run_ms(pair, 100);
@@ -172,7 +172,7 @@ static void test_sums_hold_over_a_loss(void **state)
                     session_counters(pair->local)->bytes_reinjected >
                 0);
     assert_true(path_of(pair, pair->local, 1).counters.subflows_failed > 0);
-    check_sums(pair, pair->local, 16 * MIB,
+    check_sums(pair, pair->local, 32 * MIB,
                session_counters(pair->local)->stream_bytes_received);
     pair_free(pair);
 }
