@@ -244,6 +244,9 @@ static void dial_joins(struct session *session)
 
         count += lasting;
         missing += least - MIN(least, lasting);
+        /* Streams that may use no other wait for its time, however full the pool is. */
+        if (session->paths[i].streams > 0 && session->paths[i].retry_ns > session->now)
+            session->pool_wake_ns = MIN(session->pool_wake_ns, session->paths[i].retry_ns);
     }
     bound = MAX(bound, MIN(session->open_count + missing, session->config.pool_burst));
     want = MAX(want, MIN(count + missing, bound));
