@@ -71,7 +71,8 @@ struct config_listeners {
 #define CONFIG_PATHS_MAX 16
 
 /* Bits a second, where a rate is given at all. */
-#define CONFIG_RATE_MINIMUM 1000
+/* Frames of control take some 200 bytes a second, beyond any ceiling: data needs more. */
+#define CONFIG_RATE_MINIMUM 16000
 #define CONFIG_RATE_MAXIMUM UINT64_C(1000000000000)
 
 /* One way out of this machine. Interface, source or both are given. */

@@ -332,6 +332,10 @@ static void draw_rest(struct sim_scenario *scenario, struct sim_random *random)
             MAX(scenario->limit_ns, scenario->plans[i].start_ns + 600 * NS_PER_S);
 }
 
+/* What a configuration may ask for, in bytes a second: frames of control take some of it.
+ */
+#define RATE_LEAST 2000
+
 /* A ceiling somewhat below, or above, what the link carries. */
 static uint64_t draw_ceiling(struct sim_random *random, uint64_t rate)
 {
@@ -370,10 +374,10 @@ static void draw_wishes(struct sim_scenario *scenario, struct sim_random *random
     scenario->told = sim_random_chance(random, 500000);
     if (sim_random_chance(random, 200000))
         scenario->config.rate_up =
-            capacity(scenario) * sim_random_range(random, 5, 30) / 10;
+            MAX(capacity(scenario) * sim_random_range(random, 5, 30) / 10, RATE_LEAST);
     if (sim_random_chance(random, 200000))
         scenario->config.rate_down =
-            capacity(scenario) * sim_random_range(random, 5, 30) / 10;
+            MAX(capacity(scenario) * sim_random_range(random, 5, 30) / 10, RATE_LEAST);
 }
 
 void sim_scenario_draw(struct sim_scenario *scenario, uint64_t seed)

@@ -117,7 +117,7 @@ static void test_hosts_of_the_relay(void **state)
     "{\"interface\": \"a\"}, {\"interface\": \"b\"}, {\"interface\": \"c\"}, " \
     "{\"interface\": \"d\"}"
 #define A_RATE \
-    "1000 to 1000000000000 bits a second, as a number or as a text such as " \
+    "16000 to 1000000000000 bits a second, as a number or as a text such as " \
     "\"5Mbit\", or null"
 
 static void test_paths_are_checked(void **state)
@@ -173,11 +173,11 @@ static void test_paths_are_checked(void **state)
 static void test_session_rates(void **state)
 {
     struct config_local *config =
-        parse(WITH("\"rate\": { \"up\": \"2.5Mbit\", \"down\": 1000 }"));
+        parse(WITH("\"rate\": { \"up\": \"2.5Mbit\", \"down\": 16000 }"));
     (void)state;
 
     assert_int_equal(config->rate.up_bits, 2500000);
-    assert_int_equal(config->rate.down_bits, 1000);
+    assert_int_equal(config->rate.down_bits, 16000);
     config_local_free(config);
 }
 
