@@ -85,15 +85,17 @@ void scheduler_update(struct session *session)
 
 /* ---- paths in reserve ---- */
 
-/* Some subflow of the path takes data of the stream at this moment. */
-static bool has_room(const struct session *session, unsigned index,
-                     const struct stream *stream)
+bool path_takes(const struct session *session, unsigned index, const struct stream *stream,
+                bool at_once)
 {
+    if (!path_allows(session, index, stream))
+        return false;
     for (const struct list *node = session->subflows.next; node != &session->subflows;
          node = node->next) {
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
 
-        if (subflow->path == index && subflow_usable(subflow) && subflow->writable &&
+        if (subflow->path == index && subflow_usable(subflow) &&
+            (subflow->writable || !at_once) &&
             (stream->class == STREAM_INTERACTIVE || !lane_is(session, subflow)))
             return true;
     }
@@ -114,8 +116,7 @@ static bool spared(const struct session *session, unsigned index,
         return false;
     for (unsigned i = 0; own->cost > 0 && session->live_paths >> i != 0; i++)
         if (session->live_paths >> i & 1 && session->paths[i].properties.cost < own->cost &&
-            !path_in_reserve(session, i, stream) && path_allows(session, i, stream) &&
-            has_room(session, i, stream))
+            !path_in_reserve(session, i, stream) && path_takes(session, i, stream, true))
             return true;
     return false;
 }

@@ -14,28 +14,9 @@
  */
 #include "session_internal.h"
 
-/* Some subflow of the path will take this data, now or when it is writable again. */
-static bool path_can_send(const struct session *session, unsigned index,
-                          const struct stream *stream, bool bulk)
-{
-    if (!path_allows(session, index, stream))
-        return false;
-    for (const struct list *node = session->subflows.next; node != &session->subflows;
-         node = node->next) {
-        const struct subflow *subflow =
-            (const struct subflow *)((const char *)node - offsetof(struct subflow, node));
-
-        if (subflow->path == index && subflow_usable(subflow) &&
-            !(bulk && lane_is(session, subflow)))
-            return true;
-    }
-    return false;
-}
-
 static bool earliest(const struct session *session, const struct subflow *subflow,
                      const struct stream *stream, uint64_t left)
 {
-    bool bulk = stream->class != STREAM_INTERACTIVE;
     const struct path *own = &session->paths[subflow->path];
     uint64_t own_ns = path_arrival_ns(own, own->queued_out);
 
@@ -47,7 +28,7 @@ static bool earliest(const struct session *session, const struct subflow *subflo
             other->properties.cost > own->properties.cost ||
             path_in_reserve(session, i, stream) ||
             path_arrival_ns(other, other->queued_out) >= own_ns ||
-            !path_can_send(session, i, stream, bulk))
+            !path_takes(session, i, stream, false))
             continue;
         /* Nothing is known of the faster path's rate before it was used: use it. */
         if (other->rate_out == 0 || own_ns > path_arrival_ns(other, other->queued_out) +

@@ -707,6 +707,10 @@ void scheduler_update(struct session *session);
 /* What data `subflow` should carry now; false when none. No side effects. */
 bool scheduler_next(struct session *session, struct subflow *subflow, struct piece *piece);
 bool lane_is(const struct session *session, const struct subflow *subflow);
+/* Some subflow of the path takes data of the stream: at once, or when it is writable again.
+ */
+bool path_takes(const struct session *session, unsigned path, const struct stream *stream,
+                bool at_once);
 
 /* scheduler_split.c */
 /* No other path would complete what is left of the stream, `length` bytes at least, before
