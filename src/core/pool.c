@@ -262,15 +262,18 @@ static void dial_joins(struct session *session)
 }
 
 /* Subflows that have had nothing to do for a while go back to the idle number. Those that
- * are nearly used up do not count, as they were replaced already, and go too. */
+ * are nearly used up do not count, as they were replaced already, and go too. What is still
+ * busy is looked at again in a while: that it has come to rest may pass unnoticed. */
 static void retire_spares(struct session *session)
 {
     /* A PING makes a spare look as if it were in use. */
     uint64_t life_ns = MIN(SPARE_LIFE_NS, session_keepalive_ns(session) / 2);
     unsigned spares = 0;
 
-    if (session->waiting_bytes > 0 || session_peer_demand(session) > 0)
+    if (session->waiting_bytes > 0 || session_peer_demand(session) > 0) {
+        session->pool_wake_ns = MIN(session->pool_wake_ns, session->now + life_ns);
         return;
+    }
     list_foreach(&session->subflows, node, after) {
         const struct subflow *subflow = list_entry(node, struct subflow, node);
 
@@ -278,9 +281,11 @@ static void retire_spares(struct session *session)
     }
     list_foreach(&session->subflows, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
-        uint64_t until_ns = MAX(subflow->sent_ns, subflow->received_ns) + life_ns;
+        bool busy = subflow_outstanding(subflow);
+        uint64_t since_ns = MAX(subflow->sent_ns, subflow->received_ns);
+        uint64_t until_ns = (busy ? session->now : since_ns) + life_ns;
 
-        if (!subflow_usable(subflow) || subflow->retire || subflow_outstanding(subflow) ||
+        if (!subflow_usable(subflow) || subflow->retire ||
             (pool_lasting(subflow) && (spares <= pool_needed(session) ||
                                        pool_lasting_on(session, subflow->path) <=
                                            pool_path_minimum(session, subflow->path))))
@@ -471,6 +476,7 @@ void pool_dial_succeeded(struct session *session, struct subflow *subflow)
         path->retry_ns = 0;
     }
     session->explicit_failures = 0;
+    session->pool_dirty = true; /* one more that may turn out not to be needed */
     port_chooser_result(&path->ports, subflow->port, DIAL_SUCCESS, subflow->dialled_ns,
                         session->now);
 }

@@ -129,9 +129,12 @@ static void run_streams(struct sim_world *world)
 
 /* ---- what must hold ---- */
 
-/* Nobody does anything: only keepalives may wake either process. */
+/* Nobody does anything: only keepalives may wake either process, and the pool is at rest.
+ */
 static void check_idle(struct sim_world *world)
 {
+    const struct sim_session *local =
+        list_first(&world->process[SIM_LOCAL].sessions, struct sim_session, link);
     const struct sim_scenario *scenario = &world->scenario;
     uint64_t keepalive_ns = MIN(
         KEEPALIVE_NS,
@@ -143,6 +146,9 @@ static void check_idle(struct sim_world *world)
     if (scenario->idle_ns == 0)
         return;
     run_until(world, world->clock.now_ns + SETTLE_NS);
+    if (local != NULL && session_counters(local->session)->subflows_open > subflows)
+        sim_fail(world, "%u subflows are open in an idle session, of %u that may be",
+                 session_counters(local->session)->subflows_open, (unsigned)subflows);
     for (int side = 0; side < 2; side++)
         runs[side] = world->process[side].runs;
     run_until(world, world->clock.now_ns + scenario->idle_ns);
