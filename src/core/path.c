@@ -154,6 +154,11 @@ void path_note_heard(struct path *path, uint64_t now)
     path->heard_ns = now;
 }
 
+void path_acked(struct path *path, uint64_t when)
+{
+    path->acked_ns = MAX(path->acked_ns, when);
+}
+
 void path_heard(struct session *session, unsigned index)
 {
     struct path *path = &session->paths[index];

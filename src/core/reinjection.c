@@ -9,6 +9,9 @@
 /* The least that an acknowledgement may be later than expected. */
 #define LATE_MARGIN_NS (5 * NS_PER_MS)
 #define STALL_MARGIN_NS (25 * NS_PER_MS)
+/* How late the first acknowledgement of a path's TCP may be: it may be held back for 40 ms
+ * (Linux: TCP_DELACK_MIN), and clocks of 4 ms tell of it. */
+#define SILENCE_MARGIN_NS (50 * NS_PER_MS)
 
 /* ---- what is late ---- */
 
@@ -30,15 +33,31 @@ static uint64_t whole_ns(const struct path *path)
            path_drain_ns(path->queued_out, path->rate_out);
 }
 
-/* When not even the peer's TCP will have acknowledged anything for longer than a lost
- * segment explains, which takes one round trip to be made good: the path may be dead. */
+/* When not even the peer's TCP will have said anything on the path for longer than it takes
+ * to answer. A lossy path is not silent, as what arrives is acknowledged out of order. */
+uint64_t subflow_silence_ns(const struct session *session, const struct subflow *subflow)
+{
+    const struct path *path = &session->paths[subflow->path];
+    uint64_t rtt_ns = path_rtt_ns(path);
+
+    if (subflow->state != SUBFLOW_STATE_OPEN || subflow->eliciting_unacked == 0)
+        return TIME_NEVER;
+
+    return MAX(MAX(path->acked_ns, path->heard_ns), subflow_oldest_ns(subflow) + rtt_ns) +
+           MAX(SILENCE_MARGIN_NS, rtt_ns / 2);
+}
+
+/* When the subflow may be on a dead path: nothing comes on it, or nothing was acknowledged
+ * in order for longer than a lost segment explains, which takes one round trip to be made
+ * good. */
 static uint64_t stall_begins_ns(const struct session *session,
                                 const struct subflow *subflow)
 {
-    uint64_t rtt_ns =
-        MAX(subflow_rtt_ns(session, subflow), path_rtt_ns(&session->paths[subflow->path]));
+    const struct path *path = &session->paths[subflow->path];
+    uint64_t rtt_ns = MAX(subflow_rtt_ns(session, subflow), path_rtt_ns(path));
 
-    return subflow->progress_ns + rtt_ns + rtt_ns / 2 + STALL_MARGIN_NS;
+    return MIN(subflow_silence_ns(session, subflow),
+               subflow->progress_ns + rtt_ns + rtt_ns / 2 + STALL_MARGIN_NS);
 }
 
 uint64_t subflow_late_ns(const struct session *session, const struct subflow *subflow)
@@ -55,8 +74,9 @@ uint64_t subflow_late_ns(const struct session *session, const struct subflow *su
 
 /* ---- what is copied ---- */
 
-/* How much of a subflow may be copied by another. */
-enum reinject { REINJECT_NOTHING, REINJECT_SMALL, REINJECT_ALL };
+/* What of a subflow may be copied by another: what small streams wait for; all that is not
+ * a copy itself; copies too, since what carries them may be dead. */
+enum reinject { REINJECT_NOTHING, REINJECT_SMALL, REINJECT_ORIGINALS, REINJECT_ALL };
 
 bool stream_is_small(const struct stream *stream)
 {
@@ -71,8 +91,8 @@ static bool still_missing(const struct session *session, unsigned path, unsigned
     uint64_t from = MAX(item->offset + item->copied, stream->out_acked);
     uint64_t end = item->offset + item->length;
 
-    if (item->copy || !path_allows(session, path, stream) || stream->reset_sent ||
-        stream->send_done || from >= end || ranges_contains(&stream->acked, from, end) ||
+    if (!path_allows(session, path, stream) || stream->reset_sent || stream->send_done ||
+        from >= end || ranges_contains(&stream->acked, from, end) ||
         redundant_covered(session, from_path, stream, from, end))
         return false;
     *piece = (struct piece){.stream = item->stream,
@@ -83,6 +103,14 @@ static bool still_missing(const struct session *session, unsigned path, unsigned
     return true;
 }
 
+/* The copies of a redundant stream are made good by its mode. */
+static bool may_copy(const struct sent_item *item, enum reinject how)
+{
+    if (item->copy)
+        return how == REINJECT_ALL && !stream_is_redundant(item->stream);
+    return how >= REINJECT_ORIGINALS || stream_is_small(item->stream);
+}
+
 static bool oldest_missing(const struct session *session, unsigned path,
                            const struct subflow *subflow, enum reinject how,
                            struct piece *piece)
@@ -90,8 +118,7 @@ static bool oldest_missing(const struct session *session, unsigned path,
     for (size_t i = 0; i < subflow->items.count; i++) {
         struct sent_item *item = ring_at(&subflow->items, i);
 
-        if (item->kind == SENT_DATA &&
-            (how == REINJECT_ALL || stream_is_small(item->stream)) &&
+        if (item->kind == SENT_DATA && may_copy(item, how) &&
             still_missing(session, path, subflow->path, item, piece))
             return true;
     }
@@ -129,7 +156,7 @@ static enum reinject reinject_from(const struct session *session,
         !path_in_reserve(session, subflow->path, NULL) &&
         own->properties.cost <= session->paths[other->path].properties.cost &&
         expected_ns(session, other) > path_arrival_ns(own, own->queued_out))
-        return REINJECT_ALL;
+        return REINJECT_ORIGINALS;
     return other->late && !subflow->late ? REINJECT_SMALL : REINJECT_NOTHING;
 }
 
@@ -139,6 +166,8 @@ bool reinjection_next(struct session *session, struct subflow *subflow, bool idl
 {
     uint64_t least = UINT64_MAX;
 
+    if (path_silent(session, subflow->path))
+        return false;
     list_foreach(&session->subflows, node, after) {
         struct subflow *other = list_entry(node, struct subflow, node);
         enum reinject how = reinject_from(session, subflow, other, idle);

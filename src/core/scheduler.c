@@ -36,6 +36,8 @@ static void set_live_paths(struct session *session, uint16_t live)
 
 static void look_whether_late(struct session *session, struct subflow *subflow)
 {
+    if (subflow_silence_ns(session, subflow) <= session->now)
+        session->silent_paths |= (uint16_t)(1u << subflow->path);
     subflow->late = subflow_late_ns(session, subflow) <= session->now;
     session->any_late |= subflow->late;
     if (subflow->late &&
@@ -51,7 +53,7 @@ void scheduler_update(struct session *session)
     struct subflow *best = NULL;
     uint16_t live = 0;
 
-    session->doubtful_paths = 0;
+    session->doubtful_paths = session->silent_paths = 0;
     session->any_late = false;
 
     list_foreach(&session->subflows, node, after) {
@@ -85,10 +87,16 @@ void scheduler_update(struct session *session)
 
 /* ---- paths in reserve ---- */
 
+bool path_silent(const struct session *session, unsigned index)
+{
+    return session->silent_paths >> index & 1 &&
+           (session->live_paths & ~session->silent_paths) != 0;
+}
+
 bool path_takes(const struct session *session, unsigned index, const struct stream *stream,
                 bool at_once)
 {
-    if (!path_allows(session, index, stream))
+    if (!path_allows(session, index, stream) || path_silent(session, index))
         return false;
     for (const struct list *node = session->subflows.next; node != &session->subflows;
          node = node->next) {

@@ -51,5 +51,6 @@ static uint64_t bytes_left(const struct session *session, const struct stream *s
 bool split_may_carry(const struct session *session, const struct subflow *subflow,
                      const struct stream *stream, uint64_t length)
 {
-    return earliest(session, subflow, stream, bytes_left(session, stream, length));
+    return !path_silent(session, subflow->path) &&
+           earliest(session, subflow, stream, bytes_left(session, stream, length));
 }

@@ -302,6 +302,7 @@ struct path {
     enum path_reason reason; /* why it does not work, or PATH_REASON_WORKS */
     uint64_t heard_ns;       /* when something last came of the peer on it */
     uint64_t heard_since_ns; /* since when it did so without a pause */
+    uint64_t acked_ns;       /* when anything last came of the peer's TCP */
     uint64_t probed_ns;      /* when a sign of life was last asked for */
     uint64_t stalled_ns; /* a subflow died that had made no progress since; 0 = none did */
     uint64_t srtt_ns;    /* smoothed; 0 = unknown */
@@ -366,8 +367,9 @@ struct session {
     struct subflow *by_number[BY_NUMBER_BUCKETS];
     struct subflow *lane;
     /* Bit i: path i has a usable subflow; it has, and one is late, and nothing was heard on
-     * the path since. See scheduler_update(). */
-    uint16_t live_paths, doubtful_paths;
+     * the path since; nothing at all comes on it, not even of the peer's TCP. See
+     * scheduler_update(). */
+    uint16_t live_paths, doubtful_paths, silent_paths;
     bool any_late;       /* a subflow is */
     unsigned suspects;   /* subflows marked so */
     unsigned open_count; /* members of `subflows` */
@@ -658,6 +660,8 @@ void path_abandon(struct session *session, unsigned path);
 void path_heard(struct session *session, unsigned path);
 /* Something came on it, be it a part of a chunk that may yet prove false. */
 void path_note_heard(struct path *path, uint64_t now);
+/* Something came of the peer's TCP on it then. */
+void path_acked(struct path *path, uint64_t when);
 /* It works no more, unless it was heard of since `since_ns`. */
 void path_failed(struct session *session, unsigned path, enum path_reason reason,
                  uint64_t since_ns);
@@ -707,6 +711,8 @@ void scheduler_update(struct session *session);
 /* What data `subflow` should carry now; false when none. No side effects. */
 bool scheduler_next(struct session *session, struct subflow *subflow, struct piece *piece);
 bool lane_is(const struct session *session, const struct subflow *subflow);
+/* The path may be dead, while another works: it gets nothing that another can carry. */
+bool path_silent(const struct session *session, unsigned index);
 /* Some subflow of the path takes data of the stream: at once, or when it is writable again.
  */
 bool path_takes(const struct session *session, unsigned path, const struct stream *stream,
@@ -746,6 +752,9 @@ bool redundant_waits(const struct session *session, struct stream *stream);
 bool stream_is_small(const struct stream *stream);
 /* When what was sent longest ago, and asks to be acknowledged, was sent; there is some. */
 uint64_t subflow_oldest_ns(const struct subflow *subflow);
+/* When the subflow's path becomes silent if nothing comes on it; TIME_NEVER when nothing is
+ * waited for. */
+uint64_t subflow_silence_ns(const struct session *session, const struct subflow *subflow);
 /* When the subflow becomes late if nothing is acknowledged; TIME_NEVER when nothing is
  * waited for. */
 uint64_t subflow_late_ns(const struct session *session, const struct subflow *subflow);

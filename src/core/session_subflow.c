@@ -388,6 +388,7 @@ void session_subflow_measured(struct session *session, struct subflow *subflow,
     subflow->measure = *measure;
     subflow->measured_ns = now;
     subflow->measured_bytes = subflow->bytes_sent;
+    path_acked(&session->paths[subflow->path], now - MIN(now, measure->silent_ns));
     if (measure->srtt_ns != 0)
         path_sample_rtt(&session->paths[subflow->path], measure->srtt_ns, now);
     path_refresh(session, subflow->path);

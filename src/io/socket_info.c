@@ -19,6 +19,7 @@ struct socket_info socket_info_get(int fd)
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &tcp, &length) != 0)
         return info;
     info.srtt_ns = (uint64_t)tcp.tcpi_rtt * 1000;
+    info.silent_ns = tcp.tcpi_last_ack_recv * NS_PER_MS;
     if (info.srtt_ns > 0)
         info.rate =
             (uint64_t)tcp.tcpi_snd_cwnd * tcp.tcpi_snd_mss * NS_PER_S / info.srtt_ns;

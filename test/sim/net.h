@@ -111,6 +111,7 @@ struct sim_endpoint {
     enum sim_side side;
     enum sim_tcp_state state;
     struct sim_timer patience; /* of a handshake, or of an orphan */
+    uint64_t heard_ns;         /* when a packet last came that acknowledges something */
     sim_wake *wake;
     void *context;
 };
@@ -163,6 +164,7 @@ struct sim_tcp_info {
     uint64_t rate;   /* bytes per second; 0 while unknown */
     uint64_t queued; /* written, not acknowledged */
     uint64_t unsent; /* written, not sent */
+    uint64_t silent_ns; /* since anything came */
 };
 
 void sim_net_init(struct sim_net *net, struct sim_clock *clock);

@@ -145,6 +145,7 @@ void tcp_take_packet(struct sim_tcp *tcp, const struct packet *packet)
         packet_send_plain(tcp, to, PACKET_RESET);
         return;
     }
+    end->heard_ns = tcp->net->clock->now_ns;
     if (end->state == SIM_TCP_SYN_RECEIVED && packet->kind != PACKET_SYN_ACK)
         end->state = SIM_TCP_OPEN;
     if (packet->kind == PACKET_SYN_ACK)
@@ -363,6 +364,7 @@ void sim_tcp_info(const struct sim_tcp *tcp, enum sim_side side, struct sim_tcp_
         info->rate = MAX(info->rate, pipe->congestion_bytes * NS_PER_S / pipe->rtt_ns);
     info->queued = pipe->written - pipe->acknowledged;
     info->unsent = pipe->written - pipe->sent;
+    info->silent_ns = tcp->net->clock->now_ns - tcp->end[side].heard_ns;
 }
 
 static bool has_peer(const struct sim_tcp *tcp, enum sim_side side)

@@ -332,7 +332,8 @@ static void measure(struct sim_session *owner, uint64_t now)
             &(struct subflow_measure){.srtt_ns = info.rtt_ns,
                                       .rate = info.rate,
                                       .queued_bytes =
-                                          (uint32_t)(info.queued + wire->tail_length)},
+                                          (uint32_t)(info.queued + wire->tail_length),
+                                      .silent_ns = info.silent_ns},
             now);
     }
 }
