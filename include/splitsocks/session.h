@@ -200,6 +200,7 @@ struct subflow_measure {
                                cwnd x mss / srtt; 0 = unknown */
     uint32_t queued_bytes;  /* SIOCOUTQ: not yet acknowledged by the peer's TCP, plus the
                                driver's own unwritten tail */
+    uint32_t unsent_bytes;  /* of them: not yet sent for the first time */
     uint64_t silent_ns;     /* tcpi_last_ack_recv: since anything of the peer's TCP came */
 };
 

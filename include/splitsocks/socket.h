@@ -74,6 +74,7 @@ struct socket_info {
     uint64_t srtt_ns;
     uint64_t rate;         /* bytes a second; 0 = unknown */
     uint32_t queued_bytes; /* written and not yet acknowledged by the peer's TCP */
+    uint32_t unsent_bytes; /* of them: not yet sent for the first time */
     uint64_t silent_ns; /* since an acknowledgement of the peer's TCP came, of any kind */
 };
 

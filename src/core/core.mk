@@ -30,6 +30,7 @@ libcore_a_SOURCES = \
 	src/core/pool_internal.h \
 	src/core/pool_size.c \
 	src/core/reinjection.c \
+	src/core/restraint.c \
 	src/core/scheduler.c \
 	src/core/scheduler_redundant.c \
 	src/core/scheduler_split.c \

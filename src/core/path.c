@@ -43,6 +43,11 @@ void path_sample_rtt(struct path *path, uint64_t rtt_ns, uint64_t now)
         path->srtt_ns == 0 ? rtt_ns : path->srtt_ns - path->srtt_ns / 8 + rtt_ns / 8;
 }
 
+void path_forget_least(struct path *path)
+{
+    path->least_ns = path->least_before_ns = 0;
+}
+
 uint64_t path_least_rtt_ns(const struct path *path)
 {
     return path->least_ns == 0 ? RTT_UNKNOWN_NS

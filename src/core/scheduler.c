@@ -83,6 +83,7 @@ void scheduler_update(struct session *session)
              path_rtt_ns(&session->paths[session->lane->path]) >
                  2 * path_rtt_ns(&session->paths[best->path]))
         session->lane = best;
+    restraint_update(session);
 }
 
 /* ---- paths in reserve ---- */
@@ -183,7 +184,8 @@ static bool next_waiting(struct session *session, struct subflow *subflow,
     for (unsigned position = 0; position < STREAM_CLASSES; position++) {
         enum stream_class class = stream_class_turn(session, position);
 
-        if (lane_is(session, subflow) && class != STREAM_INTERACTIVE)
+        if ((lane_is(session, subflow) && class != STREAM_INTERACTIVE) ||
+            restraint_holds(session, subflow->path, class))
             continue;
         list_foreach(&session->ready[class], node, after) {
             if (next_of_stream(session, subflow, list_entry(node, struct stream, ready),

@@ -17,6 +17,7 @@
  *   scheduler_split.c    on which path it arrives earliest
  *   scheduler_redundant.c  which copies of it go on which paths
  *   reinjection.c        what is late, and sent again elsewhere
+ *   restraint.c          what bulk leaves to those who wait for small answers
  *   path.c               what is known of a path
  *   session_status.c, path_status.c   snapshots of it all, for people
  */
@@ -281,6 +282,8 @@ struct stream {
     uint64_t held;         /* its share of session->out_held */
     uint32_t extra_copies; /* outstanding items that are copies */
     int32_t deficit;       /* bytes it may still send in its round */
+    uint8_t exchanges;     /* how often it sent little with nothing on its way, since it
+                              last sent much; see restraint.c */
 
     /* Receiving. [in_read, in_next) is readable, in `in` or borrowed. */
     struct pages in;
@@ -294,6 +297,19 @@ struct stream {
 };
 
 /* ---- paths ---- */
+
+/* See restraint.c; of use on the path of the interactive lane. */
+struct restraint {
+    bool bounded;       /* `room` holds */
+    uint64_t room;      /* bytes of bulk that may go now */
+    bool held, spare;   /* in the running window bulk was held back; it lacked, with room */
+    uint64_t window_ns; /* when that began; 0 = there is none */
+    uint64_t window_bytes;       /* what the path had delivered then */
+    uint64_t rate_seen;          /* bytes a second: the highest of the windows */
+    uint64_t lifted_ns, lift_ns; /* lifted until then; for how long */
+    uint64_t drained_ns;         /* when the last drain ends */
+    uint64_t least_ns;           /* the least round trip before it */
+};
 
 struct path {
     struct path_properties properties;
@@ -322,6 +338,7 @@ struct path {
     uint64_t retry_ns;   /* not to be dialled before */
     struct path_counters counters;
     struct meter goodput_in, goodput_out;
+    struct restraint restraint;
 };
 
 /* ---- the session ---- */
@@ -418,6 +435,7 @@ struct session {
     uint64_t left_up_ns;  /* local: when the session was last UP */
     uint64_t contact_ns;  /* last authenticated chunk */
     uint64_t data_ns;     /* data of a stream was last sent, or received */
+    uint64_t interactive_ns; /* somebody last waited for little; 0 = never */
     uint64_t doubt_ns;    /* local: what was heard before proves nothing any more */
     uint64_t rekey_ns;    /* local: when the hourly resume is due */
     uint64_t silent_ns;   /* local: dialled since then without contact; or TIME_NEVER */
@@ -681,6 +699,8 @@ void path_count_goodput(struct session *session, unsigned path, uint64_t receive
 uint64_t path_rtt_ns(const struct path *path); /* RTT_UNKNOWN_NS while unknown */
 /* The least of the last seconds, which no queue has made longer. */
 uint64_t path_least_rtt_ns(const struct path *path);
+/* It holds no more. */
+void path_forget_least(struct path *path);
 /* How long so many bytes take at a rate in bytes a second; 0 when that is not known. */
 uint64_t path_drain_ns(uint64_t bytes, uint64_t rate);
 /* Until what is sent now, behind `queued` bytes, arrives. */
@@ -746,6 +766,20 @@ bool redundant_next(const struct session *session, const struct subflow *subflow
                     struct stream *stream, struct piece *piece);
 /* Some path that works has something of that to carry. */
 bool redundant_waits(const struct session *session, struct stream *stream);
+
+/* restraint.c */
+/* A stream begins. */
+void restraint_note_opened(struct session *session);
+/* New data of the stream is about to count as sent. */
+void restraint_note_sent(struct session *session, struct stream *stream);
+/* How often subflows are to be measured, where `usual_ns` does without restraint. */
+uint64_t restraint_measure_ns(const struct session *session, uint64_t usual_ns);
+/* Looks how much bulk may go, once before subflows are asked for what they should carry. */
+void restraint_update(struct session *session);
+void restraint_spend(struct path *path, uint64_t bytes);
+/* Data of the class is not to go on the path now. */
+bool restraint_holds(const struct session *session, unsigned path, enum stream_class class);
+uint64_t restraint_timeout(const struct session *session);
 
 /* reinjection.c */
 /* Little of the stream is on its way: a copy costs little, and its head is what waits. */

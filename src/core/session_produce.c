@@ -734,6 +734,7 @@ size_t session_produce(struct session *session, struct subflow *subflow, uint8_t
             subflow->bytes_sent += produced;
             rate_limit_spend(&session->paths[subflow->path].rate_limit, produced, now);
             rate_limit_spend(&session->rate_limit, produced, now);
+            restraint_spend(&session->paths[subflow->path], produced);
             session->counters.chunks_sent++;
         } while (length < limit && capacity - length >= session->config.chunk_size &&
                  wants(session, subflow));

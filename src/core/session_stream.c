@@ -89,6 +89,7 @@ struct stream *stream_new(struct session *session, uint64_t id)
     list_append(&session->streams, &stream->node);
     session->stream_count++;
     session->pool_dirty = true;
+    restraint_note_opened(session);
     if (id != 0)
         stream_insert(session, stream, id);
     return stream;

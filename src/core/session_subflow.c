@@ -324,7 +324,7 @@ static uint64_t measure_interval_ns(const struct session *session)
 
     for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
         active += session->paths[i].subflows > 0;
-    return active > 1 ? NS_PER_MS : 10 * NS_PER_MS;
+    return restraint_measure_ns(session, active > 1 ? NS_PER_MS : 10 * NS_PER_MS);
 }
 
 struct subflow *session_next_unmeasured(struct session *session, uint64_t now)

@@ -196,6 +196,7 @@ uint64_t session_next_timeout(const struct session *session)
         when = MIN(when, open_wait_until(session, list_first(&session->unassigned,
                                                              struct stream, control)));
     when = MIN(when, ceiling_timeout(session));
+    when = MIN(when, restraint_timeout(session));
     for (unsigned i = 0; session->live_paths >> i != 0; i++)
         when = MIN(when, probe_timeout(session, i));
     if (session->starved || (credit_is_short(session) && session->stream_count > 0))

@@ -147,6 +147,7 @@ void stream_sent(struct session *session, struct stream *stream, uint64_t offset
     if (offset == stream->out_next) {
         uint64_t data = MIN(end, stream->out_end) - MIN(offset, stream->out_end);
 
+        restraint_note_sent(session, stream);
         session->out_sum += data;
         session->counters.stream_bytes_sent += data;
         stream->out_next = end;

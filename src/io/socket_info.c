@@ -26,6 +26,7 @@ struct socket_info socket_info_get(int fd)
     info.rate = MAX(info.rate, (uint64_t)tcp.tcpi_delivery_rate);
     if (ioctl(fd, SIOCOUTQ, &queued) == 0 && queued > 0)
         info.queued_bytes = (uint32_t)queued;
+    info.unsent_bytes = MIN(tcp.tcpi_notsent_bytes, info.queued_bytes);
     return info;
 }
 

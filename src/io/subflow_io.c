@@ -217,6 +217,7 @@ struct subflow_measure subflow_io_measure(const struct subflow_io *io)
         .srtt_ns = info.srtt_ns,
         .rate = info.rate,
         .queued_bytes = info.queued_bytes + (io->tail_length - io->tail_at),
+        .unsent_bytes = info.unsent_bytes + (io->tail_length - io->tail_at),
         .silent_ns = info.silent_ns,
     };
 }

@@ -299,6 +299,96 @@ static bool failover_acks_lost(struct outcome *outcome)
     return failover(outcome, SESSION_UNLIMITED, 1 << SIM_LOCAL, SIM_LOCAL);
 }
 
+/* ---- latency under load ---- */
+
+#define LOADED_BYTES 30000000
+#define LOADED_TURNS 100
+
+/* A transfer over one path of 20 Mbit/s, 36 ms and a queue of 51 ms. */
+static void load(struct sim_scenario *scenario, uint64_t budget, enum sim_side reader)
+{
+    sim_scenario_init(scenario, "latency under load", 7);
+    scenario->paths[0] = sim_path_make(20000000, 36, 51);
+    scenario->config.budget_up = scenario->config.budget_down = budget;
+    sim_scenario_stream(scenario, reader == SIM_LOCAL ? 0 : LOADED_BYTES,
+                        reader == SIM_LOCAL ? LOADED_BYTES : 0);
+}
+
+/* With exchanges of 100 bytes in its middle the transfer takes as long as without, and the
+ * time to learn what the path is like. */
+static bool no_slower(struct outcome *outcome, struct sim_scenario *scenario,
+                      enum sim_side reader, unsigned turns, uint64_t learning_ns)
+{
+    struct sim_plan *plan;
+    uint64_t alone_ns;
+
+    if (!directed_once(outcome, scenario))
+        return false;
+    alone_ns = directed_done_ns(outcome, reader);
+    plan = sim_scenario_stream(scenario, 100 * turns, 100 * turns);
+    plan->turns = turns;
+    plan->start_ns = 3 * NS_PER_S;
+    return directed_once(outcome, scenario) &&
+           directed_within(outcome, "transfer", directed_done_ns(outcome, reader),
+                           alone_ns * 103 / 100 + learning_ns);
+}
+
+/* And they take little longer than on an idle path. */
+static bool loaded(struct outcome *outcome, uint64_t budget, enum sim_side reader)
+{
+    static struct sim_scenario scenario;
+
+    load(&scenario, budget, reader);
+    return no_slower(outcome, &scenario, reader, LOADED_TURNS, 0) &&
+           directed_within(outcome, "the longest exchange",
+                           outcome->report.pause_ns[SIM_LOCAL][1], 75 * NS_PER_MS) &&
+           directed_within(outcome, "all exchanges", outcome->report.life_ns[SIM_LOCAL][1],
+                           LOADED_TURNS * 55 * NS_PER_MS);
+}
+
+/* The path becomes longer for good: what it took before is too little now. */
+static bool loaded_far(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+
+    load(&scenario, SESSION_UNLIMITED, SIM_LOCAL);
+    sim_scenario_fault(&scenario, (struct sim_fault){.kind = SIM_FAULT_FAR,
+                                                     .at_ns = 5 * NS_PER_S,
+                                                     .lasts_ns = 600 * NS_PER_S,
+                                                     .amount = 50 * NS_PER_MS});
+    return no_slower(outcome, &scenario, SIM_LOCAL, 2 * LOADED_TURNS, 1500 * NS_PER_MS);
+}
+
+/* The delay varies by a third of what the path is long. */
+static bool loaded_jitter(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+
+    load(&scenario, SESSION_UNLIMITED, SIM_LOCAL);
+    scenario.paths[0].link[SIM_RELAY].jitter_ns = 12 * NS_PER_MS;
+    return no_slower(outcome, &scenario, SIM_LOCAL, 2 * LOADED_TURNS, 0);
+}
+
+static bool loaded_down(struct outcome *outcome)
+{
+    return loaded(outcome, SESSION_UNLIMITED, SIM_LOCAL);
+}
+
+static bool loaded_up(struct outcome *outcome)
+{
+    return loaded(outcome, SESSION_UNLIMITED, SIM_RELAY);
+}
+
+static bool loaded_1mib(struct outcome *outcome)
+{
+    return loaded(outcome, 1024 * 1024, SIM_LOCAL);
+}
+
+static bool loaded_64kib(struct outcome *outcome)
+{
+    return loaded(outcome, 65536, SIM_LOCAL);
+}
+
 /* ---- the list ---- */
 
 const struct directed_scenario bonding_scenarios[] = {
@@ -321,6 +411,12 @@ const struct directed_scenario bonding_scenarios[] = {
     {"failover-64KiB", failover_64kib},
     {"failover-data-lost", failover_data_lost},
     {"failover-acks-lost", failover_acks_lost},
+    {"loaded-down", loaded_down},
+    {"loaded-up", loaded_up},
+    {"loaded-1MiB", loaded_1mib},
+    {"loaded-64KiB", loaded_64kib},
+    {"loaded-far", loaded_far},
+    {"loaded-jitter", loaded_jitter},
 };
 
 const size_t bonding_scenario_count = ARRAY_LENGTH(bonding_scenarios);

@@ -329,11 +329,12 @@ static void measure(struct sim_session *owner, uint64_t now)
         sim_tcp_info(wire->tcp, owner->process->side, &info);
         session_subflow_measured(
             owner->session, subflow,
-            &(struct subflow_measure){.srtt_ns = info.rtt_ns,
-                                      .rate = info.rate,
-                                      .queued_bytes =
-                                          (uint32_t)(info.queued + wire->tail_length),
-                                      .silent_ns = info.silent_ns},
+            &(struct subflow_measure){
+                .srtt_ns = info.rtt_ns,
+                .rate = info.rate,
+                .queued_bytes = (uint32_t)(info.queued + wire->tail_length),
+                .unsent_bytes = (uint32_t)(info.unsent + wire->tail_length),
+                .silent_ns = info.silent_ns},
             now);
     }
 }
