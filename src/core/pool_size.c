@@ -328,6 +328,18 @@ bool pool_lasting(const struct subflow *subflow)
            subflow->bytes_received <= subflow->budget_in / 8 * 3;
 }
 
+void pool_count_bytes(struct session *session, struct subflow *subflow, uint64_t sent,
+                      uint64_t received)
+{
+    bool lasted = pool_lasting(subflow);
+
+    subflow->bytes_sent += sent;
+    subflow->bytes_received += received;
+    /* With large budgets nothing else may happen until it is used up. */
+    if (lasted && !pool_lasting(subflow))
+        session->pool_dirty = true;
+}
+
 /* Subflows of a path that last, told only up to its share while bulk waits: one path's
  * surplus does not make up for what another lacks. */
 uint64_t pool_lasting_on(struct session *session, unsigned index)

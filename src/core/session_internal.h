@@ -655,6 +655,9 @@ bool session_in_touch(const struct session *session);
 
 /* pool.c */
 void pool_update(struct session *session);
+/* Bytes of the subflow that were sent or received: it may want a replacement. */
+void pool_count_bytes(struct session *session, struct subflow *subflow, uint64_t sent,
+                      uint64_t received);
 /* Local: a stream begins or ends that may ask for paths of its own. */
 void pool_stream_begins(struct session *session, struct stream *stream);
 void pool_stream_ends(struct session *session, struct stream *stream);

@@ -731,7 +731,7 @@ size_t session_produce(struct session *session, struct subflow *subflow, uint8_t
             if (produced == 0)
                 break;
             length += produced;
-            subflow->bytes_sent += produced;
+            pool_count_bytes(session, subflow, produced, 0);
             rate_limit_spend(&session->paths[subflow->path].rate_limit, produced, now);
             rate_limit_spend(&session->rate_limit, produced, now);
             restraint_spend(&session->paths[subflow->path], produced);

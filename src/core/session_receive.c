@@ -326,7 +326,7 @@ static void sign_of_life(struct session *session, struct subflow *subflow)
 
 static void note_contact(struct session *session, struct subflow *subflow, size_t length)
 {
-    subflow->bytes_received += length;
+    pool_count_bytes(session, subflow, 0, length);
     subflow->chunks_received++;
     subflow->confirmed = true;
     subflow->received_ns = session->now;
