@@ -323,8 +323,8 @@ bool pool_lasting(const struct subflow *subflow)
         return false;
     /* A replacement takes a round trip to be there, and the last of a budget's flights
      * carries half of it. What was received is half a round trip old; what was sent has
-     * often yet to leave. */
-    return subflow->bytes_sent <= subflow->budget_out / 4 * 3 &&
+     * mostly yet to leave. */
+    return subflow->bytes_sent <= subflow->budget_out / 8 * 7 &&
            subflow->bytes_received <= subflow->budget_in / 8 * 3;
 }
 

@@ -68,14 +68,25 @@ static bool equal(struct outcome *outcome, uint64_t budget, unsigned share)
     return both_ways(outcome, &scenario, budget, 40, share);
 }
 
-/* The slots of the fast path must not keep the far one from its own, nor a queue ask for
- * more of them. */
-static bool far_64kib(struct outcome *outcome)
+static bool far(struct outcome *outcome, uint64_t budget, unsigned share)
 {
     static struct sim_scenario scenario;
 
     two_paths(&scenario, "far", 50, 15, 10, 60);
-    return both_ways(outcome, &scenario, 65536, 60, 90);
+    return both_ways(outcome, &scenario, budget, 60, share);
+}
+
+/* The slots of the fast path must not keep the far one from its own, nor a queue ask for
+ * more of them. */
+static bool far_64kib(struct outcome *outcome)
+{
+    return far(outcome, 65536, 90);
+}
+
+/* A subflow is replaced before it is used up, though little else happens until then. */
+static bool far_1mib(struct outcome *outcome)
+{
+    return far(outcome, 1024 * 1024, 99);
 }
 
 static bool single_64kib(struct outcome *outcome)
@@ -398,6 +409,7 @@ const struct directed_scenario bonding_scenarios[] = {
     {"equal-1MiB", equal_1mib},
     {"equal-64KiB", equal_64kib},
     {"far-64KiB", far_64kib},
+    {"far-1MiB", far_1mib},
     {"single-64KiB", single_64kib},
     {"bad-path", bad_path},
     {"flapping-path", flapping},

@@ -348,6 +348,44 @@ static void test_tcp_does_not_speak_for_the_relay(void **state)
     pair_free(pair);
 }
 
+static struct subflow *usable_subflow(struct session *session)
+{
+    list_foreach(&session->subflows, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        if (subflow_usable(subflow))
+            return subflow;
+    }
+    return NULL;
+}
+
+/* However little happens besides. */
+static void test_a_subflow_nearly_used_up_is_replaced(void **state)
+{
+    struct session_config config = pair_config();
+    struct stream *stream;
+    struct subflow *subflow;
+    struct pair *pair;
+    unsigned dials;
+    (void)state;
+
+    pair = connected(&config, &stream);
+    pair_run_ms(pair, 500);
+    subflow = usable_subflow(pair->local);
+    assert_non_null(subflow);
+    dials = pair->connection_count;
+    pool_count_bytes(pair->local, subflow, config.budget_up / 8 * 7 - subflow->bytes_sent,
+                     0);
+    pair_run_ms(pair, 2);
+    assert_int_equal(pair->connection_count, dials);
+    pool_count_bytes(pair->local, subflow, 1, 0);
+    pair_run_ms(pair, 2);
+    assert_int_equal(pair->connection_count, dials + 1);
+    release_all(pair, stream);
+    pair_run_ms(pair, 1000);
+    pair_free(pair);
+}
+
 /* A reader that stops costs the other streams nothing, and memory stays within credit. */
 static void test_stalled_readers_do_not_stall_others(void **state)
 {
@@ -633,6 +671,7 @@ UNIT_MAIN(cmocka_unit_test(test_transfers_both_ways),
           cmocka_unit_test(test_generations_are_forgotten),
           cmocka_unit_test(test_an_ack_elsewhere_confirms),
           cmocka_unit_test(test_tcp_does_not_speak_for_the_relay),
+          cmocka_unit_test(test_a_subflow_nearly_used_up_is_replaced),
           cmocka_unit_test(test_stalled_readers_do_not_stall_others),
           cmocka_unit_test(test_many_stalled_readers_give_way_soon),
           cmocka_unit_test(test_a_hoarder_costs_no_other_client),
