@@ -318,25 +318,31 @@ bool subflow_drained(const struct subflow *subflow)
            subflow->measure.queued_bytes == 0;
 }
 
-static uint64_t measure_interval_ns(const struct session *session)
+/* Whether there is one path to be compared with another. */
+static bool several_paths(const struct session *session)
 {
     unsigned active = 0;
 
     for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
         active += session->paths[i].subflows > 0;
-    return restraint_measure_ns(session, active > 1 ? NS_PER_MS : 10 * NS_PER_MS);
+    return active > 1;
 }
 
 struct subflow *session_next_unmeasured(struct session *session, uint64_t now)
 {
-    uint64_t usual_ns = measure_interval_ns(session);
+    bool several = several_paths(session);
+    uint64_t usual_ns = restraint_measure_ns(session, several ? NS_PER_MS : 10 * NS_PER_MS);
 
     list_foreach(&session->subflows, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
         /* What has ended may be given up as soon as it has left; see give_way(). */
         uint64_t interval_ns = subflow->end_received ? MEASURE_ENDED_NS : usual_ns;
 
-        if (subflow->state == SUBFLOW_STATE_OPEN && subflow->eliciting_unacked > 0 &&
+        /* A queue that was seen counts against its path until it is seen to be gone. */
+        bool asked = subflow->eliciting_unacked > 0 ||
+                     (several && subflow->measure.queued_bytes > 0);
+
+        if (subflow->state == SUBFLOW_STATE_OPEN && asked &&
             now - MAX(subflow->measured_ns, subflow->up_ns) >= interval_ns)
             return subflow;
     }

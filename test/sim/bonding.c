@@ -154,7 +154,7 @@ static bool flapping(struct outcome *outcome)
                                               .sides = 3});
     return directed_once(outcome, &scenario) &&
            directed_within(outcome, "down", directed_done_ns(outcome, SIM_LOCAL),
-                           directed_transfer_ns(20000000, 30, 80));
+                           directed_transfer_ns(20000000, 30, 75));
 }
 
 /* ---- outages ---- */

@@ -416,6 +416,38 @@ static void test_an_idle_path_is_probed_while_data_moves(void **state)
     pair_free(pair);
 }
 
+static void answer_measures(struct pair *pair, uint32_t queued_bytes)
+{
+    const struct subflow_measure measure = {
+        .srtt_ns = 20 * NS_PER_MS, .rate = 1000000, .queued_bytes = queued_bytes};
+    struct subflow *subflow;
+
+    while ((subflow = session_next_unmeasured(pair->local, pair->now)) != NULL)
+        session_subflow_measured(pair->local, subflow, &measure, pair->now);
+}
+
+/* What was acknowledged meanwhile waits no longer in the kernel, and must not go on
+ * counting against the path when it is compared with another. */
+static void test_a_queue_is_measured_until_it_is_gone(void **state)
+{
+    struct stream *stream;
+    struct pair *pair = connected(NULL, &stream);
+    struct path *paths = pair->local->paths;
+    (void)state;
+
+    session_stream_write(pair->local, stream, "x", 1, pair->now);
+    for (unsigned ms = 0; ms < 20; ms++) {
+        pair_step(pair);
+        answer_measures(pair, 5000);
+    }
+    assert_true(paths[0].queued_out + paths[1].queued_out > 0);
+    pair_run_ms(pair, 500);
+    answer_measures(pair, 0);
+    assert_int_equal(paths[0].queued_out + paths[1].queued_out, 0);
+    assert_null(session_next_unmeasured(pair->local, pair->now));
+    pair_free(pair);
+}
+
 /* What is waited for is on its way, and another path would not be sooner. */
 static void test_an_application_that_takes_its_time_is_not_copied(void **state)
 {
@@ -515,6 +547,7 @@ UNIT_MAIN(cmocka_unit_test(test_an_unusable_path_is_left_at_once_and_used_again)
           cmocka_unit_test(test_a_backup_waits_until_it_is_needed),
           cmocka_unit_test(test_a_backup_opens_the_session_when_nothing_else_does),
           cmocka_unit_test(test_an_idle_path_is_probed_while_data_moves),
+          cmocka_unit_test(test_a_queue_is_measured_until_it_is_gone),
           cmocka_unit_test(test_an_application_that_takes_its_time_is_not_copied),
           cmocka_unit_test(test_the_session_keeps_to_its_rates),
           cmocka_unit_test(test_a_path_keeps_to_its_rates),
