@@ -307,8 +307,7 @@ struct restraint {
     uint64_t window_bytes;       /* what the path had delivered then */
     uint64_t rate_seen;          /* bytes a second: the highest of the windows */
     uint64_t lifted_ns, lift_ns; /* lifted until then; for how long */
-    uint64_t drained_ns;         /* when the last drain ends */
-    uint64_t least_ns;           /* the least round trip before it */
+    uint64_t drained_ns, least_ns; /* when a drain ends; the least round trip before it */
 };
 
 struct path {
@@ -789,11 +788,9 @@ uint64_t restraint_timeout(const struct session *session);
 bool stream_is_small(const struct stream *stream);
 /* When what was sent longest ago, and asks to be acknowledged, was sent; there is some. */
 uint64_t subflow_oldest_ns(const struct subflow *subflow);
-/* When the subflow's path becomes silent if nothing comes on it; TIME_NEVER when nothing is
- * waited for. */
+/* When its path becomes silent if nothing comes on it, and when the subflow becomes late if
+ * nothing is acknowledged; TIME_NEVER when nothing is waited for. */
 uint64_t subflow_silence_ns(const struct session *session, const struct subflow *subflow);
-/* When the subflow becomes late if nothing is acknowledged; TIME_NEVER when nothing is
- * waited for. */
 uint64_t subflow_late_ns(const struct session *session, const struct subflow *subflow);
 /* Of all that the subflow may copy, what is nearest to its stream's head. `idle`: there is
  * nothing new to send. */
