@@ -148,9 +148,12 @@ static enum reinject reinject_from(const struct session *session,
 
     if (other == subflow || other->eliciting_unacked == 0)
         return REINJECT_NOTHING;
-    if (other->suspect ||
-        (other->path != subflow->path && stall_begins_ns(session, other) <= session->now))
+    /* Copies of copies, only where who takes them is better off for certain: two that stand
+     * still would copy each other's without end. */
+    if (other->suspect || path_silent(session, other->path))
         return REINJECT_ALL;
+    if (other->path != subflow->path && stall_begins_ns(session, other) <= session->now)
+        return REINJECT_ORIGINALS;
     /* To be sooner is no reason to use a path that is to be spared. */
     if (idle && other->path != subflow->path &&
         !path_in_reserve(session, subflow->path, NULL) &&
