@@ -23,7 +23,8 @@ def wait_refusal(pair):
         try:
             socket.create_connection(("127.0.0.1", pair.socks_port)).close()
             return False
-        except ConnectionRefusedError:
+        # Reset: the listener was closed in the middle of the handshake.
+        except (ConnectionRefusedError, ConnectionResetError):
             return True
     wait_until(refused, what="new connections to be refused")
 
