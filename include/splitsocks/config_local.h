@@ -70,8 +70,8 @@ struct config_listeners {
 /* What the session engine can tell apart. */
 #define CONFIG_PATHS_MAX 16
 
-/* Bits a second, where a rate is given at all. */
-/* Frames of control take some 200 bytes a second, beyond any ceiling: data needs more. */
+/* Bits a second, where a rate is given at all. Frames of control take some 200 bytes a
+ * second, beyond any ceiling: data needs more. */
 #define CONFIG_RATE_MINIMUM 16000
 #define CONFIG_RATE_MAXIMUM UINT64_C(1000000000000)
 

@@ -12,14 +12,20 @@
 /* How long a pool in which nothing could give its place is left alone. */
 #define YIELD_AGAIN_NS (250 * NS_PER_MS)
 
+/* The pool is to be looked at again then, at the latest. */
+static void look_again(struct session *session, uint64_t when)
+{
+    session->pool_wake_ns = MIN(session->pool_wake_ns, when);
+}
+
 /* ---- dialling ---- */
 
 static unsigned hellos_on(const struct session *session, unsigned index)
 {
     unsigned count = 0;
 
-    for (const struct list *node = session->subflows.next; node != &session->subflows;
-         node = node->next) {
+    list_foreach_const(&session->subflows, node)
+    {
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
 
         count += subflow->path == index && subflow->hello &&
@@ -65,12 +71,12 @@ static int choose_path(struct session *session, bool hello)
             continue;
         }
         if (path->retry_ns > session->now) {
-            session->pool_wake_ns = MIN(session->pool_wake_ns, path->retry_ns);
+            look_again(session, path->retry_ns);
             continue;
         }
         port_chooser_pick(&path->ports, 0, session->now, &when);
         if (when > session->now) {
-            session->pool_wake_ns = MIN(session->pool_wake_ns, when);
+            look_again(session, when);
             continue;
         }
         if (!hello && lacking(session, i))
@@ -88,7 +94,7 @@ static int choose_path(struct session *session, bool hello)
     /* While there is no session, hope does not last: the last HELLO is kept for then. */
     if (!hello || !held)
         return best;
-    session->pool_wake_ns = MIN(session->pool_wake_ns, session->now + HELLO_RACE_NS);
+    look_again(session, session->now + HELLO_RACE_NS);
     return best >= 0 && hellos_on(session, (unsigned)best) + 1 < HELLOS_MAX ? best : -1;
 }
 
@@ -120,7 +126,7 @@ static bool dial(struct session *session, bool hello)
 
     port = port_chooser_pick(&path->ports, session_random(session), session->now, &when);
     if (when > session->now) {
-        session->pool_wake_ns = MIN(session->pool_wake_ns, when);
+        look_again(session, when);
         return false;
     }
     subflow = subflow_new(session, (unsigned)index);
@@ -174,7 +180,7 @@ static void dial_hello(struct session *session)
     if (hellos >= HELLOS_MAX)
         return;
     if (when > session->now) {
-        session->pool_wake_ns = MIN(session->pool_wake_ns, when);
+        look_again(session, when);
         return;
     }
     if (hellos == 0 && session->state == SESSION_STATE_LOST &&
@@ -184,7 +190,7 @@ static void dial_hello(struct session *session)
         return;
     if (dial(session, true)) {
         session->hello_race_ns = session->now + HELLO_RACE_NS;
-        session->pool_wake_ns = MIN(session->pool_wake_ns, session->hello_race_ns);
+        look_again(session, session->hello_race_ns);
     }
 }
 
@@ -208,7 +214,7 @@ static void give_way(struct session *session)
     if (oldest != NULL)
         subflow_close(session, oldest, SUBFLOW_ORDERLY);
     else
-        session->pool_wake_ns = MIN(session->pool_wake_ns, session->now + MEASURE_ENDED_NS);
+        look_again(session, session->now + MEASURE_ENDED_NS);
 }
 
 /* Streams ask for a path that the full pool has no place for: one that is kept by no such
@@ -229,7 +235,7 @@ static void yield_place(struct session *session)
         }
     }
     /* Bulk has a share in each path, or they are suspect: that may pass unnoticed. */
-    session->pool_wake_ns = MIN(session->pool_wake_ns, session->now + YIELD_AGAIN_NS);
+    look_again(session, session->now + YIELD_AGAIN_NS);
 }
 
 static void dial_joins(struct session *session)
@@ -246,7 +252,7 @@ static void dial_joins(struct session *session)
         missing += least - MIN(least, lasting);
         /* Streams that may use no other wait for its time, however full the pool is. */
         if (session->paths[i].streams > 0 && session->paths[i].retry_ns > session->now)
-            session->pool_wake_ns = MIN(session->pool_wake_ns, session->paths[i].retry_ns);
+            look_again(session, session->paths[i].retry_ns);
     }
     bound = MAX(bound, MIN(session->open_count + missing, session->config.pool_burst));
     want = MAX(want, MIN(count + missing, bound));
@@ -271,7 +277,7 @@ static void retire_spares(struct session *session)
     unsigned spares = 0;
 
     if (session->waiting_bytes > 0 || session_peer_demand(session) > 0) {
-        session->pool_wake_ns = MIN(session->pool_wake_ns, session->now + life_ns);
+        look_again(session, session->now + life_ns);
         return;
     }
     list_foreach(&session->subflows, node, after) {
@@ -291,7 +297,7 @@ static void retire_spares(struct session *session)
                                            pool_path_minimum(session, subflow->path))))
             continue;
         if (until_ns > session->now) {
-            session->pool_wake_ns = MIN(session->pool_wake_ns, until_ns);
+            look_again(session, until_ns);
             continue;
         }
         spares -= pool_lasting(subflow);

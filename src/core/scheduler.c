@@ -36,13 +36,16 @@ static void set_live_paths(struct session *session, uint16_t live)
 
 static void look_whether_late(struct session *session, struct subflow *subflow)
 {
-    if (subflow_silence_ns(session, subflow) <= session->now)
-        session->silent_paths |= (uint16_t)(1u << subflow->path);
+    uint16_t path = (uint16_t)(1u << subflow->path);
+
     subflow->late = subflow_late_ns(session, subflow) <= session->now;
-    session->any_late |= subflow->late;
-    if (subflow->late &&
-        session->paths[subflow->path].heard_ns <= subflow_oldest_ns(subflow))
-        session->doubtful_paths |= (uint16_t)(1u << subflow->path);
+    if (!subflow->late)
+        return; /* it is late before its path is silent */
+    session->any_late = true;
+    if (session->paths[subflow->path].heard_ns <= subflow_oldest_ns(subflow))
+        session->doubtful_paths |= path;
+    if (subflow_silence_ns(session, subflow) <= session->now)
+        session->silent_paths |= path;
 }
 
 /* With two or more subflows on the path of least latency, one carries no bulk. It stays the
@@ -99,8 +102,8 @@ bool path_takes(const struct session *session, unsigned index, const struct stre
 {
     if (!path_allows(session, index, stream) || path_silent(session, index))
         return false;
-    for (const struct list *node = session->subflows.next; node != &session->subflows;
-         node = node->next) {
+    list_foreach_const(&session->subflows, node)
+    {
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
 
         if (subflow->path == index && subflow_usable(subflow) &&
@@ -139,8 +142,8 @@ static bool better_elsewhere(const struct session *session, const struct subflow
 {
     if (stream->class != STREAM_INTERACTIVE || !subflow->late)
         return false;
-    for (const struct list *node = session->subflows.next; node != &session->subflows;
-         node = node->next) {
+    list_foreach_const(&session->subflows, node)
+    {
         const struct subflow *other = (const struct subflow *)node; /* its first member */
 
         if (subflow_usable(other) && other->writable && !other->late &&

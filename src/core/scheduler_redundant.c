@@ -219,8 +219,8 @@ bool redundant_waits(const struct session *session, struct stream *stream)
 
     if (stream->copies == NULL || stream->send_done || stream->reset_sent)
         return false;
-    for (const struct list *node = session->subflows.next; node != &session->subflows;
-         node = node->next) {
+    list_foreach_const(&session->subflows, node)
+    {
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
 
         if (subflow_usable(subflow) && path_allows(session, subflow->path, stream) &&

@@ -367,9 +367,7 @@ unsigned session_stream_count(const struct session *session)
 {
     unsigned count = 0;
 
-    for (const struct list *node = session->streams.next; node != &session->streams;
-         node = node->next)
-        count++;
+    list_foreach_const(&session->streams, node) count++;
     return count;
 }
 

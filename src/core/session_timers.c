@@ -107,8 +107,8 @@ static bool only_readers_left(const struct session *session)
 {
     bool any = false;
 
-    for (const struct list *node = session->streams.next; node != &session->streams;
-         node = node->next) {
+    list_foreach_const(&session->streams, node)
+    {
         const struct stream *stream = (const struct stream *)node; /* its first member */
 
         if (stream->released)
@@ -182,8 +182,8 @@ uint64_t session_next_timeout(const struct session *session)
     /* An ACK that no subflow can carry waits for one. */
     if (ack_waiting(session) && session->ack_deadline_ns > session->now)
         when = MIN(when, session->ack_deadline_ns);
-    for (const struct list *node = session->subflows.next; node != &session->subflows;
-         node = node->next) {
+    list_foreach_const(&session->subflows, node)
+    {
         const struct subflow *subflow = (const struct subflow *)node;
         uint64_t late_ns = subflow_late_ns(session, subflow);
 
@@ -391,8 +391,8 @@ void session_tick(struct session *session, uint64_t now)
 
 bool session_in_touch(const struct session *session)
 {
-    for (const struct list *node = session->subflows.next; node != &session->subflows;
-         node = node->next) {
+    list_foreach_const(&session->subflows, node)
+    {
         const struct subflow *subflow = (const struct subflow *)node;
 
         if (subflow->state == SUBFLOW_STATE_OPEN && subflow->confirmed &&

@@ -240,7 +240,8 @@ void stream_range_acked(struct session *session, struct stream *stream, uint64_t
 static int collect_outstanding(const struct list *list, const struct stream *stream,
                                struct ranges *covered)
 {
-    for (const struct list *node = list->next; node != list; node = node->next) {
+    list_foreach_const(list, node)
+    {
         const struct subflow *subflow =
             (const struct subflow *)((const char *)node - offsetof(struct subflow, node));
 
