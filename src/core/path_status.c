@@ -107,8 +107,7 @@ static enum path_use use_of(const struct session *session, unsigned index, uint6
 static void count_subflows(const struct session *session, unsigned index,
                            struct path_status *status)
 {
-    list_foreach_const(&session->subflows, node)
-    {
+    list_foreach_const(&session->subflows, node) {
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
 
         if (subflow->path != index)

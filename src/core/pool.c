@@ -24,8 +24,7 @@ static unsigned hellos_on(const struct session *session, unsigned index)
 {
     unsigned count = 0;
 
-    list_foreach_const(&session->subflows, node)
-    {
+    list_foreach_const(&session->subflows, node) {
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
 
         count += subflow->path == index && subflow->hello &&

@@ -161,8 +161,7 @@ static bool path_hopeful(const struct session *session, unsigned index)
     if (!path->properties.usable || path->failures > 0 ||
         path->reason != PATH_REASON_UNTRIED)
         return false;
-    list_foreach_const(&session->subflows, node)
-    {
+    list_foreach_const(&session->subflows, node) {
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
 
         if (subflow->path == index && session->now - subflow->dialled_ns >= HOPE_NS)
@@ -258,8 +257,7 @@ static unsigned lane_path(const struct session *session)
     uint64_t least_ns = TIME_NEVER;
     unsigned found = 0;
 
-    list_foreach_const(&session->subflows, node)
-    {
+    list_foreach_const(&session->subflows, node) {
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
         uint64_t rtt_ns = path_rtt_ns(&session->paths[subflow->path]);
 

@@ -75,8 +75,7 @@ static uint64_t on_its_way(const struct session *session, unsigned index)
 {
     uint64_t bytes = 0;
 
-    list_foreach_const(&session->subflows, node)
-    {
+    list_foreach_const(&session->subflows, node) {
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
         const struct subflow_measure *measure = &subflow->measure;
 
@@ -226,8 +225,7 @@ uint64_t restraint_timeout(const struct session *session)
     if (!wanted(session) || list_empty(&session->ready[STREAM_BULK]) ||
         !restraint_holds(session, session->lane->path, STREAM_BULK))
         return TIME_NEVER;
-    list_foreach_const(&session->subflows, node)
-    {
+    list_foreach_const(&session->subflows, node) {
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
 
         if (subflow->path == session->lane->path && subflow->state == SUBFLOW_STATE_OPEN &&

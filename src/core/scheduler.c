@@ -102,8 +102,7 @@ bool path_takes(const struct session *session, unsigned index, const struct stre
 {
     if (!path_allows(session, index, stream) || path_silent(session, index))
         return false;
-    list_foreach_const(&session->subflows, node)
-    {
+    list_foreach_const(&session->subflows, node) {
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
 
         if (subflow->path == index && subflow_usable(subflow) &&
@@ -142,8 +141,7 @@ static bool better_elsewhere(const struct session *session, const struct subflow
 {
     if (stream->class != STREAM_INTERACTIVE || !subflow->late)
         return false;
-    list_foreach_const(&session->subflows, node)
-    {
+    list_foreach_const(&session->subflows, node) {
         const struct subflow *other = (const struct subflow *)node; /* its first member */
 
         if (subflow_usable(other) && other->writable && !other->late &&

@@ -219,8 +219,7 @@ bool redundant_waits(const struct session *session, struct stream *stream)
 
     if (stream->copies == NULL || stream->send_done || stream->reset_sent)
         return false;
-    list_foreach_const(&session->subflows, node)
-    {
+    list_foreach_const(&session->subflows, node) {
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
 
         if (subflow_usable(subflow) && path_allows(session, subflow->path, stream) &&

@@ -367,7 +367,8 @@ unsigned session_stream_count(const struct session *session)
 {
     unsigned count = 0;
 
-    list_foreach_const(&session->streams, node) count++;
+    list_foreach_const(&session->streams, node)
+        count++;
     return count;
 }
 

@@ -107,8 +107,7 @@ static bool only_readers_left(const struct session *session)
 {
     bool any = false;
 
-    list_foreach_const(&session->streams, node)
-    {
+    list_foreach_const(&session->streams, node) {
         const struct stream *stream = (const struct stream *)node; /* its first member */
 
         if (stream->released)
@@ -182,8 +181,7 @@ uint64_t session_next_timeout(const struct session *session)
     /* An ACK that no subflow can carry waits for one. */
     if (ack_waiting(session) && session->ack_deadline_ns > session->now)
         when = MIN(when, session->ack_deadline_ns);
-    list_foreach_const(&session->subflows, node)
-    {
+    list_foreach_const(&session->subflows, node) {
         const struct subflow *subflow = (const struct subflow *)node;
         uint64_t late_ns = subflow_late_ns(session, subflow);
 
@@ -391,8 +389,7 @@ void session_tick(struct session *session, uint64_t now)
 
 bool session_in_touch(const struct session *session)
 {
-    list_foreach_const(&session->subflows, node)
-    {
+    list_foreach_const(&session->subflows, node) {
         const struct subflow *subflow = (const struct subflow *)node;
 
         if (subflow->state == SUBFLOW_STATE_OPEN && subflow->confirmed &&

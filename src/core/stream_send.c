@@ -240,8 +240,7 @@ void stream_range_acked(struct session *session, struct stream *stream, uint64_t
 static int collect_outstanding(const struct list *list, const struct stream *stream,
                                struct ranges *covered)
 {
-    list_foreach_const(list, node)
-    {
+    list_foreach_const(list, node) {
         const struct subflow *subflow =
             (const struct subflow *)((const char *)node - offsetof(struct subflow, node));
 
