@@ -33,6 +33,11 @@
 #define GOVERNOR_FAILURES 3
 #define GOVERNOR_RESULTS 16
 
+/* Dials that were begun within this time of one that failed, and fail too, are the same
+ * failure: a queue that overflows takes several SYNs at once, and is no matter of their
+ * rate. A limit shows all the same: what exceeds it fails all the time. */
+#define GOVERNOR_SAME_NS (20 * NS_PER_MS)
+
 /* Time to climb from half of the rate that failed back to it. */
 #define GOVERNOR_CLIMB_NS (8 * NS_PER_S)
 
@@ -53,6 +58,7 @@ struct governor {
     uint64_t rate;       /* the found ceiling; GOVERNOR_UNLIMITED: none */
     uint64_t threshold;  /* rate set by the first cut after a success */
     uint64_t cut_ns;  /* when the last cut was made; failures of older dials are its own */
+    uint64_t failed_ns; /* when the last was dialled that failed on its own account */
     uint64_t next_ns; /* when the next dial may go, but for the slack */
     uint64_t window_ns; /* begin of the second in which dials are counted */
     uint32_t window_dials, previous_dials; /* in that second and in the one before */

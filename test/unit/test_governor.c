@@ -105,9 +105,9 @@ static void test_first_cut_is_half_of_the_recent_rate(void **state)
         governor_dialled(&g, now);
         governor_result(&g, DIAL_SUCCESS, now, now);
     }
-    governor_result(&g, DIAL_TIMEOUT, now - 1, now);
+    governor_result(&g, DIAL_TIMEOUT, now - 1 - 2 * GOVERNOR_SAME_NS, now);
     governor_result(&g, DIAL_SUCCESS, now - 1, now);
-    governor_result(&g, DIAL_REFUSED, now - 1, now);
+    governor_result(&g, DIAL_REFUSED, now - 1 - GOVERNOR_SAME_NS, now);
     assert_int_equal(governor_ceiling(&g), GOVERNOR_UNLIMITED);
     governor_result(&g, DIAL_TIMEOUT, now - 1, now);
     assert_int_equal(governor_ceiling(&g), 20 * 1000);
@@ -115,6 +115,26 @@ static void test_first_cut_is_half_of_the_recent_rate(void **state)
     /* Dials that were under way have been answered by that cut. */
     for (int i = 0; i < 100; i++)
         governor_result(&g, DIAL_TIMEOUT, now - 1, now);
+    assert_int_equal(governor_ceiling(&g), 20 * 1000);
+}
+
+/* A queue that overflows takes all that is dialled just then. */
+static void test_failures_at_once_are_one(void **state)
+{
+    struct governor g;
+    uint64_t now = START;
+    (void)state;
+
+    governor_init(&g, 0);
+    for (int i = 0; i < 40; i++, now += NS_PER_S / 40) {
+        governor_dialled(&g, now);
+        governor_result(&g, DIAL_SUCCESS, now, now);
+    }
+    for (int i = 0; i < GOVERNOR_FAILURES - 1; i++, now += GOVERNOR_SAME_NS)
+        for (int dial = 0; dial < 5; dial++)
+            governor_result(&g, DIAL_TIMEOUT, now, now + NS_PER_S / 4);
+    assert_int_equal(governor_ceiling(&g), GOVERNOR_UNLIMITED);
+    governor_result(&g, DIAL_TIMEOUT, now, now + NS_PER_S / 4);
     assert_int_equal(governor_ceiling(&g), 20 * 1000);
 }
 
@@ -192,7 +212,7 @@ static void test_an_outage_ends_with_the_first_success(void **state)
     for (int i = 0; i < 100; i++)
         governor_dialled(&g, now);
     governor_result(&g, DIAL_SUCCESS, now, now);
-    for (int i = 0; i < 100; i++, now += NS_PER_MS)
+    for (int i = 0; i < 100; i++, now += GOVERNOR_SAME_NS)
         governor_result(&g, DIAL_REFUSED, now, now);
     assert_int_equal(governor_ceiling(&g), GOVERNOR_FLOOR);
     /* One of before the last cut says nothing. */
@@ -288,7 +308,7 @@ static void test_an_idle_ceiling_does_not_rise(void **state)
     for (int i = 0; i < 100; i++)
         governor_dialled(&g, now);
     governor_result(&g, DIAL_SUCCESS, now, now);
-    for (int i = 0; i < GOVERNOR_FAILURES; i++)
+    for (int i = 0; i < GOVERNOR_FAILURES; i++, now += GOVERNOR_SAME_NS)
         governor_result(&g, DIAL_TIMEOUT, now, now);
     ceiling = governor_ceiling(&g);
     assert_int_equal(ceiling, 50 * 1000);
@@ -319,6 +339,7 @@ static void test_unheard_dials_tell_nothing(void **state)
 
 UNIT_MAIN(cmocka_unit_test(test_no_ceiling_until_dials_fail),
           cmocka_unit_test(test_first_cut_is_half_of_the_recent_rate),
+          cmocka_unit_test(test_failures_at_once_are_one),
           cmocka_unit_test(test_configured_ceiling_is_kept), cmocka_unit_test(test_slack),
           cmocka_unit_test(test_outage_never_stops_dialling),
           cmocka_unit_test(test_an_outage_ends_with_the_first_success),
