@@ -5,6 +5,7 @@
 /* A rate is the bytes of one window over its length; the highest of the last few stands,
  * falling by a quarter each window, so that a pause does not look like a slow path. */
 #define WINDOW_MIN_NS (50 * NS_PER_MS)
+#define QUIET_MIN_NS (20 * NS_PER_MS)
 
 const char *path_reason_string(enum path_reason reason)
 {
@@ -157,6 +158,21 @@ void path_note_heard(struct path *path, uint64_t now)
     if (now - path->heard_ns >= MAX(3 * path_rtt_ns(path), STALL_MIN_NS))
         path->heard_since_ns = now;
     path->heard_ns = now;
+}
+
+/* Acknowledgements ask for no answer: on a path that swallows them nobody would miss one.
+ * Where data comes that is to be acknowledged, its path is known to work: what came on it
+ * is ACK_DELAY_NS old at most when it is answered. */
+bool path_quiet(const struct session *session, unsigned index)
+{
+    const struct path *own = &session->paths[index];
+    uint64_t least_ns =
+        own->heard_ns + ACK_DELAY_NS + MAX(path_rtt_ns(own) / 2, QUIET_MIN_NS);
+
+    for (unsigned i = 0; session->live_paths >> i != 0; i++)
+        if (session->live_paths >> i & 1 && session->paths[i].heard_ns > least_ns)
+            return true;
+    return false;
 }
 
 void path_acked(struct path *path, uint64_t when)

@@ -682,6 +682,9 @@ void path_heard(struct session *session, unsigned path);
 void path_note_heard(struct path *path, uint64_t now);
 /* Something came of the peer's TCP on it then. */
 void path_acked(struct path *path, uint64_t when);
+/* Nothing has come on the path for a while in which something came on another that works.
+ */
+bool path_quiet(const struct session *session, unsigned index);
 /* It works no more, unless it was heard of since `since_ns`. */
 void path_failed(struct session *session, unsigned path, enum path_reason reason,
                  uint64_t since_ns);

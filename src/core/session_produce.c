@@ -664,7 +664,8 @@ static bool wants(struct session *session, struct subflow *subflow)
         return false;
     if (subflow->suspect && !subflow->ping)
         return false;
-    return ack_due(session) || anything_to_send(session, subflow);
+    return (ack_due(session) && !path_quiet(session, subflow->path)) ||
+           anything_to_send(session, subflow);
 }
 
 /* The order in which subflows are asked: those that are new, unless their path is the slower
