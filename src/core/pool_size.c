@@ -191,6 +191,57 @@ bool pool_held_back(struct session *session, unsigned index)
     return false;
 }
 
+static bool lasts_on(const struct session *session, unsigned index)
+{
+    list_foreach_const(&session->subflows, node) {
+        const struct subflow *subflow = (const struct subflow *)node; /* its first member */
+
+        if (subflow->path == index && pool_lasting(subflow))
+            return true;
+    }
+    return false;
+}
+
+/* Works, and no other that works comes before it by its cost. */
+static bool in_front(const struct session *session, unsigned index)
+{
+    if (!path_works(session, index))
+        return false;
+    for (unsigned i = 0; i < session->config.path_count; i++)
+        if (path_comes_before(&session->paths[i], &session->paths[index]) &&
+            path_works(session, i))
+            return false;
+    return true;
+}
+
+/* The path that small data should find open: the one of least latency; one that is open
+ * stays so until another is less than half as long. -1: none works. */
+static int short_path(const struct session *session)
+{
+    int best = -1, open = -1;
+
+    for (unsigned i = 0; i < session->config.path_count; i++) {
+        uint64_t rtt_ns = path_rtt_ns(&session->paths[i]);
+
+        if (!in_front(session, i))
+            continue;
+        if (best < 0 || rtt_ns < path_rtt_ns(&session->paths[best]))
+            best = (int)i;
+        if ((open < 0 || rtt_ns < path_rtt_ns(&session->paths[open])) && lasts_on(session, i))
+            open = (int)i;
+    }
+    return open >= 0 && path_rtt_ns(&session->paths[open]) <=
+                            2 * path_rtt_ns(&session->paths[best])
+               ? open
+               : best;
+}
+
+/* What is kept open, whatever it is for. */
+static unsigned kept_open(const struct session *session)
+{
+    return MAX((unsigned)session_active(session), session->config.pool_idle);
+}
+
 /* What is kept open on the path, while it does not fail, whatever the pool is otherwise.
  * Streams that ask for the path have two subflows there, so that a lost segment on one does
  * not hold all of them up; fewer where the pool is small. */
@@ -198,8 +249,10 @@ unsigned pool_path_minimum(const struct session *session, unsigned index)
 {
     const struct path *path = &session->paths[index];
 
-    if (path->streams == 0 || !path->properties.usable || path->retry_ns > session->now)
+    if (!path->properties.usable || path->retry_ns > session->now)
         return 0;
+    if (path->streams == 0)
+        return kept_open(session) > 0 && short_path(session) == (int)index;
     return session->config.pool_size >= 2 * usable_paths(session) ? 2 : 1;
 }
 
@@ -209,8 +262,7 @@ unsigned pool_needed(const struct session *session)
 
     for (unsigned i = 0; i < session->config.path_count; i++)
         least += pool_path_minimum(session, i);
-    return MIN(MAX(MAX(session_active(session), session->config.pool_idle), least),
-               session->config.pool_burst);
+    return MIN(MAX(kept_open(session), least), session->config.pool_burst);
 }
 
 /* The highest of the last two windows: subflows that take all of a queue at once must not

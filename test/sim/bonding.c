@@ -137,6 +137,19 @@ static bool bad_path(struct outcome *outcome)
                            echo_ns * 150 / 100);
 }
 
+/* Exchanges that keep no path busy never go the long way, whatever is recycled meanwhile. */
+static bool short_path(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+
+    two_paths(&scenario, "short path", 1, 400, 20, 40);
+    scenario.config.budget_up = scenario.config.budget_down = 65536;
+    sim_scenario_stream(&scenario, 1000000, 4000000)->turns = 400;
+    return directed_once(outcome, &scenario) &&
+           directed_within(outcome, "the longest exchange",
+                           outcome->report.pause_ns[SIM_LOCAL][0], 150 * NS_PER_MS);
+}
+
 /* A path that is gone half of the time costs nothing to the one that stays, and most of its
  * other half is of use. */
 static bool flapping(struct outcome *outcome)
@@ -412,6 +425,7 @@ const struct directed_scenario bonding_scenarios[] = {
     {"far-1MiB", far_1mib},
     {"single-64KiB", single_64kib},
     {"bad-path", bad_path},
+    {"short-path", short_path},
     {"flapping-path", flapping},
     {"outage", outage},
     {"silent-death", silent_death},
