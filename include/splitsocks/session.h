@@ -201,6 +201,8 @@ struct subflow_measure {
     uint32_t queued_bytes;  /* SIOCOUTQ: not yet acknowledged by the peer's TCP, plus the
                                driver's own unwritten tail */
     uint32_t unsent_bytes;  /* of them: not yet sent for the first time */
+    uint32_t flying_bytes;  /* of them: sent, and by what its TCP knows neither received nor
+                               lost */
     uint64_t silent_ns;     /* tcpi_last_ack_recv: since anything of the peer's TCP came */
 };
 

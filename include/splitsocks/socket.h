@@ -75,6 +75,7 @@ struct socket_info {
     uint64_t rate;         /* bytes a second; 0 = unknown */
     uint32_t queued_bytes; /* written and not yet acknowledged by the peer's TCP */
     uint32_t unsent_bytes; /* of them: not yet sent for the first time */
+    uint32_t flying_bytes; /* of them: sent, and neither known to have arrived nor lost */
     uint64_t silent_ns; /* since an acknowledgement of the peer's TCP came, of any kind */
 };
 

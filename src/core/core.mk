@@ -31,6 +31,7 @@ libcore_a_SOURCES = \
 	src/core/pool_size.c \
 	src/core/reinjection.c \
 	src/core/restraint.c \
+	src/core/restraint.h \
 	src/core/scheduler.c \
 	src/core/scheduler_redundant.c \
 	src/core/scheduler_split.c \

@@ -101,6 +101,9 @@ void path_refresh(struct session *session, unsigned index)
     }
     if (path->rate_out == 0)
         path->rate_out = idle_rate;
+    /* Windows that are kept from being filled promise more than there is. */
+    if (restraint_rate(path) != 0)
+        path->rate_out = MIN(path->rate_out, restraint_rate(path));
     if (path->rate_limit.rate != 0)
         path->rate_out = MIN(path->rate_out, path->rate_limit.rate);
 }

@@ -1,18 +1,23 @@
 /*
- * Restraint: what bulk keeps on its way while somebody waits for small answers.
+ * Restraint: how much bulk may be on its way on a path.
  *
- * The interactive lane keeps small data out of the queues of this host, but not out of the
- * one in front of the slowest link, which the congestion control of bulk fills. So while a
- * stream goes to and fro in small pieces, bulk on the path of the lane keeps little more
- * on its way than the path takes up without a queue: its rate times its least round trip,
- * as BBR has it. Without such a stream, nothing is held back.
+ * Each connection finds its own share of a path, and a new one does so by sending more and
+ * more until a queue shows. With several of them, and another every few hundred
+ * milliseconds, somebody is always at that: the queue in front of the slowest link
+ * overflows, and what is dropped is sent again late. So all bulk on a path together keeps
+ * no more on its way than twice what the path takes up without a queue: its rate times its
+ * least round trip, which is what one connection of BBR allows itself.
  *
- * Three things keep the bound from doing harm. Where no queue is to be seen it is twice as
- * high, so that a transfer finds its rate. Now and then it is low for a moment: else the
- * queue that it allows would in time be taken for a part of the path. And when bulk that is
- * held back becomes slower than it was, the path is not what it seemed (it may be longer
- * than it was, or its delay vary), and the bound is lifted for a while, each time for
- * longer.
+ * While a stream goes to and fro in small pieces it is a quarter more instead of twice, on
+ * the path of the interactive lane: the lane keeps small data out of the queues of this
+ * host, but not out of the one in front of the slowest link.
+ *
+ * Three things keep the bound from doing harm. Where no queue is to be seen there is
+ * none, or twice as much, so that a transfer finds its rate. Now and then it is low for a
+ * moment: else the queue that it allows would in time be taken for a part of the path. And
+ * when bulk that is held back becomes slower than it was, the path is not what it seemed
+ * (it may be longer than it was, or its delay vary, or others fill the queue), and the
+ * bound is lifted for a while, each time for longer.
  */
 #include "session_internal.h"
 
@@ -20,7 +25,9 @@
  * have sent little, with nothing on its way, until it does. */
 #define INTERACTIVE_NS (1 * NS_PER_S)
 #define EXCHANGES_MIN 3
-/* The queue that is allowed: a quarter of the round trip, or what nobody feels. */
+/* And how long a path is looked after once no bulk waits any more. */
+#define BULK_NS (1 * NS_PER_S)
+/* A queue that nobody feels. */
 #define QUEUE_MIN_NS (5 * NS_PER_MS)
 /* What is on its way is known as of the last measure. */
 #define MEASURE_NS (2 * NS_PER_MS)
@@ -55,10 +62,22 @@ void restraint_note_sent(struct session *session, struct stream *stream)
         session->interactive_ns = session->now;
 }
 
+static bool bulk_waits(const struct session *session)
+{
+    return !list_empty(&session->ready[STREAM_BULK]);
+}
+
+/* Somebody waits for small answers, on the path. */
+static bool interactive(const struct session *session, unsigned index)
+{
+    return session->lane != NULL && session->lane->path == index &&
+           session->interactive_ns != 0 &&
+           session->now - session->interactive_ns < INTERACTIVE_NS;
+}
+
 static bool wanted(const struct session *session)
 {
-    return session->lane != NULL && session->interactive_ns != 0 &&
-           session->now - session->interactive_ns < INTERACTIVE_NS;
+    return session->bulk_ns != 0 && session->now - session->bulk_ns < BULK_NS;
 }
 
 uint64_t restraint_measure_ns(const struct session *session, uint64_t usual_ns)
@@ -68,9 +87,8 @@ uint64_t restraint_measure_ns(const struct session *session, uint64_t usual_ns)
 
 /* ---- the bound ---- */
 
-/* What the path holds of ours: sent, and not acknowledged by the peer's TCP. Of what has
- * yet to be sent a third counts: it waits for its connection's window and is not in the
- * link's queue, but will be within a round trip. */
+/* What the path holds of ours. Of what has yet to be sent a third counts: it waits for its
+ * connection's window and is not in the link's queue, but will be within a round trip. */
 static uint64_t on_its_way(const struct session *session, unsigned index)
 {
     uint64_t bytes = 0;
@@ -81,7 +99,7 @@ static uint64_t on_its_way(const struct session *session, unsigned index)
 
         if (subflow->path == index && subflow->state == SUBFLOW_STATE_OPEN &&
             subflow->eliciting_unacked > 0)
-            bytes += measure->queued_bytes - measure->unsent_bytes / 3 * 2 +
+            bytes += measure->flying_bytes + measure->unsent_bytes / 3 +
                      (subflow->bytes_sent - subflow->measured_bytes);
     }
     return bytes;
@@ -92,22 +110,42 @@ static bool draining(const struct session *session, const struct restraint *rest
     return session->now < restraint->drained_ns;
 }
 
-static uint64_t bound_bytes(const struct session *session, const struct path *path)
+static uint64_t known_rate(const struct path *path)
 {
+    return MAX(path->rate_acked, path->restraint.rate_seen);
+}
+
+/* How long what is on its way may take to arrive; TIME_NEVER: no matter. */
+static uint64_t whole_ns(const struct session *session, unsigned index)
+{
+    const struct path *path = &session->paths[index];
     const struct restraint *restraint = &path->restraint;
     uint64_t least_ns = path_least_rtt_ns(path);
-    uint64_t queue_ns = MAX(least_ns / 4, QUEUE_MIN_NS);
-    uint64_t whole_ns;
+    bool small = interactive(session, index);
+    uint64_t queue_ns = MAX(small ? least_ns / 4 : least_ns, QUEUE_MIN_NS);
 
     if (draining(session, restraint))
-        whole_ns = least_ns / 2;
-    else if (path_rtt_ns(path) < least_ns + queue_ns / 4 &&
-             session->now > restraint->drained_ns + 4 * least_ns)
-        whole_ns = 2 * least_ns;
-    else
-        whole_ns = least_ns + queue_ns;
-    return MAX((uint64_t)((double)path->rate_acked * (double)(whole_ns + MEASURE_NS) / 1e9),
+        return least_ns / 2;
+    if (path_rtt_ns(path) < least_ns + queue_ns / 4 &&
+        session->now > restraint->drained_ns + 4 * least_ns)
+        return small ? 2 * least_ns : TIME_NEVER;
+    return least_ns + queue_ns;
+}
+
+static uint64_t bound_bytes(const struct session *session, unsigned index)
+{
+    const struct path *path = &session->paths[index];
+    uint64_t in_ns = whole_ns(session, index);
+
+    if (in_ns == TIME_NEVER)
+        return UINT64_MAX;
+    return MAX((uint64_t)((double)known_rate(path) * (double)(in_ns + MEASURE_NS) / 1e9),
                BOUND_MIN);
+}
+
+static uint64_t drain_every_ns(const struct path *path)
+{
+    return MAX(DRAIN_EVERY_NS, 50 * path_least_rtt_ns(path));
 }
 
 /* The queue must have left, and the round trip be seen without it. */
@@ -118,11 +156,12 @@ static void drain_if_due(const struct session *session, struct path *path)
     /* What lasted for long before was still too long: it may be so yet. */
     bool again = least_ns < restraint->least_ns / 8 * 7;
 
-    if (session->now < restraint->drained_ns +
-                           (again ? DRAIN_AGAIN_NS : MAX(DRAIN_EVERY_NS, 50 * least_ns)))
+    if (session->now <
+        (again ? restraint->drained_ns + DRAIN_AGAIN_NS : restraint->drain_ns))
         return;
     restraint->least_ns = least_ns;
     restraint->drained_ns = session->now + 5 * least_ns / 2;
+    restraint->drain_ns = restraint->drained_ns + drain_every_ns(path);
 }
 
 /* ---- whether it does harm ---- */
@@ -162,6 +201,7 @@ static void judge(const struct session *session, struct path *path)
 
     if (restraint->window_ns == 0) {
         restraint->rate_seen = 0;
+        restraint->drain_ns = session->now + drain_every_ns(path);
         begin_window(session, path);
         return;
     }
@@ -178,15 +218,17 @@ static void judge(const struct session *session, struct path *path)
 
 void restraint_update(struct session *session)
 {
-    bool bulk_waits = !list_empty(&session->ready[STREAM_BULK]);
+    bool waits = bulk_waits(session);
 
+    if (waits)
+        session->bulk_ns = session->now;
     for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
         struct path *path = &session->paths[i];
         struct restraint *restraint = &path->restraint;
         uint64_t bound, used;
 
         restraint->bounded = false;
-        if (!wanted(session) || session->lane->path != i) {
+        if (!wanted(session) || path->subflows == 0) {
             restraint->window_ns = 0;
             continue;
         }
@@ -196,12 +238,12 @@ void restraint_update(struct session *session)
             continue;
         if (restraint->held)
             drain_if_due(session, path);
-        bound = bound_bytes(session, path);
+        bound = bound_bytes(session, i);
         used = on_its_way(session, i);
         restraint->bounded = true;
         restraint->room = bound - MIN(bound, used);
-        restraint->held |= bulk_waits && restraint->room == 0;
-        restraint->spare |= !bulk_waits && restraint->room > 0;
+        restraint->held |= waits && restraint->room == 0;
+        restraint->spare |= !waits && restraint->room > 0;
     }
 }
 
@@ -210,11 +252,16 @@ void restraint_spend(struct path *path, uint64_t bytes)
     path->restraint.room -= MIN(path->restraint.room, bytes);
 }
 
-bool restraint_holds(const struct session *session, unsigned index, enum stream_class class)
+bool restraint_holds(const struct session *session, unsigned index)
 {
     const struct restraint *restraint = &session->paths[index].restraint;
 
-    return class == STREAM_BULK && restraint->bounded && restraint->room == 0;
+    return restraint->bounded && restraint->room == 0;
+}
+
+uint64_t restraint_rate(const struct path *path)
+{
+    return path->restraint.bounded && path->restraint.held ? known_rate(path) : 0;
 }
 
 /* When a fresh measure tells whether there is room again. */
@@ -222,14 +269,13 @@ uint64_t restraint_timeout(const struct session *session)
 {
     uint64_t when = TIME_NEVER;
 
-    if (!wanted(session) || list_empty(&session->ready[STREAM_BULK]) ||
-        !restraint_holds(session, session->lane->path, STREAM_BULK))
+    if (!bulk_waits(session))
         return TIME_NEVER;
     list_foreach_const(&session->subflows, node) {
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
 
-        if (subflow->path == session->lane->path && subflow->state == SUBFLOW_STATE_OPEN &&
-            subflow->eliciting_unacked > 0)
+        if (restraint_holds(session, subflow->path) &&
+            subflow->state == SUBFLOW_STATE_OPEN && subflow->eliciting_unacked > 0)
             when = MIN(when, MAX(subflow->measured_ns, subflow->up_ns) + MEASURE_NS);
     }
     return when;

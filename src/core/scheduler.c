@@ -186,7 +186,7 @@ static bool next_waiting(struct session *session, struct subflow *subflow,
         enum stream_class class = stream_class_turn(session, position);
 
         if ((lane_is(session, subflow) && class != STREAM_INTERACTIVE) ||
-            restraint_holds(session, subflow->path, class))
+            (class == STREAM_BULK && restraint_holds(session, subflow->path)))
             continue;
         list_foreach(&session->ready[class], node, after) {
             if (next_of_stream(session, subflow, list_entry(node, struct stream, ready),

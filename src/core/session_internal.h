@@ -17,12 +17,14 @@
  *   scheduler_split.c    on which path it arrives earliest
  *   scheduler_redundant.c  which copies of it go on which paths
  *   reinjection.c        what is late, and sent again elsewhere
- *   restraint.c          what bulk leaves to those who wait for small answers
+ *   restraint.c          how much bulk may be on its way on a path
  *   path.c               what is known of a path
  *   session_status.c, path_status.c   snapshots of it all, for people
  */
 #ifndef SPLITSOCKS_SESSION_INTERNAL_H
 #define SPLITSOCKS_SESSION_INTERNAL_H
+
+#include "restraint.h"
 
 #include <splitsocks/frame.h>
 #include <splitsocks/handshake.h>
@@ -298,18 +300,6 @@ struct stream {
 
 /* ---- paths ---- */
 
-/* See restraint.c; of use on the path of the interactive lane. */
-struct restraint {
-    bool bounded;       /* `room` holds */
-    uint64_t room;      /* bytes of bulk that may go now */
-    bool held, spare;   /* in the running window bulk was held back; it lacked, with room */
-    uint64_t window_ns; /* when that began; 0 = there is none */
-    uint64_t window_bytes;       /* what the path had delivered then */
-    uint64_t rate_seen;          /* bytes a second: the highest of the windows */
-    uint64_t lifted_ns, lift_ns; /* lifted until then; for how long */
-    uint64_t drained_ns, least_ns; /* when a drain ends; the least round trip before it */
-};
-
 struct path {
     struct path_properties properties;
     struct rate_limit rate_limit; /* on what this side sends */
@@ -435,6 +425,7 @@ struct session {
     uint64_t contact_ns;  /* last authenticated chunk */
     uint64_t data_ns;     /* data of a stream was last sent, or received */
     uint64_t interactive_ns; /* somebody last waited for little; 0 = never */
+    uint64_t bulk_ns;        /* bulk last waited; 0 = never */
     uint64_t doubt_ns;    /* local: what was heard before proves nothing any more */
     uint64_t rekey_ns;    /* local: when the hourly resume is due */
     uint64_t silent_ns;   /* local: dialled since then without contact; or TIME_NEVER */
@@ -771,20 +762,6 @@ bool redundant_next(const struct session *session, const struct subflow *subflow
                     struct stream *stream, struct piece *piece);
 /* Some path that works has something of that to carry. */
 bool redundant_waits(const struct session *session, struct stream *stream);
-
-/* restraint.c */
-/* A stream begins. */
-void restraint_note_opened(struct session *session);
-/* New data of the stream is about to count as sent. */
-void restraint_note_sent(struct session *session, struct stream *stream);
-/* How often subflows are to be measured, where `usual_ns` does without restraint. */
-uint64_t restraint_measure_ns(const struct session *session, uint64_t usual_ns);
-/* Looks how much bulk may go, once before subflows are asked for what they should carry. */
-void restraint_update(struct session *session);
-void restraint_spend(struct path *path, uint64_t bytes);
-/* Data of the class is not to go on the path now. */
-bool restraint_holds(const struct session *session, unsigned path, enum stream_class class);
-uint64_t restraint_timeout(const struct session *session);
 
 /* reinjection.c */
 /* Little of the stream is on its way: a copy costs little, and its head is what waits. */

@@ -13,6 +13,7 @@ struct socket_info socket_info_get(int fd)
     struct socket_info info = {0};
     struct tcp_info tcp;
     socklen_t length = sizeof(tcp);
+    int64_t flying;
     int queued = 0;
 
     memset(&tcp, 0, sizeof(tcp));
@@ -27,6 +28,10 @@ struct socket_info socket_info_get(int fd)
     if (ioctl(fd, SIOCOUTQ, &queued) == 0 && queued > 0)
         info.queued_bytes = (uint32_t)queued;
     info.unsent_bytes = MIN(tcp.tcpi_notsent_bytes, info.queued_bytes);
+    /* tcp_packets_in_flight() of the kernel. */
+    flying = (int64_t)tcp.tcpi_unacked - tcp.tcpi_sacked - tcp.tcpi_lost + tcp.tcpi_retrans;
+    info.flying_bytes = (uint32_t)MIN(MAX(flying, 0) * (int64_t)tcp.tcpi_snd_mss,
+                                      (int64_t)(info.queued_bytes - info.unsent_bytes));
     return info;
 }
 

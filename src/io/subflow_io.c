@@ -218,6 +218,7 @@ struct subflow_measure subflow_io_measure(const struct subflow_io *io)
         .rate = info.rate,
         .queued_bytes = info.queued_bytes + (io->tail_length - io->tail_at),
         .unsent_bytes = info.unsent_bytes + (io->tail_length - io->tail_at),
+        .flying_bytes = info.flying_bytes,
         .silent_ns = info.silent_ns,
     };
 }

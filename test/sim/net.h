@@ -164,6 +164,7 @@ struct sim_tcp_info {
     uint64_t rate;   /* bytes per second; 0 while unknown */
     uint64_t queued; /* written, not acknowledged */
     uint64_t unsent; /* written, not sent */
+    uint64_t flying; /* sent, neither acknowledged, selectively or not, nor lost */
     uint64_t silent_ns; /* since anything came */
 };
 

@@ -364,6 +364,7 @@ void sim_tcp_info(const struct sim_tcp *tcp, enum sim_side side, struct sim_tcp_
         info->rate = MAX(info->rate, pipe->congestion_bytes * NS_PER_S / pipe->rtt_ns);
     info->queued = pipe->written - pipe->acknowledged;
     info->unsent = pipe->written - pipe->sent;
+    info->flying = pipe->in_flight_bytes;
     info->silent_ns = tcp->net->clock->now_ns - tcp->end[side].heard_ns;
 }
 

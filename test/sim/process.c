@@ -334,6 +334,7 @@ static void measure(struct sim_session *owner, uint64_t now)
                 .rate = info.rate,
                 .queued_bytes = (uint32_t)(info.queued + wire->tail_length),
                 .unsent_bytes = (uint32_t)(info.unsent + wire->tail_length),
+                .flying_bytes = (uint32_t)info.flying,
                 .silent_ns = info.silent_ns},
             now);
     }

@@ -208,6 +208,7 @@ static void test_what_the_kernel_knows(void **state)
     assert_true(info.queued_bytes > 0);
     assert_true(socket_unsent_bytes(client) > 0);
     assert_true(socket_unsent_bytes(client) <= info.queued_bytes);
+    assert_true(info.flying_bytes + info.unsent_bytes <= info.queued_bytes);
     close(client);
     close(listener);
     info = socket_info_get(-1);
