@@ -34,6 +34,7 @@ UNIT_TESTS = \
 	test/unit/test_rate_limit \
 	test/unit/test_remainder \
 	test/unit/test_resolver \
+	test/unit/test_restraint \
 	test/unit/test_rules \
 	test/unit/test_seal \
 	test/unit/test_session \
@@ -115,6 +116,8 @@ test_unit_test_rate_limit_SOURCES = test/unit/test_rate_limit.c test/unit/unit.h
 test_unit_test_rate_limit_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_resolver_SOURCES = test/unit/test_resolver.c test/unit/unit.h
 test_unit_test_resolver_LDADD = $(IO) $(CMOCKA_LIBS)
+test_unit_test_restraint_SOURCES = test/unit/test_restraint.c test/unit/session_pair.c test/unit/session_pair.h src/core/session_internal.h test/unit/unit.h
+test_unit_test_restraint_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_rules_SOURCES = test/unit/test_rules.c test/unit/unit.h
 test_unit_test_rules_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_seal_SOURCES = test/unit/test_seal.c test/unit/unit.h

@@ -1,0 +1,162 @@
+/* How much bulk may be on its way on a path, by what its subflows' TCP is said to know. */
+#include "session_pair.h"
+
+#include "../../src/core/session_internal.h"
+
+#define LEAST_MS 20
+#define QUEUED_MS 40
+#define MUCH (16 * 1024 * 1024)
+
+struct load {
+    struct pair *pair;
+    struct stream *stream;
+    struct path *path;
+};
+
+static struct load load_begins(void)
+{
+    struct session_config config = pair_config();
+    struct target target = pair_target();
+    struct load load;
+
+    load.pair = pair_new(&config);
+    load.path = &load.pair->local->paths[0];
+    load.stream = session_stream_open(load.pair->local, &target, NULL, load.pair->now);
+    assert_non_null(load.stream);
+    pair_run_ms(load.pair, 300);
+    assert_int_equal(load.pair->opened_count, 1);
+    return load;
+}
+
+/* The relay's application takes all that has come. */
+static void read_all(struct pair *pair)
+{
+    struct iovec parts[64];
+    bool finished;
+    size_t count;
+
+    while ((count = session_stream_peek(pair->relay, pair->incoming[0], parts, 64,
+                                        &finished)) > 0) {
+        size_t length = 0;
+
+        for (size_t i = 0; i < count; i++)
+            length += parts[i].iov_len;
+        session_stream_consume(pair->relay, pair->incoming[0], length, pair->now);
+    }
+}
+
+/* Uploads for a while as fast as the engine lets, with every subflow's TCP telling the
+ * same; returns the bytes that were sent. */
+static uint64_t send_for(struct load *load, unsigned ms, unsigned rtt_ms, uint32_t flying)
+{
+    static uint8_t bytes[1024 * 1024];
+    const struct subflow_measure measure = {.srtt_ns = rtt_ms * NS_PER_MS,
+                                            .rate = 1000000,
+                                            .queued_bytes = flying,
+                                            .flying_bytes = flying};
+    struct pair *pair = load->pair;
+    uint64_t before = load->stream->out_next;
+
+    for (unsigned i = 0; i < ms; i++) {
+        struct subflow *subflow;
+
+        session_stream_write(pair->local, load->stream, bytes, sizeof(bytes), pair->now);
+        while ((subflow = session_next_unmeasured(pair->local, pair->now)) != NULL)
+            session_subflow_measured(pair->local, subflow, &measure, pair->now);
+        pair_step(pair);
+        read_all(pair);
+    }
+    return load->stream->out_next - before;
+}
+
+static void test_no_queue_no_bound(void **state)
+{
+    struct load load = load_begins();
+    (void)state;
+
+    send_for(&load, 200, LEAST_MS, MUCH);
+    assert_true(send_for(&load, 10, LEAST_MS, MUCH) > 0);
+    assert_false(restraint_holds(load.pair->local, 0));
+    pair_free(load.pair);
+}
+
+static void test_a_queue_of_one_round_trip_is_enough(void **state)
+{
+    struct load load = load_begins();
+    uint64_t rate, room;
+    (void)state;
+
+    send_for(&load, 500, LEAST_MS, 0);
+    send_for(&load, 4, QUEUED_MS, MUCH);
+    assert_int_equal(send_for(&load, 8, QUEUED_MS, MUCH), 0);
+    assert_true(restraint_holds(load.pair->local, 0));
+    /* What is lost, or has arrived out of order, is not on its way. */
+    assert_true(send_for(&load, 8, QUEUED_MS, 0) > 0);
+    restraint_update(load.pair->local);
+    rate = MAX(load.path->rate_acked, load.path->restraint.rate_seen);
+    room = load.path->restraint.room;
+    assert_true(room <= rate * (2 * LEAST_MS + 2) / 1000);
+    pair_free(load.pair);
+}
+
+static void test_less_while_somebody_waits_for_little(void **state)
+{
+    struct load load = load_begins();
+    struct session *local = load.pair->local;
+    uint64_t alone, beside;
+    (void)state;
+
+    send_for(&load, 500, LEAST_MS, 0);
+    send_for(&load, 20, QUEUED_MS, 0);
+    assert_non_null(local->lane);
+    restraint_update(local);
+    alone = load.path->restraint.room;
+    local->interactive_ns = local->now;
+    restraint_update(local);
+    beside = load.path->restraint.room;
+    assert_true(alone > 0);
+    assert_true(beside < alone / 4 * 3);
+    pair_free(load.pair);
+}
+
+/* The path has become longer: what it took up before keeps it from its rate now. */
+static void test_lifted_where_it_costs_the_rate(void **state)
+{
+    struct load load = load_begins();
+    (void)state;
+
+    send_for(&load, 1500, LEAST_MS, 0);
+    assert_true(load.path->restraint.rate_seen > 0);
+    for (unsigned i = 0; i < 40 && load.path->restraint.lifted_ns == 0; i++)
+        send_for(&load, 50, 4 * LEAST_MS, MUCH);
+    assert_true(load.path->restraint.lifted_ns > load.pair->now);
+    assert_true(send_for(&load, 10, 4 * LEAST_MS, MUCH) > 0);
+    pair_free(load.pair);
+}
+
+static void test_without_bulk_nothing_is_kept(void **state)
+{
+    struct load load = load_begins();
+    struct session *local = load.pair->local;
+    (void)state;
+
+    send_for(&load, 500, LEAST_MS, 0);
+    send_for(&load, 8, QUEUED_MS, MUCH);
+    assert_true(restraint_holds(local, 0));
+    assert_true(restraint_rate(load.path) > 0);
+    for (unsigned i = 0; i < 3000; i++) {
+        pair_step(load.pair);
+        read_all(load.pair);
+    }
+    restraint_update(local);
+    assert_false(restraint_holds(local, 0));
+    assert_int_equal(restraint_rate(load.path), 0);
+    assert_int_equal(restraint_timeout(local), TIME_NEVER);
+    pair_free(load.pair);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_no_queue_no_bound),
+          cmocka_unit_test(test_a_queue_of_one_round_trip_is_enough),
+          cmocka_unit_test(test_less_while_somebody_waits_for_little),
+          cmocka_unit_test(test_lifted_where_it_costs_the_rate),
+          cmocka_unit_test(test_without_bulk_nothing_is_kept))
