@@ -36,6 +36,9 @@
 #define DRAIN_EVERY_NS (5 * NS_PER_S)
 #define DRAIN_AGAIN_NS (500 * NS_PER_MS)
 #define WINDOW_MIN_NS (500 * NS_PER_MS)
+/* Long enough that the lumps in which it is acknowledged do not matter, as far as may be. */
+#define WINDOW_BYTES (4 * ACK_BYTES)
+#define WINDOW_MAX_NS (2 * NS_PER_S)
 #define LIFT_MIN_NS (1 * NS_PER_S)
 #define LIFT_MAX_NS (60 * NS_PER_S)
 /* After so long without another, a lift is forgotten. */
@@ -112,7 +115,10 @@ static bool draining(const struct session *session, const struct restraint *rest
 
 static uint64_t known_rate(const struct path *path)
 {
-    return MAX(path->rate_acked, path->restraint.rate_seen);
+    uint64_t seen = path->restraint.rate_seen;
+
+    /* Over a short time acknowledgements come in lumps. */
+    return seen == 0 ? path->rate_acked : MIN(MAX(path->rate_acked, seen), seen / 4 * 5);
 }
 
 /* How long what is on its way may take to arrive; TIME_NEVER: no matter. */
@@ -197,6 +203,7 @@ static void judge(const struct session *session, struct path *path)
 {
     struct restraint *restraint = &path->restraint;
     uint64_t elapsed_ns = session->now - restraint->window_ns;
+    uint64_t bytes = path->counters.stream_bytes_acked - restraint->window_bytes;
     uint64_t rate;
 
     if (restraint->window_ns == 0) {
@@ -205,10 +212,10 @@ static void judge(const struct session *session, struct path *path)
         begin_window(session, path);
         return;
     }
-    if (elapsed_ns < window_length_ns(path))
+    if (elapsed_ns < window_length_ns(path) ||
+        (bytes < WINDOW_BYTES && elapsed_ns < WINDOW_MAX_NS))
         return;
-    rate = (path->counters.stream_bytes_acked - restraint->window_bytes) * 1000 /
-           (elapsed_ns / NS_PER_MS);
+    rate = bytes * 1000 / (elapsed_ns / NS_PER_MS);
     if (restraint->held && !restraint->spare && rate < restraint->rate_seen / 4 * 3)
         lift(session, path);
     else
