@@ -40,14 +40,17 @@ static double dial_cost(struct session *session, unsigned index, bool hello)
 {
     const struct path *path = &session->paths[index];
 
-    return hello ? hellos_on(session, index) * 1e6 + path->failures
-                 : (double)path->subflows / (double)pool_path_share(session, index);
+    if (hello)
+        return hellos_on(session, index) * 1e6 + path->failures;
+    if (pool_lasting_on(session, index) < pool_path_minimum(session, index))
+        return -1; /* before all others */
+    return (double)path->subflows / (double)pool_path_share(session, index);
 }
 
 /* Fewer than what streams ask for there. */
 static bool lacking(struct session *session, unsigned index)
 {
-    return pool_lasting_on(session, index) < pool_path_minimum(session, index);
+    return pool_lasting_on(session, index) < pool_path_asked(session, index);
 }
 
 /* The path to dial next; paths that fail, or may not be dialled so fast, wait for their
@@ -228,7 +231,7 @@ static void yield_place(struct session *session)
         /* One that is nearly used up counts for nothing, and may be idle for long. */
         if (subflow_usable(subflow) &&
             (!pool_lasting(subflow) || pool_lasting_on(session, subflow->path) >
-                                           pool_path_minimum(session, subflow->path))) {
+                                           pool_path_asked(session, subflow->path))) {
             subflow->retire = true;
             return;
         }
@@ -241,7 +244,7 @@ static void dial_joins(struct session *session)
 {
     uint64_t bound;
     uint64_t want = pool_wanted(session, &bound);
-    uint64_t count = 0, missing = 0;
+    uint64_t count = 0, missing = 0, asked = 0;
 
     for (unsigned i = 0; i < session->config.path_count; i++) {
         uint64_t lasting = pool_lasting_on(session, i);
@@ -249,13 +252,14 @@ static void dial_joins(struct session *session)
 
         count += lasting;
         missing += least - MIN(least, lasting);
+        asked += lacking(session, i);
         /* Streams that may use no other wait for its time, however full the pool is. */
         if (session->paths[i].streams > 0 && session->paths[i].retry_ns > session->now)
             look_again(session, session->paths[i].retry_ns);
     }
     bound = MAX(bound, MIN(session->open_count + missing, session->config.pool_burst));
     want = MAX(want, MIN(count + missing, bound));
-    if (missing > 0 && session->open_count >= bound)
+    if (asked > 0 && session->open_count >= bound)
         yield_place(session);
     if (count < want && session->open_count >= bound)
         give_way(session);

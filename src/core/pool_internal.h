@@ -15,7 +15,9 @@ uint64_t pool_lasting_on(struct session *session, unsigned path);
 /* What a path should have of the pool, when shares hold. */
 uint64_t pool_path_share(struct session *session, unsigned path);
 bool pool_shares_hold(struct session *session);
-/* What is kept open on the path for streams that ask for it. */
+/* What is kept open on the path, while it does not fail, for streams that ask for it. */
+unsigned pool_path_asked(const struct session *session, unsigned path);
+/* And for small data, if it is the shortest. */
 unsigned pool_path_minimum(const struct session *session, unsigned path);
 /* Nothing is dialled on the path as things are: another comes before it. */
 bool pool_held_back(struct session *session, unsigned path);

@@ -242,18 +242,23 @@ static unsigned kept_open(const struct session *session)
     return MAX((unsigned)session_active(session), session->config.pool_idle);
 }
 
-/* What is kept open on the path, while it does not fail, whatever the pool is otherwise.
- * Streams that ask for the path have two subflows there, so that a lost segment on one does
+/* Streams that ask for the path have two subflows there, so that a lost segment on one does
  * not hold all of them up; fewer where the pool is small. */
-unsigned pool_path_minimum(const struct session *session, unsigned index)
+unsigned pool_path_asked(const struct session *session, unsigned index)
 {
     const struct path *path = &session->paths[index];
 
-    if (!path->properties.usable || path->retry_ns > session->now)
+    if (path->streams == 0 || !path->properties.usable || path->retry_ns > session->now)
         return 0;
-    if (path->streams == 0)
-        return kept_open(session) > 0 && short_path(session) == (int)index;
     return session->config.pool_size >= 2 * usable_paths(session) ? 2 : 1;
+}
+
+unsigned pool_path_minimum(const struct session *session, unsigned index)
+{
+    bool is_short = kept_open(session) > 0 && short_path(session) == (int)index &&
+                    session->paths[index].retry_ns <= session->now;
+
+    return MAX(pool_path_asked(session, index), (unsigned)is_short);
 }
 
 unsigned pool_needed(const struct session *session)
