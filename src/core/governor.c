@@ -78,7 +78,7 @@ static void take_failure(struct governor *governor, uint64_t dialled_ns, uint64_
     if (dialled_ns < governor->cut_ns)
         return; /* one cut answers all dials that were under way */
     if (governor->failures != 0 && dialled_ns < governor->failed_ns + GOVERNOR_SAME_NS)
-        return;
+        return; /* the same failure */
     governor->failed_ns = dialled_ns;
     governor->failures = (uint16_t)(governor->failures << 1 | 1);
     if (__builtin_popcount(governor->failures) >= GOVERNOR_FAILURES)

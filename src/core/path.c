@@ -84,7 +84,7 @@ uint64_t path_arrival_ns(const struct path *path, uint64_t queued)
 void path_refresh(struct session *session, unsigned index)
 {
     struct path *path = &session->paths[index];
-    uint64_t idle_rate = 0;
+    uint64_t idle_rate = 0, held_rate = restraint_rate(path);
 
     path->rate_out = path->queued_out = 0;
     list_foreach(&session->subflows, node, after) {
@@ -102,8 +102,8 @@ void path_refresh(struct session *session, unsigned index)
     if (path->rate_out == 0)
         path->rate_out = idle_rate;
     /* Windows that are kept from being filled promise more than there is. */
-    if (restraint_rate(path) != 0)
-        path->rate_out = MIN(path->rate_out, restraint_rate(path));
+    if (held_rate != 0)
+        path->rate_out = MIN(path->rate_out, held_rate);
     if (path->rate_limit.rate != 0)
         path->rate_out = MIN(path->rate_out, path->rate_limit.rate);
 }

@@ -277,7 +277,7 @@ static void retire_spares(struct session *session)
 {
     /* A PING makes a spare look as if it were in use. */
     uint64_t life_ns = MIN(SPARE_LIFE_NS, session_keepalive_ns(session) / 2);
-    unsigned spares = 0;
+    unsigned spares = 0, needed;
 
     if (session->waiting_bytes > 0 || session_peer_demand(session) > 0) {
         look_again(session, session->now + life_ns);
@@ -288,6 +288,7 @@ static void retire_spares(struct session *session)
 
         spares += subflow->state == SUBFLOW_STATE_OPEN && pool_lasting(subflow);
     }
+    needed = pool_needed(session);
     list_foreach(&session->subflows, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
         bool busy = subflow_outstanding(subflow);
@@ -295,9 +296,9 @@ static void retire_spares(struct session *session)
         uint64_t until_ns = (busy ? session->now : since_ns) + life_ns;
 
         if (!subflow_usable(subflow) || subflow->retire ||
-            (pool_lasting(subflow) && (spares <= pool_needed(session) ||
-                                       pool_lasting_on(session, subflow->path) <=
-                                           pool_path_minimum(session, subflow->path))))
+            (pool_lasting(subflow) &&
+             (spares <= needed || pool_lasting_on(session, subflow->path) <=
+                                      pool_path_minimum(session, subflow->path))))
             continue;
         if (until_ns > session->now) {
             look_again(session, until_ns);

@@ -191,15 +191,16 @@ bool pool_held_back(struct session *session, unsigned index)
     return false;
 }
 
-static bool lasts_on(const struct session *session, unsigned index)
+static uint64_t count_lasting(const struct session *session, unsigned index)
 {
+    uint64_t count = 0;
+
     list_foreach_const(&session->subflows, node) {
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
 
-        if (subflow->path == index && pool_lasting(subflow))
-            return true;
+        count += subflow->path == index && pool_lasting(subflow);
     }
-    return false;
+    return count;
 }
 
 /* Works, and no other that works comes before it by its cost. */
@@ -227,7 +228,8 @@ static int short_path(const struct session *session)
             continue;
         if (best < 0 || rtt_ns < path_rtt_ns(&session->paths[best]))
             best = (int)i;
-        if ((open < 0 || rtt_ns < path_rtt_ns(&session->paths[open])) && lasts_on(session, i))
+        if ((open < 0 || rtt_ns < path_rtt_ns(&session->paths[open])) &&
+            count_lasting(session, i) > 0)
             open = (int)i;
     }
     return open >= 0 && path_rtt_ns(&session->paths[open]) <=
@@ -399,12 +401,7 @@ void pool_count_bytes(struct session *session, struct subflow *subflow, uint64_t
  * surplus does not make up for what another lacks. */
 uint64_t pool_lasting_on(struct session *session, unsigned index)
 {
-    uint64_t count = 0;
+    uint64_t count = count_lasting(session, index);
 
-    list_foreach(&session->subflows, node, after) {
-        const struct subflow *subflow = list_entry(node, struct subflow, node);
-
-        count += subflow->path == index && pool_lasting(subflow);
-    }
     return pool_shares_hold(session) ? MIN(count, pool_path_share(session, index)) : count;
 }
