@@ -490,6 +490,24 @@ static uint64_t read_some(struct pair *pair, struct session *session, struct str
     return total;
 }
 
+uint64_t pair_read_all(struct pair *pair, struct session *session, struct stream *stream)
+{
+    struct iovec parts[64];
+    bool finished;
+    uint64_t total = 0;
+    size_t count;
+
+    while ((count = session_stream_peek(session, stream, parts, 64, &finished)) > 0) {
+        size_t length = 0;
+
+        for (size_t i = 0; i < count; i++)
+            length += parts[i].iov_len;
+        session_stream_consume(session, stream, length, pair->now);
+        total += length;
+    }
+    return total;
+}
+
 bool pair_transfer(struct pair *pair, struct session *from, struct stream *out,
                    struct session *to, struct stream *in, uint64_t length, unsigned ms)
 {

@@ -81,6 +81,8 @@ void pair_restart_relay(struct pair *pair);
  * content of pair_byte(). */
 bool pair_transfer(struct pair *pair, struct session *from, struct stream *out,
                    struct session *to, struct stream *in, uint64_t length, unsigned ms);
+/* Takes all that can be read now, whatever it is; returns how many bytes that were. */
+uint64_t pair_read_all(struct pair *pair, struct session *session, struct stream *stream);
 uint8_t pair_byte(uint64_t offset);
 struct target pair_target(void);
 

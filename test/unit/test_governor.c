@@ -94,17 +94,25 @@ static void test_no_ceiling_until_dials_fail(void **state)
     assert_int_equal(governor_ceiling(&g), GOVERNOR_UNLIMITED);
 }
 
+/* For a second, without a failure; returns the time after it. */
+static uint64_t dial_40_a_second(struct governor *governor)
+{
+    uint64_t now = START;
+
+    governor_init(governor, 0);
+    for (int i = 0; i < 40; i++, now += NS_PER_S / 40) {
+        governor_dialled(governor, now);
+        governor_result(governor, DIAL_SUCCESS, now, now);
+    }
+    return now;
+}
+
 static void test_first_cut_is_half_of_the_recent_rate(void **state)
 {
     struct governor g;
-    uint64_t now = START;
+    uint64_t now = dial_40_a_second(&g);
     (void)state;
 
-    governor_init(&g, 0);
-    for (int i = 0; i < 40; i++, now += NS_PER_S / 40) {
-        governor_dialled(&g, now);
-        governor_result(&g, DIAL_SUCCESS, now, now);
-    }
     governor_result(&g, DIAL_TIMEOUT, now - 1 - 2 * GOVERNOR_SAME_NS, now);
     governor_result(&g, DIAL_SUCCESS, now - 1, now);
     governor_result(&g, DIAL_REFUSED, now - 1 - GOVERNOR_SAME_NS, now);
@@ -122,14 +130,9 @@ static void test_first_cut_is_half_of_the_recent_rate(void **state)
 static void test_failures_at_once_are_one(void **state)
 {
     struct governor g;
-    uint64_t now = START;
+    uint64_t now = dial_40_a_second(&g);
     (void)state;
 
-    governor_init(&g, 0);
-    for (int i = 0; i < 40; i++, now += NS_PER_S / 40) {
-        governor_dialled(&g, now);
-        governor_result(&g, DIAL_SUCCESS, now, now);
-    }
     for (int i = 0; i < GOVERNOR_FAILURES - 1; i++, now += GOVERNOR_SAME_NS)
         for (int dial = 0; dial < 5; dial++)
             governor_result(&g, DIAL_TIMEOUT, now, now + NS_PER_S / 4);

@@ -28,23 +28,6 @@ static struct load load_begins(void)
     return load;
 }
 
-/* The relay's application takes all that has come. */
-static void read_all(struct pair *pair)
-{
-    struct iovec parts[64];
-    bool finished;
-    size_t count;
-
-    while ((count = session_stream_peek(pair->relay, pair->incoming[0], parts, 64,
-                                        &finished)) > 0) {
-        size_t length = 0;
-
-        for (size_t i = 0; i < count; i++)
-            length += parts[i].iov_len;
-        session_stream_consume(pair->relay, pair->incoming[0], length, pair->now);
-    }
-}
-
 /* Uploads for a while as fast as the engine lets, with every subflow's TCP telling the
  * same; returns the bytes that were sent. */
 static uint64_t send_for(struct load *load, unsigned ms, unsigned rtt_ms, uint32_t flying)
@@ -64,7 +47,7 @@ static uint64_t send_for(struct load *load, unsigned ms, unsigned rtt_ms, uint32
         while ((subflow = session_next_unmeasured(pair->local, pair->now)) != NULL)
             session_subflow_measured(pair->local, subflow, &measure, pair->now);
         pair_step(pair);
-        read_all(pair);
+        pair_read_all(pair, pair->relay, pair->incoming[0]);
     }
     return load->stream->out_next - before;
 }
@@ -146,7 +129,7 @@ static void test_without_bulk_nothing_is_kept(void **state)
     assert_true(restraint_rate(load.path) > 0);
     for (unsigned i = 0; i < 3000; i++) {
         pair_step(load.pair);
-        read_all(load.pair);
+        pair_read_all(load.pair, load.pair->relay, load.pair->incoming[0]);
     }
     restraint_update(local);
     assert_false(restraint_holds(local, 0));

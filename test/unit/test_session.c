@@ -230,23 +230,6 @@ static void feed(struct pair *pair, struct session *session, struct stream *stre
         continue;
 }
 
-static uint64_t drain(struct pair *pair, struct session *session, struct stream *stream)
-{
-    struct iovec parts[64];
-    bool finished;
-    size_t count, length;
-    uint64_t total = 0;
-
-    while ((count = session_stream_peek(session, stream, parts, 64, &finished)) > 0) {
-        length = 0;
-        for (size_t i = 0; i < count; i++)
-            length += parts[i].iov_len;
-        session_stream_consume(session, stream, length, pair->now);
-        total += length;
-    }
-    return total;
-}
-
 static unsigned generations(const struct session *session)
 {
     unsigned count = 0;
@@ -342,7 +325,7 @@ static void test_tcp_does_not_speak_for_the_relay(void **state)
     pair->blackhole = 0;
     pair_run_ms(pair, 3000);
     assert_int_equal(pair->reset_count, 0);
-    assert_int_equal(drain(pair, pair->relay, pair->incoming[0]), stream->out_end);
+    assert_int_equal(pair_read_all(pair, pair->relay, pair->incoming[0]), stream->out_end);
     release_all(pair, stream);
     pair_run_ms(pair, 1000);
     pair_free(pair);
@@ -403,14 +386,14 @@ static void test_stalled_readers_do_not_stall_others(void **state)
     for (unsigned ms = 0; ms < 3000; ms++) {
         feed(pair, pair->relay, pair->incoming[STALLED]);
         pair_step(pair);
-        got += drain(pair, pair->local, streams[STALLED]);
+        got += pair_read_all(pair, pair->local, streams[STALLED]);
     }
     alone = got;
     for (unsigned ms = 0; ms < 6000; ms++) {
         for (unsigned i = 0; i <= STALLED; i++)
             feed(pair, pair->relay, pair->incoming[i]);
         pair_step(pair);
-        got = drain(pair, pair->local, streams[STALLED]);
+        got = pair_read_all(pair, pair->local, streams[STALLED]);
         if (ms >= 3000)
             beside += got;
     }
@@ -445,7 +428,7 @@ static void test_many_stalled_readers_give_way_soon(void **state)
     for (ms = 0; ms < 1000; ms++) {
         feed(pair, pair->relay, pair->incoming[STALLED]);
         pair_step(pair);
-        got = drain(pair, pair->local, streams[STALLED]);
+        got = pair_read_all(pair, pair->local, streams[STALLED]);
         alone += ms >= 500 ? got : 0;
     }
     assert_true(alone / 500 * 1000 >= STALLED * UINT64_C(900000));
@@ -455,7 +438,7 @@ static void test_many_stalled_readers_give_way_soon(void **state)
             for (unsigned i = 0; i <= STALLED; i++)
                 feed(pair, pair->relay, pair->incoming[i]);
             pair_step(pair);
-            got += drain(pair, pair->local, streams[STALLED]);
+            got += pair_read_all(pair, pair->local, streams[STALLED]);
         }
     }
     assert_true(ms <= 1400);
@@ -645,8 +628,8 @@ static void test_tight_budgets_reach_the_bound(void **state)
             if (modes[i].down)
                 feed(pair, pair->relay, pair->incoming[0]);
             pair_step(pair);
-            up += drain(pair, pair->relay, pair->incoming[0]);
-            down += drain(pair, pair->local, stream);
+            up += pair_read_all(pair, pair->relay, pair->incoming[0]);
+            down += pair_read_all(pair, pair->local, stream);
         }
         /* 930 bytes of payload are left by the headers of JOIN, chunk and frames. */
         bound = 20 * 8 * 930 * 1000 / (2 * 100);

@@ -74,24 +74,6 @@ static uint64_t feed(struct pair *pair, struct session *session, struct stream *
     return total;
 }
 
-static uint64_t drain(struct pair *pair, struct session *session, struct stream *stream)
-{
-    struct iovec parts[16];
-    bool finished;
-    uint64_t total = 0;
-    size_t count;
-
-    while ((count = session_stream_peek(session, stream, parts, 16, &finished)) > 0) {
-        size_t length = 0;
-
-        for (size_t i = 0; i < count; i++)
-            length += parts[i].iov_len;
-        session_stream_consume(session, stream, length, pair->now);
-        total += length;
-    }
-    return total;
-}
-
 /* ---- paths ---- */
 
 /* Every byte counts once, on one path, at both ends. */
@@ -160,13 +142,13 @@ static void test_sums_hold_over_a_loss(void **state)
         pair->blackhole = ms > 80 && ms < 3000 ? 2 : 0;
         written += feed(pair, pair->local, stream, 32 * MIB - written);
         pair_step(pair);
-        read += drain(pair, pair->relay, pair->incoming[0]);
+        read += pair_read_all(pair, pair->relay, pair->incoming[0]);
         session_stream_write(pair->relay, pair->incoming[0], "x", 1, pair->now);
-        drain(pair, pair->local, stream);
+        pair_read_all(pair, pair->local, stream);
     }
     assert_int_equal(read, 32 * MIB);
     pair_run_ms(pair, 2000);
-    drain(pair, pair->local, stream);
+    pair_read_all(pair, pair->local, stream);
     pair_run_ms(pair, 100);
     assert_true(session_counters(pair->local)->bytes_requeued +
                     session_counters(pair->local)->bytes_reinjected >
@@ -190,7 +172,7 @@ static void test_goodput_is_of_now(void **state)
     for (unsigned ms = 0; ms < 2000; ms++) {
         feed(pair, pair->local, stream, 1000);
         pair_step(pair);
-        drain(pair, pair->relay, pair->incoming[0]);
+        pair_read_all(pair, pair->relay, pair->incoming[0]);
     }
     for (unsigned i = 0; i < PATHS; i++) {
         struct path_status status = path_of(pair, pair->local, i);
@@ -419,7 +401,7 @@ static void test_waiting_for_readers(void **state)
     assert_int_equal(status.waits, STREAM_WAITS_READER);
     assert_int_equal(status.unread_bytes, stream_of(pair->local, stream).bytes_acked);
     assert_true(status.reader_ns < pair->now - NS_PER_S / 2);
-    drain(pair, pair->relay, pair->incoming[0]);
+    pair_read_all(pair, pair->relay, pair->incoming[0]);
     assert_int_equal(stream_of(pair->relay, pair->incoming[0]).waits, 0);
     pair_run_ms(pair, 30);
     assert_false(waits(pair, stream) & STREAM_WAITS_PEER_READER);
@@ -438,7 +420,7 @@ static void test_waiting_for_what_is_missing(void **state)
         feed(pair, pair->relay, pair->incoming[0], MIB);
         pair->blackhole = ms > 50 ? 2 : 0;
         pair_step(pair);
-        drain(pair, pair->local, stream);
+        pair_read_all(pair, pair->local, stream);
         seen |= waits(pair, stream);
     }
     assert_true(seen & STREAM_WAITS_MISSING);
