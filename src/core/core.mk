@@ -24,8 +24,10 @@ libcore_a_SOURCES = \
 	include/splitsocks/target.h src/core/target.c \
 	include/splitsocks/usage.h src/core/usage.c \
 	src/core/admission.c \
+	src/core/carriers.c \
 	include/splitsocks/frame.h src/core/frame.c \
 	src/core/path.c \
+	src/core/path_doubt.c \
 	src/core/pool.c \
 	src/core/pool_internal.h \
 	src/core/pool_size.c \

@@ -156,7 +156,7 @@ static void tell(struct session *session, enum session_event_type type, unsigned
     event->path_reason = session->paths[index].reason;
 }
 
-void path_note_heard(struct path *path, uint64_t now)
+static void note_heard(struct path *path, uint64_t now)
 {
     if (now - path->heard_ns >= MAX(3 * path_rtt_ns(path), STALL_MIN_NS))
         path->heard_since_ns = now;
@@ -178,6 +178,12 @@ bool path_quiet(const struct session *session, unsigned index)
     return false;
 }
 
+void path_note_received(struct path *path, uint64_t now)
+{
+    path->received_ns = now;
+    note_heard(path, now);
+}
+
 void path_acked(struct path *path, uint64_t when)
 {
     path->acked_ns = MAX(path->acked_ns, when);
@@ -187,7 +193,7 @@ void path_heard(struct session *session, unsigned index)
 {
     struct path *path = &session->paths[index];
 
-    path_note_heard(path, session->now);
+    note_heard(path, session->now);
     path->timeouts = path->failures = 0;
     path->retry_ns = 0;
     if (path->reason == PATH_REASON_WORKS || path->reason == PATH_REASON_UNUSABLE)

@@ -21,6 +21,8 @@
 #define QUEUE_WINDOW_NS (250 * NS_PER_MS)
 /* How long a path that was never heard on may be tried before a backup is. */
 #define HOPE_NS (1 * NS_PER_S)
+/* Two for the copies of a path that is alone, and two that may wait for a lost segment. */
+#define ASKED_MAX 4
 
 /* ---- how many ---- */
 
@@ -244,15 +246,15 @@ static unsigned kept_open(const struct session *session)
     return MAX((unsigned)session_active(session), session->config.pool_idle);
 }
 
-/* Streams that ask for the path have two subflows there, so that a lost segment on one does
- * not hold all of them up; fewer where the pool is small. */
+/* Streams that ask for the path have several subflows there, so that a lost segment on one
+ * does not hold all of them up; fewer where the pool is small. */
 unsigned pool_path_asked(const struct session *session, unsigned index)
 {
     const struct path *path = &session->paths[index];
 
     if (path->streams == 0 || !path->properties.usable || path->retry_ns > session->now)
         return 0;
-    return session->config.pool_size >= 2 * usable_paths(session) ? 2 : 1;
+    return MIN(MAX(session->config.pool_size / usable_paths(session), 1), ASKED_MAX);
 }
 
 unsigned pool_path_minimum(const struct session *session, unsigned index)

@@ -111,15 +111,25 @@ static bool may_copy(const struct sent_item *item, enum reinject how)
     return how >= REINJECT_ORIGINALS || stream_is_small(item->stream);
 }
 
-static bool oldest_missing(const struct session *session, unsigned path,
-                           const struct subflow *subflow, enum reinject how,
+/* Small data takes the subflow of a path that waits least, or the next when that has it. */
+static bool takes_small(const struct subflow *subflow, const struct subflow *other)
+{
+    return subflow->carrier <=
+           (other->path == subflow->path && other->carrier == CARRIER_FIRST
+                ? CARRIER_TWIN
+                : CARRIER_FIRST);
+}
+
+static bool oldest_missing(const struct session *session, const struct subflow *subflow,
+                           const struct subflow *other, enum reinject how,
                            struct piece *piece)
 {
-    for (size_t i = 0; i < subflow->items.count; i++) {
-        struct sent_item *item = ring_at(&subflow->items, i);
+    for (size_t i = 0; i < other->items.count; i++) {
+        struct sent_item *item = ring_at(&other->items, i);
 
         if (item->kind == SENT_DATA && may_copy(item, how) &&
-            still_missing(session, path, subflow->path, item, piece))
+            (!stream_is_small(item->stream) || takes_small(subflow, other)) &&
+            still_missing(session, subflow->path, other->path, item, piece))
             return true;
     }
     return false;
@@ -155,7 +165,7 @@ static enum reinject reinject_from(const struct session *session,
     if (other->path != subflow->path && stall_begins_ns(session, other) <= session->now)
         return REINJECT_ORIGINALS;
     /* To be sooner is no reason to use a path that is to be spared. */
-    if (idle && other->path != subflow->path &&
+    if (idle && !subflow->late && other->path != subflow->path &&
         !path_in_reserve(session, subflow->path, NULL) &&
         own->properties.cost <= session->paths[other->path].properties.cost &&
         expected_ns(session, other) > path_arrival_ns(own, own->queued_out))
@@ -179,7 +189,7 @@ bool reinjection_next(struct session *session, struct subflow *subflow, bool idl
         if (lane_is(session, subflow))
             how = MIN(how, REINJECT_SMALL);
         if (how == REINJECT_NOTHING ||
-            !oldest_missing(session, subflow->path, other, how, &found) ||
+            !oldest_missing(session, subflow, other, how, &found) ||
             found.offset - found.stream->out_acked >= least)
             continue;
         least = found.offset - found.stream->out_acked;

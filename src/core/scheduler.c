@@ -19,13 +19,19 @@ static bool fit_as_lane(const struct subflow *subflow)
     return subflow_usable(subflow) && subflow->begun && subflow->budget_out > TIGHT_BUDGET;
 }
 
-/* Streams whose copies another set of paths has to carry now. */
-static void set_live_paths(struct session *session, uint16_t live)
+static void set_paths(struct session *session, uint16_t live)
 {
-    if (session->live_paths == live)
+    uint16_t doubtful = 0;
+
+    for (unsigned i = 0; live >> i != 0; i++)
+        doubtful |= (uint16_t)((live >> i & 1u && path_doubtful(session, i)) << i);
+    if (session->live_paths == live && session->doubtful_paths == doubtful)
         return;
+    if (session->live_paths != live)
+        session->pool_dirty = true; /* a backup may be wanted, or not any more */
     session->live_paths = live;
-    session->pool_dirty = true; /* a backup may be wanted, or not any more */
+    session->doubtful_paths = doubtful;
+    /* Other paths have to carry the copies now. */
     list_foreach(&session->streams, node, after) {
         struct stream *stream = list_entry(node, struct stream, node);
 
@@ -36,14 +42,15 @@ static void set_live_paths(struct session *session, uint16_t live)
 
 static void look_whether_late(struct session *session, struct subflow *subflow)
 {
+    uint64_t late_ns = subflow_late_ns(session, subflow);
     uint16_t path = (uint16_t)(1u << subflow->path);
 
-    subflow->late = subflow_late_ns(session, subflow) <= session->now;
+    subflow->late = late_ns <= session->now;
     if (!subflow->late)
-        return; /* it is late before its path is silent */
-    session->any_late = true;
-    if (session->paths[subflow->path].heard_ns <= subflow_oldest_ns(subflow))
-        session->doubtful_paths |= path;
+        return; /* it is late before its path is doubtful, or silent */
+    session->late_paths |= path;
+    path_note_late(&session->paths[subflow->path], subflow_oldest_ns(subflow), late_ns,
+                   session->now);
     if (subflow_silence_ns(session, subflow) <= session->now)
         session->silent_paths |= path;
 }
@@ -53,11 +60,11 @@ static void look_whether_late(struct session *session, struct subflow *subflow)
 void scheduler_update(struct session *session)
 {
     unsigned usable[SESSION_PATHS_MAX] = {0};
+    struct carriers carriers[SESSION_PATHS_MAX] = {0};
     struct subflow *best = NULL;
     uint16_t live = 0;
 
-    session->doubtful_paths = session->silent_paths = 0;
-    session->any_late = false;
+    session->late_paths = session->silent_paths = 0;
 
     list_foreach(&session->subflows, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
@@ -65,7 +72,7 @@ void scheduler_update(struct session *session)
 
         look_whether_late(session, subflow);
         if (subflow_usable(subflow)) {
-            subflow->twin = live >> subflow->path & 1;
+            carriers_consider(session, &carriers[subflow->path], subflow);
             live |= (uint16_t)(1u << subflow->path);
         }
         if (!fit_as_lane(subflow))
@@ -77,7 +84,9 @@ void scheduler_update(struct session *session)
             (rtt_ns == best_ns && best->bulk && !subflow->bulk))
             best = subflow;
     }
-    set_live_paths(session, live);
+    for (unsigned i = 0; live >> i != 0; i++)
+        carriers_appoint(&carriers[i]);
+    set_paths(session, live);
     /* The path itself must not be lost to bulk. */
     if (best == NULL || usable[best->path] < 2)
         session->lane = NULL;
@@ -135,7 +144,7 @@ static bool spared(const struct session *session, unsigned index,
 /* ---- new and owed data ---- */
 
 /* The subflow may be waiting for a lost segment, and another is free of that: for small
- * data the other is the better one. A redundant stream wants it on the same path. */
+ * data the other is the better one. */
 static bool better_elsewhere(const struct session *session, const struct subflow *subflow,
                              const struct stream *stream)
 {
@@ -145,7 +154,6 @@ static bool better_elsewhere(const struct session *session, const struct subflow
         const struct subflow *other = (const struct subflow *)node; /* its first member */
 
         if (subflow_usable(other) && other->writable && !other->late &&
-            (other->path == subflow->path || !stream_is_redundant(stream)) &&
             path_allows(session, other->path, stream))
             return true;
     }
@@ -158,10 +166,10 @@ static bool next_of_stream(struct session *session, struct subflow *subflow,
     uint64_t sendable = stream_sendable(session, stream);
 
     if (!path_allows(session, subflow->path, stream) ||
-        spared(session, subflow->path, stream) ||
-        better_elsewhere(session, subflow, stream))
+        spared(session, subflow->path, stream))
         return false;
-    if (stream_is_redundant(stream) && !redundant_may_carry(session, subflow->path, stream))
+    if (stream_is_redundant(stream) ? !redundant_takes(session, subflow, stream)
+                                    : better_elsewhere(session, subflow, stream))
         return false;
     if (stream->owed.count > 0)
         *piece = (struct piece){.stream = stream,
@@ -222,7 +230,7 @@ bool scheduler_next(struct session *session, struct subflow *subflow, struct pie
         return false;
     /* What a suspect holds, or a small stream waits for, may block a head: it goes first.
      */
-    if ((session->suspects > 0 || session->any_late) &&
+    if ((session->suspects > 0 || session->late_paths != 0) &&
         reinjection_next(session, subflow, false, piece))
         return true;
     if (next_waiting(session, subflow, piece))

@@ -11,10 +11,10 @@
 
 #include <stdlib.h>
 
-/* While a single path works, small data takes two subflows of it: these are told apart as
- * if one of them were a path of its own. */
-#define TWIN SESSION_PATHS_MAX
-#define WAYS (SESSION_PATHS_MAX + 1)
+/* While a single path works, small data takes two subflows of it: the second, its twin, is
+ * told apart as if it were a path of its own. */
+#define TWIN(path) (SESSION_PATHS_MAX + (path))
+#define WAYS (2 * SESSION_PATHS_MAX)
 
 /* Bytes that are on their way on each path, or were acknowledged. */
 struct copies {
@@ -42,13 +42,20 @@ static bool alone(const struct session *session, unsigned path, const struct str
     return true;
 }
 
+/* The path is to carry two copies. */
+static bool twofold(const struct session *session, unsigned path,
+                    const struct stream *stream)
+{
+    return stream->policy.copies != 1 && stream_is_small(stream) &&
+           alone(session, path, stream);
+}
+
 /* Where it is kept what the subflow takes of the stream. */
 static unsigned way_of(const struct session *session, const struct subflow *subflow,
                        const struct stream *stream)
 {
-    return subflow->twin && stream->policy.copies != 1 && stream_is_small(stream) &&
-                   alone(session, subflow->path, stream)
-               ? TWIN
+    return subflow->carrier != CARRIER_FIRST && twofold(session, subflow->path, stream)
+               ? TWIN(subflow->path)
                : subflow->path;
 }
 
@@ -74,7 +81,7 @@ int copies_lost(struct stream *stream, unsigned path, uint64_t start, uint64_t e
     result = ranges_remove(&stream->copies->taken[path], start, end);
     /* Of whichever path that was: at worst one copy too many follows. */
     if (result == OK)
-        result = ranges_remove(&stream->copies->taken[TWIN], start, end);
+        result = ranges_remove(&stream->copies->taken[TWIN(path)], start, end);
     return result;
 }
 
@@ -184,15 +191,24 @@ bool redundant_may_carry(const struct session *session, unsigned path,
     return rank(session, stream, path) < copies_wanted(stream);
 }
 
+bool redundant_takes(const struct session *session, const struct subflow *subflow,
+                     const struct stream *stream)
+{
+    unsigned last = twofold(session, subflow->path, stream) ? CARRIER_TWIN : CARRIER_FIRST;
+
+    return redundant_may_carry(session, subflow->path, stream) &&
+           (subflow->carrier <= last || !stream_is_small(stream));
+}
+
 bool redundant_covered(const struct session *session, unsigned path,
                        const struct stream *stream, uint64_t start, uint64_t end)
 {
-    unsigned certain = session->live_paths & ~session->doubtful_paths;
+    unsigned timely = session->live_paths & ~session->doubtful_paths & ~session->late_paths;
 
     if (stream->copies == NULL || !stream_is_redundant(stream))
         return false;
-    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
-        if (i != path && certain >> i & 1 &&
+    for (unsigned i = 0; timely >> i != 0; i++)
+        if (i != path && timely >> i & 1 &&
             ranges_contains(&stream->copies->taken[i], start, end))
             return true;
     return false;

@@ -17,6 +17,7 @@
  *   scheduler_split.c    on which path it arrives earliest
  *   scheduler_redundant.c  which copies of it go on which paths
  *   reinjection.c        what is late, and sent again elsewhere
+ *   carriers.c, path_doubt.c   which subflows small data goes on, which paths may be dead
  *   restraint.c          how much bulk may be on its way on a path
  *   path.c               what is known of a path
  *   session_status.c, path_status.c   snapshots of it all, for people
@@ -132,6 +133,9 @@ enum subflow_state {
     SUBFLOW_STATE_LIMBO,    /* the socket is gone; what it carried is not yet settled */
 };
 
+/* What small data of its path it takes; see carriers.c. */
+enum carrier { CARRIER_FIRST, CARRIER_TWIN, CARRIER_SPARE };
+
 enum sent_kind {
     SENT_DATA,
     SENT_OPEN,
@@ -188,7 +192,7 @@ struct subflow {
     bool waits_for_end; /* END was sent, the peer's is yet to come */
     bool retire;        /* END is to be sent with the next chunk */
     bool suspect;       /* makes no progress: gets nothing new */
-    bool twin;          /* not the first usable one of its path */
+    uint8_t carrier;    /* enum carrier, while it is usable */
     bool late;          /* what was sent longest ago should have been acknowledged by now:
                            it may wait for a lost segment, and all behind it waits too */
     bool ping;          /* a PING is to be sent */
@@ -217,6 +221,8 @@ struct subflow {
                              has all of the chunk that is to be acknowledged first */
     uint64_t sent_ns, received_ns;
     uint64_t proven_ns;   /* the peer last acknowledged something on it */
+    uint64_t told_ns;     /* an ACK for it was last sent, */
+    uint64_t told_on;     /* on the subflow of that number */
     uint64_t deadline_ns; /* DIALLING: when it is given up; LIMBO: when what is left is
                              requeued */
 };
@@ -307,7 +313,11 @@ struct path {
     enum path_reason reason; /* why it does not work, or PATH_REASON_WORKS */
     uint64_t heard_ns;       /* when something last came of the peer on it */
     uint64_t heard_since_ns; /* since when it did so without a pause */
+    uint64_t received_ns;    /* when bytes last came on it */
     uint64_t acked_ns;       /* when anything last came of the peer's TCP */
+    uint64_t proven_ns;      /* the newest chunk acknowledged on it was sent then */
+    uint64_t doubted_ns;     /* when something was last late, and nothing newer proven */
+    uint64_t awaited_ns;     /* since when copies of what came elsewhere are awaited */
     uint64_t probed_ns;      /* when a sign of life was last asked for */
     uint64_t stalled_ns; /* a subflow died that had made no progress since; 0 = none did */
     uint64_t srtt_ns;    /* smoothed; 0 = unknown */
@@ -372,11 +382,10 @@ struct session {
     uint64_t limbo_wake_ns; /* no limbo deadline is earlier */
     struct subflow *by_number[BY_NUMBER_BUCKETS];
     struct subflow *lane;
-    /* Bit i: path i has a usable subflow; it has, and one is late, and nothing was heard on
-     * the path since; nothing at all comes on it, not even of the peer's TCP. See
+    /* Bit i: path i has a usable subflow; it has, and may be dead (path_doubt.c); has one
+     * that is late; nothing at all comes on it, not even of the peer's TCP. See
      * scheduler_update(). */
-    uint16_t live_paths, doubtful_paths, silent_paths;
-    bool any_late;       /* a subflow is */
+    uint16_t live_paths, doubtful_paths, late_paths, silent_paths;
     unsigned suspects;   /* subflows marked so */
     unsigned open_count; /* members of `subflows` */
     struct path paths[SESSION_PATHS_MAX];
@@ -669,8 +678,8 @@ bool session_active(const struct session *session);
 void path_abandon(struct session *session, unsigned path);
 /* The peer has answered to something on the path: it works. */
 void path_heard(struct session *session, unsigned path);
-/* Something came on it, be it a part of a chunk that may yet prove false. */
-void path_note_heard(struct path *path, uint64_t now);
+/* Bytes came on it, be they a part of a chunk that may yet prove false. */
+void path_note_received(struct path *path, uint64_t now);
 /* Something came of the peer's TCP on it then. */
 void path_acked(struct path *path, uint64_t when);
 /* Nothing has come on the path for a while in which something came on another that works.
@@ -711,6 +720,33 @@ bool path_in_reserve(const struct session *session, unsigned path,
 bool path_comes_before(const struct path *a, const struct path *b);
 /* Bytes of data that may go on the path now, by its ceiling and the session's. */
 uint64_t path_room(const struct session *session, unsigned path);
+
+/* path_doubt.c */
+/* A chunk that was sent then has been acknowledged. */
+void path_proven(struct path *path, uint64_t sent_ns);
+/* From when a subflow is late until its path is doubtful. */
+uint64_t path_patience_ns(const struct path *path);
+/* A subflow is late since `late_ns`; its oldest chunk was sent at `oldest_ns`. */
+void path_note_late(struct path *path, uint64_t oldest_ns, uint64_t late_ns, uint64_t now);
+/* Data of the stream came on the path `index` before it came on any other. */
+void path_await_copies(struct session *session, const struct stream *stream,
+                       unsigned index);
+bool path_doubtful(const struct session *session, unsigned index);
+/* When it may become so if nothing comes on it. */
+uint64_t path_doubt_timeout(const struct session *session, unsigned index);
+
+/* carriers.c */
+struct carriers {
+    struct subflow *first, *twin;
+    uint64_t first_drawback, twin_drawback;
+};
+
+/* Looks at one usable subflow of their path after the other; then appoints the best. */
+void carriers_consider(const struct session *session, struct carriers *carriers,
+                       struct subflow *subflow);
+void carriers_appoint(const struct carriers *carriers);
+/* The subflow is for data: another of its path can take a chunk that has only ACKs. */
+bool carriers_spare(const struct session *session, const struct subflow *subflow);
 
 /* scheduler.c */
 struct piece {
@@ -754,7 +790,10 @@ void copies_acked(struct stream *stream);
 /* It is among the paths that are to carry the stream. */
 bool redundant_may_carry(const struct session *session, unsigned path,
                          const struct stream *stream);
-/* Another path that works beyond doubt has taken all of it. */
+/* So it is, and of the path's subflows it is this one's turn. */
+bool redundant_takes(const struct session *session, const struct subflow *subflow,
+                     const struct stream *stream);
+/* Another path that is not late has taken all of it. */
 bool redundant_covered(const struct session *session, unsigned path,
                        const struct stream *stream, uint64_t start, uint64_t end);
 /* What the subflow should carry that others carry already; no side effects. */

@@ -27,6 +27,7 @@ struct composer {
     size_t part_start;         /* offset in scratch where the open part begins */
     uint16_t items;            /* pushed to the subflow for this chunk */
     bool eliciting;
+    bool redundant;            /* other paths carry the same */
     bool last;                 /* END is in it */
     uint8_t scratch[CHUNK_SIZE_MAX];
 };
@@ -165,6 +166,26 @@ static void choose_open(struct composer *c, struct ack_choice *choice)
         if (!choose(choice, subflow->number, subflow->chunks_received, false))
             return;
         list_remove(&subflow->ack_node);
+        subflow->told_ns = c->session->now;
+        subflow->told_on = c->subflow->number;
+    }
+}
+
+/* ACKs that have just gone elsewhere. */
+static void choose_again(struct composer *c, struct ack_choice *choice)
+{
+    uint64_t window_ns = path_rtt_ns(&c->session->paths[c->subflow->path]);
+
+    list_foreach(&c->session->subflows, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        if (subflow->state != SUBFLOW_STATE_OPEN || subflow->told_ns == 0 ||
+            subflow->told_ns + window_ns < c->session->now ||
+            subflow->told_on == c->subflow->number ||
+            subflow->generation->tag != choice->tag || list_linked(&subflow->ack_node))
+            continue;
+        if (!choose(choice, subflow->number, subflow->chunks_received, false))
+            return;
     }
 }
 
@@ -181,31 +202,56 @@ static bool first_generation(const struct session *session, uint64_t *tag)
     return true;
 }
 
+static void choice_begin(struct ack_choice *choice, uint64_t tag, size_t room)
+{
+    choice->tag = tag;
+    choice->count = 0;
+    choice->room = room;
+    wire_writer_init(&choice->w, choice->entries, sizeof(choice->entries));
+}
+
+static bool choice_commit(struct composer *c, const struct ack_choice *choice)
+{
+    struct wire_writer w;
+
+    if (choice->count == 0)
+        return false;
+    frame_begin(c, &w);
+    frame_write_ack_header(&w, choice->tag, choice->count);
+    wire_write_bytes(&w, choice->entries, wire_length(&choice->w));
+    frame_commit(c, &w, false);
+    return true;
+}
+
 /* Adds what waits to be acknowledged, leaving `keep` bytes of room. */
 static void add_acks(struct composer *c, size_t keep)
 {
     struct ack_choice choice;
+    uint64_t tag;
 
-    while (first_generation(c->session, &choice.tag) && room(c) > keep) {
-        struct wire_writer w;
-
-        choice.count = 0;
-        choice.room = room(c) - keep;
-        wire_writer_init(&choice.w, choice.entries, sizeof(choice.entries));
+    while (first_generation(c->session, &tag) && room(c) > keep) {
+        choice_begin(&choice, tag, room(c) - keep);
         choose_finals(c, &choice);
         choose_open(c, &choice);
-        if (choice.count == 0)
+        if (!choice_commit(c, &choice))
             return; /* the deadline stands: the next chunk takes it */
-        frame_begin(c, &w);
-        frame_write_ack_header(&w, choice.tag, choice.count);
-        wire_write_bytes(&w, choice.entries, wire_length(&choice.w));
-        frame_commit(c, &w, false);
     }
-    if (!first_generation(c->session, &choice.tag)) {
+    if (!first_generation(c->session, &tag)) {
         c->session->ack_deadline_ns = TIME_NEVER;
         c->session->ack_bytes = 0;
         c->session->ack_wanted = false;
     }
+}
+
+/* What says that a copy has arrived travels on several paths as the copies do: else all of
+ * it could go with the path that dies, and the other would seem to be the dead one. */
+static void add_acks_again(struct composer *c)
+{
+    struct ack_choice choice;
+
+    choice_begin(&choice, c->subflow->generation->tag, room(c));
+    choose_again(c, &choice);
+    choice_commit(c, &choice);
 }
 
 static bool write_stream_frame(struct composer *c, struct stream *stream, unsigned control)
@@ -423,6 +469,7 @@ static bool add_piece(struct composer *c)
     if (copies_sent(c->session, stream, c->subflow, piece.offset,
                     piece.offset + piece.length) != OK)
         session_fail(c->session, ERROR_MEMORY, "out of memory");
+    c->redundant |= stream_is_redundant(stream);
     if (piece.copy) {
         stream->extra_copies++;
         count_copy(c->session, c->subflow->path, &piece, length);
@@ -518,6 +565,8 @@ static void compose(struct composer *c)
     add_demand(c, c->last);
     while (add_piece(c))
         continue;
+    if (c->redundant)
+        add_acks_again(c);
     /* Only where the ACKs matter: else two sides at rest would keep each other awake. */
     if (c->length > 0 && !c->eliciting && wanted && must_be_proven(session, subflow)) {
         add_type(c, FRAME_PING);
@@ -578,7 +627,7 @@ static size_t produce_chunk(struct session *session, struct subflow *subflow, ui
     c.subflow = subflow;
     c.length = c.part_count = c.part_start = 0;
     c.items = 0;
-    c.eliciting = false;
+    c.eliciting = c.redundant = false;
     c.writer.at = c.scratch;
     if (!subflow->begun && !subflow->hello && session->config.role == SESSION_LOCAL) {
         struct wire_writer w;
@@ -664,7 +713,8 @@ static bool wants(struct session *session, struct subflow *subflow)
         return false;
     if (subflow->suspect && !subflow->ping)
         return false;
-    return (ack_due(session) && !path_quiet(session, subflow->path)) ||
+    return (ack_due(session) && !path_quiet(session, subflow->path) &&
+            !carriers_spare(session, subflow)) ||
            anything_to_send(session, subflow);
 }
 

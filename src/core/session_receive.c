@@ -168,8 +168,10 @@ static void take_data(struct session *session, const struct subflow *subflow,
         set_opened(session, stream);
     if (stream_receive(session, stream, frame) != OK)
         session_fail(session, ERROR_PROTOCOL, "STREAM_DATA beyond credit or final offset");
-    path_count_goodput(session, subflow->path,
-                       session->counters.stream_bytes_received - received, 0);
+    received = session->counters.stream_bytes_received - received;
+    path_count_goodput(session, subflow->path, received, 0);
+    if (received > 0)
+        path_await_copies(session, stream, subflow->path);
     session->paths[subflow->path].counters.bytes_duplicate +=
         session->counters.bytes_duplicate - duplicate;
     stream_unreference(session, stream);
@@ -341,6 +343,7 @@ static void note_contact(struct session *session, struct subflow *subflow, size_
     if (subflow->begun || session->config.role == SESSION_LOCAL)
         session->paths[subflow->path].counters.wire_bytes_received += length;
     path_count(session, subflow->path, length, 0);
+    path_note_received(&session->paths[subflow->path], session->now);
     path_heard(session, subflow->path);
 }
 
@@ -419,7 +422,7 @@ size_t session_receive(struct session *session, struct subflow *subflow, uint8_t
         session->silent_ns = TIME_NEVER;
         subflow->received_ns = now;
         subflow_note_progress(session, subflow);
-        path_note_heard(&session->paths[subflow->path], now);
+        path_note_received(&session->paths[subflow->path], now);
     }
     if (subflow->state == SUBFLOW_STATE_OPEN)
         subflow_close_if_done(session, subflow);

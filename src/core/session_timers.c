@@ -170,6 +170,16 @@ static uint64_t ceiling_timeout(const struct session *session)
     return soonest > session->now ? soonest : TIME_NEVER;
 }
 
+/* When another may help the subflow, or copy what its path carries. */
+static uint64_t late_timeout(const struct session *session, const struct subflow *subflow)
+{
+    uint64_t when = subflow_late_ns(session, subflow);
+
+    if (when <= session->now)
+        when += path_patience_ns(&session->paths[subflow->path]);
+    return when > session->now ? when : TIME_NEVER;
+}
+
 uint64_t session_next_timeout(const struct session *session)
 {
     uint64_t when = MIN(pool_next_timeout(session), session->limbo_wake_ns);
@@ -183,12 +193,10 @@ uint64_t session_next_timeout(const struct session *session)
         when = MIN(when, session->ack_deadline_ns);
     list_foreach_const(&session->subflows, node) {
         const struct subflow *subflow = (const struct subflow *)node;
-        uint64_t late_ns = subflow_late_ns(session, subflow);
 
         when = MIN(when, subflow_timeout(session, subflow));
-        /* Another may help then. */
-        if (session->open_count > 1 && late_ns > session->now)
-            when = MIN(when, late_ns);
+        if (session->open_count > 1)
+            when = MIN(when, late_timeout(session, subflow));
     }
     if (session->state != SESSION_STATE_UP && !list_empty(&session->unassigned))
         when = MIN(when, open_wait_until(session, list_first(&session->unassigned,
@@ -196,7 +204,7 @@ uint64_t session_next_timeout(const struct session *session)
     when = MIN(when, ceiling_timeout(session));
     when = MIN(when, restraint_timeout(session));
     for (unsigned i = 0; session->live_paths >> i != 0; i++)
-        when = MIN(when, probe_timeout(session, i));
+        when = MIN(when, MIN(probe_timeout(session, i), path_doubt_timeout(session, i)));
     if (session->starved || (credit_is_short(session) && session->stream_count > 0))
         when = MIN(when, session->checked_ns + CHECK_NS);
     /* Once due, it is the pool's to wait for. */

@@ -351,7 +351,7 @@ static void step_connection(struct pair *pair, struct pair_connection *c)
 {
     struct pair_batch *batch;
 
-    if (pair->blackhole >> c->path & 1)
+    if (pair->blackhole >> c->path & 1 || c->stalled)
         return;
     if (c->dialling && c->ready_ns <= pair->now)
         connection_up(pair, c);

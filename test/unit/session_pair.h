@@ -33,6 +33,7 @@ struct pair_pipe {
 
 struct pair_connection {
     bool dialling, open, reset;
+    bool stalled; /* as if its first segment were lost: nothing comes any more */
     uint64_t ready_ns, reset_ns;
     bool hello;
     unsigned path;

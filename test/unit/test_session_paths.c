@@ -268,6 +268,70 @@ static void test_redundant_hides_the_death_of_a_path(void **state)
     }
 }
 
+/* The one that has carried most down the path. */
+static struct pair_connection *carrier_on(struct pair *pair, unsigned path)
+{
+    struct pair_connection *most = NULL;
+
+    for (unsigned i = 0; i < pair->connection_count; i++) {
+        struct pair_connection *c = &pair->connections[i];
+
+        if (c->open && c->path == path &&
+            (most == NULL || c->down.total > most->down.total))
+            most = c;
+    }
+    return most;
+}
+
+/* It may wait for a lost segment, long before it is late. */
+static void test_small_data_leaves_a_subflow_that_waits(void **state)
+{
+    const struct stream_policy policy = {.mode = STREAM_MODE_REDUNDANT};
+    struct stream *stream;
+    struct pair *pair = connected_over(2, NULL, &policy, &stream);
+    struct pair_connection *first;
+    uint64_t carried;
+    (void)state;
+
+    pair_run_ms(pair, 300);
+    for (unsigned i = 0; i < 5; i++)
+        assert_true(move(pair, stream, 1000, 15));
+    first = carrier_on(pair, 0);
+    first->stalled = true;
+    assert_true(move(pair, stream, 1000, 15)); /* by the other path */
+    pair_run_ms(pair, 10);
+    carried = first->down.total;
+    assert_true(pair->relay->late_paths == 0);
+    pair->blackhole = 2;
+    assert_true(move(pair, stream, 1000, 15));
+    assert_int_equal(first->down.total, carried);
+    pair_free(pair);
+}
+
+/* What is acknowledged is told with each copy: else it would be lost with the path that
+ * dies, and the one that lives would seem to be dead, too. */
+static void test_a_dead_path_makes_no_other_doubtful(void **state)
+{
+    const struct stream_policy policy = {.mode = STREAM_MODE_REDUNDANT};
+    struct stream *stream;
+    struct pair *pair = connected_over(2, NULL, &policy, &stream);
+    (void)state;
+
+    pair_run_ms(pair, 300);
+    for (unsigned i = 0; i < 40; i++) {
+        if (i == 10)
+            pair->blackhole = 1;
+        assert_true(move(pair, stream, 100, 15));
+        assert_true(pair_transfer(pair, pair->local, stream, pair->relay, pair->incoming[0],
+                                  100, 15));
+        assert_false(pair->local->doubtful_paths & 2);
+        assert_false(pair->relay->doubtful_paths & 2);
+        if (i == 15) /* the copies are missed long before an ACK is */
+            assert_true(pair->local->doubtful_paths & pair->relay->doubtful_paths & 1);
+    }
+    pair_free(pair);
+}
+
 static void test_auto_is_redundant_while_young(void **state)
 {
     const struct stream_policy policy = {.mode = STREAM_MODE_AUTO};
@@ -541,6 +605,8 @@ UNIT_MAIN(cmocka_unit_test(test_an_unusable_path_is_left_at_once_and_used_again)
           cmocka_unit_test(test_a_redundant_stream_travels_on_every_path),
           cmocka_unit_test(test_copies_limits_the_cost),
           cmocka_unit_test(test_redundant_hides_the_death_of_a_path),
+          cmocka_unit_test(test_small_data_leaves_a_subflow_that_waits),
+          cmocka_unit_test(test_a_dead_path_makes_no_other_doubtful),
           cmocka_unit_test(test_auto_is_redundant_while_young),
           cmocka_unit_test(test_a_stream_keeps_to_its_paths),
           cmocka_unit_test(test_a_path_keeps_to_its_modes),
