@@ -13,9 +13,10 @@
  * more. */
 #define SLOTS_SPARE 1.25
 #define SLOTS_PROBING 1.75
-/* One bulk subflow may be used up, or lose its window to a lost segment, while a second
- * goes on. */
+/* One bulk subflow may lose its window to a lost segment while a second goes on. Where
+ * budgets use them up, one is young at nearly every moment, and two others go on. */
 #define BULK_MIN 2
+#define BULK_MIN_RECYCLED 3
 /* With this much waiting, more is likely to follow than can be seen. */
 #define BULK_QUEUE (64 * 1024)
 #define QUEUE_WINDOW_NS (250 * NS_PER_MS)
@@ -62,6 +63,13 @@ static uint64_t slots(const struct path *path, uint64_t rate, uint64_t budget)
         (double)rate * (double)path_least_rtt_ns(path) / 1e9 * (1 + flights(budget));
     return (uint64_t)(in_flight * (full ? SLOTS_SPARE : SLOTS_PROBING) / (double)budget) +
            1;
+}
+
+static uint64_t bulk_min(const struct session_config *config)
+{
+    return MIN(config->budget_up, config->budget_down) == SESSION_UNLIMITED
+               ? BULK_MIN
+               : BULK_MIN_RECYCLED;
 }
 
 static uint64_t path_slots(const struct session *session, const struct path *path)
@@ -337,8 +345,9 @@ uint64_t pool_path_share(struct session *session, unsigned index)
 
     if (!session->paths[index].properties.usable)
         return 0;
-    return bulk_waits(session) ? MAX(slots, BULK_MIN) + (index == lane_path(session))
-                               : slots;
+    return bulk_waits(session)
+               ? MAX(slots, bulk_min(&session->config)) + (index == lane_path(session))
+               : slots;
 }
 
 /* Slots for bulk on all paths together. */
