@@ -241,7 +241,7 @@ static bool redundant_lossy(struct outcome *outcome)
 {
     static struct sim_scenario scenario;
     const struct session_counters *counters = &outcome->report.counters;
-    unsigned runs = 50, gaps = 0;
+    unsigned runs = 25, gaps = 0;
     uint64_t copied = 0;
 
     for (unsigned run = 0; run < runs; run++) {
@@ -257,7 +257,7 @@ static bool redundant_lossy(struct outcome *outcome)
     snprintf(outcome->verdict + used, outcome->size - used,
              "%" PRIu64 " bytes of copies for each 1000 (at most 1100)",
              copied * 10 / (runs * EXCHANGES));
-    return few_gaps(outcome, gaps, 12, runs) && copied <= runs * EXCHANGES * 110;
+    return few_gaps(outcome, gaps, 8, runs) && copied <= runs * EXCHANGES * 110;
 }
 
 static uint64_t exchange_over_cut_ns(struct outcome *outcome, uint32_t loss_millionths,
@@ -283,7 +283,7 @@ static uint64_t exchange_over_cut_ns(struct outcome *outcome, uint32_t loss_mill
  */
 static bool redundant_cut(struct outcome *outcome)
 {
-    unsigned runs = 100, gaps = 0;
+    unsigned runs = 50, gaps = 0;
 
     if (!directed_within(outcome, "the longest with nothing lost",
                          exchange_over_cut_ns(outcome, 0, 0), 60 * NS_PER_MS))
@@ -295,7 +295,7 @@ static bool redundant_cut(struct outcome *outcome)
             return false;
         gaps += longest_ns > 60 * NS_PER_MS;
     }
-    return few_gaps(outcome, gaps, 20, runs);
+    return few_gaps(outcome, gaps, 12, runs);
 }
 
 /* ---- failover ---- */
