@@ -79,7 +79,7 @@ int copies_lost(struct stream *stream, unsigned path, uint64_t start, uint64_t e
     if (stream->copies == NULL)
         return OK;
     result = ranges_remove(&stream->copies->taken[path], start, end);
-    /* Of whichever path that was: at worst one copy too many follows. */
+    /* Of whichever of the two that was: at worst one copy too many follows. */
     if (result == OK)
         result = ranges_remove(&stream->copies->taken[TWIN(path)], start, end);
     return result;

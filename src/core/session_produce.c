@@ -171,24 +171,6 @@ static void choose_open(struct composer *c, struct ack_choice *choice)
     }
 }
 
-/* ACKs that have just gone elsewhere. */
-static void choose_again(struct composer *c, struct ack_choice *choice)
-{
-    uint64_t window_ns = path_rtt_ns(&c->session->paths[c->subflow->path]);
-
-    list_foreach(&c->session->subflows, node, after) {
-        struct subflow *subflow = list_entry(node, struct subflow, node);
-
-        if (subflow->state != SUBFLOW_STATE_OPEN || subflow->told_ns == 0 ||
-            subflow->told_ns + window_ns < c->session->now ||
-            subflow->told_on == c->subflow->number ||
-            subflow->generation->tag != choice->tag || list_linked(&subflow->ack_node))
-            continue;
-        if (!choose(choice, subflow->number, subflow->chunks_received, false))
-            return;
-    }
-}
-
 /* The generation of what has waited longest; false when nothing waits. */
 static bool first_generation(const struct session *session, uint64_t *tag)
 {
@@ -244,13 +226,25 @@ static void add_acks(struct composer *c, size_t keep)
 }
 
 /* What says that a copy has arrived travels on several paths as the copies do: else all of
- * it could go with the path that dies, and the other would seem to be the dead one. */
+ * it could go with the path that dies, and the other would seem to be the dead one. So what
+ * has just gone elsewhere goes again. */
 static void add_acks_again(struct composer *c)
 {
+    uint64_t window_ns = path_rtt_ns(&c->session->paths[c->subflow->path]);
     struct ack_choice choice;
 
     choice_begin(&choice, c->subflow->generation->tag, room(c));
-    choose_again(c, &choice);
+    list_foreach(&c->session->subflows, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        if (subflow->state != SUBFLOW_STATE_OPEN || subflow->told_ns == 0 ||
+            subflow->told_ns + window_ns < c->session->now ||
+            subflow->told_on == c->subflow->number ||
+            subflow->generation->tag != choice.tag || list_linked(&subflow->ack_node))
+            continue;
+        if (!choose(&choice, subflow->number, subflow->chunks_received, false))
+            break;
+    }
     choice_commit(c, &choice);
 }
 
