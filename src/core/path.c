@@ -78,7 +78,7 @@ uint64_t path_drain_ns(uint64_t bytes, uint64_t rate)
 
 uint64_t path_arrival_ns(const struct path *path, uint64_t queued)
 {
-    return path_rtt_ns(path) + path_drain_ns(queued, path->rate_out);
+    return MAX(path_rtt_ns(path), path_drain_ns(queued, path->rate_out));
 }
 
 void path_refresh(struct session *session, unsigned index)

@@ -4,13 +4,14 @@
  * A subflow of path p is given data only if no faster path q would have finished what is
  * left of the stream before p delivers its first byte:
  *
- *     srtt_p + queued_p / rate_p  <=  srtt_q + (queued_q + left) / rate_q
+ *     arrival_p  <=  arrival_q + left / rate_q,    arrival = max(srtt, queued / rate)
  *
- * where left is the smaller of what waits in the stream and what credit allows. So a slow
- * path helps with a long transfer, and keeps out of a short one and of every tail. While
- * the stream's buffer is at least half full its end is not in sight, and half of the credit
- * counts: a path that is as late as all of it would stall the others whenever it is later
- * than was estimated.
+ * where left is the smaller of what waits in the stream and what credit allows, and queued
+ * is all that the path has not acknowledged: in it is what is on its way, which takes the
+ * round trip. So a slow path helps with a long transfer, and keeps out of a short one and
+ * of every tail. While the stream's buffer is at least half full its end is not in sight,
+ * and half of the credit counts: a path that is as late as all of it would stall the others
+ * whenever it is later than was estimated.
  */
 #include "session_internal.h"
 

@@ -708,7 +708,7 @@ uint64_t path_least_rtt_ns(const struct path *path);
 void path_forget_least(struct path *path);
 /* How long so many bytes take at a rate in bytes a second; 0 when that is not known. */
 uint64_t path_drain_ns(uint64_t bytes, uint64_t rate);
-/* Until what is sent now, behind `queued` bytes, arrives. */
+/* Until what is sent now, behind `queued` bytes that are not acknowledged, arrives. */
 uint64_t path_arrival_ns(const struct path *path, uint64_t queued);
 uint64_t session_best_rtt_ns(const struct session *session);
 /* The stream's policy and the path's properties go together. */
