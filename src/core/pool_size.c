@@ -225,6 +225,15 @@ static bool in_front(const struct session *session, unsigned index)
     return true;
 }
 
+/* How long small data may take on the path; one that may be dead comes last. */
+static uint64_t shortness_ns(const struct session *session, unsigned index)
+{
+    const struct path *path = &session->paths[index];
+    bool doubtful = path->timeouts > 0 || path_silent(session, index);
+
+    return MAX(path_rtt_ns(path), doubtful ? DIAL_TIMEOUT_MAX_NS : 0);
+}
+
 /* The path that small data should find open: the one of least latency; one that is open
  * stays so until another is less than half as long. -1: none works. */
 static int short_path(const struct session *session)
@@ -232,18 +241,18 @@ static int short_path(const struct session *session)
     int best = -1, open = -1;
 
     for (unsigned i = 0; i < session->config.path_count; i++) {
-        uint64_t rtt_ns = path_rtt_ns(&session->paths[i]);
+        uint64_t own_ns = shortness_ns(session, i);
 
         if (!in_front(session, i))
             continue;
-        if (best < 0 || rtt_ns < path_rtt_ns(&session->paths[best]))
+        if (best < 0 || own_ns < shortness_ns(session, (unsigned)best))
             best = (int)i;
-        if ((open < 0 || rtt_ns < path_rtt_ns(&session->paths[open])) &&
+        if ((open < 0 || own_ns < shortness_ns(session, (unsigned)open)) &&
             count_lasting(session, i) > 0)
             open = (int)i;
     }
-    return open >= 0 && path_rtt_ns(&session->paths[open]) <=
-                            2 * path_rtt_ns(&session->paths[best])
+    return open >= 0 && shortness_ns(session, (unsigned)open) <=
+                            2 * shortness_ns(session, (unsigned)best)
                ? open
                : best;
 }

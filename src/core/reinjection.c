@@ -179,14 +179,17 @@ bool reinjection_next(struct session *session, struct subflow *subflow, bool idl
 {
     uint64_t least = UINT64_MAX;
 
-    if (path_silent(session, subflow->path))
+    /* A copy is to help at once. */
+    if (path_silent(session, subflow->path) ||
+        (session->doubtful_paths >> subflow->path & 1 &&
+         (session->live_paths & ~session->doubtful_paths) != 0))
         return false;
     list_foreach(&session->subflows, node, after) {
         struct subflow *other = list_entry(node, struct subflow, node);
         enum reinject how = reinject_from(session, subflow, other, idle);
         struct piece found;
 
-        if (lane_is(session, subflow))
+        if (lane_is(session, subflow) || restraint_holds(session, subflow->path))
             how = MIN(how, REINJECT_SMALL);
         if (how == REINJECT_NOTHING ||
             !oldest_missing(session, subflow, other, how, &found) ||

@@ -52,7 +52,14 @@ static void look_whether_late(struct session *session, struct subflow *subflow)
     path_note_late(&session->paths[subflow->path], subflow_oldest_ns(subflow), late_ns,
                    session->now);
     if (subflow_silence_ns(session, subflow) <= session->now)
-        session->silent_paths |= path;
+        session->paths[subflow->path].silent_ns = session->now;
+}
+
+/* Until something comes on the path again: that what waited for it was given up, and the
+ * rest waits for nothing, proves nothing. */
+static bool still_silent(const struct path *path)
+{
+    return path->silent_ns > MAX(path->acked_ns, path->heard_ns);
 }
 
 /* With two or more subflows on the path of least latency, one carries no bulk. It stays the
@@ -84,8 +91,11 @@ void scheduler_update(struct session *session)
             (rtt_ns == best_ns && best->bulk && !subflow->bulk))
             best = subflow;
     }
-    for (unsigned i = 0; live >> i != 0; i++)
+    for (unsigned i = 0; live >> i != 0; i++) {
         carriers_appoint(&carriers[i]);
+        session->silent_paths |=
+            (uint16_t)((live >> i & 1u && still_silent(&session->paths[i])) << i);
+    }
     set_paths(session, live);
     /* The path itself must not be lost to bulk. */
     if (best == NULL || usable[best->path] < 2)
@@ -144,20 +154,25 @@ static bool spared(const struct session *session, unsigned index,
 /* ---- new and owed data ---- */
 
 /* The subflow may be waiting for a lost segment, and another is free of that: for small
- * data the other is the better one. */
+ * data, and for control (`stream` NULL), the other is the better one. */
 static bool better_elsewhere(const struct session *session, const struct subflow *subflow,
                              const struct stream *stream)
 {
-    if (stream->class != STREAM_INTERACTIVE || !subflow->late)
+    if (!subflow->late)
         return false;
     list_foreach_const(&session->subflows, node) {
         const struct subflow *other = (const struct subflow *)node; /* its first member */
 
         if (subflow_usable(other) && other->writable && !other->late &&
-            path_allows(session, other->path, stream))
+            (stream == NULL || path_allows(session, other->path, stream)))
             return true;
     }
     return false;
+}
+
+bool scheduler_avoids(const struct session *session, const struct subflow *subflow)
+{
+    return path_silent(session, subflow->path) || better_elsewhere(session, subflow, NULL);
 }
 
 static bool next_of_stream(struct session *session, struct subflow *subflow,
@@ -169,7 +184,8 @@ static bool next_of_stream(struct session *session, struct subflow *subflow,
         spared(session, subflow->path, stream))
         return false;
     if (stream_is_redundant(stream) ? !redundant_takes(session, subflow, stream)
-                                    : better_elsewhere(session, subflow, stream))
+                                    : stream->class == STREAM_INTERACTIVE &&
+                                          better_elsewhere(session, subflow, stream))
         return false;
     if (stream->owed.count > 0)
         *piece = (struct piece){.stream = stream,

@@ -319,6 +319,7 @@ struct path {
     uint64_t doubted_ns;     /* when something was last late, and nothing newer proven */
     uint64_t awaited_ns;     /* since when copies of what came elsewhere are awaited */
     uint64_t probed_ns;      /* when a sign of life was last asked for */
+    uint64_t silent_ns;      /* when it last seemed silent, see scheduler_update() */
     uint64_t stalled_ns; /* a subflow died that had made no progress since; 0 = none did */
     uint64_t srtt_ns;    /* smoothed; 0 = unknown */
     uint64_t least_ns, least_before_ns; /* least round trip of the running time, and before */
@@ -765,6 +766,9 @@ bool scheduler_next(struct session *session, struct subflow *subflow, struct pie
 bool lane_is(const struct session *session, const struct subflow *subflow);
 /* The path may be dead, while another works: it gets nothing that another can carry. */
 bool path_silent(const struct session *session, unsigned index);
+/* So may the subflow's, or it waits for a lost segment, and another is free of that: it
+ * gets no frames of control. */
+bool scheduler_avoids(const struct session *session, const struct subflow *subflow);
 /* Some subflow of the path takes data of the stream: at once, or when it is writable again.
  */
 bool path_takes(const struct session *session, unsigned path, const struct stream *stream,

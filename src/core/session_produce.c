@@ -480,11 +480,13 @@ static bool add_piece(struct composer *c)
 
 static bool anything_to_send(struct session *session, struct subflow *subflow)
 {
+    bool controls = session->send_session_window || session->send_stream_limit ||
+                    session->send_demand || session->send_paths != 0 ||
+                    session->send_rate || !list_empty(&session->control);
     struct piece piece;
 
-    return session->send_session_window || session->send_stream_limit ||
-           session->send_demand || session->send_paths != 0 || session->send_rate ||
-           !list_empty(&session->control) || subflow->ping || subflow->retire ||
+    return subflow->ping || subflow->retire ||
+           (controls && !scheduler_avoids(session, subflow)) ||
            scheduler_next(session, subflow, &piece);
 }
 
@@ -550,13 +552,16 @@ static void compose(struct composer *c)
         add_close(c);
         return;
     }
-    add_acks(c, c->last ? 10 : 0);
+    if (!path_silent(session, subflow->path))
+        add_acks(c, c->last ? 10 : 0);
     if (subflow->ping)
         add_type(c, FRAME_PING);
     subflow->ping = false;
-    add_session_controls(c);
-    add_stream_controls(c);
-    add_demand(c, c->last);
+    if (!scheduler_avoids(session, subflow)) {
+        add_session_controls(c);
+        add_stream_controls(c);
+        add_demand(c, c->last);
+    }
     while (add_piece(c))
         continue;
     if (c->redundant)
@@ -708,7 +713,7 @@ static bool wants(struct session *session, struct subflow *subflow)
     if (subflow->suspect && !subflow->ping)
         return false;
     return (ack_due(session) && !path_quiet(session, subflow->path) &&
-            !carriers_spare(session, subflow)) ||
+            !path_silent(session, subflow->path) && !carriers_spare(session, subflow)) ||
            anything_to_send(session, subflow);
 }
 

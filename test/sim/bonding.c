@@ -327,7 +327,7 @@ static bool failover(struct outcome *outcome, uint64_t budget, unsigned sides,
                               ceiling_ns(40, 95) + 3 * NS_PER_S);
     /* Where the queue of the other path drops a segment just then, TCP takes its time. */
     return directed_within(outcome, "gap", outcome->report.pause_ns[reader][0],
-                           250 * NS_PER_MS) &&
+                           200 * NS_PER_MS) &&
            in_time;
 }
 
