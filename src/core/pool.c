@@ -270,6 +270,27 @@ static void dial_joins(struct session *session)
     }
 }
 
+/* Which path spares go from: one on which nothing is to be dialled as things are, then the
+ * one with most, so that what is kept is spread over the paths. 0: none go from it. */
+static uint64_t to_spare(struct session *session, unsigned index)
+{
+    uint64_t count = pool_lasting_on(session, index);
+
+    if (count <= pool_path_minimum(session, index))
+        return 0;
+    return pool_held_back(session, index) ? UINT64_MAX : count;
+}
+
+static bool gives_first(struct session *session, unsigned index)
+{
+    uint64_t own = to_spare(session, index);
+
+    for (unsigned i = 0; i < session->config.path_count; i++)
+        if (to_spare(session, i) > own)
+            return false;
+    return own > 0;
+}
+
 /* Subflows that have had nothing to do for a while go back to the idle number. Those that
  * are nearly used up do not count, as they were replaced already, and go too. What is still
  * busy is looked at again in a while: that it has come to rest may pass unnoticed. */
@@ -297,8 +318,7 @@ static void retire_spares(struct session *session)
 
         if (!subflow_usable(subflow) || subflow->retire ||
             (pool_lasting(subflow) &&
-             (spares <= needed || pool_lasting_on(session, subflow->path) <=
-                                      pool_path_minimum(session, subflow->path))))
+             (spares <= needed || !gives_first(session, subflow->path))))
             continue;
         if (until_ns > session->now) {
             look_again(session, until_ns);

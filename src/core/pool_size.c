@@ -20,6 +20,9 @@
 /* With this much waiting, more is likely to follow than can be seen. */
 #define BULK_QUEUE (64 * 1024)
 #define QUEUE_WINDOW_NS (250 * NS_PER_MS)
+/* For how long a stream that has just begun may be bulk, for all that is known: its first
+ * bytes, and that more waits behind them, take two round trips to be seen. */
+#define BEGINNING_NS (250 * NS_PER_MS)
 /* How long a path that was never heard on may be tried before a backup is. */
 #define HOPE_NS (1 * NS_PER_S)
 /* Two for the copies of a path that is alone, and two that may wait for a lost segment. */
@@ -322,11 +325,19 @@ static bool bulk_waits(struct session *session)
     return MAX(queue_up(session), queue_down(session)) >= BULK_QUEUE;
 }
 
+/* Or may be about to: what is dialled only when it is seen to wait comes too late for the
+ * beginning of a transfer. */
+static bool bulk_expected(struct session *session)
+{
+    return bulk_waits(session) || (session->stream_begun_ns != 0 &&
+                                   session->now - session->stream_begun_ns < BEGINNING_NS);
+}
+
 /* Several paths: each has its share, which another's failure does not enlarge, since what
  * is dialled in its place would be in its way when it is back. */
 bool pool_shares_hold(struct session *session)
 {
-    return usable_paths(session) > 1 && bulk_waits(session);
+    return usable_paths(session) > 1 && bulk_expected(session);
 }
 
 /* The path of least latency that works. */
@@ -350,13 +361,13 @@ static unsigned lane_path(const struct session *session)
 /* What a path should have of the pool; one of them has the interactive lane too. */
 uint64_t pool_path_share(struct session *session, unsigned index)
 {
-    uint64_t slots = path_slots(session, &session->paths[index]);
+    uint64_t share = path_slots(session, &session->paths[index]);
 
     if (!session->paths[index].properties.usable)
         return 0;
-    return bulk_waits(session)
-               ? MAX(slots, bulk_min(&session->config)) + (index == lane_path(session))
-               : slots;
+    if (bulk_expected(session))
+        share = MAX(share, bulk_min(&session->config)) + (index == lane_path(session));
+    return MAX(share, pool_path_asked(session, index));
 }
 
 /* Slots for bulk on all paths together. */
@@ -380,10 +391,9 @@ uint64_t pool_wanted(struct session *session, uint64_t *bound)
 
     /* Beyond `size` only while the queue is long, and as the paths have use for. */
     *bound = queue > config->pool_size ? config->pool_burst : config->pool_size;
-    if (busy == 0)
-        return pool_needed(session);
-    busy += tight(session) ? 0 : 1; /* the interactive lane */
-    if (bulk_waits(session))
+    if (busy > 0)
+        busy += tight(session) ? 0 : 1; /* the interactive lane */
+    if (bulk_expected(session))
         busy = MAX(busy, bulk_slots(session));
     if (busy > config->pool_size)
         busy = queue > config->pool_size ? MAX(bulk_slots(session), config->pool_size)

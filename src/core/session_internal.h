@@ -444,6 +444,7 @@ struct session {
     struct queue_peak {
         uint64_t window_ns, highest, before; /* begin of the window; bytes in it and before */
     } queue_up, queue_down; /* local: what waited lately */
+    uint64_t stream_begun_ns; /* local: the last OPEN became ready to be sent; 0 = never */
     uint64_t pool_wake_ns; /* when pool_update() wants to be called again */
     uint64_t checked_ns;
     unsigned explicit_failures; /* dials refused or unreachable, in a row */

@@ -317,6 +317,8 @@ void stream_assign_ids(struct session *session)
         if (stream->policy.mode != STREAM_MODE_SPLIT || stream->policy.paths != 0)
             stream_queue_control(session, stream, STREAM_SEND_POLICY);
         stream_update_ready(session, stream);
+        session->stream_begun_ns = session->now;
+        session->pool_dirty = true;
     }
 }
 

@@ -279,7 +279,7 @@ static void test_an_ack_elsewhere_confirms(void **state)
     (void)state;
 
     /* Of two subflows the one that has carried more is preferred. */
-    config.pool_idle = 1;
+    config.pool_size = config.pool_idle = 1;
     pair = connected(&config, &stream);
     assert_true(pair_transfer(pair, pair->relay, pair->incoming[0], pair->local, stream,
                               5000, 1000));
@@ -355,7 +355,7 @@ static void test_a_subflow_nearly_used_up_is_replaced(void **state)
     (void)state;
 
     pair = connected(&config, &stream);
-    pair_run_ms(pair, 500);
+    pair_run_ms(pair, 8000); /* spares have gone */
     subflow = usable_subflow(pair->local);
     assert_non_null(subflow);
     dials = pair->connection_count;

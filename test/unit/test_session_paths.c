@@ -435,6 +435,41 @@ static void test_a_dear_path_is_spared_while_a_cheap_one_has_room(void **state)
     pair_free(pair);
 }
 
+/* A stream that begins may be bulk: it finds subflows on every path before that is seen.
+ * When it is not, the spares go, and what stays is spread over the paths. */
+static void test_a_stream_that_begins_finds_subflows_on_every_path(void **state)
+{
+    struct stream *stream;
+    struct pair *pair = connected(NULL, &stream);
+    (void)state;
+
+    for (unsigned turn = 0; turn < 3; turn++) {
+        pair_run_ms(pair, 8000);
+        assert_int_equal(open_on(pair, 0), 1);
+        assert_int_equal(open_on(pair, 1), 1);
+        open_stream(pair, NULL);
+        pair_run_ms(pair, 100);
+        assert_in_range(open_on(pair, 0), 3, 4);
+        assert_in_range(open_on(pair, 1), 3, 4);
+    }
+    pair_free(pair);
+}
+
+/* Not on one that costs something. */
+static void test_a_dear_path_is_not_opened_for_a_stream_that_begins(void **state)
+{
+    const struct path_properties second = {.usable = true, .cost = 1};
+    struct stream *stream;
+    struct pair *pair = connected_over(2, &second, NULL, &stream);
+    (void)state;
+
+    open_stream(pair, NULL);
+    pair_run_ms(pair, 100);
+    assert_in_range(open_on(pair, 0), 3, 8);
+    assert_int_equal(dials_on(pair, 1), 0);
+    pair_free(pair);
+}
+
 /* Bytes that have gone over a path, either way. */
 static uint64_t carried_on(const struct pair *pair, unsigned path)
 {
@@ -458,7 +493,7 @@ static void test_an_idle_path_is_probed_while_data_moves(void **state)
     config.pool_idle = 6;
     pair = pair_new(&config);
     stream = open_stream(pair, &(struct stream_policy){.paths = 1});
-    pair_run_ms(pair, 3000);
+    pair_run_ms(pair, 8000); /* spares have gone */
     assert_true(open_on(pair, 1) > 0);
     before = carried_on(pair, 1);
     pair_run_ms(pair, 20000);
@@ -612,6 +647,8 @@ UNIT_MAIN(cmocka_unit_test(test_an_unusable_path_is_left_at_once_and_used_again)
           cmocka_unit_test(test_a_path_keeps_to_its_modes),
           cmocka_unit_test(test_a_backup_waits_until_it_is_needed),
           cmocka_unit_test(test_a_backup_opens_the_session_when_nothing_else_does),
+          cmocka_unit_test(test_a_stream_that_begins_finds_subflows_on_every_path),
+          cmocka_unit_test(test_a_dear_path_is_not_opened_for_a_stream_that_begins),
           cmocka_unit_test(test_an_idle_path_is_probed_while_data_moves),
           cmocka_unit_test(test_a_queue_is_measured_until_it_is_gone),
           cmocka_unit_test(test_an_application_that_takes_its_time_is_not_copied),

@@ -86,7 +86,7 @@ static void check_sums(const struct pair *pair, const struct session *session,
     for (unsigned i = 0; i < PATHS; i++) {
         struct path_counters one = path_of(pair, session, i).counters;
 
-        assert_true(one.stream_bytes_acked > 0 && one.stream_bytes_received > 0);
+        assert_true(one.stream_bytes_acked + one.stream_bytes_received > 0);
         sum.stream_bytes_acked += one.stream_bytes_acked;
         sum.stream_bytes_received += one.stream_bytes_received;
         sum.wire_bytes_sent += one.wire_bytes_sent;
@@ -418,7 +418,7 @@ static void test_waiting_for_what_is_missing(void **state)
 
     for (unsigned ms = 0; ms < 3000; ms++) {
         feed(pair, pair->relay, pair->incoming[0], MIB);
-        pair->blackhole = ms > 50 ? 2 : 0;
+        pair->blackhole = ms > 50 ? 1 + ms / 500 % 2 : 0; /* each in turn */
         pair_step(pair);
         pair_read_all(pair, pair->local, stream);
         seen |= waits(pair, stream);
