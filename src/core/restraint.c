@@ -12,12 +12,13 @@
  * the path of the interactive lane: the lane keeps small data out of the queues of this
  * host, but not out of the one in front of the slowest link.
  *
- * Three things keep the bound from doing harm. Where no queue is to be seen there is
- * none, or twice as much, so that a transfer finds its rate. Now and then it is low for a
- * moment: else the queue that it allows would in time be taken for a part of the path. And
- * when bulk that is held back becomes slower than it was, the path is not what it seemed
- * (it may be longer than it was, or its delay vary, or others fill the queue), and the
- * bound is lifted for a while, each time for longer.
+ * Four things keep the bound from doing harm. A transfer begins without one, unless
+ * somebody waits for small answers: what was acknowledged of a flow that grows says little.
+ * Where no queue is to be seen there is none, or twice as much, so that a transfer finds
+ * its rate. Now and then it is low for a moment: else the queue that it allows would in
+ * time be taken for a part of the path. And when bulk that is held back becomes slower than
+ * it was, the path is not what it seemed (it may be longer than it was, or its delay vary,
+ * or others fill the queue), and the bound is lifted for a while, each time for longer.
  */
 #include "session_internal.h"
 
@@ -241,7 +242,7 @@ void restraint_update(struct session *session)
         }
         judge(session, path);
         if (session->now < restraint->lifted_ns || path->rate_acked == 0 ||
-            path->least_ns == 0)
+            path->least_ns == 0 || (restraint->rate_seen == 0 && !interactive(session, i)))
             continue;
         if (restraint->held)
             drain_if_due(session, path);
