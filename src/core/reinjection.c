@@ -143,7 +143,7 @@ static uint64_t expected_ns(const struct session *session, const struct subflow 
     uint64_t arrival_ns = path_arrival_ns(path, path->queued_out);
 
     /* Overdue: the estimate was wrong, and nobody knows when it will arrive. */
-    if (waited_ns >= whole_ns(path))
+    if (waited_ns >= arrival_ns + ACK_DELAY_NS + path_rtt_ns(path) / 4)
         return TIME_NEVER;
     /* It may have, and the acknowledgement is on its way. */
     return arrival_ns - MIN(arrival_ns, waited_ns);
