@@ -164,6 +164,7 @@ static bool better_elsewhere(const struct session *session, const struct subflow
         const struct subflow *other = (const struct subflow *)node; /* its first member */
 
         if (subflow_usable(other) && other->writable && !other->late &&
+            subflow_may_begin(session, other) && !path_silent(session, other->path) &&
             (stream == NULL || path_allows(session, other->path, stream)))
             return true;
     }

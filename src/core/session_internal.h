@@ -531,6 +531,8 @@ bool subflow_close_if_done(struct session *session, struct subflow *subflow);
 uint64_t subflow_budget_left(const struct subflow *subflow);
 /* Open, not retired by either side: new data may go on it. */
 bool subflow_usable(const struct subflow *subflow);
+/* False for local's JOINs until the session is confirmed: they may not send anything. */
+bool subflow_may_begin(const struct session *session, const struct subflow *subflow);
 uint64_t subflow_rtt_ns(const struct session *session, const struct subflow *subflow);
 uint64_t subflow_stall_ns(const struct session *session, const struct subflow *subflow);
 /* The peer's TCP was seen to have all that was sent. */

@@ -682,16 +682,6 @@ static size_t burst_limit(const struct session *session, const struct subflow *s
     return (size_t)MIN(MAX(burst, CHUNK_SIZE_MAX), MIN(capacity, PRODUCE_MAX));
 }
 
-/* A JOIN that overtakes the chunk which confirms the HELLO would meet silence, and be lost.
- * It can on any path: that chunk may be lost once, or its connection be looked at later. */
-static bool may_begin(const struct session *session, const struct subflow *subflow)
-{
-    const struct generation *generation = subflow->generation;
-
-    return subflow->hello || generation->confirmed ||
-           generation != generation_current(session);
-}
-
 /* Whether the subflow has to carry something now, data aside that others may carry. */
 static bool wants(struct session *session, struct subflow *subflow)
 {
@@ -704,7 +694,7 @@ static bool wants(struct session *session, struct subflow *subflow)
     if (session->state == SESSION_STATE_CLOSING)
         return session->send_close;
     if (!subflow->begun && session->config.role == SESSION_LOCAL)
-        return may_begin(session, subflow);
+        return subflow_may_begin(session, subflow);
     /* The relay has data for it, or answers with its own END. */
     if (session->config.role == SESSION_RELAY && subflow->end_received)
         return true;

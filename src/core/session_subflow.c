@@ -192,6 +192,16 @@ bool subflow_usable(const struct subflow *subflow)
            !subflow->end_received && !subflow->suspect;
 }
 
+/* A JOIN that overtakes the chunk which confirms the HELLO would meet silence, and be lost.
+ * It can on any path: that chunk may be lost once, or its connection be looked at later. */
+bool subflow_may_begin(const struct session *session, const struct subflow *subflow)
+{
+    const struct generation *generation = subflow->generation;
+
+    return session->config.role == SESSION_RELAY || subflow->begun || subflow->hello ||
+           generation->confirmed || generation != generation_current(session);
+}
+
 uint64_t subflow_rtt_ns(const struct session *session, const struct subflow *subflow)
 {
     return subflow->measure.srtt_ns != 0 ? subflow->measure.srtt_ns

@@ -332,6 +332,33 @@ static void test_a_dead_path_makes_no_other_doubtful(void **state)
     pair_free(pair);
 }
 
+/* Control leaves a silent path, and a subflow that is late, but never for each other. */
+static void test_control_always_has_a_subflow(void **state)
+{
+    struct stream *stream;
+    struct pair *pair = connected(NULL, &stream);
+    struct subflow *on[2] = {NULL, NULL};
+    (void)state;
+
+    pair_run_ms(pair, 8000); /* one subflow on each path is left */
+    list_foreach(&pair->local->subflows, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        on[subflow->path] = subflow;
+    }
+    assert_true(on[0] != NULL && on[1] != NULL);
+    assert_false(scheduler_avoids(pair->local, on[0]));
+    on[0]->late = true;
+    assert_true(scheduler_avoids(pair->local, on[0]));
+    assert_false(scheduler_avoids(pair->local, on[1]));
+    pair->local->silent_paths = 1 << 1;
+    assert_false(scheduler_avoids(pair->local, on[0]));
+    assert_true(scheduler_avoids(pair->local, on[1]));
+    pair->local->silent_paths = 1 << 0 | 1 << 1;
+    assert_false(scheduler_avoids(pair->local, on[1]));
+    pair_free(pair);
+}
+
 static void test_auto_is_redundant_while_young(void **state)
 {
     const struct stream_policy policy = {.mode = STREAM_MODE_AUTO};
@@ -642,6 +669,7 @@ UNIT_MAIN(cmocka_unit_test(test_an_unusable_path_is_left_at_once_and_used_again)
           cmocka_unit_test(test_redundant_hides_the_death_of_a_path),
           cmocka_unit_test(test_small_data_leaves_a_subflow_that_waits),
           cmocka_unit_test(test_a_dead_path_makes_no_other_doubtful),
+          cmocka_unit_test(test_control_always_has_a_subflow),
           cmocka_unit_test(test_auto_is_redundant_while_young),
           cmocka_unit_test(test_a_stream_keeps_to_its_paths),
           cmocka_unit_test(test_a_path_keeps_to_its_modes),
