@@ -281,14 +281,22 @@ static uint64_t to_spare(struct session *session, unsigned index)
     return pool_held_back(session, index) ? UINT64_MAX : count;
 }
 
-static bool gives_first(struct session *session, unsigned index)
+/* Bit i: the next spare to go may be one of path i. */
+static uint16_t giving_paths(struct session *session)
 {
-    uint64_t own = to_spare(session, index);
+    uint64_t most = 1;
+    uint16_t giving = 0;
 
-    for (unsigned i = 0; i < session->config.path_count; i++)
-        if (to_spare(session, i) > own)
-            return false;
-    return own > 0;
+    for (unsigned i = 0; i < session->config.path_count; i++) {
+        uint64_t own = to_spare(session, i);
+
+        if (own > most)
+            giving = 0;
+        if (own >= most)
+            giving |= (uint16_t)(1u << i);
+        most = MAX(most, own);
+    }
+    return giving;
 }
 
 /* Subflows that have had nothing to do for a while go back to the idle number. Those that
@@ -299,6 +307,7 @@ static void retire_spares(struct session *session)
     /* A PING makes a spare look as if it were in use. */
     uint64_t life_ns = MIN(SPARE_LIFE_NS, session_keepalive_ns(session) / 2);
     unsigned spares = 0, needed;
+    uint16_t giving;
 
     if (session->waiting_bytes > 0 || session_peer_demand(session) > 0) {
         look_again(session, session->now + life_ns);
@@ -310,6 +319,7 @@ static void retire_spares(struct session *session)
         spares += subflow->state == SUBFLOW_STATE_OPEN && pool_lasting(subflow);
     }
     needed = pool_needed(session);
+    giving = spares > needed ? giving_paths(session) : 0;
     list_foreach(&session->subflows, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
         bool busy = subflow_outstanding(subflow);
@@ -317,8 +327,7 @@ static void retire_spares(struct session *session)
         uint64_t until_ns = (busy ? session->now : since_ns) + life_ns;
 
         if (!subflow_usable(subflow) || subflow->retire ||
-            (pool_lasting(subflow) &&
-             (spares <= needed || !gives_first(session, subflow->path))))
+            (pool_lasting(subflow) && !(giving >> subflow->path & 1)))
             continue;
         if (until_ns > session->now) {
             look_again(session, until_ns);
@@ -326,6 +335,7 @@ static void retire_spares(struct session *session)
         }
         spares -= pool_lasting(subflow);
         subflow->retire = true;
+        giving = spares > needed ? giving_paths(session) : 0;
     }
 }
 

@@ -180,9 +180,7 @@ bool reinjection_next(struct session *session, struct subflow *subflow, bool idl
     uint64_t least = UINT64_MAX;
 
     /* A copy is to help at once. */
-    if (path_silent(session, subflow->path) ||
-        (session->doubtful_paths >> subflow->path & 1 &&
-         (session->live_paths & ~session->doubtful_paths) != 0))
+    if (path_silent(session, subflow->path) || path_uncertain(session, subflow->path))
         return false;
     list_foreach(&session->subflows, node, after) {
         struct subflow *other = list_entry(node, struct subflow, node);

@@ -110,10 +110,20 @@ void scheduler_update(struct session *session)
 
 /* ---- paths in reserve ---- */
 
+/* The path is one of them, and another that lives is not. */
+static bool is_worse(const struct session *session, uint16_t paths, unsigned index)
+{
+    return paths >> index & 1 && (session->live_paths & ~paths) != 0;
+}
+
 bool path_silent(const struct session *session, unsigned index)
 {
-    return session->silent_paths >> index & 1 &&
-           (session->live_paths & ~session->silent_paths) != 0;
+    return is_worse(session, session->silent_paths, index);
+}
+
+bool path_uncertain(const struct session *session, unsigned index)
+{
+    return is_worse(session, session->doubtful_paths, index);
 }
 
 bool path_takes(const struct session *session, unsigned index, const struct stream *stream,

@@ -769,6 +769,8 @@ bool scheduler_next(struct session *session, struct subflow *subflow, struct pie
 bool lane_is(const struct session *session, const struct subflow *subflow);
 /* The path may be dead, while another works: it gets nothing that another can carry. */
 bool path_silent(const struct session *session, unsigned index);
+/* It is in doubt (path_doubt.c), and another that works is not. */
+bool path_uncertain(const struct session *session, unsigned index);
 /* So may the subflow's, or it waits for a lost segment, and another is free of that: it
  * gets no frames of control. */
 bool scheduler_avoids(const struct session *session, const struct subflow *subflow);
