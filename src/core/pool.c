@@ -299,18 +299,17 @@ static uint16_t giving_paths(struct session *session)
     return giving;
 }
 
-/* Subflows that have had nothing to do for a while go back to the idle number. Those that
- * are nearly used up do not count, as they were replaced already, and go too. What is still
- * busy is looked at again in a while: that it has come to rest may pass unnoticed. */
+/* Subflows that have carried nothing of streams for a while go back to the idle number:
+ * PINGs and ACKs keep none. Those that are nearly used up do not count, as they were
+ * replaced already, and go too. What is still busy is looked at again in a while: that it
+ * has come to rest may pass unnoticed. */
 static void retire_spares(struct session *session)
 {
-    /* A PING makes a spare look as if it were in use. */
-    uint64_t life_ns = MIN(SPARE_LIFE_NS, session_keepalive_ns(session) / 2);
     unsigned spares = 0, needed;
     uint16_t giving;
 
     if (session->waiting_bytes > 0 || session_peer_demand(session) > 0) {
-        look_again(session, session->now + life_ns);
+        look_again(session, session->now + SPARE_LIFE_NS);
         return;
     }
     list_foreach(&session->subflows, node, after) {
@@ -322,9 +321,8 @@ static void retire_spares(struct session *session)
     giving = spares > needed ? giving_paths(session) : 0;
     list_foreach(&session->subflows, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
-        bool busy = subflow_outstanding(subflow);
-        uint64_t since_ns = MAX(subflow->sent_ns, subflow->received_ns);
-        uint64_t until_ns = (busy ? session->now : since_ns) + life_ns;
+        bool busy = subflow->items.count > 0;
+        uint64_t until_ns = (busy ? session->now : subflow->used_ns) + SPARE_LIFE_NS;
 
         if (!subflow_usable(subflow) || subflow->retire ||
             (pool_lasting(subflow) && !(giving >> subflow->path & 1)))

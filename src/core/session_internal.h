@@ -220,6 +220,7 @@ struct subflow {
     uint64_t answer_ns;   /* the same, without what only the peer's TCP has said since it
                              has all of the chunk that is to be acknowledged first */
     uint64_t sent_ns, received_ns;
+    uint64_t used_ns;     /* frames of streams were last sent or received on it */
     uint64_t proven_ns;   /* the peer last acknowledged something on it */
     uint64_t told_ns;     /* an ACK for it was last sent, */
     uint64_t told_on;     /* on the subflow of that number */
@@ -651,8 +652,6 @@ void session_window_update(struct session *session);
 uint64_t session_peer_demand(const struct session *session);
 
 /* session_timers.c */
-/* Between the PINGs on a subflow with nothing else to say. */
-uint64_t session_keepalive_ns(const struct session *session);
 /* Some subflow is known to work. */
 bool session_in_touch(const struct session *session);
 

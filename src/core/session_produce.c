@@ -77,8 +77,10 @@ static bool push_item(struct composer *c, const struct sent_item *item)
         return false;
     *slot = *item;
     c->items++;
-    if (item->kind < SENT_SESSION_WINDOW)
+    if (item->kind < SENT_SESSION_WINDOW) {
         stream_reference(item->stream);
+        c->subflow->used_ns = c->session->now;
+    }
     return true;
 }
 

@@ -268,6 +268,19 @@ static void take_frame(struct session *session, struct subflow *subflow, struct 
     }
 }
 
+static bool is_of_stream(enum frame_type type)
+{
+    switch (type) {
+    case FRAME_STREAM_OPEN:
+    case FRAME_STREAM_OPENED:
+    case FRAME_STREAM_RESET:
+    case FRAME_STREAM_WINDOW:
+    case FRAME_STREAM_POLICY:
+    case FRAME_STREAM_DATA: return true;
+    default: return false;
+    }
+}
+
 /* The sender keeps what it says until it is acknowledged, and would send it again. */
 static bool is_kept(enum frame_type type)
 {
@@ -306,6 +319,8 @@ void session_take_chunk(struct session *session, struct subflow *subflow,
         }
         eliciting |= frame.type != FRAME_ACK && frame.type != FRAME_PADDING;
         session->ack_wanted |= is_kept(frame.type);
+        if (is_of_stream(frame.type))
+            subflow->used_ns = session->now;
         take_frame(session, subflow, &frame);
     }
     if (session->state >= SESSION_STATE_CLOSING)

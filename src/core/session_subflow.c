@@ -267,7 +267,7 @@ void session_subflow_up(struct session *session, struct subflow *subflow,
     if (subflow->state != SUBFLOW_STATE_DIALLING)
         return; /* abandoned meanwhile; its close event waits */
     subflow->up_ns = subflow->progress_ns = subflow->answer_ns = now;
-    subflow->received_ns = subflow->sent_ns = now;
+    subflow->received_ns = subflow->sent_ns = subflow->used_ns = now;
     subflow->writable = true;
     path_sample_rtt(&session->paths[subflow->path], MAX(now - subflow->dialled_ns, 1), now);
     pool_dial_succeeded(session, subflow);

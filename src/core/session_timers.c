@@ -19,7 +19,8 @@
 
 /* ---- when ---- */
 
-uint64_t session_keepalive_ns(const struct session *session)
+/* Between the PINGs on a subflow with nothing else to say. */
+static uint64_t keepalive_ns(const struct session *session)
 {
     /* The peer forgets the session a linger time after the last chunk. */
     return MIN(KEEPALIVE_NS, MAX(session->config.linger_ns / 3, NS_PER_S / 2));
@@ -55,7 +56,7 @@ static uint64_t open_timeout(const struct session *session, const struct subflow
                    ? last_ns + CLOSED_BOTH_NS
                    : subflow->received_ns + 2 * KEEPALIVE_NS +
                          subflow_stall_ns(session, subflow);
-    when = last_ns + session_keepalive_ns(session);
+    when = last_ns + keepalive_ns(session);
     /* The relay has data, and nothing comes: only a question tells whether it can. */
     if (session_peer_demand(session) > 0 && subflow_usable(subflow))
         when = MIN(when, MAX(session->contact_ns, subflow->sent_ns) +

@@ -482,6 +482,31 @@ static void test_a_stream_that_begins_finds_subflows_on_every_path(void **state)
     pair_free(pair);
 }
 
+/* The PINGs and ACKs that pass on a spare are no use of it. */
+static void test_spares_go_whatever_keeps_them_awake(void **state)
+{
+    const struct path_properties dear = {.usable = true, .cost = 1};
+    struct session_config config = pair_config();
+    struct stream *stream;
+    struct pair *pair;
+    (void)state;
+
+    config.path_count = 2;
+    config.pool_idle = 1;
+    pair = pair_new(&config);
+    stream = open_stream(pair, NULL);
+    pair_run_ms(pair, 100);
+    assert_in_range(open_on(pair, 1), 3, 4);
+    session_set_path(pair->local, 1, &dear, pair->now);
+    for (unsigned i = 0; i < 60; i++) {
+        assert_true(move(pair, stream, 100, 100));
+        pair_run_ms(pair, 100);
+    }
+    assert_int_equal(open_on(pair, 0), 1);
+    assert_int_equal(open_on(pair, 1), 0);
+    pair_free(pair);
+}
+
 /* Not on one that costs something. */
 static void test_a_dear_path_is_not_opened_for_a_stream_that_begins(void **state)
 {
@@ -676,6 +701,7 @@ UNIT_MAIN(cmocka_unit_test(test_an_unusable_path_is_left_at_once_and_used_again)
           cmocka_unit_test(test_a_backup_waits_until_it_is_needed),
           cmocka_unit_test(test_a_backup_opens_the_session_when_nothing_else_does),
           cmocka_unit_test(test_a_stream_that_begins_finds_subflows_on_every_path),
+          cmocka_unit_test(test_spares_go_whatever_keeps_them_awake),
           cmocka_unit_test(test_a_dear_path_is_not_opened_for_a_stream_that_begins),
           cmocka_unit_test(test_an_idle_path_is_probed_while_data_moves),
           cmocka_unit_test(test_a_queue_is_measured_until_it_is_gone),
