@@ -20,6 +20,7 @@
 /* With this much waiting, more is likely to follow than can be seen. */
 #define BULK_QUEUE (64 * 1024)
 #define QUEUE_WINDOW_NS (250 * NS_PER_MS)
+#define RATE_WINDOW_NS (5 * NS_PER_S)
 /* For how long a stream that has just begun may be bulk, for all that is known: its first
  * bytes, and that more waits behind them, take two round trips to be seen. */
 #define BEGINNING_NS (250 * NS_PER_MS)
@@ -35,6 +36,17 @@ bool session_active(const struct session *session)
     return session->stream_count > 0 || session->waiting_bytes > 0 ||
            !list_empty(&session->streams) || session->ack_wanted ||
            !list_empty(&session->limbo) || session->send_session_window;
+}
+
+static uint64_t recent(struct peak *peak, uint64_t now, uint64_t window_ns, uint64_t value)
+{
+    if (now - peak->window_ns >= window_ns) {
+        peak->before = now - peak->window_ns < 2 * window_ns ? peak->highest : 0;
+        peak->highest = 0;
+        peak->window_ns = now;
+    }
+    peak->highest = MAX(peak->highest, value);
+    return MAX(peak->highest, peak->before);
 }
 
 static uint64_t ceil_divide(uint64_t a, uint64_t b)
@@ -75,10 +87,21 @@ static uint64_t bulk_min(const struct session_config *config)
                : BULK_MIN_RECYCLED;
 }
 
-static uint64_t path_slots(const struct session *session, const struct path *path)
+/* The rate that slots are for. A loss that many subflows share lowers it for seconds, and
+ * it is the new ones that raise it again: with slots for the rate of the moment there are
+ * none. Four fifths, since the highest was measured in a burst. */
+static uint64_t slots_rate(const struct session *session, struct peak *peak, uint64_t rate)
 {
-    return MAX(slots(path, path->rate_in, session->config.budget_down),
-               slots(path, path->rate_acked, session->config.budget_up));
+    return MAX(rate, recent(peak, session->now, RATE_WINDOW_NS, rate) / 5 * 4);
+}
+
+static uint64_t path_slots(const struct session *session, struct path *path)
+{
+    uint64_t in = slots_rate(session, &path->peak_in, path->rate_in);
+    uint64_t acked = slots_rate(session, &path->peak_acked, path->rate_acked);
+
+    return MAX(slots(path, in, session->config.budget_down),
+               slots(path, acked, session->config.budget_up));
 }
 
 /* Subflows that a queue of this length keeps busy. */
@@ -294,29 +317,20 @@ unsigned pool_needed(const struct session *session)
     return MIN(MAX(kept_open(session), least), session->config.pool_burst);
 }
 
-/* The highest of the last two windows: subflows that take all of a queue at once must not
- * make it look as if none were needed. */
-static uint64_t recent(struct queue_peak *peak, uint64_t now, uint64_t bytes)
-{
-    if (now - peak->window_ns >= QUEUE_WINDOW_NS) {
-        peak->before = now - peak->window_ns < 2 * QUEUE_WINDOW_NS ? peak->highest : 0;
-        peak->highest = 0;
-        peak->window_ns = now;
-    }
-    peak->highest = MAX(peak->highest, bytes);
-    return MAX(peak->highest, peak->before);
-}
-
+/* Lately: subflows that take all of it at once must not make it look as if none were
+ * needed. */
 static uint64_t queue_up(struct session *session)
 {
     uint64_t credit = session_credit(session) + session->owed_bytes;
 
-    return recent(&session->queue_up, session->now, MIN(session->waiting_bytes, credit));
+    return recent(&session->queue_up, session->now, QUEUE_WINDOW_NS,
+                  MIN(session->waiting_bytes, credit));
 }
 
 static uint64_t queue_down(struct session *session)
 {
-    return recent(&session->queue_down, session->now, session_peer_demand(session));
+    return recent(&session->queue_down, session->now, QUEUE_WINDOW_NS,
+                  session_peer_demand(session));
 }
 
 /* A transfer whose end is not in sight waits, in either direction. */
@@ -387,17 +401,18 @@ uint64_t pool_wanted(struct session *session, uint64_t *bound)
     const struct session_config *config = &session->config;
     uint64_t queue = MAX(queue_slots(queue_up(session), config->budget_up),
                          queue_slots(queue_down(session), config->budget_down));
+    /* Large budgets make a queue of few slots of what is much. */
+    bool much = queue > config->pool_size || bulk_waits(session);
     uint64_t busy = queue;
 
-    /* Beyond `size` only while the queue is long, and as the paths have use for. */
-    *bound = queue > config->pool_size ? config->pool_burst : config->pool_size;
+    /* Beyond `size` only while much waits, and as the paths have use for. */
+    *bound = much ? config->pool_burst : config->pool_size;
     if (busy > 0)
         busy += tight(session) ? 0 : 1; /* the interactive lane */
     if (bulk_expected(session))
         busy = MAX(busy, bulk_slots(session));
     if (busy > config->pool_size)
-        busy = queue > config->pool_size ? MAX(bulk_slots(session), config->pool_size)
-                                         : config->pool_size;
+        busy = much ? MAX(bulk_slots(session), config->pool_size) : config->pool_size;
     return MIN(MAX(busy, pool_needed(session)), config->pool_burst);
 }
 

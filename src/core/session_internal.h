@@ -303,9 +303,16 @@ struct stream {
     uint64_t in_window;     /* credit granted */
     uint64_t in_parked;     /* bytes above in_read whose session credit was returned */
     uint64_t read_ns;       /* when the reader last took something, or had nothing to take */
+    uint64_t read_rate;     /* bytes a second it took, highest of the recent windows */
+    uint64_t window_start_ns, window_read; /* the running window */
 };
 
 /* ---- paths ---- */
+
+/* The highest of a quantity in the window that runs and the one before. */
+struct peak {
+    uint64_t window_ns, highest, before; /* begin of the window; in it and before */
+};
 
 struct path {
     struct path_properties properties;
@@ -330,6 +337,7 @@ struct path {
     uint64_t queued_out; /* bytes: sum of its subflows' queues */
     uint64_t rate_in;    /* bytes a second received, highest of the recent windows */
     uint64_t rate_acked; /* bytes a second acknowledged, likewise */
+    struct peak peak_in, peak_acked; /* local: of these rates, over some seconds */
     uint64_t window_start_ns, window_in, window_acked; /* the running window */
     unsigned subflows;   /* open or dialling */
     unsigned streams;    /* local: those that ask for the path */
@@ -442,9 +450,7 @@ struct session {
     uint64_t silent_ns;   /* local: dialled since then without contact; or TIME_NEVER */
     uint64_t backoff_ns;  /* between HELLOs that fail */
     uint64_t next_hello_ns, hello_race_ns;
-    struct queue_peak {
-        uint64_t window_ns, highest, before; /* begin of the window; bytes in it and before */
-    } queue_up, queue_down; /* local: what waited lately */
+    struct peak queue_up, queue_down; /* local: bytes that waited lately */
     uint64_t stream_begun_ns; /* local: the last OPEN became ready to be sent; 0 = never */
     uint64_t pool_wake_ns; /* when pool_update() wants to be called again */
     uint64_t checked_ns;
@@ -643,7 +649,7 @@ int stream_receive(struct session *session, struct stream *stream,
 int stream_receive_final(struct session *session, struct stream *stream, uint64_t final);
 void stream_receive_discard(struct session *session, struct stream *stream);
 void stream_consumed(struct session *session, struct stream *stream, uint64_t length);
-uint64_t stream_window_target(const struct session *session);
+uint64_t stream_window_target(const struct session *session, const struct stream *stream);
 uint64_t session_window_next(const struct session *session);
 void session_window_update(struct session *session);
 

@@ -269,8 +269,8 @@ static bool write_stream_frame(struct composer *c, struct stream *stream, unsign
         break;
     case STREAM_SEND_POLICY: frame_write_policy(&w, stream->id, &stream->policy); break;
     default:
-        stream->in_window =
-            MAX(stream->in_window, stream->in_read + stream_window_target(c->session));
+        stream->in_window = MAX(stream->in_window,
+                                stream->in_read + stream_window_target(c->session, stream));
         frame_write_stream_window(&w, stream->id, stream->in_window);
     }
     if (w.failed || !push_item(c, &item))

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#define READ_WINDOW_MIN_NS (50 * NS_PER_MS)
+
 /* The highest offset of a stream rises: it uses credit, of the stream and the session. */
 static int raise_highest(struct session *session, struct stream *stream, uint64_t end)
 {
@@ -154,6 +156,40 @@ void stream_receive_discard(struct session *session, struct stream *stream)
     session_window_update(session);
 }
 
+/* The largest of a path in use, and how many are. */
+static uint64_t longest_rtt_ns(const struct session *session, unsigned *active)
+{
+    uint64_t rtt_ns = 0;
+
+    *active = 0;
+    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
+        const struct path *path = &session->paths[i];
+
+        *active += path->subflows > 0;
+        if (path->subflows > 0 && path->rate_in > 0)
+            rtt_ns = MAX(rtt_ns, path_rtt_ns(path));
+    }
+    return rtt_ns;
+}
+
+/* How fast the reader takes it: measured as a path's rate is. */
+static void note_read(const struct session *session, struct stream *stream, uint64_t length)
+{
+    unsigned active;
+    uint64_t window_ns = MAX(READ_WINDOW_MIN_NS, 2 * longest_rtt_ns(session, &active));
+    uint64_t elapsed_ns = session->now - stream->window_start_ns;
+
+    if (elapsed_ns >= window_ns) {
+        uint64_t ms = MIN(elapsed_ns, 2 * window_ns) / NS_PER_MS;
+
+        stream->read_rate =
+            MAX(stream->read_rate - stream->read_rate / 4, stream->window_read * 1000 / ms);
+        stream->window_start_ns = session->now;
+        stream->window_read = 0;
+    }
+    stream->window_read += length;
+}
+
 void stream_consumed(struct session *session, struct stream *stream, uint64_t length)
 {
     uint64_t parked = MIN(stream->in_parked, length);
@@ -161,6 +197,7 @@ void stream_consumed(struct session *session, struct stream *stream, uint64_t le
     stream->in_read += length;
     stream->in_parked -= parked;
     stream->read_ns = session->now;
+    note_read(session, stream, length);
     session->in_consumed += length - parked;
     while (stream->borrowed != NULL &&
            stream->borrowed->offset + stream->borrowed->length <= stream->in_read)
@@ -170,7 +207,7 @@ void stream_consumed(struct session *session, struct stream *stream, uint64_t le
     else
         pages_release_before(&stream->in, stream->in_read);
     if (stream->in_final == OFFSET_UNKNOWN && !stream->discard) {
-        uint64_t target = stream_window_target(session);
+        uint64_t target = stream_window_target(session, stream);
 
         if (stream->in_read + target >= stream->in_window + target / 2)
             stream_queue_control(session, stream, STREAM_SEND_WINDOW);
@@ -199,33 +236,37 @@ void session_settle(struct session *session, uint64_t now)
 
 /* ---- credit ---- */
 
-/* Twice what is on its way in one round trip: 2 x the sum of the rates x the largest
- * round trip of a path in use. */
-uint64_t stream_window_target(const struct session *session)
+static uint64_t in_flight(uint64_t rate, uint64_t ns)
 {
-    uint64_t floor_bytes = STREAM_WINDOW_MIN, rate = 0, rtt_ns = 0, target;
-    unsigned active = 0;
-
-    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
-        const struct path *path = &session->paths[i];
-
-        if (path->subflows == 0)
-            continue;
-        active++;
-        rate += path->rate_in;
-        if (path->rate_in > 0)
-            rtt_ns = MAX(rtt_ns, path_rtt_ns(path));
-    }
-    if (active >= 2)
-        floor_bytes = STREAM_WINDOW_MIN_PATHS;
     /* In units that cannot overflow: bytes per ms x us. */
-    target = 2 * (rate / 1000) * (rtt_ns / 1000) / 1000;
-    return MIN(MAX(target, floor_bytes), STREAM_WINDOW_MAX);
+    return rate / 1000 * (ns / 1000) / 1000;
 }
 
+/* 6 x what the reader takes in a round trip. Twice would do for one connection: a lost
+ * segment takes a round trip to be made good, and credit one to come. Here the other
+ * subflows, and those that are dialled in place of used up ones, go on beyond the gap; and
+ * as credit is granted when half of it is used, there are three to six times. (test/bench:
+ * over 150 Mbit/s, 100 ms with budgets of 1 MiB four times bring 0.66 of the rate under
+ * cubic and 0.74 under BBR, six 0.74 and 0.79.) A reader that takes little needs no more.
+ */
+uint64_t stream_window_target(const struct session *session, const struct stream *stream)
+{
+    unsigned active;
+    uint64_t rtt_ns = longest_rtt_ns(session, &active);
+    uint64_t least = active >= 2 ? STREAM_WINDOW_MIN_PATHS : STREAM_WINDOW_MIN;
+
+    return MIN(MAX(in_flight(stream->read_rate, 6 * rtt_ns), least), STREAM_WINDOW_MAX);
+}
+
+/* 24 x what comes in a round trip, for all streams together. */
 static uint64_t session_window_target(const struct session *session)
 {
-    return MIN(MAX(4 * stream_window_target(session), SESSION_WINDOW_INITIAL),
+    unsigned active;
+    uint64_t rtt_ns = longest_rtt_ns(session, &active), rate = 0;
+
+    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
+        rate += session->paths[i].subflows > 0 ? session->paths[i].rate_in : 0;
+    return MIN(MAX(in_flight(rate, 24 * rtt_ns), SESSION_WINDOW_INITIAL),
                SESSION_WINDOW_MAX);
 }
 

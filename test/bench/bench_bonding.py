@@ -13,6 +13,8 @@ SHAPES = {
     "equal": ["rate=20Mbit delay=10ms limit=128k"] * 2,
     "unequal": ["rate=50Mbit delay=7.5ms limit=256k", "rate=10Mbit delay=30ms limit=128k"],
     "lossy": ["rate=20Mbit delay=10ms limit=128k loss=0.01"] * 3,
+    "long": ["rate=44Mbit delay=50ms limit=600k", "rate=10Mbit delay=10ms limit=128k"],
+    "fat": ["rate=150Mbit delay=50ms limit=2000k"],
 }
 GOOD = "rate=20Mbit delay=10ms limit=128k"
 SECOND = {

@@ -98,6 +98,28 @@ static bool single_64kib(struct outcome *outcome)
     return both_ways(outcome, &scenario, 65536, 20, 92);
 }
 
+/* Budgets that last a few round trips take more slots than `size`, and more credit than
+ * what is on its way: what is late on one subflow is behind what all the others bring. */
+static bool long_1mib(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+
+    two_paths(&scenario, "long", 44, 100, 2, 50);
+    scenario.path_count = 1;
+    return both_ways(outcome, &scenario, 1024 * 1024, 44, 72);
+}
+
+/* Narrow paths beside it, which have slots too, take none of its own. */
+static bool long_and_narrow(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+
+    two_paths(&scenario, "long and narrow", 44, 100, 2, 50);
+    scenario.paths[2] = sim_path_make(2000000, 10, 100);
+    scenario.path_count = 3;
+    return both_ways(outcome, &scenario, 1024 * 1024, 48, 66);
+}
+
 static bool equal_unlimited(struct outcome *outcome)
 {
     return equal(outcome, SESSION_UNLIMITED, 98);
@@ -500,6 +522,8 @@ const struct directed_scenario bonding_scenarios[] = {
     {"far-64KiB", far_64kib},
     {"far-1MiB", far_1mib},
     {"single-64KiB", single_64kib},
+    {"long-1MiB", long_1mib},
+    {"long-and-narrow", long_and_narrow},
     {"bad-path", bad_path},
     {"short-path", short_path},
     {"flapping-path", flapping},

@@ -58,7 +58,8 @@ static void test_no_queue_no_bound(void **state)
     (void)state;
 
     send_for(&load, 200, LEAST_MS, MUCH);
-    assert_true(send_for(&load, 10, LEAST_MS, MUCH) > 0);
+    /* Credit comes once in a round trip. */
+    assert_true(send_for(&load, 2 * LEAST_MS, LEAST_MS, MUCH) > 0);
     assert_false(restraint_holds(load.pair->local, 0));
     pair_free(load.pair);
 }

@@ -96,7 +96,7 @@ static void test_an_unusable_path_is_left_at_once_and_used_again(void **state)
     assert_int_equal(dials_on(pair, 1), dials);
     assert_false(pair->relay->paths[1].properties.usable);
     set_path(pair, 1, (struct path_properties){.usable = true});
-    assert_true(move(pair, stream, MIB, 5000));
+    assert_true(move(pair, stream, 8 * MIB, 5000));
     pair_run_ms(pair, 100);
     assert_true(dials_on(pair, 1) > dials);
     assert_int_equal(pair->path_up_count, 3);
