@@ -108,19 +108,29 @@ void path_refresh(struct session *session, unsigned index)
         path->rate_out = MIN(path->rate_out, path->rate_limit.rate);
 }
 
+uint64_t rate_window_ns(uint64_t rtt_ns)
+{
+    return MAX(WINDOW_MIN_NS, 2 * rtt_ns);
+}
+
+uint64_t rate_next(uint64_t rate, uint64_t bytes, uint64_t elapsed_ns, uint64_t window_ns)
+{
+    /* Over a long pause the window's own length is the fair one. */
+    uint64_t ms = MIN(elapsed_ns, 2 * window_ns) / NS_PER_MS;
+
+    return MAX(rate - rate / 4, bytes * 1000 / ms);
+}
+
 void path_count(struct session *session, unsigned index, uint64_t received, uint64_t acked)
 {
     struct path *path = &session->paths[index];
-    uint64_t window_ns = MAX(WINDOW_MIN_NS, 2 * path->srtt_ns);
+    uint64_t window_ns = rate_window_ns(path->srtt_ns);
     uint64_t elapsed_ns = session->now - path->window_start_ns;
 
     if (elapsed_ns >= window_ns) {
-        /* Over a long pause the window's own length is the fair one. */
-        uint64_t ms = MAX(MIN(elapsed_ns, 2 * window_ns) / NS_PER_MS, 1);
-
-        path->rate_in = MAX(path->rate_in - path->rate_in / 4, path->window_in * 1000 / ms);
+        path->rate_in = rate_next(path->rate_in, path->window_in, elapsed_ns, window_ns);
         path->rate_acked =
-            MAX(path->rate_acked - path->rate_acked / 4, path->window_acked * 1000 / ms);
+            rate_next(path->rate_acked, path->window_acked, elapsed_ns, window_ns);
         path->window_start_ns = session->now;
         path->window_in = path->window_acked = 0;
     }

@@ -717,6 +717,10 @@ uint64_t path_least_rtt_ns(const struct path *path);
 void path_forget_least(struct path *path);
 /* How long so many bytes take at a rate in bytes a second; 0 when that is not known. */
 uint64_t path_drain_ns(uint64_t bytes, uint64_t rate);
+/* A rate is the highest of recent windows, each of so long, */
+uint64_t rate_window_ns(uint64_t rtt_ns);
+/* and this at the end of one in which `bytes` came. */
+uint64_t rate_next(uint64_t rate, uint64_t bytes, uint64_t elapsed_ns, uint64_t window_ns);
 /* Until what is sent now, behind `queued` bytes that are not acknowledged, arrives. */
 uint64_t path_arrival_ns(const struct path *path, uint64_t queued);
 uint64_t session_best_rtt_ns(const struct session *session);

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#define READ_WINDOW_MIN_NS (50 * NS_PER_MS)
-
 /* The highest offset of a stream rises: it uses credit, of the stream and the session. */
 static int raise_highest(struct session *session, struct stream *stream, uint64_t end)
 {
@@ -156,34 +154,29 @@ void stream_receive_discard(struct session *session, struct stream *stream)
     session_window_update(session);
 }
 
-/* The largest of a path in use, and how many are. */
-static uint64_t longest_rtt_ns(const struct session *session, unsigned *active)
+/* Of the paths in use that something came on. */
+static uint64_t longest_rtt_ns(const struct session *session)
 {
     uint64_t rtt_ns = 0;
 
-    *active = 0;
     for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
         const struct path *path = &session->paths[i];
 
-        *active += path->subflows > 0;
         if (path->subflows > 0 && path->rate_in > 0)
             rtt_ns = MAX(rtt_ns, path_rtt_ns(path));
     }
     return rtt_ns;
 }
 
-/* How fast the reader takes it: measured as a path's rate is. */
+/* How fast the reader takes it. */
 static void note_read(const struct session *session, struct stream *stream, uint64_t length)
 {
-    unsigned active;
-    uint64_t window_ns = MAX(READ_WINDOW_MIN_NS, 2 * longest_rtt_ns(session, &active));
+    uint64_t window_ns = rate_window_ns(longest_rtt_ns(session));
     uint64_t elapsed_ns = session->now - stream->window_start_ns;
 
     if (elapsed_ns >= window_ns) {
-        uint64_t ms = MIN(elapsed_ns, 2 * window_ns) / NS_PER_MS;
-
         stream->read_rate =
-            MAX(stream->read_rate - stream->read_rate / 4, stream->window_read * 1000 / ms);
+            rate_next(stream->read_rate, stream->window_read, elapsed_ns, window_ns);
         stream->window_start_ns = session->now;
         stream->window_read = 0;
     }
@@ -251,22 +244,23 @@ static uint64_t in_flight(uint64_t rate, uint64_t ns)
  */
 uint64_t stream_window_target(const struct session *session, const struct stream *stream)
 {
-    unsigned active;
-    uint64_t rtt_ns = longest_rtt_ns(session, &active);
-    uint64_t least = active >= 2 ? STREAM_WINDOW_MIN_PATHS : STREAM_WINDOW_MIN;
+    uint64_t target = in_flight(stream->read_rate, 6 * longest_rtt_ns(session));
+    unsigned active = 0;
 
-    return MIN(MAX(in_flight(stream->read_rate, 6 * rtt_ns), least), STREAM_WINDOW_MAX);
+    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
+        active += session->paths[i].subflows > 0;
+    return MIN(MAX(target, active >= 2 ? STREAM_WINDOW_MIN_PATHS : STREAM_WINDOW_MIN),
+               STREAM_WINDOW_MAX);
 }
 
 /* 24 x what comes in a round trip, for all streams together. */
 static uint64_t session_window_target(const struct session *session)
 {
-    unsigned active;
-    uint64_t rtt_ns = longest_rtt_ns(session, &active), rate = 0;
+    uint64_t rate = 0;
 
     for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
         rate += session->paths[i].subflows > 0 ? session->paths[i].rate_in : 0;
-    return MIN(MAX(in_flight(rate, 24 * rtt_ns), SESSION_WINDOW_INITIAL),
+    return MIN(MAX(in_flight(rate, 24 * longest_rtt_ns(session)), SESSION_WINDOW_INITIAL),
                SESSION_WINDOW_MAX);
 }
 
