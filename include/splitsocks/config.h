@@ -55,6 +55,16 @@ struct config_blocks {
     size_t count;
 };
 
+/* What waits for so long is ended. */
+struct config_timeouts {
+    /* A stream of which one direction has ended, while nothing moves in the other; 0:
+     * never. */
+    uint64_t half_closed_ns;
+    /* TCP's keepalive on sockets of clients and destinations begins after so long without
+     * traffic; 0: no keepalive. */
+    uint64_t keepalive_ns;
+};
+
 /* Owns what a configuration points to. */
 struct config_memory;
 

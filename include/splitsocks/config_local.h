@@ -181,6 +181,7 @@ struct config_local {
     struct config_rate rate;
     struct config_local_dns dns;
     uint64_t linger_ns;
+    struct config_timeouts timeouts;
     const char *state_file;         /* as written; NULL: in the usual place */
     struct config_control control;
     struct config_strings warnings; /* FILE:LINE: PATH: text; the app logs each */

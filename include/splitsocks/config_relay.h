@@ -60,6 +60,7 @@ struct config_relay {
     uint32_t workers;               /* threads, 1..64 */
     uint8_t server_id;              /* byte 0 of session ids, 1..255 */
     uint64_t linger_ns;
+    struct config_timeouts timeouts;
     const char *congestion_control; /* NULL: the kernel's default */
     struct config_limits limits;
     struct config_strings warnings; /* FILE:LINE: PATH: text; the app logs each */

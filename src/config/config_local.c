@@ -166,6 +166,7 @@ static const struct option local_options[] = {
     {.name = "dns", .read = read_object, FIELD(config_local, dns), .fallback = "{}",
      .members = dns_options},
     {OPTION_LINGER, FIELD(config_local, linger_ns)},
+    {OPTION_TIMEOUTS, FIELD(config_local, timeouts)},
     {.name = "state_file", .read = read_string, FIELD(config_local, state_file),
      .nullable = true, .minimum = 1, .maximum = 4095,
      .allowed = "the name of a file, relative to this one"},

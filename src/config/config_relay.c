@@ -178,6 +178,7 @@ static const struct option relay_options[] = {
     {.name = "server_id", .read = read_integer, FIELD(config_relay, server_id),
      .fallback = "1", .minimum = 1, .maximum = 255},
     {OPTION_LINGER, FIELD(config_relay, linger_ns)},
+    {OPTION_TIMEOUTS, FIELD(config_relay, timeouts)},
     {OPTION_CONGESTION_CONTROL, FIELD(config_relay, congestion_control)},
     {.name = "limits", .read = read_object, FIELD(config_relay, limits), .fallback = "{}",
      .members = limit_options},

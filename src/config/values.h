@@ -45,8 +45,11 @@ bool valid_label(const char *text);
 #define OPTION_DNS_SERVERS \
     .name = "servers", .read = read_list, .nullable = true, .minimum = 1, .maximum = 8, \
     .element = &dns_server, .allowed = "addresses with an optional port"
+#define OPTION_TIMEOUTS \
+    .name = "timeouts", .read = read_object, .fallback = "{}", .members = timeout_options
 /* clang-format on */
 
 extern const struct option dns_server;
+extern const struct option timeout_options[]; /* timeouts.c */
 
 #endif

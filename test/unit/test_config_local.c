@@ -80,12 +80,15 @@ static void test_defaults(void **state)
     assert_int_equal(config->dns.resolve, CONFIG_RESOLVE_LOCAL);
     assert_int_equal(config->dns.servers.count, 0);
     assert_int_equal(config->linger_ns, 120 * NS_PER_S);
+    assert_int_equal(config->timeouts.half_closed_ns, 300 * NS_PER_S);
+    assert_int_equal(config->timeouts.keepalive_ns, 300 * NS_PER_S);
     assert_int_equal(config->warnings.count, 0);
     config_local_free(config);
 }
 
 static const char everything[] =
-    "{ \"linger\": 2.5, \"dns\": { \"servers\": [\"192.0.2.1\", \"127.0.0.1:5353\","
+    "{ \"timeouts\": { \"half_closed\": null, \"keepalive\": 90 },\n"
+    "  \"linger\": 2.5, \"dns\": { \"servers\": [\"192.0.2.1\", \"127.0.0.1:5353\","
     "   \"::1\", \"[::1]:54\"], \"resolve\": \"relay\" },\n"
     "  \"rate\": { \"up\": null, \"down\": null },\n"
     "  \"budget\": { \"down\": null, \"up\": \"64KiB\" }, \"chunk_size\": 64,\n"
@@ -152,6 +155,8 @@ static void test_everything(void **state)
         assert_string_equal(address_format(&config->dns.servers.items[i], text),
                             servers[i]);
     assert_int_equal(config->linger_ns, 2500 * NS_PER_MS);
+    assert_int_equal(config->timeouts.half_closed_ns, 0);
+    assert_int_equal(config->timeouts.keepalive_ns, 90 * NS_PER_S);
     assert_int_equal(config->warnings.count, 0);
     config_local_free(config);
 }
@@ -296,6 +301,10 @@ static void test_structure_is_checked(void **state)
 #define BYTES(from, to) from " to " to " bytes, as a number or as a text such as \"64KiB\""
 #define BUDGET_BYTES BYTES("256", "1099511627776") ", or null"
 #define A_SOCKET "the name of a socket, relative to this file, or null"
+#define FROM_A_SECOND \
+    "1 to 86400 seconds, as a number or as a text such as \"2m\", or null"
+#define UP_TO_9_HOURS \
+    "1 to 32400 seconds, as a number or as a text such as \"2m\", or null"
 #define SECONDS "0 to 86400 seconds, as a number or as a text such as \"2m\""
 #define A_SERVER \
     "an address with an optional port, such as \"192.0.2.1\" or \"[2001:db8::1]:53\""
@@ -336,6 +345,10 @@ static void test_values_are_checked(void **state)
         {WITH(AND("\"linger\": -1")), FOUND("linger", "-1", SECONDS)},
         {WITH(AND("\"linger\": 86400.5")), FOUND("linger", "86400.5", SECONDS)},
         {WITH(AND("\"linger\": \"25h\"")), FOUND("linger", "\"25h\"", SECONDS)},
+        {WITH(AND("\"timeouts\": { \"half_closed\": 0.5 }")),
+         FOUND("timeouts.half_closed", "0.5", FROM_A_SECOND)},
+        {WITH(AND("\"timeouts\": { \"keepalive\": \"10h\" }")),
+         FOUND("timeouts.keepalive", "\"10h\"", UP_TO_9_HOURS)},
         {WITH(AND("\"linger\": \"2 m\"")), FOUND("linger", "\"2 m\"", SECONDS)},
         {WITH(AND("\"mode\": \"fast\"")), FOUND("mode", "\"fast\"", MODES)},
         {WITH(AND("\"mode\": 1")), FOUND("mode", "1", MODES)},
@@ -520,8 +533,8 @@ static void test_messages_are_tame(void **state)
     expect_refusal("{ \"a\\n\\u0007\": 1 }", ERROR_INVALID,
                    "l.json:1: a??: unknown key; did you mean \"rate\"? allowed: relay, "
                    "private_key_file, listen, paths, mode, copies, rules, pool, "
-                   "congestion_control, chunk_size, budget, rate, dns, linger, state_file, "
-                   "control");
+                   "congestion_control, chunk_size, budget, rate, dns, linger, timeouts, "
+                   "state_file, control");
     expect_refusal(WITH(AND("\"mode\": \"123456789 123456789 123456789 123456789 123456789 "
                             "123456789 12345\\u00fc6789 123456789\"")),
                    ERROR_INVALID,

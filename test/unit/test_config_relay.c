@@ -49,6 +49,8 @@ static void test_defaults(void **state)
     assert_int_equal(config->workers, 1);
     assert_int_equal(config->server_id, 1);
     assert_int_equal(config->linger_ns, 120 * NS_PER_S);
+    assert_int_equal(config->timeouts.half_closed_ns, 300 * NS_PER_S);
+    assert_int_equal(config->timeouts.keepalive_ns, 300 * NS_PER_S);
     assert_null(config->congestion_control);
     assert_int_equal(config->limits.half_open, 1024);
     assert_int_equal(config->limits.unauthenticated, 4096);
@@ -71,6 +73,7 @@ static const char everything[] =
                "  \"dns\": { \"servers\": [\"127.0.0.1:5353\"] }, \"workers\": 64,\n"
                "  \"server_id\": 255, \"linger\": \"10m\", \"congestion_control\": "
                "\"cubic\",\n"
+               "  \"timeouts\": { \"half_closed\": \"1h\", \"keepalive\": null },\n"
                "  \"limits\": { \"half_open\": 1, \"unauthenticated\": 2, "
                "\"buffered_bytes\": \"1GiB\","
                "    \"failures_per_minute_per_address\": 3 } }";
@@ -116,6 +119,8 @@ static void test_everything(void **state)
     assert_int_equal(config->workers, 64);
     assert_int_equal(config->server_id, 255);
     assert_int_equal(config->linger_ns, 600 * NS_PER_S);
+    assert_int_equal(config->timeouts.half_closed_ns, 3600 * NS_PER_S);
+    assert_int_equal(config->timeouts.keepalive_ns, 0);
     assert_string_equal(config->congestion_control, "cubic");
     assert_int_equal(config->limits.half_open, 1);
     assert_int_equal(config->limits.unauthenticated, 2);

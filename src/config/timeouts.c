@@ -1,0 +1,18 @@
+#include "values.h"
+
+/* As the kernel bounds TCP_KEEPIDLE: 32767 s. */
+#define KEEPALIVE_MAX (9 * 3600 * NS_PER_S)
+#define HALF_CLOSED_MAX (24 * 3600 * NS_PER_S)
+
+/* One option after the other, several words to a line: tables. */
+/* clang-format off */
+const struct option timeout_options[] = {
+    {.name = "half_closed", .read = read_duration,
+     FIELD(config_timeouts, half_closed_ns), .fallback = "\"5m\"", .nullable = true,
+     .minimum = NS_PER_S, .maximum = HALF_CLOSED_MAX},
+    {.name = "keepalive", .read = read_duration, FIELD(config_timeouts, keepalive_ns),
+     .fallback = "\"5m\"", .nullable = true, .minimum = NS_PER_S,
+     .maximum = KEEPALIVE_MAX},
+    {.name = NULL},
+};
+/* clang-format on */
