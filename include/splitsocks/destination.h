@@ -32,8 +32,24 @@ struct destination_rules {
     size_t deny_count;
 };
 
+/* Why an address is refused. */
+struct destination_refusal {
+    struct address address;     /* the one asked for, or one that it carries; port 0 */
+    struct address_block block; /* that contains `address` and is refused */
+    const char *kind; /* of a block refused by default, static; NULL: `deny` has the block */
+};
+
 /* Returns OK or ERROR_DENIED. The port is not looked at. */
 int destination_check(const struct destination_rules *rules,
                       const struct address *address) MUST_CHECK;
+/* The same; fills in `*refusal` where it returns ERROR_DENIED. */
+int destination_judge(const struct destination_rules *rules, const struct address *address,
+                      struct destination_refusal *refusal) MUST_CHECK;
+
+/* The refusal in words, with the line of the relay's configuration that would allow the
+ * address where the defaults refuse it. Returns `text`. */
+#define DESTINATION_TEXT_SIZE 384
+const char *destination_refusal_format(const struct destination_refusal *refusal,
+                                       char text[DESTINATION_TEXT_SIZE]);
 
 #endif

@@ -10,7 +10,8 @@
 
 #include <ev.h>
 
-/* `fd` is the connected socket, the callee's from here on; or -1, and `code` says why. */
+/* `fd` is the connected socket, the callee's from here on; or -1, and `code` says why:
+ * with RESET_DENIED the dialer's `denied` is one of the addresses that the rules refuse. */
 typedef void dialer_done(void *context, int fd, enum reset_code code);
 
 struct dialer {
@@ -19,6 +20,7 @@ struct dialer {
     dialer_done *done;                     /* NULL: not running */
     void *context;
     struct eyeballs eyeballs;
+    struct address denied; /* an address that the rules refuse; ADDRESS_NONE: none so far */
     ev_timer timer;
     struct dialer_attempt {
         struct dialer *dialer;

@@ -16,13 +16,14 @@ struct outbound_service {
     const struct destination_rules *rules; /* borrowed; NULL: everything is allowed */
 };
 
-/* `owned` lists the outbounds, and the plains that they become, of one session. */
+/* The outbounds, and the plains that they become, of one session. */
 struct outbound_list {
+    const char *client; /* borrowed; whose session it is, for the log */
     struct list outbounds;
     struct list plains;
 };
 
-void outbound_list_init(struct outbound_list *list);
+void outbound_list_init(struct outbound_list *list, const char *client);
 /* Ends all of them, and their streams. */
 void outbound_list_abort(struct outbound_list *list);
 

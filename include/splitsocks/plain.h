@@ -34,14 +34,19 @@ struct plain {
     bool read_blocked;  /* the session has no room */
     bool write_ended;   /* the stream's end was passed on */
     bool write_blocked; /* the socket has no room */
+    bool log_failure;   /* a failure of the stream is logged */
+    struct address destination; /* for that log line; family ADDRESS_NONE: not known */
 };
 
 /* Takes over the socket and becomes the user of `stream`. With a `reply` the stream is
  * still to be opened by the peer, and what the application sends already is taken; without,
- * it is open. `owned` lists all plains of an owner, for plain_abort(). NULL when memory is
- * out: socket and stream stay the caller's. */
+ * it is open. Local gives `destination`, the first address that the stream was opened for
+ * or family ADDRESS_NONE, and failures of the stream are logged; the relay gives NULL.
+ * `owned` lists all plains of an owner, for plain_abort(). NULL when memory is out: socket
+ * and stream stay the caller's. */
 struct plain *plain_new(struct driver *driver, struct stream *stream, int fd,
-                        plain_reply *reply, struct list *owned) MUST_CHECK;
+                        plain_reply *reply, const struct address *destination,
+                        struct list *owned) MUST_CHECK;
 
 /* Resets socket and stream, and frees it. */
 void plain_abort(struct plain *plain);

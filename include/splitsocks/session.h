@@ -66,6 +66,7 @@ enum reset_code {
     RESET_RELAY_UNREACHABLE = 65,  /* no session could be set up in time */
     RESET_LINGER = 66,             /* no contact with the peer for the linger time */
     RESET_SESSION_CLOSED = 67,     /* the peer closed the session */
+    RESET_BLOCKED = 68,            /* forbidden by local's own rules */
 };
 
 /* A phrase for logs, e.g. "connection refused"; never NULL. */
@@ -319,6 +320,8 @@ bool session_stream_take(struct session *session, struct stream *stream, struct 
 void stream_set_user(struct stream *stream, void *user);
 void *stream_user(const struct stream *stream);
 uint64_t stream_id(const struct stream *stream);
+/* As target_format() has it, for people; never NULL. Valid as long as the stream. */
+const char *stream_destination(const struct stream *stream);
 
 /* ---- the whole ---- */
 

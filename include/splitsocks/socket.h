@@ -48,6 +48,9 @@ int socket_listen(const struct address *address,
 int socket_listen_at_once(int fd, bool at_once) MUST_CHECK;
 /* The address the socket is bound to: with the port that the kernel has chosen. */
 struct address socket_local_address(int fd);
+/* The address at the other end; family ADDRESS_NONE where there is none any more, or the
+ * socket is no IP socket. */
+struct address socket_peer_address(int fd);
 
 struct socket_connect_options {
     const char *interface;          /* NULL: what the kernel routes */

@@ -14,6 +14,7 @@
 #define SPLITSOCKS_SOCKS5_H
 
 #include <splitsocks/address.h>
+#include <splitsocks/session.h>
 #include <splitsocks/target.h>
 
 #include <stdbool.h>
@@ -47,6 +48,11 @@ enum socks5_code {
 
 /* A phrase for logs and for the user of `splitsocks connect`; never NULL. */
 const char *socks5_code_string(enum socks5_code code);
+
+/* What RFC 1928 has for a stream that ended with `code` before it was open. A name that
+ * cannot be resolved, for whatever reason, is an unreachable host; a relay that cannot be
+ * reached is a failure of the proxy, and says nothing of the destination's network. */
+enum socks5_code socks5_code_of(enum reset_code code);
 
 /* Longest reply that socks5_reply() writes: one with an IPv6 address. */
 #define SOCKS5_REPLY_SIZE 22
@@ -95,5 +101,13 @@ const char *socks5_refusal(const struct socks5 *socks5);
  * connected from; NULL stands for 0.0.0.0:0, when it is not known or there is none. */
 size_t socks5_reply(uint8_t buffer[SOCKS5_REPLY_SIZE], enum socks5_code code,
                     const struct address *bound);
+
+/* Writes the reply to a CONNECT that failed with `code` and returns its length. BND.PORT,
+ * which means nothing in such a reply, carries `code`, so that `splitsocks connect` can
+ * say more than RFC 1928's eight codes do. */
+size_t socks5_failure_reply(uint8_t buffer[SOCKS5_REPLY_SIZE], enum reset_code code);
+/* The code of a failing reply that socks5_failure_reply() wrote; RESET_FAILURE for one
+ * that carries none. `reply` is a whole reply with an IPv4 address. */
+enum reset_code socks5_failure_code(const uint8_t *reply);
 
 #endif

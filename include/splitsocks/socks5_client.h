@@ -59,5 +59,8 @@ void socks5_client_sent(struct socks5_client *client);
 
 /* In SOCKS5_CLIENT_FAILED: a phrase, static text. */
 const char *socks5_client_failure(const struct socks5_client *client);
+/* In SOCKS5_CLIENT_FAILED: why the stream was not opened, where a splitsocks local has
+ * said so; RESET_FAILURE otherwise. */
+enum reset_code socks5_client_code(const struct socks5_client *client);
 
 #endif

@@ -1,6 +1,7 @@
 #include "bridge.h"
 
 #include <splitsocks/log.h>
+#include <splitsocks/stream_failure.h>
 
 #include <errno.h>
 #include <limits.h>
@@ -130,6 +131,18 @@ static bool write_output(struct bridge *bridge)
     return true;
 }
 
+static void log_refusal(const struct bridge *bridge)
+{
+    enum reset_code code = socks5_client_code(&bridge->client);
+    struct address address = {.family = ADDRESS_NONE};
+    char text[STREAM_FAILURE_TEXT_SIZE];
+
+    (void)!address_parse(&address, bridge->host);
+    log_error("cannot connect to %s port %u: %s", bridge->host, bridge->port,
+              code == RESET_FAILURE ? socks5_client_failure(&bridge->client)
+                                    : stream_failure_format(code, &address, text));
+}
+
 static void on_negotiation(struct ev_loop *loop, ev_io *io, int events)
 {
     struct bridge *bridge = io->data;
@@ -161,8 +174,7 @@ static void on_negotiation(struct ev_loop *loop, ev_io *io, int events)
         watch(down);
         break;
     case SOCKS5_CLIENT_FAILED:
-        log_error("cannot connect to %s port %u: %s", bridge->host, bridge->port,
-                  socks5_client_failure(&bridge->client));
+        log_refusal(bridge);
         finish(bridge, false);
         break;
     }

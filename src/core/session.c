@@ -12,7 +12,7 @@ const char *reset_code_string(enum reset_code code)
     switch (code) {
     case RESET_CANCELLED: return "connection reset";
     case RESET_FAILURE: return "general failure";
-    case RESET_DENIED: return "denied by the relay's rules";
+    case RESET_DENIED: return "not allowed by the relay's rules for destinations";
     case RESET_NETWORK_UNREACHABLE: return "network unreachable";
     case RESET_HOST_UNREACHABLE: return "host unreachable";
     case RESET_REFUSED: return "connection refused";
@@ -22,9 +22,10 @@ const char *reset_code_string(enum reset_code code)
     case RESET_LIMIT: return "a bound of the relay was met";
     case RESET_PROTOCOL: return "protocol violation";
     case RESET_SESSION_LOST: return "the relay no longer knows the session";
-    case RESET_RELAY_UNREACHABLE: return "relay unreachable";
+    case RESET_RELAY_UNREACHABLE: return "the relay cannot be reached";
     case RESET_LINGER: return "no contact with the peer for the linger time";
     case RESET_SESSION_CLOSED: return "the peer closed the session";
+    case RESET_BLOCKED: return "not allowed by a rule of local's configuration";
     }
     return "unknown reason";
 }

@@ -544,3 +544,8 @@ uint64_t stream_id(const struct stream *stream)
 {
     return stream->id;
 }
+
+const char *stream_destination(const struct stream *stream)
+{
+    return stream->destination != NULL ? stream->destination : "its destination";
+}

@@ -44,6 +44,21 @@ const char *socks5_code_string(enum socks5_code code)
     return "unknown reply";
 }
 
+enum socks5_code socks5_code_of(enum reset_code code)
+{
+    switch (code) {
+    case RESET_DENIED:
+    case RESET_BLOCKED: return SOCKS5_NOT_ALLOWED;
+    case RESET_NETWORK_UNREACHABLE: return SOCKS5_NETWORK_UNREACHABLE;
+    case RESET_HOST_UNREACHABLE:
+    case RESET_NAME_NOT_FOUND:
+    case RESET_NAME_FAILURE: return SOCKS5_HOST_UNREACHABLE;
+    case RESET_REFUSED: return SOCKS5_CONNECTION_REFUSED;
+    case RESET_TIMED_OUT: return SOCKS5_TTL_EXPIRED;
+    default: return SOCKS5_GENERAL_FAILURE;
+    }
+}
+
 void socks5_init(struct socks5 *socks5, const struct socks5_user *users, size_t user_count)
 {
     *socks5 = (struct socks5){.users = users, .user_count = user_count};
@@ -325,4 +340,25 @@ size_t socks5_reply(uint8_t buffer[SOCKS5_REPLY_SIZE], enum socks5_code code,
         buffer[REQUEST_ADDRESS + size + 1] = (uint8_t)bound->port;
     }
     return REQUEST_ADDRESS + size + 2;
+}
+
+size_t socks5_failure_reply(uint8_t buffer[SOCKS5_REPLY_SIZE], enum reset_code code)
+{
+    const struct address bound = {.family = ADDRESS_IPV4, .port = (uint16_t)code};
+
+    return socks5_reply(buffer, socks5_code_of(code), &bound);
+}
+
+enum reset_code socks5_failure_code(const uint8_t *reply)
+{
+    static const uint8_t nowhere[4];
+    const uint8_t *bound = reply + REQUEST_ADDRESS;
+    enum reset_code code = (enum reset_code)(bound[4] << 8 | bound[5]);
+
+    /* Another server's reply may have any port here, most often 0. */
+    if (code == RESET_CANCELLED || reply[3] != TYPE_IPV4 ||
+        memcmp(bound, nowhere, sizeof(nowhere)) != 0 ||
+        (uint8_t)socks5_code_of(code) != reply[1])
+        return RESET_FAILURE;
+    return code;
 }

@@ -136,10 +136,12 @@ static void take_reply(struct socks5_client *client)
 
     if (m[0] != 5 || (m[3] != 1 && m[3] != 3 && m[3] != 4))
         fail(client, "the proxy's reply is malformed");
-    else if (m[1] != SOCKS5_SUCCEEDED)
+    else if (m[1] == SOCKS5_SUCCEEDED)
+        client->state = SOCKS5_CLIENT_OPEN;
+    else if (socks5_failure_code(m) == RESET_FAILURE)
         fail(client, socks5_code_string((enum socks5_code)m[1]));
     else
-        client->state = SOCKS5_CLIENT_OPEN;
+        fail(client, reset_code_string(socks5_failure_code(m)));
 }
 
 size_t socks5_client_receive(struct socks5_client *client, const uint8_t *data,
@@ -179,4 +181,11 @@ const char *socks5_client_failure(const struct socks5_client *client)
 {
     assert(client->state == SOCKS5_CLIENT_FAILED);
     return client->failure;
+}
+
+enum reset_code socks5_client_code(const struct socks5_client *client)
+{
+    assert(client->state == SOCKS5_CLIENT_FAILED);
+    return client->stage == STAGE_REPLY ? socks5_failure_code(client->message)
+                                        : RESET_FAILURE;
 }

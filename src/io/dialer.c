@@ -73,6 +73,7 @@ static void start_attempt(struct dialer *dialer, size_t index)
     int fd;
 
     if (dialer->rules != NULL && destination_check(dialer->rules, to) != OK) {
+        dialer->denied = *to;
         code = RESET_DENIED;
     } else if (socket_connect(to, NULL, &fd) != OK) {
         code = code_of_errno(errno);
@@ -150,6 +151,7 @@ void dialer_start(struct dialer *dialer, struct ev_loop *loop,
     dialer->rules = rules;
     dialer->done = done;
     dialer->context = context;
+    dialer->denied = (struct address){.family = ADDRESS_NONE};
     ev_init(&dialer->timer, on_timer);
     dialer->timer.data = dialer;
     for (size_t i = 0; i < EYEBALLS_CONCURRENT; i++) {

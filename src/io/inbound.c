@@ -6,6 +6,7 @@
 #include <splitsocks/farewell.h>
 #include <splitsocks/log.h>
 #include <splitsocks/socket.h>
+#include <splitsocks/stream_failure.h>
 
 #include <stddef.h>
 #include <stdio.h>
@@ -50,19 +51,19 @@ static void refuse_socket(struct worker *worker, int fd, plain_reply *reply,
         socket_close_reset(fd);
 }
 
-static void turn_down(struct inbound *inbound, enum reset_code code)
-{
-    refuse_socket(inbound->service->worker, inbound->fd, inbound->reply, code);
-    inbound_free(inbound);
-}
-
 static void refuse(struct inbound *inbound, enum reset_code code)
 {
-    char text[TARGET_TEXT_SIZE];
+    const struct target *target = &inbound->target;
+    char text[TARGET_TEXT_SIZE], reason[STREAM_FAILURE_TEXT_SIZE];
 
-    log_debug("cannot connect to %s: %s", target_format(&inbound->target, text),
-              reset_code_string(code));
-    turn_down(inbound, code);
+    if (code == RESET_BLOCKED)
+        snprintf(reason, sizeof(reason), "not allowed by rules[%zu] of the configuration",
+                 inbound->outcome.rule);
+    else
+        stream_failure_format(code, &target->addresses[0], reason);
+    stream_failure_log(inbound->fd, target_format(target, text), reason);
+    refuse_socket(inbound->service->worker, inbound->fd, inbound->reply, code);
+    inbound_free(inbound);
 }
 
 /* ---- proxy ---- */
@@ -87,7 +88,8 @@ static void open_stream(struct inbound *inbound)
     driver_touch(driver);
     if (session_stream_write(driver->session, stream, inbound->early, inbound->early_length,
                              now) != inbound->early_length ||
-        plain_new(driver, stream, inbound->fd, inbound->reply, &service->plains) == NULL) {
+        plain_new(driver, stream, inbound->fd, inbound->reply,
+                  &inbound->target.addresses[0], &service->plains) == NULL) {
         session_stream_reset(driver->session, stream, RESET_FAILURE, now);
         session_stream_release(driver->session, stream, now);
         refuse(inbound, RESET_FAILURE);
@@ -155,17 +157,27 @@ static void match(struct inbound *inbound)
     inbound->outcome = rules_match(inbound->service->rules, &query);
 }
 
+/* What the policy asks for beyond the mode, as in the configuration. */
+static void describe_policy(const struct stream_policy *policy, char *text, size_t size)
+{
+    int at = snprintf(text, size, ", mode %s", stream_mode_string(policy->mode));
+
+    if (policy->copies != 0)
+        at += snprintf(text + at, size - (size_t)at, ", %u copies", policy->copies);
+    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
+        if (policy->paths & 1u << i)
+            at += snprintf(text + at, size - (size_t)at, ", path %u", i);
+}
+
 static void log_outcome(const struct inbound *inbound)
 {
     const struct rules_outcome *outcome = &inbound->outcome;
-    const struct stream_policy *policy = &outcome->policy;
-    char text[TARGET_TEXT_SIZE], rule[32] = "no rule", how[64] = "";
+    char text[TARGET_TEXT_SIZE], rule[32] = "no rule", how[256] = "";
 
     if (outcome->rule != RULES_NONE)
         snprintf(rule, sizeof(rule), "rules[%zu]", outcome->rule);
     if (outcome->action == RULE_PROXY)
-        snprintf(how, sizeof(how), ", mode %s, copies %u, paths 0x%x",
-                 stream_mode_string(policy->mode), policy->copies, policy->paths);
+        describe_policy(&outcome->policy, how, sizeof(how));
     log_debug("%s: %s: %s%s", target_format(&inbound->target, text), rule,
               rule_action_string(outcome->action), how);
 }
@@ -176,7 +188,7 @@ static void act(struct inbound *inbound)
     switch (inbound->outcome.action) {
     case RULE_PROXY: open_stream(inbound); break;
     case RULE_DIRECT: connect_directly(inbound); break;
-    case RULE_BLOCK: turn_down(inbound, RESET_DENIED); break;
+    case RULE_BLOCK: refuse(inbound, RESET_BLOCKED); break;
     }
 }
 

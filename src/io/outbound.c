@@ -35,15 +35,31 @@ static void refuse_stream(struct driver *driver, struct stream *stream,
 {
     uint64_t now = clock_now();
 
-    log_debug("stream %llu cannot be opened: %s", (unsigned long long)stream_id(stream),
-              reset_code_string(code));
     session_stream_reset(driver->session, stream, code, now);
     session_stream_release(driver->session, stream, now);
     driver_touch(driver);
 }
 
+/* A client can make these lines appear as often as it likes. */
+static void log_refusal(const struct outbound *outbound, enum reset_code code)
+{
+    static _Thread_local struct log_limit limit;
+    const struct address *denied = &outbound->dialer.denied;
+    const char *reason = reset_code_string(code);
+    struct destination_refusal refusal;
+    char text[DESTINATION_TEXT_SIZE];
+
+    if (code == RESET_DENIED &&
+        destination_judge(outbound->service->rules, denied, &refusal) != OK)
+        reason = destination_refusal_format(&refusal, text);
+    log_write_limited(&limit, clock_now(), code == RESET_DENIED ? LOG_WARNING : LOG_INFO,
+                      "%s: the stream to %s was not opened: %s", outbound->list->client,
+                      stream_destination(outbound->stream), reason);
+}
+
 static void refuse(struct outbound *outbound, enum reset_code code)
 {
+    log_refusal(outbound, code);
     refuse_stream(outbound->driver, outbound->stream, code);
     outbound_free(outbound);
 }
@@ -59,7 +75,8 @@ static void on_dialled(void *context, int fd, enum reset_code code)
     }
     session_stream_accept(driver->session, outbound->stream, clock_now());
     driver_touch(driver);
-    if (plain_new(driver, outbound->stream, fd, NULL, &outbound->list->plains) == NULL) {
+    if (plain_new(driver, outbound->stream, fd, NULL, NULL, &outbound->list->plains) ==
+        NULL) {
         close(fd);
         refuse(outbound, RESET_LIMIT);
         return;
@@ -115,16 +132,21 @@ static const struct stream_end_type end_type = {
 
 /* ---- the face ---- */
 
-void outbound_list_init(struct outbound_list *list)
+void outbound_list_init(struct outbound_list *list, const char *client)
 {
+    list->client = client;
     list_init(&list->outbounds);
     list_init(&list->plains);
 }
 
 void outbound_list_abort(struct outbound_list *list)
 {
-    while (!list_empty(&list->outbounds))
-        refuse(list_first(&list->outbounds, struct outbound, node), RESET_FAILURE);
+    while (!list_empty(&list->outbounds)) {
+        struct outbound *outbound = list_first(&list->outbounds, struct outbound, node);
+
+        refuse_stream(outbound->driver, outbound->stream, RESET_FAILURE);
+        outbound_free(outbound);
+    }
     while (!list_empty(&list->plains))
         plain_abort(list_first(&list->plains, struct plain, node));
 }

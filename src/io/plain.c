@@ -5,6 +5,7 @@
 #include <splitsocks/log.h>
 #include <splitsocks/remainder.h>
 #include <splitsocks/socket.h>
+#include <splitsocks/stream_failure.h>
 
 #include <errno.h>
 #include <stdlib.h>
@@ -249,14 +250,27 @@ static bool leave_remainder(struct plain *plain)
     return false;
 }
 
+static void log_reset(const struct plain *plain, enum reset_code code)
+{
+    const char *destination = stream_destination(plain->stream);
+    char reason[STREAM_FAILURE_TEXT_SIZE];
+
+    /* The destination has reset its connection: that is its business. */
+    if (code == RESET_CANCELLED)
+        log_debug("%s has reset the stream", destination);
+    else
+        stream_failure_log(plain->io.fd, destination,
+                           stream_failure_format(code, &plain->destination, reason));
+}
+
 static void on_reset(struct stream_end *end, enum reset_code code)
 {
     struct plain *plain = plain_of(end);
     uint8_t reply[PLAIN_REPLY_SIZE];
     int fd = plain->io.fd;
 
-    log_debug("stream %llu was reset: %s", (unsigned long long)stream_id(plain->stream),
-              reset_code_string(code));
+    if (plain->log_failure)
+        log_reset(plain, code);
     stop(plain);
     if (plain->reply != NULL) {
         size_t length = plain->reply(reply, false, code);
@@ -276,7 +290,8 @@ static const struct stream_end_type end_type = {
 };
 
 struct plain *plain_new(struct driver *driver, struct stream *stream, int fd,
-                        plain_reply *reply, struct list *owned)
+                        plain_reply *reply, const struct address *destination,
+                        struct list *owned)
 {
     struct plain *plain = calloc(1, sizeof(*plain));
     struct iovec part;
@@ -288,6 +303,9 @@ struct plain *plain_new(struct driver *driver, struct stream *stream, int fd,
     plain->driver = driver;
     plain->stream = stream;
     plain->reply = reply;
+    plain->log_failure = destination != NULL;
+    if (destination != NULL)
+        plain->destination = *destination;
     plain->read_size = READ_SIZE_MIN;
     ev_io_init(&plain->io, on_event, fd, 0);
     plain->io.data = plain;

@@ -78,7 +78,7 @@ struct relay_session *relay_session_new(struct relay_worker *worker,
     pthread_mutex_lock(&worker->relay->lock);
     memcpy(new->name, worker->relay->clients->items[client].name, sizeof(new->name));
     pthread_mutex_unlock(&worker->relay->lock);
-    outbound_list_init(&new->streams);
+    outbound_list_init(&new->streams, new->name);
     list_init(&new->node);
     list_append(&worker->sessions, &new->node);
     driver_init(&new->driver, &worker->worker, session, &role, new);

@@ -148,6 +148,16 @@ struct address socket_local_address(int fd)
     return socket_address_get((struct sockaddr *)&storage);
 }
 
+struct address socket_peer_address(int fd)
+{
+    struct sockaddr_storage storage = {.ss_family = AF_UNSPEC};
+    socklen_t length = sizeof(storage);
+
+    if (getpeername(fd, (struct sockaddr *)&storage, &length) != 0)
+        return (struct address){.family = ADDRESS_NONE};
+    return socket_address_get((struct sockaddr *)&storage);
+}
+
 /* Routes the socket through one interface. */
 static int bind_interface(int fd, const char *interface)
 {

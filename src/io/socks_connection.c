@@ -27,23 +27,11 @@ struct socks_connection {
 
 static struct log_limit refusals;
 
-static enum socks5_code reply_code(enum reset_code code)
-{
-    switch (code) {
-    case RESET_DENIED: return SOCKS5_NOT_ALLOWED;
-    case RESET_NETWORK_UNREACHABLE: return SOCKS5_NETWORK_UNREACHABLE;
-    case RESET_HOST_UNREACHABLE:
-    case RESET_NAME_NOT_FOUND: return SOCKS5_HOST_UNREACHABLE;
-    case RESET_REFUSED: return SOCKS5_CONNECTION_REFUSED;
-    case RESET_TIMED_OUT: return SOCKS5_TTL_EXPIRED;
-    default: return SOCKS5_GENERAL_FAILURE;
-    }
-}
-
 static size_t write_reply(uint8_t reply[PLAIN_REPLY_SIZE], bool opened,
                           enum reset_code code)
 {
-    return socks5_reply(reply, opened ? SOCKS5_SUCCEEDED : reply_code(code), NULL);
+    return opened ? socks5_reply(reply, SOCKS5_SUCCEEDED, NULL)
+                  : socks5_failure_reply(reply, code);
 }
 
 /* Lets go of everything but the socket. */

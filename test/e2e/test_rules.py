@@ -220,10 +220,10 @@ def test_modes_copies_and_paths(t):
     t.equal(exchange(pair.ports[1], b"4"), b"4", "by a listener")
     chosen = [line.partition(": ")[2] for line in pair.local.log().splitlines() if ", mode " in line]
     t.note("\n".join(chosen))
-    wanted = [f"127.0.0.1:{origin.port}: no rule: proxy, mode auto, copies 0, paths 0x0",
-              f"127.0.0.1:{other.port}: rules[0]: proxy, mode redundant, copies 0, paths 0x2",
-              f"127.0.0.1:{origin.port}: rules[1]: proxy, mode split, copies 2, paths 0x3",
-              f"127.0.0.1:{origin.port}: no rule: proxy, mode auto, copies 3, paths 0x0"]
+    wanted = [f"127.0.0.1:{origin.port}: no rule: proxy, mode auto",
+              f"127.0.0.1:{other.port}: rules[0]: proxy, mode redundant, path 1",
+              f"127.0.0.1:{origin.port}: rules[1]: proxy, mode split, 2 copies, path 0, path 1",
+              f"127.0.0.1:{origin.port}: no rule: proxy, mode auto, 3 copies"]
     for line, text in zip(chosen, wanted, strict=True):
         t.check(line.endswith(text), f"the log says {line!r}, not {text!r}")
 

@@ -115,6 +115,41 @@ static void test_defaults(void **state)
     assert_int_equal(destination_check(&rules, &none), ERROR_DENIED);
 }
 
+static void check_refusal(const struct destination_rules *rules, const char *text,
+                          const char *expected)
+{
+    struct destination_refusal refusal;
+    struct address address;
+    char found[DESTINATION_TEXT_SIZE];
+
+    assert_int_equal(address_parse(&address, text), OK);
+    address.port = 80; /* is no matter */
+    assert_int_equal(destination_judge(rules, &address, &refusal), ERROR_DENIED);
+    if (strstr(destination_refusal_format(&refusal, found), expected) != found)
+        fail_msg("%s: found \"%s\", expected \"%s\"", text, found, expected);
+}
+
+static void test_a_refusal_names_its_block(void **state)
+{
+    static const struct {
+        const char *address, *words;
+    } cases[] = {
+        {"192.168.1.5", "192.168.1.5 is in 192.168.0.0/16 (private use, RFC 1918), which a "
+                        "relay refuses by default; \"destinations\": { \"allow\": "
+                        "[ \"192.168.0.0/16\" ] } in the relay's configuration allows it"},
+        {"::ffff:127.0.0.1", "127.0.0.1 is in 127.0.0.0/8 (loopback"},
+        {"64:ff9b::10.0.0.1", "10.0.0.1 is in 10.0.0.0/8 (private use"},
+        {"fe80::1", "fe80::1 is in fe80::/10 (link-local"},
+        {"::1", "::1 is in ::1/128 (loopback"},
+        {"4000::1", "4000::1 is in 4000::1/128 (not of the public internet"},
+    };
+    const struct destination_rules defaults = {0};
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
+        check_refusal(&defaults, cases[i].address, cases[i].words);
+}
+
 /* Rules from texts, at most 4 of each. */
 struct rules {
     struct address_block allow[4], deny[4];
@@ -144,6 +179,18 @@ static const struct destination_rules *parse(struct rules *rules, const char *co
     { \
         NULL \
     }
+
+static void test_a_refusal_names_the_operators_block(void **state)
+{
+    struct rules storage;
+    const struct destination_rules *rules =
+        parse(&storage, TEXTS("10.0.0.0/8"), TEXTS("10.1.0.0/16", "10.1.2.0/24"));
+    (void)state;
+
+    check_refusal(rules, "10.1.2.3",
+                  "10.1.2.3 is in 10.1.2.0/24, which the relay's \"destinations.deny\" lists");
+    check_refusal(rules, "10.1.9.9", "10.1.9.9 is in 10.1.0.0/16,");
+}
 
 static void test_allow_opens(void **state)
 {
@@ -225,7 +272,9 @@ static void test_mapped_block_means_ipv4(void **state)
     assert_int_equal(check(r, "fe80::1"), ERROR_DENIED);
 }
 
-UNIT_MAIN(cmocka_unit_test(test_defaults), cmocka_unit_test(test_allow_opens),
+UNIT_MAIN(cmocka_unit_test(test_defaults), cmocka_unit_test(test_a_refusal_names_its_block),
+          cmocka_unit_test(test_a_refusal_names_the_operators_block),
+          cmocka_unit_test(test_allow_opens),
           cmocka_unit_test(test_deny_closes), cmocka_unit_test(test_longest_block_wins),
           cmocka_unit_test(test_everything_open_or_closed),
           cmocka_unit_test(test_mapped_block_means_ipv4))

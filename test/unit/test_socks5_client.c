@@ -132,6 +132,46 @@ static void test_against_the_server_side(void **state)
     }
 }
 
+/* All that a local can tell is told, and no port of another server is taken for it. */
+static void test_reasons_of_a_local(void **state)
+{
+    static const struct {
+        enum reset_code code;
+        enum socks5_code reply;
+    } cases[] = {
+        {RESET_DENIED, SOCKS5_NOT_ALLOWED},
+        {RESET_BLOCKED, SOCKS5_NOT_ALLOWED},
+        {RESET_NETWORK_UNREACHABLE, SOCKS5_NETWORK_UNREACHABLE},
+        {RESET_HOST_UNREACHABLE, SOCKS5_HOST_UNREACHABLE},
+        {RESET_REFUSED, SOCKS5_CONNECTION_REFUSED},
+        {RESET_TIMED_OUT, SOCKS5_TTL_EXPIRED},
+        {RESET_NAME_NOT_FOUND, SOCKS5_HOST_UNREACHABLE},
+        {RESET_NAME_FAILURE, SOCKS5_HOST_UNREACHABLE},
+        {RESET_RELAY_UNREACHABLE, SOCKS5_GENERAL_FAILURE},
+        {RESET_SESSION_LOST, SOCKS5_GENERAL_FAILURE},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        uint8_t reply[SOCKS5_REPLY_SIZE];
+        struct socks5_client c;
+
+        assert_int_equal(socks5_client_init(&c, "a", 1, NULL, NULL), OK);
+        assert_int_equal(socks5_client_receive(&c, BYTES("\5\0")), 2);
+        assert_int_equal(
+            socks5_client_receive(&c, reply, socks5_failure_reply(reply, cases[i].code)),
+            10);
+        assert_int_equal(reply[1], cases[i].reply);
+        assert_int_equal(socks5_client_code(&c), cases[i].code);
+        assert_string_equal(socks5_client_failure(&c), reset_code_string(cases[i].code));
+        assert_int_equal(socks5_failure_code((const uint8_t *)"\5\1\0\1\0\0\0\0\0\0"),
+                         RESET_FAILURE);
+        assert_int_equal(socks5_failure_code((const uint8_t *)"\5\1\0\1\0\0\0\0\0\2"),
+                         RESET_FAILURE);
+    }
+}
+
 UNIT_MAIN(cmocka_unit_test(test_without_password), cmocka_unit_test(test_with_password),
-          cmocka_unit_test(test_failures), cmocka_unit_test(test_arguments),
+          cmocka_unit_test(test_failures), cmocka_unit_test(test_reasons_of_a_local),
+          cmocka_unit_test(test_arguments),
           cmocka_unit_test(test_against_the_server_side))
