@@ -204,7 +204,8 @@ struct subflow_measure {
     uint32_t unsent_bytes;  /* of them: not yet sent for the first time */
     uint32_t flying_bytes;  /* of them: sent, and by what its TCP knows neither received nor
                                lost */
-    uint64_t silent_ns;     /* tcpi_last_ack_recv: since anything of the peer's TCP came */
+    uint64_t silent_ns;     /* tcpi_last_ack_recv: since anything of the peer's TCP came;
+                               TIME_NEVER: unknown */
 };
 
 /* Fresh values for a HELLO, from the driver's random and wall clock. */

@@ -26,6 +26,8 @@ socklen_t socket_address_put(const struct address *address, struct sockaddr_stor
 struct address socket_address_get(const struct sockaddr *in);
 
 bool address_is_loopback(const struct address *address);
+bool address_is_any(const struct address *address);      /* 0.0.0.0 or :: */
+bool address_is_any_ipv6(const struct address *address); /* :: */
 
 /* A subflow whose peer's TCP acknowledges nothing for so long has failed. The session gives
  * it up sooner, after a few round trips; this is for what it does not see. */
@@ -40,12 +42,17 @@ struct socket_listen_options {
 /* Listens on an address; accepted sockets inherit TCP_NODELAY and, for subflows,
  * TCP_NOTSENT_LOWAT, TCP_USER_TIMEOUT and the congestion control. A connection is reported
  * when its first bytes are there, or after a few seconds without any, unless `at_once` is
- * set. */
+ * set. Options that only tune are set as far as the kernel takes them; see
+ * socket_tune.h for what is warned of. */
 int socket_listen(const struct address *address,
                   const struct socket_listen_options *options, int *fd) MUST_CHECK;
 /* Changes when a listening socket reports a connection: at once, since the one who connects
  * may wait for the other to speak first; or as socket_listen() says. */
-int socket_listen_at_once(int fd, bool at_once) MUST_CHECK;
+void socket_listen_at_once(int fd, bool at_once);
+/* Whether EADDRINUSE for `wanted` can be due to our own listener on `held`: 0.0.0.0 and ::
+ * exclude each other where the kernel does not take IPV6_V6ONLY. Then :: accepts what
+ * comes for both, and IPv4 peers have mapped addresses. */
+bool socket_listener_covers(const struct address *held, const struct address *wanted);
 /* The address the socket is bound to: with the port that the kernel has chosen. */
 struct address socket_local_address(int fd);
 /* The address at the other end; family ADDRESS_NONE where there is none any more, or the
@@ -53,9 +60,9 @@ struct address socket_local_address(int fd);
 struct address socket_peer_address(int fd);
 
 struct socket_connect_options {
-    const char *interface;          /* NULL: what the kernel routes */
-    struct address source;          /* ADDRESS_NONE: what the kernel chooses */
-    bool subflow; /* TCP_NOTSENT_LOWAT, TCP_USER_TIMEOUT, congestion control */
+    const char *interface; /* NULL: what the kernel routes */
+    struct address source; /* ADDRESS_NONE: what the kernel chooses */
+    bool subflow;          /* TCP_NOTSENT_LOWAT, TCP_USER_TIMEOUT, congestion control */
     const char *congestion_control; /* NULL: the kernel's default */
 };
 
@@ -79,10 +86,11 @@ struct socket_info {
     uint32_t queued_bytes; /* written and not yet acknowledged by the peer's TCP */
     uint32_t unsent_bytes; /* of them: not yet sent for the first time */
     uint32_t flying_bytes; /* of them: sent, and neither known to have arrived nor lost */
-    uint64_t silent_ns; /* since an acknowledgement of the peer's TCP came, of any kind */
+    /* Since an acknowledgement of the peer's TCP came, of any kind; TIME_NEVER: unknown. */
+    uint64_t silent_ns;
 };
 
-/* Zeros when the kernel tells nothing. */
+/* Zeros for what the kernel does not tell. */
 struct socket_info socket_info_get(int fd);
 /* Bytes written and not yet sent for the first time. */
 uint32_t socket_unsent_bytes(int fd);

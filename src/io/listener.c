@@ -54,7 +54,9 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
                          SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd >= 0) {
-            struct address peer = socket_address_get((struct sockaddr *)&storage);
+            /* Mapped ones come where :: serves IPv4 too. */
+            struct address mapped = socket_address_get((struct sockaddr *)&storage);
+            struct address peer = address_unmap(&mapped);
 
             listener->accept(listener->context, fd, &peer);
         } else if (!accept_failed(listener, errno)) {

@@ -12,21 +12,40 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Whose connection it is. Where the kernel cannot keep the two apart, a listener on ::
+ * gets those of 0.0.0.0 too, and its terms are not theirs. NULL: nobody's. */
+static struct local_listener *find_listener(struct local_listener *listener,
+                                            const struct address *peer)
+{
+    struct local *local = listener->local;
+
+    if (peer->family != ADDRESS_IPV4 || !address_is_any_ipv6(&listener->config->address))
+        return listener;
+    for (size_t i = 0; i < local->config->listen.count; i++)
+        if (socket_listener_covers(&listener->config->address,
+                                   &local->listeners[i].config->address))
+            return &local->listeners[i];
+    return NULL;
+}
+
 static void on_accept(void *context, int fd, const struct address *peer)
 {
-    struct local_listener *listener = context;
-    struct local *local = listener->local;
-    const struct inbound_request request = {
-        .fd = fd,
-        .listener = listener->terms.listener,
-        .target = &listener->to,
-        .otherwise = &listener->terms.policy,
-    };
+    struct local_listener *listener = find_listener(context, peer);
 
-    if (listener->config->protocol == CONFIG_PROTOCOL_FORWARD)
-        inbound_start(&local->inbound, &request);
-    else
-        socks_connection_new(&local->socks, fd, peer, &listener->terms);
+    if (listener == NULL) {
+        close(fd);
+    } else if (listener->config->protocol == CONFIG_PROTOCOL_FORWARD) {
+        const struct inbound_request request = {
+            .fd = fd,
+            .listener = listener->terms.listener,
+            .target = &listener->to,
+            .otherwise = &listener->terms.policy,
+        };
+
+        inbound_start(&listener->local->inbound, &request);
+    } else {
+        socks_connection_new(&listener->local->socks, fd, peer, &listener->terms);
+    }
 }
 
 void local_adopt(struct local *local, int fd)
@@ -55,6 +74,25 @@ static struct local_listener *find_previous(struct local *previous,
     return NULL;
 }
 
+/* Whether the address is in use by a listener of ours that takes its connections, or
+ * leaves no room for them; the log says which. */
+static bool is_covered(const struct local *local, const struct address *address)
+{
+    char text[ADDRESS_TEXT_SIZE];
+
+    for (size_t i = 0; i < local->config->listen.count; i++) {
+        const struct local_listener *other = &local->listeners[i];
+
+        if (other->fd < 0 || !socket_listener_covers(&other->config->address, address))
+            continue;
+        if (address->family == ADDRESS_IPV6)
+            log_warning("cannot listen on %s beside 0.0.0.0: IPv6 is not served there",
+                        address_format(address, text));
+        return true;
+    }
+    return false;
+}
+
 static int open_listener(struct local_listener *listener)
 {
     const struct socket_listen_options options = {
@@ -62,41 +100,58 @@ static int open_listener(struct local_listener *listener)
     };
     char text[ADDRESS_TEXT_SIZE];
     int error = socket_listen(&listener->config->address, &options, &listener->fd);
+    int failure = errno;
 
-    if (error != OK)
-        log_error("cannot listen on %s: %s",
-                  address_format(&listener->config->address, text), strerror(errno));
+    if (error == OK ||
+        (failure == EADDRINUSE && is_covered(listener->local, &listener->config->address)))
+        return OK;
+    log_error("cannot listen on %s: %s", address_format(&listener->config->address, text),
+              strerror(failure));
     return error;
 }
 
-int local_listen(struct local *local, struct local *previous)
+/* Opens what `previous` does not have: :: alone, or all the others. */
+static int open_listeners(struct local *local, struct local *previous, bool any_ipv6)
 {
-    size_t count = local->config->listen.count;
-
-    /* First what may fail, so that `previous` can go on when it does. */
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < local->config->listen.count; i++) {
         struct local_listener *listener = &local->listeners[i];
+        const struct address *address = &listener->config->address;
 
-        if (find_previous(previous, &listener->config->address) == NULL) {
+        if (address_is_any_ipv6(address) == any_ipv6 &&
+            find_previous(previous, address) == NULL) {
             int error = open_listener(listener);
 
             if (error != OK)
                 return error;
         }
     }
+    return OK;
+}
+
+int local_listen(struct local *local, struct local *previous)
+{
+    size_t count = local->config->listen.count;
+    /* First what may fail, so that `previous` can go on when it does; and :: before
+     * 0.0.0.0, since it serves both where the kernel cannot confine it to IPv6. */
+    int error = open_listeners(local, previous, true);
+
+    if (error == OK)
+        error = open_listeners(local, previous, false);
+    if (error != OK)
+        return error;
     for (size_t i = 0; i < count; i++) {
         struct local_listener *listener = &local->listeners[i];
         struct local_listener *old;
 
         if (listener->fd < 0) {
             old = find_previous(previous, &listener->config->address);
+            if (old == NULL)
+                continue; /* another listener of ours covers it */
             listener_deinit(&old->listener);
             listener->fd = old->fd;
             old->fd = -1;
-            if (socket_listen_at_once(listener->fd, listener->config->protocol ==
-                                                        CONFIG_PROTOCOL_FORWARD) != OK)
-                log_warning("cannot change when connections are accepted: %s",
-                            strerror(errno));
+            socket_listen_at_once(listener->fd,
+                                  listener->config->protocol == CONFIG_PROTOCOL_FORWARD);
         }
         listener_init(&listener->listener, local->worker.loop, listener->fd, on_accept,
                       listener);
@@ -109,7 +164,9 @@ bool local_listener_address(const struct local *local, size_t index,
 {
     if (index >= local->config->listen.count)
         return false;
-    *address = socket_local_address(local->listeners[index].fd);
+    *address = local->listeners[index].fd >= 0
+                   ? socket_local_address(local->listeners[index].fd)
+                   : local->config->listen.items[index].address;
     return true;
 }
 

@@ -12,6 +12,25 @@
 
 /* ---- listening ---- */
 
+/* Whether the port is in use by a listener of ours that takes the other family's
+ * connections, or leaves no room for them; the log says which. */
+static bool is_covered(const struct relay *relay, const struct address *address)
+{
+    char text[ADDRESS_TEXT_SIZE];
+
+    for (size_t i = 0; i < relay->socket_count; i++) {
+        struct address held = socket_local_address(relay->sockets[i]);
+
+        if (!socket_listener_covers(&held, address))
+            continue;
+        if (held.family == ADDRESS_IPV4)
+            log_warning("cannot listen on %s beside 0.0.0.0: IPv6 is not served there",
+                        address_format(address, text));
+        return true;
+    }
+    return false;
+}
+
 static int listen_on(struct relay *relay, const struct config_relay_listener *listener,
                      uint16_t port)
 {
@@ -25,13 +44,36 @@ static int listen_on(struct relay *relay, const struct config_relay_listener *li
 
     address.port = port;
     if (socket_listen(&address, &options, &fd) != OK) {
-        if (listener->implied && errno == EAFNOSUPPORT)
+        int failure = errno;
+
+        if ((listener->implied && failure == EAFNOSUPPORT) ||
+            (failure == EADDRINUSE && is_covered(relay, &address)))
             return OK;
         log_error("cannot listen on %s: %s", address_format(&address, text),
-                  strerror(errno));
+                  strerror(failure));
         return ERROR_SYSTEM;
     }
     relay->sockets[relay->socket_count++] = fd;
+    return OK;
+}
+
+/* Listens on :: alone, or on all the others. */
+static int listen_on_some(struct relay *relay, bool any_ipv6)
+{
+    const struct config_relay_listeners *listen = &relay->config->config->listen;
+
+    for (size_t i = 0; i < listen->count; i++) {
+        const struct config_relay_listener *listener = &listen->items[i];
+
+        if (address_is_any_ipv6(&listener->address) != any_ipv6)
+            continue;
+        for (size_t j = 0; j < listener->ports.count; j++) {
+            int error = listen_on(relay, listener, listener->ports.items[j]);
+
+            if (error != OK)
+                return error;
+        }
+    }
     return OK;
 }
 
@@ -39,20 +81,19 @@ int relay_listen(struct relay *relay)
 {
     const struct config_relay_listeners *listen = &relay->config->config->listen;
     size_t count = 0;
+    int error;
 
     for (size_t i = 0; i < listen->count; i++)
         count += listen->items[i].ports.count;
     relay->sockets = calloc(MAX(count, (size_t)1), sizeof(*relay->sockets));
     if (relay->sockets == NULL)
         return ERROR_MEMORY;
-    for (size_t i = 0; i < listen->count; i++)
-        for (size_t j = 0; j < listen->items[i].ports.count; j++) {
-            int error =
-                listen_on(relay, &listen->items[i], listen->items[i].ports.items[j]);
-
-            if (error != OK)
-                return error;
-        }
+    /* Where the kernel cannot confine :: to IPv6, it serves both. */
+    error = listen_on_some(relay, true);
+    if (error == OK)
+        error = listen_on_some(relay, false);
+    if (error != OK)
+        return error;
     if (relay->socket_count > 0)
         return OK;
     log_error("the kernel has no address family to listen on");

@@ -1,10 +1,11 @@
 #include <splitsocks/socket.h>
 
+#include "socket_tune.h"
+
 #include <splitsocks/log.h>
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -68,11 +69,6 @@ bool address_is_loopback(const struct address *address)
            memcmp(plain.bytes, loopback6, sizeof(loopback6)) == 0;
 }
 
-static int set_option(int fd, int level, int name, int value)
-{
-    return setsockopt(fd, level, name, &value, sizeof(value)) == 0 ? OK : ERROR_SYSTEM;
-}
-
 static int new_socket(const struct address *address, int *fd)
 {
     int family = address->family == ADDRESS_IPV6 ? AF_INET6 : AF_INET;
@@ -91,23 +87,35 @@ static void close_failed(int *fd)
     errno = saved;
 }
 
-static int set_subflow_options(int fd, const char *congestion_control)
+static void set_subflow_options(int fd, const char *congestion_control)
 {
-    int error = set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, SOCKET_NOTSENT_LOWAT);
-
-    if (error == OK)
-        error = set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, SOCKET_USER_TIMEOUT_MS);
-    if (error == OK && congestion_control != NULL &&
-        setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, congestion_control,
-                   (socklen_t)strlen(congestion_control)) != 0)
-        error = ERROR_SYSTEM;
-    return error;
+    socket_tune(fd, TUNE_NOTSENT_LOWAT, SOCKET_NOTSENT_LOWAT);
+    socket_tune(fd, TUNE_USER_TIMEOUT, SOCKET_USER_TIMEOUT_MS);
+    if (congestion_control != NULL)
+        socket_tune_congestion(fd, congestion_control);
 }
 
-int socket_listen_at_once(int fd, bool at_once)
+void socket_listen_at_once(int fd, bool at_once)
 {
-    return set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT,
-                      at_once ? 0 : DEFER_ACCEPT_SECONDS);
+    socket_tune(fd, TUNE_DEFER_ACCEPT, at_once ? 0 : DEFER_ACCEPT_SECONDS);
+}
+
+bool address_is_any(const struct address *address)
+{
+    static const uint8_t any[16];
+
+    return memcmp(address->bytes, any, sizeof(any)) == 0;
+}
+
+bool address_is_any_ipv6(const struct address *address)
+{
+    return address->family == ADDRESS_IPV6 && address_is_any(address);
+}
+
+bool socket_listener_covers(const struct address *held, const struct address *wanted)
+{
+    return socket_tune_lacks(TUNE_V6ONLY) && held->family != wanted->family &&
+           held->port == wanted->port && address_is_any(held) && address_is_any(wanted);
 }
 
 int socket_listen(const struct address *address,
@@ -119,19 +127,18 @@ int socket_listen(const struct address *address,
 
     if (error != OK)
         return error;
-    error = set_option(*fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    if (error == OK && address->family == ADDRESS_IPV6)
-        error = set_option(*fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-    if (error == OK)
-        error = set_option(*fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    if (error == OK)
-        error = socket_listen_at_once(*fd, options->at_once);
-    if (error == OK && options->subflows)
-        error = set_subflow_options(*fd, options->congestion_control);
-    if (error == OK && address_is_loopback(address))
-        error = set_option(*fd, SOL_SOCKET, SO_RCVBUF, SOCKET_LOOPBACK_BUFFER);
-    if (error == OK && (bind(*fd, (struct sockaddr *)&storage, length) != 0 ||
-                        listen(*fd, LISTEN_BACKLOG) != 0))
+    socket_tune(*fd, TUNE_REUSEADDR, 1);
+    /* Of other addresses than ::, it says nothing. */
+    if (address_is_any_ipv6(address))
+        socket_tune(*fd, TUNE_V6ONLY, 1);
+    socket_tune(*fd, TUNE_NODELAY, 1);
+    socket_listen_at_once(*fd, options->at_once);
+    if (options->subflows)
+        set_subflow_options(*fd, options->congestion_control);
+    if (address_is_loopback(address))
+        socket_tune(*fd, TUNE_RECEIVE_BUFFER, SOCKET_LOOPBACK_BUFFER);
+    if (bind(*fd, (struct sockaddr *)&storage, length) != 0 ||
+        listen(*fd, LISTEN_BACKLOG) != 0)
         error = ERROR_SYSTEM;
     if (error != OK)
         close_failed(fd);
@@ -173,11 +180,8 @@ static int bind_source(int fd, const struct address *source)
     socklen_t length = socket_address_put(source, &storage);
     /* The port is chosen at connect, when the whole four-tuple must be unique and not the
      * pair of address and port alone: recycling needs many. */
-    int error = set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
-
-    if (error == OK && bind(fd, (struct sockaddr *)&storage, length) != 0)
-        error = ERROR_SYSTEM;
-    return error;
+    socket_tune(fd, TUNE_BIND_NO_PORT, 1);
+    return bind(fd, (struct sockaddr *)&storage, length) == 0 ? OK : ERROR_SYSTEM;
 }
 
 static int set_connect_options(int fd, const struct socket_connect_options *options)
@@ -189,7 +193,7 @@ static int set_connect_options(int fd, const struct socket_connect_options *opti
     if (error == OK && options->source.family != ADDRESS_NONE)
         error = bind_source(fd, &options->source);
     if (error == OK && options->subflow)
-        error = set_subflow_options(fd, options->congestion_control);
+        set_subflow_options(fd, options->congestion_control);
     return error;
 }
 
@@ -202,11 +206,11 @@ int socket_connect(const struct address *to, const struct socket_connect_options
 
     if (error != OK)
         return error;
-    error = set_option(*fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    if (error == OK && options != NULL)
+    socket_tune(*fd, TUNE_NODELAY, 1);
+    if (options != NULL)
         error = set_connect_options(*fd, options);
-    if (error == OK && address_is_loopback(to))
-        error = set_option(*fd, SOL_SOCKET, SO_RCVBUF, SOCKET_LOOPBACK_BUFFER);
+    if (address_is_loopback(to))
+        socket_tune(*fd, TUNE_RECEIVE_BUFFER, SOCKET_LOOPBACK_BUFFER);
     if (error == OK && connect(*fd, (struct sockaddr *)&storage, length) != 0 &&
         errno != EINPROGRESS)
         error = ERROR_SYSTEM;

@@ -1,5 +1,7 @@
 #include <splitsocks/socket.h>
 
+#include "socket_tune.h"
+
 /* The C library's <netinet/tcp.h> has an older struct tcp_info, and cannot be included
  * beside this one. */
 #include <linux/sockios.h>
@@ -8,25 +10,36 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+/* Written and not yet acknowledged. SIOCOUTQ counts bytes; a kernel that lacks it may
+ * still count segments. */
+static uint32_t get_queued_bytes(int fd, const struct tcp_info *tcp)
+{
+    int queued = 0;
+
+    if (ioctl(fd, SIOCOUTQ, &queued) == 0)
+        return queued > 0 ? (uint32_t)queued : 0;
+    socket_tune_warn(TUNE_QUEUED);
+    return tcp->tcpi_notsent_bytes + tcp->tcpi_unacked * tcp->tcpi_snd_mss;
+}
+
 struct socket_info socket_info_get(int fd)
 {
-    struct socket_info info = {0};
+    struct socket_info info = {.silent_ns = TIME_NEVER};
     struct tcp_info tcp;
     socklen_t length = sizeof(tcp);
     int64_t flying;
-    int queued = 0;
 
     memset(&tcp, 0, sizeof(tcp));
-    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &tcp, &length) != 0)
-        return info;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &tcp, &length) == 0)
+        info.silent_ns = tcp.tcpi_last_ack_recv * NS_PER_MS;
+    else
+        socket_tune_warn(TUNE_INFO);
     info.srtt_ns = (uint64_t)tcp.tcpi_rtt * 1000;
-    info.silent_ns = tcp.tcpi_last_ack_recv * NS_PER_MS;
     if (info.srtt_ns > 0)
         info.rate =
             (uint64_t)tcp.tcpi_snd_cwnd * tcp.tcpi_snd_mss * NS_PER_S / info.srtt_ns;
     info.rate = MAX(info.rate, (uint64_t)tcp.tcpi_delivery_rate);
-    if (ioctl(fd, SIOCOUTQ, &queued) == 0 && queued > 0)
-        info.queued_bytes = (uint32_t)queued;
+    info.queued_bytes = get_queued_bytes(fd, &tcp);
     info.unsent_bytes = MIN(tcp.tcpi_notsent_bytes, info.queued_bytes);
     /* tcp_packets_in_flight() of the kernel. */
     flying = (int64_t)tcp.tcpi_unacked - tcp.tcpi_sacked - tcp.tcpi_lost + tcp.tcpi_retrans;

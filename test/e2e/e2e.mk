@@ -1,5 +1,6 @@
 # The real program with real clients and links. The scripts print TAP; see harness.py.
 E2E_TOOLS = \
+	test/e2e/lacking \
 	test/e2e/linkemu \
 	test/e2e/origin \
 	test/e2e/socksload \
@@ -11,6 +12,7 @@ E2E_COMMON = \
 E2E_LOAD = \
 	test/e2e/load.c test/e2e/load.h \
 	test/e2e/pattern.c test/e2e/pattern.h
+test_e2e_lacking_SOURCES = test/e2e/lacking.c
 test_e2e_linkemu_SOURCES = test/e2e/linkemu.c $(E2E_COMMON) \
 	test/e2e/link.c test/e2e/link.h \
 	test/e2e/tcpwatch.c test/e2e/tcpwatch.h
@@ -29,6 +31,7 @@ E2E_TESTS = \
 	test/e2e/test_failures.py \
 	test/e2e/test_hostile.py \
 	test/e2e/test_idle.py \
+	test/e2e/test_kernels.py \
 	test/e2e/test_path_changes.py \
 	test/e2e/test_paths.py \
 	test/e2e/test_private.py \

@@ -231,10 +231,12 @@ class Tool(Process):
 class Daemon(Process):
     """splitsocks local or relay."""
 
-    def __init__(self, directory, name, role, config, netns=None, verbose=True, env=None):
+    def __init__(self, directory, name, role, config, netns=None, verbose=True, env=None,
+                 under=()):
+        """`under`: a program with its arguments that runs it."""
         self.role, self.config, self.netns = role, config, netns
         self.killed = False
-        command = [SPLITSOCKS, role, "-c", config] + (["-v"] if verbose else [])
+        command = [*under, SPLITSOCKS, role, "-c", config] + (["-v"] if verbose else [])
         # Its control socket is not to be found among those of whoever runs the tests.
         env = {"XDG_RUNTIME_DIR": directory, "RUNTIME_DIRECTORY": "", **(env or {})}
         super().__init__(directory, name, command, netns, env=env)

@@ -136,7 +136,7 @@ static void test_a_listener_waits_for_bytes_or_not(void **state)
 
         assert_int_equal(socket_listen(&to, &options, &listener), OK);
         assert_true((get_option(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT) == 0) == at_once);
-        assert_int_equal(socket_listen_at_once(listener, !at_once), OK);
+        socket_listen_at_once(listener, !at_once);
         assert_true((get_option(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT) != 0) == at_once);
         close(listener);
     }
@@ -177,8 +177,9 @@ static void test_failures_name_their_reason(void **state)
     assert_int_equal(errno, ENODEV);
     assert_int_equal(socket_connect(&to, &no_source, &fd), ERROR_SYSTEM);
     assert_int_equal(errno, EADDRNOTAVAIL);
-    assert_int_equal(socket_connect(&to, &no_control, &fd), ERROR_SYSTEM);
-    assert_int_equal(errno, ENOENT);
+    /* A congestion control is a wish. */
+    assert_int_equal(socket_connect(&to, &no_control, &fd), OK);
+    close(fd);
     close(listener);
     assert_int_equal(socket_connect(&to, NULL, &fd), OK);
     wait_writable(fd);
@@ -213,6 +214,8 @@ static void test_what_the_kernel_knows(void **state)
     close(listener);
     info = socket_info_get(-1);
     assert_int_equal(info.srtt_ns, 0);
+    assert_int_equal(info.queued_bytes, 0);
+    assert_true(info.silent_ns == TIME_NEVER); /* which says nothing, not "just now" */
 }
 
 static void test_clocks_and_random(void **state)

@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Kernels that lack socket options: what only tunes is warned of and done without."""
+import re
+import socket
+import subprocess
+
+import harness
+
+TUNE = ["SO_REUSEADDR", "SO_RCVBUF", "IP_BIND_ADDRESS_NO_PORT", "IPV6_V6ONLY", "TCP_NODELAY",
+        "TCP_DEFER_ACCEPT", "TCP_NOTSENT_LOWAT", "TCP_USER_TIMEOUT", "TCP_CONGESTION",
+        "TCP_INFO", "SIOCOUTQ"]
+SILENT = ["SO_KEEPALIVE", "SO_LINGER", "TCP_MAXSEG", "TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT",
+          "SIOCOUTQNSD"]
+DATA = bytes(range(256)) * 4096
+
+
+def lacking(words):
+    """The program that hides these from another; skips the test where that cannot be done."""
+    under = [harness.tool("lacking"), ",".join(words)]
+    if subprocess.run([*under, "true"], stderr=subprocess.DEVNULL).returncode == 77:
+        raise harness.Skip("system calls cannot be filtered here")
+    return under
+
+
+def make_pair(t, words, name, local=None, relay=None):
+    """Both sides on such a kernel, with a source address and a wished congestion control."""
+    under = lacking(words)
+    pair = t.pair({"paths": [{"source": "127.0.0.1"}], "congestion_control": "reno",
+                   "rules": [{"cidr": "127.0.0.2", "action": "direct"}], **(local or {})},
+                  {"congestion_control": "reno", **(relay or {})}, name=name, start=False)
+    pair.relay = t.daemon("relay", pair.relay_path, name=f"relay{name}", under=under)
+    pair.local = t.daemon("local", pair.local_path, name=f"local{name}", under=under)
+    return pair
+
+
+def warnings(daemon, word):
+    return len(re.findall(rf"warning: the kernel does not take .*\b{word}\b", daemon.log()))
+
+
+def transfer(t, pair, name):
+    servers = t.server(), t.server(host="127.0.0.2")  # the second one is connected to directly
+    for server, host in zip(servers, ("127.0.0.1", "127.0.0.2")):
+        t.check(pair.fetch(host, server.port, DATA) == DATA, f"{name}: {host}")
+
+
+def test_each_option_can_be_missing(t):
+    for number, word in enumerate(TUNE + SILENT):
+        # The relay listens on :: too where that option is missed.
+        pair = make_pair(t, [word], str(number),
+                         relay={"listen": [{"ports": [harness.free_port()]}]}
+                         if word == "IPV6_V6ONLY" else None)
+        if word == "IPV6_V6ONLY":
+            continue  # started, which is what could fail; see below
+        transfer(t, pair, word)
+        told = max(warnings(pair.local, word), warnings(pair.relay, word))
+        t.equal(told, 1 if word in TUNE else 0, f"warnings of {word}")
+        for daemon in (pair.local, pair.relay):
+            daemon.stop()
+
+
+def test_all_options_can_be_missing(t):
+    pair = make_pair(t, TUNE + SILENT, "")
+    for _ in range(2):
+        transfer(t, pair, "everything")
+    for daemon in (pair.local, pair.relay):
+        for word in TUNE:
+            t.check(warnings(daemon, word) <= 1, f"{word} is warned of more than once")
+
+
+def test_a_path_that_asks_for_an_interface_gets_it_or_nothing(t):
+    server = t.server()
+    pair = make_pair(t, ["SO_BINDTODEVICE"], "", {"paths": [{"interface": "lo"}], "linger": "2s"})
+    pair.local.wait_output(r"\blo\b.*(cannot|not )", 10)
+    s = harness.socks_dial(pair.socks_port)
+    s.sendall(b"\5\1\0" + harness.socks_request("127.0.0.1", server.port))
+    s.settimeout(1)
+    try:
+        t.check(len(s.recv(64)) <= 2, "the stream went another way")
+    except socket.timeout:
+        pass
+    t.equal(server.accepted, 0, "connections that went another way")
+
+
+def test_listeners_of_both_families_without_v6only(t):
+    """In either order; each client gets the listener of its own family, with its terms."""
+    server = t.server()
+    for first in ("0.0.0.0", "::"):
+        second = "::" if first == "0.0.0.0" else "0.0.0.0"
+        port, relay_port = harness.free_port(), harness.free_port()
+        users = {"0.0.0.0": None, "::": {"ann": "secret"}}
+        pair = make_pair(t, ["IPV6_V6ONLY"], "6" if first == "::" else "4",
+                         {"listen": [{"address": address, "port": port, "users": users[address]}
+                                     for address in (first, second)],
+                          "relay": {"host": ["::1", "127.0.0.1"], "ports": [relay_port]},
+                          "paths": None},
+                         {"listen": [{"ports": [relay_port]}]})
+        pair.socks_port = port
+        t.check(pair.fetch("127.0.0.1", server.port, DATA) == DATA, "over IPv4")
+        with harness.socks_dial(port, proxy="::1") as s:
+            s.sendall(b"\5\1\0")
+            t.equal(harness.recv_exactly(s, 2), b"\5\xff", "the method of the listener on ::")
+        for daemon in (pair.local, pair.relay):
+            daemon.stop()
+
+
+def test_a_lone_listener_on_ipv6_stays_closed_to_ipv4(t):
+    port = harness.free_port()
+    pair = make_pair(t, ["IPV6_V6ONLY"], "", {"listen": [{"address": "::", "port": port}]})
+    with harness.socks_dial(port) as s:
+        s.sendall(b"\5\1\0")
+        try:
+            t.equal(s.recv(2), b"", "an answer over IPv4")
+        except ConnectionResetError:
+            pass
+    with harness.socks_dial(port, proxy="::1") as s:
+        s.sendall(b"\5\1\0")
+        t.equal(harness.recv_exactly(s, 2), b"\5\0", "the answer over IPv6")
+    t.check(pair.local.running(), "local has ended")
+
+
+if __name__ == "__main__":
+    harness.main(globals())
