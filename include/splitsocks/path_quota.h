@@ -1,5 +1,5 @@
 /*
- * How much of their quotas the paths have used in this month, kept in a state file.
+ * How much of their quotas the paths have used in this month, kept in the state file.
  *
  * The file is shared by all processes that are given it, and by what a reload has replaced:
  * each adds what it has counted itself. Bytes are what TCP carries, without its headers.
@@ -15,18 +15,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct state_file;
+
 struct path_quota {
     struct ev_loop *loop;                /* borrowed */
     const struct config_paths *paths;    /* borrowed */
     unsigned hosts;                      /* paths of the session for each of these */
-    const char *file;                    /* borrowed; NULL: nothing is remembered */
+    struct state_file *file;             /* borrowed */
     struct usage usage;                  /* as the file has it, or would have */
     uint64_t fresh[CONFIG_PATHS_MAX];    /* bytes that are not in `usage` yet */
     uint64_t counted[SESSION_PATHS_MAX]; /* by the session, that were seen */
     const struct session *session;       /* borrowed; NULL: there is none */
     ev_timer timer;
     uint64_t saved_ns; /* when that was last tried */
-    bool troubled;     /* it has failed: told once */
     void (*changed)(void *context);
     void *context;
 };
@@ -34,7 +35,8 @@ struct path_quota {
 /* `changed` is called from the loop when a quota may be used up, or is open again. Session
  * path i belongs to configured path i / hosts. */
 void path_quota_init(struct path_quota *quota, struct ev_loop *loop,
-                     const struct config_paths *paths, unsigned hosts, const char *file,
+                     const struct config_paths *paths, unsigned hosts,
+                     struct state_file *file,
                      void (*changed)(void *context), void *context);
 /* Saves. Not needed for one that is all zero. */
 void path_quota_deinit(struct path_quota *quota);

@@ -44,9 +44,9 @@ struct path_table {
 
 _Static_assert(CONFIG_PATHS_MAX <= SESSION_PATHS_MAX, "paths fit the engine");
 
-/* `state_file` is where quotas are remembered, borrowed; NULL: nowhere. */
+/* `state` is where quotas are remembered, borrowed. */
 void path_table_init(struct path_table *table, struct ev_loop *loop,
-                     const struct config_local *config, const char *state_file);
+                     const struct config_local *config, struct state_file *state);
 /* Not needed for one that is all zero. */
 void path_table_deinit(struct path_table *table);
 

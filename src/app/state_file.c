@@ -4,9 +4,11 @@
 
 #include <splitsocks/log.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static bool has_quota(const struct config_local *config)
 {
@@ -24,7 +26,8 @@ static const char *get_folder(const char *name)
     return value != NULL && value[0] == '/' ? value : NULL;
 }
 
-static char *default_file(void)
+/* A new string; NULL when there is no such place. */
+static char *default_file(const char *name)
 {
     const char *service = get_folder("STATE_DIRECTORY"),
                *state = get_folder("XDG_STATE_HOME"), *home = get_folder("HOME");
@@ -33,24 +36,37 @@ static char *default_file(void)
 
     /* systemd.exec(5): several are separated by colons. */
     if (service != NULL)
-        length = asprintf(&path, "%.*s/usage", (int)strcspn(service, ":"), service);
+        length = asprintf(&path, "%.*s/%s", (int)strcspn(service, ":"), service, name);
     else if (state != NULL)
-        length = asprintf(&path, "%s/splitsocks/usage", state);
+        length = asprintf(&path, "%s/splitsocks/%s", state, name);
     else if (home != NULL)
-        length = asprintf(&path, "%s/.local/state/splitsocks/usage", home);
+        length = asprintf(&path, "%s/.local/state/splitsocks/%s", home, name);
     return length >= 0 ? path : NULL;
+}
+
+/* What versions without sections have left in its place goes on under the new name. */
+static void take_over(const char *path)
+{
+    char *before = default_file("usage");
+
+    if (before != NULL && access(path, F_OK) != 0 && errno == ENOENT &&
+        rename(before, path) == 0)
+        log_info("the state file %s is called %s now", before, path);
+    free(before);
 }
 
 char *find_state_file(const char *config_path, const struct config_local *config)
 {
     char *path;
 
-    if (!has_quota(config))
-        return NULL;
-    path = config->state_file != NULL ? resolve_file(config_path, config->state_file)
-                                      : default_file();
-    if (path == NULL)
-        log_warning("there is no place for a state file: what is used of quotas will be "
-                    "forgotten");
+    if (config->state_file != NULL)
+        return resolve_file(config_path, config->state_file);
+    path = default_file("state");
+    if (path != NULL)
+        take_over(path);
+    else
+        log_write(has_quota(config) ? LOG_WARNING : LOG_INFO,
+                  "there is no place for a state file: what is used of quotas, and the last "
+                  "stamp, will be forgotten");
     return path;
 }

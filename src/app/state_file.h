@@ -1,12 +1,12 @@
-/* Where a local remembers what is used of its quotas. */
+/* Where a local keeps what it remembers from one run to the next. */
 #ifndef APP_STATE_FILE_H
 #define APP_STATE_FILE_H
 
 #include <splitsocks/config_local.h>
 
-/* What the configuration at `config_path` says; else "usage" in the folder for state that
- * systemd gives the service, or else that of the user. A new string (free()); NULL when no
- * path has a quota, and when there is no such place, which is logged. */
+/* What the configuration at `config_path` says; else "state" in the folder for state that
+ * systemd gives the service, or else that of the user. A new string (free()); NULL when there
+ * is no such place, which is logged. */
 char *find_state_file(const char *config_path, const struct config_local *config);
 
 #endif

@@ -3,7 +3,10 @@ libconfig_layer_a_SOURCES = \
 	include/splitsocks/config.h \
 	include/splitsocks/config_local.h src/config/config_local.c \
 	include/splitsocks/config_relay.h src/config/config_relay.c \
+	include/splitsocks/state.h src/config/state.c \
 	include/splitsocks/units.h src/config/units.c \
+	include/splitsocks/usage.h src/config/usage.c \
+	include/splitsocks/usage_text.h src/config/usage_text.c \
 	src/config/local_listen.c src/config/local_parts.h \
 	src/config/local_paths.c \
 	src/config/local_rules.c \

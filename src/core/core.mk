@@ -22,7 +22,6 @@ libcore_a_SOURCES = \
 	include/splitsocks/socks5.h src/core/socks5.c \
 	include/splitsocks/socks5_client.h src/core/socks5_client.c \
 	include/splitsocks/target.h src/core/target.c \
-	include/splitsocks/usage.h src/core/usage.c \
 	src/core/admission.c \
 	src/core/carriers.c \
 	include/splitsocks/frame.h src/core/frame.c \

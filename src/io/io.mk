@@ -30,9 +30,9 @@ libio_a_SOURCES = \
 	include/splitsocks/socket.h src/io/socket.c src/io/socket_info.c \
 	src/io/socket_probe.c src/io/socket_tune.c src/io/socket_tune.h \
 	include/splitsocks/socks_connection.h src/io/socks_connection.c \
+	include/splitsocks/state_file.h src/io/state_file.c \
 	include/splitsocks/status.h src/io/status.c src/io/status_internal.h \
 	src/io/status_connections.c src/io/status_paths.c src/io/status_streams.c \
 	include/splitsocks/stream_failure.h src/io/stream_failure.c \
 	include/splitsocks/subflow_io.h src/io/subflow_io.c \
-	include/splitsocks/usage_file.h src/io/usage_file.c \
 	include/splitsocks/worker.h src/io/worker.c

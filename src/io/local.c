@@ -186,6 +186,15 @@ static void on_restart(struct ev_loop *loop, ev_timer *timer, int events)
         ev_timer_start(loop, timer);
 }
 
+/* What is not remembered is missed most where a quota depends on it. */
+static enum log_level state_trouble_level(const struct config_local *config)
+{
+    for (size_t i = 0; i < config->paths.count; i++)
+        if (config->paths.items[i].quota_bytes != CONFIG_UNLIMITED)
+            return LOG_WARNING;
+    return LOG_INFO;
+}
+
 static int init_resolver(struct local *local)
 {
     const struct config_local_dns *dns = &local->config->dns;
@@ -226,7 +235,8 @@ int local_new(struct ev_loop *loop, const struct config_local *config,
         local_free(local);
         return error;
     }
-    path_table_init(&local->paths, loop, config, state_file);
+    state_file_init(&local->state, state_file, state_trouble_level(config));
+    path_table_init(&local->paths, loop, config, &local->state);
     path_dialer_init(&local->dialer, config, local->resolver, &local->paths,
                      &local->driver);
     if ((error = start_session(local)) != OK) {

@@ -10,6 +10,7 @@
 #include <splitsocks/path_table.h>
 #include <splitsocks/resolver.h>
 #include <splitsocks/socks_connection.h>
+#include <splitsocks/state_file.h>
 #include <splitsocks/worker.h>
 
 struct local_listener {
@@ -27,6 +28,7 @@ struct local {
     uint8_t private_key[CONFIG_KEY_SIZE];
     struct worker worker;
     struct resolver *resolver;
+    struct state_file state;
     struct path_table paths;
     struct path_dialer dialer;
     struct session *session; /* NULL for a moment after one has ended */

@@ -3,14 +3,16 @@
 #include <splitsocks/clock.h>
 #include <splitsocks/log.h>
 #include <splitsocks/session_status.h>
-#include <splitsocks/usage_file.h>
+#include <splitsocks/state.h>
+#include <splitsocks/state_file.h>
 
-#include <errno.h>
+#include <jansson.h>
 #include <string.h>
 
 /* How far a path may go beyond its quota. */
 #define COUNT_SECONDS 1.
 #define SAVE_NS (5 * NS_PER_S)
+#define SECTION "usage" /* of the state file */
 
 /* ---- the file ---- */
 
@@ -19,39 +21,35 @@ static bool metered(const struct path_quota *quota, size_t index)
     return quota->paths->items[index].quota_bytes != CONFIG_UNLIMITED;
 }
 
-static const char *reason(int error)
-{
-    return error == ERROR_SYSTEM ? strerror(errno) : error_string((enum error)error);
-}
-
+/* What is in the file, as far as it can be used. */
 static void load(struct path_quota *quota)
 {
-    int error = usage_file_load(quota->file, &quota->usage);
+    json_t *document = state_file_read(quota->file);
 
-    if (error == ERROR_NOT_FOUND)
-        log_info("there is no state file %s yet: quotas count from zero", quota->file);
-    else if (error != OK)
-        log_warning("cannot use the state file %s: %s; quotas count from zero", quota->file,
-                    reason(error));
+    if (usage_read(&quota->usage, state_section(document, SECTION)) != OK)
+        log_warning("the state file %s says nothing useful of quotas: they count from zero",
+                    quota->file->path);
+    json_decref(document);
 }
 
-/* Adds what is fresh to what the file says, which others may have written meanwhile. A file
- * that got lost or damaged is made again from what is known. */
-static int merge(struct path_quota *quota)
+/* Adds what is fresh to what the file says, which others may have written meanwhile. A
+ * section that got lost or damaged is made again from what is known. */
+static bool merge(json_t *document, void *context)
 {
-    struct usage found;
+    struct path_quota *quota = context;
+    const json_t *section = state_section(document, SECTION);
+    struct usage known = quota->usage;
 
-    if (usage_file_load(quota->file, &found) == OK) {
-        (void)usage_turn(&found, quota->usage.month);
-        quota->usage = found;
-    }
+    if (section == NULL || usage_read(&quota->usage, section) != OK)
+        quota->usage = known;
+    (void)usage_turn(&quota->usage, clock_wall());
     for (size_t i = 0; i < quota->paths->count; i++) {
         if (quota->fresh[i] == 0)
             continue;
         if (usage_add(&quota->usage, quota->paths->items[i].name, quota->fresh[i]) == OK)
             quota->fresh[i] = 0;
     }
-    return usage_file_save(quota->file, &quota->usage);
+    return state_set_section(document, SECTION, usage_write(&quota->usage)) == OK;
 }
 
 static bool anything_fresh(const struct path_quota *quota)
@@ -62,24 +60,19 @@ static bool anything_fresh(const struct path_quota *quota)
     return false;
 }
 
+/* What cannot be saved counts in this process, and is tried again. */
 static void save(struct path_quota *quota, bool last)
 {
-    int lock, error;
+    const struct usage usage = quota->usage;
+    uint64_t fresh[CONFIG_PATHS_MAX];
 
-    if (quota->file == NULL || !anything_fresh(quota))
+    if (!anything_fresh(quota))
         return;
-    error = usage_file_lock(quota->file, &lock);
-    if (error == ERROR_DENIED && !last) {
-        usage_file_unlock(lock);
+    memcpy(fresh, quota->fresh, sizeof(fresh));
+    if (state_file_change(quota->file, last, merge, quota) == OK)
         return;
-    }
-    error = merge(quota);
-    usage_file_unlock(lock);
-    if (error != OK && !quota->troubled)
-        log_warning("cannot write the state file %s: %s; what is used of quotas will be "
-                    "forgotten",
-                    quota->file, reason(error));
-    quota->troubled = error != OK;
+    quota->usage = usage;
+    memcpy(quota->fresh, fresh, sizeof(fresh));
 }
 
 /* ---- counting ---- */
@@ -116,13 +109,15 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
     struct path_quota *quota = timer->data;
     unsigned before = used_up(quota);
+    uint32_t month = quota->usage.month;
     uint64_t now = clock_now();
     (void)loop;
     (void)events;
 
     if (quota->session != NULL)
         count(quota);
-    if (usage_turn(&quota->usage, usage_month(clock_wall())))
+    /* What was not saved yet belongs to the month that has ended. */
+    if (usage_turn(&quota->usage, clock_wall()) && quota->usage.month > month)
         memset(quota->fresh, 0, sizeof(quota->fresh));
     if (now - quota->saved_ns >= SAVE_NS) {
         quota->saved_ns = now;
@@ -154,7 +149,8 @@ bool path_quota_used_up(const struct path_quota *quota, size_t index)
 /* ---- life ---- */
 
 void path_quota_init(struct path_quota *quota, struct ev_loop *loop,
-                     const struct config_paths *paths, unsigned hosts, const char *file,
+                     const struct config_paths *paths, unsigned hosts,
+                     struct state_file *file,
                      void (*changed)(void *context), void *context)
 {
     *quota = (struct path_quota){.paths = paths,
@@ -167,9 +163,8 @@ void path_quota_init(struct path_quota *quota, struct ev_loop *loop,
             quota->loop = loop;
     if (quota->loop == NULL)
         return;
-    if (file != NULL)
-        load(quota);
-    (void)usage_turn(&quota->usage, usage_month(clock_wall()));
+    load(quota);
+    (void)usage_turn(&quota->usage, clock_wall());
     quota->saved_ns = clock_now();
     ev_timer_init(&quota->timer, on_timer, COUNT_SECONDS, COUNT_SECONDS);
     quota->timer.data = quota;

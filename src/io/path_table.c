@@ -357,7 +357,7 @@ static void init_views(struct path_table *table)
 }
 
 void path_table_init(struct path_table *table, struct ev_loop *loop,
-                     const struct config_local *config, const char *state_file)
+                     const struct config_local *config, struct state_file *state)
 {
     *table = (struct path_table){
         .config = config,
@@ -365,7 +365,7 @@ void path_table_init(struct path_table *table, struct ev_loop *loop,
         .forbidden = !socket_may_bind_interface(),
     };
     path_watch_init(&table->watch, loop, on_interfaces, table);
-    path_quota_init(&table->quota, loop, &config->paths, table->host_count, state_file,
+    path_quota_init(&table->quota, loop, &config->paths, table->host_count, state,
                     on_quota, table);
     init_slots(table);
     init_views(table);

@@ -146,7 +146,8 @@ class Process:
         with open(self.out_path, "ab") as out, open(self.err_path, "ab") as err:
             self.popen = subprocess.Popen(command, stdin=stdin, stdout=out, stderr=err,
                                           preexec_fn=_die_with_parent,
-                                          env={**os.environ, **(env or {})})
+                                          env={**os.environ, "STATE_DIRECTORY": "",
+                                               "XDG_STATE_HOME": directory, **(env or {})})
         self.pid = self.popen.pid
 
     def output(self):

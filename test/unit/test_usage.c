@@ -2,10 +2,10 @@
 
 #include <splitsocks/usage.h>
 
+#include <jansson.h>
 #include <stdio.h>
 
 #define DAY_NS (UINT64_C(86400) * NS_PER_S)
-#define SIXTY_FOUR "0123456789012345678901234567890123456789012345678901234567890123"
 #define NOVEMBER_2026 ((2026 - 1970) * 12 + 10)
 
 static void test_months(void **state)
@@ -35,7 +35,7 @@ static void test_counting(void **state)
     assert_int_equal(usage_get(&usage, "wwan0"), 11);
     assert_int_equal(usage_get(&usage, "wwan1"), 7);
     assert_int_equal(usage_add(&usage, "wwan1", UINT64_MAX - 1), OK);
-    assert_true(usage_get(&usage, "wwan1") == UINT64_MAX);
+    assert_true(usage_get(&usage, "wwan1") == INT64_MAX);
     for (int i = 2; i < USAGE_ENTRIES_MAX; i++) {
         snprintf(name, sizeof(name), "path %d", i);
         assert_int_equal(usage_add(&usage, name, 1), OK);
@@ -44,109 +44,190 @@ static void test_counting(void **state)
     assert_int_equal(usage_add(&usage, "wwan0", 1), OK);
 }
 
+/* A moment in month `month` of 2026, or beyond with more than 12. */
+static uint64_t in_month(unsigned month)
+{
+    return USAGE_CLOCK_MIN_NS + (month - 11) * 31 * DAY_NS + 12 * DAY_NS;
+}
+
 static void test_the_month_turns_once(void **state)
 {
     struct usage usage = {.month = 0};
     (void)state;
 
-    assert_true(usage_turn(&usage, NOVEMBER_2026));
+    assert_int_equal(usage_month(USAGE_CLOCK_MIN_NS), NOVEMBER_2026);
+    assert_int_equal(usage_month(USAGE_CLOCK_MIN_NS - 1), NOVEMBER_2026 - 1);
+    assert_true(usage_turn(&usage, in_month(11)));
     assert_int_equal(usage_add(&usage, "a", 9), OK);
-    assert_false(usage_turn(&usage, NOVEMBER_2026));
+    assert_false(usage_turn(&usage, in_month(11)));
     assert_int_equal(usage_get(&usage, "a"), 9);
-    /* A clock that was not set yet, after a start without a battery. */
-    assert_false(usage_turn(&usage, 0));
-    assert_int_equal(usage_get(&usage, "a"), 9);
-    assert_true(usage_turn(&usage, NOVEMBER_2026 + 1));
+    assert_true(usage_turn(&usage, in_month(12)));
     assert_int_equal(usage_get(&usage, "a"), 0);
     assert_int_equal(usage.month, NOVEMBER_2026 + 1);
 }
 
-static void test_text(void **state)
+/* After a start without a battery; 1970, or the time when the system was made. */
+static void test_a_clock_that_is_not_set_yet(void **state)
 {
-    static const char expected[] = "splitsocks usage 1\n"
-                                   "month 2026-11\n"
-                                   "1234567 wwan0\n"
-                                   "18446744073709551615 my second \"modem\"\n"
-                                   "end\n";
-    struct usage usage = {.month = NOVEMBER_2026}, back;
-    char text[USAGE_TEXT_MAX];
-    size_t length;
+    struct usage usage = {.month = 0};
     (void)state;
 
+    assert_true(usage_turn(&usage, in_month(13)));
+    assert_int_equal(usage_add(&usage, "a", 9), OK);
+    assert_false(usage_turn(&usage, 0));
+    assert_false(usage_turn(&usage, USAGE_CLOCK_MIN_NS - 1));
+    assert_int_equal(usage.month, NOVEMBER_2026 + 2);
+    assert_true(usage_turn(&usage, in_month(11)));
+    assert_int_equal(usage_get(&usage, "a"), 9);
+    assert_int_equal(usage_add(&usage, "a", 1), OK);
+    assert_int_equal(usage_get(&usage, "a"), 10);
+    /* Now it is set, and the next time it is not again. */
+    assert_true(usage_turn(&usage, in_month(13)));
+    assert_in_range(usage_get(&usage, "a"), 9, 10);
+    assert_true(usage_turn(&usage, in_month(11)));
+    assert_in_range(usage_get(&usage, "a"), 9, 11);
+    assert_true(usage_turn(&usage, in_month(13)));
+    assert_in_range(usage_get(&usage, "a"), 9, 11);
+    assert_true(usage_turn(&usage, in_month(14)));
+    assert_int_equal(usage_get(&usage, "a"), 0);
+}
+
+/* It has counted in a month that is a year away. */
+static void test_a_clock_that_was_ahead(void **state)
+{
+    struct usage usage = {.month = 0};
+    (void)state;
+
+    assert_true(usage_turn(&usage, in_month(11)));
+    assert_int_equal(usage_add(&usage, "a", 9), OK);
+    assert_true(usage_turn(&usage, in_month(24)));
+    assert_int_equal(usage_add(&usage, "a", 5), OK);
+    assert_int_equal(usage_get(&usage, "a"), 5);
+    assert_true(usage_turn(&usage, in_month(11)));
+    assert_int_equal(usage_get(&usage, "a"), 14);
+    assert_int_equal(usage_add(&usage, "a", 1), OK);
+    assert_int_equal(usage_get(&usage, "a"), 15);
+    assert_true(usage_turn(&usage, in_month(12)));
+    assert_int_equal(usage_get(&usage, "a"), 0);
+    assert_true(usage_turn(&usage, in_month(24)));
+    assert_int_equal(usage_get(&usage, "a"), 0);
+}
+
+/* Nothing else is known any more. */
+static void test_only_the_month_ahead_is_known(void **state)
+{
+    struct usage usage = {.month = NOVEMBER_2026 + 13};
+    (void)state;
+
+    assert_int_equal(usage_add(&usage, "a", 9), OK);
+    assert_true(usage_turn(&usage, in_month(11)));
+    assert_int_equal(usage_get(&usage, "a"), 9);
+    assert_true(usage_turn(&usage, in_month(12)));
+    assert_int_equal(usage_get(&usage, "a"), 0);
+}
+
+/* However often it is put back, no more months are kept than there is room for, and nothing
+ * that was counted is lost. */
+static void test_a_clock_that_goes_back_again_and_again(void **state)
+{
+    struct usage usage = {.month = 0};
+    (void)state;
+
+    for (unsigned month = 30; month > 11; month--) {
+        assert_true(usage_turn(&usage, in_month(month)));
+        assert_int_equal(usage_add(&usage, "a", 1), OK);
+        assert_int_equal(usage_get(&usage, "a"), 31 - month);
+        assert_in_range(usage.count, 1, USAGE_MONTHS_MAX);
+    }
+}
+
+static void test_the_section(void **state)
+{
+    struct usage usage = {.month = NOVEMBER_2026}, back;
+    json_t *section;
+    (void)state;
+
+    assert_int_equal(usage_read(&back, NULL), OK);
+    assert_int_equal(back.count, 0);
     assert_int_equal(usage_add(&usage, "wwan0", 1234567), OK);
     assert_int_equal(usage_add(&usage, "my second \"modem\"", UINT64_MAX), OK);
-    length = usage_format(&usage, text);
-    assert_int_equal(length, sizeof(expected) - 1);
-    assert_memory_equal(text, expected, length);
-    assert_int_equal(usage_parse(&back, text, length), OK);
-    assert_int_equal(back.month, usage.month);
-    assert_int_equal(back.count, 2);
-    assert_int_equal(usage_get(&back, "wwan0"), 1234567);
-    assert_true(usage_get(&back, "my second \"modem\"") == UINT64_MAX);
+    assert_true(usage_turn(&usage, in_month(12)));
+    assert_int_equal(usage_add(&usage, "wwan0", 5), OK);
+    section = usage_write(&usage);
+    assert_non_null(section);
+    assert_int_equal(usage_read(&back, section), OK);
+    json_decref(section);
+    assert_int_equal(back.month, NOVEMBER_2026 + 1);
+    assert_int_equal(usage_get(&back, "wwan0"), 5);
+    assert_true(usage_turn(&back, in_month(11)));
+    assert_int_equal(usage_get(&back, "wwan0"), 1234567 + 5);
+    assert_true(usage_get(&back, "my second \"modem\"") == INT64_MAX);
 }
 
-static void test_the_longest_text(void **state)
+static void test_the_largest_section(void **state)
 {
-    struct usage usage = {.month = 8029 * 12 + 11}, back;
-    char name[USAGE_NAME_SIZE], text[USAGE_TEXT_MAX];
-    size_t length;
+    struct usage usage = {.month = 0}, back;
+    char name[USAGE_NAME_SIZE];
+    json_t *section;
     (void)state;
 
-    for (int i = 0; i < USAGE_ENTRIES_MAX; i++) {
-        snprintf(name, sizeof(name), "%063d", i);
-        assert_int_equal(usage_add(&usage, name, UINT64_MAX), OK);
+    for (unsigned month = 13; month >= 11; month--) {
+        assert_true(usage_turn(&usage, in_month(month)));
+        for (int i = 0; i < USAGE_ENTRIES_MAX; i++) {
+            snprintf(name, sizeof(name), "%063d", i);
+            assert_int_equal(usage_add(&usage, name, month), OK);
+        }
     }
-    length = usage_format(&usage, text);
-    assert_true(length <= USAGE_TEXT_MAX);
-    assert_int_equal(usage_parse(&back, text, length), OK);
-    assert_int_equal(back.count, USAGE_ENTRIES_MAX);
-    assert_int_equal(back.month, usage.month);
+    section = usage_write(&usage);
+    assert_non_null(section);
+    assert_int_equal(usage_read(&back, section), OK);
+    json_decref(section);
+    assert_memory_equal(&back, &usage, sizeof(back));
 }
 
-static void test_damaged_texts(void **state)
+static void test_damaged_sections(void **state)
 {
     static const char *const texts[] = {
-        "",
-        "splitsocks usage 2\nmonth 2026-11\nend\n",
-        "splitsocks usage 1\nmonth 2026-11\n",
-        "splitsocks usage 1\nmonth 2026-13\nend\n",
-        "splitsocks usage 1\nmonth 2026-00\nend\n",
-        "splitsocks usage 1\nmonth 1969-12\nend\n",
-        "splitsocks usage 1\nmonth 99999-12\nend\n",
-        "splitsocks usage 1\nmonth -1-12\nend\n",
-        "splitsocks usage 1\nend\n",
-        "splitsocks usage 1\nmonth 2026-11\nend\nmore",
-        "splitsocks usage 1\nmonth 2026-11\n5 a\n6 a\nend\n",
-        "splitsocks usage 1\nmonth 2026-11\n5\nend\n",
-        "splitsocks usage 1\nmonth 2026-11\n5 \nend\n",
-        "splitsocks usage 1\nmonth 2026-11\n18446744073709551616 a\nend\n",
-        "splitsocks usage 1\nmonth 2026-11\n-5 a\nend\n",
-        "splitsocks usage 1\nmonth 2026-11\n5 a\tb\nend\n",
-        "splitsocks usage 1\nmonth 2026-11\n5 " SIXTY_FOUR "\nend\n",
+        "[]",
+        "{}",
+        "{\"month\": \"2026-11\"}",
+        "{\"bytes\": {}}",
+        "{\"month\": \"2026-13\", \"bytes\": {}}",
+        "{\"month\": \"2026-00\", \"bytes\": {}}",
+        "{\"month\": \"1969-12\", \"bytes\": {}}",
+        "{\"month\": \"99999-12\", \"bytes\": {}}",
+        "{\"month\": \"2026-11 \", \"bytes\": {}}",
+        "{\"month\": 202611, \"bytes\": {}}",
+        "{\"month\": \"2026-11\", \"bytes\": []}",
+        "{\"month\": \"2026-11\", \"bytes\": {\"2026-11\": 5}}",
+        "{\"month\": \"2026-11\", \"bytes\": {\"soon\": {}}}",
+        "{\"month\": \"2026-11\", \"bytes\": {\"2026-11\": {\"a\": -5}}}",
+        "{\"month\": \"2026-11\", \"bytes\": {\"2026-11\": {\"a\": \"5\"}}}",
+        "{\"month\": \"2026-11\", \"bytes\": {\"2026-11\": {\"a\": 5.5}}}",
+        "{\"month\": \"2026-11\", \"bytes\": {\"2026-11\": {\"\": 5}}}",
+        "{\"month\": \"2026-11\", \"bytes\": {\"2026-11\": {\"a\\tb\": 5}}}",
+        "{\"month\": \"2026-11\", \"bytes\": {\"2026-08\": {}, \"2026-09\": {}, \"2026-10\": {}, "
+        "\"2026-11\": {}}}",
     };
     struct usage usage;
     (void)state;
 
     for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
-        assert_int_equal(usage_parse(&usage, texts[i], strlen(texts[i])), ERROR_MALFORMED);
+        json_t *section = json_loads(texts[i], 0, NULL);
+
+        assert_non_null(section);
+        assert_int_equal(usage_read(&usage, section), ERROR_MALFORMED);
         assert_int_equal(usage.count, 0);
         assert_int_equal(usage.month, 0);
+        json_decref(section);
     }
 }
 
-/* A file that was cut off is never taken for a whole one. */
-static void test_every_truncation(void **state)
-{
-    static const char whole[] = "splitsocks usage 1\nmonth 2026-11\n5 a\n6 b\nend\n";
-    struct usage usage;
-    (void)state;
-
-    assert_int_equal(usage_parse(&usage, whole, sizeof(whole) - 1), OK);
-    for (size_t length = 0; length < sizeof(whole) - 1; length++)
-        assert_int_equal(usage_parse(&usage, whole, length), ERROR_MALFORMED);
-}
-
 UNIT_MAIN(cmocka_unit_test(test_months), cmocka_unit_test(test_counting),
-          cmocka_unit_test(test_the_month_turns_once), cmocka_unit_test(test_text),
-          cmocka_unit_test(test_the_longest_text), cmocka_unit_test(test_damaged_texts),
-          cmocka_unit_test(test_every_truncation))
+          cmocka_unit_test(test_the_month_turns_once),
+          cmocka_unit_test(test_a_clock_that_is_not_set_yet),
+          cmocka_unit_test(test_a_clock_that_was_ahead),
+          cmocka_unit_test(test_only_the_month_ahead_is_known),
+          cmocka_unit_test(test_a_clock_that_goes_back_again_and_again),
+          cmocka_unit_test(test_the_section), cmocka_unit_test(test_the_largest_section),
+          cmocka_unit_test(test_damaged_sections))

@@ -44,8 +44,10 @@ UNIT_TESTS = \
 	test/unit/test_socket \
 	test/unit/test_socks5 \
 	test/unit/test_socks5_client \
+	test/unit/test_state \
+	test/unit/test_state_file \
 	test/unit/test_usage \
-	test/unit/test_usage_file \
+	test/unit/test_usage_text \
 	test/unit/test_wire
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
@@ -136,10 +138,14 @@ test_unit_test_socks5_SOURCES = test/unit/test_socks5.c test/unit/unit.h
 test_unit_test_socks5_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_socks5_client_SOURCES = test/unit/test_socks5_client.c test/unit/unit.h
 test_unit_test_socks5_client_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_state_SOURCES = test/unit/test_state.c test/unit/unit.h
+test_unit_test_state_LDADD = $(CONFIG) $(CMOCKA_LIBS)
+test_unit_test_state_file_SOURCES = test/unit/test_state_file.c test/unit/unit.h
+test_unit_test_state_file_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_usage_SOURCES = test/unit/test_usage.c test/unit/unit.h
-test_unit_test_usage_LDADD = $(CORE) $(CMOCKA_LIBS)
-test_unit_test_usage_file_SOURCES = test/unit/test_usage_file.c test/unit/unit.h
-test_unit_test_usage_file_LDADD = $(IO) $(CMOCKA_LIBS)
+test_unit_test_usage_LDADD = $(CONFIG) $(CMOCKA_LIBS)
+test_unit_test_usage_text_SOURCES = test/unit/test_usage_text.c test/unit/unit.h
+test_unit_test_usage_text_LDADD = $(CONFIG) $(CMOCKA_LIBS)
 test_unit_test_wire_SOURCES = test/unit/test_wire.c test/unit/unit.h
 test_unit_test_wire_LDADD = $(BASE) $(CMOCKA_LIBS)
 endif

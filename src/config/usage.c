@@ -1,0 +1,233 @@
+#include <splitsocks/usage.h>
+
+#include <assert.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define YEAR_MAX 9999
+#define MONTH_TEXT_SIZE 32
+
+/* ---- months ---- */
+
+uint32_t usage_month(uint64_t wall_ns)
+{
+    time_t seconds = (time_t)(wall_ns / NS_PER_S);
+    struct tm date;
+
+    /* Cannot fail: 2^64 ns end in the year 2554. */
+    (void)gmtime_r(&seconds, &date);
+    return (uint32_t)((date.tm_year - 70) * 12 + date.tm_mon);
+}
+
+/* The number of months before `month`. */
+static size_t place_of(const struct usage *usage, uint32_t month)
+{
+    size_t place = 0;
+
+    while (place < usage->count && usage->months[place].month < month)
+        place++;
+    return place;
+}
+
+static void remove_months(struct usage *usage, size_t from, size_t to)
+{
+    memmove(&usage->months[from], &usage->months[to],
+            (usage->count - to) * sizeof(usage->months[0]));
+    usage->count -= to - from;
+}
+
+static void add_entry(struct usage_month *month, size_t index, const char *name,
+                      uint64_t bytes)
+{
+    struct usage_entry *entry = &month->entries[index];
+
+    if (index == month->count) {
+        month->count++;
+        snprintf(entry->name, sizeof(entry->name), "%s", name);
+        entry->bytes = 0;
+    }
+    entry->bytes += MIN(bytes, INT64_MAX - entry->bytes);
+}
+
+/* Its index, or `count`. */
+static size_t find(const struct usage_month *month, const char *name)
+{
+    size_t i = 0;
+
+    while (i < month->count && strcmp(month->entries[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+/* Makes room by counting what is in the last month to the one before it. */
+static void merge_last(struct usage *usage)
+{
+    const struct usage_month *last = &usage->months[usage->count - 1];
+    struct usage_month *before = &usage->months[usage->count - 2];
+
+    for (size_t i = 0; i < last->count; i++) {
+        size_t index = find(before, last->entries[i].name);
+
+        if (index < USAGE_ENTRIES_MAX)
+            add_entry(before, index, last->entries[i].name, last->entries[i].bytes);
+    }
+    usage->count--;
+}
+
+/* The present month, made where it has no entries yet. */
+static struct usage_month *present(struct usage *usage)
+{
+    size_t place = place_of(usage, usage->month);
+
+    if (place < usage->count && usage->months[place].month == usage->month)
+        return &usage->months[place];
+    if (usage->count == USAGE_MONTHS_MAX)
+        merge_last(usage);
+    place = MIN(place, usage->count);
+    memmove(&usage->months[place + 1], &usage->months[place],
+            (usage->count - place) * sizeof(usage->months[0]));
+    usage->months[place] = (struct usage_month){.month = usage->month};
+    usage->count++;
+    return &usage->months[place];
+}
+
+bool usage_turn(struct usage *usage, uint64_t wall_ns)
+{
+    uint32_t month = usage_month(wall_ns);
+
+    if (wall_ns < USAGE_CLOCK_MIN_NS || month == usage->month)
+        return false;
+    if (month > usage->month) {
+        remove_months(usage, 0, place_of(usage, usage->month));
+        remove_months(usage, place_of(usage, month + 1), usage->count);
+    }
+    usage->month = month;
+    return true;
+}
+
+/* ---- counting ---- */
+
+uint64_t usage_get(const struct usage *usage, const char *name)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = place_of(usage, usage->month); i < usage->count; i++) {
+        size_t index = find(&usage->months[i], name);
+
+        if (index < usage->months[i].count)
+            sum += MIN(usage->months[i].entries[index].bytes, INT64_MAX - sum);
+    }
+    return sum;
+}
+
+int usage_add(struct usage *usage, const char *name, uint64_t bytes)
+{
+    struct usage_month *month = present(usage);
+    size_t length = strlen(name), index = find(month, name);
+
+    assert(length > 0 && length < USAGE_NAME_SIZE);
+    (void)length;
+    if (index == USAGE_ENTRIES_MAX)
+        return ERROR_LIMIT;
+    add_entry(month, index, name, bytes);
+    return OK;
+}
+
+/* ---- the section ---- */
+
+static const char *month_text(uint32_t month, char text[MONTH_TEXT_SIZE])
+{
+    snprintf(text, MONTH_TEXT_SIZE, "%04u-%02u", 1970 + month / 12, 1 + month % 12);
+    return text;
+}
+
+static json_t *write_month(const struct usage_month *month)
+{
+    json_t *object = json_object();
+
+    for (size_t i = 0; object != NULL && i < month->count; i++)
+        if (json_object_set_new(object, month->entries[i].name,
+                                json_integer((json_int_t)month->entries[i].bytes)) != 0) {
+            json_decref(object);
+            object = NULL;
+        }
+    return object;
+}
+
+json_t *usage_write(const struct usage *usage)
+{
+    char text[MONTH_TEXT_SIZE];
+    json_t *bytes = json_object();
+
+    for (size_t i = 0; bytes != NULL && i < usage->count; i++)
+        if (json_object_set_new(bytes, month_text(usage->months[i].month, text),
+                                write_month(&usage->months[i])) != 0) {
+            json_decref(bytes);
+            bytes = NULL;
+        }
+    return json_pack("{s:s, s:o}", "month", month_text(usage->month, text), "bytes", bytes);
+}
+
+static bool read_month_text(const char *text, uint32_t *month)
+{
+    unsigned year, number;
+    int end = 0;
+
+    if (text == NULL || sscanf(text, "%4u-%2u%n", &year, &number, &end) != 2 ||
+        text[end] != '\0')
+        return false;
+    if (year < 1970 || year > YEAR_MAX || number < 1 || number > 12)
+        return false;
+    *month = (year - 1970) * 12 + number - 1;
+    return true;
+}
+
+static bool is_name(const char *name)
+{
+    size_t length = strlen(name);
+
+    for (size_t i = 0; i < length; i++)
+        if ((unsigned char)name[i] < 0x20)
+            return false;
+    return length > 0 && length < USAGE_NAME_SIZE;
+}
+
+static bool read_month(struct usage *usage, const char *text, json_t *object)
+{
+    struct usage_month *month;
+    const char *name;
+    json_t *bytes;
+
+    if (!read_month_text(text, &usage->month) || !json_is_object(object) ||
+        json_object_size(object) > USAGE_ENTRIES_MAX)
+        return false;
+    month = present(usage);
+    json_object_foreach(object, name, bytes) {
+        if (!is_name(name) || !json_is_integer(bytes) || json_integer_value(bytes) < 0)
+            return false;
+        add_entry(month, month->count, name, (uint64_t)json_integer_value(bytes));
+    }
+    return true;
+}
+
+int usage_read(struct usage *usage, const json_t *section)
+{
+    json_t *bytes = json_object_get(section, "bytes"), *object;
+    const char *text;
+    bool good;
+
+    *usage = (struct usage){.month = 0};
+    if (section == NULL)
+        return OK;
+    good = json_is_object(bytes) && json_object_size(bytes) <= USAGE_MONTHS_MAX;
+    if (good)
+        json_object_foreach(bytes, text, object)
+            good = good && read_month(usage, text, object);
+    if (good && read_month_text(json_string_value(json_object_get(section, "month")),
+                                &usage->month))
+        return OK;
+    *usage = (struct usage){.month = 0};
+    return ERROR_MALFORMED;
+}
