@@ -19,10 +19,9 @@ struct ev_loop;
 struct json_t;
 struct local;
 
-/* The configuration and the name of the state file (NULL: none) are borrowed for the life of
- * the local; the key is copied. Returns OK,
- * ERROR_MEMORY, or ERROR_SYSTEM when the resolver cannot start (logged). It listens to
- * nothing yet. */
+/* The configuration and the name of the state file (NULL: none) are borrowed for the life
+ * of the local; the key is copied. Returns OK, ERROR_MEMORY, or ERROR_SYSTEM when the
+ * resolver cannot start (logged). It listens to nothing yet. */
 int local_new(struct ev_loop *loop, const struct config_local *config,
               const char *state_file, const uint8_t private_key[CONFIG_KEY_SIZE],
               struct local **out) MUST_CHECK;
@@ -42,12 +41,17 @@ bool local_listener_address(const struct local *local, size_t index,
  * over. */
 void local_adopt(struct local *local, int fd);
 
-/* What it does now, as status_describe() has it: a new reference, NULL when memory is out. */
+/* What it does now, as status_describe() has it: a new reference, NULL when memory is out.
+ */
 struct json_t *local_status(const struct local *local) MUST_CHECK;
 
 /* Stops listening; when the last stream has ended, closes the session and calls `done`
  * from the loop, which frees it. */
 void local_retire(struct local *local, void (*done)(struct local *local, void *context),
                   void *context);
+/* The process is to end: a local that was retired waits no longer for streams on which
+ * nothing moves, and for the others no longer than `timeouts.stop`; then about a second
+ * more until the relay has been told. */
+void local_stop(struct local *local);
 
 #endif

@@ -37,10 +37,12 @@ int relay_start(struct relay *relay) MUST_CHECK;
  * ERROR_MEMORY. */
 int relay_reload(struct relay *relay, struct config_relay *config) MUST_CHECK;
 
-/* Opens no more streams; when the last one has ended, or after `bound_ns`, closes all
- * sessions, ends the other threads and breaks the loop. Until then it accepts connections,
- * since streams need subflows. Call it from the loop's thread; again, to shorten the
- * bound. */
+/* `timeouts.stop` of the newest configuration. */
+uint64_t relay_stop_bound(const struct relay *relay);
+/* Opens no more streams; when nothing moves on those that are open, or after `bound_ns`,
+ * closes all sessions, ends the other threads and breaks the loop. Until then it accepts
+ * connections, since streams need subflows. Call it from the loop's thread; again, to
+ * shorten the bound. */
 void relay_stop(struct relay *relay, uint64_t bound_ns);
 
 #endif

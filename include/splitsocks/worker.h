@@ -22,17 +22,18 @@
 struct worker {
     struct ev_loop *loop; /* borrowed */
     struct page_pool pages;
-    uint8_t *input;          /* WORKER_INPUT_SIZE bytes, owned */
-    uint8_t *output;         /* PRODUCE_MAX bytes, owned */
-    struct list touched;     /* drivers with work to do before the loop waits again */
-    struct list leavers;     /* connections that farewell() closes */
-    struct list remainders;  /* of ended sessions' streams, for readers that are slow */
+    uint8_t *input;         /* WORKER_INPUT_SIZE bytes, owned */
+    uint8_t *output;        /* PRODUCE_MAX bytes, owned */
+    struct list touched;    /* drivers with work to do before the loop waits again */
+    struct list leavers;    /* connections that farewell() closes */
+    struct list remainders; /* of ended sessions' streams, for readers that are slow */
     struct page_account remainder_pages;
     double patience_seconds; /* after which such a reader is cut off */
     ev_prepare prepare;
-    ev_timer quiet;  /* while there may be memory to give back */
-    bool active;     /* a driver ran since `quiet` last fired */
-    unsigned opened; /* streams that got a socket since memory was last given back */
+    ev_timer quiet;    /* while there may be memory to give back */
+    uint64_t moved_ns; /* see movement.h; 0: never */
+    bool active;       /* a driver ran since `quiet` last fired */
+    unsigned opened;   /* streams that got a socket since memory was last given back */
 };
 
 /* `buffered_bytes` bounds the stream data of all sessions; `linger_ns` is how long what is

@@ -28,7 +28,6 @@ struct program {
     const char *host;
     uint16_t port;
     struct local *local; /* NULL: a running one is used */
-    ev_timer bound;      /* of closing */
     struct bridge bridge;
     int status;
 };
@@ -144,14 +143,6 @@ static int start_own(struct program *program)
 
 /* ---- the end ---- */
 
-static void on_bound(struct ev_loop *loop, ev_timer *timer, int events)
-{
-    (void)timer;
-    (void)events;
-
-    ev_break(loop, EVBREAK_ALL);
-}
-
 static void on_retired(struct local *local, void *context)
 {
     struct program *program = context;
@@ -170,9 +161,8 @@ static void on_done(struct bridge *bridge, bool good)
         return;
     }
     /* What was written last may not have arrived yet. */
-    ev_timer_init(&program->bound, on_bound, DAEMON_STOP_SECONDS, 0.);
-    ev_timer_start(program->loop, &program->bound);
     local_retire(program->local, on_retired, program);
+    local_stop(program->local);
 }
 
 static int run(struct program *program)

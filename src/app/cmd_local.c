@@ -31,7 +31,6 @@ struct program {
     const char *config_path;
     struct generation *generations; /* the first one serves */
     struct local_control control;
-    ev_timer bound; /* of stopping */
 };
 
 static void generation_free(struct generation *generation)
@@ -136,14 +135,6 @@ static void on_done(struct local *local, void *context)
         ev_break(program->daemon.loop, EVBREAK_ALL);
 }
 
-static void on_bound(struct ev_loop *loop, ev_timer *timer, int events)
-{
-    (void)timer;
-    (void)events;
-
-    ev_break(loop, EVBREAK_ALL);
-}
-
 static void on_stop(void *context, bool again)
 {
     struct program *program = context;
@@ -152,10 +143,11 @@ static void on_stop(void *context, bool again)
         ev_break(program->daemon.loop, EVBREAK_ALL);
         return;
     }
-    log_info("stopping; streams may go on for %d s", DAEMON_STOP_SECONDS);
-    ev_timer_init(&program->bound, on_bound, DAEMON_STOP_SECONDS, 0.);
-    ev_timer_start(program->daemon.loop, &program->bound);
+    daemon_log_stopping(program->generations->config->timeouts.stop_ns);
+    /* The others were retired when they were replaced. */
     local_retire(program->generations->local, on_done, program->generations);
+    for (struct generation *g = program->generations; g != NULL; g = g->next)
+        local_stop(g->local);
 }
 
 static void on_reload(void *context)

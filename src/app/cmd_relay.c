@@ -19,9 +19,11 @@ static void on_stop(void *context, bool again)
 {
     struct program *program = context;
 
+    uint64_t bound_ns = again ? 0 : relay_stop_bound(program->relay);
+
     if (!again)
-        log_info("stopping; streams may go on for %d s", DAEMON_STOP_SECONDS);
-    relay_stop(program->relay, again ? 0 : DAEMON_STOP_SECONDS * NS_PER_S);
+        daemon_log_stopping(bound_ns);
+    relay_stop(program->relay, bound_ns);
 }
 
 static void on_reload(void *context)

@@ -83,6 +83,12 @@ void daemon_unwatch_signals(struct daemon *daemon)
     ev_signal_stop(daemon->loop, &daemon->hangup);
 }
 
+void daemon_log_stopping(uint64_t bound_ns)
+{
+    log_info("stopping; streams that still move may go on for %g s",
+             (double)bound_ns * 1e-9);
+}
+
 void daemon_print_ready(bool (*address)(const void *context, size_t index,
                                         struct address *address),
                         const void *context)

@@ -8,9 +8,7 @@
 #include <ev.h>
 #include <stdbool.h>
 #include <stddef.h>
-
-/* Streams may go on for so long after SIGTERM. */
-#define DAEMON_STOP_SECONDS 10
+#include <stdint.h>
 
 /* Reads "-c FILE", which is required, and "-v". Returns false when the arguments are not
  * so, after printing `usage`. */
@@ -32,6 +30,9 @@ struct daemon {
 /* Calls `stop` and `reload` from the loop when such signals come. */
 void daemon_watch_signals(struct daemon *daemon);
 void daemon_unwatch_signals(struct daemon *daemon);
+
+/* The process was asked to end. */
+void daemon_log_stopping(uint64_t bound_ns);
 
 /* Prints "ready" and the addresses on one line, and tells the service manager.
  * `address` fills in address `index`, false behind the last. */

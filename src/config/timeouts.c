@@ -3,6 +3,7 @@
 /* As the kernel bounds TCP_KEEPIDLE: 32767 s. */
 #define KEEPALIVE_MAX (9 * 3600 * NS_PER_S)
 #define HALF_CLOSED_MAX (24 * 3600 * NS_PER_S)
+#define STOP_MAX (24 * 3600 * NS_PER_S)
 
 /* One option after the other, several words to a line: tables. */
 /* clang-format off */
@@ -13,6 +14,8 @@ const struct option timeout_options[] = {
     {.name = "keepalive", .read = read_duration, FIELD(config_timeouts, keepalive_ns),
      .fallback = "\"5m\"", .nullable = true, .minimum = NS_PER_S,
      .maximum = KEEPALIVE_MAX},
+    {.name = "stop", .read = read_duration, FIELD(config_timeouts, stop_ns),
+     .fallback = "\"5s\"", .maximum = STOP_MAX},
     {.name = NULL},
 };
 /* clang-format on */

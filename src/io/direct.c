@@ -1,5 +1,7 @@
 #include <splitsocks/direct.h>
 
+#include <splitsocks/clock.h>
+#include <splitsocks/movement.h>
 #include <splitsocks/socket.h>
 
 #include <errno.h>
@@ -60,6 +62,8 @@ static ssize_t push(struct direct_way *way, const uint8_t *bytes, size_t length)
 {
     ssize_t n = send(other(way)->io.fd, bytes, length, MSG_NOSIGNAL);
 
+    if (n > 0)
+        movement_note(way->direct->worker, clock_now());
     return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : n;
 }
 

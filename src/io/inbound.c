@@ -5,6 +5,7 @@
 #include <splitsocks/direct.h>
 #include <splitsocks/farewell.h>
 #include <splitsocks/log.h>
+#include <splitsocks/movement.h>
 #include <splitsocks/socket.h>
 #include <splitsocks/stream_failure.h>
 
@@ -256,6 +257,7 @@ void inbound_start(struct inbound_service *service, const struct inbound_request
         memcpy(inbound->early, request->early, request->early_length);
     list_init(&inbound->node);
     list_append(&service->inbounds, &inbound->node);
+    movement_note(service->worker, clock_now());
     decide(inbound);
 }
 
@@ -267,9 +269,8 @@ bool inbound_next(const struct inbound_service *service, struct inbound_status *
 
     if (node == &service->inbounds)
         return false;
-    inbound =
-        (const struct inbound *)(const void *)((const char *)node -
-                                               offsetof(struct inbound, node));
+    inbound = (const struct inbound *)(const void *)((const char *)node -
+                                                     offsetof(struct inbound, node));
     *status = (struct inbound_status){
         .node = node, .target = &inbound->target, .resolving = inbound->query != NULL};
     return true;

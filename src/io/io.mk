@@ -15,6 +15,7 @@ libio_a_SOURCES = \
 	src/io/local_listeners.c \
 	include/splitsocks/local_path.h src/io/local_path.c \
 	src/io/local_rules.c src/io/local_rules.h \
+	include/splitsocks/movement.h src/io/movement.c \
 	include/splitsocks/notify.h src/io/notify.c \
 	include/splitsocks/outbound.h src/io/outbound.c \
 	include/splitsocks/path_dialer.h src/io/path_dialer.c \

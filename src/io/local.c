@@ -6,6 +6,7 @@
 #include <splitsocks/clock.h>
 #include <splitsocks/key.h>
 #include <splitsocks/log.h>
+#include <splitsocks/movement.h>
 #include <splitsocks/status.h>
 #include <splitsocks/subflow_io.h>
 
@@ -88,25 +89,44 @@ static const struct driver_role role = {
 
 /* ---- retirement ---- */
 
+/* Whether connections that are open are waited for: before a stop all of them. */
+static bool is_patient(const struct local *local, uint64_t now)
+{
+    return local->stop_by == TIME_NEVER ||
+           (now < local->stop_by && (movement_of_worker(&local->worker, now) ||
+                                     movement_of_session(local->session)));
+}
+
+/* Whether the session has streams, or may get some. */
+static bool is_needed(const struct local *local)
+{
+    /* A stream whose socket is closed may still have bytes to deliver. */
+    return !list_empty(&local->socks.connections) ||
+           !list_empty(&local->inbound.inbounds) ||
+           (local->session != NULL && session_stream_count(local->session) > 0);
+}
+
+/* Whether there are connections that need no session. */
+static bool has_others(const struct local *local)
+{
+    return !list_empty(&local->worker.remainders) || !list_empty(&local->inbound.directs);
+}
+
 static void on_retired(struct ev_loop *loop, ev_timer *timer, int events)
 {
     struct local *local = timer->data;
+    uint64_t now = clock_now();
     (void)events;
 
-    /* A stream whose socket is closed may still have bytes to deliver. */
-    if (!list_empty(&local->socks.connections) || !list_empty(&local->inbound.inbounds) ||
-        (!local->closing && local->session != NULL &&
-         session_stream_count(local->session) > 0))
-        return;
-    if (!local->closing) {
+    if (!local->closing && (!is_needed(local) || !is_patient(local, now))) {
         local->closing = true;
         ev_timer_stop(loop, &local->restart);
         if (local->session == NULL)
             return;
-        session_close(local->session, clock_now());
+        session_close(local->session, now);
         driver_touch(&local->driver);
-    } else if (local->session == NULL && list_empty(&local->worker.remainders) &&
-               list_empty(&local->inbound.directs)) {
+    } else if (local->closing && local->session == NULL &&
+               (!has_others(local) || !is_patient(local, now))) {
         ev_timer_stop(loop, timer);
         local->done(local, local->done_context);
     }
@@ -120,6 +140,11 @@ void local_retire(struct local *local, void (*done)(struct local *local, void *c
     local->done = done;
     local->done_context = context;
     ev_timer_again(local->worker.loop, &local->retired);
+}
+
+void local_stop(struct local *local)
+{
+    local->stop_by = clock_now() + local->config->timeouts.stop_ns;
 }
 
 /* ---- status ---- */
@@ -221,6 +246,7 @@ int local_new(struct ev_loop *loop, const struct config_local *config,
     if (local == NULL)
         return error;
     local->config = config;
+    local->stop_by = TIME_NEVER;
     memcpy(local->private_key, private_key, sizeof(local->private_key));
     ev_init(&local->restart, on_restart);
     local->restart.data = local;

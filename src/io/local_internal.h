@@ -40,7 +40,9 @@ struct local {
     bool had_session;                 /* `session` was established before */
     ev_timer retired;
     ev_timer restart; /* while there is no session */
-    bool closing;     /* the session was asked to close */
+    uint64_t
+        stop_by;  /* when what moves ends too; TIME_NEVER: idle streams are waited for */
+    bool closing; /* the session was asked to close */
     void (*done)(struct local *local, void *context);
     void *done_context;
 };

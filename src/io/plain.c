@@ -3,6 +3,7 @@
 #include <splitsocks/clock.h>
 #include <splitsocks/farewell.h>
 #include <splitsocks/log.h>
+#include <splitsocks/movement.h>
 #include <splitsocks/remainder.h>
 #include <splitsocks/socket.h>
 #include <splitsocks/stream_failure.h>
@@ -94,6 +95,7 @@ static bool pump_in(struct plain *plain)
     struct iovec parts[PARTS_MAX];
     size_t count =
         session_stream_reserve(session, plain->stream, plain->read_size, parts, PARTS_MAX);
+    uint64_t now;
     ssize_t n;
     int error;
 
@@ -104,8 +106,10 @@ static bool pump_in(struct plain *plain)
     }
     n = readv(plain->io.fd, parts, (int)count);
     error = errno;
-    session_stream_commit(session, plain->stream, n > 0 ? (size_t)n : 0, clock_now());
+    now = clock_now();
+    session_stream_commit(session, plain->stream, n > 0 ? (size_t)n : 0, now);
     if (n > 0) {
+        movement_note(plain->driver->worker, now);
         adapt_read_size(plain, (size_t)n);
         return true;
     }
@@ -136,6 +140,7 @@ static int write_stream(struct plain *plain, bool *finished)
 {
     struct session *session = plain->driver->session;
     struct iovec parts[PARTS_MAX];
+    uint64_t now;
 
     for (;;) {
         size_t count =
@@ -149,7 +154,9 @@ static int write_stream(struct plain *plain, bool *finished)
         n = sendmsg(plain->io.fd, &message, MSG_NOSIGNAL);
         if (n < 0)
             return errno == EINTR ? EAGAIN : errno;
-        session_stream_consume(session, plain->stream, (size_t)n, clock_now());
+        now = clock_now();
+        session_stream_consume(session, plain->stream, (size_t)n, now);
+        movement_note(plain->driver->worker, now);
         if ((size_t)n < total)
             return EAGAIN;
         if (*finished)

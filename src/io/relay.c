@@ -308,6 +308,11 @@ int relay_start(struct relay *relay)
     return OK;
 }
 
+uint64_t relay_stop_bound(const struct relay *relay)
+{
+    return relay->config->config->timeouts.stop_ns;
+}
+
 void relay_stop(struct relay *relay, uint64_t bound_ns)
 {
     uint64_t by = clock_now() + bound_ns;

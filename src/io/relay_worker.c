@@ -1,6 +1,7 @@
 #include "relay_internal.h"
 
 #include <splitsocks/clock.h>
+#include <splitsocks/movement.h>
 
 #include <errno.h>
 #include <signal.h>
@@ -53,6 +54,19 @@ static unsigned count_streams(const struct relay_worker *worker)
     return count;
 }
 
+static bool something_moves(const struct relay_worker *worker, uint64_t now)
+{
+    if (movement_of_worker(&worker->worker, now))
+        return true;
+    list_foreach(&worker->sessions, node, after) {
+        struct relay_session *session = list_entry(node, struct relay_session, node);
+
+        if (movement_of_session(session->session))
+            return true;
+    }
+    return false;
+}
+
 static void close_sessions(struct relay_worker *worker)
 {
     worker->closing = true;
@@ -75,10 +89,13 @@ static void on_stopping(struct ev_loop *loop, ev_timer *timer, int events)
     struct relay_worker *worker = timer->data;
     (void)events;
 
-    bool late = clock_now() >= atomic_load(&worker->relay->stop_by);
-    bool readers = !late && !list_empty(&worker->worker.remainders);
+    uint64_t now = clock_now();
+    bool late = now >= atomic_load(&worker->relay->stop_by);
+    bool readers = !late && !list_empty(&worker->worker.remainders) &&
+                   movement_of_worker(&worker->worker, now);
 
-    if (!worker->closing && (count_streams(worker) == 0 || late))
+    if (!worker->closing &&
+        (late || count_streams(worker) == 0 || !something_moves(worker, now)))
         close_sessions(worker);
     if (worker->closing && list_empty(&worker->sessions) && !readers && is_last(worker)) {
         ev_timer_stop(loop, timer);

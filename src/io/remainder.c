@@ -1,5 +1,7 @@
 #include <splitsocks/remainder.h>
 
+#include <splitsocks/clock.h>
+#include <splitsocks/movement.h>
 #include <splitsocks/socket.h>
 
 #include <errno.h>
@@ -55,6 +57,8 @@ static void on_writable(struct ev_loop *loop, ev_io *io, int events)
         return;
     }
     unread->start += (uint64_t)n;
+    if (n > 0)
+        movement_note(remainder->worker, clock_now());
     pages_release_before(&remainder->pages, unread->start);
     if (unread->start < unread->end) {
         ev_timer_again(loop, &remainder->patience);

@@ -92,14 +92,73 @@ def test_sigterm_ends_with_new_sessions(t):
     gone.local.signal(signal.SIGCONT)
 
 
+def drip(client):
+    """Sends for as long as anybody listens."""
+    while True:
+        client.sendall(b"drop")
+        time.sleep(0.1)
+
+
+def test_sigterm_does_not_wait_for_idle_streams(t):
+    """Streams that are merely open end at once, whatever the bound: through the relay, past it, still
+    without an answer, and with a client that takes nothing of what is here."""
+    patient = {"timeouts": {"stop": "1h"}}
+    for role in ("local", "relay"):
+        direct, origin, echo = t.server(), t.origin(), t.server()
+        pair = t.pair({**patient, "rules": [{"port": direct.port, "action": "direct"}]}, patient,
+                      name=role)
+        held = [pair.open("127.0.0.1", port) for port in (echo.port, direct.port)]
+        for s in held:
+            s.sendall(b"idle")
+            t.equal(harness.recv_exactly(s, 4), b"idle", "before")
+        held.append(socket.create_connection(("127.0.0.1", pair.socks_port)))
+        stuck = pair.start_load(origin.dest, "--down", "1G", "--read-rate", "1", "--count", 1)
+        harness.rest(lambda: origin.report()["sent"], quiet=1.5)
+        process = getattr(pair, role)
+        process.signal(signal.SIGTERM)
+        t.equal(process.wait(30), 0, f"exit status of {role}")
+        stuck.kill()
+
+
+def test_sigterm_waits_for_what_moves_within_the_bound(t):
+    for role in ("local", "relay"):
+        bounded = {"timeouts": {"stop": 2 * harness.SLOW}}
+        pair, server = t.pair(bounded, bounded, name=role), t.server(drip)
+        moving, idle = pair.open("127.0.0.1", server.port), pair.open("127.0.0.1", t.server().port)
+        harness.recv_exactly(moving, 4)
+        process = getattr(pair, role)
+        process.signal(signal.SIGTERM)
+        begun = time.monotonic()
+        while time.monotonic() < begun + 1.2 * harness.SLOW:
+            harness.recv_exactly(moving, 4)
+        t.check(process.running(), f"{role} left a stream that moves")
+        t.equal(process.wait(30), 0, f"exit status of {role}")
+        moving.close()
+        idle.close()
+
+
+def test_sigterm_after_a_reload_ends_old_streams_too(t):
+    """A reload leaves idle streams alone for as long as they are open; a stop does not."""
+    pair, server = t.pair({"timeouts": {"stop": "1h"}}), t.server()
+    held = pair.open("127.0.0.1", server.port)
+    pair.local.signal(signal.SIGHUP)
+    pair.local.wait_output("read again")
+    time.sleep(1.5)
+    held.sendall(b"still here")
+    t.equal(harness.recv_exactly(held, 10), b"still here", "after the reload")
+    pair.local.signal(signal.SIGTERM)
+    t.equal(pair.local.wait(30), 0, "exit status")
+    held.close()
+
+
 def test_a_second_signal_ends_at_once(t):
-    pair, origin = t.pair(), t.origin()
-    load = pair.start_load(origin.dest, "--hold", "--count", 3, stdin=subprocess.PIPE)
-    load.wait_output("^open 3")
+    pair, server = t.pair({"timeouts": {"stop": "1h"}}), t.server(drip)
+    moving = pair.open("127.0.0.1", server.port)
+    harness.recv_exactly(moving, 4)
     pair.local.signal(signal.SIGTERM)
     wait_refusal(pair)  # signals that come together are one
     time.sleep(0.3)
-    t.check(pair.local.running(), "local left open streams at the first signal")
+    t.check(pair.local.running(), "local left a stream that moves at the first signal")
     pair.local.signal(signal.SIGTERM)
     t.equal(pair.local.wait(5), 0, "exit status")
 

@@ -82,12 +82,13 @@ static void test_defaults(void **state)
     assert_int_equal(config->linger_ns, 120 * NS_PER_S);
     assert_int_equal(config->timeouts.half_closed_ns, 300 * NS_PER_S);
     assert_int_equal(config->timeouts.keepalive_ns, 300 * NS_PER_S);
+    assert_int_equal(config->timeouts.stop_ns, 5 * NS_PER_S);
     assert_int_equal(config->warnings.count, 0);
     config_local_free(config);
 }
 
 static const char everything[] =
-    "{ \"timeouts\": { \"half_closed\": null, \"keepalive\": 90 },\n"
+    "{ \"timeouts\": { \"half_closed\": null, \"keepalive\": 90, \"stop\": 0 },\n"
     "  \"linger\": 2.5, \"dns\": { \"servers\": [\"192.0.2.1\", \"127.0.0.1:5353\","
     "   \"::1\", \"[::1]:54\"], \"resolve\": \"relay\" },\n"
     "  \"rate\": { \"up\": null, \"down\": null },\n"
@@ -157,6 +158,7 @@ static void test_everything(void **state)
     assert_int_equal(config->linger_ns, 2500 * NS_PER_MS);
     assert_int_equal(config->timeouts.half_closed_ns, 0);
     assert_int_equal(config->timeouts.keepalive_ns, 90 * NS_PER_S);
+    assert_int_equal(config->timeouts.stop_ns, 0);
     assert_int_equal(config->warnings.count, 0);
     config_local_free(config);
 }
@@ -301,10 +303,8 @@ static void test_structure_is_checked(void **state)
 #define BYTES(from, to) from " to " to " bytes, as a number or as a text such as \"64KiB\""
 #define BUDGET_BYTES BYTES("256", "1099511627776") ", or null"
 #define A_SOCKET "the name of a socket, relative to this file, or null"
-#define FROM_A_SECOND \
-    "1 to 86400 seconds, as a number or as a text such as \"2m\", or null"
-#define UP_TO_9_HOURS \
-    "1 to 32400 seconds, as a number or as a text such as \"2m\", or null"
+#define FROM_A_SECOND "1 to 86400 seconds, as a number or as a text such as \"2m\", or null"
+#define UP_TO_9_HOURS "1 to 32400 seconds, as a number or as a text such as \"2m\", or null"
 #define SECONDS "0 to 86400 seconds, as a number or as a text such as \"2m\""
 #define A_SERVER \
     "an address with an optional port, such as \"192.0.2.1\" or \"[2001:db8::1]:53\""

@@ -51,6 +51,7 @@ static void test_defaults(void **state)
     assert_int_equal(config->linger_ns, 120 * NS_PER_S);
     assert_int_equal(config->timeouts.half_closed_ns, 300 * NS_PER_S);
     assert_int_equal(config->timeouts.keepalive_ns, 300 * NS_PER_S);
+    assert_int_equal(config->timeouts.stop_ns, 5 * NS_PER_S);
     assert_null(config->congestion_control);
     assert_int_equal(config->limits.half_open, 1024);
     assert_int_equal(config->limits.unauthenticated, 4096);
