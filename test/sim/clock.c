@@ -78,6 +78,41 @@ void sim_random_bytes(struct sim_random *random, void *buffer, size_t length)
     }
 }
 
+/* ---- the digest of several runs ---- */
+
+static bool digest_wanted;
+static uint64_t digest;
+
+void sim_digest_begin(void)
+{
+    digest_wanted = true;
+}
+
+uint64_t sim_digest_take(void)
+{
+    uint64_t taken = digest;
+
+    digest = 0;
+    return taken;
+}
+
+void sim_digest_bytes(struct sim_clock *clock, const void *bytes, size_t length)
+{
+    const uint8_t *at = bytes;
+
+    if (!digest_wanted)
+        return;
+    for (; length >= sizeof(uint64_t); length -= sizeof(uint64_t)) {
+        uint64_t word;
+
+        memcpy(&word, at, sizeof word);
+        clock->hash = sim_mix(clock->hash ^ word);
+        at += sizeof word;
+    }
+    while (length-- > 0)
+        clock->hash = sim_mix(clock->hash ^ *at++);
+}
+
 void sim_clock_init(struct sim_clock *clock, uint64_t seed)
 {
     memset(clock, 0, sizeof *clock);
@@ -88,6 +123,7 @@ void sim_clock_init(struct sim_clock *clock, uint64_t seed)
 
 void sim_clock_deinit(struct sim_clock *clock)
 {
+    digest = sim_mix(digest ^ clock->hash);
     free(clock->heap);
     memset(clock, 0, sizeof *clock);
 }

@@ -78,4 +78,12 @@ bool sim_clock_step(struct sim_clock *clock, uint64_t until_ns);
 void sim_trace(struct sim_clock *clock, const char *what, uint64_t a, uint64_t b,
                uint64_t c);
 
+/* With --digest: the hash of all runs since the last call, of what their engines put on
+ * the wire too. Two builds with equal digests behave alike, byte by byte and at the same
+ * virtual time. */
+void sim_digest_begin(void);
+uint64_t sim_digest_take(void);
+/* Bytes that an engine has made. Hashed for the digest alone, since there are many. */
+void sim_digest_bytes(struct sim_clock *clock, const void *bytes, size_t length);
+
 #endif

@@ -200,6 +200,7 @@ static void send_wire(struct sim_wire *wire)
     }
     size_t written = sim_tcp_write(wire->tcp, side, world->output, length);
 
+    sim_digest_bytes(&world->clock, world->output, length);
     if (wire->tail_length > 0)
         sim_fail(world, "session_produce() was asked of a blocked subflow");
     keep(&wire->tail, &wire->tail_length, world->output + written, length - written);
