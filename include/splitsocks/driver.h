@@ -32,7 +32,7 @@ struct driver_role {
     void (*silence)(struct driver *driver, int fd);
     /* Relay: SESSION_STREAM_INCOMING. */
     void (*incoming)(struct driver *driver, const struct session_event *event);
-    /* SESSION_UP and SESSION_LOST, for the log. */
+    /* SESSION_SHED, SESSION_UP, SESSION_LOST and what concerns paths, for the log. */
     void (*changed)(struct driver *driver, const struct session_event *event);
     /* SESSION_ENDED. Called from driver_run() as its last act: it may free the driver and
      * the session, and then returns true. */

@@ -59,6 +59,8 @@ void page_pool_deinit(struct page_pool *pool);
 void page_pool_trim(struct page_pool *pool, size_t keep);
 
 void page_account_init(struct page_account *account, struct page_pool *pool);
+/* How many pages it may take now, one after the other. */
+size_t page_account_room(const struct page_account *account);
 /* Whether it has more in use than a shared pool lets it, by what was moved to it. */
 bool page_account_is_over(const struct page_account *account);
 

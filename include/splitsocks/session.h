@@ -50,17 +50,17 @@ enum session_role { SESSION_LOCAL, SESSION_RELAY };
 
 /* Why a stream ended; travels in STREAM_RESET. */
 enum reset_code {
-    RESET_CANCELLED = 0,           /* the application reset its connection */
-    RESET_FAILURE = 1,             /* anything not named below */
-    RESET_DENIED = 2,              /* forbidden by the relay's destination rules */
+    RESET_CANCELLED = 0, /* the application reset its connection */
+    RESET_FAILURE = 1,   /* anything not named below */
+    RESET_DENIED = 2,    /* forbidden by the relay's destination rules */
     RESET_NETWORK_UNREACHABLE = 3,
     RESET_HOST_UNREACHABLE = 4,
-    RESET_REFUSED = 5,             /* the destination refused the connection */
-    RESET_TIMED_OUT = 6,           /* the destination did not answer */
+    RESET_REFUSED = 5,   /* the destination refused the connection */
+    RESET_TIMED_OUT = 6, /* the destination did not answer */
     RESET_NAME_NOT_FOUND = 7,
-    RESET_NAME_FAILURE = 8,        /* the resolver failed or did not answer */
-    RESET_LIMIT = 9,               /* a bound of the relay was met */
-    RESET_PROTOCOL = 10,           /* the session ended over a broken rule */
+    RESET_NAME_FAILURE = 8, /* the resolver failed or did not answer */
+    RESET_LIMIT = 9,        /* a bound of the side that resets was met */
+    RESET_PROTOCOL = 10,    /* the session ended over a broken rule */
     /* Given to the application only, never on the wire: */
     RESET_SESSION_LOST = 64,       /* the relay no longer knows the session (restarted) */
     RESET_RELAY_UNREACHABLE = 65,  /* no session could be set up in time */
@@ -157,6 +157,7 @@ enum session_event_type {
     SESSION_STREAM_RESET,
 
     /* For logs and status. */
+    SESSION_SHED,      /* `stream` is reset because a bound was met: `shed` tells which */
     SESSION_UP,        /* local: a session is established; `resumed` tells which kind */
     SESSION_LOST,      /* local: no contact; what is open waits for up to linger */
     SESSION_PATH_UP,   /* local: `path` works (again): the relay was heard on it */
@@ -165,6 +166,24 @@ enum session_event_type {
      * `error` and `reason` tell). Every stream has had its SESSION_STREAM_RESET before. The
      * driver frees it; a local that was not asked to stop starts a new one then. */
     SESSION_ENDED,
+};
+
+/* Why a stream has to go. */
+enum session_bound {
+    SESSION_BOUND_BUFFERED, /* that of the page pool, or the session's share of it */
+    SESSION_BOUND_HOLES,    /* what the peer sends arrives in too many pieces */
+    SESSION_BOUND_MEMORY,   /* the system has no more */
+};
+
+/* What was in use when a stream had to go: whole pages, in bytes. */
+struct session_shed {
+    enum session_bound bound;
+    bool shared;           /* the session may have no more of the pool than is free */
+    uint64_t wanted_bytes; /* could not be had */
+    uint64_t stream_bytes; /* this stream had */
+    uint64_t session_bytes;
+    uint64_t used_bytes; /* of the pool */
+    uint64_t bound_bytes;
 };
 
 struct session_event {
@@ -177,6 +196,7 @@ struct session_event {
     bool silent;                 /* SESSION_CLOSE_SUBFLOW: what it sent did not open */
     bool resumed;                /* SESSION_UP: the streams of the old session stay */
     enum reset_code code;        /* SESSION_STREAM_RESET */
+    struct session_shed shed;    /* SESSION_SHED */
     const struct target *target; /* SESSION_STREAM_INCOMING */
     enum error error;            /* SESSION_ENDED; OK when it was asked for */
     const char *reason;          /* SESSION_ENDED: a phrase, valid until the next call */

@@ -47,5 +47,6 @@ libcore_a_SOURCES = \
 	src/core/session_timers.c \
 	src/core/stream_receive.c \
 	src/core/stream_send.c \
+	src/core/stream_shed.c \
 	src/core/handshake_keys.c \
 	src/core/handshake_payload.c

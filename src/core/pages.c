@@ -47,8 +47,7 @@ bool page_account_is_over(const struct page_account *account)
     return account->pool->shared && account->used > not_used(account->pool) + 1;
 }
 
-/* How many pages may be taken, one after the other. */
-static size_t allowance(const struct page_account *account)
+size_t page_account_room(const struct page_account *account)
 {
     size_t unused = not_used(account->pool);
 
@@ -186,7 +185,7 @@ static uint8_t *need_page(struct pages *pages, uint64_t number)
 {
     uint8_t **slot = slot_at(pages, number - pages->first);
 
-    if (*slot == NULL && allowance(pages->account) > 0) {
+    if (*slot == NULL && page_account_room(pages->account) > 0) {
         *slot = take_page(pages->account);
         pages->used += *slot != NULL;
     }
@@ -203,7 +202,7 @@ static int need_all(struct pages *pages, uint64_t low, uint64_t high)
         missing += find_page(pages, number) == NULL;
     if (missing == 0)
         return OK;
-    if (missing > allowance(pages->account))
+    if (missing > page_account_room(pages->account))
         return ERROR_LIMIT;
     result = extend(pages, low, high);
     for (uint64_t number = low; result == OK && number <= high; number++)

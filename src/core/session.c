@@ -19,7 +19,7 @@ const char *reset_code_string(enum reset_code code)
     case RESET_TIMED_OUT: return "connection timed out";
     case RESET_NAME_NOT_FOUND: return "name not found";
     case RESET_NAME_FAILURE: return "name could not be resolved";
-    case RESET_LIMIT: return "a bound of the relay was met";
+    case RESET_LIMIT: return "a bound was met";
     case RESET_PROTOCOL: return "protocol violation";
     case RESET_SESSION_LOST: return "the relay no longer knows the session";
     case RESET_RELAY_UNREACHABLE: return "the relay cannot be reached";
@@ -288,7 +288,7 @@ bool session_next_event(struct session *session, struct session_event *event)
             wanted = take_subflow(session, event);
         if (event->stream != NULL) {
             session->event_stream = event->stream; /* dereferenced at the next call */
-            wanted = !event->stream->released;
+            wanted = !event->stream->released || event->type == SESSION_SHED;
             if (wanted && event->type == SESSION_STREAM_INCOMING) {
                 session->event_target = *event->stream->target;
                 event->target = &session->event_target;

@@ -456,8 +456,8 @@ struct session {
     uint64_t checked_ns;
     unsigned explicit_failures; /* dials refused or unreachable, in a row */
     uint64_t last_stamp;
-    bool starved;         /* a stream got no room because the page pool was used up */
-    uint64_t starved_ns;  /* since when no stream got any; 0 = some did */
+    bool starved;         /* a stream got no memory: the next check tells it to try again */
+    uint64_t starved_ns;  /* since when there is no room for any stream; 0 = there is */
     bool pool_dirty;      /* pool_update() has something to look at */
 
     struct ring events; /* of session_event */
@@ -606,11 +606,20 @@ void stream_insert(struct session *session, struct stream *stream, uint64_t id);
 bool stream_set_target(struct stream *stream, const struct target *target) MUST_CHECK;
 void stream_reset_send(struct session *session, struct stream *stream, enum reset_code code);
 void session_return_parked(struct session *session);
-/* Memory is short: resets the stream that has most of it parked for a reader, here or at
- * the peer, that does not read; false when there is none. */
-bool session_shed_parked(struct session *session);
-/* Likewise; where none is parked, the one goes that has most of what has arrived. */
-void session_shed_memory(struct session *session, struct stream *wanting);
+
+/* stream_shed.c: who gives way when a bound on memory is met; the driver is told */
+
+/* A stream wanted memory to write to, and got none. */
+void session_starves(struct session *session);
+/* While there is no room for any stream, the one goes that has most parked for a reader,
+ * here or at the peer, that does not read; and all that want some try again. */
+void session_tick_starved(struct session *session);
+/* There is no room for `pages` that have arrived for `wanting`: the stream goes that has
+ * most parked, or else most of what has arrived. */
+void stream_shed_for(struct session *session, struct stream *wanting, size_t pages);
+/* This stream goes, as it needs `pages` more. */
+void stream_shed(struct session *session, struct stream *stream, enum session_bound bound,
+                 size_t pages);
 
 /* stream_send.c */
 void stream_send_init(struct session *session, struct stream *stream);

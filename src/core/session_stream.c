@@ -400,7 +400,8 @@ size_t session_stream_reserve(struct session *session, struct stream *stream, si
     uint64_t waiting = stream->out_end - MIN(stream->out_next, stream->out_end);
     size_t count = 0;
 
-    if (stream->out_final != OFFSET_UNKNOWN || stream->reset_sent)
+    /* To want nothing is not to get nothing. */
+    if (length == 0 || stream->out_final != OFFSET_UNKNOWN || stream->reset_sent)
         return 0;
     if (waiting < STREAM_WAIT_MAX)
         count = pages_reserve(&stream->out, stream->out_end,
@@ -409,12 +410,9 @@ size_t session_stream_reserve(struct session *session, struct stream *stream, si
         session->starved_ns = 0;
         return count;
     }
+    if (waiting == 0)
+        session_starves(session);
     stream->writable_wanted = true;
-    if (waiting > 0)
-        return 0;
-    session->starved = true; /* of pages: told again by the next tick */
-    if (session->starved_ns == 0)
-        session->starved_ns = session->now;
     return 0;
 }
 

@@ -3,8 +3,6 @@
 /* How often parked bytes are looked for while credit is short, and a starved stream is
  * told of room. */
 #define CHECK_NS (100 * NS_PER_MS)
-/* After so long without room for any stream, one whose reader does not read gives way. */
-#define STARVED_NS (1 * NS_PER_S)
 /* Streams that wait for a session fail sooner when every dial is refused. */
 #define OPEN_WAIT_REFUSED_NS (3 * NS_PER_S)
 #define EXPLICIT_FAILURES 3
@@ -206,7 +204,8 @@ uint64_t session_next_timeout(const struct session *session)
     when = MIN(when, restraint_timeout(session));
     for (unsigned i = 0; session->live_paths >> i != 0; i++)
         when = MIN(when, MIN(probe_timeout(session, i), path_doubt_timeout(session, i)));
-    if (session->starved || (credit_is_short(session) && session->stream_count > 0))
+    if (session->starved || session->starved_ns != 0 ||
+        (credit_is_short(session) && session->stream_count > 0))
         when = MIN(when, session->checked_ns + CHECK_NS);
     /* Once due, it is the pool's to wait for. */
     if (session->state == SESSION_STATE_UP && session->rekey_ns > session->now)
@@ -333,22 +332,7 @@ static void tick_checks(struct session *session)
     session->checked_ns = session->now;
     if (credit_is_short(session))
         session_return_parked(session);
-    if (!session->starved)
-        return;
-    session->starved = false;
-    if (session->starved_ns != 0 && session->now - session->starved_ns > STARVED_NS) {
-        session->starved_ns = session->now;
-        session_shed_parked(session);
-    }
-    list_foreach(&session->streams, node, after) {
-        struct stream *stream = list_entry(node, struct stream, node);
-
-        if (!stream->writable_wanted || stream->released ||
-            stream->out_next < stream->out_end)
-            continue;
-        stream->writable_wanted = false;
-        session_push_event(session, SESSION_STREAM_WRITABLE, NULL, stream);
-    }
+    session_tick_starved(session);
 }
 
 static void tick_contact(struct session *session)

@@ -51,21 +51,25 @@ static bool borrow(struct session *session, struct stream *stream, uint64_t offs
     return true;
 }
 
-/* Copies; when the bound on memory is met, another stream gives way first. */
+/* Copies; when the bound on memory is met, another stream gives way first. False: the
+ * stream itself had to go. */
 static bool store(struct session *session, struct stream *stream, uint64_t offset,
                   const uint8_t *bytes, size_t length)
 {
     int result = pages_write(&stream->in, offset, bytes, length);
+    size_t pages = (offset + length - 1) / PAGE_SIZE - offset / PAGE_SIZE + 1;
 
     if (result == ERROR_LIMIT) {
-        session_shed_memory(session, stream);
+        stream_shed_for(session, stream, pages);
         if (stream->discard)
             return true;
         result = pages_write(&stream->in, offset, bytes, length);
     }
     if (result == OK)
         return true;
-    stream_fail(session, stream, RESET_LIMIT);
+    stream_shed(session, stream,
+                result == ERROR_LIMIT ? SESSION_BOUND_BUFFERED : SESSION_BOUND_MEMORY,
+                pages);
     return false;
 }
 
@@ -101,7 +105,7 @@ static bool take_gap(struct session *session, struct stream *stream,
      * cut off. */
     if (ranges_add(&stream->received, gap->start, gap->end) != OK ||
         stream->received.count * FRAGMENT_CHARGE > STREAM_WINDOW_MAX) {
-        stream_fail(session, stream, RESET_LIMIT);
+        stream_shed(session, stream, SESSION_BOUND_HOLES, 0);
         return false;
     }
     return true;
@@ -294,53 +298,4 @@ void session_return_parked(struct session *session)
         }
     }
     session_window_update(session);
-}
-
-/* Pages that wait for our reader, which takes nothing, and for the peer's, whose credit is
- * used up while nothing is on its way. */
-static size_t parked_pages(const struct session *session, const struct stream *stream)
-{
-    size_t pages = 0;
-
-    if (stream->in_next > stream->in_read &&
-        session->now - stream->read_ns > PARKED_AFTER_NS)
-        pages += pages_used(&stream->in);
-    if (stream->id != 0 && stream->out_acked == stream->out_next &&
-        stream->out_next >= stream->out_window)
-        pages += pages_used(&stream->out);
-    return pages;
-}
-
-bool session_shed_parked(struct session *session)
-{
-    struct stream *most = NULL;
-    size_t pages = 0;
-
-    list_foreach(&session->streams, node, after) {
-        struct stream *stream = list_entry(node, struct stream, node);
-        size_t parked = parked_pages(session, stream);
-
-        if (parked > pages) {
-            most = stream;
-            pages = parked;
-        }
-    }
-    if (most != NULL)
-        stream_fail(session, most, RESET_LIMIT);
-    return most != NULL;
-}
-
-void session_shed_memory(struct session *session, struct stream *wanting)
-{
-    struct stream *most = wanting;
-
-    if (session_shed_parked(session))
-        return;
-    list_foreach(&session->streams, node, after) {
-        struct stream *stream = list_entry(node, struct stream, node);
-
-        if (pages_used(&stream->in) > pages_used(&most->in))
-            most = stream;
-    }
-    stream_fail(session, most, RESET_LIMIT);
 }

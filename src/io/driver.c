@@ -95,6 +95,7 @@ static void handle_event(struct driver *driver, const struct session_event *even
     case SESSION_STREAM_READABLE:
     case SESSION_STREAM_WRITABLE:
     case SESSION_STREAM_RESET: handle_stream_event(event); break;
+    case SESSION_SHED:
     case SESSION_UP:
     case SESSION_LOST:
     case SESSION_PATH_UP:

@@ -69,6 +69,33 @@ static void refuse(struct inbound *inbound, enum reset_code code)
 
 /* ---- proxy ---- */
 
+static void log_no_room(const struct inbound *inbound)
+{
+    static struct log_limit limit;
+    const struct page_pool *pool = &inbound->service->worker->pages;
+    char text[TARGET_TEXT_SIZE];
+
+    log_write_limited(
+        &limit, clock_now(), LOG_WARNING,
+        "cannot open a stream to %s: %zu of the %zu KiB that local holds for all "
+        "streams are in use",
+        target_format(&inbound->target, text), pool->used * (PAGE_SIZE / 1024),
+        pool->max_used * (PAGE_SIZE / 1024));
+}
+
+/* What the application sent behind its request. False when there is no room for it. */
+static bool write_early(const struct inbound *inbound, struct stream *stream, uint64_t now)
+{
+    struct session *session = inbound->service->driver->session;
+    size_t length = inbound->early_length;
+
+    if (length == 0 ||
+        session_stream_write(session, stream, inbound->early, length, now) == length)
+        return true;
+    log_no_room(inbound);
+    return false;
+}
+
 static void open_stream(struct inbound *inbound)
 {
     struct inbound_service *service = inbound->service;
@@ -87,8 +114,7 @@ static void open_stream(struct inbound *inbound)
         return;
     }
     driver_touch(driver);
-    if (session_stream_write(driver->session, stream, inbound->early, inbound->early_length,
-                             now) != inbound->early_length ||
+    if (!write_early(inbound, stream, now) ||
         plain_new(driver, stream, inbound->fd, inbound->reply,
                   &inbound->target.addresses[0], &service->plains) == NULL) {
         session_stream_reset(driver->session, stream, RESET_FAILURE, now);

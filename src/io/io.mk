@@ -28,6 +28,7 @@ libio_a_SOURCES = \
 	src/io/relay_internal.h src/io/relay_session.c src/io/relay_worker.c \
 	include/splitsocks/remainder.h src/io/remainder.c \
 	include/splitsocks/resolver.h src/io/resolver.c \
+	include/splitsocks/shed_text.h src/io/shed_text.c \
 	include/splitsocks/socket.h src/io/socket.c src/io/socket_info.c \
 	src/io/socket_probe.c src/io/socket_tune.c src/io/socket_tune.h \
 	include/splitsocks/socks_connection.h src/io/socks_connection.c \

@@ -7,6 +7,7 @@
 #include <splitsocks/key.h>
 #include <splitsocks/log.h>
 #include <splitsocks/movement.h>
+#include <splitsocks/shed_text.h>
 #include <splitsocks/status.h>
 #include <splitsocks/subflow_io.h>
 
@@ -36,12 +37,22 @@ static void on_dialled(struct driver *driver, const struct subflow_io *io, int e
     path_dialer_dialled(&local->dialer, io, error);
 }
 
+static void log_shed(const struct session_event *event)
+{
+    static struct log_limit limit;
+    char text[SHED_TEXT_SIZE];
+
+    log_write_limited(&limit, clock_now(), LOG_WARNING, "%s",
+                      shed_describe(event, "what local holds for all streams", text));
+}
+
 static void on_changed(struct driver *driver, const struct session_event *event)
 {
     struct local *local = driver->context;
     unsigned long long id = session_id(driver->session);
 
     switch (event->type) {
+    case SESSION_SHED: log_shed(event); return;
     case SESSION_LOST: log_warning("no contact with the relay"); return;
     case SESSION_PATH_UP:
     case SESSION_PATH_DOWN: path_table_note(&local->paths, event); return;

@@ -128,10 +128,18 @@ static void log_refusal(const struct relay_arrival *arrival, enum error why)
 
 static void close_evicted(struct relay_worker *worker)
 {
+    static _Thread_local struct log_limit limit;
+    const struct config_limits *limits = &atomic_load(&worker->config)->limits;
     struct arrival *evicted;
 
-    while ((evicted = admission_next_evicted(worker->admission)) != NULL)
+    while ((evicted = admission_next_evicted(worker->admission)) != NULL) {
+        log_write_limited(
+            &limit, clock_now(), LOG_WARNING,
+            "closed the oldest connection that has not proved to be a client's: "
+            "limits.unauthenticated (%u) or limits.half_open (%u) are in use",
+            limits->unauthenticated, limits->half_open);
         arrival_close(arrival_user(evicted));
+    }
 }
 
 /* `length` more bytes are in the arrival's buffer. The arrival may be no more afterwards.

@@ -2,6 +2,7 @@
 
 #include <splitsocks/clock.h>
 #include <splitsocks/farewell.h>
+#include <splitsocks/shed_text.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,8 +35,12 @@ static void on_silence(struct driver *driver, int fd)
 static void on_changed(struct driver *driver, const struct session_event *event)
 {
     struct relay_session *session = driver->context;
+    char text[SHED_TEXT_SIZE];
 
-    if (event->type != SESSION_UP)
+    if (event->type == SESSION_SHED)
+        log_client(session, LOG_WARNING, "%s: %s", session->name,
+                   shed_describe(event, "limits.buffered_bytes", text));
+    else if (event->type != SESSION_UP)
         log_client(session, LOG_INFO, "no contact with %s in session %016llx",
                    session->name, (unsigned long long)session_id(session->session));
 }

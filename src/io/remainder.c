@@ -1,6 +1,7 @@
 #include <splitsocks/remainder.h>
 
 #include <splitsocks/clock.h>
+#include <splitsocks/log.h>
 #include <splitsocks/movement.h>
 #include <splitsocks/socket.h>
 
@@ -70,10 +71,32 @@ static void on_writable(struct ev_loop *loop, ev_io *io, int events)
 
 static void on_patience(struct ev_loop *loop, ev_timer *timer, int events)
 {
+    static _Thread_local struct log_limit limit;
+    struct remainder *remainder = timer->data;
     (void)loop;
     (void)events;
 
-    reset(timer->data);
+    log_write_limited(&limit, clock_now(), LOG_INFO,
+                      "cut off a reader that took nothing for %.0f s after its session had "
+                      "ended (linger): %zu KiB are lost",
+                      remainder->patience.repeat,
+                      pages_used(&remainder->pages) * (PAGE_SIZE / 1024));
+    reset(remainder);
+}
+
+static void log_cut(const struct worker *worker, const struct remainder *remainder)
+{
+    static _Thread_local struct log_limit limit;
+    const struct page_pool *pool = &worker->pages;
+
+    log_write_limited(
+        &limit, clock_now(), LOG_WARNING,
+        "cut off a reader after its session had ended: %zu KiB are lost; %zu of "
+        "%zu KiB for stream data are in use, %zu by such readers, who may have "
+        "no more than is free",
+        pages_used(&remainder->pages) * (PAGE_SIZE / 1024), pool->used * (PAGE_SIZE / 1024),
+        pool->max_used * (PAGE_SIZE / 1024),
+        worker->remainder_pages.used * (PAGE_SIZE / 1024));
 }
 
 /* A client could otherwise leave behind one session after the other. */
@@ -88,6 +111,7 @@ static void keep_to_share(struct worker *worker)
             if (pages_used(&remainder->pages) > pages_used(&most->pages))
                 most = remainder;
         }
+        log_cut(worker, most);
         reset(most);
     }
 }

@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """One reader that stops reading: it stalls its own stream alone, and memory stays bounded."""
+import contextlib
+import socket
+import threading
 import time
 
 import harness
-from harness import bulk, full, wait_until
+from harness import bulk, full, recv_all, wait_until
 
 # The session's credit (64 MiB at most) may be parked on either side, in queues and in sockets;
 # for each stream whose reader has stopped, up to its own (1 MiB) beyond that.
@@ -57,6 +60,57 @@ def test_a_slow_reader_gets_everything(t):
     pair.load(origin.dest, "--down", bulk(50), "--up", bulk(50), "--count", 3, "--parallel", 3)
     slow.result(60)
     wait_until(lambda: origin.report()["open"] == 0, what="the origin's connections to end")
+
+
+def endless(client):
+    """Sends what it is asked for: a number of bytes, as a line."""
+    length = int(client.makefile().readline())
+    client.sendall(b"x" * length)
+    client.shutdown(socket.SHUT_WR)
+    client.recv(1)
+
+
+def test_a_paused_download_outlives_other_connections(t):
+    """A client that pauses, one that connects and says nothing, and another that works."""
+    pair, origin = t.pair(), t.server(endless)
+    length = 40 << 20
+    paused = pair.open("127.0.0.1", origin.port)
+    paused.sendall(b"%d\n" % length)
+    first = paused.recv(1000)
+    silent = pair.open("127.0.0.1", origin.port)
+    for _ in range(2):
+        time.sleep(1.5)
+        t.equal(len(pair.fetch("127.0.0.1", origin.port, b"5000\n")), 5000, "another answer")
+    silent.sendall(b"7\n")
+    t.equal(recv_all(silent), b"xxxxxxx", "what the silent one gets in the end")
+    t.equal(len(first) + len(recv_all(paused)), length, "bytes of the paused download")
+    for process in (pair.local, pair.relay):
+        t.check("reset the stream" not in process.log(), f"{process.name} has shed a stream")
+
+
+def test_what_gives_way_is_told(t):
+    """With little memory at the relay, the log says which bound was met, and whose."""
+    def deaf(client):
+        stop.wait(60 * harness.SLOW)
+    stop = threading.Event()
+    t.stack.callback(stop.set)
+    pair = t.pair(relay={"limits": {"buffered_bytes": "1MiB"}})
+    origin = t.server(deaf)
+    clients = [pair.open("127.0.0.1", origin.port) for _ in range(4)]
+    for client in clients:
+        client.setblocking(False)
+
+    def told():
+        for client in clients:
+            with contextlib.suppress(OSError):
+                while client.send(b"x" * 65536):
+                    pass
+        return "limits.buffered_bytes" in pair.relay.log()
+    wait_until(told, 30, "the relay to tell of its bound")
+    line = next(line for line in pair.relay.log().splitlines() if "limits.buffered_bytes" in line)
+    t.note(line)
+    for word in ("warning", "test", f"127.0.0.1:{origin.port}", "(1.0 MiB)"):
+        t.check(word in line, f"the line does not name {word}")
 
 
 if __name__ == "__main__":

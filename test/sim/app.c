@@ -196,7 +196,7 @@ static void write_more(struct sim_end *end)
 static uint64_t may_read(const struct sim_end *end)
 {
     const struct sim_plan *plan = &end->of->plan;
-    uint64_t limit = plan->stop_reading_at[end->side];
+    uint64_t limit = end->resumed ? UINT64_MAX : plan->stop_reading_at[end->side];
 
     if (plan->read_rate[end->side] > 0) {
         uint64_t passed_ns = world_of(end)->clock.now_ns - end->began_ns;
@@ -314,7 +314,7 @@ static bool is_explained(const struct sim_end *end, enum reset_code code)
     case RESET_LINGER: return world->scenario.may_linger;
     case RESET_RELAY_UNREACHABLE:
         return world->scenario.may_be_unreachable && !end->connected;
-    case RESET_LIMIT: return world->scenario.may_starve;
+    case RESET_LIMIT: return world->sheds > 0;
     case RESET_PROTOCOL: return true; /* SESSION_ENDED says what was broken, and fails */
     default:
         return (peer->outcome == SIM_CANCELLED && peer->code == code) ||
@@ -381,6 +381,10 @@ static void end_timer(struct sim_timer *timer)
                                   process->world->clock.now_ns);
             pump(end);
         }
+    } else if (end->stopped && plan->resumes) {
+        end->resumed = true;
+        end->stopped = false;
+        pump(end);
     } else if (end->stopped) {
         cancel(end, RESET_CANCELLED);
     } else {
@@ -418,6 +422,10 @@ static void stream_starts(struct sim_timer *timer)
         sim_fail(stream->world, "stream %zu could not be opened", stream->index);
         return;
     }
+    /* What came behind the request: nothing, mostly. */
+    if (session_stream_write(owner->session, opened, NULL, 0, stream->world->clock.now_ns) >
+        0)
+        sim_fail(stream->world, "stream %zu took something of nothing", stream->index);
     sim_end_begin(&stream->end[SIM_LOCAL], owner, opened);
     pump(&stream->end[SIM_LOCAL]);
     sim_process_touch(local);

@@ -260,6 +260,29 @@ static bool slow_reader(struct outcome *outcome)
                            directed_transfer_ns(22500000, 20, 90));
 }
 
+/* A client pauses its download; connections that say nothing, and others, begin meanwhile.
+ */
+static bool paused_reader(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+
+    sim_scenario_init(&scenario, "paused reader", 7);
+    sim_scenario_stream(&scenario, 0, 20000000);
+    scenario.plans[0].stop_reading_at[SIM_LOCAL] = 1000000;
+    scenario.plans[0].give_up_ns = 30 * NS_PER_S;
+    scenario.plans[0].resumes = true;
+    for (unsigned i = 0; i < 20; i++) {
+        struct sim_plan *plan = sim_scenario_stream(&scenario, i % 3 * 100, i % 3 * 5000);
+
+        plan->start_ns = (2000 + i * 700) * NS_PER_MS;
+        plan->turns = i % 2;
+    }
+    return directed_once(outcome, &scenario) && outcome->report.reset == 0 &&
+           outcome->report.cancelled == 0 &&
+           directed_within(outcome, "the paused one", directed_done_ns(outcome, SIM_LOCAL),
+                           30 * NS_PER_S + directed_transfer_ns(20000000, 100, 50));
+}
+
 /* ---- the list ---- */
 
 static const struct directed_scenario scenarios[] = {
@@ -274,6 +297,7 @@ static const struct directed_scenario scenarios[] = {
     {"once-failed", once_failed},
     {"echo-beside-bulk", echo},
     {"slow-reader", slow_reader},
+    {"paused-reader", paused_reader},
 };
 
 static const struct directed_scenario *scenario_at(size_t index)

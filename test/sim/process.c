@@ -16,6 +16,7 @@ void sim_process_init(struct sim_process *process, struct sim_world *world,
     *process = (struct sim_process){.world = world, .side = side};
     sim_timer_init(&process->timer, process_run);
     page_pool_init(&process->pages, world->scenario.pages, 64);
+    process->pages.shared = side == SIM_RELAY;
     list_init(&process->sessions);
     list_init(&process->wires);
     list_init(&process->dead_wires);
@@ -280,6 +281,28 @@ static void close_subflow(struct sim_session *owner, const struct session_event 
     }
 }
 
+/* Nothing is ever shed while there is room. */
+static void was_shed(struct sim_session *owner, const struct session_shed *shed)
+{
+    struct sim_world *world = owner->process->world;
+    uint64_t unused = shed->bound_bytes - MIN(shed->used_bytes, shed->bound_bytes);
+    uint64_t room = unused;
+
+    /* In a shared pool each page taken brings the session's part and what is free nearer by
+     * two. */
+    if (shed->shared)
+        room = shed->session_bytes < unused ? (unused - shed->session_bytes + PAGE_SIZE) / 2
+                                            : 0;
+    if (shed->bound != SESSION_BOUND_BUFFERED || room >= shed->wanted_bytes ||
+        shed->bound_bytes != owner->process->pages.max_used * PAGE_SIZE)
+        sim_fail(world, "side %d sheds a stream with %llu of %llu bytes in use",
+                 owner->process->side, (unsigned long long)shed->used_bytes,
+                 (unsigned long long)shed->bound_bytes);
+    if (!world->scenario.may_starve)
+        sim_fail(world, "side %d sheds a stream", owner->process->side);
+    world->sheds++;
+}
+
 static void handle(struct sim_session *owner, const struct session_event *event)
 {
     struct sim_world *world = owner->process->world;
@@ -296,6 +319,7 @@ static void handle(struct sim_session *owner, const struct session_event *event)
     case SESSION_STREAM_READABLE:
     case SESSION_STREAM_WRITABLE:
     case SESSION_STREAM_RESET: sim_end_event(event); break;
+    case SESSION_SHED: was_shed(owner, &event->shed); break;
     case SESSION_UP:
     case SESSION_LOST:
     case SESSION_PATH_UP:

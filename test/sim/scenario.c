@@ -189,6 +189,7 @@ static void draw_ending(struct sim_plan *plan, struct sim_random *random)
         plan->stop_reading_at[side] =
             sim_random_range(random, 0, plan->total[sim_peer(side)]);
         plan->give_up_ns = sim_random_log(random, 1, 20000) * NS_PER_MS;
+        plan->resumes = sim_random_chance(random, 500000);
         break;
     case 2: plan->read_rate[side] = MAX(plan->total[sim_peer(side)] / 10, 1000); break;
     default: break;

@@ -26,6 +26,7 @@ struct sim_plan {
     uint64_t reset_after[2];     /* resets when it has moved so many bytes; or UINT64_MAX */
     uint64_t stop_reading_at[2]; /* reads no further; or UINT64_MAX */
     uint64_t give_up_ns;         /* an end that stopped reading resets after this long */
+    bool resumes;                /* ... or reads on then */
     uint64_t read_rate[2];       /* bytes per second; 0 = as they come */
     enum sim_destination destination;
     uint64_t destination_ns; /* until it answers or fails */

@@ -93,6 +93,7 @@ struct sim_end {
     bool connected;        /* may write and read */
     bool finish_sent, finish_received;
     bool stopped; /* reads no more */
+    bool resumed; /* had stopped */
     uint64_t sent, received;
     uint64_t began_ns, ended_ns;
     uint64_t progress_ns; /* last byte received */
@@ -125,6 +126,7 @@ struct sim_world {
     uint64_t wall_ns; /* the wall clock is this and what has passed */
     uint64_t over_ns; /* when the last stream ended */
     bool restarted;
+    unsigned sheds;     /* streams that were reset for want of memory */
     bool sessions_lost; /* a relay restart was noticed, or linger passed */
     uint8_t *input, *output;
     char failure[512];

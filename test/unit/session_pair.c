@@ -195,6 +195,10 @@ static void local_events(struct pair *pair)
             pair->resumed_count += event.resumed;
             break;
         case SESSION_LOST: pair->lost_count++; break;
+        case SESSION_SHED:
+            pair->shed_count++;
+            pair->shed = event.shed;
+            break;
         case SESSION_PATH_UP: pair->path_up_count++; break;
         case SESSION_PATH_DOWN:
             pair->path_down_count++;

@@ -64,6 +64,8 @@ struct pair {
     enum path_reason path_reason; /* of the last path that went down */
     struct { struct stream *stream; enum reset_code code; } resets[PAIR_STREAMS];
     unsigned reset_count;
+    unsigned shed_count;
+    struct session_shed shed; /* the last one */
     enum error ended;
     bool accept; /* accept incoming streams at once */
 };

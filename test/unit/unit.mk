@@ -40,6 +40,7 @@ UNIT_TESTS = \
 	test/unit/test_session \
 	test/unit/test_session_hostile \
 	test/unit/test_session_paths \
+	test/unit/test_session_shed \
 	test/unit/test_session_status \
 	test/unit/test_socket \
 	test/unit/test_socks5 \
@@ -130,6 +131,8 @@ test_unit_test_session_hostile_SOURCES = test/unit/test_session_hostile.c test/u
 test_unit_test_session_hostile_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_session_paths_SOURCES = test/unit/test_session_paths.c test/unit/session_pair.c test/unit/session_pair.h src/core/session_internal.h test/unit/unit.h
 test_unit_test_session_paths_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_session_shed_SOURCES = test/unit/test_session_shed.c test/unit/session_pair.c test/unit/session_pair.h test/unit/unit.h
+test_unit_test_session_shed_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_session_status_SOURCES = test/unit/test_session_status.c test/unit/session_pair.c test/unit/session_pair.h test/unit/unit.h
 test_unit_test_session_status_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_socket_SOURCES = test/unit/test_socket.c test/unit/unit.h
