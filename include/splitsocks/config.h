@@ -25,13 +25,25 @@
 #define CONFIG_CONGESTION_CONTROL_SIZE 16
 
 /* Why a text was refused, ready to be shown. */
-struct config_error {
+struct config_problem {
     /* ERROR_MALFORMED: no JSON; ERROR_INVALID: a key or value that is not allowed;
      * ERROR_UNSUPPORTED: one that this version does not accept yet; ERROR_MEMORY. */
     enum error code;
     unsigned line; /* from 1; 0 when memory ran out */
+    size_t offset; /* of what was found, in the text; orders those of a line */
     /* One line without a newline: FILE:LINE: JSON.path[3].key: found X; allowed: Y */
     char text[768];
+};
+
+/* More than anybody mends before the next look. */
+#define CONFIG_PROBLEMS_MAX 32
+
+/* All that is wrong with a text, in the order of its lines. A text that is no JSON has one problem,
+ * since what stands behind that cannot be read. */
+struct config_error {
+    struct config_problem problems[CONFIG_PROBLEMS_MAX];
+    size_t count;    /* at least one */
+    size_t left_out; /* beyond CONFIG_PROBLEMS_MAX */
 };
 
 /* Lists. `items` is NULL when count is 0. */

@@ -190,7 +190,7 @@ struct config_local {
 
 /* Parses `length` bytes of JSON. `file_name` is used in messages alone. On success *out
  * is a new configuration, for config_local_free(), and `error` is left alone; else *out
- * is NULL, `error` is filled in and its code returned. */
+ * is NULL, `error` is filled in and the code of its first problem returned. */
 int config_local_parse(const char *text, size_t length, const char *file_name,
                        struct config_local **out, struct config_error *error) MUST_CHECK;
 /* Wipes and frees it. NULL is allowed. */

@@ -1,66 +1,57 @@
 #include "commands.h"
-#include "read_file.h"
+#include "load_config.h"
 
-#include <splitsocks/config_local.h>
-#include <splitsocks/config_relay.h>
+#include <splitsocks/key.h>
+#include <splitsocks/log.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-static void print_warnings(const struct config_strings *warnings)
+/* What is said while a configuration is looked at is the command's output: an error as it
+ * is, a warning as such. */
+static void print_line(enum log_level level, const char *line, void *context)
 {
-    for (size_t i = 0; i < warnings->count; i++)
-        fprintf(stderr, "warning: %s\n", warnings->items[i]);
+    (void)context;
+
+    if (level <= LOG_WARNING)
+        fprintf(stderr, "%s%s\n", level == LOG_WARNING ? "warning: " : "", line);
 }
 
-static int check_local(const char *text, size_t length, const char *path,
-                       struct config_error *error)
+static int check_local(const char *path)
 {
     struct config_local *config;
-    int result = config_local_parse(text, length, path, &config, error);
+    int error = load_local(path, &config, NULL);
 
-    if (result == OK)
-        print_warnings(&config->warnings);
-    config_local_free(config);
-    return result;
+    if (error == OK)
+        config_local_free(config);
+    return error;
 }
 
-static int check_relay(const char *text, size_t length, const char *path,
-                       struct config_error *error)
+static int check_relay(const char *path)
 {
     struct config_relay *config;
-    int result = config_relay_parse(text, length, path, &config, error);
+    int error = load_relay(path, &config, NULL);
 
-    if (result == OK)
-        print_warnings(&config->warnings);
-    config_relay_free(config);
-    return result;
+    if (error == OK)
+        config_relay_free(config);
+    return error;
 }
 
 int cmd_check(int argc, char **argv)
 {
     bool local = argc == 3 && strcmp(argv[1], "local") == 0;
     bool relay = argc == 3 && strcmp(argv[1], "relay") == 0;
-    struct config_error error;
-    size_t length;
-    char *text;
-    int result;
+    int error;
 
     if (!local && !relay) {
         fprintf(stderr, "usage: splitsocks check {local|relay} FILE\n");
         return EXIT_USAGE;
     }
-    if (read_file(argv[2], READ_FILE_MAX, &text, &length) != OK)
+    log_set_sink(print_line, NULL);
+    error = local ? check_local(argv[2]) : check_relay(argv[2]);
+    log_set_sink(NULL, NULL);
+    if (error != OK)
         return EXIT_USAGE;
-    result = local ? check_local(text, length, argv[2], &error)
-                   : check_relay(text, length, argv[2], &error);
-    explicit_bzero(text, length); /* passwords */
-    free(text);
-    if (result != OK) {
-        fprintf(stderr, "%s\n", error.text);
-        return EXIT_USAGE;
-    }
     printf("%s: ok\n", argv[2]);
-    return EXIT_SUCCESS;
+    return 0;
 }

@@ -15,6 +15,14 @@ static void log_warnings(const struct config_strings *warnings)
         log_warning("%s", warnings->items[i]);
 }
 
+static void log_problems(const char *path, const struct config_error *why)
+{
+    for (size_t i = 0; i < why->count; i++)
+        log_error("%s", why->problems[i].text);
+    if (why->left_out > 0)
+        log_error("%s: and %zu more of the kind", path, why->left_out);
+}
+
 char *find_local_config(void)
 {
     const char *base = getenv("XDG_CONFIG_HOME");
@@ -55,7 +63,7 @@ int load_local(const char *path, struct config_local **config, uint8_t key[CONFI
     explicit_bzero(text, length); /* passwords */
     free(text);
     if (error != OK) {
-        log_error("%s", why.text);
+        log_problems(path, &why);
         return error;
     }
     log_warnings(&(*config)->warnings);
@@ -78,7 +86,7 @@ int load_relay(const char *path, struct config_relay **config, uint8_t key[CONFI
     error = config_relay_parse(text, length, path, config, &why);
     free(text);
     if (error != OK) {
-        log_error("%s", why.text);
+        log_problems(path, &why);
         return error;
     }
     log_warnings(&(*config)->warnings);

@@ -15,6 +15,8 @@ libconfig_layer_a_SOURCES = \
 	src/config/place.c src/config/place.h \
 	src/config/report.c \
 	src/config/schema.c src/config/schema.h \
+	src/config/side.c src/config/side.h \
+	src/config/text.c src/config/text.h \
 	src/config/timeouts.c \
 	src/config/values.c src/config/values.h \
 	src/config/values_network.c

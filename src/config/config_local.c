@@ -1,6 +1,7 @@
 #include <splitsocks/config_local.h>
 
 #include "local_parts.h"
+#include "side.h"
 
 #include <strings.h>
 
@@ -23,6 +24,7 @@ static int check_pool(struct reader *reader, const struct place *place, json_t *
 {
     struct config_pool *pool = field;
     struct place at;
+    int result = OK;
 
     if (json_object_get(value, "idle") == NULL)
         pool->idle = MIN(pool->size, IDLE_DEFAULT);
@@ -30,34 +32,38 @@ static int check_pool(struct reader *reader, const struct place *place, json_t *
         pool->burst = MAX(pool->size, BURST_DEFAULT);
     if (pool->idle > pool->size) {
         at = member_place(place, value, "idle");
-        return report(reader, &at, ERROR_INVALID,
-                      "found %u, more than size; allowed: 0 to %u", pool->idle, pool->size);
+        result =
+            report(reader, &at, ERROR_INVALID, "found %u, more than size; allowed: 0 to %u",
+                   pool->idle, pool->size);
     }
     if (pool->burst < pool->size) {
         at = member_place(place, value, "burst");
-        return report(reader, &at, ERROR_INVALID,
-                      "found %u, less than size; allowed: %u to %d", pool->burst,
-                      pool->size, POOL_MAX);
+        result = report(reader, &at, ERROR_INVALID,
+                        "found %u, less than size; allowed: %u to %d", pool->burst,
+                        pool->size, POOL_MAX);
     }
-    return OK;
+    return result;
 }
 
 static int check_hosts(struct reader *reader, const struct place *place, json_t *value,
                        void *field)
 {
     const struct config_strings *hosts = field;
+    int result = OK;
     (void)value;
 
     for (size_t i = 1; i < hosts->count; i++) {
         struct place at = {.parent = place, .index = i};
+        size_t j = 0;
 
-        for (size_t j = 0; j < i; j++)
-            if (strcasecmp(hosts->items[i], hosts->items[j]) == 0)
-                return report(reader, &at, ERROR_INVALID,
-                              "found \"%s\" a second time; allowed: each host once",
-                              hosts->items[i]);
+        while (j < i && strcasecmp(hosts->items[i], hosts->items[j]) != 0)
+            j++;
+        if (j < i)
+            result = report(reader, &at, ERROR_INVALID,
+                            "found \"%s\" a second time; allowed: each host once",
+                            hosts->items[i]);
     }
-    return OK;
+    return result;
 }
 
 static int check_local(struct reader *reader, const struct place *place, json_t *value,
@@ -66,13 +72,20 @@ static int check_local(struct reader *reader, const struct place *place, json_t 
     struct config_local *config = field;
     size_t paths = MAX(config->paths.count, (size_t)1), hosts = config->relay.hosts.count;
     struct place at = member_place(place, value, "paths");
+    int result = OK;
 
+    /* What could not be read cannot be referred to. */
+    if (member_failed(reader, local_options, "paths"))
+        return result;
     if (paths * hosts > CONFIG_PATHS_MAX)
-        return report(reader, &at, ERROR_INVALID,
-                      "found %zu, which with %zu hosts of the relay make %zu paths; "
-                      "allowed: up to %d in all",
-                      paths, hosts, paths * hosts, CONFIG_PATHS_MAX);
-    return resolve_local_names(reader, place, value, config);
+        result = report(reader, &at, ERROR_INVALID,
+                        "found %zu, which with %zu hosts of the relay make %zu paths; "
+                        "allowed: up to %d in all",
+                        paths, hosts, paths * hosts, CONFIG_PATHS_MAX);
+    if (member_failed(reader, local_options, "listen") ||
+        member_failed(reader, local_options, "rules"))
+        return result;
+    return first_error(result, resolve_local_names(reader, place, value, config));
 }
 
 /* One option after the other, several words to a line: tables. */
@@ -83,7 +96,7 @@ static const struct option relay_host = {
     .read = read_string, ELEMENT(const char *), .minimum = 1, .maximum = 254,
     .valid = valid_host, .allowed = ALLOWED_HOST};
 
-static const struct option relay_options[] = {
+static const struct option endpoint_options[] = {
     {.name = "host", .read = read_list, FIELD(config_relay_endpoint, hosts), .lone = true,
      .required = true, .minimum = 1, .maximum = CONFIG_RELAY_HOSTS_MAX,
      .element = &relay_host, .check = check_hosts, .allowed = ALLOWED_HOST},
@@ -138,9 +151,9 @@ static const struct option dns_options[] = {
     {.name = NULL},
 };
 
-static const struct option local_options[] = {
+const struct option local_options[] = {
     {.name = "relay", .read = read_object, FIELD(config_local, relay), .required = true,
-     .members = relay_options, .allowed = "an object with host and public_key"},
+     .members = endpoint_options, .allowed = "an object with host and public_key"},
     {OPTION_PRIVATE_KEY_FILE, FIELD(config_local, private_key_file)},
     {.name = "listen", .read = read_list, FIELD(config_local, listen), .fallback = "[{}]",
      .minimum = 1, .maximum = CONFIG_LISTENERS_MAX, .element = &local_listener,
@@ -177,7 +190,7 @@ static const struct option local_options[] = {
 
 static const struct option root = {
     .read = read_object, ELEMENT(struct config_local), .members = local_options,
-    .check = check_local};
+    .check = check_local, .lenient = true};
 /* clang-format on */
 
 int config_local_parse(const char *text, size_t length, const char *file_name,
@@ -189,7 +202,7 @@ int config_local_parse(const char *text, size_t length, const char *file_name,
 
     *out = config;
     if (config == NULL)
-        return error->code;
+        return (int)error->problems[0].code;
     config->memory = reader.memory;
     config->warnings = reader.warnings;
     return OK;

@@ -1,6 +1,7 @@
 #include <splitsocks/config_relay.h>
 
 #include "schema.h"
+#include "side.h"
 #include "values.h"
 
 #include <stdlib.h>
@@ -44,7 +45,9 @@ static int by_name(const void *a, const void *b)
 {
     const struct config_client *const *x = a, *const *y = b;
 
-    return strcmp((*x)->name, (*y)->name);
+    /* There is none where it could not be read. */
+    return strcmp((*x)->name != NULL ? (*x)->name : "",
+                  (*y)->name != NULL ? (*y)->name : "");
 }
 
 static int by_key(const void *a, const void *b)
@@ -70,6 +73,8 @@ static int check_unique(struct reader *reader, const struct place *place, json_t
                         const struct config_clients *clients, client_order *order,
                         const char *key)
 {
+    static const struct config_client unread; /* what could not be read is zero */
+    const struct config_client *none = &unread;
     const struct config_client **sorted = calloc(clients->count, sizeof(sorted[0]));
     int error = OK;
 
@@ -78,8 +83,8 @@ static int check_unique(struct reader *reader, const struct place *place, json_t
     for (size_t i = 0; i < clients->count; i++)
         sorted[i] = &clients->items[i];
     qsort(sorted, clients->count, sizeof(sorted[0]), order);
-    for (size_t i = 1; error == OK && i < clients->count; i++)
-        if (order(&sorted[i - 1], &sorted[i]) == 0)
+    for (size_t i = 1; i < clients->count; i++)
+        if (order(&none, &sorted[i]) != 0 && order(&sorted[i - 1], &sorted[i]) == 0)
             error = report_second(reader, place, value,
                                   (size_t)(MAX(sorted[i - 1], sorted[i]) - clients->items),
                                   key);
@@ -96,8 +101,10 @@ static int check_clients(struct reader *reader, const struct place *place, json_
     if (clients->count == 0)
         return warn(reader, place, "nobody is listed, so nobody is served");
     error = check_unique(reader, place, value, clients, by_name, "name");
-    return error != OK ? error
-                       : check_unique(reader, place, value, clients, by_key, "public_key");
+    if (error == ERROR_MEMORY)
+        return error;
+    return first_error(error,
+                       check_unique(reader, place, value, clients, by_key, "public_key"));
 }
 
 /* One option after the other, several words to a line: tables. */
@@ -161,13 +168,13 @@ static const struct option limit_options[] = {
     {.name = NULL},
 };
 
-static const struct option relay_options[] = {
+const struct option relay_options[] = {
     {.name = "listen", .read = read_list, FIELD(config_relay, listen), .fallback = "[{}]",
      .minimum = 1, .maximum = 64, .element = &listener, .check = spell_out_listeners,
      .allowed = "objects with address and ports"},
     {OPTION_PRIVATE_KEY_FILE, FIELD(config_relay, private_key_file)},
     {.name = "clients", .read = read_list, FIELD(config_relay, clients), .required = true,
-     .maximum = 65536, .element = &client, .check = check_clients,
+     .maximum = 65536, .element = &client, .check = check_clients, .lenient = true,
      .allowed = "objects with name and public_key"},
     {.name = "destinations", .read = read_object, FIELD(config_relay, destinations),
      .fallback = "{}", .members = destination_options},
@@ -198,7 +205,7 @@ int config_relay_parse(const char *text, size_t length, const char *file_name,
 
     *out = config;
     if (config == NULL)
-        return error->code;
+        return (int)error->problems[0].code;
     config->memory = reader.memory;
     config->warnings = reader.warnings;
     return OK;

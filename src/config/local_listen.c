@@ -14,6 +14,23 @@ static int refuse_password(struct reader *reader, const struct place *place)
                   CREDENTIAL_MAX);
 }
 
+static int read_user(struct reader *reader, const struct place *at, json_t *password,
+                     struct config_user *user)
+{
+    size_t length = strlen(at->key);
+
+    if (length == 0 || length > CREDENTIAL_MAX)
+        return report(reader, at, ERROR_INVALID,
+                      "found a name of %zu bytes; allowed: 1 to %d", length,
+                      CREDENTIAL_MAX);
+    length = json_string_length(password);
+    if (length == 0 || length > CREDENTIAL_MAX)
+        return refuse_password(reader, at);
+    user->name = memory_take_string(reader->memory, at->key);
+    user->password = memory_take_string(reader->memory, json_string_value(password));
+    return user->name != NULL && user->password != NULL ? OK : report_memory(reader);
+}
+
 static int read_users(struct reader *reader, const struct place *place,
                       const struct option *option, json_t *value, void *field)
 {
@@ -22,6 +39,7 @@ static int read_users(struct reader *reader, const struct place *place,
     struct config_user *items;
     json_t *password;
     size_t count = json_object_size(value); /* 0 when it is no object */
+    int result = OK;
 
     if (count == 0 || count > USERS_MAX)
         return refuse(reader, place, option, value,
@@ -30,24 +48,13 @@ static int read_users(struct reader *reader, const struct place *place,
     if (items == NULL)
         return report_memory(reader);
     json_object_foreach(value, at.key, password) {
-        size_t length = strlen(at.key);
-        struct config_user *user = &items[at.index];
-
-        if (length == 0 || length > CREDENTIAL_MAX)
-            return report(reader, &at, ERROR_INVALID,
-                          "found a name of %zu bytes; allowed: 1 to %d", length,
-                          CREDENTIAL_MAX);
-        length = json_string_length(password);
-        if (length == 0 || length > CREDENTIAL_MAX)
-            return refuse_password(reader, &at);
-        user->name = memory_take_string(reader->memory, at.key);
-        user->password = memory_take_string(reader->memory, json_string_value(password));
-        if (user->name == NULL || user->password == NULL)
-            return report_memory(reader);
+        result = first_error(result, read_user(reader, &at, password, &items[at.index]));
+        if (result == ERROR_MEMORY)
+            return result;
         at.index++;
     }
     *users = (struct config_users){.items = items, .count = count};
-    return OK;
+    return result;
 }
 
 static bool is_loopback(const struct address *address)
@@ -67,32 +74,34 @@ static int check_protocol(struct reader *reader, const struct place *place, json
 {
     bool forward = listener->protocol == CONFIG_PROTOCOL_FORWARD;
     struct place at;
+    int result = OK;
 
     if (forward && listener->to.host == NULL) {
         at = member_place(place, value, "to");
-        return report(reader, &at, ERROR_INVALID,
-                      "found nothing; allowed: the host and port that connections are "
-                      "forwarded to, such as \"rdp.example.net:3389\"");
+        result = report(reader, &at, ERROR_INVALID,
+                        "found nothing; allowed: the host and port that connections are "
+                        "forwarded to, such as \"rdp.example.net:3389\"");
     }
     if (forward && json_object_get(value, "port") == NULL) {
         at = member_place(place, value, "port");
-        return report(reader, &at, ERROR_INVALID,
-                      "found nothing; allowed: the port to listen on, since \"forward\" "
-                      "has no usual one");
+        result = report(reader, &at, ERROR_INVALID,
+                        "found nothing; allowed: the port to listen on, since \"forward\" "
+                        "has no usual one");
     }
     if (forward && listener->users.count > 0) {
         at = member_place(place, value, "users");
-        return report(reader, &at, ERROR_INVALID,
-                      "found users, whom \"forward\" cannot ask for a password; allowed: "
-                      "leave it out");
+        result = report(reader, &at, ERROR_INVALID,
+                        "found users, whom \"forward\" cannot ask for a password; allowed: "
+                        "leave it out");
     }
     if (!forward && listener->to.host != NULL) {
         at = member_place(place, value, "to");
-        return report(reader, &at, ERROR_INVALID,
-                      "found a target, but a SOCKS client names its own; allowed: leave it "
-                      "out, or protocol \"forward\"");
+        result =
+            report(reader, &at, ERROR_INVALID,
+                   "found a target, but a SOCKS client names its own; allowed: leave it "
+                   "out, or protocol \"forward\"");
     }
-    return OK;
+    return result;
 }
 
 static int check_listener(struct reader *reader, const struct place *place, json_t *value,
@@ -118,35 +127,35 @@ static int check_pair(struct reader *reader, const struct place *place,
                       const struct config_listener *other)
 {
     char text[ADDRESS_TEXT_SIZE];
+    int result = OK;
 
     if (one->address.port != 0 && address_equal(&one->address, &other->address))
-        return report(reader, place, ERROR_INVALID,
-                      "found %s a second time; allowed: each address and port once",
-                      address_format(&one->address, text));
+        result = report(reader, place, ERROR_INVALID,
+                        "found %s a second time; allowed: each address and port once",
+                        address_format(&one->address, text));
     if (one->name != NULL && other->name != NULL && strcmp(one->name, other->name) == 0)
-        return report(reader, place, ERROR_INVALID,
-                      "found the name \"%s\" a second time; allowed: names that differ",
-                      one->name);
-    return OK;
+        result = report(reader, place, ERROR_INVALID,
+                        "found the name \"%s\" a second time; allowed: names that differ",
+                        one->name);
+    return result;
 }
 
 int check_local_listeners(struct reader *reader, const struct place *place, json_t *value,
                           void *field)
 {
     const struct config_listeners *list = field;
+    int result = OK;
     (void)value;
 
     for (size_t i = 1; i < list->count; i++) {
         struct place at = {.parent = place, .index = i};
+        int error = OK;
 
-        for (size_t j = 0; j < i; j++) {
-            int error = check_pair(reader, &at, &list->items[i], &list->items[j]);
-
-            if (error != OK)
-                return error;
-        }
+        for (size_t j = 0; j < i && error == OK; j++)
+            error = check_pair(reader, &at, &list->items[i], &list->items[j]);
+        result = first_error(result, error);
     }
-    return OK;
+    return result;
 }
 
 /* One option after the other, several words to a line: tables. */

@@ -33,17 +33,21 @@ static int check_path(struct reader *reader, const struct place *place, json_t *
 static int check_names(struct reader *reader, const struct place *place,
                        const struct config_path *paths, size_t count)
 {
+    int result = OK;
+
     for (size_t i = 1; i < count; i++) {
         struct place at = {.parent = place, .index = i};
+        size_t j = 0;
 
-        for (size_t j = 0; j < i; j++)
-            if (strcmp(paths[i].name, paths[j].name) == 0)
-                return report(reader, &at, ERROR_INVALID,
-                              "found the name \"%s\" a second time; allowed: names that "
-                              "differ (without a name, it is the interface or the source)",
-                              paths[i].name);
+        while (j < i && strcmp(paths[i].name, paths[j].name) != 0)
+            j++;
+        if (j < i)
+            result = report(reader, &at, ERROR_INVALID,
+                            "found the name \"%s\" a second time; allowed: names that "
+                            "differ (without a name, it is the interface or the source)",
+                            paths[i].name);
     }
-    return OK;
+    return result;
 }
 
 int read_local_paths(struct reader *reader, const struct place *place,

@@ -29,6 +29,7 @@ static int check_rule(struct reader *reader, const struct place *place, json_t *
     static const char *const keys[] = {"mode", "copies", "paths"};
     const struct config_rule *rule = field;
     const char *action = json_string_value(json_object_get(value, "action"));
+    int result = OK;
 
     if (rule->action == CONFIG_ACTION_PROXY)
         return OK;
@@ -36,12 +37,12 @@ static int check_rule(struct reader *reader, const struct place *place, json_t *
         struct place at = member_place(place, value, keys[i]);
 
         if (json_object_get(value, keys[i]) != NULL)
-            return report(reader, &at, ERROR_INVALID,
-                          "found beside the action \"%s\", which does not go through the "
-                          "relay; allowed: with the action \"proxy\"",
-                          action);
+            result = report(reader, &at, ERROR_INVALID,
+                            "found beside the action \"%s\", which does not go through the "
+                            "relay; allowed: with the action \"proxy\"",
+                            action);
     }
-    return OK;
+    return result;
 }
 
 static bool wins_always(const struct config_rule *rule)
@@ -135,6 +136,7 @@ static int resolve(struct reader *reader, const struct place *parent, json_t *va
                    const struct config_strings *names, uint64_t *bits)
 {
     struct place list = member_place(parent, value, key);
+    int result = OK;
 
     for (size_t i = 0; i < names->count; i++) {
         struct place element = {.parent = &list, .index = i};
@@ -145,10 +147,12 @@ static int resolve(struct reader *reader, const struct place *parent, json_t *va
                                         strcmp(known->names[found], names->items[i]) != 0))
             found++;
         if (found == known->count)
-            return report_unknown(reader, lone ? &list : &element, names->items[i], known);
-        *bits |= UINT64_C(1) << found;
+            result =
+                report_unknown(reader, lone ? &list : &element, names->items[i], known);
+        else
+            *bits |= UINT64_C(1) << found;
     }
-    return OK;
+    return result;
 }
 
 static int resolve_paths(struct reader *reader, const struct place *parent, json_t *value,
@@ -168,20 +172,19 @@ static int resolve_listeners(struct reader *reader, const struct place *parent,
     struct config_listener *items =
         memory_take_array(reader->memory, listen->count, sizeof(items[0]));
 
+    int result = OK;
+
     if (items == NULL)
         return report_memory(reader);
     for (size_t i = 0; i < listen->count; i++) {
         struct place at = {.parent = parent, .index = i};
-        int error;
 
         items[i] = listen->items[i];
-        error =
-            resolve_paths(reader, &at, json_array_get(value, i), paths, &items[i].policy);
-        if (error != OK)
-            return error;
+        result = first_error(result, resolve_paths(reader, &at, json_array_get(value, i),
+                                                   paths, &items[i].policy));
     }
     listen->items = items;
-    return OK;
+    return result;
 }
 
 static int resolve_rules(struct reader *reader, const struct place *parent, json_t *value,
@@ -191,23 +194,23 @@ static int resolve_rules(struct reader *reader, const struct place *parent, json
     struct config_rule *items =
         memory_take_array(reader->memory, rules->count, sizeof(items[0]));
 
+    int result = OK;
+
     if (items == NULL)
         return report_memory(reader);
     for (size_t i = 0; i < rules->count; i++) {
         struct place at = {.parent = parent, .index = i};
         json_t *rule = json_array_get(value, i);
-        int error;
 
         items[i] = rules->items[i];
-        error = resolve_paths(reader, &at, rule, paths, &items[i].policy);
-        if (error == OK)
-            error = resolve(reader, &at, rule, "listener", listeners,
-                            &items[i].listener_names, &items[i].listeners);
-        if (error != OK)
-            return error;
+        result =
+            first_error(result, resolve_paths(reader, &at, rule, paths, &items[i].policy));
+        result =
+            first_error(result, resolve(reader, &at, rule, "listener", listeners,
+                                        &items[i].listener_names, &items[i].listeners));
     }
     rules->items = items;
-    return OK;
+    return result;
 }
 
 int resolve_local_names(struct reader *reader, const struct place *place, json_t *value,
@@ -220,10 +223,11 @@ int resolve_local_names(struct reader *reader, const struct place *place, json_t
     int error = resolve_listeners(reader, &listen_at, json_object_get(value, "listen"),
                                   &paths, &config->listen);
 
-    if (error != OK || config->rules.count == 0)
+    if (error == ERROR_MEMORY || config->rules.count == 0)
         return error;
-    return resolve_rules(reader, &rules_at, json_object_get(value, "rules"), &paths,
-                         &listeners, &config->rules);
+    return first_error(error,
+                       resolve_rules(reader, &rules_at, json_object_get(value, "rules"),
+                                     &paths, &listeners, &config->rules));
 }
 
 /* clang-format off */

@@ -79,18 +79,28 @@ static void skip_key(struct cursor *cursor)
     skip_space(cursor);
 }
 
-/* Moves to the value of `place`; returns the line of its key or, in a list, its own. */
-static unsigned seek(struct cursor *cursor, const struct place *place)
+static struct text_position position_of(const struct cursor *cursor, const char *text)
 {
-    unsigned line;
+    return (struct text_position){.line = cursor->line,
+                                  .offset = (size_t)(cursor->at - text)};
+}
+
+/* Moves to the value of `place`; returns the position of its key or, in a list, its own. */
+static struct text_position seek(struct cursor *cursor, const struct place *place,
+                                 const char *text)
+{
+    struct text_position position;
 
     if (place->parent == NULL) {
         skip_space(cursor);
-        return cursor->line;
+        return position_of(cursor, text);
     }
-    line = seek(cursor, place->parent);
-    if (place->index == PLACE_MISSING)
-        return line;
+    position = seek(cursor, place->parent, text);
+    if (place->index == PLACE_MISSING) {
+        skip_value(cursor); /* only its end tells that something is missing */
+        position.offset = (size_t)(cursor->at - text);
+        return position;
+    }
     skip_token(cursor); /* the opening bracket */
     for (size_t i = 0; i < place->index && cursor->at < cursor->end; i++) {
         if (place->key != NULL)
@@ -100,17 +110,18 @@ static unsigned seek(struct cursor *cursor, const struct place *place)
         skip_token(cursor); /* the comma */
     }
     skip_space(cursor);
-    line = cursor->line;
+    position = position_of(cursor, text);
     if (place->key != NULL)
         skip_key(cursor);
-    return line;
+    return position;
 }
 
-unsigned place_line(const struct place *place, const char *text, size_t length)
+struct text_position place_position(const struct place *place, const char *text,
+                                    size_t length)
 {
     struct cursor cursor = {.at = text, .end = text + length, .line = 1};
 
-    return seek(&cursor, place);
+    return seek(&cursor, place, text);
 }
 
 /* Text that grows up to a bound; `used` never reaches `size`. */

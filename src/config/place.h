@@ -19,9 +19,16 @@ struct place {
 
 #define PLACE_MISSING ((size_t)-1)
 
-/* The line, from 1, on which the member or element begins; that of its parent when it is
- * not in the text. */
-unsigned place_line(const struct place *place, const char *text, size_t length);
+/* Where something stands in a text. */
+struct text_position {
+    unsigned line; /* from 1 */
+    size_t offset; /* in bytes, from 0 */
+};
+
+/* Where the member (its key) or element begins. Of one that is not in the text, the line
+ * is that of its parent, and the offset is that of its parent's end. */
+struct text_position place_position(const struct place *place, const char *text,
+                                    size_t length);
 
 /* Writes the path, such as "listen[0].users.ann"; "" for the top value. Cut to `size`. */
 void place_format(const struct place *place, char *path, size_t size);

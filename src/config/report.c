@@ -21,14 +21,44 @@ static void format_message(const struct reader *reader, unsigned line, const cha
     replace_controls(message);
 }
 
-int report_line(struct reader *reader, unsigned line, const char *path, enum error code,
-                const char *text)
+static bool stands_behind(const struct config_problem *problem,
+                          const struct text_position *position)
 {
-    struct config_error *error = reader->error;
+    return problem->line > position->line ||
+           (problem->line == position->line && problem->offset > position->offset);
+}
 
-    error->code = code;
-    error->line = line;
-    format_message(reader, line, path, text, error->text, sizeof(error->text));
+/* Room for a problem, behind those that stand before it in the text; NULL when there are
+ * as many as may be. */
+static struct config_problem *add_problem(struct config_error *error,
+                                          const struct text_position *position)
+{
+    size_t at = error->count;
+
+    if (error->count == CONFIG_PROBLEMS_MAX) {
+        error->left_out++;
+        return NULL;
+    }
+    while (at > 0 && stands_behind(&error->problems[at - 1], position))
+        at--;
+    memmove(&error->problems[at + 1], &error->problems[at],
+            (error->count - at) * sizeof(error->problems[0]));
+    error->count++;
+    return &error->problems[at];
+}
+
+int report_at(struct reader *reader, const struct text_position *position, const char *path,
+              enum error code, const char *text)
+{
+    struct config_problem *problem = add_problem(reader->error, position);
+
+    if (problem == NULL)
+        return code;
+    problem->code = code;
+    problem->line = position->line;
+    problem->offset = position->offset;
+    format_message(reader, position->line, path, text, problem->text,
+                   sizeof(problem->text));
     return code;
 }
 
@@ -36,14 +66,14 @@ int report(struct reader *reader, const struct place *place, enum error code,
            const char *format, ...)
 {
     char path[PATH_TEXT_SIZE], text[DETAIL_TEXT_SIZE];
+    struct text_position position = place_position(place, reader->text, reader->length);
     va_list arguments;
 
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
     place_format(place, path, sizeof(path));
-    return report_line(reader, place_line(place, reader->text, reader->length), path, code,
-                       text);
+    return report_at(reader, &position, path, code, text);
 }
 
 /* The first bytes of a text in quotes, cut between characters. */
@@ -98,25 +128,27 @@ int refuse(struct reader *reader, const struct place *place, const struct option
 int report_memory(struct reader *reader)
 {
     struct config_error *error = reader->error;
+    struct config_problem *only = &error->problems[0];
 
-    error->code = ERROR_MEMORY;
-    error->line = 0;
-    snprintf(error->text, sizeof(error->text), "%s: out of memory", reader->file_name);
-    replace_controls(error->text);
+    error->count = 1;
+    error->left_out = 0;
+    *only = (struct config_problem){.code = ERROR_MEMORY};
+    snprintf(only->text, sizeof(only->text), "%s: out of memory", reader->file_name);
+    replace_controls(only->text);
     return ERROR_MEMORY;
 }
 
 int warn(struct reader *reader, const struct place *place, const char *text)
 {
     size_t count = reader->warnings.count;
-    char path[PATH_TEXT_SIZE], message[sizeof(reader->error->text)];
+    char path[PATH_TEXT_SIZE], message[sizeof(reader->error->problems[0].text)];
     const char **lines =
         memory_take_array(reader->memory, count + 1, sizeof(reader->warnings.items[0]));
     char *copy;
 
     place_format(place, path, sizeof(path));
-    format_message(reader, place_line(place, reader->text, reader->length), path, text,
-                   message, sizeof(message));
+    format_message(reader, place_position(place, reader->text, reader->length).line, path,
+                   text, message, sizeof(message));
     copy = memory_take_string(reader->memory, message);
     if (lines == NULL || copy == NULL)
         return report_memory(reader);

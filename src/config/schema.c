@@ -1,6 +1,8 @@
 #include "schema.h"
 
 #include "nearest.h"
+#include "side.h"
+#include "text.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -9,7 +11,7 @@
 /* Options of one object; a set of them fits in a word. */
 #define MEMBERS_MAX 32
 
-static const struct option *find_option(const struct option *members, const char *name)
+const struct option *find_option(const struct option *members, const char *name)
 {
     for (; members->name != NULL; members++)
         if (strcmp(members->name, name) == 0)
@@ -56,39 +58,76 @@ static int read_absent(struct reader *reader, const struct place *parent,
     return error;
 }
 
-int read_object(struct reader *reader, const struct place *place,
-                const struct option *option, json_t *value, void *field)
+int first_error(int a, int b)
 {
-    const struct option *members = option->members;
-    uint32_t seen = 0;
+    return a == OK || b == ERROR_MEMORY ? b : a;
+}
+
+bool member_failed(const struct reader *reader, const struct option *members,
+                   const char *name)
+{
+    return (reader->failed >> (find_option(members, name) - members) & 1) != 0;
+}
+
+static int run_check(struct reader *reader, const struct place *place,
+                     const struct option *option, json_t *value, void *field, int result)
+{
+    if (option->check == NULL || result == ERROR_MEMORY ||
+        (result != OK && !option->lenient))
+        return result;
+    return first_error(result, option->check(reader, place, value, field));
+}
+
+/* Reads the members that are there. `seen` and `failed` become sets of options. */
+static int read_members(struct reader *reader, const struct place *place,
+                        const struct option *members, json_t *value, void *field,
+                        uint32_t *seen, uint32_t *failed)
+{
+    int result = OK;
     size_t index = 0;
     const char *key;
     json_t *member;
 
-    if (!json_is_object(value))
-        return refuse(reader, place, option, value, "an object");
     json_object_foreach(value, key, member) {
         struct place at = {.parent = place, .key = key, .index = index++};
         const struct option *known = find_option(members, key);
         int error;
 
-        if (known == NULL)
-            return report_unknown(reader, &at, members);
-        seen |= UINT32_C(1) << (known - members);
-        error = read_value(reader, &at, known, member, (char *)field + known->offset);
-        if (error != OK)
-            return error;
+        if (known == NULL) {
+            error = report_unknown(reader, &at, members);
+        } else {
+            error = read_value(reader, &at, known, member, (char *)field + known->offset);
+            *seen |= UINT32_C(1) << (known - members);
+            *failed |= (uint32_t)(error != OK) << (known - members);
+        }
+        result = first_error(result, error);
+        if (result == ERROR_MEMORY)
+            break;
     }
-    for (size_t i = 0; members[i].name != NULL; i++) {
+    return result;
+}
+
+int read_object(struct reader *reader, const struct place *place,
+                const struct option *option, json_t *value, void *field)
+{
+    const struct option *members = option->members;
+    uint32_t seen = 0, failed = 0;
+    int result;
+
+    if (!json_is_object(value))
+        return refuse(reader, place, option, value, "an object");
+    result = read_members(reader, place, members, value, field, &seen, &failed);
+    for (size_t i = 0; result != ERROR_MEMORY && members[i].name != NULL; i++) {
         int error = OK;
 
         if ((seen >> i & 1) == 0)
             error =
                 read_absent(reader, place, &members[i], (char *)field + members[i].offset);
-        if (error != OK)
-            return error;
+        failed |= (uint32_t)(error != OK) << i;
+        result = first_error(result, error);
     }
-    return option->check != NULL ? option->check(reader, place, value, field) : OK;
+    reader->failed = failed;
+    return run_check(reader, place, option, value, field, result);
 }
 
 /* Reads element `index`, which is `value`, into its slot of the list. */
@@ -110,6 +149,7 @@ int read_list(struct reader *reader, const struct place *place, const struct opt
 {
     bool is_list = json_is_array(value), lone = option->lone && !is_list;
     struct list_view list = {.count = lone ? 1 : json_array_size(value)};
+    int result = OK;
 
     if ((!is_list && !lone) || list.count < option->minimum || list.count > option->maximum)
         return refuse(reader, place, option, value, "a list of %llu to %llu entries: %s",
@@ -120,14 +160,10 @@ int read_list(struct reader *reader, const struct place *place, const struct opt
         if (list.items == NULL)
             return report_memory(reader);
     }
-    for (size_t i = 0; i < list.count; i++) {
-        int error = read_element(reader, place, option, value, &list, i);
-
-        if (error != OK)
-            return error;
-    }
+    for (size_t i = 0; result != ERROR_MEMORY && i < list.count; i++)
+        result = first_error(result, read_element(reader, place, option, value, &list, i));
     memcpy(field, &list, sizeof(list));
-    return option->check != NULL ? option->check(reader, place, value, field) : OK;
+    return run_check(reader, place, option, value, field, result);
 }
 
 void store_unsigned(void *field, size_t size, uint64_t value)
@@ -185,35 +221,50 @@ static void cut_near(char *text)
 static int report_json(struct reader *reader, json_error_t *json)
 {
     enum json_error_code code = json_error_code(json);
-    size_t offset = json->position > 0 ? (size_t)json->position : 0;
-    unsigned line = json->line > 0 ? (unsigned)json->line : 1;
+    struct text_position at = {.line = json->line > 0 ? (unsigned)json->line : 1,
+                               .offset = json->position > 0 ? (size_t)json->position : 0};
     char path[PATH_TEXT_SIZE], what[JSON_ERROR_TEXT_LENGTH + 96];
+    struct text_slip slip;
 
     if (code == json_error_out_of_memory)
         return report_memory(reader);
-    place_format_at(reader->text, reader->length, offset, path, sizeof(path));
+    place_format_at(reader->text, reader->length, at.offset, path, sizeof(path));
     if (code == json_error_duplicate_key)
-        return report_line(reader, line, path, ERROR_INVALID,
-                           "found a second time; allowed: each key once");
+        return report_at(reader, &at, path, ERROR_INVALID,
+                         "found a second time; allowed: each key once");
+    slip = text_find_slip(reader, at.offset);
+    if (slip.found != NULL) {
+        place_format_at(reader->text, reader->length, slip.position.offset, path,
+                        sizeof(path));
+        snprintf(what, sizeof(what),
+                 "found %s; allowed: JSON, without comments, trailing commas and quotes "
+                 "other than \"",
+                 slip.found);
+        return report_at(reader, &slip.position, path, ERROR_MALFORMED, what);
+    }
     cut_near(json->text);
     snprintf(what, sizeof(what),
              "found no JSON at column %d (%s); allowed: JSON, without comments "
              "or trailing commas",
              json->column, json->text);
-    return report_line(reader, line, path, ERROR_MALFORMED, what);
+    return report_at(reader, &at, path, ERROR_MALFORMED, what);
 }
 
 static int parse_into(struct reader *reader, const struct option *root, void *structure)
 {
     struct place top = {.parent = NULL};
     json_error_t json_error;
-    json_t *tree =
-        json_loadb(reader->text, reader->length, JSON_REJECT_DUPLICATES, &json_error);
-    int error;
+    json_t *tree;
+    int error = text_begin(reader);
 
+    if (error != OK)
+        return error;
+    tree = json_loadb(reader->text, reader->length, JSON_REJECT_DUPLICATES, &json_error);
     if (tree == NULL)
         return report_json(reader, &json_error);
-    error = read_value(reader, &top, root, tree, structure);
+    error = check_side(reader, root->members, tree);
+    if (error == OK)
+        error = read_value(reader, &top, root, tree, structure);
     json_decref(tree);
     return error;
 }
@@ -222,6 +273,7 @@ void *schema_parse(struct reader *reader, const struct option *root)
 {
     void *structure = NULL;
 
+    reader->error->count = reader->error->left_out = 0;
     reader->memory = memory_new();
     if (reader->memory != NULL)
         structure = memory_take(reader->memory, root->size);

@@ -24,16 +24,19 @@ struct reader {
     struct config_memory *memory; /* all that fields point to is taken from it */
     struct config_strings warnings;
     struct config_error *error;
+    uint32_t failed; /* while a check runs on an object: bits of members with an error */
 };
 
 struct option;
 
-/* Stores `value` in `field` (option->size bytes, zero so far), or reports an error and
- * returns it. */
+/* Stores `value` in `field` (option->size bytes, zero so far), or reports what is wrong and
+ * returns the first error. All that is wrong is reported: reading goes on behind an error,
+ * unless memory is out. */
 typedef int value_reader(struct reader *reader, const struct place *place,
                          const struct option *option, json_t *value, void *field);
 
-/* Checks what concerns several options, once the object or list is stored in `field`. */
+/* Checks what concerns several options, once the object or list is stored in `field`
+ * without an error, or with option->lenient whatever could be read of it. */
 typedef int value_check(struct reader *reader, const struct place *place, json_t *value,
                         void *field);
 
@@ -62,6 +65,7 @@ struct option {
     bool lone;                       /* of read_list(): a single element needs no list */
     const struct option *members;    /* of read_object(); ends with a NULL name */
     value_check *check;              /* of objects and lists; may be NULL */
+    bool lenient; /* the check runs after errors too: what could not be read is zero */
 };
 
 /* The field of an option: where and how large. */
@@ -81,6 +85,9 @@ struct list_view {
  * reported. The caller has set text, length, file_name and error, the rest is zero. */
 void *schema_parse(struct reader *reader, const struct option *root) MUST_CHECK;
 
+/* The first of two outcomes that is an error; to be out of memory goes before all. */
+int first_error(int a, int b);
+
 /* Reads one value, null included. */
 int read_value(struct reader *reader, const struct place *place,
                const struct option *option, json_t *value, void *field) MUST_CHECK;
@@ -91,6 +98,13 @@ value_reader read_list;   /* option->element; the field is laid out as struct li
 /* Stores an integer in a field of `size` bytes, in which it must fit. */
 void store_unsigned(void *field, size_t size, uint64_t value);
 
+/* The option of that name, or NULL. */
+const struct option *find_option(const struct option *members, const char *name);
+
+/* Whether the member `name` had an error, for the check of the object of `members`. */
+bool member_failed(const struct reader *reader, const struct option *members,
+                   const char *name);
+
 /* The place of the member `key` of the object at `parent`. */
 struct place member_place(const struct place *parent, json_t *object, const char *key);
 
@@ -98,8 +112,8 @@ struct place member_place(const struct place *parent, json_t *object, const char
 int report(struct reader *reader, const struct place *place, enum error code,
            const char *format, ...) PRINTF_LIKE(4, 5);
 /* The same for a text that could not be parsed. */
-int report_line(struct reader *reader, unsigned line, const char *path, enum error code,
-                const char *text);
+int report_at(struct reader *reader, const struct text_position *position, const char *path,
+              enum error code, const char *text);
 /* Reports that `value` was found where `allowed` is allowed. Returns ERROR_INVALID. */
 int refuse(struct reader *reader, const struct place *place, const struct option *option,
            const json_t *value, const char *allowed, ...) PRINTF_LIKE(5, 6);

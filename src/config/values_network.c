@@ -185,18 +185,27 @@ static int collect_ports(struct reader *reader, const struct place *place,
 {
     struct place at = {.parent = place};
     json_t *element;
+    int result = OK;
 
     json_array_foreach(value, at.index, element) {
         uint16_t first, last;
+        unsigned second = 0;
 
-        if (!get_range(element, &first, &last))
-            return refuse(reader, &at, option, element, ALLOWED_PORT);
+        if (!get_range(element, &first, &last)) {
+            result =
+                first_error(result, refuse(reader, &at, option, element, ALLOWED_PORT));
+            continue;
+        }
         for (unsigned port = first; port <= last; port++)
-            if (!add_port(set, port))
-                return report(reader, &at, ERROR_INVALID,
-                              "found port %u a second time; allowed: each port once", port);
+            if (!add_port(set, port) && second == 0)
+                second = port;
+        if (second != 0)
+            result = first_error(
+                result,
+                report(reader, &at, ERROR_INVALID,
+                       "found port %u a second time; allowed: each port once", second));
     }
-    return OK;
+    return result;
 }
 
 int read_ports(struct reader *reader, const struct place *place,

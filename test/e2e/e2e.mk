@@ -23,6 +23,7 @@ test_e2e_wireproxy_SOURCES = test/e2e/wireproxy.c $(E2E_COMMON) \
 
 E2E_TESTS = \
 	test/e2e/test_budget.py \
+	test/e2e/test_check.py \
 	test/e2e/test_chromium.py \
 	test/e2e/test_commands.sh \
 	test/e2e/test_curl.py \

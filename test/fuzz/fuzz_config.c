@@ -20,12 +20,18 @@ static void check_ports(const struct config_ports *ports)
 
 static void check_error(int code, const struct config_error *error)
 {
-    size_t length = strnlen(error->text, sizeof(error->text));
+    assert(error->count > 0 && error->count <= CONFIG_PROBLEMS_MAX);
+    assert(error->left_out == 0 || error->count == CONFIG_PROBLEMS_MAX);
+    assert(code < 0 && code == (int)error->problems[0].code);
+    for (size_t i = 0; i < error->count; i++) {
+        const struct config_problem *problem = &error->problems[i];
+        size_t length = strnlen(problem->text, sizeof(problem->text));
 
-    assert(code < 0 && code == (int)error->code);
-    assert(length > 0 && length < sizeof(error->text));
-    for (size_t i = 0; i < length; i++)
-        assert((unsigned char)error->text[i] >= 0x20 && error->text[i] != 0x7f);
+        assert(length > 0 && length < sizeof(problem->text));
+        assert(i == 0 || problem[-1].line <= problem->line);
+        for (size_t j = 0; j < length; j++)
+            assert((unsigned char)problem->text[j] >= 0x20 && problem->text[j] != 0x7f);
+    }
 }
 
 static void check_policy(const struct config_local *config,

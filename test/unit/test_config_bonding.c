@@ -24,7 +24,7 @@ static struct config_local *parse(const char *text)
     struct config_error error;
 
     if (config_local_parse(text, strlen(text), "l", &config, &error) != OK)
-        fail_msg("%s", error.text);
+        fail_msg("%s", error.problems[0].text);
     return config;
 }
 
@@ -38,7 +38,7 @@ static void expect_refusals(const struct refusal *refusals, size_t count)
         assert_int_equal(config_local_parse(text, strlen(text), "l", &config, &error),
                          ERROR_INVALID);
         assert_null(config);
-        assert_string_equal(error.text, refusals[i].message);
+        assert_string_equal(error.problems[0].text, refusals[i].message);
     }
 }
 

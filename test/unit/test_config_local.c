@@ -19,7 +19,7 @@ static struct config_local *parse(const char *text)
     struct config_error error;
 
     if (config_local_parse(text, strlen(text), "l.json", &config, &error) != OK)
-        fail_msg("%s", error.text);
+        fail_msg("%s", error.problems[0].text);
     return config;
 }
 
@@ -31,8 +31,8 @@ static void expect_refusal(const char *text, enum error code, const char *messag
     assert_int_equal(config_local_parse(text, strlen(text), "l.json", &config, &error),
                      code);
     assert_null(config);
-    assert_int_equal(error.code, code);
-    assert_string_equal(error.text, message);
+    assert_int_equal(error.problems[0].code, code);
+    assert_string_equal(error.problems[0].text, message);
 }
 
 static void expect_refusals(const struct refusal *refusals, size_t count, enum error code)
@@ -391,7 +391,7 @@ static void test_values_are_checked(void **state)
     expect_refusals(refusals, ARRAY_LENGTH(refusals), ERROR_INVALID);
 }
 
-#define RELAY(members) "{\n \"relay\": { " members " } }"
+#define RELAY(members) "{ \"private_key_file\": \"k\",\n \"relay\": { " members " } }"
 #define A_PORT "a port from 1 to 65535, or a range such as \"8000-8009\""
 
 static void test_relay_is_checked(void **state)
@@ -428,7 +428,7 @@ static void test_relay_is_checked(void **state)
          "l.json:2: relay.ports[0]: found \"1-65536\"; allowed: " A_PORT},
         {RELAY("\"ports\": [\"1-2-3\"]"),
          "l.json:2: relay.ports[0]: found \"1-2-3\"; allowed: " A_PORT},
-        {RELAY("\"ports\": [\"1-1000\",\n 443]"),
+        {RELAY("\"host\": \"a\", \"public_key\": \"" KEY_1 "\", \"ports\": [\"1-1000\",\n 443]"),
          "l.json:3: relay.ports[1]: found port 443 a second time; allowed: each port once"},
         {RELAY("\"public_key\": \"" KEY_1 "=\""),
          "l.json:2: relay.public_key: found \"" KEY_1
@@ -449,7 +449,7 @@ static void test_relay_is_checked(void **state)
         snprintf(text, sizeof(text), RELAY("\"host\": \"%s\""), hosts[i]);
         assert_int_equal(config_local_parse(text, strlen(text), "l", &config, &error),
                          ERROR_INVALID);
-        assert_non_null(strstr(error.text, "l:2: relay.host: found \""));
+        assert_non_null(strstr(error.problems[0].text, "l:2: relay.host: found \""));
     }
 }
 
@@ -480,16 +480,29 @@ static void test_what_comes_later_is_refused(void **state)
     expect_refusals(refusals, ARRAY_LENGTH(refusals), ERROR_UNSUPPORTED);
 }
 
+#define A_JSON "allowed: JSON, without comments, trailing commas and quotes other than \""
+
 static void test_broken_json(void **state)
 {
     static const struct refusal refusals[] = {
         {"", "l.json:1: found no JSON at column 0 ('[' or '{' expected); allowed: JSON, "
              "without comments or trailing commas"},
-        {"{ \"pool\": {\n \"size\": 8,\n}", "l.json:3: pool: found no JSON at column 1 "
-                                            "(string or '}' expected); allowed: JSON, "
-                                            "without comments or trailing commas"},
+        {"{ \"pool\": {\n \"size\": 8", "l.json:2: pool.size: found no JSON at column 10 "
+                                        "('}' expected); allowed: JSON, without comments "
+                                        "or trailing commas"},
+        {"{ \"pool\": {\n \"size\": 8,\n}",
+         "l.json:2: pool.size: found a comma behind the last entry; " A_JSON},
+        {"[ 1,\n 2, ]", "l.json:2: [1]: found a comma behind the last entry; " A_JSON},
         {"{ \"pool\": {\n \"size\": 8 // many\n}",
-         "l.json:2: pool.size: found no JSON at column 12 ('}' expected); allowed: JSON, "
+         "l.json:2: pool.size: found a comment; " A_JSON},
+        {"# mine\n{}", "l.json:1: found a comment; " A_JSON},
+        {"{ /* \n */ }", "l.json:1: found a comment; " A_JSON},
+        {"{ 'pool': {} }", "l.json:1: found a single quote; " A_JSON},
+        {"{ \"mode\": \xe2\x80\x9csplit\xe2\x80\x9d }",
+         "l.json:1: mode: found a typographic quote; " A_JSON},
+        /* What looks like one in a text is none. */
+        {"{ \"mode\": \"// # ' \\\" ,]\" ] }",
+         "l.json:1: found no JSON at column 26 ('}' expected); allowed: JSON, "
          "without comments or trailing commas"},
     };
     (void)state;
@@ -517,8 +530,8 @@ static void test_passwords_are_not_shown(void **state)
 
         assert_int_not_equal(
             config_local_parse(texts[i], strlen(texts[i]), "l", &config, &error), OK);
-        assert_non_null(strstr(error.text, "listen[0].users.ann"));
-        assert_null(strstr(error.text, "hunter"));
+        assert_non_null(strstr(error.problems[0].text, "listen[0].users.ann"));
+        assert_null(strstr(error.problems[0].text, "hunter"));
     }
 }
 
@@ -546,7 +559,7 @@ static void test_messages_are_tame(void **state)
     strcpy(text + sizeof(text) - 7, "\": 1}");
     assert_int_equal(config_local_parse(text, strlen(text), "l", &config, &error),
                      ERROR_INVALID);
-    assert_non_null(strstr(error.text, "kkk: unknown key; did you mean \""));
+    assert_non_null(strstr(error.problems[0].text, "kkk: unknown key; did you mean \""));
 }
 
 UNIT_MAIN(cmocka_unit_test(test_defaults), cmocka_unit_test(test_everything),

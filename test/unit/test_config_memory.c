@@ -66,8 +66,8 @@ static void fail_each(bool (*parse)(struct config_error *error))
         allocations_left = needed;
         if (parse(&error))
             break;
-        assert_string_equal(error.text, "x: out of memory");
-        assert_int_equal(error.line, 0);
+        assert_string_equal(error.problems[0].text, "x: out of memory");
+        assert_int_equal(error.problems[0].line, 0);
     }
     assert_int_equal(allocations_left, 0);
     assert_true(needed > 5);

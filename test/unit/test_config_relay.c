@@ -18,7 +18,7 @@ static struct config_relay *parse(const char *text)
     struct config_error error;
 
     if (config_relay_parse(text, strlen(text), "r.json", &config, &error) != OK)
-        fail_msg("%s", error.text);
+        fail_msg("%s", error.problems[0].text);
     return config;
 }
 
@@ -192,7 +192,7 @@ static void test_refusals(void **state)
                                             "r.json", &config, &error),
                          ERROR_INVALID);
         assert_null(config);
-        assert_string_equal(error.text, refusals[i].message);
+        assert_string_equal(error.problems[0].text, refusals[i].message);
     }
 }
 

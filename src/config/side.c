@@ -1,0 +1,38 @@
+#include "side.h"
+
+static size_t count_keys(json_t *tree, const struct option *of, const struct option *not_of,
+                         const char **first)
+{
+    size_t count = 0;
+    const char *key;
+    json_t *member;
+
+    json_object_foreach(tree, key, member) {
+        if (find_option(of, key) == NULL || find_option(not_of, key) != NULL)
+            continue;
+        if (count++ == 0 && first != NULL)
+            *first = key;
+    }
+    return count;
+}
+
+int check_side(struct reader *reader, const struct option *members, json_t *tree)
+{
+    bool local = members == local_options;
+    const struct option *others = local ? relay_options : local_options;
+    const char *side = local ? "local" : "relay", *other = local ? "relay" : "local";
+    const char *mark = NULL;
+
+    if (count_keys(tree, others, members, &mark) <= count_keys(tree, members, others, NULL))
+        return OK;
+
+    const struct place top = {.parent = NULL};
+    struct place at = member_place(&top, tree, mark);
+
+    return report(
+        reader, &at, ERROR_INVALID,
+        "found a key of the other side: this is the configuration of a %s; "
+        "allowed: that of a %s (for this file: splitsocks check %s, splitsocks %s "
+        "-c)",
+        other, side, other, other);
+}
