@@ -86,6 +86,7 @@ struct config_path {
     uint64_t rate_up_bits; /* a second; 0: no bound */
     uint64_t rate_down_bits;
     enum config_mode mode; /* for streams of that mode alone; UNSET: for all */
+    uint32_t mtu;          /* of its IP packets; 0: found out */
 };
 
 struct config_paths {
@@ -181,6 +182,7 @@ struct config_local {
     struct config_rate rate;
     struct config_local_dns dns;
     uint64_t linger_ns;
+    uint64_t mtu_retry_ns; /* TIME_NEVER: never */
     struct config_timeouts timeouts;
     const char *state_file;         /* as written; NULL: in the usual place */
     struct config_control control;

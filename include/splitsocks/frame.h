@@ -28,6 +28,7 @@ enum frame_type {
     FRAME_STREAM_POLICY = 0x0e, /* id, mode, copies (0 = all), paths (bits; 0 = all) */
     FRAME_RATE = 0x0f, /* bytes a second down, of all paths together; 0 = no ceiling */
     FRAME_STREAM_DATA = 0x10, /* | FIN | LENGTH: id, offset, [length,] bytes */
+    FRAME_LARGE_LOST = 0x14, /* path, bytes of payload; WIRE_FEATURE_LARGE_LOST */
 };
 
 #define FRAME_DATA_FIN 0x01
@@ -88,6 +89,9 @@ struct frame {
             struct stream_policy policy;
         } policy;
         struct {
+            uint64_t path, bytes;
+        } large_lost;
+        struct {
             uint64_t id, offset;
             const uint8_t *bytes; /* borrowed */
             size_t length;
@@ -128,6 +132,7 @@ void frame_write_stream_window(struct wire_writer *w, uint64_t id, uint64_t maxi
 void frame_write_maximum(struct wire_writer *w, enum frame_type type, uint64_t maximum);
 void frame_write_demand(struct wire_writer *w, uint64_t sequence, uint64_t maximum);
 void frame_write_path(struct wire_writer *w, const struct frame *frame); /* its `path` */
+void frame_write_large_lost(struct wire_writer *w, uint64_t path, uint64_t bytes);
 void frame_write_policy(struct wire_writer *w, uint64_t id,
                         const struct stream_policy *policy);
 void frame_write_close(struct wire_writer *w, uint64_t code, const char *reason);

@@ -49,7 +49,9 @@
 
 #define WIRE_MAJOR 1
 #define WIRE_MINOR 0              /* the highest spoken here; all below it are too */
-#define WIRE_FEATURES UINT64_C(0) /* optional features known here, one bit each */
+/* Optional features, one bit each, and those known here. */
+#define WIRE_FEATURE_LARGE_LOST UINT64_C(1) /* the relay may send LARGE_LOST */
+#define WIRE_FEATURES WIRE_FEATURE_LARGE_LOST
 
 #define HELLO_TYPE 0x01
 #define JOIN_TYPE 0x02

@@ -14,6 +14,7 @@
 #include <splitsocks/driver.h>
 #include <splitsocks/local_path.h>
 #include <splitsocks/log.h>
+#include <splitsocks/packet_memory.h>
 #include <splitsocks/path_quota.h>
 #include <splitsocks/path_watch.h>
 
@@ -33,6 +34,7 @@ struct path_table {
     struct driver *driver;             /* borrowed; NULL while there is no session */
     struct path_watch watch;
     struct path_quota quota;
+    struct packet_memory packets;
     unsigned slot_count, host_count;
     bool forbidden; /* this process may not bind to interfaces */
     bool automatic;
@@ -44,7 +46,7 @@ struct path_table {
 
 _Static_assert(CONFIG_PATHS_MAX <= SESSION_PATHS_MAX, "paths fit the engine");
 
-/* `state` is where quotas are remembered, borrowed. */
+/* `state` is where quotas and sizes of packets are remembered, borrowed. */
 void path_table_init(struct path_table *table, struct ev_loop *loop,
                      const struct config_local *config, struct state_file *state);
 /* Not needed for one that is all zero. */
@@ -54,7 +56,7 @@ void path_table_deinit(struct path_table *table);
 unsigned path_table_count(const struct path_table *table);
 /* A driver has a new session, or is about to lose it (NULL). */
 void path_table_attach(struct path_table *table, struct driver *driver);
-/* SESSION_PATH_UP and SESSION_PATH_DOWN: writes them to the log. */
+/* SESSION_PATH_UP, _DOWN and _PACKETS: writes them to the log, and remembers the last. */
 void path_table_note(struct path_table *table, const struct session_event *event);
 
 /* "wlan0", or "wlan0 to HOST" when the relay has several. Returns `text`. */

@@ -85,6 +85,8 @@ struct session_config {
     uint64_t rate_up, rate_down;     /* ceilings of the session, bytes a second; 0 = none */
     uint64_t budget_up, budget_down; /* bytes; SESSION_UNLIMITED, else at least BUDGET_MIN */
     unsigned path_count;             /* 1..SESSION_PATHS_MAX; see session_set_path() */
+    uint64_t packet_retry_ns; /* when larger packets are tried again on a path that has lost
+                                 them; TIME_NEVER: never */
     unsigned port_count;     /* 1..SESSION_PORTS_MAX */
     uint8_t server_id;       /* the relay asked for behind a balancer; 0 = any */
     uint8_t private_key[32], relay_public_key[32];
@@ -105,6 +107,7 @@ struct path_properties {
     uint16_t cost; /* a path is filled only when every cheaper one is full */
     uint8_t modes; /* bit (1 << enum stream_mode): for these streams alone; 0 = all */
     uint64_t rate_up, rate_down; /* ceilings, bytes a second; 0 = none */
+    uint16_t packet_size; /* of IP, what the path lets through; 0 = found out */
 };
 
 /* Local: paths 0 to path_count - 1 begin usable, with everything else 0. A path that
@@ -112,6 +115,11 @@ struct path_properties {
  * that becomes usable is dialled at once. When its address has changed, do both. */
 void session_set_path(struct session *session, unsigned index,
                       const struct path_properties *properties, uint64_t now);
+
+/* Local: what SESSION_PATH_PACKETS said of the path when it was last used: a first guess, to
+ * be given when the path becomes usable. 0 is none. */
+void session_remember_packets(struct session *session, unsigned index, uint16_t size,
+                              uint64_t now);
 
 /* Why a path does not work. */
 enum path_reason {
@@ -162,6 +170,9 @@ enum session_event_type {
     SESSION_LOST,      /* local: no contact; what is open waits for up to linger */
     SESSION_PATH_UP,   /* local: `path` works (again): the relay was heard on it */
     SESSION_PATH_DOWN, /* local: `path` works no more; `path_reason` tells why */
+    /* Local: `path` is used with IP packets of at most `packet_size` bytes from now on, as
+     * larger ones vanish on it; 0: with those of the link again. */
+    SESSION_PATH_PACKETS,
     /* The session has ended (closed by either side, linger over, or a broken rule:
      * `error` and `reason` tell). Every stream has had its SESSION_STREAM_RESET before. The
      * driver frees it; a local that was not asked to stop starts a new one then. */
@@ -192,6 +203,9 @@ struct session_event {
     struct stream *stream;
     unsigned path, port;          /* SESSION_DIAL; path also of SESSION_PATH_UP and _DOWN */
     enum path_reason path_reason; /* SESSION_PATH_DOWN */
+    uint16_t packet_size; /* SESSION_DIAL: bound the segments of both sides so that IP
+                             packets are no larger; 0: the link's own. SESSION_PATH_PACKETS */
+    bool given_up;        /* SESSION_PATH_PACKETS: no size was found that helps */
     bool hello;                  /* SESSION_DIAL: session_subflow_up() needs `fresh` */
     bool silent;                 /* SESSION_CLOSE_SUBFLOW: what it sent did not open */
     bool resumed;                /* SESSION_UP: the streams of the old session stay */
@@ -286,6 +300,9 @@ struct subflow *session_next_unmeasured(struct session *session, uint64_t now);
 void session_subflow_measured(struct session *session, struct subflow *subflow,
                               const struct subflow_measure *measure, uint64_t now);
 
+/* The payload of its connection's largest packets, as its TCP says, before anything is
+ * produced for it. */
+void subflow_set_payload(struct subflow *subflow, uint32_t bytes);
 void subflow_set_user(struct subflow *subflow, void *user);
 void *subflow_user(const struct subflow *subflow);
 unsigned subflow_path(const struct subflow *subflow);

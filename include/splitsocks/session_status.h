@@ -49,6 +49,9 @@ struct path_status {
     uint64_t arrival_ns;         /* until what is sent now should be there and acknowledged */
     unsigned subflows_open, subflows_dialling; /* the latter: without an answer so far */
     unsigned failures;           /* dials failed in a row */
+    uint16_t packet_size; /* local: bound on its IP packets; 0: none but the link's */
+    bool packets_found;   /* local: it was found out, as larger ones are lost */
+    bool packets_lost;    /* local: large ones are lost, and no size was found that helps */
     uint64_t dial_ns;            /* local: not to be dialled before; in the past: at once */
     struct path_counters counters;
 };

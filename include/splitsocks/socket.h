@@ -64,6 +64,7 @@ struct socket_connect_options {
     struct address source; /* ADDRESS_NONE: what the kernel chooses */
     bool subflow;          /* TCP_NOTSENT_LOWAT, TCP_USER_TIMEOUT, congestion control */
     const char *congestion_control; /* NULL: the kernel's default */
+    uint16_t packet_size; /* IP packets of both sides are no larger; 0: the link's own */
 };
 
 /* Begins to connect. On OK, *fd becomes writable when the outcome is known, for
@@ -90,6 +91,8 @@ struct socket_info {
     uint64_t silent_ns;
 };
 
+/* The payload of the largest segments that it sends; 0 when the kernel does not tell. */
+uint32_t socket_payload_bytes(int fd);
 /* Zeros for what the kernel does not tell. */
 struct socket_info socket_info_get(int fd);
 /* Bytes written and not yet sent for the first time. */

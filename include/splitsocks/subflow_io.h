@@ -34,6 +34,7 @@ struct subflow_io {
     uint32_t part_length; /* bytes received of a chunk that is not complete */
     uint8_t *tail, *part; /* owned; NULL when empty */
     unsigned path, port;  /* of a dial: indices, as the session chose */
+    uint16_t packet_size; /* of a dial: bound on its IP packets; 0: none */
     struct address to;    /* of a dial: where it connects, once that is known */
 };
 

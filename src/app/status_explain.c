@@ -216,6 +216,21 @@ static void explain_use(const json_t *path, const json_t *paths, FILE *stream)
         explain_down(path, stream);
 }
 
+static void explain_mtu(const json_t *path, FILE *stream)
+{
+    const json_t *mtu = json_object_get(path, "mtu");
+
+    if (json_is_true(json_object_get(mtu, "large_lost")))
+        fputs("; it loses whatever is large and passes what is small, and smaller packets "
+              "do not help",
+              stream);
+    else if (strcmp(view_text(mtu, "source"), "found") == 0)
+        fprintf(stream,
+                "; it loses packets of more than %.0f bytes, and nobody says so (an MTU black "
+                "hole), so it is used with smaller ones",
+                view_number(mtu, "bytes"));
+}
+
 static void explain_paths(const json_t *paths, FILE *stream)
 {
     const json_t *path;
@@ -224,6 +239,7 @@ static void explain_paths(const json_t *paths, FILE *stream)
     json_array_foreach(paths, index, path) {
         fprintf(stream, "%s: ", view_text(path, "name"));
         explain_use(path, paths, stream);
+        explain_mtu(path, stream);
         fputs(".\n", stream);
     }
 }

@@ -8,6 +8,7 @@
 #define POOL_MAX 1024
 #define BURST_DEFAULT 48
 #define IDLE_DEFAULT 2
+#define MTU_RETRY_MAX (30 * 24 * 3600 * NS_PER_S)
 
 static int read_control(struct reader *reader, const struct place *place,
                         const struct option *option, json_t *value, void *field)
@@ -179,6 +180,9 @@ const struct option local_options[] = {
     {.name = "dns", .read = read_object, FIELD(config_local, dns), .fallback = "{}",
      .members = dns_options},
     {OPTION_LINGER, FIELD(config_local, linger_ns)},
+    {.name = "mtu_retry", .read = read_duration, FIELD(config_local, mtu_retry_ns),
+     .nullable = true, .null_value = TIME_NEVER, .fallback = "\"10m\"",
+     .minimum = NS_PER_S, .maximum = MTU_RETRY_MAX},
     {OPTION_TIMEOUTS, FIELD(config_local, timeouts)},
     {.name = "state_file", .read = read_string, FIELD(config_local, state_file),
      .nullable = true, .minimum = 1, .maximum = 4095,

@@ -6,6 +6,9 @@
 /* IFNAMSIZ of linux/if.h, without the final zero. */
 #define INTERFACE_MAX 15
 #define COST_MAX UINT16_MAX
+/* What every host takes (RFC 791), and the longest packet of IP. */
+#define MTU_MIN 576
+#define MTU_MAX 65535
 #define QUOTA_MIN (UINT64_C(1) << 20)
 #define QUOTA_MAX (UINT64_C(1) << 50)
 
@@ -92,6 +95,8 @@ static const struct option path_options[] = {
     {.name = "rate_up", FIELD(config_path, rate_up_bits), OPTION_RATE},
     {.name = "rate_down", FIELD(config_path, rate_down_bits), OPTION_RATE},
     {OPTION_MODE, FIELD(config_path, mode)},
+    {.name = "mtu", .read = read_integer, FIELD(config_path, mtu), .nullable = true,
+     .fallback = "null", .minimum = MTU_MIN, .maximum = MTU_MAX},
     {.name = NULL},
 };
 

@@ -573,6 +573,7 @@ static struct arrival_result confirm(struct admission *admission, struct arrival
     hello->keys = (struct session_keys){0}; /* the generation owns them */
     session->counters.resumes += hello->answer.resume == RESUME_RESUMED;
     session->config.linger_ns = hello->answer.linger_s * NS_PER_S;
+    session->features = hello->answer.features;
     if (!add_entry(admission, generation->id, generation->order, session))
         return not_begun(admission, arrival, session, &noted);
     if (hello->answer.resume == RESUME_RESUMED)

@@ -10,6 +10,7 @@ libcore_a_SOURCES = \
 	include/splitsocks/handshake.h src/core/handshake.c \
 	include/splitsocks/meter.h src/core/meter.c \
 	include/splitsocks/number_window.h src/core/number_window.c \
+	include/splitsocks/packet_size.h src/core/packet_size.c \
 	include/splitsocks/pages.h src/core/pages.c \
 	include/splitsocks/policy.h src/core/policy.c \
 	include/splitsocks/port_chooser.h src/core/port_chooser.c \
@@ -27,6 +28,7 @@ libcore_a_SOURCES = \
 	include/splitsocks/frame.h src/core/frame.c \
 	src/core/path.c \
 	src/core/path_doubt.c \
+	src/core/path_packets.c \
 	src/core/pool.c \
 	src/core/pool_internal.h \
 	src/core/pool_size.c \

@@ -138,6 +138,10 @@ int frame_read(struct wire_reader *r, struct frame *frame)
         break;
     case FRAME_PATH: read_path(r, frame); break;
     case FRAME_STREAM_POLICY: read_policy(r, frame); break;
+    case FRAME_LARGE_LOST:
+        frame->large_lost.path = wire_read_varint(r);
+        frame->large_lost.bytes = wire_read_varint(r);
+        break;
     default:
         if ((type & ~(unsigned)FRAME_DATA_MASK) != FRAME_STREAM_DATA)
             return ERROR_UNSUPPORTED;
@@ -302,6 +306,13 @@ void frame_write_demand(struct wire_writer *w, uint64_t sequence, uint64_t maxim
     wire_write_u8(w, FRAME_DEMAND);
     wire_write_varint(w, sequence);
     wire_write_varint(w, maximum);
+}
+
+void frame_write_large_lost(struct wire_writer *w, uint64_t path, uint64_t bytes)
+{
+    wire_write_u8(w, FRAME_LARGE_LOST);
+    wire_write_varint(w, path);
+    wire_write_varint(w, bytes);
 }
 
 void frame_write_path(struct wire_writer *w, const struct frame *frame)

@@ -335,6 +335,7 @@ static void set_usable(struct session *session, unsigned index, bool usable)
     path->failures = path->timeouts = path->stalls = 0;
     path->retry_ns = 0;
     port_chooser_reset(&path->ports);
+    path_packets_reset(session, path);
 }
 
 /* The ceiling on what this side sends. */

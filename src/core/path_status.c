@@ -156,6 +156,10 @@ void session_path_status(const struct session *session, unsigned index, uint64_t
         .goodput_out = meter_bytes_per_second(&path->goodput_out, now),
         .goodput_in = meter_bytes_per_second(&path->goodput_in, now),
         .failures = path->failures,
+        .packet_size = path->properties.packet_size != 0 ? path->properties.packet_size
+                                                         : path->ladder.size,
+        .packets_found = path->properties.packet_size == 0 && path->ladder.size != 0,
+        .packets_lost = path->ladder.given_up,
         .dial_ns = next_dial_ns(session, path, now),
         .counters = path->counters,
     };

@@ -140,6 +140,7 @@ static bool dial(struct session *session, bool hello)
     subflow->port = (uint8_t)port;
     subflow->dialled_ns = session->now;
     subflow->deadline_ns = session->now + dial_timeout_ns(path);
+    packets_choose(session, subflow);
     subflow->budget_out = session->config.budget_up;
     subflow->budget_in = session->config.budget_down;
     session->counters.subflows_opened++;
@@ -148,6 +149,7 @@ static bool dial(struct session *session, bool hello)
     event->path = (unsigned)index;
     event->port = port;
     event->hello = hello;
+    event->packet_size = subflow->packet_size;
     return true;
 }
 
@@ -384,6 +386,7 @@ void pool_update(struct session *session)
     session->pool_wake_ns = TIME_NEVER;
     if (session->config.role != SESSION_LOCAL || session->state >= SESSION_STATE_CLOSING)
         return;
+    packets_update(session);
     if (session->state != SESSION_STATE_UP) {
         if (pool_needed(session) > 0)
             dial_hello(session);

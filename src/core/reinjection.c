@@ -191,7 +191,8 @@ bool reinjection_next(struct session *session, struct subflow *subflow, bool idl
         enum reinject how = reinject_from(session, subflow, other, idle);
         struct piece found;
 
-        if (lane_is(session, subflow) || restraint_holds(session, subflow->path))
+        if (lane_is(session, subflow) || restraint_holds(session, subflow->path) ||
+            packets_hold(session, subflow))
             how = MIN(how, REINJECT_SMALL);
         if (how == REINJECT_NOTHING ||
             !oldest_missing(session, subflow, other, how, &found) ||

@@ -136,7 +136,8 @@ bool path_takes(const struct session *session, unsigned index, const struct stre
 
         if (subflow->path == index && subflow_usable(subflow) &&
             (subflow->writable || !at_once) &&
-            (stream->class == STREAM_INTERACTIVE || !lane_is(session, subflow)))
+            (stream->class == STREAM_INTERACTIVE ||
+             (!lane_is(session, subflow) && !packets_hold(session, subflow))))
             return true;
     }
     return false;
@@ -217,10 +218,14 @@ static bool next_of_stream(struct session *session, struct subflow *subflow,
 static bool next_waiting(struct session *session, struct subflow *subflow,
                          struct piece *piece)
 {
+    bool held = packets_hold(session, subflow);
+
+    if (held && subflow->eliciting_unacked >= SMALL_CHUNKS_MAX)
+        return false;
     for (unsigned position = 0; position < STREAM_CLASSES; position++) {
         enum stream_class class = stream_class_turn(session, position);
 
-        if ((lane_is(session, subflow) && class != STREAM_INTERACTIVE) ||
+        if (((held || lane_is(session, subflow)) && class != STREAM_INTERACTIVE) ||
             (class == STREAM_BULK && restraint_holds(session, subflow->path)))
             continue;
         list_foreach(&session->ready[class], node, after) {

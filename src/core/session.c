@@ -80,6 +80,7 @@ struct session *session_new(const struct session_config *config, uint64_t now)
         return NULL;
     for (unsigned i = 0; i < config->path_count; i++) {
         session->paths[i].properties.usable = true;
+        path_packets_reset(session, &session->paths[i]);
         if (port_chooser_init(&session->paths[i].ports, config->port_count,
                               config->dials_per_second) != OK) {
             session_free(session);

@@ -136,8 +136,11 @@ static void settle_chunk(struct session *session, struct subflow *subflow, enum 
     subflow->chunks_acked++;
     if (chunk.eliciting)
         subflow->eliciting_unacked--;
-    if (fate == FATE_ACKED)
+    if (fate == FATE_ACKED) {
         path_proven(&session->paths[subflow->path], chunk.sent_ns);
+        packets_note_taken(session, subflow, chunk.end);
+        packets_note_proven(session, subflow->path, chunk.sent_ns);
+    }
     for (unsigned i = 0; i < chunk.items; i++) {
         struct sent_item item = *(struct sent_item *)ring_at(&subflow->items, 0);
 

@@ -282,6 +282,7 @@ static bool adopt(struct session *session, struct subflow *subflow,
         begin_session(session, answer);
     session->config.linger_ns =
         MIN(session->config.linger_ns, MAX(answer->linger_s * NS_PER_S, LINGER_MIN_NS));
+    session->features = answer->features;
     session->rekey_ns = session->now + REKEY_NS;
     session->silent_ns = TIME_NEVER;
     session->contact_ns = session->now;

@@ -20,6 +20,7 @@
  *   carriers.c, path_doubt.c   which subflows small data goes on, which paths may be dead
  *   restraint.c          how much bulk may be on its way on a path
  *   path.c               what is known of a path
+ *   path_packets.c       whether it lets large packets through, and what follows
  *   session_status.c, path_status.c   snapshots of it all, for people
  */
 #ifndef SPLITSOCKS_SESSION_INTERNAL_H
@@ -33,6 +34,7 @@
 #include <splitsocks/meter.h>
 #include <splitsocks/noise.h>
 #include <splitsocks/number_window.h>
+#include <splitsocks/packet_size.h>
 #include <splitsocks/pages.h>
 #include <splitsocks/port_chooser.h>
 #include <splitsocks/ranges.h>
@@ -200,6 +202,14 @@ struct subflow {
     bool event_pending; /* a SESSION_CLOSE_SUBFLOW or SESSION_DIAL for it is queued */
     bool held;          /* session_receive() is at work on it */
     bool driver_done;   /* the driver has let go: drop that event */
+    bool trial;         /* local: of packets larger than its path is known to let through */
+    uint8_t passed;     /* a trial: PACKET_UP, PACKET_DOWN: they have got through there */
+    uint16_t packet_size;   /* local: as its dial asked; 0: the link's own */
+    uint32_t payload_bytes; /* of its largest packets; 0: unknown */
+    uint32_t passed_bytes;  /* payload of the largest packet that the peer's TCP has */
+    uint32_t large_bytes;   /* and of a larger one that it has not: path_packets.c */
+    uint64_t large_ns;      /* when that was sent; 0: there is none */
+    uint64_t large_end;     /* `bytes_sent` behind it */
     struct hello_state *handshake; /* owned; HELLO under way */
     struct seal seal, opener;
 
@@ -348,6 +358,8 @@ struct path {
     struct path_counters counters;
     struct meter goodput_in, goodput_out;
     struct restraint restraint;
+    struct large_packets large;  /* what this side sends */
+    struct packet_ladder ladder; /* local */
 };
 
 /* ---- the session ---- */
@@ -428,6 +440,9 @@ struct session {
     bool send_rate;               /* local: the ceiling down is to be told */
     struct rate_limit rate_limit; /* on what this side sends */
     uint16_t send_paths; /* local: bit i: properties of path i are to be told */
+    uint64_t features;   /* agreed: WIRE_FEATURE_... */
+    uint16_t large_lost; /* bit i: path i loses large packets. Relay: to be told; local: its
+                            size is to be lowered */
     bool send_close;   /* a SESSION_CLOSE is to be sent */
     enum error end_error;
     char end_reason[FRAME_REASON_MAX + 1];
@@ -742,6 +757,37 @@ bool path_in_reserve(const struct session *session, unsigned path,
 bool path_comes_before(const struct path *a, const struct path *b);
 /* Bytes of data that may go on the path now, by its ceiling and the session's. */
 uint64_t path_room(const struct session *session, unsigned path);
+
+/* path_packets.c */
+/* Small chunks on a subflow that may carry nothing else: fewer than the initial window of
+ * TCP has packets (RFC 6928), else they would be joined into large ones. */
+#define SMALL_CHUNKS_MAX 8
+/* Local: what is known of the path's packets does not hold any more, or is given. */
+void path_packets_reset(const struct session *session, struct path *path);
+/* So many bytes were produced for the subflow at once. */
+void packets_note_sent(struct session *session, struct subflow *subflow, uint64_t length);
+/* The peer has all before that offset of what was sent on the subflow. */
+void packets_note_taken(struct session *session, struct subflow *subflow, uint64_t end);
+/* Something was received on it. */
+void packets_note_received(struct session *session, struct subflow *subflow);
+/* A chunk that was sent then on the path has arrived. */
+void packets_note_proven(struct session *session, unsigned path, uint64_t sent_ns);
+/* An open subflow has ended. */
+void packets_note_ended(struct session *session, const struct subflow *subflow,
+                        enum subflow_manner manner);
+/* The relay says that packets of so much payload do not arrive here on the path. */
+void packets_note_told(struct session *session, unsigned path, uint64_t bytes);
+/* Nothing large may go on the subflow: what was sent like that has not arrived, another
+ * subflow of the path is trying, or it is too early to try again. */
+bool packets_hold(const struct session *session, const struct subflow *subflow);
+/* When that ends for a path, TIME_NEVER where it does not. */
+uint64_t packets_timeout(const struct session *session, unsigned path);
+/* The first chunk of the subflow goes alone, and is small: it must arrive. */
+bool packets_begin_small(const struct session *session, const struct subflow *subflow);
+/* Local: what the next dial on the path asks for; sets subflow->packet_size and ->trial. */
+void packets_choose(struct session *session, struct subflow *subflow);
+/* Local: goes on with smaller packets where that is due. */
+void packets_update(struct session *session);
 
 /* path_doubt.c */
 /* A chunk that was sent then has been acknowledged. */

@@ -332,6 +332,22 @@ static bool add_path(struct composer *c, unsigned index)
     return true;
 }
 
+/* Told again with the next failure, if it goes on. */
+static void add_large_lost(struct composer *c)
+{
+    struct session *session = c->session;
+
+    for (unsigned i = 0; session->large_lost >> i != 0; i++) {
+        struct wire_writer w;
+
+        if (!(session->large_lost >> i & 1) || !frame_begin(c, &w))
+            continue;
+        frame_write_large_lost(&w, i, session->paths[i].large.failed_bytes);
+        if (frame_commit(c, &w, true))
+            session->large_lost &= (uint16_t) ~(1u << i);
+    }
+}
+
 static void add_session_controls(struct composer *c)
 {
     struct session *session = c->session;
@@ -346,6 +362,8 @@ static void add_session_controls(struct composer *c)
     add_maximum(c, &session->send_stream_limit, FRAME_STREAM_LIMIT, SENT_STREAM_LIMIT,
                 session->stream_limit);
     add_maximum(c, &session->send_rate, FRAME_RATE, SENT_RATE, session->config.rate_down);
+    if (session->config.role == SESSION_RELAY)
+        add_large_lost(c);
     for (unsigned i = 0; session->send_paths >> i != 0; i++)
         if (session->send_paths >> i & 1 && !add_path(c, i))
             return;
@@ -484,7 +502,8 @@ static bool anything_to_send(struct session *session, struct subflow *subflow)
 {
     bool controls = session->send_session_window || session->send_stream_limit ||
                     session->send_demand || session->send_paths != 0 ||
-                    session->send_rate || !list_empty(&session->control);
+                    session->send_rate || !list_empty(&session->control) ||
+                    (session->large_lost != 0 && session->config.role == SESSION_RELAY);
     struct piece piece;
 
     return subflow->ping || subflow->retire ||
@@ -505,6 +524,13 @@ static uint64_t open_size(const struct session *session)
     return length > session->config.chunk_size ? length + FRAME_SUBFLOW_MAX + 1 : 0;
 }
 
+/* The subflow's next chunk fits a packet that passes wherever anything does, and is sent by
+ * itself. */
+static bool goes_small(const struct session *session, const struct subflow *subflow)
+{
+    return packets_begin_small(session, subflow) || packets_hold(session, subflow);
+}
+
 /* What of the budget is left for plaintext of this chunk, and whether it is the last. */
 static bool set_limit(struct composer *c, size_t header, size_t capacity)
 {
@@ -514,6 +540,8 @@ static bool set_limit(struct composer *c, size_t header, size_t capacity)
 
     if (!c->subflow->begun && session->config.role == SESSION_LOCAL)
         size = MIN(size, FIRST_CHUNK_MAX);
+    if (goes_small(session, c->subflow))
+        size = MIN(size, PACKET_SMALL);
     /* Frames of control go beyond a ceiling, and are paid for later; data waits. */
     size = MIN(size, MAX(path_room(session, c->subflow->path), RATE_LIMIT_PIECE));
     left -= MIN(left, header);
@@ -759,6 +787,8 @@ size_t session_produce(struct session *session, struct subflow *subflow, uint8_t
         length = handshake_produce(subflow, buffer, capacity);
         subflow->bytes_sent += length;
     } else {
+        bool alone = goes_small(session, subflow);
+
         do {
             size_t produced;
 
@@ -778,10 +808,12 @@ size_t session_produce(struct session *session, struct subflow *subflow, uint8_t
             rate_limit_spend(&session->rate_limit, produced, now);
             restraint_spend(&session->paths[subflow->path], produced);
             session->counters.chunks_sent++;
-        } while (length < limit && capacity - length >= session->config.chunk_size &&
+        } while (!alone && length < limit && capacity - length >= session->config.chunk_size &&
                  wants(session, subflow));
     }
     if (length > 0) {
+        if (subflow->state == SUBFLOW_STATE_OPEN)
+            packets_note_sent(session, subflow, length);
         subflow->sent_ns = now;
         session->counters.wire_bytes_sent += length;
         session->paths[subflow->path].counters.wire_bytes_sent += length;

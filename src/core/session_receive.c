@@ -200,6 +200,17 @@ static void take_policy(struct session *session, const struct frame *frame)
         stream->policy = frame->policy.policy;
 }
 
+static void take_large_lost(struct session *session, const struct frame *frame)
+{
+    if (session->config.role != SESSION_LOCAL ||
+        !(session->features & WIRE_FEATURE_LARGE_LOST) ||
+        frame->large_lost.path >= SESSION_PATHS_MAX)
+        session_fail(session, ERROR_PROTOCOL, "LARGE_LOST out of place");
+    else
+        packets_note_told(session, (unsigned)frame->large_lost.path,
+                          frame->large_lost.bytes);
+}
+
 static void take_close(struct session *session, const struct frame *frame)
 {
     char reason[FRAME_REASON_MAX + 1];
@@ -263,6 +274,7 @@ static void take_frame(struct session *session, struct subflow *subflow, struct 
             rate_limit_set(&session->rate_limit, frame->window.maximum, session->now);
         break;
     case FRAME_STREAM_POLICY: take_policy(session, frame); break;
+    case FRAME_LARGE_LOST: take_large_lost(session, frame); break;
     case FRAME_SESSION_CLOSE: take_close(session, frame); break;
     case FRAME_STREAM_DATA: take_data(session, subflow, frame); break;
     }
@@ -290,6 +302,7 @@ static bool is_kept(enum frame_type type)
     case FRAME_SUBFLOW:
     case FRAME_END:
     case FRAME_ACK:
+    case FRAME_LARGE_LOST:
     case FRAME_DEMAND: return false;
     default: return true;
     }
@@ -348,6 +361,7 @@ static void note_contact(struct session *session, struct subflow *subflow, size_
     subflow->confirmed = true;
     subflow->received_ns = session->now;
     sign_of_life(session, subflow);
+    packets_note_received(session, subflow);
     session->contact_ns = session->now;
     session->silent_ns = TIME_NEVER;
     if (session->config.role == SESSION_LOCAL)

@@ -120,6 +120,8 @@ static void enter_limbo(struct session *session, struct subflow *subflow,
     if (was_open && subflow->hello && session->config.role == SESSION_LOCAL &&
         !subflow->generation->confirmed)
         pool_hello_failed(session);
+    if (was_open || subflow->trial)
+        packets_note_ended(session, subflow, manner);
     if (was_open) {
         path_refresh(session, subflow->path);
         /* Local may have closed without the relay's last ACK: it was not sent yet. */
@@ -401,6 +403,7 @@ void session_subflow_measured(struct session *session, struct subflow *subflow,
 {
     session->now = now;
     note_taken(session, subflow, measure);
+    packets_note_taken(session, subflow, taken_bytes(subflow->bytes_sent, measure));
     subflow->measure = *measure;
     subflow->measured_ns = now;
     subflow->measured_bytes = subflow->bytes_sent;

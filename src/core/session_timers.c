@@ -203,7 +203,8 @@ uint64_t session_next_timeout(const struct session *session)
     when = MIN(when, ceiling_timeout(session));
     when = MIN(when, restraint_timeout(session));
     for (unsigned i = 0; session->live_paths >> i != 0; i++)
-        when = MIN(when, MIN(probe_timeout(session, i), path_doubt_timeout(session, i)));
+        when = MIN(when, MIN(packets_timeout(session, i),
+                             MIN(probe_timeout(session, i), path_doubt_timeout(session, i))));
     if (session->starved || session->starved_ns != 0 ||
         (credit_is_short(session) && session->stream_count > 0))
         when = MIN(when, session->checked_ns + CHECK_NS);

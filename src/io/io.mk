@@ -18,6 +18,7 @@ libio_a_SOURCES = \
 	include/splitsocks/movement.h src/io/movement.c \
 	include/splitsocks/notify.h src/io/notify.c \
 	include/splitsocks/outbound.h src/io/outbound.c \
+	include/splitsocks/packet_memory.h src/io/packet_memory.c \
 	include/splitsocks/path_dialer.h src/io/path_dialer.c \
 	include/splitsocks/path_quota.h src/io/path_quota.c \
 	include/splitsocks/path_table.h src/io/path_table.c \

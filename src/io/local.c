@@ -55,7 +55,8 @@ static void on_changed(struct driver *driver, const struct session_event *event)
     case SESSION_SHED: log_shed(event); return;
     case SESSION_LOST: log_warning("no contact with the relay"); return;
     case SESSION_PATH_UP:
-    case SESSION_PATH_DOWN: path_table_note(&local->paths, event); return;
+    case SESSION_PATH_DOWN:
+    case SESSION_PATH_PACKETS: path_table_note(&local->paths, event); return;
     default: break;
     }
     if (local->had_session && !event->resumed)
@@ -197,6 +198,7 @@ static int start_session(struct local *local)
         .rate_up = config->rate.up_bits / 8,
         .rate_down = config->rate.down_bits / 8,
         .path_count = path_table_count(&local->paths),
+        .packet_retry_ns = config->mtu_retry_ns,
         .port_count = (unsigned)MIN(config->relay.ports.count, (size_t)SESSION_PORTS_MAX),
     };
 

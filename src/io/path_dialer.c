@@ -52,6 +52,7 @@ void path_dialer_dial(struct path_dialer *dialer, struct subflow_io *io)
         .interface = path->interface[0] != '\0' ? path->interface : NULL,
         .source = path->source,
         .congestion_control = dialer->config->congestion_control,
+        .packet_size = io->packet_size,
     };
     const struct address *found = endpoint_address(endpoint, io->path, slot->view.families);
     struct address to;

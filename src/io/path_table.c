@@ -3,6 +3,7 @@
 #include "local_rules.h"
 
 #include <splitsocks/clock.h>
+#include <splitsocks/packet_size.h>
 #include <splitsocks/session_status.h>
 #include <splitsocks/socket.h>
 #include <splitsocks/subflow_io.h>
@@ -41,6 +42,30 @@ uint16_t path_table_bits(uint16_t paths, size_t host_count)
     return (uint16_t)bits;
 }
 
+static void note_packets(struct path_table *table, const struct session_event *event,
+                         const char *name)
+{
+    struct path_slot *slot = &table->slots[event->path / table->host_count];
+    enum log_level warning = level_of(table, LOG_WARNING);
+    uint64_t now = clock_now();
+
+    if (event->given_up)
+        log_write_limited(&slot->log_limit, now, warning,
+                          "path %s loses whatever is large, and passes what is small; "
+                          "smaller packets, down to %d bytes, do not help",
+                          name, PACKET_SIZE_MIN);
+    else if (event->packet_size != 0)
+        log_write_limited(&slot->log_limit, now, warning,
+                          "path %s loses packets of more than %u bytes, and nobody says so "
+                          "(an MTU black hole): it is used with smaller ones",
+                          name, event->packet_size);
+    else
+        log_write_limited(&slot->log_limit, now, level_of(table, LOG_INFO),
+                          "path %s lets packets of the link's full size through again", name);
+    packet_memory_set(&table->packets, event->path, name, slot->view.signature,
+                      event->packet_size);
+}
+
 void path_table_note(struct path_table *table, const struct session_event *event)
 {
     unsigned index = event->path;
@@ -48,7 +73,9 @@ void path_table_note(struct path_table *table, const struct session_event *event
     char name[PATH_TABLE_NAME_SIZE];
 
     path_table_name(table, index, name);
-    if (event->type == SESSION_PATH_UP) {
+    if (event->type == SESSION_PATH_PACKETS) {
+        note_packets(table, event, name);
+    } else if (event->type == SESSION_PATH_UP) {
         if (table->told_down[index] || !table->told_up[index])
             log_write_limited(limit, clock_now(), level_of(table, LOG_INFO),
                               "path %s works%s", name,
@@ -74,6 +101,7 @@ static struct path_properties properties_of(const struct path_slot *slot)
         properties.cost = (uint16_t)slot->config->cost;
         if (slot->config->mode != CONFIG_MODE_UNSET)
             properties.modes = (uint8_t)(1u << local_stream_mode(slot->config->mode));
+        properties.packet_size = (uint16_t)slot->config->mtu;
         properties.rate_up = slot->config->rate_up_bits / 8;
         properties.rate_down = slot->config->rate_down_bits / 8;
     }
@@ -85,8 +113,18 @@ static void tell_session(struct path_table *table, const struct path_slot *slot)
     struct path_properties properties = properties_of(slot);
     unsigned first = (unsigned)(slot - table->slots) * table->host_count;
 
-    for (unsigned i = 0; i < table->host_count; i++)
-        session_set_path(table->driver->session, first + i, &properties, clock_now());
+    for (unsigned i = first; i < first + table->host_count; i++) {
+        char name[PATH_TABLE_NAME_SIZE];
+
+        session_set_path(table->driver->session, i, &properties, clock_now());
+        if (!slot->taken || !properties.usable)
+            continue;
+        session_remember_packets(table->driver->session, i,
+                                 packet_memory_get(&table->packets, i,
+                                                   path_table_name(table, i, name),
+                                                   slot->view.signature),
+                                 clock_now());
+    }
 }
 
 /* All that was learned of the path is forgotten, and its subflows with it. */
@@ -251,6 +289,8 @@ static void take_slot(struct path_table *table, const char *interface)
     *slot = (struct path_slot){.name = slot->path.interface, .taken = true};
     first = (size_t)(slot - table->slots) * table->host_count;
     slot->path.routed = true;
+    for (unsigned i = 0; i < table->host_count; i++)
+        packet_memory_reuse(&table->packets, (unsigned)first + i);
     memset(&table->told_up[first], 0, table->host_count);
     memset(&table->told_down[first], 0, table->host_count);
     snprintf(slot->path.interface, sizeof(slot->path.interface), "%s", interface);
@@ -365,6 +405,7 @@ void path_table_init(struct path_table *table, struct ev_loop *loop,
         .forbidden = !socket_may_bind_interface(),
     };
     path_watch_init(&table->watch, loop, on_interfaces, table);
+    packet_memory_init(&table->packets, state);
     path_quota_init(&table->quota, loop, &config->paths, table->host_count, state,
                     on_quota, table);
     init_slots(table);

@@ -184,6 +184,18 @@ static int bind_source(int fd, const struct address *source)
     return bind(fd, (struct sockaddr *)&storage, length) == 0 ? OK : ERROR_SYSTEM;
 }
 
+/* As tcp(7) bounds TCP_MAXSEG. */
+#define SEGMENT_SIZE_MAX 32767
+
+/* The maximum segment size counts no headers, and none of their options (RFC 6691); set
+ * before the connection is made it bounds the peer's segments too. */
+static void bound_packets(int fd, const struct address *to, uint16_t packet_size)
+{
+    int headers = to->family == ADDRESS_IPV6 ? 60 : 40;
+
+    socket_tune(fd, TUNE_SEGMENT_SIZE, MIN(packet_size - headers, SEGMENT_SIZE_MAX));
+}
+
 static int set_connect_options(int fd, const struct socket_connect_options *options)
 {
     int error = OK;
@@ -209,6 +221,8 @@ int socket_connect(const struct address *to, const struct socket_connect_options
     socket_tune(*fd, TUNE_NODELAY, 1);
     if (options != NULL)
         error = set_connect_options(*fd, options);
+    if (options != NULL && options->packet_size != 0)
+        bound_packets(*fd, to, options->packet_size);
     if (address_is_loopback(to))
         socket_tune(*fd, TUNE_RECEIVE_BUFFER, SOCKET_LOOPBACK_BUFFER);
     if (error == OK && connect(*fd, (struct sockaddr *)&storage, length) != 0 &&

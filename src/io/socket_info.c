@@ -48,6 +48,15 @@ struct socket_info socket_info_get(int fd)
     return info;
 }
 
+uint32_t socket_payload_bytes(int fd)
+{
+    struct tcp_info tcp;
+    socklen_t length = sizeof(tcp);
+
+    memset(&tcp, 0, sizeof(tcp));
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &tcp, &length) == 0 ? tcp.tcpi_snd_mss : 0;
+}
+
 uint32_t socket_unsent_bytes(int fd)
 {
     int unsent = 0;

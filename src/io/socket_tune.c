@@ -34,6 +34,8 @@ static const struct {
                            "a connection whose peer is gone may be kept for longer"},
     [TUNE_BIND_NO_PORT] = {IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, "IP_BIND_ADDRESS_NO_PORT",
                            "a source address has fewer ports for connections"},
+    [TUNE_SEGMENT_SIZE] = {IPPROTO_TCP, TCP_MAXSEG, "TCP_MAXSEG",
+                           "packets that are too large for a path are sent all the same"},
     [TUNE_INFO] = {0, 0, "TCP_INFO",
                    "rates and round trips are guessed from acknowledgements alone"},
     [TUNE_QUEUED] = {0, 0, "SIOCOUTQ", "what waits in the kernel is guessed"},

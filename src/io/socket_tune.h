@@ -16,6 +16,7 @@ enum socket_tuning {
     TUNE_NOTSENT_LOWAT,
     TUNE_USER_TIMEOUT,
     TUNE_BIND_NO_PORT,
+    TUNE_SEGMENT_SIZE,
     /* These are asked for, not set. */
     TUNE_INFO,
     TUNE_QUEUED,

@@ -91,6 +91,17 @@ static json_t *describe_dials(const struct path_status *status, uint64_t now)
                      status_ms_or_null(known, MAX(status->dial_ns, now) - now));
 }
 
+static json_t *describe_mtu(const struct path_status *status)
+{
+    const char *source = status->packets_found      ? "found"
+                         : status->packet_size != 0 ? "configured"
+                                                    : NULL;
+
+    return json_pack("{s:o, s:s?, s:b}", "bytes",
+                     status_integer_or_null(status->packet_size != 0, status->packet_size),
+                     "source", source, "large_lost", (int)status->packets_lost);
+}
+
 /* What was and is carried, and how well. */
 static json_t *describe_traffic(const struct path_status *status, uint64_t payload_bytes)
 {
@@ -130,13 +141,13 @@ static json_t *describe_path(const struct status_source *source, unsigned index,
     if (has_rival(status.use) && status.rival < source->path_count)
         rival = source->paths[status.rival].name;
     whole = json_pack(
-        "{s:s, s:s?, s:s?, s:s, s:s?, s:s?, s:s, s:s?, s:o, s:o, s:o}", "name", path->name,
+        "{s:s, s:s?, s:s?, s:s, s:s?, s:s?, s:s, s:s?, s:o, s:o, s:o, s:o}", "name", path->name,
         "interface", path->interface, "source",
         path->source.family != ADDRESS_NONE ? address_format(&path->source, address) : NULL,
         "state", state_name(status.reason), "reason", reason_name(status.reason), "detail",
         reason_name(status.reason) != NULL ? path->detail : NULL, "use",
         use_name(status.use), "rival", rival, "limits",
-        describe_limits(path, &status.properties), "subflows", describe_subflows(&status),
+        describe_limits(path, &status.properties), "mtu", describe_mtu(&status), "subflows", describe_subflows(&status),
         "dials", describe_dials(&status, now));
     traffic = describe_traffic(&status, payload_bytes);
     if (whole == NULL || traffic == NULL || json_object_update(whole, traffic) != 0) {

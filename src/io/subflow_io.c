@@ -308,6 +308,7 @@ static void on_outcome(struct subflow_io *io)
     driver->role->dialled(driver, io, 0);
     io->state = SUBFLOW_IO_OPEN;
     watch(io);
+    subflow_set_payload(io->subflow, socket_payload_bytes(io->io.fd));
     if (io->hello) {
         random_fill(fresh.ephemeral, sizeof(fresh.ephemeral));
         fresh.stamp = clock_wall();
@@ -344,6 +345,7 @@ void subflow_io_dial(struct driver *driver, const struct session_event *event)
     io->hello = event->hello;
     io->path = event->path;
     io->port = event->port;
+    io->packet_size = event->packet_size;
     driver->role->dial(driver, io);
 }
 
@@ -380,6 +382,7 @@ void subflow_io_adopt(struct driver *driver, struct subflow *subflow, int fd,
         driver_drain(driver);
         return;
     }
+    subflow_set_payload(subflow, socket_payload_bytes(fd));
     driver_touch(driver);
     if (rest_length > 0) {
         memcpy(driver->worker->input, rest, rest_length);

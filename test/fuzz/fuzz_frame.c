@@ -91,6 +91,9 @@ static bool write_frame(struct wire_writer *w, const struct frame *frame)
     case FRAME_STREAM_POLICY:
         frame_write_policy(w, frame->policy.id, &frame->policy.policy);
         break;
+    case FRAME_LARGE_LOST:
+        frame_write_large_lost(w, frame->large_lost.path, frame->large_lost.bytes);
+        break;
     case FRAME_STREAM_DATA: write_data(w, frame); break;
     }
     return !w->failed;

@@ -200,6 +200,7 @@ static void local_events(struct pair *pair)
             pair->shed = event.shed;
             break;
         case SESSION_PATH_UP: pair->path_up_count++; break;
+        case SESSION_PATH_PACKETS: break;
         case SESSION_PATH_DOWN:
             pair->path_down_count++;
             pair->path_reason = event.path_reason;

@@ -60,6 +60,7 @@ static void test_defaults(void **state)
     assert_true(address_equal(&config->listen.items[0].address, &listen));
     assert_int_equal(config->listen.items[0].users.count, 0);
     assert_int_equal(config->paths.count, 0);
+    assert_int_equal(config->mtu_retry_ns, 600 * NS_PER_S);
     assert_false(config->paths.automatic);
     assert_int_equal(config->policy.mode, CONFIG_MODE_SPLIT);
     assert_int_equal(config->policy.copies, CONFIG_COPIES_ALL);
@@ -96,7 +97,8 @@ static const char everything[] =
     "  \"congestion_control\": \"bbr\",\n"
     "  \"pool\": { \"dials_per_second\": 0.5, \"burst\": 9, \"idle\": 0, \"size\": 9 },\n"
     "  \"mode\": \"split\",\n"
-    "  \"paths\": [ { \"interface\": \"wlan0\", \"rate_up\": null },\n"
+    "  \"mtu_retry\": null,\n"
+    "  \"paths\": [ { \"interface\": \"wlan0\", \"rate_up\": null, \"mtu\": 1400 },\n"
     "    { \"source\": \"2001:db8::7\" },\n"
     "    { \"interface\": \"lte\", \"source\": \"192.0.2.7\" } ],\n"
     "  \"listen\": [ { \"port\": 0, \"address\": \"::\",\n"
@@ -136,6 +138,9 @@ static void test_everything(void **state)
     assert_int_equal(config->paths.count, 3);
     assert_string_equal(config->paths.items[0].interface, "wlan0");
     assert_int_equal(config->paths.items[0].source.family, ADDRESS_NONE);
+    assert_int_equal(config->paths.items[0].mtu, 1400);
+    assert_int_equal(config->paths.items[1].mtu, 0);
+    assert_true(config->mtu_retry_ns == TIME_NEVER);
     assert_null(config->paths.items[1].interface);
     assert_string_equal(address_format(&config->paths.items[1].source, text),
                         "2001:db8::7");
@@ -546,8 +551,8 @@ static void test_messages_are_tame(void **state)
     expect_refusal("{ \"a\\n\\u0007\": 1 }", ERROR_INVALID,
                    "l.json:1: a??: unknown key; did you mean \"rate\"? allowed: relay, "
                    "private_key_file, listen, paths, mode, copies, rules, pool, "
-                   "congestion_control, chunk_size, budget, rate, dns, linger, timeouts, "
-                   "state_file, control");
+                   "congestion_control, chunk_size, budget, rate, dns, linger, mtu_retry, "
+                   "timeouts, state_file, control");
     expect_refusal(WITH(AND("\"mode\": \"123456789 123456789 123456789 123456789 123456789 "
                             "123456789 12345\\u00fc6789 123456789\"")),
                    ERROR_INVALID,

@@ -213,6 +213,18 @@ static void check_rate(const struct frame *frame)
     assert_int_equal(frame->window.maximum, 625000);
 }
 
+static void write_large_lost(struct wire_writer *w)
+{
+    frame_write_large_lost(w, 3, 1448);
+}
+
+static void check_large_lost(const struct frame *frame)
+{
+    assert_int_equal(frame->type, FRAME_LARGE_LOST);
+    assert_int_equal(frame->large_lost.path, 3);
+    assert_int_equal(frame->large_lost.bytes, 1448);
+}
+
 static void write_demand(struct wire_writer *w)
 {
     frame_write_demand(w, 70, 16384);
@@ -326,6 +338,7 @@ static const struct sample samples[] = {
     {"PATH", write_path, check_path},
     {"STREAM_POLICY", write_policy, check_policy},
     {"RATE", write_rate, check_rate},
+    {"LARGE_LOST", write_large_lost, check_large_lost},
     {"STREAM_DATA", write_data, check_data},
     {"STREAM_DATA of a FIN alone", write_fin_alone, check_fin_alone},
 };
@@ -445,7 +458,8 @@ static void test_unknown_types(void **state)
         uint8_t bytes[64] = {(uint8_t)type};
         struct frame frame;
         bool known =
-            type <= FRAME_RATE || (type & ~(unsigned)FRAME_DATA_MASK) == FRAME_STREAM_DATA;
+            type <= FRAME_RATE || type == FRAME_LARGE_LOST ||
+            (type & ~(unsigned)FRAME_DATA_MASK) == FRAME_STREAM_DATA;
 
         assert_true((read_bytes(bytes, sizeof(bytes), &frame) == ERROR_UNSUPPORTED) !=
                     known);
