@@ -23,4 +23,10 @@ void listener_init(struct listener *listener, struct ev_loop *loop, int fd,
 /* Stops; does not close the socket. Safe on a zeroed listener, and twice. */
 void listener_deinit(struct listener *listener);
 
+#define LISTEN_FAILURE_SIZE 768
+
+/* Why the address cannot be listened on, by errno, and what helps. Returns `text`. */
+const char *listen_failure(const struct address *address, int error,
+                           char text[LISTEN_FAILURE_SIZE]);
+
 #endif

@@ -20,8 +20,10 @@ static void print_line(enum log_level level, const char *line, void *context)
 static int check_local(const char *path)
 {
     struct config_local *config;
-    int error = load_local(path, &config, NULL);
+    uint8_t key[CONFIG_KEY_SIZE];
+    int error = load_local(path, &config, key);
 
+    key_wipe(key, sizeof(key));
     if (error == OK)
         config_local_free(config);
     return error;
@@ -30,8 +32,10 @@ static int check_local(const char *path)
 static int check_relay(const char *path)
 {
     struct config_relay *config;
-    int error = load_relay(path, &config, NULL);
+    uint8_t key[CONFIG_KEY_SIZE];
+    int error = load_relay(path, &config, key);
 
+    key_wipe(key, sizeof(key));
     if (error == OK)
         config_relay_free(config);
     return error;

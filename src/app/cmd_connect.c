@@ -123,7 +123,7 @@ static int start_own(struct program *program)
 {
     uint8_t key[CONFIG_KEY_SIZE];
     int pair[2];
-    int error = load_key(program->config_path, program->config->private_key_file, key);
+    int error = load_local_key(program->config_path, program->config, key);
 
     program->state_file = find_state_file(program->config_path, program->config);
     if (error == OK)

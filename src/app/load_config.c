@@ -2,6 +2,7 @@
 
 #include "read_file.h"
 
+#include <splitsocks/key.h>
 #include <splitsocks/log.h>
 
 #include <stdio.h>
@@ -41,12 +42,74 @@ char *find_local_config(void)
     return strdup("/etc/splitsocks/local.json");
 }
 
-int load_key(const char *config_path, const char *name, uint8_t key[CONFIG_KEY_SIZE])
+static int load_key(const char *config_path, const char *name, uint8_t key[CONFIG_KEY_SIZE])
 {
     char *path = resolve_file(config_path, name);
     int error = path != NULL ? read_key_file(path, key) : ERROR_MEMORY;
 
     free(path);
+    return error;
+}
+
+/* What keygen prints is a key too, and looks like one in a file: only a comparison tells
+ * that the public one was written there. */
+static int check_not_public(const char *path, const char *file, const char *whose,
+                            const uint8_t public_key[CONFIG_KEY_SIZE],
+                            const uint8_t key[CONFIG_KEY_SIZE])
+{
+    if (memcmp(public_key, key, CONFIG_KEY_SIZE) != 0)
+        return OK;
+    log_error("%s: %s and the private key in %s are the same; the file must be what keygen "
+              "has written, and a public key is what keygen has printed",
+              path, whose, file);
+    return ERROR_INVALID;
+}
+
+/* Each side needs the public key of the other. */
+static void warn_of_own(const char *path, const char *whose,
+                        const uint8_t public_key[CONFIG_KEY_SIZE],
+                        const uint8_t own[CONFIG_KEY_SIZE])
+{
+    if (memcmp(own, public_key, CONFIG_KEY_SIZE) == 0)
+        log_warning("%s: %s belongs to this side's own private key, and not to that of the "
+                    "other side",
+                    path, whose);
+}
+
+int load_local_key(const char *path, const struct config_local *config,
+                   uint8_t key[CONFIG_KEY_SIZE])
+{
+    const char *whose = "relay.public_key";
+    uint8_t own[CONFIG_KEY_SIZE];
+    int error = load_key(path, config->private_key_file, key);
+
+    if (error == OK)
+        error = check_not_public(path, config->private_key_file, whose,
+                                 config->relay.public_key, key);
+    if (error == OK)
+        error = key_public(own, key);
+    if (error == OK)
+        warn_of_own(path, whose, config->relay.public_key, own);
+    return error;
+}
+
+static int load_relay_key(const char *path, const struct config_relay *config,
+                          uint8_t key[CONFIG_KEY_SIZE])
+{
+    uint8_t own[CONFIG_KEY_SIZE];
+    int error = load_key(path, config->private_key_file, key);
+
+    if (error == OK)
+        error = key_public(own, key);
+    for (size_t i = 0; error == OK && i < config->clients.count; i++) {
+        const uint8_t *public_key = config->clients.items[i].public_key;
+        char whose[64];
+
+        snprintf(whose, sizeof(whose), "clients[%zu].public_key", i);
+        error = check_not_public(path, config->private_key_file, whose, public_key, key);
+        if (error == OK)
+            warn_of_own(path, whose, public_key, own);
+    }
     return error;
 }
 
@@ -68,7 +131,7 @@ int load_local(const char *path, struct config_local **config, uint8_t key[CONFI
     }
     log_warnings(&(*config)->warnings);
     if (key != NULL)
-        error = load_key(path, (*config)->private_key_file, key);
+        error = load_local_key(path, *config, key);
     if (error != OK)
         config_local_free(*config);
     return error;
@@ -91,7 +154,7 @@ int load_relay(const char *path, struct config_relay **config, uint8_t key[CONFI
     }
     log_warnings(&(*config)->warnings);
     if (key != NULL)
-        error = load_key(path, (*config)->private_key_file, key);
+        error = load_relay_key(path, *config, key);
     if (error != OK)
         config_relay_free(*config);
     return error;

@@ -1,29 +1,45 @@
 #include "read_file.h"
 
 #include <splitsocks/error.h>
-#include <splitsocks/key.h>
 #include <splitsocks/log.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A key, its line end, and some blanks that an editor may have left. */
-#define KEY_FILE_MAX (KEY_FILE_LENGTH + 64)
+/* Whoever writes into a pipe does so within this time, and goes on as soon. */
+#define PIPE_WAIT_SECONDS 5
 
-/* Reads until end of file or until `size` bytes are there. Returns their number, or -1. */
-static ssize_t read_up_to(int descriptor, char *buffer, size_t size)
+/* Waits until something can be read. A pipe without a writer must not make us wait for
+ * ever; whoever types may take his time. */
+static bool wait_readable(int descriptor)
+{
+    struct pollfd poll_fd = {.fd = descriptor, .events = POLLIN};
+    struct stat status;
+    bool pipe = fstat(descriptor, &status) == 0 && S_ISFIFO(status.st_mode);
+    int ready = poll(&poll_fd, 1, pipe ? PIPE_WAIT_SECONDS * 1000 : -1);
+
+    if (ready == 0)
+        errno = ETIMEDOUT;
+    return ready > 0 || (ready < 0 && errno == EINTR);
+}
+
+ssize_t read_up_to(int descriptor, char *buffer, size_t size)
 {
     size_t used = 0;
 
     while (used < size) {
-        ssize_t count = read(descriptor, buffer + used, size - used);
+        ssize_t count;
 
-        if (count < 0 && errno == EINTR)
+        if (!wait_readable(descriptor))
+            return -1;
+        count = read(descriptor, buffer + used, size - used);
+        if (count < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
         if (count < 0)
             return -1;
@@ -34,9 +50,15 @@ static ssize_t read_up_to(int descriptor, char *buffer, size_t size)
     return (ssize_t)used;
 }
 
-static int fail_system(const char *path)
+int read_failed(const char *path)
 {
-    log_error("cannot read %s: %s", path, strerror(errno));
+    if (errno == EISDIR)
+        log_error("cannot read %s: it is a folder, not a file", path);
+    else if (errno == ETIMEDOUT)
+        log_error("cannot read %s: it is a pipe into which nothing was written for %d s",
+                  path, PIPE_WAIT_SECONDS);
+    else
+        log_error("cannot read %s: %s", path, strerror(errno));
     return ERROR_SYSTEM;
 }
 
@@ -57,7 +79,7 @@ static int read_all(const char *path, int descriptor, size_t maximum, char **tex
         *text = larger;
         count = read_up_to(descriptor, *text + used, size - used);
         if (count < 0)
-            return fail_system(path);
+            return read_failed(path);
         used += (size_t)count;
         if (used > maximum) {
             log_error("cannot read %s: it is larger than %zu bytes", path, maximum);
@@ -73,74 +95,22 @@ static int read_all(const char *path, int descriptor, size_t maximum, char **tex
 
 int read_file(const char *path, size_t maximum, char **text, size_t *length)
 {
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC), error;
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), error;
 
     *text = NULL;
     *length = 0;
     if (descriptor < 0)
-        return fail_system(path);
+        return read_failed(path);
     error = read_all(path, descriptor, maximum, text, length);
     close(descriptor);
+    if (error == OK && *length == 0) {
+        log_error("%s is empty", path);
+        error = ERROR_MALFORMED;
+    }
     if (error != OK) {
         free(*text);
         *text = NULL;
     }
-    return error;
-}
-
-static int check_key_file(const char *path, const struct stat *status)
-{
-    unsigned mode = status->st_mode & 07777;
-
-    if (!S_ISREG(status->st_mode)) {
-        log_error("%s is not a regular file, as a private key must be", path);
-        return ERROR_PERMISSION;
-    }
-    if (status->st_uid != 0 && status->st_uid != geteuid()) {
-        log_error("%s holds a private key, but belongs to another user (id %lu)", path,
-                  (unsigned long)status->st_uid);
-        return ERROR_PERMISSION;
-    }
-    if ((mode & 077) != 0) {
-        log_error("%s holds a private key, but others can access it (mode %04o); do: "
-                  "chmod 600 %s",
-                  path, mode, path);
-        return ERROR_PERMISSION;
-    }
-    return OK;
-}
-
-int read_key_file(const char *path, uint8_t key[CONFIG_KEY_SIZE])
-{
-    /* A FIFO must not make us wait. */
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    char contents[KEY_FILE_MAX];
-    struct stat status;
-    ssize_t length = -1;
-    int error;
-
-    memset(key, 0, CONFIG_KEY_SIZE);
-    if (descriptor < 0)
-        return fail_system(path);
-    if (fstat(descriptor, &status) != 0) {
-        error = fail_system(path);
-    } else {
-        error = check_key_file(path, &status);
-    }
-    if (error == OK) {
-        length = read_up_to(descriptor, contents, sizeof(contents));
-        if (length < 0)
-            error = fail_system(path);
-    }
-    close(descriptor);
-    if (error == OK) {
-        error = key_file_parse(key, contents, (size_t)length);
-        if (error != OK)
-            log_error("%s holds no private key: it must be one line of base64, as keygen "
-                      "writes it",
-                      path);
-    }
-    key_wipe(contents, sizeof(contents));
     return error;
 }
 

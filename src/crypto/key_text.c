@@ -23,6 +23,11 @@ void key_file_format(char contents[KEY_FILE_LENGTH + 1], const uint8_t key[KEY_S
 
 int key_file_parse(uint8_t key[KEY_SIZE], const char *contents, size_t length)
 {
+    while (length > KEY_TEXT_LENGTH && strchr(" \t\r\n", contents[0]) != NULL &&
+           contents[0] != '\0') {
+        contents++;
+        length--;
+    }
     while (length > KEY_TEXT_LENGTH && strchr(" \t\r\n", contents[length - 1]) != NULL &&
            contents[length - 1] != '\0')
         length--;

@@ -10,7 +10,7 @@ libio_a_SOURCES = \
 	include/splitsocks/farewell.h src/io/farewell.c \
 	include/splitsocks/interface_table.h src/io/interface_table.c \
 	include/splitsocks/inbound.h src/io/inbound.c \
-	include/splitsocks/listener.h src/io/listener.c \
+	include/splitsocks/listener.h src/io/listen_failure.c src/io/listener.c \
 	include/splitsocks/local.h src/io/local.c src/io/local_internal.h \
 	src/io/local_listeners.c \
 	include/splitsocks/local_path.h src/io/local_path.c \

@@ -98,15 +98,14 @@ static int open_listener(struct local_listener *listener)
     const struct socket_listen_options options = {
         .at_once = listener->config->protocol == CONFIG_PROTOCOL_FORWARD,
     };
-    char text[ADDRESS_TEXT_SIZE];
+    char text[LISTEN_FAILURE_SIZE];
     int error = socket_listen(&listener->config->address, &options, &listener->fd);
     int failure = errno;
 
     if (error == OK ||
         (failure == EADDRINUSE && is_covered(listener->local, &listener->config->address)))
         return OK;
-    log_error("cannot listen on %s: %s", address_format(&listener->config->address, text),
-              strerror(failure));
+    log_error("%s", listen_failure(&listener->config->address, failure, text));
     return error;
 }
 

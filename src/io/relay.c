@@ -39,7 +39,7 @@ static int listen_on(struct relay *relay, const struct config_relay_listener *li
         .congestion_control = relay->config->config->congestion_control,
     };
     struct address address = listener->address;
-    char text[ADDRESS_TEXT_SIZE];
+    char text[LISTEN_FAILURE_SIZE];
     int fd;
 
     address.port = port;
@@ -49,8 +49,7 @@ static int listen_on(struct relay *relay, const struct config_relay_listener *li
         if ((listener->implied && failure == EAFNOSUPPORT) ||
             (failure == EADDRINUSE && is_covered(relay, &address)))
             return OK;
-        log_error("cannot listen on %s: %s", address_format(&address, text),
-                  strerror(failure));
+        log_error("%s", listen_failure(&address, failure, text));
         return ERROR_SYSTEM;
     }
     relay->sockets[relay->socket_count++] = fd;

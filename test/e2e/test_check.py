@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """What `check` and a start say of files as people have them."""
+import os
 import re
 import subprocess
 
@@ -75,6 +76,61 @@ def test_encodings(t):
         lines = refused(t, "relay", t.write(name, data))
         t.equal(len(lines), 1, f"lines of {name}")
         t.check(word in lines[0] and re.match(r".*:\d+: ", lines[0]), f"{name}: {lines[0]}")
+
+
+def test_things_that_are_no_files(t):
+    os.mkfifo(t.path("fifo"))
+    status, said = run(t, "check", "local", t.path("fifo"))
+    t.check(status == 2 and "nothing was written" in said, said)
+    for path, word in ((t.directory, "it is a folder"), ("/dev/null", "is empty"), (t.write("empty", ""), "is empty"),
+                       ("/dev/zero", "larger than"), (t.path("absent"), "No such file")):
+        lines = refused(t, "local", path)
+        t.check(len(lines) == 1 and word in lines[0], f"{path}: {lines}")
+
+
+def test_pipes_are_read(t):
+    pair = t.pair(start=False)
+    text = open(pair.relay_path).read().replace('"relay.key"', f'"{t.path("relay.key")}"')
+    done = subprocess.run([harness.SPLITSOCKS, "check", "relay", "/dev/stdin"], input=text, text=True)
+    t.equal(done.returncode, 0, "check of /dev/stdin")
+    fifo = t.path("fifo")
+    os.mkfifo(fifo)
+    writer = subprocess.Popen(["sh", "-c", f"sleep 0.3; cat > {fifo}"], stdin=subprocess.PIPE)
+    writer.stdin.write(text.encode())
+    writer.stdin.close()
+    t.equal(run(t, "check", "relay", fifo)[0], 0, "check of a FIFO that is written to later")
+    t.equal(writer.wait(), 0, "the writer")
+
+
+def test_key_files(t):
+    pair = t.pair(start=False)
+    private = open(t.path("local.key")).read().strip()
+    public = pair.relay_key
+
+    def start(name, data):
+        t.write("local.key", data, 0o600)
+        return run(t, "check", "local", pair.local_path)
+    for name, data in (("bom", b"\xef\xbb\xbf" + private.encode() + b"\n"), ("crlf", private + "\r\n"),
+                       ("blanks", f" \n{private} \t\n\n"), ("no newline", private)):
+        t.equal(start(name, data)[0], 0, name)
+    for data, word in ((private.encode("utf-16"), "UTF-16"), (b"", "it is empty"),
+                       (public + "\n", "relay.public_key and the private key in local.key are the same"),
+                       ("{}\n", "looks like a configuration"),
+                       ("-----BEGIN OPENSSH PRIVATE KEY-----\n", "another program")):
+        status, said = start(word, data)
+        t.check(status == 2 and word in said, f"{word}: {said}")
+        status, said = run(t, "local", "-c", pair.local_path)
+        t.check(status == 2 and word in said, f"start: {word}: {said}")
+    os.unlink(t.path("local.key"))
+    status, said = run(t, "check", "local", pair.local_path)
+    t.check(status == 2 and "this makes a key: splitsocks keygen" in said, said)
+    os.mkdir(t.path("local.key"))
+    status, said = run(t, "check", "local", pair.local_path)
+    t.check(status == 2 and "it is a folder" in said, said)
+    # The relay was given one of its clients' public keys.
+    t.write("relay.key", pair.local_key + "\n", 0o600)
+    status, said = run(t, "check", "relay", pair.relay_path)
+    t.check(status == 2 and "clients[0].public_key and the private key" in said, said)
 
 
 if __name__ == "__main__":

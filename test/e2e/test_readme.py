@@ -14,10 +14,13 @@ KEY = "A" * 43 + "="
 
 def check(kind, config):
     """What `splitsocks check` says about `config`; None when it is content."""
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump(config, file)
-        file.flush()
-        result = subprocess.run([SPLITSOCKS, "check", kind, file.name], text=True,
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, kind + ".json")
+        subprocess.run([SPLITSOCKS, "keygen", os.path.join(folder, kind + ".key")],
+                       stdout=subprocess.DEVNULL, check=True)
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(config, file)
+        result = subprocess.run([SPLITSOCKS, "check", kind, path], text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return None if result.returncode == 0 else result.stdout
 
