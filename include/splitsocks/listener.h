@@ -3,6 +3,7 @@
 #define SPLITSOCKS_LISTENER_H
 
 #include <splitsocks/address.h>
+#include <splitsocks/descriptors.h>
 
 #include <ev.h>
 
@@ -12,14 +13,17 @@ typedef void listener_accept(void *context, int fd, const struct address *peer);
 struct listener {
     struct ev_loop *loop; /* borrowed */
     ev_io io;
-    ev_timer pause; /* while the process is out of descriptors */
+    ev_timer
+        pause; /* while the class is out of descriptors: connections wait in the kernel */
+    enum descriptor_class class;
     listener_accept *accept;
     void *context;
 };
 
-/* Begins to accept from `fd`, which stays the caller's and may serve several threads. */
+/* Begins to accept from `fd`, which stays the caller's and may serve several threads, as
+ * long as `class` has descriptors. */
 void listener_init(struct listener *listener, struct ev_loop *loop, int fd,
-                   listener_accept *accept, void *context);
+                   enum descriptor_class class, listener_accept *accept, void *context);
 /* Stops; does not close the socket. Safe on a zeroed listener, and twice. */
 void listener_deinit(struct listener *listener);
 

@@ -19,6 +19,10 @@ struct ev_loop;
 struct json_t;
 struct local;
 
+/* Sets aside the descriptors that a local with this configuration lives on, from those of
+ * the process. What the limit of open files does not allow is logged. */
+void local_reserve_descriptors(const struct config_local *config);
+
 /* The configuration and the name of the state file (NULL: none) are borrowed for the life
  * of the local; the key is copied. Returns OK, ERROR_MEMORY, or ERROR_SYSTEM when the
  * resolver cannot start (logged). It listens to nothing yet. */

@@ -67,7 +67,8 @@ struct socket_connect_options {
     uint16_t packet_size; /* IP packets of both sides are no larger; 0: the link's own */
 };
 
-/* Begins to connect. On OK, *fd becomes writable when the outcome is known, for
+/* Begins to connect, from the descriptors of subflows or else of destinations: EMFILE when
+ * that class has none left. On OK, *fd becomes writable when the outcome is known, for
  * socket_outcome(). `options` NULL: none. */
 int socket_connect(const struct address *to, const struct socket_connect_options *options,
                    int *fd) MUST_CHECK;
@@ -105,8 +106,5 @@ bool socket_may_bind_interface(void);
 bool socket_address_is_local(const struct address *address);
 /* The address that the kernel would connect from now; ADDRESS_NONE when it has no way. */
 struct address socket_source_to(const struct address *to);
-
-/* Raises the limit of open files to what the administrator allows. */
-void socket_raise_file_limit(void);
 
 #endif

@@ -97,6 +97,7 @@ static int start_generation(struct program *program)
         return status;
     }
     status = EXIT_FAILURE;
+    local_reserve_descriptors(new->config);
     new->state_file = find_state_file(program->config_path, new->config);
     /* What may fail comes first, so that the present one can go on when it does. */
     if (local_new(program->daemon.loop, new->config, new->state_file, key, &new->local) ==

@@ -1,8 +1,8 @@
 #include "daemon.h"
 
+#include <splitsocks/descriptors.h>
 #include <splitsocks/log.h>
 #include <splitsocks/notify.h>
-#include <splitsocks/socket.h>
 
 #include <getopt.h>
 #include <signal.h>
@@ -35,7 +35,7 @@ struct ev_loop *daemon_prepare(void)
     struct ev_loop *loop;
 
     signal(SIGPIPE, SIG_IGN);
-    socket_raise_file_limit();
+    descriptors_raise_limit();
     loop = ev_default_loop(EVFLAG_AUTO);
     if (loop == NULL)
         log_error("cannot make an event loop");

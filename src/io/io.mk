@@ -3,6 +3,7 @@ libio_a_SOURCES = \
 	include/splitsocks/clock.h src/io/clock.c \
 	include/splitsocks/control.h src/io/control.c \
 	src/io/control_socket.c src/io/control_socket.h \
+	include/splitsocks/descriptors.h src/io/descriptors.c \
 	include/splitsocks/dialer.h src/io/dialer.c \
 	include/splitsocks/direct.h src/io/direct.c \
 	include/splitsocks/driver.h src/io/driver.c \

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 /* One readiness takes no more, so that accepting cannot starve the rest of the loop. */
 #define ACCEPT_BATCH 64
@@ -20,6 +21,13 @@ static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
     ev_io_start(loop, &listener->io);
 }
 
+static void pause_for_descriptors(struct listener *listener)
+{
+    ev_io_stop(listener->loop, &listener->io);
+    ev_timer_set(&listener->pause, PAUSE_SECONDS, 0.);
+    ev_timer_start(listener->loop, &listener->pause);
+}
+
 /* Returns false when there is no point in another accept now. */
 static bool accept_failed(struct listener *listener, int error)
 {
@@ -32,9 +40,7 @@ static bool accept_failed(struct listener *listener, int error)
     case ENOMEM:
         log_write_limited(&limit, clock_now(), LOG_WARNING, "cannot accept connections: %s",
                           strerror(error));
-        ev_io_stop(listener->loop, &listener->io);
-        ev_timer_set(&listener->pause, PAUSE_SECONDS, 0.);
-        ev_timer_start(listener->loop, &listener->pause);
+        pause_for_descriptors(listener);
         return false;
     case EAGAIN: return false;
     default: return true; /* that connection has failed already, see accept(2) */
@@ -50,10 +56,17 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
     for (int i = 0; i < ACCEPT_BATCH && ev_is_active(io); i++) {
         struct sockaddr_storage storage;
         socklen_t length = sizeof(storage);
-        int fd = accept4(io->fd, (struct sockaddr *)&storage, &length,
-                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd;
 
-        if (fd >= 0) {
+        if (!descriptors_have_room(io->fd, listener->class)) {
+            pause_for_descriptors(listener);
+            break;
+        }
+        fd = accept4(io->fd, (struct sockaddr *)&storage, &length,
+                     SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0 && !descriptors_admit(fd, listener->class)) {
+            close(fd); /* another thread has taken the one that was free */
+        } else if (fd >= 0) {
             /* Mapped ones come where :: serves IPv4 too. */
             struct address mapped = socket_address_get((struct sockaddr *)&storage);
             struct address peer = address_unmap(&mapped);
@@ -66,9 +79,10 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 }
 
 void listener_init(struct listener *listener, struct ev_loop *loop, int fd,
-                   listener_accept *accept, void *context)
+                   enum descriptor_class class, listener_accept *accept, void *context)
 {
     listener->loop = loop;
+    listener->class = class;
     listener->accept = accept;
     listener->context = context;
     ev_io_init(&listener->io, on_readable, fd, EV_READ);

@@ -4,6 +4,8 @@
 #include "local_rules.h"
 
 #include <splitsocks/clock.h>
+#include <splitsocks/control.h>
+#include <splitsocks/descriptors.h>
 #include <splitsocks/key.h>
 #include <splitsocks/log.h>
 #include <splitsocks/movement.h>
@@ -181,17 +183,35 @@ struct json_t *local_status(const struct local *local)
 
 /* ---- life ---- */
 
+void local_reserve_descriptors(const struct config_local *config)
+{
+    const struct descriptor_needs needs = {
+        /* One that was replaced may have as many. */
+        .subflows = 2ul * config->pool.burst,
+        .own = DESCRIPTORS_RESOLVER + DESCRIPTORS_FILES + CONTROL_CLIENTS +
+               config->listen.count,
+    };
+
+    descriptors_reserve(&needs);
+    if (descriptors_for_subflows() / 2 < config->pool.burst)
+        log_warning("the limit of %lu open files allows %lu connections to the relay at a "
+                    "time, fewer than pool.burst, which is %u",
+                    descriptors_limit(), descriptors_for_subflows() / 2,
+                    config->pool.burst);
+}
+
 static int start_session(struct local *local)
 {
     const struct config_local *config = local->config;
+    uint32_t most = (uint32_t)MAX(descriptors_for_subflows() / 2, 1ul);
     struct session_config session = {
         .role = SESSION_LOCAL,
         .pages = &local->worker.pages,
         .chunk_size = config->chunk_size,
         .linger_ns = config->linger_ns,
-        .pool_size = config->pool.size,
-        .pool_idle = config->pool.idle,
-        .pool_burst = config->pool.burst,
+        .pool_size = MIN(config->pool.size, most),
+        .pool_idle = MIN(config->pool.idle, most),
+        .pool_burst = MIN(config->pool.burst, most),
         .dials_per_second = config->pool.dials_per_second,
         .budget_up = config->budget.up,
         .budget_down = config->budget.down,

@@ -152,7 +152,7 @@ int local_listen(struct local *local, struct local *previous)
             socket_listen_at_once(listener->fd,
                                   listener->config->protocol == CONFIG_PROTOCOL_FORWARD);
         }
-        listener_init(&listener->listener, local->worker.loop, listener->fd, on_accept,
+        listener_init(&listener->listener, local->worker.loop, listener->fd, DESCRIPTOR_CLIENT, on_accept,
                       listener);
     }
     return OK;

@@ -3,6 +3,7 @@
 #include "relay_internal.h"
 
 #include <splitsocks/clock.h>
+#include <splitsocks/descriptors.h>
 #include <splitsocks/socket.h>
 
 #include <errno.h>
@@ -126,6 +127,36 @@ static int init_workers(struct relay *relay, struct ev_loop *loop)
     return OK;
 }
 
+/* What one session has open: local's default of pool.burst. */
+#define SUBFLOWS_OF_SESSION 48ul
+
+static unsigned long subflows_of_clients(const struct config_relay *config)
+{
+    unsigned long sum = 0;
+
+    for (size_t i = 0; i < config->clients.count; i++)
+        sum += config->clients.items[i].max_sessions * SUBFLOWS_OF_SESSION;
+    return sum;
+}
+
+static void reserve_descriptors(const struct config_relay *config)
+{
+    const struct descriptor_needs needs = {
+        .subflows = subflows_of_clients(config) + config->limits.unauthenticated,
+        .own = DESCRIPTORS_RESOLVER * (unsigned long)config->workers + DESCRIPTORS_FILES,
+    };
+
+    descriptors_reserve(&needs);
+}
+
+uint32_t relay_unauthenticated_max(const struct config_relay *config)
+{
+    unsigned long all = descriptors_for_subflows(), clients = subflows_of_clients(config);
+    unsigned long rest = MAX(all - MIN(clients, all), MAX(all / 4, 1ul));
+
+    return (uint32_t)MIN((unsigned long)config->limits.unauthenticated, rest);
+}
+
 int relay_new(struct ev_loop *loop, struct config_relay *config,
               const uint8_t private_key[CONFIG_KEY_SIZE], struct relay **out)
 {
@@ -135,6 +166,7 @@ int relay_new(struct ev_loop *loop, struct config_relay *config,
     *out = NULL;
     if (relay == NULL)
         return ERROR_MEMORY;
+    reserve_descriptors(config);
     pthread_mutex_init(&relay->lock, NULL);
     atomic_init(&relay->stop_by, TIME_NEVER);
     random_fill(&relay->silence_random, sizeof(relay->silence_random));
@@ -288,6 +320,7 @@ int relay_reload(struct relay *relay, struct config_relay *config)
         return ERROR_MEMORY;
     }
     relay_clients_free(old);
+    reserve_descriptors(config);
     for (unsigned i = 0; i < relay->worker_count; i++)
         relay_worker_wake(&relay->workers[i]);
     free_older(relay, newest);

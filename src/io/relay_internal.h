@@ -106,6 +106,12 @@ struct relay_clients *relay_clients_new(const struct config_relay *config,
                                         const struct relay_clients *previous) MUST_CHECK;
 void relay_clients_free(struct relay_clients *clients);
 
+/* ---- relay.c ---- */
+
+/* How many strangers there may be at a time: `limits.unauthenticated`, but no more than a
+ * quarter of the descriptors for subflows where listed clients could use them all. */
+uint32_t relay_unauthenticated_max(const struct config_relay *config);
+
 /* ---- relay_worker.c ---- */
 
 int relay_worker_init(struct relay_worker *worker, struct relay *relay, unsigned index,

@@ -213,7 +213,7 @@ int relay_worker_start(struct relay_worker *worker)
         return ERROR_MEMORY;
     for (size_t i = 0; i < relay->socket_count; i++)
         listener_init(&worker->listeners[i], worker->worker.loop, relay->sockets[i],
-                      on_accept, worker);
+                      DESCRIPTOR_SUBFLOW, on_accept, worker);
     return worker->own_loop ? start_thread(worker) : OK;
 }
 
@@ -241,7 +241,7 @@ static int init_admission(struct relay_worker *worker, uint64_t silence_random)
         .workers = relay->worker_count,
         .linger_ns = config->linger_ns,
         .half_open_max = share(config->limits.half_open, relay),
-        .unauthenticated_max = share(config->limits.unauthenticated, relay),
+        .unauthenticated_max = share(relay_unauthenticated_max(config), relay),
         .clients = relay->clients->limits,
         .client_count = relay->clients->count,
     };

@@ -2,12 +2,11 @@
 
 #include "socket_tune.h"
 
-#include <splitsocks/log.h>
+#include <splitsocks/descriptors.h>
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define LISTEN_BACKLOG 4096
@@ -69,14 +68,6 @@ bool address_is_loopback(const struct address *address)
            memcmp(plain.bytes, loopback6, sizeof(loopback6)) == 0;
 }
 
-static int new_socket(const struct address *address, int *fd)
-{
-    int family = address->family == ADDRESS_IPV6 ? AF_INET6 : AF_INET;
-
-    *fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
-    return *fd >= 0 ? OK : ERROR_SYSTEM;
-}
-
 /* Closes and keeps errno. */
 static void close_failed(int *fd)
 {
@@ -85,6 +76,20 @@ static void close_failed(int *fd)
     close(*fd);
     *fd = -1;
     errno = saved;
+}
+
+static int new_socket(const struct address *address, enum descriptor_class class, int *fd)
+{
+    int family = address->family == ADDRESS_IPV6 ? AF_INET6 : AF_INET;
+
+    *fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+    if (*fd < 0)
+        return ERROR_SYSTEM;
+    if (descriptors_admit(*fd, class))
+        return OK;
+    errno = EMFILE;
+    close_failed(fd);
+    return ERROR_SYSTEM;
 }
 
 static void set_subflow_options(int fd, const char *congestion_control)
@@ -123,7 +128,7 @@ int socket_listen(const struct address *address,
 {
     struct sockaddr_storage storage;
     socklen_t length = socket_address_put(address, &storage);
-    int error = new_socket(address, fd);
+    int error = new_socket(address, DESCRIPTOR_OWN, fd);
 
     if (error != OK)
         return error;
@@ -214,7 +219,8 @@ int socket_connect(const struct address *to, const struct socket_connect_options
 {
     struct sockaddr_storage storage;
     socklen_t length = socket_address_put(to, &storage);
-    int error = new_socket(to, fd);
+    bool subflow = options != NULL && options->subflow;
+    int error = new_socket(to, subflow ? DESCRIPTOR_SUBFLOW : DESCRIPTOR_CLIENT, fd);
 
     if (error != OK)
         return error;
@@ -260,15 +266,4 @@ void socket_close_reset(int fd)
 
     (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
     close(fd);
-}
-
-void socket_raise_file_limit(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-        log_debug("cannot raise the limit of open files");
 }

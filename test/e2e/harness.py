@@ -481,12 +481,14 @@ class Pair:
         self.local_path = self.test.write_json(f"local{self.name}.json", self.local_config)
         self.relay_path = self.test.write_json(f"relay{self.name}.json", self.relay_config)
 
-    def start_relay(self):
-        self.relay = self.test.daemon("relay", self.relay_path, self.relay_netns, f"relay{self.name}")
+    def start_relay(self, **options):
+        self.relay = self.test.daemon("relay", self.relay_path, self.relay_netns,
+                                      f"relay{self.name}", **options)
         return self.relay
 
-    def start_local(self):
-        self.local = self.test.daemon("local", self.local_path, self.local_netns, f"local{self.name}")
+    def start_local(self, **options):
+        self.local = self.test.daemon("local", self.local_path, self.local_netns,
+                                      f"local{self.name}", **options)
         return self.local
 
     def connect(self, host, port, timeout=20):

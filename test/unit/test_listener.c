@@ -79,7 +79,7 @@ static void test_all_are_accepted(void **state)
     (void)state;
 
     listener_deinit(&listener); /* zeroed */
-    listener_init(&listener, loop, fd, on_accept, &accepted);
+    listener_init(&listener, loop, fd, DESCRIPTOR_CLIENT, on_accept, &accepted);
     for (size_t i = 0; i < CLIENTS; i++)
         clients[i] = connect_to(&address);
     run_until(loop, &accepted, CLIENTS);
@@ -104,7 +104,7 @@ static void test_out_of_descriptors(void **state)
     unsigned turns = 0;
     (void)state;
 
-    listener_init(&listener, loop, fd, on_accept, &accepted);
+    listener_init(&listener, loop, fd, DESCRIPTOR_CLIENT, on_accept, &accepted);
     ev_run(loop, EVRUN_NOWAIT); /* the loop's own descriptors are open */
     close_all(accepted.fds, accepted.count);
     accepted.count = 0;

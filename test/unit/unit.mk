@@ -11,6 +11,7 @@ UNIT_TESTS = \
 	test/unit/test_config_relay \
 	test/unit/test_config_units \
 	test/unit/test_control \
+	test/unit/test_descriptors \
 	test/unit/test_destination \
 	test/unit/test_dialer \
 	test/unit/test_direct \
@@ -99,6 +100,8 @@ test_unit_test_kdf_SOURCES = test/unit/test_kdf.c test/unit/unit.h
 test_unit_test_kdf_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
 test_unit_test_key_SOURCES = test/unit/test_key.c test/unit/unit.h
 test_unit_test_key_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
+test_unit_test_descriptors_SOURCES = test/unit/test_descriptors.c test/unit/unit.h
+test_unit_test_descriptors_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_listener_SOURCES = test/unit/test_listener.c test/unit/unit.h
 test_unit_test_listener_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_local_path_SOURCES = test/unit/test_local_path.c test/unit/unit.h

@@ -1,0 +1,101 @@
+#include <splitsocks/descriptors.h>
+
+#include <splitsocks/attributes.h>
+#include <splitsocks/clock.h>
+#include <splitsocks/log.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define TOLD_AGAIN_NS (60 * NS_PER_S)
+
+static atomic_ulong bounds[DESCRIPTOR_CLASSES] = {INT_MAX, INT_MAX, INT_MAX};
+static atomic_uint_fast64_t told_ns[DESCRIPTOR_CLASSES]; /* 0: never */
+
+void descriptors_divide(unsigned long limit, const struct descriptor_needs *needs,
+                        unsigned long result[DESCRIPTOR_CLASSES])
+{
+    unsigned long own = MIN(needs->own, limit / 8);
+    unsigned long subflows = MIN(needs->subflows, limit / 2 - own);
+
+    result[DESCRIPTOR_OWN] = limit;
+    result[DESCRIPTOR_SUBFLOW] = limit - own;
+    result[DESCRIPTOR_CLIENT] = limit - own - subflows;
+}
+
+void descriptors_raise_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        log_debug("cannot raise the limit of open files");
+}
+
+void descriptors_reserve(const struct descriptor_needs *needs)
+{
+    unsigned long divided[DESCRIPTOR_CLASSES];
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    descriptors_divide(MIN(limit.rlim_cur, (rlim_t)INT_MAX), needs, divided);
+    for (int i = 0; i < DESCRIPTOR_CLASSES; i++)
+        atomic_store(&bounds[i], divided[i]);
+}
+
+unsigned long descriptors_limit(void)
+{
+    return atomic_load(&bounds[DESCRIPTOR_OWN]);
+}
+
+unsigned long descriptors_for_subflows(void)
+{
+    unsigned long clients = atomic_load(&bounds[DESCRIPTOR_CLIENT]);
+
+    return clients == INT_MAX ? INT_MAX
+                              : atomic_load(&bounds[DESCRIPTOR_SUBFLOW]) - clients;
+}
+
+static void tell(enum descriptor_class class)
+{
+    static const char *const words[DESCRIPTOR_CLASSES] = {
+        "clients and destinations", "connections between local and relay", "anything"};
+    uint64_t now = clock_now(), told = atomic_load(&told_ns[class]);
+
+    if ((told != 0 && now - told < TOLD_AGAIN_NS) ||
+        !atomic_compare_exchange_strong(&told_ns[class], &told, now))
+        return;
+    log_warning("no descriptor is left for %s: of the %lu that this process may open, the "
+                "last %lu are kept for other uses; new ones wait or are refused (to allow "
+                "more, raise \"ulimit -n\", or LimitNOFILE of the systemd unit)",
+                words[class], descriptors_limit(),
+                descriptors_limit() - atomic_load(&bounds[class]));
+}
+
+bool descriptors_admit(int fd, enum descriptor_class class)
+{
+    if ((unsigned long)fd < atomic_load_explicit(&bounds[class], memory_order_relaxed))
+        return true;
+    tell(class);
+    return false;
+}
+
+bool descriptors_have_room(int fd, enum descriptor_class class)
+{
+    int next = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+    if (next < 0) {
+        if (errno == EMFILE)
+            tell(class);
+        return false;
+    }
+    close(next);
+    return descriptors_admit(next, class);
+}
