@@ -58,6 +58,7 @@ struct arrival_result {
     struct session *session; /* drain its events: SESSION_STREAM_INCOMING may wait */
     struct subflow *subflow;
     bool created;            /* ATTACHED: the session is new to the driver */
+    bool refused;            /* ATTACHED: and ends at once, as it is one too many */
     const uint8_t *rest;     /* ATTACHED: bytes behind the first chunk, for
                                 session_receive() (copy them, they are the arrival's) */
     size_t rest_length;

@@ -36,7 +36,8 @@ struct driver_role {
     void (*changed)(struct driver *driver, const struct session_event *event);
     /* SESSION_ENDED. Called from driver_run() as its last act: it may free the driver and
      * the session, and then returns true. */
-    bool (*ended)(struct driver *driver, enum error error, const char *reason);
+    bool (*ended)(struct driver *driver, enum error error, enum close_code code,
+                  const char *reason);
 };
 
 /* What a stream's user pointer points to the beginning of. */
@@ -64,6 +65,7 @@ struct driver {
     uint64_t armed; /* when `timer` fires; TIME_NEVER when it is stopped */
     bool ended;
     enum error error; /* of the end */
+    enum close_code code;
     char reason[128];
 };
 

@@ -18,6 +18,7 @@
 struct inbound_service {
     struct worker *worker;     /* borrowed */
     struct driver *driver;     /* borrowed; its session may be NULL */
+    enum reset_code sessionless; /* what applications are told then */
     struct resolver *resolver; /* borrowed */
     bool resolve_here;         /* the relay gets addresses, never names */
     const struct rules *rules; /* borrowed */

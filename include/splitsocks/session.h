@@ -67,10 +67,25 @@ enum reset_code {
     RESET_LINGER = 66,             /* no contact with the peer for the linger time */
     RESET_SESSION_CLOSED = 67,     /* the peer closed the session */
     RESET_BLOCKED = 68,            /* forbidden by local's own rules */
+    RESET_SESSION_REFUSED = 69,    /* the relay gives this key no session now */
 };
 
 /* A phrase for logs, e.g. "connection refused"; never NULL. */
 const char *reset_code_string(enum reset_code code);
+
+/* Why a session ended; travels in SESSION_CLOSE. */
+enum close_code {
+    CLOSE_ASKED = 0,   /* it is not needed any more */
+    CLOSE_RULE = 1,    /* the peer broke a rule */
+    CLOSE_REMOVED = 2, /* the relay does not list the client's key any more */
+    CLOSE_LIMIT = 3,   /* the key has as many sessions as the relay allows it */
+    CLOSE_STOPPED = 4, /* the process is being stopped; it may come back */
+    CLOSE_LINGER = 5,  /* the peer was not heard of for the linger time */
+    CLOSE_FAILURE = 6, /* memory is out, or the like */
+};
+
+/* A phrase for logs, as the side says it that closes; never NULL. */
+const char *close_code_string(enum close_code code);
 
 struct session_config {
     enum session_role role;
@@ -212,7 +227,9 @@ struct session_event {
     enum reset_code code;        /* SESSION_STREAM_RESET */
     struct session_shed shed;    /* SESSION_SHED */
     const struct target *target; /* SESSION_STREAM_INCOMING */
-    enum error error;            /* SESSION_ENDED; OK when it was asked for */
+    enum error error;            /* SESSION_ENDED; OK when this side closed it, ERROR_CLOSED
+                                    when the peer did, else what went wrong here */
+    enum close_code close;       /* SESSION_ENDED */
     const char *reason;          /* SESSION_ENDED: a phrase, valid until the next call */
 };
 
@@ -363,9 +380,11 @@ const char *stream_destination(const struct stream *stream);
 
 /* ---- the whole ---- */
 
-/* Ends the session: tells the peer, and SESSION_ENDED follows when that is done or 1 s
- * has passed. Streams that are still open are reset. */
-void session_close(struct session *session, uint64_t now);
+/* Ends the session: tells the peer why, and SESSION_ENDED follows when that is done or 1 s
+ * has passed. Streams that are still open are reset. `reason` may be NULL: then it is that of
+ * the code. */
+void session_close(struct session *session, enum close_code code, const char *reason,
+                   uint64_t now);
 
 /* Streams that are open, or released with bytes that the peer does not have yet: a daemon
  * that was asked to stop waits for these. Counts them one by one. */

@@ -13,6 +13,7 @@
 
 struct inbound_service;
 struct json_t;
+struct restart;
 struct session;
 
 /* Rises when a name changes its meaning. */
@@ -32,7 +33,9 @@ struct status_path {
 };
 
 struct status_source {
-    const struct session *session; /* NULL for the moment between two sessions */
+    const struct session *session; /* NULL between two sessions */
+    const struct restart *ending;  /* how the last one has ended; NULL: none has, or one was
+                                      up since */
     const char *const *relays;     /* its hosts, as configured */
     size_t relay_count;
     const struct status_path *paths;

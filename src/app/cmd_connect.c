@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,8 @@ struct program {
     uint16_t port;
     struct local *local; /* NULL: a running one is used */
     struct bridge bridge;
+    bool ending; /* the bridge is no more */
+    ev_signal signals[3];
     int status;
 };
 
@@ -155,6 +158,7 @@ static void on_done(struct bridge *bridge, bool good)
 {
     struct program *program = bridge->context;
 
+    program->ending = true;
     program->status = good ? EXIT_SUCCESS : EXIT_FAILURE;
     if (program->local == NULL) {
         ev_break(program->loop, EVBREAK_ALL);
@@ -163,6 +167,32 @@ static void on_done(struct bridge *bridge, bool good)
     /* What was written last may not have arrived yet. */
     local_retire(program->local, on_retired, program);
     local_stop(program->local);
+}
+
+/* ssh ends its ProxyCommand with SIGHUP. A session that is not closed would stay at the relay
+ * for the linger time, and count there. A second signal ends at once. */
+static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+    struct program *program = watcher->data;
+    (void)events;
+
+    if (program->ending) {
+        ev_break(loop, EVBREAK_ALL);
+        return;
+    }
+    bridge_deinit(&program->bridge);
+    on_done(&program->bridge, false);
+}
+
+static void watch_signals(struct program *program)
+{
+    static const int numbers[] = {SIGHUP, SIGINT, SIGTERM};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++) {
+        ev_signal_init(&program->signals[i], on_signal, numbers[i]);
+        program->signals[i].data = program;
+        ev_signal_start(program->loop, &program->signals[i]);
+    }
 }
 
 static int run(struct program *program)
@@ -180,6 +210,7 @@ static int run(struct program *program)
         log_error("not a host: %s", program->host);
     if (error != OK)
         return error == ERROR_INVALID || program->local == NULL ? EXIT_USAGE : EXIT_FAILURE;
+    watch_signals(program);
     ev_run(program->loop, 0);
     return program->status;
 }

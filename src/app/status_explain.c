@@ -14,8 +14,12 @@ static void explain_session(const json_t *session, FILE *stream)
     double left_ms = view_number(session, "linger_ms") - view_number(session, "heard_ms");
     char a[STATUS_TEXT_SIZE], b[STATUS_TEXT_SIZE];
 
+    const json_t *ending = json_object_get(session, "ending");
+
     if (strcmp(state, "up") == 0)
         return;
+    if (json_is_object(ending))
+        fprintf(stream, "Of the last session: %s.\n", view_text(ending, "reason"));
     if (strcmp(state, "lost") == 0)
         fprintf(
             stream,
@@ -26,6 +30,9 @@ static void explain_session(const json_t *session, FILE *stream)
     else if (strcmp(state, "connecting") == 0)
         fprintf(stream, "There is no session with the relay yet; streams wait for one for "
                         "some seconds.\n");
+    else if (view_number(ending, "next_ms") > 0)
+        fprintf(stream, "The next session is begun in %s.\n",
+                text_duration(view_number(ending, "next_ms"), a));
     else
         fprintf(stream,
                 "The session has ended; another begins at once unless this local is "

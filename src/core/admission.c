@@ -1,6 +1,7 @@
 #include <splitsocks/admission.h>
 
 #include "session_internal.h"
+#include "session_limit.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -477,25 +478,7 @@ static struct arrival_result take_join(struct admission *admission, struct arriv
     return result;
 }
 
-/* One session more than the client may have: the one longest without contact gives way,
- * since a client that was killed and started again leaves its old ones behind. */
-static struct session *evict_session(struct admission *admission, unsigned client)
-{
-    struct session *oldest = NULL;
-    unsigned count = 0;
-
-    list_foreach(&admission->sessions, node, after) {
-        struct session *session = list_entry(node, struct session, admitted);
-
-        if (session->client != client || session->state != SESSION_STATE_UP)
-            continue;
-        count++;
-        if (oldest == NULL || session->contact_ns < oldest->contact_ns)
-            oldest = session;
-    }
-    return count >= admission->config.clients[client].max_sessions ? oldest : NULL;
-}
-
+/* One that may not be is made, too, to tell the client so. */
 static struct session *create_session(struct admission *admission,
                                       const struct half_open *hello, uint64_t now,
                                       struct arrival_result *result)
@@ -506,14 +489,14 @@ static struct session *create_session(struct admission *admission,
                                     .linger_ns = hello->answer.linger_s * NS_PER_S,
                                     .stream_limit = hello->answer.stream_limit,
                                     .seed = hello->answer.session_id};
-    struct session *session;
+    bool allowed = session_limit_allows(
+        &admission->sessions, hello->client,
+        admission->config.clients[hello->client].max_sessions, now, &result->disturbed);
+    struct session *session = session_new_relay(&config, now);
 
-    result->disturbed = evict_session(admission, hello->client);
-    if (result->disturbed != NULL)
-        session_close(result->disturbed, now);
-    session = session_new_relay(&config, now);
     if (session == NULL)
         return NULL;
+    session->refused = !allowed;
     session->client = hello->client;
     session->peer_stream_window = hello->offer.stream_window;
     session->out_window = hello->offer.session_window;
@@ -582,7 +565,11 @@ static struct arrival_result confirm(struct admission *admission, struct arrival
     result = attach(admission, arrival, session, generation, 0, opener, 0, sealed);
     if (result.verdict != ARRIVAL_ATTACHED)
         return not_begun(admission, arrival, session, &noted);
+    if (session->refused)
+        session_limit_refuse(
+            session, admission->config.clients[session->client].max_sessions, now);
     result.created = noted.created;
+    result.refused = session->refused;
     result.disturbed = noted.disturbed;
     return result;
 }

@@ -42,6 +42,8 @@ libcore_a_SOURCES = \
 	src/core/session_ack.c \
 	src/core/session_handshake.c \
 	src/core/session_internal.h \
+	src/core/session_limit.c \
+	src/core/session_limit.h \
 	src/core/session_produce.c \
 	src/core/session_receive.c \
 	src/core/session_stream.c \

@@ -25,7 +25,22 @@ const char *reset_code_string(enum reset_code code)
     case RESET_RELAY_UNREACHABLE: return "the relay cannot be reached";
     case RESET_LINGER: return "no contact with the peer for the linger time";
     case RESET_SESSION_CLOSED: return "the peer closed the session";
+    case RESET_SESSION_REFUSED: return "the relay refuses a session";
     case RESET_BLOCKED: return "not allowed by a rule of local's configuration";
+    }
+    return "unknown reason";
+}
+
+const char *close_code_string(enum close_code code)
+{
+    switch (code) {
+    case CLOSE_ASKED: return "closed";
+    case CLOSE_RULE: return "a rule of the protocol was broken";
+    case CLOSE_REMOVED: return "the relay does not list this key any more";
+    case CLOSE_LIMIT: return "the relay serves no more sessions of this key";
+    case CLOSE_STOPPED: return "the other side is being stopped";
+    case CLOSE_LINGER: return "no contact for the linger time";
+    case CLOSE_FAILURE: return "internal failure";
     }
     return "unknown reason";
 }
@@ -307,6 +322,19 @@ bool session_next_event(struct session *session, struct session_event *event)
 
 /* ---- the end ---- */
 
+/* What its streams are told. */
+static enum reset_code reset_of_end(const struct session *session)
+{
+    if (session->end_code == CLOSE_LINGER)
+        return RESET_LINGER;
+    if (session->end_error == ERROR_CLOSED &&
+        (session->end_code == CLOSE_LIMIT || session->end_code == CLOSE_REMOVED))
+        return RESET_SESSION_REFUSED;
+    return session->end_error == OK || session->end_error == ERROR_CLOSED
+               ? RESET_SESSION_CLOSED
+               : RESET_PROTOCOL;
+}
+
 static void end(struct session *session)
 {
     struct session_event *event;
@@ -319,42 +347,48 @@ static void end(struct session *session)
         ack_forget(session, subflow);
         subflow_close(session, subflow, SUBFLOW_ABANDONED);
     }
-    session_fail_streams(session, session->end_error == OK ? RESET_SESSION_CLOSED
-                                                           : RESET_PROTOCOL);
+    session_fail_streams(session, reset_of_end(session));
     session_set_state(session, SESSION_STATE_ENDED);
     event = session_push_plain(session, SESSION_ENDED);
     event->error = session->end_error;
+    event->close = session->end_code;
     event->reason = session->end_reason;
 }
 
-void session_fail(struct session *session, enum error error, const char *reason)
+static void begin_closing(struct session *session, enum error error, enum close_code code,
+                          const char *reason, bool tell)
 {
     if (session->state >= SESSION_STATE_CLOSING)
         return;
     session->end_error = error;
+    session->end_code = code;
     snprintf(session->end_reason, sizeof(session->end_reason), "%s", reason);
-    session->send_close = error != ERROR_CLOSED;
-    session->close_deadline_ns =
-        session->send_close ? session->now + CLOSE_WAIT_NS : session->now;
-    session_fail_streams(session, error == ERROR_CLOSED ? RESET_SESSION_CLOSED
-                                                        : RESET_PROTOCOL);
+    session->send_close = tell;
+    session->close_deadline_ns = tell ? session->now + CLOSE_WAIT_NS : session->now;
+    session_fail_streams(session, reset_of_end(session));
     session_set_state(session, SESSION_STATE_CLOSING);
-    if (!session->send_close)
+    if (!tell)
         end(session);
 }
 
-void session_close(struct session *session, uint64_t now)
+void session_fail(struct session *session, enum error error, const char *reason)
+{
+    begin_closing(session, error, error == ERROR_PROTOCOL ? CLOSE_RULE : CLOSE_FAILURE,
+                  reason, true);
+}
+
+void session_closed_by_peer(struct session *session, enum close_code code,
+                            const char *reason)
+{
+    begin_closing(session, ERROR_CLOSED, code, reason, false);
+}
+
+void session_close(struct session *session, enum close_code code, const char *reason,
+                   uint64_t now)
 {
     session->now = now;
-    if (session->state >= SESSION_STATE_CLOSING)
-        return;
-    snprintf(session->end_reason, sizeof(session->end_reason), "closed");
-    session_fail_streams(session, RESET_SESSION_CLOSED);
-    session->send_close = session->state == SESSION_STATE_UP;
-    session->close_deadline_ns = session->send_close ? now + CLOSE_WAIT_NS : now;
-    session_set_state(session, SESSION_STATE_CLOSING);
-    if (!session->send_close)
-        end(session);
+    begin_closing(session, OK, code, reason != NULL ? reason : close_code_string(code),
+                  session->state == SESSION_STATE_UP && session->open_count > 0);
 }
 
 void session_finish_closing(struct session *session)

@@ -444,7 +444,9 @@ struct session {
     uint16_t large_lost; /* bit i: path i loses large packets. Relay: to be told; local: its
                             size is to be lowered */
     bool send_close;   /* a SESSION_CLOSE is to be sent */
+    bool refused;      /* relay: it is only there to tell that it is not to be */
     enum error end_error;
+    enum close_code end_code;
     char end_reason[FRAME_REASON_MAX + 1];
     uint64_t close_deadline_ns;
 
@@ -493,6 +495,9 @@ void session_push_event(struct session *session, enum session_event_type type,
 struct session_event *session_push_plain(struct session *session, enum session_event_type type);
 /* The peer broke a rule, or this side cannot go on: everything ends. */
 void session_fail(struct session *session, enum error error, const char *reason);
+/* The peer has closed the session. */
+void session_closed_by_peer(struct session *session, enum close_code code,
+                            const char *reason);
 void session_set_state(struct session *session, enum session_state state);
 /* SESSION_CLOSE was sent, or will never be. */
 void session_finish_closing(struct session *session);
@@ -682,6 +687,8 @@ void session_window_update(struct session *session);
 uint64_t session_peer_demand(const struct session *session);
 
 /* session_timers.c */
+/* Between the PINGs of local on a subflow with nothing else to say. */
+uint64_t session_keepalive_ns(const struct session *session);
 /* Some subflow is known to work. */
 bool session_in_touch(const struct session *session);
 

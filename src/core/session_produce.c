@@ -406,10 +406,10 @@ static void add_close(struct composer *c)
 
     if (!frame_begin(c, &w))
         return;
-    frame_write_close(&w, session->end_error == OK ? 0 : 1, session->end_reason);
+    frame_write_close(&w, session->end_code, session->end_reason);
     if (w.failed) { /* the code alone fits any chunk */
         frame_begin(c, &w);
-        frame_write_close(&w, session->end_error == OK ? 0 : 1, "");
+        frame_write_close(&w, session->end_code, "");
     }
     if (!frame_commit(c, &w, true))
         return;

@@ -214,10 +214,19 @@ static void take_large_lost(struct session *session, const struct frame *frame)
 static void take_close(struct session *session, const struct frame *frame)
 {
     char reason[FRAME_REASON_MAX + 1];
+    size_t length = frame->close.reason_length;
+    /* Codes of later versions say no more than this. */
+    enum close_code code = frame->close.code <= CLOSE_FAILURE
+                               ? (enum close_code)frame->close.code
+                               : CLOSE_ASKED;
 
-    snprintf(reason, sizeof(reason), "%.*s", (int)frame->close.reason_length,
-             (const char *)frame->close.reason);
-    session_fail(session, ERROR_CLOSED, reason);
+    /* It goes to people and into documents as it is. */
+    for (size_t i = 0; i < length; i++)
+        reason[i] = (char)(frame->close.reason[i] >= 0x20 && frame->close.reason[i] < 0x7f
+                               ? frame->close.reason[i]
+                               : '?');
+    reason[length] = '\0';
+    session_closed_by_peer(session, code, length > 0 ? reason : close_code_string(code));
 }
 
 uint64_t session_peer_demand(const struct session *session)
@@ -330,6 +339,8 @@ void session_take_chunk(struct session *session, struct subflow *subflow,
             session_fail(session, ERROR_PROTOCOL, "first chunk does not begin with SUBFLOW");
             return;
         }
+        if (session->refused && frame.type != FRAME_SUBFLOW)
+            continue;
         eliciting |= frame.type != FRAME_ACK && frame.type != FRAME_PADDING;
         session->ack_wanted |= is_kept(frame.type);
         if (is_of_stream(frame.type))

@@ -17,8 +17,7 @@
 
 /* ---- when ---- */
 
-/* Between the PINGs on a subflow with nothing else to say. */
-static uint64_t keepalive_ns(const struct session *session)
+uint64_t session_keepalive_ns(const struct session *session)
 {
     /* The peer forgets the session a linger time after the last chunk. */
     return MIN(KEEPALIVE_NS, MAX(session->config.linger_ns / 3, NS_PER_S / 2));
@@ -54,7 +53,7 @@ static uint64_t open_timeout(const struct session *session, const struct subflow
                    ? last_ns + CLOSED_BOTH_NS
                    : subflow->received_ns + 2 * KEEPALIVE_NS +
                          subflow_stall_ns(session, subflow);
-    when = last_ns + keepalive_ns(session);
+    when = last_ns + session_keepalive_ns(session);
     /* The relay has data, and nothing comes: only a question tells whether it can. */
     if (session_peer_demand(session) > 0 && subflow_usable(subflow))
         when = MIN(when, MAX(session->contact_ns, subflow->sent_ns) +
@@ -342,8 +341,7 @@ static void tick_contact(struct session *session)
         return;
     if (session->contact_ns + session->config.linger_ns <= session->now) {
         if (session->config.role == SESSION_RELAY) {
-            session_fail_streams(session, RESET_LINGER);
-            session_fail(session, ERROR_CLOSED, "no contact for the linger time");
+            session_close(session, CLOSE_LINGER, NULL, session->now);
             return;
         }
         session_reset_association(session, RESET_LINGER, NULL);

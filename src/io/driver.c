@@ -104,6 +104,7 @@ static void handle_event(struct driver *driver, const struct session_event *even
     case SESSION_ENDED:
         driver->ended = true;
         driver->error = event->error;
+        driver->code = event->close;
         snprintf(driver->reason, sizeof(driver->reason), "%s",
                  event->reason != NULL ? event->reason : "");
         break;
@@ -155,7 +156,7 @@ void driver_run(struct driver *driver)
     free_closed(driver);
     if (driver->ended) {
         driver->ended = false;
-        if (driver->role->ended(driver, driver->error, driver->reason))
+        if (driver->role->ended(driver, driver->error, driver->code, driver->reason))
             return;
     }
     arm_timer(driver, now);

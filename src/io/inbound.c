@@ -104,7 +104,7 @@ static void open_stream(struct inbound *inbound)
     struct stream *stream;
 
     if (driver->session == NULL) {
-        refuse(inbound, RESET_RELAY_UNREACHABLE);
+        refuse(inbound, service->sessionless);
         return;
     }
     stream = session_stream_open(driver->session, &inbound->target,

@@ -31,6 +31,7 @@ libio_a_SOURCES = \
 	include/splitsocks/remainder.h src/io/remainder.c \
 	include/splitsocks/resolver.h src/io/resolver.c \
 	include/splitsocks/shed_text.h src/io/shed_text.c \
+	include/splitsocks/restart.h src/io/restart.c \
 	include/splitsocks/socket.h src/io/socket.c src/io/socket_info.c \
 	src/io/socket_probe.c src/io/socket_tune.c src/io/socket_tune.h \
 	include/splitsocks/socks_connection.h src/io/socks_connection.c \

@@ -20,8 +20,6 @@
 #define BUFFERED_BYTES_MAX (UINT64_C(256) << 20)
 /* How often a retired local looks whether its streams have ended. */
 #define RETIRED_SECONDS 0.1
-/* Before a session that has ended is followed by a new one. */
-#define RESTART_SECONDS 0.25
 
 /* ---- the session ---- */
 
@@ -64,6 +62,7 @@ static void on_changed(struct driver *driver, const struct session_event *event)
     if (local->had_session && !event->resumed)
         log_warning("the relay does not know the session any more: its streams are reset");
     path_dialer_answered(&local->dialer);
+    restart_note_up(&local->ending, clock_now());
     log_info("session %016llx with the relay %s", id,
              event->resumed ? "goes on" : "begins");
     local->had_session = true;
@@ -80,17 +79,32 @@ static void drop_session(struct local *local)
     local->session = NULL;
 }
 
-static bool on_ended(struct driver *driver, enum error error, const char *reason)
+static void plan_restart(struct local *local, enum error error, enum close_code code,
+                         const char *reason)
+{
+    uint64_t wait_ns =
+        restart_note_end(&local->ending, error, code, reason, clock_now());
+
+    if (wait_ns < NS_PER_S)
+        log_warning("%s", local->ending.reason);
+    else
+        log_warning("%s; the next is begun in %.0f s", local->ending.reason,
+                    (double)wait_ns * 1e-9);
+    local->inbound.sessionless = code == CLOSE_LIMIT || code == CLOSE_REMOVED
+                                     ? RESET_SESSION_REFUSED
+                                     : RESET_RELAY_UNREACHABLE;
+    ev_timer_set(&local->restart, (double)wait_ns * 1e-9, 0.);
+    ev_timer_start(local->worker.loop, &local->restart);
+}
+
+static bool on_ended(struct driver *driver, enum error error, enum close_code code,
+                     const char *reason)
 {
     struct local *local = driver->context;
 
-    if (!local->closing)
-        log_warning("the session has ended: %s (%s)", reason, error_string(error));
     drop_session(local);
-    if (!local->closing) {
-        ev_timer_set(&local->restart, RESTART_SECONDS, 0.);
-        ev_timer_start(local->worker.loop, &local->restart);
-    }
+    if (!local->closing)
+        plan_restart(local, error, code, reason);
     return true;
 }
 
@@ -137,7 +151,7 @@ static void on_retired(struct ev_loop *loop, ev_timer *timer, int events)
         ev_timer_stop(loop, &local->restart);
         if (local->session == NULL)
             return;
-        session_close(local->session, now);
+        session_close(local->session, CLOSE_ASKED, NULL, now);
         driver_touch(&local->driver);
     } else if (local->closing && local->session == NULL &&
                (!has_others(local) || !is_patient(local, now))) {
@@ -169,6 +183,7 @@ struct json_t *local_status(const struct local *local)
     struct status_path paths[SESSION_PATHS_MAX];
     struct status_source source = {
         .session = local->session,
+        .ending = local->ending.ended ? &local->ending : NULL,
         .relays = local->config->relay.hosts.items,
         .relay_count = local->config->relay.hosts.count,
         .paths = paths,
@@ -303,6 +318,7 @@ int local_new(struct ev_loop *loop, const struct config_local *config,
         return error;
     }
     local->inbound.worker = &local->worker;
+    local->inbound.sessionless = RESET_RELAY_UNREACHABLE;
     local->inbound.driver = &local->driver;
     local->inbound.resolver = local->resolver;
     local->inbound.resolve_here = config->dns.resolve == CONFIG_RESOLVE_LOCAL;

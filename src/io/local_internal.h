@@ -9,6 +9,7 @@
 #include <splitsocks/path_dialer.h>
 #include <splitsocks/path_table.h>
 #include <splitsocks/resolver.h>
+#include <splitsocks/restart.h>
 #include <splitsocks/socks_connection.h>
 #include <splitsocks/state_file.h>
 #include <splitsocks/worker.h>
@@ -40,6 +41,7 @@ struct local {
     bool had_session;                 /* `session` was established before */
     ev_timer retired;
     ev_timer restart; /* while there is no session */
+    struct restart ending; /* of the last one */
     uint64_t
         stop_by;  /* when what moves ends too; TIME_NEVER: idle streams are waited for */
     bool closing; /* the session was asked to close */

@@ -73,7 +73,8 @@ static void attach(struct relay_arrival *arrival, const struct arrival_result *r
         /* One that began while the others are being closed would keep the relay running. */
         session = worker->closing
                       ? NULL
-                      : relay_session_new(worker, result->session, result->client);
+                      : relay_session_new(worker, result->session, result->client,
+                                            result->refused);
         if (session == NULL) {
             admission_drop(worker->admission, result->session);
             arrival_close(arrival);

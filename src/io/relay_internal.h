@@ -95,6 +95,7 @@ struct relay_session {
     struct driver driver;
     struct outbound_list streams;
     unsigned client; /* index */
+    bool refused;    /* it is there only to be ended */
     char name[64];   /* the client's */
 };
 
@@ -128,10 +129,11 @@ void relay_worker_post(struct relay_worker *worker, struct relay_message *messag
 
 /* ---- relay_session.c ---- */
 
-/* The session has just been made. Returns NULL when memory is out. */
+/* The session has just been made; `refused`: only to be ended. Returns NULL when memory is
+ * out. */
 struct relay_session *relay_session_new(struct relay_worker *worker,
-                                        struct session *session,
-                                        unsigned client) MUST_CHECK;
+                                        struct session *session, unsigned client,
+                                        bool refused) MUST_CHECK;
 /* For the log: it has another id from here on. */
 void relay_session_resumed(struct relay_session *session);
 /* Ends its streams and subflows, and drops the session. */

@@ -51,14 +51,28 @@ void relay_session_resumed(struct relay_session *session)
                (unsigned long long)session_id(session->session));
 }
 
-static bool on_ended(struct driver *driver, enum error error, const char *reason)
+/* Whoever runs the relay can give the client more, and is told so among however many other
+ * lines. */
+static void log_refused(const struct relay_session *session, const char *reason)
+{
+    static _Thread_local struct log_limit limit;
+
+    log_write_limited(&limit, clock_now(), LOG_WARNING,
+                      "a further session of %s was refused: %s", session->name, reason);
+}
+
+static bool on_ended(struct driver *driver, enum error error, enum close_code code,
+                     const char *reason)
 {
     struct relay_session *session = driver->context;
+    (void)code;
 
-    log_client(session, error == OK || error == ERROR_CLOSED ? LOG_INFO : LOG_WARNING,
-               "session %016llx of %s has ended: %s",
-               (unsigned long long)session_id(session->session), session->name,
-               reason[0] != '\0' ? reason : error_string(error));
+    if (session->refused)
+        log_refused(session, reason);
+    else
+        log_client(session, error == OK || error == ERROR_CLOSED ? LOG_INFO : LOG_WARNING,
+                   "session %016llx of %s has ended: %s",
+                   (unsigned long long)session_id(session->session), session->name, reason);
     relay_session_free(session);
     return true;
 }
@@ -71,7 +85,8 @@ static const struct driver_role role = {
 };
 
 struct relay_session *relay_session_new(struct relay_worker *worker,
-                                        struct session *session, unsigned client)
+                                        struct session *session, unsigned client,
+                                        bool refused)
 {
     struct relay_session *new = calloc(1, sizeof(*new));
 
@@ -80,6 +95,7 @@ struct relay_session *relay_session_new(struct relay_worker *worker,
     new->worker = worker;
     new->session = session;
     new->client = client;
+    new->refused = refused;
     pthread_mutex_lock(&worker->relay->lock);
     memcpy(new->name, worker->relay->clients->items[client].name, sizeof(new->name));
     pthread_mutex_unlock(&worker->relay->lock);
@@ -87,8 +103,9 @@ struct relay_session *relay_session_new(struct relay_worker *worker,
     list_init(&new->node);
     list_append(&worker->sessions, &new->node);
     driver_init(&new->driver, &worker->worker, session, &role, new);
-    log_client(new, LOG_INFO, "%s begins session %016llx", new->name,
-               (unsigned long long)session_id(session));
+    if (!refused)
+        log_client(new, LOG_INFO, "%s begins session %016llx", new->name,
+                   (unsigned long long)session_id(session));
     return new;
 }
 

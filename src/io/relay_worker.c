@@ -73,7 +73,8 @@ static void close_sessions(struct relay_worker *worker)
     list_foreach(&worker->sessions, node, after) {
         struct relay_session *session = list_entry(node, struct relay_session, node);
 
-        session_close(session->session, clock_now());
+        session_close(session->session, CLOSE_STOPPED, "the relay is being stopped",
+                      clock_now());
         driver_touch(&session->driver);
     }
 }
@@ -119,7 +120,7 @@ static void close_gone(struct relay_worker *worker)
         pthread_mutex_unlock(&relay->lock);
         if (!gone)
             continue;
-        session_close(session->session, clock_now());
+        session_close(session->session, CLOSE_REMOVED, NULL, clock_now());
         driver_touch(&session->driver);
     }
 }

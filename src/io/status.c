@@ -2,6 +2,8 @@
 
 #include "status_internal.h"
 
+#include <splitsocks/restart.h>
+
 #include <stdio.h>
 
 json_t *status_ms_or_null(bool known, uint64_t ns)
@@ -66,6 +68,18 @@ static json_t *describe_subflows(const struct session_counters *counters,
                      (json_int_t)counters->dials_failed);
 }
 
+static json_t *describe_ending(const struct status_source *source, uint64_t now)
+{
+    const struct restart *ending = source->ending;
+
+    if (ending == NULL)
+        return json_null();
+    return json_pack("{s:i, s:s, s:o}", "code", (int)ending->code, "reason", ending->reason,
+                     "next_ms",
+                     status_ms_or_null(source->session == NULL,
+                                       ending->next_ns - MIN(ending->next_ns, now)));
+}
+
 static json_t *describe_session(const struct status_source *source, uint64_t now)
 {
     struct session_status status;
@@ -74,15 +88,15 @@ static json_t *describe_session(const struct status_source *source, uint64_t now
     char id[17];
 
     if (source->session == NULL)
-        return json_pack("{s:s, s:n, s:o}", "state", "none", "id", "relays",
-                         describe_relays(source));
+        return json_pack("{s:s, s:n, s:o, s:o}", "state", "none", "id", "relays",
+                         describe_relays(source), "ending", describe_ending(source, now));
     session_status(source->session, &status);
     totals = add_up(source, now);
     snprintf(id, sizeof(id), "%016llx", (unsigned long long)status.id);
     return json_pack(
         "{s:s, s:s?, s:o, s:o, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
         "s:I,"
-        " s:o}",
+        " s:o, s:o}",
         "state", phase_name(status.phase), "id", status.id != 0 ? id : NULL, "relays",
         describe_relays(source), "heard_ms",
         status_ms_or_null(status.id != 0, now - MIN(now, status.contact_ns)), "linger_ms",
@@ -96,7 +110,8 @@ static json_t *describe_session(const struct status_source *source, uint64_t now
         "requeued_bytes", (json_int_t)counters->bytes_requeued, "reinjected_bytes",
         (json_int_t)counters->bytes_reinjected, "duplicate_bytes",
         (json_int_t)counters->bytes_duplicate, "resumes", (json_int_t)counters->resumes,
-        "subflows", describe_subflows(counters, &totals));
+        "subflows", describe_subflows(counters, &totals), "ending",
+        describe_ending(source, now));
 }
 
 struct json_t *status_describe(const struct status_source *source, uint64_t now)

@@ -200,7 +200,7 @@ static void set_path(struct engine *engine)
 
 static void close_session(struct engine *engine)
 {
-    session_close(engine->session, engine->now);
+    session_close(engine->session, CLOSE_ASKED, NULL, engine->now);
 }
 
 static engine_operation *const operations[] = {

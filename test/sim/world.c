@@ -177,7 +177,7 @@ static void check_end(struct sim_world *world)
     if (session_stream_count(local->session) > 0)
         sim_fail(world, "local counts %u streams, and there is none",
                  session_stream_count(local->session));
-    session_close(local->session, world->clock.now_ns);
+    session_close(local->session, CLOSE_ASKED, NULL, world->clock.now_ns);
     sim_process_touch(&world->process[SIM_LOCAL]);
     run_until(world, world->clock.now_ns + CLOSE_NS);
     if (!sim_failed(world) && !local->ended)

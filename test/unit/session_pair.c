@@ -1,5 +1,7 @@
 #include "session_pair.h"
 
+#include <stdio.h>
+
 uint8_t pair_byte(uint64_t offset)
 {
     return (uint8_t)(offset * 31 + (offset >> 8) * 7 + (offset >> 16));
@@ -48,6 +50,18 @@ static void start_relay(struct pair *pair)
     assert_non_null(pair->admission);
 }
 
+static void start_local(struct pair *pair, const struct session_config *config)
+{
+    struct session_config local = *config;
+
+    memset(local.private_key, 3, sizeof(local.private_key));
+    memcpy(local.relay_public_key, pair->relay_key.public_key,
+           sizeof(local.relay_public_key));
+    local.pages = &pair->local_pages;
+    pair->local = session_new(&local, pair->now);
+    assert_non_null(pair->local);
+}
+
 struct pair *pair_new(const struct session_config *config)
 {
     return pair_new_beside(config, NULL);
@@ -55,7 +69,6 @@ struct pair *pair_new(const struct session_config *config)
 
 struct pair *pair_new_beside(const struct session_config *config, struct pair *other)
 {
-    struct session_config local = *config;
     struct pair *pair = calloc(1, sizeof(*pair));
     uint8_t secret[32];
 
@@ -69,16 +82,12 @@ struct pair *pair_new_beside(const struct session_config *config, struct pair *o
     pair->relay_pool = other == NULL ? &pair->relay_pages : &other->relay_pages;
     memset(secret, 3, sizeof(secret));
     assert_int_equal(key_pair_init(&pair->local_key, secret), OK);
-    memcpy(local.private_key, secret, sizeof(secret));
     memset(secret, 5, sizeof(secret));
     assert_int_equal(key_pair_init(&pair->relay_key, secret), OK);
-    assert_int_equal(key_public(local.relay_public_key, secret), OK);
     pair->clients = client_table_new();
     assert_int_equal(client_table_add(pair->clients, pair->local_key.public_key), 0);
     start_relay(pair);
-    local.pages = &pair->local_pages;
-    pair->local = session_new(&local, pair->now);
-    assert_non_null(pair->local);
+    start_local(pair, config);
     return pair;
 }
 
@@ -205,7 +214,11 @@ static void local_events(struct pair *pair)
             pair->path_down_count++;
             pair->path_reason = event.path_reason;
             break;
-        case SESSION_ENDED: pair->ended = event.error; break;
+        case SESSION_ENDED:
+            pair->ended = event.error;
+            pair->ended_code = event.close;
+            snprintf(pair->ended_reason, sizeof(pair->ended_reason), "%s", event.reason);
+            break;
         default: break;
         }
     }
@@ -452,6 +465,23 @@ void pair_run_ms(struct pair *pair, unsigned ms)
         if (next > pair->now + PAIR_STEP_NS)
             pair->now += (next - pair->now - 1) / PAIR_STEP_NS * PAIR_STEP_NS;
     }
+}
+
+void pair_restart_local(struct pair *pair, const struct session_config *config)
+{
+    for (unsigned i = 0; i < pair->connection_count; i++) {
+        struct pair_connection *c = &pair->connections[i];
+
+        if (c->open || c->dialling)
+            pair->open--;
+        c->open = c->dialling = false;
+        c->local = NULL;
+        free_pipe(&c->up);
+        free_pipe(&c->down);
+    }
+    session_free(pair->local);
+    pair->ended = OK;
+    start_local(pair, config);
 }
 
 void pair_restart_relay(struct pair *pair)

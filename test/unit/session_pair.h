@@ -67,6 +67,8 @@ struct pair {
     unsigned shed_count;
     struct session_shed shed; /* the last one */
     enum error ended;
+    enum close_code ended_code;
+    char ended_reason[256];
     bool accept; /* accept incoming streams at once */
 };
 
@@ -78,6 +80,8 @@ void pair_free(struct pair *pair);
 struct session_config pair_config(void);
 void pair_step(struct pair *pair);
 void pair_run_ms(struct pair *pair, unsigned ms);
+/* Local is killed, and started again with the same key; the relay sees nothing of that. */
+void pair_restart_local(struct pair *pair, const struct session_config *config);
 /* The relay loses everything, as if killed and started again. */
 void pair_restart_relay(struct pair *pair);
 /* Runs until `length` bytes have come through, at most `ms`; true when they did, with the

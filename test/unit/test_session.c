@@ -213,7 +213,7 @@ static void test_an_answer_while_closing_is_moot(void **state)
         assert_true(pair->now < 3700 * NS_PER_S);
     } while (!newest->hello || !newest->open || newest->up.total == 0);
     pair->ended = ERROR_MEMORY;
-    session_close(pair->local, pair->now);
+    session_close(pair->local, CLOSE_ASKED, NULL, pair->now);
     pair_run_ms(pair, 2000);
     assert_int_equal(pair->ended, OK);
     assert_int_equal(pair->resumed_count, 0);
@@ -555,7 +555,7 @@ static void test_readers_outlive_the_session(void **state)
         send_all(pair, pair->relay, pair->incoming[0], pair->local, stream, LENGTH, TAKEN);
         assert_false(session_stream_take(pair->local, stream, &pages, &unread));
         pair->ended = ERROR_INVALID;
-        session_close(pair->relay, pair->now);
+        session_close(pair->relay, CLOSE_ASKED, NULL, pair->now);
         pair_run_ms(pair, 300);
         assert_int_equal(pair->ended, ERROR_CLOSED);
         assert_int_equal(pair->reset_count, 1);

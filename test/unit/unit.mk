@@ -38,10 +38,12 @@ UNIT_TESTS = \
 	test/unit/test_remainder \
 	test/unit/test_resolver \
 	test/unit/test_restraint \
+	test/unit/test_restart \
 	test/unit/test_rules \
 	test/unit/test_seal \
 	test/unit/test_session \
 	test/unit/test_session_hostile \
+	test/unit/test_session_limit \
 	test/unit/test_session_paths \
 	test/unit/test_session_shed \
 	test/unit/test_session_status \
@@ -130,6 +132,8 @@ test_unit_test_resolver_SOURCES = test/unit/test_resolver.c test/unit/unit.h
 test_unit_test_resolver_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_restraint_SOURCES = test/unit/test_restraint.c test/unit/session_pair.c test/unit/session_pair.h src/core/session_internal.h test/unit/unit.h
 test_unit_test_restraint_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_restart_SOURCES = test/unit/test_restart.c test/unit/unit.h
+test_unit_test_restart_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_rules_SOURCES = test/unit/test_rules.c test/unit/unit.h
 test_unit_test_rules_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_seal_SOURCES = test/unit/test_seal.c test/unit/unit.h
@@ -138,6 +142,8 @@ test_unit_test_session_SOURCES = test/unit/test_session.c test/unit/session_pair
 test_unit_test_session_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_session_hostile_SOURCES = test/unit/test_session_hostile.c test/unit/session_pair.c test/unit/session_pair.h src/core/session_internal.h test/unit/unit.h
 test_unit_test_session_hostile_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_session_limit_SOURCES = test/unit/test_session_limit.c test/unit/session_pair.c test/unit/session_pair.h src/core/session_internal.h test/unit/unit.h
+test_unit_test_session_limit_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_session_paths_SOURCES = test/unit/test_session_paths.c test/unit/session_pair.c test/unit/session_pair.h src/core/session_internal.h test/unit/unit.h
 test_unit_test_session_paths_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_session_shed_SOURCES = test/unit/test_session_shed.c test/unit/session_pair.c test/unit/session_pair.h test/unit/unit.h

@@ -1,0 +1,40 @@
+#include <splitsocks/restart.h>
+
+#include <stdio.h>
+
+void restart_note_up(struct restart *restart, uint64_t now)
+{
+    restart->ended = false;
+    restart->up_ns = now;
+}
+
+static bool is_refusal(enum error error, enum close_code code)
+{
+    return error == ERROR_CLOSED && (code == CLOSE_LIMIT || code == CLOSE_REMOVED);
+}
+
+uint64_t restart_note_end(struct restart *restart, enum error error, enum close_code code,
+                          const char *reason, uint64_t now)
+{
+    bool lasted = restart->up_ns != 0 && now - restart->up_ns >= RESTART_LASTING_NS;
+    uint64_t least_ns = is_refusal(error, code) ? RESTART_REFUSED_NS : RESTART_MIN_NS;
+
+    restart->ended = true;
+    restart->code = code;
+    if (error == ERROR_CLOSED)
+        snprintf(restart->reason, sizeof(restart->reason),
+                 "the relay has closed the session: %s", reason);
+    else
+        snprintf(restart->reason, sizeof(restart->reason), "the session has ended: %s (%s)",
+                 reason, error_string(error));
+    /* A relay that stops may come back at once, and dials to one that is gone are spaced by
+     * the session itself. */
+    if (error == ERROR_CLOSED && code == CLOSE_STOPPED)
+        restart->wait_ns = 0;
+    else
+        restart->wait_ns = lasted ? least_ns : MAX(2 * restart->wait_ns, least_ns);
+    restart->wait_ns = MIN(restart->wait_ns, RESTART_MAX_NS);
+    restart->next_ns = now + restart->wait_ns;
+    restart->up_ns = 0;
+    return restart->wait_ns;
+}

@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""How sessions end, and how many there may be: each cause is told to those at local."""
+import json
+import os
+import signal
+import subprocess
+
+import harness
+from harness import SPLITSOCKS, wait_until
+
+
+class Connect:
+    """`splitsocks connect` to an echo server, by a session of its own."""
+
+    def __init__(self, t, pair, server, name="connect"):
+        self.err_path = t.path(t.unique(name) + ".err")
+        with open(self.err_path, "wb") as err:
+            self.popen = subprocess.Popen(
+                [SPLITSOCKS, "connect", "-c", pair.local_path, "127.0.0.1", str(server.port)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err, bufsize=0,
+                env={**os.environ, "XDG_STATE_HOME": t.directory})
+        t.stack.callback(self.kill)
+
+    def log(self):
+        with open(self.err_path, errors="replace") as f:
+            return f.read()
+
+    def kill(self):
+        self.popen.kill()
+        self.popen.wait()
+        self.popen.stdin.close()
+        self.popen.stdout.close()
+
+    def echoes(self, word):
+        """Whether it comes back; no when the process has ended instead."""
+        try:
+            self.popen.stdin.write(word)
+        except BrokenPipeError:
+            return False
+        found = b""
+        while len(found) < len(word):
+            part = self.popen.stdout.read(len(word) - len(found))
+            if not part:
+                return False
+            found += part
+        return found == word
+
+    def wait(self, seconds=20):
+        return self.popen.wait(seconds * harness.SLOW)
+
+
+def limited(t, most):
+    pair = t.pair(start=False)
+    if most is not None:
+        pair.relay_config["clients"][0]["max_sessions"] = most
+    pair.write_configs()
+    pair.start_relay()
+    return pair, t.server()
+
+
+def status(t, pair, *options):
+    result = subprocess.run([SPLITSOCKS, "status", "-c", pair.local_path, *options], text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            env={**os.environ, "XDG_RUNTIME_DIR": t.directory,
+                                 "RUNTIME_DIRECTORY": ""})
+    t.equal(result.returncode, 0, f"status: {result.stderr}")
+    return result.stdout
+
+
+def test_one_session_more_ends_no_other(t):
+    pair, server = limited(t, 3)
+    held = [Connect(t, pair, server) for _ in range(3)]
+    for connect in held:
+        t.check(connect.echoes(b"hello"), f"no echo: {connect.log()}")
+    for _ in range(3):
+        refused = Connect(t, pair, server, "refused")
+        t.check(refused.wait() not in (0, -signal.SIGKILL), "it was not refused")
+        t.check("the relay already serves 3 sessions of this key (clients[].max_sessions)"
+                in refused.log(), f"no reason: {refused.log()}")
+    for connect in held:
+        t.check(connect.echoes(b"still here"), f"it was ended: {connect.log()}")
+        t.equal(connect.log(), "", "its log")
+    t.equal(pair.relay.log().count("has taken its place"), 0, "sessions that gave way")
+    # Whoever ends makes room, however it ends.
+    held[0].popen.stdin.close()
+    t.equal(held[0].wait(), 0, "exit status")
+    held[1].popen.send_signal(signal.SIGHUP)
+    t.equal(held[1].wait(), 1, "exit status after SIGHUP")
+    for _ in range(2):
+        t.check(Connect(t, pair, server).echoes(b"hello"), "no place was free")
+
+
+def test_seventeen_at_once(t):
+    """By default a key may have 16: which of them comes too late is chance, but only one does."""
+    pair, server = limited(t, None)
+    all_of_them = [Connect(t, pair, server) for _ in range(17)]
+    served = [connect for connect in all_of_them if connect.echoes(b"hello")]
+    t.equal(len(served), 16, "sessions served")
+    for connect in served:
+        t.check(connect.echoes(b"still here"), f"it was ended: {connect.log()}")
+    refused = next(connect for connect in all_of_them if connect not in served)
+    t.check("16 sessions" in refused.log(), f"no reason: {refused.log()}")
+    t.equal(pair.relay.log().count(" has ended: "), 0, "sessions that have ended")
+    pair.relay.wait_output("a further session of test was refused: the relay already serves 16 ")
+
+
+def test_through_a_running_local_it_takes_no_session(t):
+    pair, server = limited(t, 1)
+    pair.start_local()
+    connects = [Connect(t, pair, server) for _ in range(5)]
+    for connect in connects:
+        t.check(connect.echoes(b"hello"), f"no echo: {connect.log()}")
+
+
+def test_a_local_that_is_refused_waits_and_says_so(t):
+    pair, server = limited(t, 1)
+    held = Connect(t, pair, server)
+    t.check(held.echoes(b"hello"), held.log())
+    pair.start_local()
+    s, code = pair.connect("127.0.0.1", server.port)
+    s.close()
+    t.equal(code, 1, "reply")
+    why = "the relay already serves 1 session of this key (clients[].max_sessions)"
+    pair.local.wait_output(r"the relay has closed the session: .*max_sessions\); the next is begun in")
+    ending = json.loads(status(t, pair, "--json"))["session"]["ending"]
+    t.equal(ending["code"], 3, "code of the ending")
+    t.check(why in ending["reason"], f"ending {ending}")
+    t.check(why in status(t, pair, "--explain"), "not explained")
+    s, code = pair.connect("127.0.0.1", server.port)
+    s.close()
+    t.equal(code, 1, "reply while it waits")
+    # No circle: the wait doubles from 2 s on.
+    t.at_most(pair.relay.log().count(why), 4, "refusals")
+    held.popen.stdin.close()
+    t.equal(held.wait(), 0, "exit status")
+
+    def served():
+        s, code = pair.connect("127.0.0.1", server.port)
+        s.close()
+        return code == 0
+    wait_until(served, 30, "the local to be served")
+    t.equal(json.loads(status(t, pair, "--json"))["session"]["ending"], None, "ending")
+    t.check(held.wait() == 0, "the first session was ended")
+
+
+def test_a_key_that_is_removed(t):
+    pair, server = t.pair(), t.server()
+    s = pair.open("127.0.0.1", server.port)
+    pair.relay_config["clients"] = []
+    pair.write_configs()
+    pair.relay.signal(signal.SIGHUP)
+    why = "the relay does not list this key any more"
+    pair.local.wait_output(f"the relay has closed the session: {why}; the next is begun in 2 s")
+    t.check(why in status(t, pair, "--explain"), "not explained")
+    t.equal(json.loads(status(t, pair, "--json"))["session"]["ending"]["code"], 2, "code")
+    pair.relay.wait_output(rf"session [0-9a-f]+ of test has ended: {why}")
+    s.close()
+    # It goes on trying.
+    pair.relay_config["clients"] = [{"name": "test", "public_key": pair.local_key}]
+    pair.write_configs()
+    pair.relay.signal(signal.SIGHUP)
+
+    def served():
+        s, code = pair.connect("127.0.0.1", server.port)
+        s.close()
+        return code == 0
+    wait_until(served, 40, "the local to be served again")
+
+
+def test_a_relay_that_stops(t):
+    pair, server = t.pair(), t.server()
+    t.equal(pair.fetch("127.0.0.1", server.port, b"x"), b"x", "before")
+    pair.relay.stop()
+    pair.local.wait_output("the relay has closed the session: the relay is being stopped$")
+    pair.start_relay()
+    t.equal(pair.fetch("127.0.0.1", server.port, b"x"), b"x", "after the restart")
+
+
+if __name__ == "__main__":
+    harness.main(globals())
