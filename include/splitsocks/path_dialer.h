@@ -9,6 +9,7 @@
 #include <splitsocks/driver.h>
 #include <splitsocks/endpoint.h>
 #include <splitsocks/path_table.h>
+#include <splitsocks/reverse_path.h>
 #include <splitsocks/status.h>
 #include <splitsocks/subflow_io.h>
 
@@ -20,6 +21,8 @@ struct path_dialer {
     unsigned dials;                                    /* so far */
     /* errno of each path's last dial, told once until one succeeds; 0: it did. */
     int errors[SESSION_PATHS_MAX];
+    /* Why this machine itself keeps each path from working; "": it does not. */
+    char blocked[SESSION_PATHS_MAX][REVERSE_PATH_SIZE];
     uint64_t unanswered_ns; /* since when HELLOs get no answer; 0: not so */
     bool unanswered_told;
 };

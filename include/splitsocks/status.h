@@ -28,6 +28,7 @@ struct status_path {
     const char *interface; /* NULL: any */
     struct address source; /* ADDRESS_NONE: the kernel's choice */
     const char *detail;    /* more of why it does not work, in words; NULL */
+    const char *hint;      /* what would mend it, in a sentence; NULL */
     uint64_t quota_bytes;  /* 0: none */
     uint64_t quota_used_bytes;
 };

@@ -1,6 +1,7 @@
 bin_PROGRAMS += splitsocks
 splitsocks_SOURCES = \
 	src/app/bridge.c src/app/bridge.h \
+	src/app/check_paths.c src/app/check_paths.h \
 	src/app/cmd_check.c \
 	src/app/cmd_connect.c \
 	src/app/cmd_keygen.c \

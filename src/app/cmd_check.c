@@ -1,3 +1,4 @@
+#include "check_paths.h"
 #include "commands.h"
 #include "load_config.h"
 
@@ -24,9 +25,11 @@ static int check_local(const char *path)
     int error = load_local(path, &config, key);
 
     key_wipe(key, sizeof(key));
-    if (error == OK)
-        config_local_free(config);
-    return error;
+    if (error != OK)
+        return error;
+    check_paths(config);
+    config_local_free(config);
+    return OK;
 }
 
 static int check_relay(const char *path)

@@ -247,6 +247,8 @@ static void explain_paths(const json_t *paths, FILE *stream)
         fprintf(stream, "%s: ", view_text(path, "name"));
         explain_use(path, paths, stream);
         explain_mtu(path, stream);
+        if (view_known(path, "hint"))
+            fprintf(stream, "; %s", view_text(path, "hint"));
         fputs(".\n", stream);
     }
 }

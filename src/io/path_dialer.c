@@ -130,6 +130,22 @@ static void note_failure(struct path_dialer *dialer, const struct subflow_io *io
     dialer->errors[io->path] = error;
 }
 
+/* No answer may be for a reason that only this machine knows. */
+static void look_for_block(struct path_dialer *dialer, const struct subflow_io *io)
+{
+    const struct path_slot *slot = path_table_slot(dialer->paths, io->path);
+    char *why = dialer->blocked[io->path], name[PATH_TABLE_NAME_SIZE];
+    bool told = why[0] != '\0';
+
+    if (!reverse_path_blocked(&slot->path, &io->to, why)) {
+        why[0] = '\0';
+        return;
+    }
+    if (!told)
+        log_write(dialer->paths->quiet ? LOG_DEBUG : LOG_WARNING, "path %s: %s",
+                  path_table_name(dialer->paths, io->path, name), why);
+}
+
 void path_dialer_dialled(struct path_dialer *dialer, const struct subflow_io *io, int error)
 {
     /* Given up with its path: that says nothing of the address. */
@@ -137,10 +153,13 @@ void path_dialer_dialled(struct path_dialer *dialer, const struct subflow_io *io
         return;
     if (error != 0) {
         note_failure(dialer, io, error);
+        if (error == ETIMEDOUT)
+            look_for_block(dialer, io);
         endpoint_failed(endpoint_of(dialer, io->path), io->path, &io->to);
         return;
     }
     dialer->errors[io->path] = 0;
+    dialer->blocked[io->path][0] = '\0';
     if (io->hello)
         note_hello(dialer, io);
 }
@@ -168,6 +187,8 @@ void path_dialer_describe(const struct path_dialer *dialer, unsigned index,
         path->detail = slot->view.why;
     else if (dialer->errors[index] != 0)
         path->detail = strerror(dialer->errors[index]);
+    if (dialer->blocked[index][0] != '\0')
+        path->hint = dialer->blocked[index];
     if (slot->config == NULL || slot->config->quota_bytes == CONFIG_UNLIMITED)
         return;
     path->quota_bytes = slot->config->quota_bytes;

@@ -141,11 +141,12 @@ static json_t *describe_path(const struct status_source *source, unsigned index,
     if (has_rival(status.use) && status.rival < source->path_count)
         rival = source->paths[status.rival].name;
     whole = json_pack(
-        "{s:s, s:s?, s:s?, s:s, s:s?, s:s?, s:s, s:s?, s:o, s:o, s:o, s:o}", "name", path->name,
+        "{s:s, s:s?, s:s?, s:s, s:s?, s:s?, s:s?, s:s, s:s?, s:o, s:o, s:o, s:o}", "name", path->name,
         "interface", path->interface, "source",
         path->source.family != ADDRESS_NONE ? address_format(&path->source, address) : NULL,
         "state", state_name(status.reason), "reason", reason_name(status.reason), "detail",
-        reason_name(status.reason) != NULL ? path->detail : NULL, "use",
+        reason_name(status.reason) != NULL ? path->detail : NULL, "hint",
+        path->hint, "use",
         use_name(status.use), "rival", rival, "limits",
         describe_limits(path, &status.properties), "mtu", describe_mtu(&status), "subflows", describe_subflows(&status),
         "dials", describe_dials(&status, now));
