@@ -62,9 +62,9 @@ enum socks5_code socks5_code_of(enum reset_code code);
 /* Lives during the negotiation only. All fields are private. */
 struct socks5 {
     const struct socks5_user *users; /* borrowed until the negotiation has ended */
-    size_t user_count;               /* 0: no authentication */
-    const char *refusal;             /* static text; NULL unless refused */
-    const uint8_t *output;           /* into small_output or static text */
+    size_t user_count;     /* 0: no authentication, and any where a client insists */
+    const char *refusal;   /* static text; NULL unless refused */
+    const uint8_t *output; /* into small_output or static text */
     uint16_t output_length;
     uint16_t length; /* bytes of the current message */
     uint8_t state;   /* enum socks5_state */

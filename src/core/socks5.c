@@ -176,16 +176,24 @@ static size_t message_size(const struct socks5 *socks5)
     }
 }
 
+static bool offers(const struct socks5 *socks5, uint8_t method)
+{
+    return memchr(socks5->message + 2, method, socks5->message[1]) != NULL;
+}
+
+/* A client that insists on giving a name and a password may do so where nobody asks. */
 static void take_methods(struct socks5 *socks5)
 {
-    uint8_t wanted = socks5->user_count > 0 ? METHOD_PASSWORD : METHOD_NONE;
+    bool open = socks5->user_count == 0;
+    uint8_t wanted = open && offers(socks5, METHOD_NONE) ? METHOD_NONE : METHOD_PASSWORD;
     uint8_t answer[2] = {VERSION, wanted};
 
-    if (memchr(socks5->message + 2, wanted, socks5->message[1]) == NULL) {
+    if (!offers(socks5, wanted)) {
         answer[1] = METHOD_UNACCEPTABLE;
-        refuse(socks5, socks5->user_count > 0
-                           ? "the client offers no user name and password"
-                           : "the client does not offer to go without authentication");
+        refuse(socks5, open
+                           ? "the client offers neither to go without authentication nor a "
+                             "user name and password"
+                           : "the client offers no user name and password");
     }
     put_output(socks5, answer, sizeof(answer));
     begin_stage(socks5, wanted == METHOD_PASSWORD ? STAGE_PASSWORD : STAGE_REQUEST);
@@ -208,7 +216,7 @@ static void take_password(struct socks5 *socks5)
     const uint8_t *name = m + 2;
     const uint8_t *password = name + m[1] + 1;
     uint8_t answer[2] = {PASSWORD_VERSION, 1};
-    unsigned known = 0;
+    unsigned known = socks5->user_count == 0; /* then any will do */
 
     /* Every user is looked at, whether or not one was found before. */
     for (size_t i = 0; i < socks5->user_count; i++)

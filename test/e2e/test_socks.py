@@ -194,8 +194,24 @@ def test_an_unknown_address_type(t):
 def test_no_method_in_common(t):
     pair = t.pair()
     with socks_dial(pair.socks_port) as s:
-        s.sendall(b"\5\2\1\2")
-        t.equal(recv_all(s), b"\5\xff", "answer to GSSAPI and passwords alone")
+        s.sendall(b"\5\2\1\3")
+        t.equal(recv_all(s), b"\5\xff", "answer to GSSAPI and CHAP alone")
+
+
+def test_a_client_that_has_only_passwords(t):
+    """A listener without users takes any; one with users does not."""
+    server = t.server()
+    open_port, closed_port = harness.free_port(), harness.free_port()
+    t.pair({"listen": [{"port": open_port}, {"port": closed_port, "users": {"ann": "secret"}}]})
+    for port, answer in ((open_port, 0), (closed_port, 1)):
+        with socks_dial(port) as s:
+            s.sendall(b"\5\1\2")
+            t.equal(recv_exactly(s, 2), b"\5\2", "method")
+            s.sendall(b"\1\4anna\5other")
+            t.equal(recv_exactly(s, 2), bytes([1, answer]), "answer to a password")
+            if answer == 0:
+                s.sendall(harness.socks_request("127.0.0.1", server.port))
+                t.equal(socks_reply(s)[0], 0, "reply")
 
 
 def test_what_is_not_socks5(t):

@@ -140,6 +140,26 @@ static void test_password(void **state)
     check_address(&o, "192.0.2.7:443");
 }
 
+/* Some clients have only this method, and some an empty password. */
+static void test_any_password_where_none_is_asked_for(void **state)
+{
+    struct outcome o;
+    (void)state;
+
+    converse(&o, false, BYTES("\5\1\2\1\3ann\1x\5\1\0\1\300\0\2\7\1\273"), 100);
+    check_address(&o, "192.0.2.7:443");
+    check_output(&o, BYTES("\5\2\1\0"));
+    converse(&o, false, BYTES("\5\2\1\2\1\0\0\5\1\0\1\300\0\2\7\1\273"), 100);
+    check_address(&o, "192.0.2.7:443");
+    check_output(&o, BYTES("\5\2\1\0"));
+    /* Without authentication goes first. */
+    converse(&o, false, BYTES("\5\2\2\0\5\1\0\1\300\0\2\7\1\273"), 100);
+    check_output(&o, BYTES("\5\0"));
+    converse(&o, false, BYTES("\5\1\2\2\3ann\1x"), 100); /* no RFC 1929 */
+    assert_int_equal(o.state, SOCKS5_REFUSED);
+    check_output(&o, BYTES("\5\2\1\1"));
+}
+
 static void test_wrong_password(void **state)
 {
     static const struct {
@@ -173,7 +193,7 @@ static void test_no_acceptable_method(void **state)
     converse(&o, true, BYTES("\5\2\0\1"), 100);
     assert_int_equal(o.state, SOCKS5_REFUSED);
     check_output(&o, BYTES("\5\377"));
-    converse(&o, false, BYTES("\5\1\2"), 100);
+    converse(&o, false, BYTES("\5\2\1\3"), 100);
     assert_int_equal(o.state, SOCKS5_REFUSED);
     check_output(&o, BYTES("\5\377"));
     converse(&o, false, BYTES("\5\0"), 100);
@@ -321,6 +341,7 @@ static void test_replies(void **state)
 
 UNIT_MAIN(cmocka_unit_test(test_connect_by_address), cmocka_unit_test(test_connect_by_name),
           cmocka_unit_test(test_longest_name), cmocka_unit_test(test_password),
+          cmocka_unit_test(test_any_password_where_none_is_asked_for),
           cmocka_unit_test(test_wrong_password),
           cmocka_unit_test(test_no_acceptable_method),
           cmocka_unit_test(test_refused_requests), cmocka_unit_test(test_foreign_protocols),
