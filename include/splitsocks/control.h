@@ -11,6 +11,7 @@
 #include <splitsocks/attributes.h>
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct ev_loop;
 struct control;
@@ -35,5 +36,13 @@ int control_new(struct ev_loop *loop, const char *path, bool optional,
 /* Removes the socket, unless it has been replaced, and drops its clients. NULL is allowed.
  */
 void control_free(struct control *control);
+
+/* Why what answers at `path` may be somebody else than a local of this user, of root or of
+ * `owner`; NULL: it cannot, or there is nothing. */
+const char *control_distrust(const char *path, uid_t owner);
+/* Whether control_new() would find its place, as far as can be seen without changing
+ * anything. Errors as there, `*why` is a phrase, or NULL where errno says it; but
+ * ERROR_CLOSED when a process serves it. */
+int control_check(const char *path, const char **why) MUST_CHECK;
 
 #endif

@@ -4,6 +4,7 @@
 #include "status_client.h"
 #include "status_view.h"
 
+#include <splitsocks/control.h>
 #include <splitsocks/log.h>
 
 #include <errno.h>
@@ -76,10 +77,18 @@ static bool parse_options(struct options *options, int argc, char **argv)
 
 /* ---- asking ---- */
 
+struct places {
+    struct control_places all;
+    uid_t owner; /* whose sockets are trusted */
+};
+
 static void log_failure(const char *path, int error)
 {
     switch (error) {
-    case ERROR_NOT_FOUND: log_error("nobody listens at %s", path); break;
+    case ERROR_NOT_FOUND:
+        log_error("nobody listens at %s: %s", path,
+                  errno == ENOENT ? "there is no such socket" : strerror(errno));
+        break;
     case ERROR_TIMEOUT: log_error("the local at %s does not answer", path); break;
     case ERROR_SYSTEM:
         log_error("cannot ask the local at %s: %s", path, strerror(errno));
@@ -90,19 +99,28 @@ static void log_failure(const char *path, int error)
 }
 
 /* Asks at each place; what was tried in vain is told only when none is left. */
-static int request(const struct control_places *places, char **answer)
+static int request(const struct places *places, char **answer)
 {
+    const struct control_places *all = &places->all;
     int errors[CONTROL_PLACES_MAX], system[CONTROL_PLACES_MAX];
+    const char *distrust[CONTROL_PLACES_MAX];
 
-    for (size_t i = 0; i < places->count; i++) {
-        errors[i] = status_request(places->paths[i], "status", answer);
+    for (size_t i = 0; i < all->count; i++) {
+        distrust[i] = control_distrust(all->paths[i], places->owner);
+        if (distrust[i] != NULL)
+            continue;
+        errors[i] = status_request(all->paths[i], "status", answer);
         system[i] = errno;
         if (errors[i] == OK)
             return OK;
     }
-    for (size_t i = 0; i < places->count; i++) {
+    for (size_t i = 0; i < all->count; i++) {
+        if (distrust[i] != NULL) {
+            log_error("did not ask at %s: %s", all->paths[i], distrust[i]);
+            continue;
+        }
         errno = system[i];
-        log_failure(places->paths[i], errors[i]);
+        log_failure(all->paths[i], errors[i]);
     }
     return ERROR_NOT_FOUND;
 }
@@ -132,7 +150,7 @@ static int show(const struct options *options, const char *answer)
     return good && fflush(stdout) == 0 ? OK : ERROR_SYSTEM;
 }
 
-static int show_once(const struct options *options, const struct control_places *places)
+static int show_once(const struct options *options, const struct places *places)
 {
     char *answer;
     int error = request(places, &answer);
@@ -157,7 +175,7 @@ static void begin_next(const struct options *options)
         putchar('\n');
 }
 
-static int show_all(const struct options *options, const struct control_places *places)
+static int show_all(const struct options *options, const struct places *places)
 {
     struct timespec pause = {.tv_sec = (time_t)options->watch_seconds};
     int error;
@@ -176,23 +194,24 @@ static int show_all(const struct options *options, const struct control_places *
 
 static int run(const struct options *options)
 {
-    struct control_places places = {.count = 0};
+    struct places places = {.all = {.count = 0}};
     struct config_local *config;
     int error = load_local(options->config_path, &config, NULL);
 
     if (error != OK)
         return EXIT_USAGE;
-    error = control_places_find(&places, options->config_path, &config->control);
+    error = control_places_find(&places.all, options->config_path, &config->control,
+                                &places.owner);
     config_local_free(config);
     if (error != OK)
         return EXIT_FAILURE;
-    if (places.count == 0) {
+    if (places.all.count == 0) {
         log_error("a local with %s cannot be asked: its control is null",
                   options->config_path);
         return EXIT_FAILURE;
     }
     error = show_all(options, &places);
-    control_places_free(&places);
+    control_places_free(&places.all);
     return error == OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -2,9 +2,13 @@
 
 #include "read_file.h"
 
+#include <assert.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* The system's services are given a folder of this name each, see contrib/systemd. */
 #define SERVICES "/run/splitsocks"
@@ -22,25 +26,40 @@ static int name_length(const char *config_path, const char **name)
     return (int)length;
 }
 
+/* Keeps `path` unless it is there already. */
 static int add(struct control_places *places, char *path)
 {
     if (path == NULL)
         return ERROR_MEMORY;
+    for (size_t i = 0; i < places->count; i++)
+        if (strcmp(places->paths[i], path) == 0) {
+            free(path);
+            return OK;
+        }
+    assert(places->count < CONTROL_PLACES_MAX);
     places->paths[places->count++] = path;
     return OK;
 }
 
-/* FOLDER/SUBFOLDER/NAME.sock */
-static int add_usual(struct control_places *places, const char *folder,
-                     size_t folder_length, const char *subfolder, const char *config_path)
+/* FOLDER/NAME.sock */
+PRINTF_LIKE(3, 4)
+static int add_in(struct control_places *places, const char *config_path,
+                  const char *format, ...)
 {
     const char *name;
     int length = name_length(config_path, &name);
-    char *path;
+    char *folder, *path = NULL;
+    va_list arguments;
+    int written;
 
-    if (asprintf(&path, "%.*s%s/%.*s.sock", (int)folder_length, folder, subfolder, length,
-                 name) < 0)
+    va_start(arguments, format);
+    written = vasprintf(&folder, format, arguments);
+    va_end(arguments);
+    if (written < 0)
+        return ERROR_MEMORY;
+    if (asprintf(&path, "%s/%.*s.sock", folder, length, name) < 0)
         path = NULL;
+    free(folder);
     return add(places, path);
 }
 
@@ -52,18 +71,33 @@ static int add_environment(struct control_places *places, const char *variable,
 
     if (folder == NULL || folder[0] != '/')
         return OK;
-    return add_usual(places, folder, strcspn(folder, ":"), subfolder, config_path);
+    return add_in(places, config_path, "%.*s%s", (int)strcspn(folder, ":"), folder,
+                  subfolder);
+}
+
+/* What needs no environment, such as cron's or a container's: the folder that
+ * systemd-logind makes for a user, while it is there, and one of our own. */
+static int add_of_user(struct control_places *places, uid_t user, const char *config_path)
+{
+    unsigned long number = user;
+    struct stat status;
+    char runtime[64];
+    int error = OK;
+
+    snprintf(runtime, sizeof(runtime), "/run/user/%lu", number);
+    if (stat(runtime, &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == user)
+        error = add_in(places, config_path, "%s/splitsocks", runtime);
+    if (error == OK)
+        error = add_in(places, config_path, "/tmp/splitsocks-%lu", number);
+    return error;
 }
 
 static int add_service(struct control_places *places, const char *config_path)
 {
     const char *name;
     int length = name_length(config_path, &name);
-    char *path;
 
-    if (asprintf(&path, SERVICES "/%.*s/%.*s.sock", length, name, length, name) < 0)
-        path = NULL;
-    return add(places, path);
+    return add_in(places, config_path, SERVICES "/%.*s", length, name);
 }
 
 int control_places_own(struct control_places *places, const char *config_path,
@@ -79,16 +113,27 @@ int control_places_own(struct control_places *places, const char *config_path,
     error = add_environment(places, "RUNTIME_DIRECTORY", "", config_path);
     if (error == OK && places->count == 0)
         error = add_environment(places, "XDG_RUNTIME_DIR", "/splitsocks", config_path);
+    if (error == OK)
+        error = add_of_user(places, geteuid(), config_path);
+    if (error != OK)
+        control_places_free(places);
     return error;
 }
 
 int control_places_find(struct control_places *places, const char *config_path,
-                        const struct config_control *control)
+                        const struct config_control *control, uid_t *owner)
 {
     int error = control_places_own(places, config_path, control);
+    struct stat status;
 
-    if (error == OK && !control->given)
-        error = add_service(places, config_path);
+    *owner = geteuid();
+    if (*owner == 0 && stat(config_path, &status) == 0)
+        *owner = status.st_uid;
+    if (error != OK || control->given)
+        return error;
+    error = add_service(places, config_path);
+    if (error == OK)
+        error = add_of_user(places, *owner, config_path);
     if (error != OK)
         control_places_free(places);
     return error;

@@ -8,6 +8,43 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Whether `present` is at one of the places. */
+static bool is_among(const struct local_control *present,
+                     const struct control_places *places)
+{
+    for (size_t i = 0; i < places->count; i++)
+        if (present->control != NULL && strcmp(present->path, places->paths[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Opens it at the first place where it can be. One that another process serves ends the
+ * search: that is a local with the same name, which must not be taken for this one. */
+static int open_somewhere(struct local_control *out, struct ev_loop *loop,
+                          struct control_places *places, bool optional,
+                          control_answer *answer, void *context)
+{
+    int error = OK;
+
+    for (size_t i = 0; i < places->count; i++) {
+        error =
+            control_new(loop, places->paths[i], optional, answer, context, &out->control);
+        if (error == OK) {
+            out->path = places->paths[i];
+            places->paths[i] = NULL;
+            if (i > 0)
+                log_info("the control socket is %s", out->path);
+            return OK;
+        }
+        if (error == ERROR_MEMORY || error == ERROR_DENIED)
+            break;
+    }
+    if (optional && places->count > 0)
+        log_warning("there is no control socket: \"splitsocks status\" cannot ask this "
+                    "local; the key \"control\" can name a place");
+    return error;
+}
+
 int local_control_open(struct local_control *out, const struct local_control *present,
                        struct ev_loop *loop, const char *config_path,
                        const struct config_control *config, control_answer *answer,
@@ -18,18 +55,12 @@ int local_control_open(struct local_control *out, const struct local_control *pr
     int error = control_places_own(&places, config_path, config);
 
     *out = (struct local_control){.control = NULL};
-    if (error != OK || places.count == 0)
+    if (error != OK)
         return error;
-    if (present->control != NULL && strcmp(present->path, places.paths[0]) == 0) {
+    if (is_among(present, &places))
         *out = *present;
-        control_places_free(&places);
-        return OK;
-    }
-    error = control_new(loop, places.paths[0], optional, answer, context, &out->control);
-    if (error == OK) {
-        out->path = places.paths[0];
-        places.count = 0;
-    }
+    else
+        error = open_somewhere(out, loop, &places, optional, answer, context);
     control_places_free(&places);
     return optional && error != ERROR_MEMORY ? OK : error;
 }

@@ -14,7 +14,7 @@ struct local_control {
 };
 
 /* What a configuration wants, for `answer`: `present` itself (which may be all zero) where
- * that has the same path. Not to have the usual place is no more than a warning; not to
+ * that is at a wanted place. Not to have a usual place is no more than a warning; not to
  * have a configured one is an error, which is logged and returned. */
 int local_control_open(struct local_control *out, const struct local_control *present,
                        struct ev_loop *loop, const char *config_path,

@@ -5,8 +5,8 @@
 #include <splitsocks/config_local.h>
 
 /* What the configuration at `config_path` says; else "state" in the folder for state that
- * systemd gives the service, or else that of the user. A new string (free()); NULL when there
- * is no such place, which is logged. */
+ * systemd gives the service, or else that of the user. A new string (free()); NULL when
+ * there is no such place, which is logged. */
 char *find_state_file(const char *config_path, const struct config_local *config);
 
 #endif

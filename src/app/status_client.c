@@ -34,7 +34,7 @@ static int open_connection(const char *path, int *fd)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
     if (strlen(path) >= sizeof(address.sun_path))
-        return ERROR_NOT_FOUND; /* no socket can have such a name */
+        return ERROR_LIMIT;
     strcpy(address.sun_path, path);
     *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (*fd < 0)

@@ -232,10 +232,11 @@ static void explain_mtu(const json_t *path, FILE *stream)
               "do not help",
               stream);
     else if (strcmp(view_text(mtu, "source"), "found") == 0)
-        fprintf(stream,
-                "; it loses packets of more than %.0f bytes, and nobody says so (an MTU black "
-                "hole), so it is used with smaller ones",
-                view_number(mtu, "bytes"));
+        fprintf(
+            stream,
+            "; it loses packets of more than %.0f bytes, and nobody says so (an MTU black "
+            "hole), so it is used with smaller ones",
+            view_number(mtu, "bytes"));
 }
 
 static void explain_paths(const json_t *paths, FILE *stream)
