@@ -25,9 +25,12 @@ struct driver_role {
     /* Local: SESSION_DIAL. Ends, now or later, in subflow_io_connect() or
      * subflow_io_cannot_connect(), unless the session gives it up before. */
     void (*dial)(struct driver *driver, struct subflow_io *io);
-    /* Local: how connecting has ended: 0, an errno value, or ETIMEDOUT when the session
-     * gave it up. */
+    /* Local: how connecting has ended: 0, an errno value, or ETIMEDOUT when it took too
+     * long. */
     void (*dialled)(struct driver *driver, const struct subflow_io *io, int error);
+    /* Local: what was connected leads to the relay; or has ended without showing that. */
+    void (*proven)(struct driver *driver, const struct subflow_io *io);
+    void (*unproven)(struct driver *driver, const struct subflow_io *io, enum unproven how);
     /* Relay: SESSION_CLOSE_SUBFLOW with `silent` set. Takes over the socket. */
     void (*silence)(struct driver *driver, int fd);
     /* Relay: SESSION_STREAM_INCOMING. */

@@ -23,22 +23,29 @@ struct path_dialer {
     int errors[SESSION_PATHS_MAX];
     /* Why this machine itself keeps each path from working; "": it does not. */
     char blocked[SESSION_PATHS_MAX][REVERSE_PATH_SIZE];
-    uint64_t unanswered_ns; /* since when HELLOs get no answer; 0: not so */
-    bool unanswered_told;
+    struct address last[SESSION_PATHS_MAX]; /* where each path has dialled last */
+    /* Of each path: connections in a row that did not turn out to lead to the relay. Each
+     * is told once, until the relay is heard there. */
+    struct path_strangers {
+        unsigned unanswered; /* HELLOs without an answer */
+        unsigned strange;    /* somebody else has ended or answered them */
+        bool unanswered_told, strange_told;
+    } strangers[SESSION_PATHS_MAX];
 };
 
-void path_dialer_init(struct path_dialer *dialer, const struct config_local *config,
-                      struct resolver *resolver, const struct path_table *paths,
-                      struct driver *driver);
+void path_dialer_init(struct path_dialer *dialer, struct ev_loop *loop,
+                      const struct config_local *config, struct resolver *resolver,
+                      const struct path_table *paths, struct driver *driver);
 /* Not needed for one that is all zero. */
 void path_dialer_deinit(struct path_dialer *dialer);
 
-/* For driver_role.dial and .dialled. */
+/* For driver_role.dial, .dialled, .proven and .unproven. */
 void path_dialer_dial(struct path_dialer *dialer, struct subflow_io *io);
 void path_dialer_dialled(struct path_dialer *dialer, const struct subflow_io *io,
                          int error);
-/* The relay has answered. */
-void path_dialer_answered(struct path_dialer *dialer);
+void path_dialer_proven(struct path_dialer *dialer, const struct subflow_io *io);
+void path_dialer_unproven(struct path_dialer *dialer, const struct subflow_io *io,
+                          enum unproven how);
 
 /* What is known of a path of the session, with its name in `text`; nothing of a slot that
  * no interface has got. */

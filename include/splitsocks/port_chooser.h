@@ -7,8 +7,8 @@
  * tried, is probed now and then: a probe takes a place in the pool for as long as a SYN
  * may hang, so probes are rare, and rarer the longer a port has been failing.
  *
- * Only when no port works are all of them dialled, those that worked once before others
- * and else in the order of listing: the time to wait is never longer than one governor's.
+ * Only when no port works are all of them dialled, those where the relay was heard
+ * before others and else in the order of listing: the time to wait is never longer than one governor's.
  *
  * What fails by itself, such as a path, should have a chooser of its own.
  */
@@ -53,5 +53,11 @@ void port_chooser_dialled(struct port_chooser *chooser, unsigned port, uint64_t 
 /* What became of a dial begun at `dialled_ns`; see governor_result(). */
 void port_chooser_result(struct port_chooser *chooser, unsigned port,
                          enum dial_result result, uint64_t dialled_ns, uint64_t now);
+/* A connection to `port` leads to the relay: the port works. An established connection
+ * alone does not show that, since a box on the way may take it. */
+void port_chooser_proven(struct port_chooser *chooser, unsigned port);
+/* One was established, and has ended without that: it counts as a failure, but not against
+ * the rate of dials. */
+void port_chooser_unproven(struct port_chooser *chooser, unsigned port, uint64_t now);
 
 #endif

@@ -143,14 +143,30 @@ enum path_reason {
     PATH_REASON_UNUSABLE,    /* the driver said so */
     PATH_REASON_REFUSED,     /* the relay's host refuses the dials */
     PATH_REASON_UNREACHABLE, /* dials fail at once: no route, no address, ... */
-    PATH_REASON_TIMED_OUT,   /* dials, or a HELLO, are not answered */
+    PATH_REASON_TIMED_OUT,   /* dials are not answered */
     PATH_REASON_SILENT,      /* what was sent is not acknowledged any more */
+    PATH_REASON_UNANSWERED,  /* connections are taken, and a HELLO is not answered */
+    PATH_REASON_STRANGER,    /* what takes connections is not the relay */
 };
 
 /* A phrase for logs, e.g. "connections are refused"; never NULL. */
 const char *path_reason_string(enum path_reason reason);
 
+/* Local: what kept the path from being dialled holds no more, since the relay has another
+ * address there: it may be dialled at once. Its subflows stay. */
+void session_retry_path(struct session *session, unsigned index, uint64_t now);
+
 /* ---- events ---- */
+
+/* Local: how a connection has failed to show that it leads to the relay. */
+enum unproven {
+    UNPROVEN_NOT,     /* it has shown that, or was given up for another reason */
+    UNPROVEN_DIAL,    /* it was not established in time */
+    UNPROVEN_SILENT,  /* nothing came on it in time; as from a relay that was sent what it
+                         does not know */
+    UNPROVEN_CLOSED,  /* the other side ended it */
+    UNPROVEN_STRANGE, /* what came on it is not of the relay */
+};
 
 enum session_event_type {
     SESSION_NO_EVENT,
@@ -223,6 +239,7 @@ struct session_event {
     bool given_up;        /* SESSION_PATH_PACKETS: no size was found that helps */
     bool hello;                  /* SESSION_DIAL: session_subflow_up() needs `fresh` */
     bool silent;                 /* SESSION_CLOSE_SUBFLOW: what it sent did not open */
+    enum unproven unproven;      /* SESSION_CLOSE_SUBFLOW */
     bool resumed;                /* SESSION_UP: the streams of the old session stay */
     enum reset_code code;        /* SESSION_STREAM_RESET */
     struct session_shed shed;    /* SESSION_SHED */
@@ -323,6 +340,8 @@ void subflow_set_payload(struct subflow *subflow, uint32_t bytes);
 void subflow_set_user(struct subflow *subflow, void *user);
 void *subflow_user(const struct subflow *subflow);
 unsigned subflow_path(const struct subflow *subflow);
+/* Something of the relay has opened on it. */
+bool subflow_proven(const struct subflow *subflow);
 uint64_t subflow_number(const struct subflow *subflow);
 
 /* ---- streams ---- */

@@ -27,6 +27,7 @@ struct subflow_io {
     uint8_t state;        /* enum subflow_io_state */
     uint8_t end;          /* enum subflow_end, once writing has failed */
     bool hello;           /* the dial opens a session */
+    bool proven;          /* of a dial: the role was told that it leads to the relay */
     bool blocked;         /* waits until the socket takes more */
     uint32_t write_size;  /* how much to produce at once: follows what the socket takes */
     uint32_t tail_length; /* bytes produced and not yet written */
@@ -36,6 +37,7 @@ struct subflow_io {
     unsigned path, port;  /* of a dial: indices, as the session chose */
     uint16_t packet_size; /* of a dial: bound on its IP packets; 0: none */
     struct address to;    /* of a dial: where it connects, once that is known */
+    uint64_t dialled_ns;  /* when it did */
 };
 
 /* Local: SESSION_DIAL: asks the role where to connect. */

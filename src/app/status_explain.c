@@ -58,6 +58,24 @@ static void explain_dials(const json_t *path, FILE *stream)
         fprintf(stream, "; the next is tried when one is needed");
 }
 
+/* Connections are taken, and that is all. */
+static void explain_unproven(const json_t *path, const char *reason, FILE *stream)
+{
+    const char *address = view_text(path, "relay_address");
+
+    if (strcmp(reason, "unanswered") == 0)
+        fprintf(stream,
+                "%s takes connections but does not answer: the relay does so when it does "
+                "not list this side's public key, or has another than relay.public_key; or "
+                "it is not the relay",
+                address);
+    if (strcmp(reason, "stranger") == 0)
+        fprintf(stream,
+                "something answers at %s, but it is not the relay: the network may want a "
+                "login first, or the relay has another address now",
+                address);
+}
+
 static void explain_down(const json_t *path, FILE *stream)
 {
     static const struct {
@@ -80,6 +98,7 @@ static void explain_down(const json_t *path, FILE *stream)
     for (size_t i = 0; i < ARRAY_LENGTH(known); i++)
         if (strcmp(reason, known[i].reason) == 0)
             fputs(known[i].words, stream);
+    explain_unproven(path, reason, stream);
     if (strcmp(reason, "unreachable") == 0 && view_known(path, "detail"))
         fprintf(stream, ": %s", view_text(path, "detail"));
     explain_dials(path, stream);

@@ -31,6 +31,7 @@ libcore_a_SOURCES = \
 	src/core/path_packets.c \
 	src/core/pool.c \
 	src/core/pool_internal.h \
+	src/core/pool_proof.c \
 	src/core/pool_size.c \
 	src/core/reinjection.c \
 	src/core/restraint.c \

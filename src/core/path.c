@@ -17,6 +17,9 @@ const char *path_reason_string(enum path_reason reason)
     case PATH_REASON_UNREACHABLE: return "the relay cannot be reached";
     case PATH_REASON_TIMED_OUT: return "connections are not answered";
     case PATH_REASON_SILENT: return "what is sent is not acknowledged";
+    case PATH_REASON_UNANSWERED:
+        return "connections are taken, but the relay does not answer";
+    case PATH_REASON_STRANGER: return "something answers, but it is not the relay";
     }
     return "unknown reason";
 }
@@ -204,7 +207,7 @@ void path_heard(struct session *session, unsigned index)
     struct path *path = &session->paths[index];
 
     note_heard(path, session->now);
-    path->timeouts = path->failures = 0;
+    path->timeouts = path->failures = path->unproven = 0;
     path->retry_ns = 0;
     if (path->reason == PATH_REASON_WORKS || path->reason == PATH_REASON_UNUSABLE)
         return;
@@ -332,7 +335,7 @@ static void set_usable(struct session *session, unsigned index, bool usable)
     }
     /* What was learned of it may hold no more. */
     path->reason = PATH_REASON_UNTRIED;
-    path->failures = path->timeouts = path->stalls = 0;
+    path->failures = path->unproven = path->timeouts = path->stalls = 0;
     path->retry_ns = 0;
     port_chooser_reset(&path->ports);
     path_packets_reset(session, path);

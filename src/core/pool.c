@@ -406,11 +406,12 @@ void pool_update(struct session *session)
 
 /* ---- results ---- */
 
-static void back_off(struct session *session, struct path *path)
+void pool_back_off(struct session *session, struct path *path)
 {
     uint64_t cap_ns = session_active(session) ? BACKOFF_MAX_NS : BACKOFF_IDLE_NS;
 
     path->failures++;
+    path->failed_ns = session->now;
     /* One failure may be chance. */
     if (path->failures > 1) {
         uint64_t wait_ns = PATH_BACKOFF_MIN_NS << MIN(path->failures, 10);
@@ -428,11 +429,11 @@ void pool_dial_ended(struct session *session, struct subflow *subflow, enum subf
     path->counters.dials_failed++;
     if (session->config.role != SESSION_LOCAL)
         return;
-    if (subflow->state == SUBFLOW_STATE_DIALLING && end == SUBFLOW_REFUSED)
+    if (end == SUBFLOW_REFUSED)
         port_chooser_result(&path->ports, subflow->port, DIAL_REFUSED, subflow->dialled_ns,
                             session->now);
     session->explicit_failures++;
-    back_off(session, path);
+    pool_back_off(session, path);
     if (path->subflows <= 1)
         path_failed(session, subflow->path,
                     end == SUBFLOW_REFUSED ? PATH_REASON_REFUSED : PATH_REASON_UNREACHABLE,
@@ -465,7 +466,7 @@ void pool_dial_timed_out(struct session *session, struct subflow *subflow)
     /* The governor paces what the network drops; the path waits only when all of it does.
      */
     if (path->subflows <= 1)
-        back_off(session, path);
+        pool_back_off(session, path);
     if (++path->timeouts >= PATH_TIMEOUTS)
         path_failed(session, subflow->path, PATH_REASON_TIMED_OUT, subflow->dialled_ns);
     if (subflow->hello)
@@ -488,17 +489,12 @@ static bool path_left_to_try(const struct session *session)
     return least < most;
 }
 
-void pool_hello_unanswered(struct session *session, const struct subflow *subflow)
-{
-    back_off(session, &session->paths[subflow->path]);
-    pool_hello_failed(session);
-}
-
 void pool_hello_failed(struct session *session)
 {
     uint64_t cap_ns = session_active(session) ? BACKOFF_MAX_NS : BACKOFF_IDLE_NS;
 
     session->pool_dirty = true;
+    session->hello_failed_ns = session->now;
     if (path_left_to_try(session)) {
         session->next_hello_ns = session->now;
         return;
@@ -511,11 +507,6 @@ void pool_dial_succeeded(struct session *session, struct subflow *subflow)
 {
     struct path *path = &session->paths[subflow->path];
 
-    /* A HELLO has yet to be answered. */
-    if (!subflow->hello) {
-        path->failures = 0;
-        path->retry_ns = 0;
-    }
     session->explicit_failures = 0;
     session->pool_dirty = true; /* one more that may turn out not to be needed */
     port_chooser_result(&path->ports, subflow->port, DIAL_SUCCESS, subflow->dialled_ns,

@@ -21,5 +21,7 @@ unsigned pool_path_asked(const struct session *session, unsigned path);
 unsigned pool_path_minimum(const struct session *session, unsigned path);
 /* Nothing is dialled on the path as things are: another comes before it. */
 bool pool_held_back(struct session *session, unsigned path);
+/* A dial of the path, or what it led to, has failed: the next has to wait. */
+void pool_back_off(struct session *session, struct path *path);
 
 #endif

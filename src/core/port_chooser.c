@@ -10,7 +10,8 @@ struct port_state {
     uint64_t dialled_ns; /* last dial */
     uint64_t probe_ns;   /* not working: when to probe it */
     uint32_t failures;   /* in a row */
-    bool working;        /* a dial succeeded, and fewer than PORT_FAILURES failed since */
+    bool heard;          /* the relay was, and nothing else took its place there since */
+    bool working;        /* it was, and fewer than PORT_FAILURES dials failed since */
 };
 
 int port_chooser_init(struct port_chooser *chooser, unsigned count, double dials_per_second)
@@ -80,9 +81,10 @@ static const struct port_state *pick_probe(const struct port_chooser *chooser,
     return NULL;
 }
 
-/* No port works: of those that may be dialled first, one that worked once; else the one
- * dialled longest ago, in the order of listing. A port that worked once cannot keep the
- * others waiting, since its governor soon allows only two dials a second. */
+/* No port works: of those that may be dialled first, one where the relay was heard; else
+ * the one dialled longest ago, in the order of listing. A port where the relay was heard
+ * cannot keep the others waiting: its governor soon allows only two dials a second, and
+ * what takes connections without being the relay ends that preference. */
 static const struct port_state *pick_any(const struct port_chooser *chooser, uint64_t now)
 {
     const struct port_state *best = &chooser->ports[0];
@@ -91,9 +93,8 @@ static const struct port_state *pick_any(const struct port_chooser *chooser, uin
     for (unsigned i = 1; i < chooser->count; i++) {
         const struct port_state *port = &chooser->ports[i];
         uint64_t next_ns = MAX(governor_next(&port->governor, now), now);
-        bool better = port->governor.proven != best->governor.proven
-                          ? port->governor.proven
-                          : port->dialled_ns < best->dialled_ns;
+        bool better =
+            port->heard != best->heard ? port->heard : port->dialled_ns < best->dialled_ns;
 
         if (next_ns < best_ns || (next_ns == best_ns && better)) {
             best = port;
@@ -139,17 +140,8 @@ void port_chooser_dialled(struct port_chooser *chooser, unsigned index, uint64_t
     }
 }
 
-void port_chooser_result(struct port_chooser *chooser, unsigned index,
-                         enum dial_result result, uint64_t dialled_ns, uint64_t now)
+static void note_failure(struct port_state *port, uint64_t now)
 {
-    struct port_state *port = &chooser->ports[index];
-
-    governor_result(&port->governor, result, dialled_ns, now);
-    if (result == DIAL_SUCCESS) {
-        port->working = true;
-        port->failures = 0;
-        return;
-    }
     if (port->failures < UINT32_MAX)
         port->failures++;
     if (port->working && port->failures >= PORT_FAILURES) {
@@ -158,4 +150,28 @@ void port_chooser_result(struct port_chooser *chooser, unsigned index,
     }
     if (!port->working)
         port->probe_ns = MAX(port->probe_ns, now + probe_delay(port));
+}
+
+void port_chooser_result(struct port_chooser *chooser, unsigned index,
+                         enum dial_result result, uint64_t dialled_ns, uint64_t now)
+{
+    struct port_state *port = &chooser->ports[index];
+
+    governor_result(&port->governor, result, dialled_ns, now);
+    if (result != DIAL_SUCCESS)
+        note_failure(port, now);
+}
+
+void port_chooser_proven(struct port_chooser *chooser, unsigned index)
+{
+    chooser->ports[index].heard = chooser->ports[index].working = true;
+    chooser->ports[index].failures = 0;
+}
+
+void port_chooser_unproven(struct port_chooser *chooser, unsigned index, uint64_t now)
+{
+    struct port_state *port = &chooser->ports[index];
+
+    note_failure(port, now);
+    port->heard &= port->working;
 }

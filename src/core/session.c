@@ -264,8 +264,10 @@ void session_push_event(struct session *session, enum session_event_type type,
     event->stream = stream;
     if (stream != NULL)
         stream_reference(stream);
-    if (subflow != NULL)
+    if (subflow != NULL) {
         subflow->event_pending = true;
+        event->unproven = (enum unproven)subflow->unproven;
+    }
 }
 
 /* Takes the subflow of an event out of its hold; false when the event is moot. */

@@ -291,6 +291,7 @@ static bool adopt(struct session *session, struct subflow *subflow,
     session->counters.resumes += resumed;
     subflow->state = SUBFLOW_STATE_OPEN;
     subflow->confirmed = true;
+    pool_proven(session, subflow);
     subflow_set_number(session, subflow, generation, 0);
     if (generation_key_subflow(session, generation, subflow) != OK)
         return false;

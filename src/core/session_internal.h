@@ -13,6 +13,7 @@
  *   session_timers.c     what happens when nothing arrives
  *   stream_send.c, stream_receive.c   one direction of one stream
  *   pool.c, pool_size.c  local: when to dial, and how many subflows there should be
+ *   pool_proof.c         local: what takes connections, and is not the relay
  *   scheduler.c          which data goes on which subflow
  *   scheduler_split.c    on which path it arrives earliest
  *   scheduler_redundant.c  which copies of it go on which paths
@@ -195,6 +196,7 @@ struct subflow {
     bool retire;        /* END is to be sent with the next chunk */
     bool suspect;       /* makes no progress: gets nothing new */
     uint8_t carrier;    /* enum carrier, while it is usable */
+    uint8_t unproven;   /* enum unproven, once it was given up for that */
     bool late;          /* what was sent longest ago should have been acknowledged by now:
                            it may wait for a lost segment, and all behind it waits too */
     bool ping;          /* a PING is to be sent */
@@ -351,9 +353,12 @@ struct path {
     uint64_t window_start_ns, window_in, window_acked; /* the running window */
     unsigned subflows;   /* open or dialling */
     unsigned streams;    /* local: those that ask for the path */
-    unsigned failures;   /* dials failed in a row */
+    unsigned failures;   /* dials failed in a row, HELLOs and JOINs that nothing of the
+                            relay came for among them */
+    unsigned unproven;   /* of them: connections that were established */
     unsigned timeouts;   /* dials given up since the path was heard */
     unsigned stalls;     /* deaths of a stall since something was acknowledged */
+    uint64_t failed_ns;  /* when the last of the failures was */
     uint64_t retry_ns;   /* not to be dialled before */
     struct path_counters counters;
     struct meter goodput_in, goodput_out;
@@ -466,6 +471,7 @@ struct session {
     uint64_t rekey_ns;    /* local: when the hourly resume is due */
     uint64_t silent_ns;   /* local: dialled since then without contact; or TIME_NEVER */
     uint64_t backoff_ns;  /* between HELLOs that fail */
+    uint64_t hello_failed_ns; /* when the last has failed */
     uint64_t next_hello_ns, hello_race_ns;
     struct peak queue_up, queue_down; /* local: bytes that waited lately */
     uint64_t stream_begun_ns; /* local: the last OPEN became ready to be sent; 0 = never */
@@ -704,13 +710,18 @@ void pool_stream_ends(struct session *session, struct stream *stream);
 void pool_recount_streams(struct session *session);
 /* A live subflow ended, or a dial did. */
 void pool_dial_timed_out(struct session *session, struct subflow *subflow);
-/* The connection of a HELLO is up, and the answer does not come. */
-void pool_hello_unanswered(struct session *session, const struct subflow *subflow);
+/* A HELLO has led to no session. */
 void pool_hello_failed(struct session *session);
 void pool_dial_ended(struct session *session, struct subflow *subflow,
                      enum subflow_end end);
 void pool_dial_succeeded(struct session *session, struct subflow *subflow);
 uint64_t pool_next_timeout(const struct session *session);
+/* pool_proof.c; local: an established connection has shown that it leads to the relay, or
+ * is given up since it has not. */
+void pool_proven(struct session *session, struct subflow *subflow);
+void pool_unproven(struct session *session, struct subflow *subflow, enum unproven how);
+/* Somebody waits for the relay now. */
+void pool_hurry(struct session *session);
 bool session_active(const struct session *session);
 
 /* path.c */

@@ -369,6 +369,8 @@ static void note_contact(struct session *session, struct subflow *subflow, size_
 {
     pool_count_bytes(session, subflow, 0, length);
     subflow->chunks_received++;
+    if (!subflow->confirmed && session->config.role == SESSION_LOCAL)
+        pool_proven(session, subflow);
     subflow->confirmed = true;
     subflow->received_ns = session->now;
     sign_of_life(session, subflow);
@@ -392,6 +394,8 @@ static void reject(struct session *session, struct subflow *subflow)
 {
     struct session_event *event;
 
+    if (session->config.role == SESSION_LOCAL && !subflow->confirmed)
+        pool_unproven(session, subflow, UNPROVEN_STRANGE);
     session_push_event(session, SESSION_CLOSE_SUBFLOW, subflow, NULL);
     event = ring_at(&session->events, session->events.count - 1);
     event->silent = session->config.role == SESSION_RELAY;
@@ -434,6 +438,13 @@ void session_take_first(struct session *session, struct subflow *subflow, size_t
     subflow_unhold(session, subflow);
 }
 
+/* What has not opened yet may be of anybody, where somebody else has answered before. */
+static bool may_be_of_relay(const struct session *session, const struct subflow *subflow)
+{
+    return subflow->confirmed || (subflow->state == SUBFLOW_STATE_OPEN &&
+                                  session->paths[subflow->path].unproven == 0);
+}
+
 size_t session_receive(struct session *session, struct subflow *subflow, uint8_t *bytes,
                        size_t length, bool *closed, uint64_t now)
 {
@@ -456,9 +467,9 @@ size_t session_receive(struct session *session, struct subflow *subflow, uint8_t
             break;
         used += taken;
     }
-    /* Bytes of an incomplete chunk are a sign of life too: the ACK may be in it. A relay that
-     * does not know the session sends none. */
-    if (length > used) {
+    /* Bytes of an incomplete chunk are a sign of life too: the ACK may be in it. A relay
+     * that does not know the session sends none; somebody in its place may. */
+    if (length > used && may_be_of_relay(session, subflow)) {
         session->silent_ns = TIME_NEVER;
         subflow->received_ns = now;
         subflow_note_progress(session, subflow);

@@ -356,6 +356,7 @@ struct stream *session_stream_open(struct session *session, const struct target 
     if (policy != NULL)
         stream->policy = *policy;
     pool_stream_begins(session, stream);
+    pool_hurry(session);
     list_append(&session->unassigned, &stream->control);
     stream_assign_ids(session);
     return stream;

@@ -310,8 +310,11 @@ void session_subflow_down(struct session *session, struct subflow *subflow,
     subflow->driver_done = true;
     if (subflow->state == SUBFLOW_STATE_LIMBO)
         return; /* closed here at the same time; the event is dropped */
-    if (subflow->state != SUBFLOW_STATE_OPEN)
+    if (subflow->state == SUBFLOW_STATE_DIALLING)
         pool_dial_ended(session, subflow, end);
+    else if (session->config.role == SESSION_LOCAL && !subflow->confirmed)
+        pool_unproven(session, subflow,
+                      end == SUBFLOW_FAILED ? UNPROVEN_SILENT : UNPROVEN_CLOSED);
     enter_limbo(session, subflow, manner_of(session, subflow));
 }
 
@@ -426,6 +429,11 @@ void *subflow_user(const struct subflow *subflow)
 unsigned subflow_path(const struct subflow *subflow)
 {
     return subflow->path;
+}
+
+bool subflow_proven(const struct subflow *subflow)
+{
+    return subflow->confirmed;
 }
 
 uint64_t subflow_number(const struct subflow *subflow)

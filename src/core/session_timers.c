@@ -61,12 +61,24 @@ static uint64_t open_timeout(const struct session *session, const struct subflow
     return when;
 }
 
+/* A relay answers a HELLO in one round trip. The kernel's time-out is 200 ms at least and
+ * doubles: three segments may be lost by then. */
+#define HELLO_ANSWER_NS (2 * NS_PER_S)
+
+static uint64_t answer_limit_ns(const struct session *session,
+                                const struct subflow *subflow)
+{
+    uint64_t rtt_ns = path_rtt_ns(&session->paths[subflow->path]);
+
+    return MIN(MAX(8 * rtt_ns, HELLO_ANSWER_NS), DIAL_TIMEOUT_MAX_NS);
+}
+
 static uint64_t subflow_timeout(const struct session *session,
                                 const struct subflow *subflow)
 {
     switch ((enum subflow_state)subflow->state) {
     case SUBFLOW_STATE_DIALLING: return subflow->deadline_ns;
-    case SUBFLOW_STATE_HELLO: return subflow->up_ns + DIAL_TIMEOUT_MAX_NS;
+    case SUBFLOW_STATE_HELLO: return subflow->up_ns + answer_limit_ns(session, subflow);
     case SUBFLOW_STATE_OPEN:
         return MIN(age_timeout(session, subflow), open_timeout(session, subflow));
     case SUBFLOW_STATE_LIMBO: break;
@@ -239,6 +251,8 @@ static void stalled(struct session *session, struct subflow *subflow)
     struct path *path = &session->paths[subflow->path];
 
     path->stalled_ns = MAX(path->stalled_ns, subflow->progress_ns);
+    if (session->config.role == SESSION_LOCAL && !subflow->confirmed)
+        pool_unproven(session, subflow, UNPROVEN_SILENT);
     subflow_close(session, subflow, SUBFLOW_ABANDONED);
 }
 
@@ -270,11 +284,12 @@ static void tick_subflow(struct session *session, struct subflow *subflow)
         return;
     switch ((enum subflow_state)subflow->state) {
     case SUBFLOW_STATE_DIALLING:
+        subflow->unproven = UNPROVEN_DIAL;
         pool_dial_timed_out(session, subflow);
         subflow_close(session, subflow, SUBFLOW_ABANDONED);
         break;
     case SUBFLOW_STATE_HELLO:
-        pool_hello_unanswered(session, subflow);
+        pool_unproven(session, subflow, UNPROVEN_SILENT);
         subflow_close(session, subflow, SUBFLOW_ABANDONED);
         break;
     case SUBFLOW_STATE_OPEN: tick_open(session, subflow); break;

@@ -5,34 +5,40 @@
 
 #include <string.h>
 
-void endpoint_init(struct endpoint *endpoint, struct resolver *resolver, const char *host,
-                   void (*resolved)(struct endpoint *endpoint, void *context),
-                   void *context)
+/* The index of an address, whatever its port; `count` when it is not one of them. */
+static size_t find(const struct endpoint *endpoint, const struct address *address)
 {
-    *endpoint = (struct endpoint){
-        .resolver = resolver,
-        .host = host,
-        .resolved = resolved,
-        .context = context,
-    };
+    struct address without_port = *address;
+    size_t i = 0;
+
+    without_port.port = 0;
+    while (i < endpoint->count && !address_equal(&endpoint->addresses[i], &without_port))
+        i++;
+    return i;
 }
 
-void endpoint_deinit(struct endpoint *endpoint)
-{
-    if (endpoint->query != NULL)
-        resolver_cancel(endpoint->query);
-    endpoint->query = NULL;
-}
+/* ---- lookups ---- */
 
-static bool same_addresses(const struct endpoint *endpoint, const struct address *addresses,
-                           size_t count)
+/* Takes over other addresses. Those that are among the old ones as well stay what they are:
+ * the order of an answer often changes. True when there are others than before. */
+static bool take(struct endpoint *endpoint, const struct address *addresses, size_t count)
 {
-    if (endpoint->count != count)
-        return false;
-    for (size_t i = 0; i < count; i++)
-        if (!address_equal(&endpoint->addresses[i], &addresses[i]))
-            return false;
-    return true;
+    const struct endpoint old = *endpoint;
+    bool moved = old.count > 0 && count != old.count;
+
+    memcpy(endpoint->addresses, addresses, count * sizeof(*addresses));
+    endpoint->count = count;
+    memset(endpoint->choice, 0, sizeof(endpoint->choice));
+    for (size_t i = 0; i < count; i++) {
+        size_t before = find(&old, &addresses[i]);
+
+        moved |= old.count > 0 && before == old.count;
+        endpoint->proven_ns[i] = before < old.count ? old.proven_ns[before] : 0;
+        for (unsigned path = 0; path < SESSION_PATHS_MAX; path++)
+            if (before < old.count && old.choice[path] == before)
+                endpoint->choice[path] = (uint8_t)i;
+    }
+    return moved;
 }
 
 static void on_resolved(void *context, int error, const struct address *addresses,
@@ -40,59 +46,141 @@ static void on_resolved(void *context, int error, const struct address *addresse
 {
     static struct log_limit limit;
     struct endpoint *endpoint = context;
+    bool moved = false;
 
     endpoint->query = NULL;
     endpoint->error = error;
-    if (error != OK) {
-        /* What was known before may still be right. */
+    /* After an error, what was known before may still be right. */
+    if (error == OK)
+        moved = take(endpoint, addresses, count);
+    else
         log_write_limited(&limit, clock_now(), LOG_WARNING,
                           "cannot resolve the relay's name %s: %s", endpoint->host,
                           error_string((enum error)error));
-    } else if (!same_addresses(endpoint, addresses, count)) {
-        memcpy(endpoint->addresses, addresses, count * sizeof(*addresses));
-        endpoint->count = count;
-        memset(endpoint->choice, 0, sizeof(endpoint->choice));
-    }
-    endpoint->resolved(endpoint, endpoint->context);
+    if (moved)
+        log_info("the relay's name %s has other addresses now", endpoint->host);
+    endpoint->resolved(endpoint, moved, endpoint->context);
 }
 
 static void ask(struct endpoint *endpoint)
 {
     if (endpoint->query != NULL)
         return;
+    ev_timer_stop(endpoint->loop, &endpoint->refresh);
     endpoint->asked = clock_now();
     if (resolver_query(endpoint->resolver, endpoint->host, on_resolved, endpoint,
                        &endpoint->query) != OK)
         endpoint->query = NULL;
 }
 
+static void on_refresh(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+
+    ask(timer->data);
+}
+
+/* Now, or as soon as another lookup may be made. */
+static void ask_again(struct endpoint *endpoint)
+{
+    uint64_t now = clock_now(), when = endpoint->asked + ENDPOINT_REFRESH_NS;
+
+    if (endpoint->query != NULL || ev_is_active(&endpoint->refresh))
+        return;
+    if (when <= now) {
+        ask(endpoint);
+        return;
+    }
+    ev_now_update(endpoint->loop);
+    ev_timer_set(&endpoint->refresh, (double)(when - now) * 1e-9, 0.);
+    ev_timer_start(endpoint->loop, &endpoint->refresh);
+}
+
+/* ---- the face ---- */
+
+void endpoint_init(struct endpoint *endpoint, struct ev_loop *loop,
+                   struct resolver *resolver, const char *host,
+                   void (*resolved)(struct endpoint *endpoint, bool moved, void *context),
+                   void *context)
+{
+    *endpoint = (struct endpoint){
+        .loop = loop,
+        .resolver = resolver,
+        .host = host,
+        .resolved = resolved,
+        .context = context,
+    };
+    ev_init(&endpoint->refresh, on_refresh);
+    endpoint->refresh.data = endpoint;
+}
+
+void endpoint_deinit(struct endpoint *endpoint)
+{
+    if (endpoint->loop != NULL)
+        ev_timer_stop(endpoint->loop, &endpoint->refresh);
+    if (endpoint->query != NULL)
+        resolver_cancel(endpoint->query);
+    endpoint->query = NULL;
+}
+
+static bool is_busy(const struct endpoint *endpoint, size_t index,
+                    const struct address *busy, size_t busy_count)
+{
+    for (size_t i = 0; i < busy_count; i++)
+        if (find(endpoint, &busy[i]) == index)
+            return true;
+    return false;
+}
+
 /* The path's choice, or the next behind it that will do. */
 const struct address *endpoint_address(struct endpoint *endpoint, unsigned path,
-                                       uint8_t families)
+                                       uint8_t families, const struct address *busy,
+                                       size_t busy_count)
 {
-    for (size_t i = 0; i < endpoint->count; i++) {
-        size_t index = (endpoint->choice[path] + i) % endpoint->count;
+    const struct address *first = NULL;
 
-        if (families & FAMILY_BIT(endpoint->addresses[index].family)) {
+    const size_t begin = endpoint->choice[path];
+
+    for (size_t i = 0; i < endpoint->count; i++) {
+        size_t index = (begin + i) % endpoint->count;
+
+        if (!(families & FAMILY_BIT(endpoint->addresses[index].family)))
+            continue;
+        if (first == NULL) {
             endpoint->choice[path] = (uint8_t)index;
-            return &endpoint->addresses[index];
+            first = &endpoint->addresses[index];
         }
+        if (!is_busy(endpoint, index, busy, busy_count))
+            return &endpoint->addresses[index];
     }
     if (endpoint->count == 0)
         ask(endpoint);
-    return NULL;
+    return first;
+}
+
+void endpoint_proven(struct endpoint *endpoint, unsigned path,
+                     const struct address *address, bool prefer)
+{
+    size_t index = find(endpoint, address);
+
+    if (index == endpoint->count)
+        return;
+    endpoint->proven_ns[index] = clock_now();
+    ev_timer_stop(endpoint->loop, &endpoint->refresh);
+    if (prefer)
+        endpoint->choice[path] = (uint8_t)index;
 }
 
 void endpoint_failed(struct endpoint *endpoint, unsigned path,
-                     const struct address *address)
+                     const struct address *address, uint64_t dialled_ns)
 {
-    struct address *current = &endpoint->addresses[endpoint->choice[path]];
-    struct address without_port = *address;
+    size_t index = find(endpoint, address);
 
+    if (index < endpoint->count && endpoint->proven_ns[index] > dialled_ns)
+        return;
     /* Several dials to one address often fail together: that counts once. */
-    without_port.port = 0;
-    if (endpoint->count > 1 && address_equal(current, &without_port))
-        endpoint->choice[path] = (uint8_t)((endpoint->choice[path] + 1u) % endpoint->count);
-    if (clock_now() - endpoint->asked >= ENDPOINT_REFRESH_NS)
-        ask(endpoint);
+    if (index < endpoint->count && endpoint->choice[path] == index)
+        endpoint->choice[path] = (uint8_t)((index + 1) % endpoint->count);
+    ask_again(endpoint);
 }

@@ -46,6 +46,21 @@ static void log_shed(const struct session_event *event)
                       shed_describe(event, "what local holds for all streams", text));
 }
 
+static void on_proven(struct driver *driver, const struct subflow_io *io)
+{
+    struct local *local = driver->context;
+
+    path_dialer_proven(&local->dialer, io);
+}
+
+static void on_unproven(struct driver *driver, const struct subflow_io *io,
+                        enum unproven how)
+{
+    struct local *local = driver->context;
+
+    path_dialer_unproven(&local->dialer, io, how);
+}
+
 static void on_changed(struct driver *driver, const struct session_event *event)
 {
     struct local *local = driver->context;
@@ -61,7 +76,6 @@ static void on_changed(struct driver *driver, const struct session_event *event)
     }
     if (local->had_session && !event->resumed)
         log_warning("the relay does not know the session any more: its streams are reset");
-    path_dialer_answered(&local->dialer);
     restart_note_up(&local->ending, clock_now());
     log_info("session %016llx with the relay %s", id,
              event->resumed ? "goes on" : "begins");
@@ -111,6 +125,8 @@ static bool on_ended(struct driver *driver, enum error error, enum close_code co
 static const struct driver_role role = {
     .dial = on_dial,
     .dialled = on_dialled,
+    .proven = on_proven,
+    .unproven = on_unproven,
     .changed = on_changed,
     .ended = on_ended,
 };
@@ -311,7 +327,7 @@ int local_new(struct ev_loop *loop, const struct config_local *config,
     }
     state_file_init(&local->state, state_file, state_trouble_level(config));
     path_table_init(&local->paths, loop, config, &local->state);
-    path_dialer_init(&local->dialer, config, local->resolver, &local->paths,
+    path_dialer_init(&local->dialer, loop, config, local->resolver, &local->paths,
                      &local->driver);
     if ((error = start_session(local)) != OK) {
         local_free(local);

@@ -7,8 +7,10 @@
 #include <errno.h>
 #include <string.h>
 
-/* A relay that knows both keys answers in one round trip. */
-#define ANSWER_NS (4 * NS_PER_S)
+/* So many in a row are told: fewer may be chance, or a relay that is just being restarted.
+ */
+#define UNANSWERED_TOLD 2
+#define STRANGE_TOLD 3
 
 /* ---- where to ---- */
 
@@ -25,6 +27,27 @@ static uint16_t choose_port(struct path_dialer *dialer, unsigned index)
     size_t sharing = (ports->count - index - 1) / SESSION_PORTS_MAX + 1;
 
     return ports->items[index + dialer->dials++ % sharing * SESSION_PORTS_MAX];
+}
+
+/* A HELLO that is sent while another waits for its answer tries another address: the first
+ * may be dead or somebody else's. */
+static const struct address *choose_address(struct path_dialer *dialer,
+                                            const struct subflow_io *io)
+{
+    struct address busy[SESSION_PATHS_MAX];
+    size_t count = 0;
+
+    list_foreach(&dialer->driver->subflows, node, after) {
+        const struct subflow_io *other = list_entry(node, struct subflow_io, node);
+
+        if (io->hello && other != io && other->hello && !other->proven &&
+            other->path == io->path && other->to.family != ADDRESS_NONE &&
+            count < ARRAY_LENGTH(busy))
+            busy[count++] = other->to;
+    }
+    return endpoint_address(endpoint_of(dialer, io->path), io->path,
+                            path_table_slot(dialer->paths, io->path)->view.families, busy,
+                            count);
 }
 
 static void cannot_connect(struct path_dialer *dialer, struct subflow_io *io)
@@ -54,7 +77,7 @@ void path_dialer_dial(struct path_dialer *dialer, struct subflow_io *io)
         .congestion_control = dialer->config->congestion_control,
         .packet_size = io->packet_size,
     };
-    const struct address *found = endpoint_address(endpoint, io->path, slot->view.families);
+    const struct address *found = choose_address(dialer, io);
     struct address to;
 
     if (found == NULL) {
@@ -65,11 +88,20 @@ void path_dialer_dial(struct path_dialer *dialer, struct subflow_io *io)
     }
     to = *found;
     to.port = choose_port(dialer, io->port);
+    dialer->last[io->path] = to;
     subflow_io_connect(io, &to, &options);
 }
 
+/* The paths to a host of the relay need not wait any more when that has moved. */
+static void retry_paths(struct path_dialer *dialer, const struct endpoint *endpoint)
+{
+    for (unsigned i = 0; i < path_table_count(dialer->paths); i++)
+        if (dialer->driver->session != NULL && endpoint_of(dialer, i) == endpoint)
+            session_retry_path(dialer->driver->session, i, clock_now());
+}
+
 /* A host of the relay was looked up: goes on with the dials that wait for it. */
-static void on_resolved(struct endpoint *endpoint, void *context)
+static void on_resolved(struct endpoint *endpoint, bool moved, void *context)
 {
     struct path_dialer *dialer = context;
     struct subflow_io *io;
@@ -90,27 +122,12 @@ static void on_resolved(struct endpoint *endpoint, void *context)
             break; /* the list may have changed in any way */
         }
     }
+    if (moved)
+        retry_paths(dialer, endpoint);
     driver_touch(dialer->driver);
 }
 
 /* ---- what has come of it ---- */
-
-/* A relay that takes connections and says nothing: what it does when a key is wrong. Told
- * once, until a session begins. */
-static void note_hello(struct path_dialer *dialer, const struct subflow_io *io)
-{
-    uint64_t now = clock_now();
-    char to[ADDRESS_TEXT_SIZE];
-
-    if (dialer->unanswered_ns == 0)
-        dialer->unanswered_ns = now;
-    if (dialer->unanswered_told || now - dialer->unanswered_ns < ANSWER_NS)
-        return;
-    dialer->unanswered_told = true;
-    log_warning("the relay at %s takes connections but does not answer: does it list this "
-                "side's public key, and is relay.public_key its own?",
-                address_format(&io->to, to));
-}
 
 static void note_failure(struct path_dialer *dialer, const struct subflow_io *io, int error)
 {
@@ -155,19 +172,58 @@ void path_dialer_dialled(struct path_dialer *dialer, const struct subflow_io *io
         note_failure(dialer, io, error);
         if (error == ETIMEDOUT)
             look_for_block(dialer, io);
-        endpoint_failed(endpoint_of(dialer, io->path), io->path, &io->to);
+        endpoint_failed(endpoint_of(dialer, io->path), io->path, &io->to, io->dialled_ns);
         return;
     }
     dialer->errors[io->path] = 0;
     dialer->blocked[io->path][0] = '\0';
-    if (io->hello)
-        note_hello(dialer, io);
 }
 
-void path_dialer_answered(struct path_dialer *dialer)
+void path_dialer_proven(struct path_dialer *dialer, const struct subflow_io *io)
 {
-    dialer->unanswered_ns = 0;
-    dialer->unanswered_told = false;
+    endpoint_proven(endpoint_of(dialer, io->path), io->path, &io->to, io->hello);
+    dialer->strangers[io->path] = (struct path_strangers){.unanswered = 0};
+}
+
+/* Takes connections and says nothing: what the relay does when a key is wrong. */
+static void note_unanswered(struct path_dialer *dialer, const struct subflow_io *io)
+{
+    struct path_strangers *strangers = &dialer->strangers[io->path];
+    char to[ADDRESS_TEXT_SIZE], name[PATH_TABLE_NAME_SIZE];
+
+    if (++strangers->unanswered < UNANSWERED_TOLD || strangers->unanswered_told)
+        return;
+    strangers->unanswered_told = true;
+    log_warning("path %s: the relay at %s takes connections but does not answer: does it "
+                "list this side's public key, is relay.public_key its own, and is it still "
+                "at this address?",
+                path_table_name(dialer->paths, io->path, name),
+                address_format(&io->to, to));
+}
+
+static void note_strange(struct path_dialer *dialer, const struct subflow_io *io,
+                         enum unproven how)
+{
+    struct path_strangers *strangers = &dialer->strangers[io->path];
+    char to[ADDRESS_TEXT_SIZE], name[PATH_TABLE_NAME_SIZE];
+
+    if (++strangers->strange < STRANGE_TOLD || strangers->strange_told)
+        return;
+    strangers->strange_told = true;
+    log_warning("path %s: something answers at %s, but it is not the relay: it %s. The "
+                "network may want a login first, or the relay has another address now",
+                path_table_name(dialer->paths, io->path, name), address_format(&io->to, to),
+                how == UNPROVEN_CLOSED ? "ends connections" : "sends what no relay sends");
+}
+
+void path_dialer_unproven(struct path_dialer *dialer, const struct subflow_io *io,
+                          enum unproven how)
+{
+    endpoint_failed(endpoint_of(dialer, io->path), io->path, &io->to, io->dialled_ns);
+    if (how != UNPROVEN_SILENT)
+        note_strange(dialer, io, how);
+    else if (io->hello)
+        note_unanswered(dialer, io);
 }
 
 void path_dialer_describe(const struct path_dialer *dialer, unsigned index,
@@ -183,6 +239,7 @@ void path_dialer_describe(const struct path_dialer *dialer, unsigned index,
     path->name = path_table_name(table, index, text);
     path->interface = slot->path.interface[0] != '\0' ? slot->path.interface : NULL;
     path->source = slot->path.source;
+    path->address = dialer->last[index];
     if (slot->seen && !slot->view.usable)
         path->detail = slot->view.why;
     else if (dialer->errors[index] != 0)
@@ -197,13 +254,13 @@ void path_dialer_describe(const struct path_dialer *dialer, unsigned index,
 
 /* ---- life ---- */
 
-void path_dialer_init(struct path_dialer *dialer, const struct config_local *config,
-                      struct resolver *resolver, const struct path_table *paths,
-                      struct driver *driver)
+void path_dialer_init(struct path_dialer *dialer, struct ev_loop *loop,
+                      const struct config_local *config, struct resolver *resolver,
+                      const struct path_table *paths, struct driver *driver)
 {
     *dialer = (struct path_dialer){.config = config, .paths = paths, .driver = driver};
     for (size_t i = 0; i < config->relay.hosts.count; i++)
-        endpoint_init(&dialer->endpoints[i], resolver, config->relay.hosts.items[i],
+        endpoint_init(&dialer->endpoints[i], loop, resolver, config->relay.hosts.items[i],
                       on_resolved, dialer);
 }
 

@@ -83,9 +83,13 @@ void path_table_note(struct path_table *table, const struct session_event *event
         table->told_up[index] = true;
         table->told_down[index] = false;
     } else if (event->path_reason != PATH_REASON_UNUSABLE && !table->told_down[index]) {
-        log_write_limited(limit, clock_now(), level_of(table, LOG_WARNING),
-                          "path %s does not work: %s", name,
-                          path_reason_string(event->path_reason));
+        /* Of what takes connections, path_dialer tells more, when it is sure. */
+        bool taken = event->path_reason == PATH_REASON_UNANSWERED ||
+                     event->path_reason == PATH_REASON_STRANGER;
+
+        log_write_limited(
+            limit, clock_now(), taken ? LOG_DEBUG : level_of(table, LOG_WARNING),
+            "path %s does not work: %s", name, path_reason_string(event->path_reason));
         table->told_down[index] = true;
     }
 }

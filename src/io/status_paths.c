@@ -20,6 +20,8 @@ static const char *reason_name(enum path_reason reason)
     case PATH_REASON_UNREACHABLE: return "unreachable";
     case PATH_REASON_TIMED_OUT: return "timed_out";
     case PATH_REASON_SILENT: return "silent";
+    case PATH_REASON_UNANSWERED: return "unanswered";
+    case PATH_REASON_STRANGER: return "stranger";
     }
     return NULL;
 }
@@ -128,11 +130,17 @@ static json_t *describe_traffic(const struct path_status *status, uint64_t paylo
         (json_int_t)counters->bytes_duplicate);
 }
 
+static const char *format_or_null(const struct address *address,
+                                  char text[ADDRESS_TEXT_SIZE])
+{
+    return address->family != ADDRESS_NONE ? address_format(address, text) : NULL;
+}
+
 static json_t *describe_path(const struct status_source *source, unsigned index,
                              uint64_t payload_bytes, uint64_t now)
 {
     const struct status_path *path = &source->paths[index];
-    char address[ADDRESS_TEXT_SIZE];
+    char source_text[ADDRESS_TEXT_SIZE], address[ADDRESS_TEXT_SIZE];
     struct path_status status;
     json_t *whole, *traffic;
     const char *rival = NULL;
@@ -141,15 +149,16 @@ static json_t *describe_path(const struct status_source *source, unsigned index,
     if (has_rival(status.use) && status.rival < source->path_count)
         rival = source->paths[status.rival].name;
     whole = json_pack(
-        "{s:s, s:s?, s:s?, s:s, s:s?, s:s?, s:s?, s:s, s:s?, s:o, s:o, s:o, s:o}", "name", path->name,
-        "interface", path->interface, "source",
-        path->source.family != ADDRESS_NONE ? address_format(&path->source, address) : NULL,
-        "state", state_name(status.reason), "reason", reason_name(status.reason), "detail",
+        "{s:s, s:s?, s:s?, s:s?, s:s, s:s?, s:s?, s:s?, s:s, s:s?, s:o, s:o, s:o, s:o}", "name",
+        path->name, "interface", path->interface, "source",
+        format_or_null(&path->source, source_text), "relay_address",
+        format_or_null(&path->address, address), "state", state_name(status.reason),
+        "reason", reason_name(status.reason), "detail",
         reason_name(status.reason) != NULL ? path->detail : NULL, "hint",
         path->hint, "use",
         use_name(status.use), "rival", rival, "limits",
-        describe_limits(path, &status.properties), "mtu", describe_mtu(&status), "subflows", describe_subflows(&status),
-        "dials", describe_dials(&status, now));
+        describe_limits(path, &status.properties), "mtu", describe_mtu(&status), "subflows",
+        describe_subflows(&status), "dials", describe_dials(&status, now));
     traffic = describe_traffic(&status, payload_bytes);
     if (whole == NULL || traffic == NULL || json_object_update(whole, traffic) != 0) {
         json_decref(whole);

@@ -107,12 +107,26 @@ void subflow_io_give_up(struct driver *driver, const struct session_event *event
     if (io == NULL || io->state == SUBFLOW_IO_CLOSED)
         return;
     io->subflow = NULL;
-    if (io->state == SUBFLOW_IO_CONNECTING)
+    if (event->unproven == UNPROVEN_DIAL && io->state == SUBFLOW_IO_CONNECTING)
         driver->role->dialled(driver, io, ETIMEDOUT);
+    else if (event->unproven != UNPROVEN_NOT && io->state != SUBFLOW_IO_WAITING)
+        driver->role->unproven(driver, io, event->unproven);
     if (event->silent && driver->role->silence != NULL)
         driver->role->silence(driver, release_socket(io));
     else
         subflow_io_close(io);
+}
+
+/* One that was dialled has ended. */
+static void note_end(struct subflow_io *io, enum subflow_end end)
+{
+    bool connected = io->state == SUBFLOW_IO_OPEN || io->state == SUBFLOW_IO_ENDING;
+    enum unproven how = io->part_length > 0     ? UNPROVEN_STRANGE
+                        : end == SUBFLOW_FAILED ? UNPROVEN_SILENT
+                                                : UNPROVEN_CLOSED;
+
+    if (connected && io->driver->role->unproven != NULL && !subflow_proven(io->subflow))
+        io->driver->role->unproven(io->driver, io, how);
 }
 
 /* Everything received has been passed on: tells the session, and closes. */
@@ -120,6 +134,8 @@ static void report_down(struct subflow_io *io, enum subflow_end end)
 {
     struct subflow *subflow = io->subflow;
 
+    if (subflow != NULL)
+        note_end(io, end);
     subflow_io_close(io);
     if (subflow == NULL)
         return;
@@ -243,6 +259,14 @@ static bool keep_part(struct subflow_io *io, const uint8_t *bytes, size_t length
     return true;
 }
 
+static void note_proof(struct subflow_io *io)
+{
+    if (io->proven || io->driver->role->proven == NULL || !subflow_proven(io->subflow))
+        return;
+    io->proven = true;
+    io->driver->role->proven(io->driver, io);
+}
+
 /* Passes the `length` bytes at the beginning of the worker's input to the session, and
  * what it makes of them to the streams. */
 static void deliver(struct subflow_io *io, size_t length)
@@ -255,6 +279,7 @@ static void deliver(struct subflow_io *io, size_t length)
         session_receive(driver->session, io->subflow, input, length, &closed, now);
     bool kept = closed || keep_part(io, input + used, length - used);
 
+    note_proof(io);
     driver_drain(driver);
     session_settle(driver->session, now);
     if (!kept && io->state != SUBFLOW_IO_CLOSED)
@@ -356,6 +381,7 @@ void subflow_io_connect(struct subflow_io *io, const struct address *to,
 
     assert(io->state == SUBFLOW_IO_WAITING);
     io->to = *to;
+    io->dialled_ns = clock_now();
     if (socket_connect(to, options, &fd) != OK) {
         dial_failed(io, errno);
         return;

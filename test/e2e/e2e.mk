@@ -22,6 +22,7 @@ test_e2e_wireproxy_SOURCES = test/e2e/wireproxy.c $(E2E_COMMON) \
 	test/e2e/wirepair.c test/e2e/wirepair.h
 
 E2E_TESTS = \
+	test/e2e/test_address.py \
 	test/e2e/test_budget.py \
 	test/e2e/test_check.py \
 	test/e2e/test_chromium.py \

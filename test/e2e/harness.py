@@ -388,11 +388,11 @@ def socks_connect(proxy_port, host, port, timeout=20):
 class Server:
     """A little TCP server in a thread; `handle(socket)` runs in a thread of its own."""
 
-    def __init__(self, handle, host="127.0.0.1"):
+    def __init__(self, handle, host="127.0.0.1", port=None):
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.port = free_port()
+        self.port = port or free_port()
         self.socket.bind((host, self.port))
         self.socket.listen(512)
         self.handle, self.accepted, self.errors = handle, 0, []

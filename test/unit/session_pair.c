@@ -1,5 +1,6 @@
 #include "session_pair.h"
 
+#include <limits.h>
 #include <stdio.h>
 
 uint8_t pair_byte(uint64_t offset)
@@ -358,11 +359,46 @@ static void connection_up(struct pair *pair, struct pair_connection *c)
         return;
     }
     c->open = true;
+    c->strange = pair->strange >> c->path & 1;
     for (size_t i = 0; i < sizeof(fresh.ephemeral); i++)
         fresh.ephemeral[i] = (uint8_t)(pair->connection_count * 13 + i);
     c->arrival = arrival_new(pair->admission, &peer, pair->now);
     assert_non_null(c->arrival);
     session_subflow_up(pair->local, c->local, &fresh, pair->now);
+}
+
+/* Answers what was sent to somebody who is not the relay. */
+static void step_stranger(struct pair *pair, struct pair_connection *c)
+{
+    static const uint8_t other[300] = "HTTP/1.1 400 Bad Request";
+    static const uint8_t beginning[] = {0x20, 0x00, 'x'};
+    struct pair_batch *batch = take_batch(pair, &c->up);
+    struct subflow *local = c->local;
+
+    if (batch == NULL || !c->open)
+        return;
+    free(batch);
+    switch (pair->stranger) {
+    case STRANGER_CLOSES:
+    case STRANGER_RESETS:
+        c->local = NULL;
+        drop(pair, c);
+        session_subflow_down(
+            pair->local, local,
+            pair->stranger == STRANGER_CLOSES ? SUBFLOW_EOF : SUBFLOW_RESET, pair->now);
+        break;
+    case STRANGER_ANSWERS: append(pair, &c->down, other, sizeof(other)); break;
+    case STRANGER_BEGINS: append(pair, &c->down, beginning, sizeof(beginning)); break;
+    case STRANGER_IS_SILENT: break;
+    }
+}
+
+void pair_replace_relay(struct pair *pair, enum pair_stranger stranger)
+{
+    pair->strange = UINT_MAX;
+    pair->stranger = stranger;
+    for (unsigned i = 0; i < pair->connection_count; i++)
+        pair->connections[i].stalled = true;
 }
 
 static void step_connection(struct pair *pair, struct pair_connection *c)
@@ -373,7 +409,9 @@ static void step_connection(struct pair *pair, struct pair_connection *c)
         return;
     if (c->dialling && c->ready_ns <= pair->now)
         connection_up(pair, c);
-    while ((c->relay != NULL || c->arrival != NULL) &&
+    if (c->strange)
+        step_stranger(pair, c);
+    while (!c->strange && (c->relay != NULL || c->arrival != NULL) &&
            (batch = take_batch(pair, &c->up)) != NULL) {
         arrive(pair, c, batch->bytes, batch->length);
         free(batch);

@@ -31,8 +31,18 @@ struct pair_pipe {
     uint64_t total; /* bytes ever written */
 };
 
+/* What somebody who is not the relay does with what he is sent. */
+enum pair_stranger {
+    STRANGER_CLOSES,
+    STRANGER_RESETS,
+    STRANGER_ANSWERS, /* with what does not open */
+    STRANGER_BEGINS,  /* with what seems to be the beginning of a chunk */
+    STRANGER_IS_SILENT,
+};
+
 struct pair_connection {
     bool dialling, open, reset;
+    bool strange; /* leads to somebody else */
     bool stalled; /* as if its first segment were lost: nothing comes any more */
     uint64_t ready_ns, reset_ns;
     bool hello;
@@ -57,6 +67,8 @@ struct pair {
     struct pair_connection connections[PAIR_CONNECTIONS];
     unsigned connection_count, open, open_max;
     unsigned refuse, blackhole; /* bit i: path i does so */
+    unsigned strange;           /* bit i: new connections of path i lead to somebody else */
+    enum pair_stranger stranger;
     /* What events said. */
     struct stream *incoming[PAIR_STREAMS];
     unsigned incoming_count, opened_count, up_count, resumed_count, lost_count;
@@ -84,6 +96,8 @@ void pair_run_ms(struct pair *pair, unsigned ms);
 void pair_restart_local(struct pair *pair, const struct session_config *config);
 /* The relay loses everything, as if killed and started again. */
 void pair_restart_relay(struct pair *pair);
+/* From now on somebody else is in the relay's place: what is open gets no answer. */
+void pair_replace_relay(struct pair *pair, enum pair_stranger stranger);
 /* Runs until `length` bytes have come through, at most `ms`; true when they did, with the
  * content of pair_byte(). */
 bool pair_transfer(struct pair *pair, struct session *from, struct stream *out,

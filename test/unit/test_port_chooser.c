@@ -12,6 +12,14 @@ static uint64_t random_next(uint64_t *seed)
     return *seed;
 }
 
+/* A dial that leads to the relay, or is not answered. */
+static void answer(struct port_chooser *chooser, unsigned port, bool success, uint64_t now)
+{
+    port_chooser_result(chooser, port, success ? DIAL_SUCCESS : DIAL_TIMEOUT, now, now);
+    if (success)
+        port_chooser_proven(chooser, port);
+}
+
 /* Dials 100 times a second for `duration_ns`; the ports in `open` answer. Counts. */
 static uint64_t run(struct port_chooser *chooser, uint64_t open, unsigned dials[64],
                     uint64_t now, uint64_t duration_ns, uint64_t *seed)
@@ -27,8 +35,7 @@ static uint64_t run(struct port_chooser *chooser, uint64_t open, unsigned dials[
             continue;
         dials[port]++;
         port_chooser_dialled(chooser, port, now);
-        port_chooser_result(chooser, port, open >> port & 1 ? DIAL_SUCCESS : DIAL_TIMEOUT,
-                            now, now);
+        answer(chooser, port, open >> port & 1, now);
     }
     return now;
 }
@@ -107,8 +114,7 @@ static void test_probe_times(void **state)
 
         assert_true(when <= now);
         port_chooser_dialled(&chooser, port, now);
-        port_chooser_result(&chooser, port, port == 0 ? DIAL_SUCCESS : DIAL_TIMEOUT, now,
-                            now);
+        answer(&chooser, port, port == 0, now);
         if (port == 0)
             continue;
         assert_true(now >= last + PORT_PROBE_GAP_NS);
@@ -134,13 +140,13 @@ static void test_given_up_after_failures_in_a_row(void **state)
     assert_int_equal(port_chooser_init(&chooser, 2, 0), OK);
     for (unsigned port = 0; port < 2; port++) {
         port_chooser_dialled(&chooser, port, now);
-        port_chooser_result(&chooser, port, DIAL_SUCCESS, now, now);
+        answer(&chooser, port, true, now);
     }
     for (int i = 1; i < PORT_FAILURES; i++)
-        port_chooser_result(&chooser, 1, DIAL_TIMEOUT, now, now);
-    port_chooser_result(&chooser, 1, DIAL_SUCCESS, now, now); /* not in a row */
+        answer(&chooser, 1, false, now);
+    answer(&chooser, 1, true, now); /* not in a row */
     for (int i = 1; i < PORT_FAILURES; i++)
-        port_chooser_result(&chooser, 1, DIAL_TIMEOUT, now, now);
+        answer(&chooser, 1, false, now);
     /* Port 0 is given up, so that only port 1 is left. */
     for (int i = 0; i < PORT_FAILURES; i++)
         port_chooser_result(&chooser, 0, DIAL_REFUSED, now, now);
@@ -160,9 +166,9 @@ static void test_no_waiting_for_a_held_back_port(void **state)
     assert_int_equal(port_chooser_init(&chooser, 2, 1), OK);
     port_chooser_dialled(&chooser, 1, START);
     port_chooser_dialled(&chooser, 0, later);
-    port_chooser_result(&chooser, 0, DIAL_SUCCESS, later, later);
+    answer(&chooser, 0, true, later);
     for (int i = 0; i < PORT_FAILURES; i++)
-        port_chooser_result(&chooser, 0, DIAL_TIMEOUT, later, later);
+        answer(&chooser, 0, false, later);
     assert_int_equal(port_chooser_pick(&chooser, 0, START + NS_PER_S, &when), 1);
     assert_true(when <= START + NS_PER_S);
     /* When neither may, the first that may. */
@@ -196,10 +202,10 @@ static void test_one_lost_dial_changes_nothing(void **state)
 
     assert_int_equal(port_chooser_init(&chooser, 2, 0), OK);
     port_chooser_dialled(&chooser, 1, now);
-    port_chooser_result(&chooser, 1, DIAL_SUCCESS, now, now);
+    answer(&chooser, 1, true, now);
     port_chooser_dialled(&chooser, 0, now); /* no probe is due for a while */
     port_chooser_dialled(&chooser, 1, now);
-    port_chooser_result(&chooser, 1, DIAL_TIMEOUT, now, now);
+    answer(&chooser, 1, false, now);
     port = port_chooser_pick(&chooser, 0, now, &when);
     assert_int_equal(port, 1);
     assert_true(when <= now);
@@ -243,6 +249,61 @@ static void test_governors_spread_the_load(void **state)
     port_chooser_deinit(&chooser);
 }
 
+/* A box on the way takes connections to port 0, and closes them. */
+static void test_a_port_that_does_not_lead_to_the_relay(void **state)
+{
+    struct port_chooser chooser;
+    unsigned dials[2] = {0};
+    uint64_t now = START, when;
+    (void)state;
+
+    assert_int_equal(port_chooser_init(&chooser, 2, 0), OK);
+    answer(&chooser, 0, true, now);
+    answer(&chooser, 1, true, now);
+    for (unsigned i = 0; i < 1000; i++, now += 10 * NS_PER_MS) {
+        unsigned port = port_chooser_pick(&chooser, i * 7919, now, &when);
+
+        assert_true(when <= now);
+        dials[port]++;
+        port_chooser_dialled(&chooser, port, now);
+        port_chooser_result(&chooser, port, DIAL_SUCCESS, now, now);
+        if (port == 0)
+            port_chooser_unproven(&chooser, port, now);
+        else
+            port_chooser_proven(&chooser, port);
+    }
+    /* Given up after a few, and then probed at growing distances. */
+    assert_in_range(dials[0], PORT_FAILURES, PORT_FAILURES + 3);
+    port_chooser_deinit(&chooser);
+}
+
+/* While none leads to the relay, one that takes connections comes before none. */
+static void test_every_port_is_tried_while_none_leads_to_the_relay(void **state)
+{
+    struct port_chooser chooser;
+    unsigned dials[3] = {0};
+    uint64_t now = START, when;
+    (void)state;
+
+    assert_int_equal(port_chooser_init(&chooser, 3, 0), OK);
+    answer(&chooser, 0, true, now); /* and somebody else is there since */
+    for (unsigned i = 0; i < 30; i++, now += NS_PER_S) {
+        unsigned port = port_chooser_pick(&chooser, i * 7919, now, &when);
+
+        dials[port]++;
+        port_chooser_dialled(&chooser, port, now);
+        if (port == 2) {
+            port_chooser_result(&chooser, port, DIAL_REFUSED, now, now);
+        } else {
+            port_chooser_result(&chooser, port, DIAL_SUCCESS, now, now);
+            port_chooser_unproven(&chooser, port, now);
+        }
+    }
+    for (unsigned port = 0; port < 3; port++)
+        assert_true(dials[port] >= 5);
+    port_chooser_deinit(&chooser);
+}
+
 UNIT_MAIN(cmocka_unit_test(test_order_of_listing_at_first),
           cmocka_unit_test(test_working_ports_share),
           cmocka_unit_test(test_blocked_ports_are_probed_rarely),
@@ -252,4 +313,6 @@ UNIT_MAIN(cmocka_unit_test(test_order_of_listing_at_first),
           cmocka_unit_test(test_a_port_that_is_blocked_now_is_left),
           cmocka_unit_test(test_one_lost_dial_changes_nothing),
           cmocka_unit_test(test_after_an_outage_the_good_port_is_found_again),
-          cmocka_unit_test(test_governors_spread_the_load))
+          cmocka_unit_test(test_governors_spread_the_load),
+          cmocka_unit_test(test_a_port_that_does_not_lead_to_the_relay),
+          cmocka_unit_test(test_every_port_is_tried_while_none_leads_to_the_relay))

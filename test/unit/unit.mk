@@ -46,6 +46,7 @@ UNIT_TESTS = \
 	test/unit/test_session_limit \
 	test/unit/test_session_paths \
 	test/unit/test_session_shed \
+	test/unit/test_session_proof \
 	test/unit/test_session_status \
 	test/unit/test_socket \
 	test/unit/test_socks5 \
@@ -148,6 +149,8 @@ test_unit_test_session_paths_SOURCES = test/unit/test_session_paths.c test/unit/
 test_unit_test_session_paths_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_session_shed_SOURCES = test/unit/test_session_shed.c test/unit/session_pair.c test/unit/session_pair.h test/unit/unit.h
 test_unit_test_session_shed_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_session_proof_SOURCES = test/unit/test_session_proof.c test/unit/session_pair.c test/unit/session_pair.h test/unit/unit.h
+test_unit_test_session_proof_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_session_status_SOURCES = test/unit/test_session_status.c test/unit/session_pair.c test/unit/session_pair.h test/unit/unit.h
 test_unit_test_session_status_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_socket_SOURCES = test/unit/test_socket.c test/unit/unit.h

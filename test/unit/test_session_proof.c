@@ -1,0 +1,104 @@
+/* Somebody who is not the relay takes the connections to it. */
+#include "session_pair.h"
+
+#include <splitsocks/session_status.h>
+
+/* A back-off reaches its cap of a second after five failures; HELLOs race in threes. */
+#define DIALS_AT_ONCE 12
+#define DIALS_A_SECOND 3
+
+static const enum pair_stranger strangers[] = {STRANGER_CLOSES, STRANGER_RESETS,
+                                               STRANGER_ANSWERS, STRANGER_BEGINS,
+                                               STRANGER_IS_SILENT};
+
+static enum path_reason reason_of(struct pair *pair)
+{
+    struct path_status status;
+
+    session_path_status(pair->local, 0, pair->now, &status);
+    return status.reason;
+}
+
+static enum path_reason reason_for(enum pair_stranger stranger)
+{
+    return stranger == STRANGER_IS_SILENT ? PATH_REASON_UNANSWERED : PATH_REASON_STRANGER;
+}
+
+static void open_stream(struct pair *pair)
+{
+    const struct target target = pair_target();
+
+    assert_non_null(session_stream_open(pair->local, &target, NULL, pair->now));
+}
+
+static void test_strangers_are_dialled_rarely_and_told(void **state)
+{
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(strangers); i++) {
+        const struct session_config config = pair_config();
+        struct pair *pair = pair_new(&config);
+
+        pair_replace_relay(pair, strangers[i]);
+        open_stream(pair);
+        pair_run_ms(pair, 3000);
+        assert_int_equal(reason_of(pair), reason_for(strangers[i]));
+        assert_int_equal(pair->path_down_count, 1);
+        pair_run_ms(pair, 7000);
+        assert_int_equal(reason_of(pair), reason_for(strangers[i]));
+        assert_true(pair->connection_count <= DIALS_AT_ONCE + 10 * DIALS_A_SECOND);
+        assert_int_equal(pair->up_count, 0);
+        pair_free(pair);
+    }
+}
+
+static void test_a_session_survives_strangers(void **state)
+{
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(strangers); i++) {
+        const struct session_config config = pair_config();
+        struct pair *pair = pair_new(&config);
+        unsigned before;
+
+        open_stream(pair);
+        pair_run_ms(pair, 500);
+        assert_int_equal(pair->opened_count, 1);
+        before = pair->connection_count;
+        pair_replace_relay(pair, strangers[i]);
+        /* Something to say, so that the silence of what is open is noticed. */
+        open_stream(pair);
+        pair_run_ms(pair, 10000);
+        assert_int_equal(pair->lost_count, 1);
+        assert_true(pair->connection_count - before <= DIALS_AT_ONCE + 10 * DIALS_A_SECOND);
+        assert_int_equal(pair->reset_count, 0);
+        /* The relay is found again where it went. */
+        pair->strange = 0;
+        session_retry_path(pair->local, 0, pair->now);
+        pair_run_ms(pair, 3000);
+        assert_int_equal(pair->resumed_count, 1);
+        assert_int_equal(pair->opened_count, 2);
+        assert_int_equal(reason_of(pair), PATH_REASON_WORKS);
+        pair_free(pair);
+    }
+}
+
+/* Nobody had use for the relay for so long that it is hardly tried any more. */
+static void test_a_stream_shortens_the_wait(void **state)
+{
+    const struct session_config config = pair_config();
+    struct pair *pair = pair_new(&config);
+    (void)state;
+
+    pair_replace_relay(pair, STRANGER_CLOSES);
+    pair_run_ms(pair, 120000);
+    pair->strange = 0;
+    open_stream(pair);
+    pair_run_ms(pair, 1500);
+    assert_int_equal(pair->opened_count, 1);
+    pair_free(pair);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_strangers_are_dialled_rarely_and_told),
+          cmocka_unit_test(test_a_session_survives_strangers),
+          cmocka_unit_test(test_a_stream_shortens_the_wait))
