@@ -8,7 +8,9 @@
 #define SPLITSOCKS_LOG_H
 
 #include <splitsocks/attributes.h>
+
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
@@ -27,6 +29,12 @@ struct log_limit {
 /* Lines above this level are dropped. The default is LOG_INFO. */
 void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
+
+/* Longest line without what log_format() puts around it, and with that. */
+#define LOG_TEXT_SIZE 1024
+#define LOG_LINE_SIZE (LOG_TEXT_SIZE + 64)
+/* What standard error gets of `line`, its newline included; returns the length. */
+size_t log_format(enum log_level level, const char *line, char text[LOG_LINE_SIZE]);
 
 /* Replaces the sink; NULL restores standard error. `line` has no newline. */
 typedef void log_sink(enum log_level level, const char *line, void *context);

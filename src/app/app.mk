@@ -13,7 +13,9 @@ splitsocks_SOURCES = \
 	src/app/daemon.c src/app/daemon.h \
 	src/app/load_config.c src/app/load_config.h \
 	src/app/local_control.c src/app/local_control.h \
+	src/app/log_output.c src/app/log_output.h \
 	src/app/main.c \
+	src/app/outlet.c src/app/outlet.h \
 	src/app/read_file.c src/app/read_file.h src/app/read_key.c \
 	src/app/state_file.c src/app/state_file.h \
 	src/app/status_client.c src/app/status_client.h \

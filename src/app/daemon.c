@@ -1,5 +1,7 @@
 #include "daemon.h"
 
+#include "log_output.h"
+
 #include <splitsocks/descriptors.h>
 #include <splitsocks/log.h>
 #include <splitsocks/notify.h>
@@ -35,6 +37,7 @@ struct ev_loop *daemon_prepare(void)
     struct ev_loop *loop;
 
     signal(SIGPIPE, SIG_IGN);
+    log_output_start();
     descriptors_raise_limit();
     loop = ev_default_loop(EVFLAG_AUTO);
     if (loop == NULL)
@@ -93,13 +96,19 @@ void daemon_print_ready(bool (*address)(const void *context, size_t index,
                                         struct address *address),
                         const void *context)
 {
-    char text[ADDRESS_TEXT_SIZE];
+    char text[ADDRESS_TEXT_SIZE], *line = NULL;
     struct address found;
+    size_t length = 0;
+    FILE *stream = open_memstream(&line, &length);
 
-    printf("ready");
-    for (size_t i = 0; address(context, i, &found); i++)
-        printf(" %s", address_format(&found, text));
-    printf("\n");
-    fflush(stdout);
+    if (stream != NULL) {
+        fprintf(stream, "ready");
+        for (size_t i = 0; address(context, i, &found); i++)
+            fprintf(stream, " %s", address_format(&found, text));
+        fprintf(stream, "\n");
+        if (fclose(stream) == 0)
+            log_output_print(line, length);
+        free(line);
+    }
     notify_send("READY=1");
 }

@@ -1,4 +1,5 @@
 #include "commands.h"
+#include "log_output.h"
 
 #include <splitsocks/attributes.h>
 
@@ -64,8 +65,12 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < ARRAY_LENGTH(commands); i++)
         if (strcmp(argv[1], commands[i].name) == 0) {
-            if (argc != 3 || strcmp(argv[2], "--help") != 0)
-                return commands[i].run(argc - 1, argv + 1);
+            if (argc != 3 || strcmp(argv[2], "--help") != 0) {
+                int status = commands[i].run(argc - 1, argv + 1);
+
+                log_output_finish();
+                return status;
+            }
             printf("usage: splitsocks %s %s\n", commands[i].name, commands[i].arguments);
             return EXIT_SUCCESS;
         }

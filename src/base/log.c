@@ -4,16 +4,23 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-#define LINE_MAX_LENGTH 1024
-
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 static atomic_int threshold = LOG_INFO;
+
+#define LINE_FORMAT "splitsocks: %s: %s\n"
+
+size_t log_format(enum log_level level, const char *line, char text[LOG_LINE_SIZE])
+{
+    int length = snprintf(text, LOG_LINE_SIZE, LINE_FORMAT, level_names[level], line);
+
+    return MIN((size_t)length, (size_t)LOG_LINE_SIZE - 1);
+}
 
 static void write_stderr(enum log_level level, const char *line, void *context)
 {
     (void)context;
     /* One call, so that lines of several threads do not mix. */
-    fprintf(stderr, "splitsocks: %s: %s\n", level_names[level], line);
+    fprintf(stderr, LINE_FORMAT, level_names[level], line);
 }
 
 /* Set before threads start. */
@@ -40,7 +47,7 @@ PRINTF_LIKE(3, 0)
 static void write_line(enum log_level level, const char *prefix, const char *format,
                        va_list arguments)
 {
-    char line[LINE_MAX_LENGTH];
+    char line[LOG_TEXT_SIZE];
     int length = snprintf(line, sizeof(line), "%s", prefix);
 
     vsnprintf(line + length, sizeof(line) - (size_t)length, format, arguments);

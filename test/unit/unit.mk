@@ -29,6 +29,7 @@ UNIT_TESTS = \
 	test/unit/test_meter \
 	test/unit/test_noise \
 	test/unit/test_number_window \
+	test/unit/test_outlet \
 	test/unit/test_packet_size \
 	test/unit/test_pages \
 	test/unit/test_path_watch \
@@ -119,6 +120,9 @@ test_unit_test_packet_size_SOURCES = test/unit/test_packet_size.c test/unit/unit
 test_unit_test_packet_size_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_pages_SOURCES = test/unit/test_pages.c test/unit/unit.h
 test_unit_test_pages_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_outlet_SOURCES = test/unit/test_outlet.c test/unit/unit.h \
+	src/app/outlet.c src/app/outlet.h
+test_unit_test_outlet_LDADD = $(CMOCKA_LIBS) -lpthread
 test_unit_test_path_watch_SOURCES = test/unit/test_path_watch.c test/unit/unit.h
 test_unit_test_path_watch_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_port_chooser_SOURCES = test/unit/test_port_chooser.c test/unit/unit.h

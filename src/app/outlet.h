@@ -1,0 +1,37 @@
+/*
+ * A standard stream of a process that must never wait for whoever reads it: a pipe to a
+ * pager, a terminal that was stopped with Ctrl-S, the socket of a logger. A thread writes;
+ * what it has no room for is dropped and counted.
+ *
+ * The stream stays in blocking mode: that is a property of the open file, which other
+ * processes may share.
+ */
+#ifndef APP_OUTLET_H
+#define APP_OUTLET_H
+
+#include <splitsocks/attributes.h>
+
+#include <stddef.h>
+
+/* Bytes that wait for a reader: some thousand lines. One text is taken whatever its length
+ * when none waits. */
+#define OUTLET_MAX (256 * 1024)
+/* At the end of the process, a reader that takes nothing for so long is given up. */
+#define OUTLET_PATIENCE_MS 1000
+
+struct outlet;
+
+/* Says in `text` that `count` texts were dropped; returns the length. */
+typedef size_t outlet_loss(unsigned long count, char *text, size_t size);
+
+/* Writes to `fd`, which is borrowed. `loss` may be NULL: nothing is said. NULL when there
+ * is no memory, or no thread to be had. */
+struct outlet *outlet_new(int fd, outlet_loss *loss) MUST_CHECK;
+/* From any thread. Never blocks. */
+void outlet_put(struct outlet *outlet, const char *text, size_t length);
+/* Waits until everything is written, for as long as the reader takes something. NULL is
+ * allowed. With a reader that takes nothing the thread stays behind: the process is about
+ * to end. */
+void outlet_finish(struct outlet *outlet);
+
+#endif

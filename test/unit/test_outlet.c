@@ -1,0 +1,129 @@
+/* A stream whose reader does not read: nothing waits for it, and what was lost is told. */
+#include "unit.h"
+
+#include "../../src/app/outlet.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define LINE_SIZE 1000
+#define LINES (3 * OUTLET_MAX / LINE_SIZE)
+
+static size_t say_loss(unsigned long count, char *text, size_t size)
+{
+    return (size_t)snprintf(text, size, "lost %lu\n", count);
+}
+
+static void put_number(struct outlet *outlet, unsigned number)
+{
+    char line[LINE_SIZE + 1];
+
+    snprintf(line, sizeof(line), "%0*u\n", LINE_SIZE - 1, number);
+    outlet_put(outlet, line, LINE_SIZE);
+}
+
+/* Reads one line; returns its number, or minus what it says was lost. */
+static long read_line(FILE *reader)
+{
+    char line[LINE_SIZE + 1];
+
+    if (fgets(line, sizeof(line), reader) == NULL)
+        fail_msg("the stream has ended");
+    return strncmp(line, "lost ", 5) == 0 ? -strtol(line + 5, NULL, 10)
+                                          : strtol(line, NULL, 10);
+}
+
+static void expect_flood(int writing, int reading)
+{
+    struct outlet *outlet = outlet_new(writing, say_loss);
+    FILE *reader = fdopen(reading, "r");
+    long line, got = 0;
+
+    assert_non_null(outlet);
+    assert_non_null(reader);
+    for (unsigned i = 0; i < LINES; i++)
+        put_number(outlet, i);
+    /* What came out is the beginning; the rest is counted, whole. */
+    while ((line = read_line(reader)) >= 0)
+        assert_int_equal(line, got++);
+    assert_true(got * LINE_SIZE >= OUTLET_MAX - LINE_SIZE);
+    assert_int_equal(got - line, LINES);
+    put_number(outlet, 7);
+    assert_int_equal(read_line(reader), 7);
+    put_number(outlet, 8);
+    outlet_finish(outlet);
+    close(writing);
+    assert_int_equal(read_line(reader), 8);
+    assert_int_equal(fgetc(reader), EOF);
+    fclose(reader);
+}
+
+static void test_pipe(void **state)
+{
+    int ends[2];
+    (void)state;
+
+    assert_int_equal(pipe(ends), 0);
+    expect_flood(ends[1], ends[0]);
+}
+
+/* Another process has made it non-blocking. */
+static void test_pipe_that_does_not_block(void **state)
+{
+    int ends[2];
+    (void)state;
+
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+    expect_flood(ends[1], ends[0]);
+}
+
+static void test_socket(void **state)
+{
+    int ends[2];
+    (void)state;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    expect_flood(ends[1], ends[0]);
+}
+
+static void test_a_text_of_any_length(void **state)
+{
+    static char text[2 * OUTLET_MAX];
+    struct outlet *outlet;
+    FILE *file = tmpfile();
+    (void)state;
+
+    assert_non_null(file);
+    outlet = outlet_new(fileno(file), NULL);
+    assert_non_null(outlet);
+    memset(text, 'x', sizeof(text));
+    outlet_put(outlet, text, sizeof(text));
+    outlet_finish(outlet);
+    assert_int_equal(lseek(fileno(file), 0, SEEK_END), sizeof(text));
+    fclose(file);
+}
+
+/* The thread stays behind, as it does when the process ends. */
+static void test_a_reader_that_takes_nothing_is_given_up(void **state)
+{
+    struct outlet *outlet;
+    int ends[2];
+    (void)state;
+
+    assert_int_equal(pipe(ends), 0);
+    outlet = outlet_new(ends[1], say_loss);
+    assert_non_null(outlet);
+    for (unsigned i = 0; i < LINES; i++)
+        put_number(outlet, i);
+    outlet_finish(outlet);
+    outlet_finish(NULL);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_pipe), cmocka_unit_test(test_pipe_that_does_not_block),
+          cmocka_unit_test(test_socket), cmocka_unit_test(test_a_text_of_any_length),
+          cmocka_unit_test(test_a_reader_that_takes_nothing_is_given_up))
