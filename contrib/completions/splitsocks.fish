@@ -7,7 +7,7 @@ complete -c splitsocks -n __fish_use_subcommand -a local -d 'Run the SOCKS5 prox
 complete -c splitsocks -n __fish_use_subcommand -a relay -d 'Run the relay'
 complete -c splitsocks -n __fish_use_subcommand -a connect -d 'Join standard input and output to one stream'
 complete -c splitsocks -n __fish_use_subcommand -a status -d 'Say what a running local does'
-complete -c splitsocks -n __fish_use_subcommand -a check -d 'Check a configuration'
+complete -c splitsocks -n __fish_use_subcommand -a check -d 'Check a configuration and what a start needs'
 complete -c splitsocks -n __fish_use_subcommand -a keygen -d 'Make a key pair'
 complete -c splitsocks -n '__fish_seen_subcommand_from local relay connect status' -s c -r -F -d 'Configuration'
 complete -c splitsocks -n '__fish_seen_subcommand_from local relay connect' -s v -d 'Log more'

@@ -106,5 +106,9 @@ bool socket_may_bind_interface(void);
 bool socket_address_is_local(const struct address *address);
 /* The address that the kernel would connect from now; ADDRESS_NONE when it has no way. */
 struct address socket_source_to(const struct address *to);
+/* Whether a listener could have the address, without listening on it: 0, or an errno. */
+int socket_try_bind(const struct address *address) MUST_CHECK;
+/* Warns where the kernel would not take the congestion control. */
+void socket_try_congestion_control(const char *name);
 
 #endif

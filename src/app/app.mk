@@ -1,6 +1,8 @@
 bin_PROGRAMS += splitsocks
 splitsocks_SOURCES = \
 	src/app/bridge.c src/app/bridge.h \
+	src/app/check_listen.c src/app/check_service.c \
+	src/app/check_start.c src/app/check_start.h \
 	src/app/check_paths.c src/app/check_paths.h \
 	src/app/cmd_check.c \
 	src/app/cmd_connect.c \

@@ -1,4 +1,5 @@
 #include "check_paths.h"
+#include "check_start.h"
 #include "commands.h"
 #include "load_config.h"
 
@@ -22,26 +23,31 @@ static int check_local(const char *path)
 {
     struct config_local *config;
     uint8_t key[CONFIG_KEY_SIZE];
-    int error = load_local(path, &config, key);
+    int error = load_local(path, &config, NULL), start;
 
-    key_wipe(key, sizeof(key));
     if (error != OK)
         return error;
+    error = load_local_key(path, config, key);
+    key_wipe(key, sizeof(key));
+    start = check_local_start(path, config);
     check_paths(config);
     config_local_free(config);
-    return OK;
+    return error != OK ? error : start;
 }
 
 static int check_relay(const char *path)
 {
     struct config_relay *config;
     uint8_t key[CONFIG_KEY_SIZE];
-    int error = load_relay(path, &config, key);
+    int error = load_relay(path, &config, NULL), start;
 
+    if (error != OK)
+        return error;
+    error = load_relay_key(path, config, key);
     key_wipe(key, sizeof(key));
-    if (error == OK)
-        config_relay_free(config);
-    return error;
+    start = check_relay_start(path, config);
+    config_relay_free(config);
+    return error != OK ? error : start;
 }
 
 int cmd_check(int argc, char **argv)

@@ -93,8 +93,8 @@ int load_local_key(const char *path, const struct config_local *config,
     return error;
 }
 
-static int load_relay_key(const char *path, const struct config_relay *config,
-                          uint8_t key[CONFIG_KEY_SIZE])
+int load_relay_key(const char *path, const struct config_relay *config,
+                   uint8_t key[CONFIG_KEY_SIZE])
 {
     uint8_t own[CONFIG_KEY_SIZE];
     int error = load_key(path, config->private_key_file, key);

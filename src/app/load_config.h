@@ -16,8 +16,10 @@ int load_local(const char *path, struct config_local **config,
                uint8_t key[CONFIG_KEY_SIZE]) MUST_CHECK;
 int load_relay(const char *path, struct config_relay **config,
                uint8_t key[CONFIG_KEY_SIZE]) MUST_CHECK;
-/* The key that the configuration at `path` names. */
+/* The key that the configuration at `path` names; what is wrong is logged. */
 int load_local_key(const char *path, const struct config_local *config,
+                   uint8_t key[CONFIG_KEY_SIZE]) MUST_CHECK;
+int load_relay_key(const char *path, const struct config_relay *config,
                    uint8_t key[CONFIG_KEY_SIZE]) MUST_CHECK;
 
 #endif

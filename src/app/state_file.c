@@ -55,13 +55,18 @@ static void take_over(const char *path)
     free(before);
 }
 
+char *state_file_place(const char *config_path, const struct config_local *config)
+{
+    return config->state_file != NULL ? resolve_file(config_path, config->state_file)
+                                      : default_file("state");
+}
+
 char *find_state_file(const char *config_path, const struct config_local *config)
 {
-    char *path;
+    char *path = state_file_place(config_path, config);
 
     if (config->state_file != NULL)
-        return resolve_file(config_path, config->state_file);
-    path = default_file("state");
+        return path;
     if (path != NULL)
         take_over(path);
     else

@@ -8,5 +8,7 @@
  * systemd gives the service, or else that of the user. A new string (free()); NULL when
  * there is no such place, which is logged. */
 char *find_state_file(const char *config_path, const struct config_local *config);
+/* The same place, without a word and without anything being done. */
+char *state_file_place(const char *config_path, const struct config_local *config);
 
 #endif

@@ -1,6 +1,9 @@
 #include <splitsocks/socket.h>
 
+#include "socket_tune.h"
+
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -58,4 +61,33 @@ struct address socket_source_to(const struct address *to)
     }
     close(fd);
     return source;
+}
+
+int socket_try_bind(const struct address *address)
+{
+    int family = address->family == ADDRESS_IPV6 ? AF_INET6 : AF_INET, error = 0;
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+    struct sockaddr_storage storage;
+    socklen_t length = socket_address_put(address, &storage);
+
+    if (fd < 0)
+        return errno;
+    /* As socket_listen() does; it fails where somebody listens, all the same. */
+    socket_tune(fd, TUNE_REUSEADDR, 1);
+    if (address_is_any_ipv6(address))
+        socket_tune(fd, TUNE_V6ONLY, 1);
+    if (bind(fd, (struct sockaddr *)&storage, length) != 0)
+        error = errno;
+    close(fd);
+    return error;
+}
+
+void socket_try_congestion_control(const char *name)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+
+    if (fd < 0)
+        return;
+    socket_tune_congestion(fd, name);
+    close(fd);
 }

@@ -2,6 +2,7 @@
 """What `check` and a start say of files as people have them."""
 import os
 import re
+import shutil
 import subprocess
 
 import harness
@@ -131,6 +132,118 @@ def test_key_files(t):
     t.write("relay.key", pair.local_key + "\n", 0o600)
     status, said = run(t, "check", "relay", pair.relay_path)
     t.check(status == 2 and "clients[0].public_key and the private key" in said, said)
+
+
+def check(t, pair, role="local"):
+    """What `check` says of a pair's configuration as it is now."""
+    pair.write_configs()
+    return run(t, "check", role, getattr(pair, f"{role}_path"))
+
+
+def test_what_a_start_would_not_find(t):
+    """Errors where the start fails, and at once all of them."""
+    pair = t.pair(start=False)
+    port = pair.socks_port
+    changes = {"listen": [{"address": a, "port": port} for a in ("127.0.0.1", "0.0.0.0")],
+               "control": "no/such/folder/x.sock"}
+    pair.local_config.update(changes)
+    os.chmod(t.path("local.key"), 0o644)
+    status, said = check(t, pair)
+    t.equal(status, 2, "exit status")
+    for word in (f"both 0.0.0.0:{port} and 127.0.0.1:{port}", "others can access it",
+                 "x.sock cannot be the control socket"):
+        t.check(word in said, f"no word of {word}: {said}")
+    for name, mend in (("others can access it", lambda: os.chmod(t.path("local.key"), 0o600)),
+                       ("control socket", lambda: pair.local_config.pop("control")),
+                       ("cannot listen", None)):
+        status, log = run(t, "local", "-c", pair.local_path)
+        t.check(status in (1, 2) and name in log, f"the start says of {name}: {log}")
+        if mend:
+            mend()
+            pair.write_configs()
+    pair.local_config["control"] = "x" * 120
+    t.check("longer than 107 bytes" in check(t, pair)[1], "no word of a long name")
+    pair.relay_config["listen"] = [{"address": "0.0.0.0", "ports": [port]}] * 2
+    status, said = check(t, pair, "relay")
+    t.check(status == 2 and f"both 0.0.0.0:{port} and 0.0.0.0:{port}" in said, said)
+
+
+def test_what_may_mend_itself_is_a_warning(t):
+    pair = t.pair({"paths": [{"interface": "nosuch0"}, {"source": "192.0.2.77"}],
+                   "congestion_control": "nosuch", "state_file": "relay.key/state"}, start=False)
+    pair.local_config["listen"].append({"address": "192.0.2.78", "port": harness.free_port()})
+    pair.relay_config["listen"] = [{"address": "192.0.2.79"}]
+    status, said = check(t, pair)
+    t.equal(status, 0, "exit status")
+    t.check(all(line.startswith("warning: ") for line in said.splitlines()), said)
+    for word in ("no interface nosuch0", "192.0.2.77", "congestion control \"nosuch\"",
+                 "relay.key/state cannot be written", "cannot listen on 192.0.2.78"):
+        t.check(word in said, f"no word of {word}: {said}")
+    status, said = check(t, pair, "relay")
+    t.check(status == 0 and "warning: cannot listen on 192.0.2.79:443" in said, said)
+
+
+def test_a_running_daemon_is_no_error(t):
+    pair = t.pair()
+    for role in ROLES:
+        status, said = check(t, pair, role)
+        port = pair.socks_port if role == "local" else pair.relay_ports[0]
+        t.check(status == 0 and f"warning: cannot listen on 127.0.0.1:{port}" in said, said)
+    for daemon in (pair.local, pair.relay):
+        t.equal(daemon.stop(), 0, "exit status")
+    for role in ROLES:
+        t.equal(check(t, pair, role), (0, ""), f"{role}, stopped")
+
+
+def test_ports_below_the_first_open_one(t):
+    """As a user without the capability, in a network that has the usual bound."""
+    pair, netns = t.pair(start=False), t.netns("low")
+    netns.sysctl("net.ipv4.ip_unprivileged_port_start", 1024)
+    pair.relay_config["listen"] = [{"address": "127.0.0.1", "ports": ["1-1000"]}]
+    pair.write_configs()
+    os.chmod(t.directory, 0o755)
+    os.chown(t.path("relay.key"), 64001, 64001)
+    program = t.path("program")
+    shutil.copy(harness.SPLITSOCKS, program)
+    for arguments in (["check", "relay"], ["relay", "-c"]):
+        done = subprocess.run(netns.enter([harness.need("setpriv"), "--reuid=64001", "--regid=64001",
+                                           "--clear-groups", program, *arguments, pair.relay_path]),
+                              text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        t.note(done.stdout)
+        t.check(done.returncode in (1, 2), "exit status")
+        for word in ("cannot listen on 127.0.0.1:1: Permission denied", "AmbientCapabilities",
+                     f"setcap cap_net_bind_service=+ep {program}", "ip_unprivileged_port_start=1"):
+            t.check(word in done.stdout, f"no word of {word}")
+        t.check(len(done.stdout.splitlines()) <= 3, "a line for each port")
+
+
+SERVICE = """
+mount -t tmpfs none /etc && mkdir /etc/splitsocks && cp "$1"/relay.json "$1"/relay.key /etc/splitsocks
+cd / && chmod 711 /etc/splitsocks && chmod 644 /etc/splitsocks/relay.json
+printf 'root:x:0:0::/:/bin/sh\\n' > /etc/passwd && printf 'root:x:0:\\n' > /etc/group
+"$2" check relay /etc/splitsocks/relay.json && echo --- >&2
+printf 'splitsocks:x:64002:64002::/:/bin/sh\\n' >> /etc/passwd
+printf 'splitsocks:x:64002:\\n' >> /etc/group
+"$2" check relay /etc/splitsocks/relay.json && echo --- >&2
+chown 64002 /etc/splitsocks/relay.key
+"$2" check relay /etc/splitsocks/relay.json && echo --- >&2
+"""
+
+
+def test_what_the_service_would_find(t):
+    """Its user, and that the key is his: of no concern to root, who looks."""
+    pair = t.pair(start=False)
+    done = subprocess.run([harness.need("unshare"), "--mount", "sh", "-c", SERVICE, "sh", t.directory,
+                           os.path.abspath(harness.SPLITSOCKS)], text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE)
+    t.note(done.stderr)
+    if done.returncode != 0 and "---" not in done.stderr:
+        raise harness.Skip("no mount namespaces")
+    t.equal(done.stdout.count("ok"), 3, "checks that are content")
+    nobody, foreign, right, rest = done.stderr.split("---\n")
+    t.check("the user splitsocks, who is not there" in nobody, nobody)
+    t.check("relay.key cannot be read by the user splitsocks" in foreign, foreign)
+    t.equal((right, rest), ("", ""), "what is said when all is right")
 
 
 if __name__ == "__main__":
