@@ -82,6 +82,7 @@ struct config_path {
     struct address source; /* family ADDRESS_NONE: the kernel's choice; port 0 */
     bool backup;           /* used while no other path works */
     uint32_t cost;         /* dearer paths are filled when cheaper ones are full */
+    uint64_t bulk_after_ns; /* better ones are to be gone, or full, for so long before */
     uint64_t quota_bytes;  /* in a calendar month; CONFIG_UNLIMITED: any number */
     uint64_t rate_up_bits; /* a second; 0: no bound */
     uint64_t rate_down_bits;

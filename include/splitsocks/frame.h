@@ -38,6 +38,7 @@ enum frame_type {
 
 #define FRAME_PATH_USABLE 0x01
 #define FRAME_PATH_BACKUP 0x02
+#define FRAME_PATH_SMALL_ONLY 0x04 /* relays that do not know it ignore it */
 
 #define FRAME_REASON_MAX 128
 
@@ -82,7 +83,7 @@ struct frame {
         } close;
         struct {
             uint64_t path, sequence, cost, modes, rate_down;
-            bool usable, backup;
+            bool usable, backup, small_only;
         } path;
         struct {
             uint64_t id;

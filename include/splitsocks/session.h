@@ -120,6 +120,9 @@ struct path_properties {
     bool usable;   /* false: dial nothing here, and what is open is dead */
     bool backup;   /* carries data only while no other path works */
     uint16_t cost; /* a path is filled only when every cheaper one is full */
+    /* Local: a backup, or a dear path, carries no bulk before all that come before it have
+     * been gone, or full, for so long. */
+    uint64_t bulk_after_ns;
     uint8_t modes; /* bit (1 << enum stream_mode): for these streams alone; 0 = all */
     uint64_t rate_up, rate_down; /* ceilings, bytes a second; 0 = none */
     uint16_t packet_size; /* of IP, what the path lets through; 0 = found out */

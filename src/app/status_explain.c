@@ -191,6 +191,12 @@ static void explain_carries(const json_t *path, const json_t *paths, FILE *strea
     fprintf(stream, "it carries %.0f%% of what is moved now, up %s and down %s", part * 100,
             text_rate(view_number(path, "goodput_up_bps"), a),
             text_rate(view_number(path, "goodput_down_bps"), b));
+    if (json_is_true(json_object_get(path, "small_only"))) {
+        fprintf(stream,
+                "; it carries no bulk before better paths have been gone, or full, for %g s",
+                view_number(json_object_get(path, "limits"), "bulk_after_s"));
+        return;
+    }
     if (carrying < 2 || part * (double)carrying >= LITTLE)
         return;
     if (view_number(json_object_get(path, "limits"), "cost") > 0)

@@ -9,6 +9,7 @@
 /* What every host takes (RFC 791), and the longest packet of IP. */
 #define MTU_MIN 576
 #define MTU_MAX 65535
+#define BULK_AFTER_MAX (3600 * NS_PER_S)
 #define QUOTA_MIN (UINT64_C(1) << 20)
 #define QUOTA_MAX (UINT64_C(1) << 50)
 
@@ -89,6 +90,8 @@ static const struct option path_options[] = {
      .allowed = "an IPv4 or IPv6 address of this machine"},
     {.name = "backup", .read = read_boolean, FIELD(config_path, backup)},
     {.name = "cost", .read = read_integer, FIELD(config_path, cost), .maximum = COST_MAX},
+    {.name = "bulk_after", .read = read_duration, FIELD(config_path, bulk_after_ns),
+     .fallback = "\"5s\"", .maximum = BULK_AFTER_MAX},
     {.name = "quota", .read = read_size, FIELD(config_path, quota_bytes),
      .nullable = true, .null_value = CONFIG_UNLIMITED, .fallback = "null",
      .minimum = QUOTA_MIN, .maximum = QUOTA_MAX},

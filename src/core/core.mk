@@ -50,6 +50,7 @@ libcore_a_SOURCES = \
 	src/core/session_stream.c \
 	src/core/session_subflow.c \
 	src/core/session_timers.c \
+	src/core/sparing.c \
 	src/core/stream_receive.c \
 	src/core/stream_send.c \
 	src/core/stream_shed.c \

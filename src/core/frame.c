@@ -57,6 +57,7 @@ static void read_path(struct wire_reader *r, struct frame *frame)
     flags = wire_read_varint(r);
     frame->path.usable = (flags & FRAME_PATH_USABLE) != 0;
     frame->path.backup = (flags & FRAME_PATH_BACKUP) != 0;
+    frame->path.small_only = (flags & FRAME_PATH_SMALL_ONLY) != 0;
     frame->path.cost = wire_read_varint(r);
     frame->path.modes = wire_read_varint(r);
     frame->path.rate_down = wire_read_varint(r);
@@ -321,7 +322,8 @@ void frame_write_path(struct wire_writer *w, const struct frame *frame)
     wire_write_varint(w, frame->path.path);
     wire_write_varint(w, frame->path.sequence);
     wire_write_varint(w, (frame->path.usable ? FRAME_PATH_USABLE : 0u) |
-                             (frame->path.backup ? FRAME_PATH_BACKUP : 0u));
+                             (frame->path.backup ? FRAME_PATH_BACKUP : 0u) |
+                             (frame->path.small_only ? FRAME_PATH_SMALL_ONLY : 0u));
     wire_write_varint(w, frame->path.cost);
     wire_write_varint(w, frame->path.modes);
     wire_write_varint(w, frame->path.rate_down);

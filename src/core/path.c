@@ -299,6 +299,19 @@ bool path_in_reserve(const struct session *session, unsigned index,
     return false;
 }
 
+bool path_takes_copies(const struct session *session, unsigned index,
+                       const struct stream *stream)
+{
+    if (path_in_reserve(session, index, stream))
+        return false;
+    for (unsigned i = 0; stream->policy.mode != STREAM_MODE_REDUNDANT &&
+                         session->live_paths >> i != 0; i++)
+        if (session->live_paths >> i & 1 && path_allows(session, i, stream) &&
+            path_comes_before(&session->paths[i], &session->paths[index]))
+            return false;
+    return true;
+}
+
 bool path_comes_before(const struct path *a, const struct path *b)
 {
     if (a->properties.backup != b->properties.backup)
@@ -391,6 +404,7 @@ bool path_take(struct session *session, const struct frame *frame)
                                                 .cost = (uint16_t)frame->path.cost,
                                                 .modes = (uint8_t)frame->path.modes,
                                                 .rate_down = frame->path.rate_down};
+    path->small_only = frame->path.small_only;
     set_ceiling(session, path);
     if (!path->properties.usable)
         path_abandon(session, (unsigned)frame->path.path);

@@ -37,7 +37,8 @@ void path_await_copies(struct session *session, const struct stream *stream, uns
 
         if (i != index && session->live_paths >> i & 1 &&
             path->awaited_ns <= path->received_ns && path_allows(session, i, stream) &&
-            !path_in_reserve(session, i, stream) && redundant_may_carry(session, i, stream))
+            path_takes_copies(session, i, stream) &&
+            redundant_may_carry(session, i, stream))
             path->awaited_ns = session->now;
     }
 }

@@ -24,8 +24,6 @@
 /* For how long a stream that has just begun may be bulk, for all that is known: its first
  * bytes, and that more waits behind them, take two round trips to be seen. */
 #define BEGINNING_NS (250 * NS_PER_MS)
-/* How long a path that was never heard on may be tried before a backup is. */
-#define HOPE_NS (1 * NS_PER_S)
 /* Two for the copies of a path that is alone, and two that may wait for a lost segment. */
 #define ASKED_MAX 4
 
@@ -128,11 +126,12 @@ static bool allowed_before(const struct session *session, const struct stream *s
 }
 
 /* The paths that a stream wants to find open, whatever the pool is otherwise: all but
- * backups for a redundant one; the first in order for one that not every path may carry. */
+ * backups for a redundant one; the first in order for one that not every path may carry, or
+ * that is redundant where that costs nothing. */
 static uint16_t asks_for(const struct session *session, const struct stream *stream)
 {
-    bool redundant = stream->policy.mode != STREAM_MODE_SPLIT;
-    bool bound = redundant;
+    bool redundant = stream->policy.mode == STREAM_MODE_REDUNDANT;
+    bool bound = stream->policy.mode != STREAM_MODE_SPLIT;
     uint16_t asks = 0;
 
     for (unsigned i = 0; i < session->config.path_count; i++)
@@ -206,8 +205,6 @@ static bool path_hopeful(const struct session *session, unsigned index)
     return true;
 }
 
-static bool bulk_waits(struct session *session);
-
 /* Nothing is dialled on the path as things are: a backup while another works; a dear one
  * while a cheaper works and no bulk waits. Unless streams ask for it. */
 bool pool_held_back(struct session *session, unsigned index)
@@ -220,7 +217,8 @@ bool pool_held_back(struct session *session, unsigned index)
         const struct path *other = &session->paths[i];
 
         if (path_comes_before(other, own) &&
-            (own->properties.backup != other->properties.backup || !bulk_waits(session)) &&
+            (own->properties.backup != other->properties.backup ||
+             !pool_bulk_waits(session)) &&
             (path_works(session, i) || path_hopeful(session, i)))
             return true;
     }
@@ -333,8 +331,7 @@ static uint64_t queue_down(struct session *session)
                   session_peer_demand(session));
 }
 
-/* A transfer whose end is not in sight waits, in either direction. */
-static bool bulk_waits(struct session *session)
+bool pool_bulk_waits(struct session *session)
 {
     return MAX(queue_up(session), queue_down(session)) >= BULK_QUEUE;
 }
@@ -343,7 +340,7 @@ static bool bulk_waits(struct session *session)
  * beginning of a transfer. */
 static bool bulk_expected(struct session *session)
 {
-    return bulk_waits(session) || (session->stream_begun_ns != 0 &&
+    return pool_bulk_waits(session) || (session->stream_begun_ns != 0 &&
                                    session->now - session->stream_begun_ns < BEGINNING_NS);
 }
 
@@ -379,6 +376,8 @@ uint64_t pool_path_share(struct session *session, unsigned index)
 
     if (!session->paths[index].properties.usable)
         return 0;
+    if (session->paths[index].small_only)
+        return MAX(1, pool_path_asked(session, index));
     if (bulk_expected(session))
         share = MAX(share, bulk_min(&session->config)) + (index == lane_path(session));
     return MAX(share, pool_path_asked(session, index));
@@ -402,7 +401,7 @@ uint64_t pool_wanted(struct session *session, uint64_t *bound)
     uint64_t queue = MAX(queue_slots(queue_up(session), config->budget_up),
                          queue_slots(queue_down(session), config->budget_down));
     /* Large budgets make a queue of few slots of what is much. */
-    bool much = queue > config->pool_size || bulk_waits(session);
+    bool much = queue > config->pool_size || pool_bulk_waits(session);
     uint64_t busy = queue;
 
     /* Beyond `size` only while much waits, and as the paths have use for. */

@@ -97,7 +97,8 @@ static bool still_missing(const struct session *session, unsigned path, unsigned
 
     if (!path_allows(session, path, stream) || stream->reset_sent || stream->send_done ||
         from >= end || ranges_contains(&stream->acked, from, end) ||
-        redundant_covered(session, from_path, stream, from, end))
+        redundant_covered(session, from_path, stream, from, end) ||
+        (path != from_path && scheduler_spares(session, path, stream)))
         return false;
     *piece = (struct piece){.stream = item->stream,
                             .offset = from,

@@ -105,6 +105,7 @@ void scheduler_update(struct session *session)
              path_rtt_ns(&session->paths[session->lane->path]) >
                  2 * path_rtt_ns(&session->paths[best->path]))
         session->lane = best;
+    sparing_update(session);
     restraint_update(session);
 }
 
@@ -143,17 +144,15 @@ bool path_takes(const struct session *session, unsigned index, const struct stre
     return false;
 }
 
-/* The path is to be spared: it is a backup, and another works; or it is dearer than one
- * that has room. */
-static bool spared(const struct session *session, unsigned index,
-                   const struct stream *stream)
+bool scheduler_spares(const struct session *session, unsigned index,
+                      const struct stream *stream)
 {
     const struct path_properties *own = &session->paths[index].properties;
 
-    if (path_in_reserve(session, index, stream))
+    if (path_in_reserve(session, index, stream) || sparing_holds(session, index, stream))
         return true;
     /* Who wants copies pays for them. */
-    if (stream_is_redundant(stream))
+    if (stream->policy.mode == STREAM_MODE_REDUNDANT)
         return false;
     for (unsigned i = 0; own->cost > 0 && session->live_paths >> i != 0; i++)
         if (session->live_paths >> i & 1 && session->paths[i].properties.cost < own->cost &&
@@ -193,7 +192,7 @@ static bool next_of_stream(struct session *session, struct subflow *subflow,
     uint64_t sendable = stream_sendable(session, stream);
 
     if (!path_allows(session, subflow->path, stream) ||
-        spared(session, subflow->path, stream))
+        scheduler_spares(session, subflow->path, stream))
         return false;
     if (stream_is_redundant(stream) ? !redundant_takes(session, subflow, stream)
                                     : stream->class == STREAM_INTERACTIVE &&

@@ -37,7 +37,7 @@ static bool alone(const struct session *session, unsigned path, const struct str
 
     for (unsigned i = 0; certain >> i != 0; i++)
         if (certain >> i & 1 && i != path && path_allows(session, i, stream) &&
-            !path_in_reserve(session, i, stream))
+            path_takes_copies(session, i, stream))
             return false;
     return true;
 }
@@ -47,7 +47,7 @@ static bool twofold(const struct session *session, unsigned path,
                     const struct stream *stream)
 {
     return stream->policy.copies != 1 && stream_is_small(stream) &&
-           alone(session, path, stream);
+           !session->paths[path].small_only && alone(session, path, stream);
 }
 
 /* Where it is kept what the subflow takes of the stream. */
@@ -105,7 +105,8 @@ bool stream_is_redundant(const struct stream *stream)
     }
 }
 
-/* How many of the stream's paths work, and come before this one by their latency. */
+/* How many of the stream's paths work, and come before this one by their latency. One that
+ * is spared its copies must not keep another from carrying one. */
 static unsigned rank(const struct session *session, const struct stream *stream,
                      unsigned index)
 {
@@ -117,6 +118,7 @@ static unsigned rank(const struct session *session, const struct stream *stream,
 
         before += i != index && session->live_paths >> i & 1 &&
                   path_allows(session, i, stream) &&
+                  path_takes_copies(session, i, stream) &&
                   (rtt_ns < own_ns || (rtt_ns == own_ns && i < index));
     }
     return before;

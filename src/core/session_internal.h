@@ -19,6 +19,7 @@
  *   scheduler_redundant.c  which copies of it go on which paths
  *   reinjection.c        what is late, and sent again elsewhere
  *   carriers.c, path_doubt.c   which subflows small data goes on, which paths may be dead
+ *   sparing.c            which paths carry no bulk now, since a better one is expected back
  *   restraint.c          how much bulk may be on its way on a path
  *   path.c               what is known of a path
  *   path_packets.c       whether it lets large packets through, and what follows
@@ -79,6 +80,8 @@
 #define OPEN_WAIT_NS (10 * NS_PER_S)
 #define CLOSE_WAIT_NS (1 * NS_PER_S)
 #define RTT_UNKNOWN_NS (100 * NS_PER_MS)
+/* How long a path that was never heard on may be tried before a backup is. */
+#define HOPE_NS (1 * NS_PER_S)
 /* A subflow that has nothing to do beyond the idle number is retired after this. */
 #define SPARE_LIFE_NS (5 * NS_PER_S)
 
@@ -351,6 +354,9 @@ struct path {
     uint64_t rate_acked; /* bytes a second acknowledged, likewise */
     struct peak peak_in, peak_acked; /* local: of these rates, over some seconds */
     uint64_t window_start_ns, window_in, window_acked; /* the running window */
+    bool small_only;     /* it carries no bulk now; see sparing.c */
+    uint64_t spent_bytes, spent_ns; /* of its allowance then, while it carries no bulk */
+    uint64_t gone_ns; /* local: since when no path that comes before it is in order; or 0 */
     unsigned subflows;   /* open or dialling */
     unsigned streams;    /* local: those that ask for the path */
     unsigned failures;   /* dials failed in a row, HELLOs and JOINs that nothing of the
@@ -474,6 +480,7 @@ struct session {
     uint64_t hello_failed_ns; /* when the last has failed */
     uint64_t next_hello_ns, hello_race_ns;
     struct peak queue_up, queue_down; /* local: bytes that waited lately */
+    uint64_t full_since_ns, full_ns;  /* local: bulk waited from then to then; see sparing.c */
     uint64_t stream_begun_ns; /* local: the last OPEN became ready to be sent; 0 = never */
     uint64_t pool_wake_ns; /* when pool_update() wants to be called again */
     uint64_t checked_ns;
@@ -722,6 +729,8 @@ void pool_proven(struct session *session, struct subflow *subflow);
 void pool_unproven(struct session *session, struct subflow *subflow, enum unproven how);
 /* Somebody waits for the relay now. */
 void pool_hurry(struct session *session);
+/* Local: a transfer whose end is not in sight waits, in either direction. */
+bool pool_bulk_waits(struct session *session);
 bool session_active(const struct session *session);
 
 /* path.c */
@@ -771,6 +780,10 @@ bool path_allows(const struct session *session, unsigned path, const struct stre
 /* It is a backup, and another path works that the stream (NULL: any) may use. */
 bool path_in_reserve(const struct session *session, unsigned path,
                      const struct stream *stream);
+/* Copies of the stream travel on the path beside those on others: it is no backup while
+ * another works, nor, unless the stream is to be redundant at any cost, dearer than one. */
+bool path_takes_copies(const struct session *session, unsigned path,
+                       const struct stream *stream);
 /* `b` is dearer than `a`, or a backup for it. */
 bool path_comes_before(const struct path *a, const struct path *b);
 /* Bytes of data that may go on the path now, by its ceiling and the session's. */
@@ -821,6 +834,17 @@ bool path_doubtful(const struct session *session, unsigned index);
 /* When it may become so if nothing comes on it. */
 uint64_t path_doubt_timeout(const struct session *session, unsigned index);
 
+/* sparing.c */
+/* Local: looks which paths are to carry no bulk now. */
+void sparing_update(struct session *session);
+/* Local: when that changes if nothing else does. */
+uint64_t sparing_timeout(const struct session *session);
+/* The path is not to carry what waits, or is on its way, of the stream. */
+bool sparing_holds(const struct session *session, unsigned index,
+                   const struct stream *stream);
+/* So much of streams goes on the path. */
+void sparing_spend(struct session *session, unsigned index, uint64_t bytes);
+
 /* carriers.c */
 struct carriers {
     struct subflow *first, *twin;
@@ -851,6 +875,10 @@ bool scheduler_next(struct session *session, struct subflow *subflow, struct pie
 bool lane_is(const struct session *session, const struct subflow *subflow);
 /* The path may be dead, while another works: it gets nothing that another can carry. */
 bool path_silent(const struct session *session, unsigned index);
+/* The path leaves the stream's data to another: it is a backup, and another works; it is
+ * dearer than one that has room; or the data is bulk that it is to be spared. */
+bool scheduler_spares(const struct session *session, unsigned index,
+                      const struct stream *stream);
 /* It is in doubt (path_doubt.c), and another that works is not. */
 bool path_uncertain(const struct session *session, unsigned index);
 /* So may the subflow's, or it waits for a lost segment, and another is free of that: it

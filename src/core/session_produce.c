@@ -315,6 +315,7 @@ static bool add_path(struct composer *c, unsigned index)
                                    .sequence = path->sequence + 1,
                                    .usable = properties->usable,
                                    .backup = properties->backup,
+                                   .small_only = path->small_only,
                                    .cost = properties->cost,
                                    .modes = properties->modes,
                                    .rate_down = properties->rate_down}};
@@ -480,6 +481,7 @@ static bool add_piece(struct composer *c)
         c->length += length;
     }
     c->session->data_ns = c->session->now;
+    sparing_spend(c->session, c->subflow->path, piece.length);
     if (copies_sent(c->session, stream, c->subflow, piece.offset,
                     piece.offset + piece.length) != OK)
         session_fail(c->session, ERROR_MEMORY, "out of memory");
@@ -754,6 +756,8 @@ static bool better(const struct session *session, const struct subflow *a,
         return lane_is(session, a);
     if (path_in_reserve(session, a->path, NULL) != path_in_reserve(session, b->path, NULL))
         return path_in_reserve(session, b->path, NULL);
+    if (session->paths[a->path].small_only != session->paths[b->path].small_only)
+        return session->paths[b->path].small_only;
     if (a->path != b->path && rtt_a != rtt_b)
         return rtt_a < rtt_b;
     return a->bytes_sent > b->bytes_sent;

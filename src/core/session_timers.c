@@ -152,6 +152,7 @@ static uint64_t probe_timeout(const struct session *session, unsigned index)
 
     if ((session->live_paths & (session->live_paths - 1)) == 0 ||
         !(session->live_paths >> index & 1) || path->properties.cost > 0 ||
+        path->properties.backup ||
         session->data_ns + PROBE_NS <= session->now)
         return TIME_NEVER;
     return MAX(path->heard_ns, path->probed_ns) + PROBE_NS;
@@ -212,7 +213,7 @@ uint64_t session_next_timeout(const struct session *session)
         when = MIN(when, open_wait_until(session, list_first(&session->unassigned,
                                                              struct stream, control)));
     when = MIN(when, ceiling_timeout(session));
-    when = MIN(when, restraint_timeout(session));
+    when = MIN(when, MIN(restraint_timeout(session), sparing_timeout(session)));
     for (unsigned i = 0; session->live_paths >> i != 0; i++)
         when = MIN(when, MIN(packets_timeout(session, i),
                              MIN(probe_timeout(session, i), path_doubt_timeout(session, i))));

@@ -103,6 +103,7 @@ static struct path_properties properties_of(const struct path_slot *slot)
     if (slot->config != NULL) {
         properties.backup = slot->config->backup;
         properties.cost = (uint16_t)slot->config->cost;
+        properties.bulk_after_ns = slot->config->bulk_after_ns;
         if (slot->config->mode != CONFIG_MODE_UNSET)
             properties.modes = (uint8_t)(1u << local_stream_mode(slot->config->mode));
         properties.packet_size = (uint16_t)slot->config->mtu;

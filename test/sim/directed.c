@@ -302,14 +302,17 @@ static const struct directed_scenario scenarios[] = {
 
 static const struct directed_scenario *scenario_at(size_t index)
 {
-    return index < ARRAY_LENGTH(scenarios)
-               ? &scenarios[index]
-               : &bonding_scenarios[index - ARRAY_LENGTH(scenarios)];
+    if (index < ARRAY_LENGTH(scenarios))
+        return &scenarios[index];
+    index -= ARRAY_LENGTH(scenarios);
+    return index < bonding_scenario_count
+               ? &bonding_scenarios[index]
+               : &sparing_scenarios[index - bonding_scenario_count];
 }
 
 size_t directed_count(void)
 {
-    return ARRAY_LENGTH(scenarios) + bonding_scenario_count;
+    return ARRAY_LENGTH(scenarios) + bonding_scenario_count + sparing_scenario_count;
 }
 
 const char *directed_name(size_t index)

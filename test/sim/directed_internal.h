@@ -21,6 +21,9 @@ struct directed_scenario {
 /* Several paths: bonding.c. */
 extern const struct directed_scenario bonding_scenarios[];
 extern const size_t bonding_scenario_count;
+/* Paths that are to be spared: sparing.c. */
+extern const struct directed_scenario sparing_scenarios[];
+extern const size_t sparing_scenario_count;
 
 /* Runs the scenario; false, with the failure as the verdict, when it broke an invariant. */
 bool directed_once(struct outcome *outcome, const struct sim_scenario *scenario);

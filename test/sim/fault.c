@@ -209,8 +209,11 @@ static void heal(struct sim_timer *timer)
     for (size_t i = 0; i < net->paths; i++) {
         struct sim_path usual = world->scenario.paths[i];
 
-        for (int side = 0; side < 2; side++)
+        usual.dials = net->path[i].dials;
+        for (int side = 0; side < 2; side++) {
             usual.link[side].busy_until_ns = net->path[i].link[side].busy_until_ns;
+            usual.link[side].payload_bytes = net->path[i].link[side].payload_bytes;
+        }
         net->path[i] = usual;
         sim_local_hears(&world->process[SIM_LOCAL], (unsigned)i, true);
     }

@@ -53,6 +53,7 @@ struct sim_path {
     struct sim_link link[2];    /* by the side that sends */
     bool off;                   /* the interface is gone: dials fail at once */
     uint64_t stall_after_bytes; /* a connection that carried more goes silent; 0: never */
+    uint64_t dials;
 };
 
 /* What a dial to a port of the relay meets. */

@@ -219,6 +219,7 @@ static struct sim_tcp *dial(struct sim_net *net, size_t path, size_t port, bool 
     sim_tcp_own(tcp, SIM_LOCAL, wakes, context);
     if (!stranger) {
         net->dials++;
+        net->path[path].dials++;
         net->open++;
         net->open_most = MAX(net->open_most, net->open);
     }

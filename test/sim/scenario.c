@@ -381,6 +381,19 @@ static void draw_wishes(struct sim_scenario *scenario, struct sim_random *random
             MAX(capacity(scenario) * sim_random_range(random, 5, 30) / 10, RATE_LEAST);
 }
 
+/* For how long paths that are to be spared wait for their betters: not at all, or so long
+ * that some outages are over before. */
+static void draw_sparing(struct sim_scenario *scenario, uint64_t seed)
+{
+    struct sim_random random;
+
+    sim_random_init(&random, sim_mix(seed));
+    for (size_t i = 0; i < scenario->path_count; i++)
+        if (sim_random_chance(&random, 700000))
+            scenario->properties[i].bulk_after_ns =
+                sim_random_log(&random, 100, 10000) * NS_PER_MS;
+}
+
 void sim_scenario_draw(struct sim_scenario *scenario, uint64_t seed)
 {
     struct sim_random random, wishes;
@@ -396,5 +409,6 @@ void sim_scenario_draw(struct sim_scenario *scenario, uint64_t seed)
     sim_random_init(&wishes, ~seed);
     if (sim_random_chance(&wishes, 400000))
         draw_wishes(scenario, &wishes);
+    draw_sparing(scenario, seed);
     scenario->limit_ns = MAX(scenario->limit_ns, 600 * NS_PER_S);
 }

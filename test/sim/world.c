@@ -195,6 +195,11 @@ static void fill_report(struct sim_world *world, struct sim_report *report)
     report->events = world->clock.fired;
     report->virtual_ns = world->over_ns - world->began_ns;
     report->dials = world->net.dials;
+    for (size_t i = 0; i < world->net.paths; i++) {
+        report->carried[i] = world->net.path[i].link[SIM_LOCAL].payload_bytes +
+                             world->net.path[i].link[SIM_RELAY].payload_bytes;
+        report->dialled[i] = world->net.path[i].dials;
+    }
     report->open_most = world->net.open_most;
     for (size_t i = 0; i < world->scenario.plan_count; i++) {
         for (int side = 0; side < 2; side++) {

@@ -208,7 +208,9 @@ struct sim_report {
     uint64_t pause_ns[2][SIM_LIVES]; /* the longest between two arrivals */
     uint64_t arrived[2][SIM_LIVES]; /* bytes */
     uint64_t received[2];           /* application bytes that arrived at the side */
+    uint64_t carried[SIM_PATHS_MAX]; /* TCP payload on the path, both ways, all sendings */
     uint64_t dials;
+    uint64_t dialled[SIM_PATHS_MAX];
     size_t open_most;
     uint64_t complete, reset, cancelled;
     struct session_counters counters; /* local's, at the end */

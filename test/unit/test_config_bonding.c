@@ -49,6 +49,7 @@ static void test_paths(void **state)
     struct config_local *config =
         parse(PATHS("{ \"interface\": \"wlan0\" },\n"
                     "{ \"source\": \"192.0.2.7\", \"backup\": true, \"cost\": 3,\n"
+                    "  \"bulk_after\": \"1m\","
                     "  \"quota\": \"5GB\", \"rate_up\": \"5Mbit\", \"rate_down\": 64000,\n"
                     "  \"mode\": \"redundant\" },\n"
                     "{ \"interface\": \"wlan0\", \"source\": \"2001:db8::1\",\n"
@@ -61,6 +62,7 @@ static void test_paths(void **state)
     assert_string_equal(paths[0].name, "wlan0");
     assert_false(paths[0].backup);
     assert_int_equal(paths[0].cost, 0);
+    assert_int_equal(paths[0].bulk_after_ns, 5 * NS_PER_S);
     assert_true(paths[0].quota_bytes == CONFIG_UNLIMITED);
     assert_int_equal(paths[0].rate_up_bits, 0);
     assert_int_equal(paths[0].rate_down_bits, 0);
@@ -69,6 +71,7 @@ static void test_paths(void **state)
     assert_string_equal(paths[1].name, "192.0.2.7");
     assert_true(paths[1].backup);
     assert_int_equal(paths[1].cost, 3);
+    assert_int_equal(paths[1].bulk_after_ns, 60 * NS_PER_S);
     assert_int_equal(paths[1].quota_bytes, 5000000000);
     assert_int_equal(paths[1].rate_up_bits, 5000000);
     assert_int_equal(paths[1].rate_down_bits, 64000);
@@ -136,6 +139,9 @@ static void test_paths_are_checked(void **state)
          "l:2: paths[0].name: found \"\"; allowed: 1 to 63 printable ASCII characters"},
         {PATHS("{ \"interface\": \"a\", \"backup\": 1 }"),
          "l:2: paths[0].backup: found 1; allowed: true or false"},
+        {PATHS("{ \"interface\": \"a\", \"bulk_after\": \"2h\" }"),
+         "l:2: paths[0].bulk_after: found \"2h\"; allowed: 0 to 3600 "
+         "seconds, as a number or as a text such as \"2m\""},
         {PATHS("{ \"interface\": \"a\", \"cost\": -1 }"),
          "l:2: paths[0].cost: found -1; allowed: a whole number from 0 to 65535"},
         {PATHS("{ \"interface\": \"a\", \"quota\": \"1kB\" }"),

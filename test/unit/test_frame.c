@@ -255,6 +255,7 @@ static void write_path(struct wire_writer *w)
     const struct frame frame = {.path = {.path = 15,
                                          .sequence = 200,
                                          .usable = true,
+                                         .small_only = true,
                                          .cost = UINT16_MAX,
                                          .modes = 1 << STREAM_MODE_REDUNDANT,
                                          .rate_down = 625000}};
@@ -269,6 +270,7 @@ static void check_path(const struct frame *frame)
     assert_int_equal(frame->path.sequence, 200);
     assert_true(frame->path.usable);
     assert_false(frame->path.backup);
+    assert_true(frame->path.small_only);
     assert_int_equal(frame->path.cost, UINT16_MAX);
     assert_int_equal(frame->path.modes, 1 << STREAM_MODE_REDUNDANT);
     assert_int_equal(frame->path.rate_down, 625000);

@@ -462,6 +462,95 @@ static void test_a_dear_path_is_spared_while_a_cheap_one_has_room(void **state)
     pair_free(pair);
 }
 
+#define SPARED_MOST 49152 /* the allowance, and what is said beside data */
+
+/* A hiccup of the good path moves no bulk, in either kind of path that is to be spared. */
+static void bulk_waits_for_the_good_path(struct path_properties second)
+{
+    struct stream *stream;
+    struct pair *pair;
+
+    second.usable = true;
+    second.bulk_after_ns = 3 * NS_PER_S;
+    pair = connected_over(2, &second, NULL, &stream);
+    assert_true(move(pair, stream, MIB, 2500));
+    assert_true(pair->relay->paths[1].small_only);
+    for (unsigned i = 0; i < 3; i++) {
+        pair->blackhole = 1 << 0;
+        pair_run_ms(pair, 1000);
+        pair->blackhole = 0;
+        assert_true(move(pair, stream, MIB, 2500));
+    }
+    assert_in_range(down_on(pair, 1), 0, SPARED_MOST);
+    /* Now it is gone for good. */
+    pair->blackhole = 1 << 0;
+    assert_false(move(pair, stream, 4 * MIB, 2500));
+    assert_in_range(down_on(pair, 1), 0, SPARED_MOST);
+    pair_run_ms(pair, 2000);
+    assert_false(pair->relay->paths[1].small_only);
+    assert_true(down_on(pair, 1) > MIB / 2);
+    pair_free(pair);
+}
+
+static void test_bulk_waits_before_it_takes_a_backup(void **state)
+{
+    (void)state;
+    bulk_waits_for_the_good_path((struct path_properties){.backup = true});
+}
+
+static void test_bulk_waits_before_it_takes_a_dear_path(void **state)
+{
+    (void)state;
+    bulk_waits_for_the_good_path((struct path_properties){.cost = 1});
+}
+
+/* What somebody waits for does not wait for that, and nothing waits for an interface that
+ * is known to be gone. */
+static void test_a_backup_carries_at_once_what_somebody_waits_for(void **state)
+{
+    const struct path_properties gone = {.usable = false};
+    const struct path_properties second = {
+        .usable = true, .backup = true, .bulk_after_ns = 60 * NS_PER_S};
+    struct stream *stream;
+    struct pair *pair = connected_over(2, &second, NULL, &stream);
+    (void)state;
+
+    pair->blackhole = 1 << 0;
+    open_stream(pair, NULL); /* what local says first shows it that the path is dead */
+    for (unsigned i = 0; i < 20; i++)
+        assert_true(move(pair, stream, 300, 1500));
+    assert_false(move(pair, stream, 4 * MIB, 1500));
+    assert_in_range(down_on(pair, 1), 6000, SPARED_MOST);
+    session_set_path(pair->local, 0, &gone, pair->now);
+    pair_run_ms(pair, 500);
+    assert_true(down_on(pair, 1) > MIB / 2);
+    pair_free(pair);
+}
+
+static void copies_beside(enum stream_mode mode, uint64_t least, uint64_t most)
+{
+    const struct stream_policy policy = {.mode = (uint8_t)mode};
+    const struct path_properties second = {.usable = true, .cost = 1};
+    struct stream *stream;
+    struct pair *pair = connected_over(2, &second, &policy, &stream);
+
+    for (unsigned i = 0; i < 20; i++) {
+        pair_run_ms(pair, 100);
+        assert_true(move(pair, stream, 2000, 1000));
+    }
+    assert_in_range(down_on(pair, 1), least, most);
+    pair_free(pair);
+}
+
+/* Copies that a rule asks for are worth what they cost; those of `auto` go where they cost
+ * nothing. */
+static void test_copies_of_auto_do_not_take_a_dear_path(void **state)
+{
+    (void)state;
+    copies_beside(STREAM_MODE_REDUNDANT, 40000, UINT64_MAX);
+    copies_beside(STREAM_MODE_AUTO, 0, 4096);
+}
+
 /* A stream that begins may be bulk: it finds subflows on every path before that is seen.
  * When it is not, the spares go, and what stays is spread over the paths. */
 static void test_a_stream_that_begins_finds_subflows_on_every_path(void **state)
@@ -700,6 +789,10 @@ UNIT_MAIN(cmocka_unit_test(test_an_unusable_path_is_left_at_once_and_used_again)
           cmocka_unit_test(test_a_path_keeps_to_its_modes),
           cmocka_unit_test(test_a_backup_waits_until_it_is_needed),
           cmocka_unit_test(test_a_backup_opens_the_session_when_nothing_else_does),
+          cmocka_unit_test(test_bulk_waits_before_it_takes_a_backup),
+          cmocka_unit_test(test_bulk_waits_before_it_takes_a_dear_path),
+          cmocka_unit_test(test_a_backup_carries_at_once_what_somebody_waits_for),
+          cmocka_unit_test(test_copies_of_auto_do_not_take_a_dear_path),
           cmocka_unit_test(test_a_stream_that_begins_finds_subflows_on_every_path),
           cmocka_unit_test(test_spares_go_whatever_keeps_them_awake),
           cmocka_unit_test(test_a_dear_path_is_not_opened_for_a_stream_that_begins),
