@@ -18,13 +18,15 @@ struct local_path {
     bool routed; /* only for families of which the interface has a default route */
 };
 
-#define LOCAL_PATH_WHY_SIZE 96
+#define LOCAL_PATH_WHY_SIZE 160
 
 struct local_path_view {
     bool usable;
     uint8_t families;   /* to which it may connect; 0 unless usable */
     unsigned index;     /* of its interface; 0: it has none, or none is set */
     uint64_t signature; /* another when anything is that may matter for what it reaches */
+    bool missing;       /* its interface is not there */
+    bool pointed_out;   /* and `why` names another one that may have become of it */
     char why[LOCAL_PATH_WHY_SIZE]; /* not usable: a phrase, e.g. "interface eth0: no
                                       carrier" */
 };

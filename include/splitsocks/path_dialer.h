@@ -9,7 +9,7 @@
 #include <splitsocks/driver.h>
 #include <splitsocks/endpoint.h>
 #include <splitsocks/path_table.h>
-#include <splitsocks/reverse_path.h>
+#include <splitsocks/path_advice.h>
 #include <splitsocks/status.h>
 #include <splitsocks/subflow_io.h>
 
@@ -22,7 +22,7 @@ struct path_dialer {
     /* errno of each path's last dial, told once until one succeeds; 0: it did. */
     int errors[SESSION_PATHS_MAX];
     /* Why this machine itself keeps each path from working; "": it does not. */
-    char blocked[SESSION_PATHS_MAX][REVERSE_PATH_SIZE];
+    char blocked[SESSION_PATHS_MAX][PATH_ADVICE_SIZE];
     struct address last[SESSION_PATHS_MAX]; /* where each path has dialled last */
     /* Of each path: connections in a row that did not turn out to lead to the relay. Each
      * is told once, until the relay is heard there. */

@@ -19,6 +19,8 @@ struct path_watch {
     struct mnl_socket *news, *answers; /* NULL: netlink is not to be had */
     ev_io news_io, answers_io;
     ev_timer timer;               /* until the next look */
+    ev_timer patience;            /* of the look under way */
+    unsigned failures;            /* of looks, in a row */
     struct interface_table table; /* what was found last */
     struct interface_table next;  /* of the look under way */
     unsigned step;                /* of the look under way: which dump; 0: none is */
@@ -34,7 +36,8 @@ struct path_watch {
 };
 
 /* `changed` is called from the loop when `known` or `table` has changed; first soon after
- * this, if netlink is to be had at all. Else that is logged, and `known` stays false. */
+ * this, if netlink is to be had at all. Else that is logged, and `known` stays false: at
+ * once, or, when the kernel forbids to ask, with a call of `changed`. */
 void path_watch_init(struct path_watch *watch, struct ev_loop *loop,
                      void (*changed)(void *context), void *context);
 /* Not needed for one that is all zero. */

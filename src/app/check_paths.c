@@ -1,7 +1,7 @@
 #include "check_paths.h"
 
 #include <splitsocks/log.h>
-#include <splitsocks/reverse_path.h>
+#include <splitsocks/path_advice.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -10,19 +10,19 @@ static void check_one(const struct config_local *config, const char *name,
                       const struct local_path *path)
 {
     const struct config_strings *hosts = &config->relay.hosts;
-    char why[REVERSE_PATH_SIZE];
+    char why[PATH_ADVICE_SIZE];
     bool blocked = false, named = false;
 
     for (size_t i = 0; i < hosts->count && !blocked; i++) {
         struct address address;
 
         if (address_parse(&address, hosts->items[i]) == OK)
-            blocked = reverse_path_blocked(path, &address, why);
+            blocked = path_advice_blocked(path, &address, why);
         else
             named = true;
     }
     if (!blocked && named)
-        blocked = reverse_path_blocked_anywhere(path, why);
+        blocked = path_advice_blocked_anywhere(path, why);
     if (blocked)
         log_warning("path %s: %s", name, why);
 }
@@ -49,16 +49,44 @@ static void check_automatic(const struct config_local *config)
         fclose(file);
 }
 
+static struct local_path path_of(const struct config_path *config)
+{
+    struct local_path path = {.source = config->source};
+
+    if (config->interface != NULL)
+        snprintf(path.interface, sizeof(path.interface), "%s", config->interface);
+    return path;
+}
+
+/* Ways that differ in the file, and are one link on this machine: there may be a reason for
+ * that (two addresses of which each is limited), so it is no error. */
+static void check_links(const struct config_local *config)
+{
+    char names[CONFIG_PATHS_MAX][IF_NAMESIZE] = {{0}};
+
+    for (size_t i = 0; i < config->paths.count; i++) {
+        const struct config_path *items = config->paths.items;
+        const struct local_path path = path_of(&items[i]);
+
+        if (!path_advice_interface(&path, names[i]))
+            continue;
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(names[i], names[j]) == 0)
+                log_warning(
+                    "paths %s and %s both leave by %s: they are one link, so neither "
+                    "does the one go on when the other is lost, nor do they add up",
+                    items[j].name, items[i].name, names[i]);
+    }
+}
+
 void check_paths(const struct config_local *config)
 {
     if (config->paths.automatic)
         check_automatic(config);
     for (size_t i = 0; i < config->paths.count; i++) {
-        const struct config_path *item = &config->paths.items[i];
-        struct local_path path = {.source = item->source};
+        const struct local_path path = path_of(&config->paths.items[i]);
 
-        if (item->interface != NULL)
-            snprintf(path.interface, sizeof(path.interface), "%s", item->interface);
-        check_one(config, item->name, &path);
+        check_one(config, config->paths.items[i].name, &path);
     }
+    check_links(config);
 }

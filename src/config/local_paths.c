@@ -34,22 +34,49 @@ static int check_path(struct reader *reader, const struct place *place, json_t *
     return OK;
 }
 
-static int check_names(struct reader *reader, const struct place *place,
+static bool same_way(const struct config_path *a, const struct config_path *b)
+{
+    struct address source_a = address_unmap(&a->source), source_b = address_unmap(&b->source);
+
+    return (a->interface == NULL
+                ? b->interface == NULL
+                : b->interface != NULL && strcmp(a->interface, b->interface) == 0) &&
+           address_equal(&source_a, &source_b);
+}
+
+/* One way under two names is an error and no warning, as nobody can want it: copies of what
+ * must arrive would be lost together, and a quota would be two. */
+static int compare(struct reader *reader, const struct place *place,
+                   const struct config_path *paths, size_t index, size_t before)
+{
+    const struct config_path *path = &paths[index], *other = &paths[before];
+
+    if (same_way(path, other))
+        return report(reader, place, ERROR_INVALID,
+                      "found the same interface and source as in paths[%zu] (\"%s\" and "
+                      "\"%s\" are one way out of this machine); allowed: each way once",
+                      before, other->name, path->name);
+    if (strcmp(path->name, other->name) == 0)
+        return report(reader, place, ERROR_INVALID,
+                      "found the name \"%s\" a second time; allowed: names that "
+                      "differ (without a name, it is the interface or the source)",
+                      path->name);
+    return OK;
+}
+
+static int check_paths(struct reader *reader, const struct place *place,
                        const struct config_path *paths, size_t count)
 {
     int result = OK;
 
     for (size_t i = 1; i < count; i++) {
         struct place at = {.parent = place, .index = i};
-        size_t j = 0;
+        int error = OK;
 
-        while (j < i && strcmp(paths[i].name, paths[j].name) != 0)
-            j++;
-        if (j < i)
-            result = report(reader, &at, ERROR_INVALID,
-                            "found the name \"%s\" a second time; allowed: names that "
-                            "differ (without a name, it is the interface or the source)",
-                            paths[i].name);
+        for (size_t j = 0; j < i && error == OK; j++)
+            error = compare(reader, &at, paths, i, j);
+        if (error != OK)
+            result = error;
     }
     return result;
 }
@@ -73,7 +100,7 @@ int read_local_paths(struct reader *reader, const struct place *place,
         return error;
     paths->items = list.items;
     paths->count = list.count;
-    return check_names(reader, place, paths->items, paths->count);
+    return check_paths(reader, place, paths->items, paths->count);
 }
 
 /* clang-format off */

@@ -29,7 +29,7 @@ libio_a_SOURCES = \
 	src/io/relay_clients.c \
 	src/io/relay_internal.h src/io/relay_session.c src/io/relay_worker.c \
 	include/splitsocks/remainder.h src/io/remainder.c \
-	include/splitsocks/reverse_path.h src/io/reverse_path.c \
+	include/splitsocks/path_advice.h src/io/path_advice.c \
 	include/splitsocks/resolver.h src/io/resolver.c \
 	include/splitsocks/shed_text.h src/io/shed_text.c \
 	include/splitsocks/restart.h src/io/restart.c \

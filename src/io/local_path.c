@@ -92,6 +92,7 @@ static void look_at_interface(const struct local_path *path,
     const struct interface *interface = interface_table_find(table, path->interface);
 
     if (interface == NULL) {
+        view->missing = true;
         refuse(view, "there is no interface %s", path->interface);
         return;
     }

@@ -154,7 +154,7 @@ static void look_for_block(struct path_dialer *dialer, const struct subflow_io *
     char *why = dialer->blocked[io->path], name[PATH_TABLE_NAME_SIZE];
     bool told = why[0] != '\0';
 
-    if (!reverse_path_blocked(&slot->path, &io->to, why)) {
+    if (!path_advice_blocked(&slot->path, &io->to, why)) {
         why[0] = '\0';
         return;
     }

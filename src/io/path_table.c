@@ -191,6 +191,56 @@ static bool works(const struct path_table *table, const struct path_slot *slot)
     return false;
 }
 
+/* It is a path's own, by its name or its address. */
+static bool is_used(const struct path_table *table, const struct interface *interface)
+{
+    for (unsigned i = 0; i < table->slot_count; i++) {
+        const struct local_path *path = &table->slots[i].path;
+
+        if (table->slots[i].taken &&
+            (strcmp(path->interface, interface->name) == 0 ||
+             (path->interface[0] == '\0' && path->source.family != ADDRESS_NONE &&
+              interface_table_owner(&table->watch.table, &path->source) == interface)))
+            return true;
+    }
+    return false;
+}
+
+/* Of the same kind of name: wwan1 for wwan0. */
+static bool is_sibling(const char *name, const char *other)
+{
+    size_t length = strcspn(name, "0123456789");
+
+    return length == strcspn(other, "0123456789") && strncmp(name, other, length) == 0;
+}
+
+/* A modem that comes back may have got another name: the interface that has a default route
+ * and is no path's, one of the same kind before others. */
+static void point_out(const struct path_table *table, const struct path_slot *slot,
+                      struct local_path_view *view)
+{
+    const struct interface_table *interfaces = &table->watch.table;
+    const struct interface *found = NULL;
+    size_t length = strlen(view->why);
+
+    for (size_t i = 0; i < interfaces->interface_count; i++) {
+        const struct interface *interface = &interfaces->interfaces[i];
+
+        if (interface->loopback || !interface->up || interface->default_routes == 0 ||
+            is_used(table, interface))
+            continue;
+        if (found == NULL || (!is_sibling(slot->path.interface, found->name) &&
+                              is_sibling(slot->path.interface, interface->name)))
+            found = interface;
+    }
+    view->pointed_out = found != NULL;
+    if (found != NULL)
+        snprintf(view->why + length, sizeof(view->why) - length,
+                 "; %s, which is no path's, has a default route: is it the same under another "
+                 "name?",
+                 found->name);
+}
+
 static void look(struct path_table *table, const struct path_slot *slot,
                  struct local_path_view *view)
 {
@@ -201,6 +251,8 @@ static void look(struct path_table *table, const struct path_slot *slot,
         local_path_look(&slot->path, &table->watch.table, socket_address_is_local, view);
     else
         local_path_assume(&slot->path, view);
+    if (view->missing && !table->automatic)
+        point_out(table, slot, view);
     if (bound && table->forbidden)
         snprintf(
             view->why, sizeof(view->why),
@@ -223,6 +275,9 @@ static void log_view(struct path_table *table, struct path_slot *slot,
                           "path %s is down: %s", slot->name, slot->view.why);
         /* That it is back will be told here, and not again when it works. */
         memset(&table->told_down[first], 0, table->host_count);
+    } else if (slot->view.pointed_out && strcmp(slot->view.why, before->why) != 0) {
+        log_write_limited(&slot->log_limit, now, level_of(table, LOG_WARNING),
+                          "path %s is still down: %s", slot->name, slot->view.why);
     } else if (slot->view.usable && slot->seen && !before->usable) {
         log_write_limited(&slot->log_limit, now, level_of(table, LOG_INFO),
                           "path %s is back", slot->name);
@@ -328,11 +383,41 @@ static void update_all(struct path_table *table)
         driver_drain(table->driver);
 }
 
+static void init_slot(struct path_slot *slot, const struct config_path *config)
+{
+    slot->config = config;
+    slot->taken = true;
+    slot->name = config != NULL ? config->name : "default";
+    if (config == NULL)
+        return;
+    slot->path.source = config->source;
+    if (config->interface != NULL)
+        snprintf(slot->path.interface, sizeof(slot->path.interface), "%s",
+                 config->interface);
+}
+
+static void warn_of_no_interfaces(void)
+{
+    log_warning("\"paths\": \"auto\" finds no interfaces here, and uses what the kernel "
+                "routes");
+}
+
+/* No interface will ever be known: what the kernel routes is the one path. */
+static void go_without(struct path_table *table)
+{
+    if (table->slots[0].taken)
+        return;
+    warn_of_no_interfaces();
+    init_slot(&table->slots[0], NULL);
+}
+
 static void on_interfaces(void *context)
 {
     struct path_table *table = context;
 
-    if (table->automatic)
+    if (table->automatic && path_watch_blind(&table->watch))
+        go_without(table);
+    else if (table->automatic)
         take_slots(table);
     update_all(table);
 }
@@ -357,19 +442,6 @@ void path_table_attach(struct path_table *table, struct driver *driver)
         tell_session(table, &table->slots[i]);
 }
 
-static void init_slot(struct path_slot *slot, const struct config_path *config)
-{
-    slot->config = config;
-    slot->taken = true;
-    slot->name = config != NULL ? config->name : "default";
-    if (config == NULL)
-        return;
-    slot->path.source = config->source;
-    if (config->interface != NULL)
-        snprintf(slot->path.interface, sizeof(slot->path.interface), "%s",
-                 config->interface);
-}
-
 static void init_slots(struct path_table *table)
 {
     const struct config_paths *paths = &table->config->paths;
@@ -383,9 +455,7 @@ static void init_slots(struct path_table *table)
         for (unsigned i = 0; i < table->slot_count; i++)
             init_slot(&table->slots[i], paths->count > 0 ? &paths->items[i] : NULL);
     if (paths->automatic && !table->automatic)
-        log_warning(
-            "\"paths\": \"auto\" finds no interfaces here, and uses what the kernel "
-            "routes");
+        warn_of_no_interfaces();
 }
 
 /* What depends on no interface, and everything where none can be known, is usable at once;

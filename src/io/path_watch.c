@@ -18,6 +18,10 @@
 #define ANSWER_SIZE (32 * 1024)
 /* Read in one go, before others get their turn. */
 #define READS_MAX 64
+/* The kernel answers while it is asked; what takes longer is a sandbox that is silent. */
+#define PATIENCE_SECONDS 2.
+/* Looks in a row that fail before anything is known. */
+#define FAILURES_MAX 3
 
 static const uint16_t dumps[] = {RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE};
 
@@ -71,16 +75,59 @@ static void end_look(struct path_watch *watch, ev_tstamp seconds)
 {
     watch->step = 0;
     ev_io_stop(watch->loop, &watch->answers_io);
+    ev_timer_stop(watch->loop, &watch->patience);
     if (watch->again || !watch->known)
         look_later(watch, seconds);
     watch->again = false;
 }
 
-/* What was known before may still be right. A new socket owes no answers. */
-static void look_failed(struct path_watch *watch, const char *why)
+/* A sandbox lets the sockets be made and bound, and forbids what they are for. */
+static bool is_forbidden(int error)
 {
-    struct mnl_socket *fresh = open_netlink();
+    return error == EPERM || error == EACCES || error == ENOSYS || error == EOPNOTSUPP;
+}
 
+static void close_netlink(struct path_watch *watch)
+{
+    if (watch->news == NULL)
+        return;
+    ev_io_stop(watch->loop, &watch->news_io);
+    ev_io_stop(watch->loop, &watch->answers_io);
+    ev_timer_stop(watch->loop, &watch->patience);
+    ev_timer_stop(watch->loop, &watch->timer);
+    if (watch->answers != NULL)
+        mnl_socket_close(watch->answers);
+    mnl_socket_close(watch->news);
+    watch->news = watch->answers = NULL;
+}
+
+static void warn_blind(const char *why)
+{
+    log_warning("cannot watch the network's interfaces (netlink: %s): a path that is lost is "
+                "noticed by its connections alone",
+                why);
+}
+
+/* There is nothing to be hoped for: goes on without, as where there is no netlink. */
+static void give_up(struct path_watch *watch, const char *why)
+{
+    warn_blind(why);
+    watch->step = 0;
+    close_netlink(watch);
+    watch->changed(watch->context);
+}
+
+/* What was known before may still be right. A new socket owes no answers. */
+static void look_failed(struct path_watch *watch, const char *why, int error)
+{
+    struct mnl_socket *fresh;
+
+    watch->failures++;
+    if (!watch->known && (is_forbidden(error) || watch->failures >= FAILURES_MAX)) {
+        give_up(watch, why);
+        return;
+    }
+    fresh = open_netlink();
     if (!watch->troubled)
         log_warning("cannot read the network's interfaces: %s; trying again", why);
     watch->troubled = true;
@@ -100,10 +147,13 @@ static void begin_look(struct path_watch *watch)
     watch->again = watch->spoilt = false;
     ev_now_update(watch->loop);
     watch->began = ev_now(watch->loop);
-    if (!ask(watch))
-        look_failed(watch, strerror(errno));
-    else
-        ev_io_start(watch->loop, &watch->answers_io);
+    if (!ask(watch)) {
+        look_failed(watch, strerror(errno), errno);
+        return;
+    }
+    ev_io_start(watch->loop, &watch->answers_io);
+    ev_timer_set(&watch->patience, PATIENCE_SECONDS, 0.);
+    ev_timer_start(watch->loop, &watch->patience);
 }
 
 static void finish_look(struct path_watch *watch)
@@ -115,6 +165,7 @@ static void finish_look(struct path_watch *watch)
     watch->table = found;
     watch->known = true;
     watch->troubled = false;
+    watch->failures = 0;
     ev_now_update(watch->loop);
     watch->rest = MIN((ev_now(watch->loop) - watch->began) * REST_FACTOR, REST_SECONDS_MAX);
     end_look(watch, MAX(GATHER_SECONDS, watch->rest));
@@ -132,7 +183,7 @@ static void finish_dump(struct path_watch *watch)
     } else {
         watch->step++;
         if (!ask(watch))
-            look_failed(watch, strerror(errno));
+            look_failed(watch, strerror(errno), errno);
     }
 }
 
@@ -147,7 +198,7 @@ static bool take_answer(struct path_watch *watch)
     if (length < 0) {
         if (errno == EAGAIN || errno == EINTR)
             return false;
-        look_failed(watch, strerror(errno));
+        look_failed(watch, strerror(errno), errno);
         return false;
     }
     error =
@@ -155,9 +206,11 @@ static bool take_answer(struct path_watch *watch)
     if (error == ERROR_CLOSED)
         watch->spoilt = true;
     else if (error != OK)
-        look_failed(watch, error == ERROR_SYSTEM ? strerror(errno)
-                                                 : error_string((enum error)error));
-    if (done)
+        look_failed(watch,
+                    error == ERROR_SYSTEM ? strerror(errno)
+                                          : error_string((enum error)error),
+                    error == ERROR_SYSTEM ? errno : 0);
+    if (done && watch->step != 0)
         finish_dump(watch);
     return watch->step != 0;
 }
@@ -178,6 +231,14 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
 
     begin_look(timer->data);
+}
+
+static void on_patience(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+
+    look_failed(timer->data, "no answer", 0);
 }
 
 /* ---- news ---- */
@@ -214,47 +275,45 @@ static bool subscribe(struct mnl_socket *news)
     return true;
 }
 
-static void close_netlink(struct path_watch *watch)
-{
-    if (watch->answers != NULL)
-        mnl_socket_close(watch->answers);
-    if (watch->news != NULL)
-        mnl_socket_close(watch->news);
-    watch->news = watch->answers = NULL;
-}
-
 /* ---- life ---- */
+
+/* False, with errno set, when it is not to be had. */
+static bool open_sockets(struct path_watch *watch)
+{
+    watch->news = open_netlink();
+    if (watch->news == NULL)
+        return false;
+    ev_io_init(&watch->news_io, on_news, mnl_socket_get_fd(watch->news), EV_READ);
+    ev_io_init(&watch->answers_io, on_answer, -1, EV_READ);
+    watch->answers = open_netlink();
+    if (watch->answers == NULL || !subscribe(watch->news))
+        return false;
+    ev_io_set(&watch->answers_io, mnl_socket_get_fd(watch->answers), EV_READ);
+    return true;
+}
 
 void path_watch_init(struct path_watch *watch, struct ev_loop *loop,
                      void (*changed)(void *context), void *context)
 {
     *watch = (struct path_watch){.loop = loop, .changed = changed, .context = context};
     ev_init(&watch->timer, on_timer);
-    watch->news = open_netlink();
-    watch->answers = watch->news != NULL ? open_netlink() : NULL;
-    if (watch->answers == NULL || !subscribe(watch->news)) {
-        log_warning("cannot watch the network's interfaces (netlink: %s): a path that is "
-                    "lost is noticed by its connections alone",
-                    strerror(errno));
+    ev_init(&watch->patience, on_patience);
+    if (!open_sockets(watch)) {
+        warn_blind(strerror(errno));
         close_netlink(watch);
         return;
     }
-    ev_io_init(&watch->news_io, on_news, mnl_socket_get_fd(watch->news), EV_READ);
-    ev_io_init(&watch->answers_io, on_answer, mnl_socket_get_fd(watch->answers), EV_READ);
-    watch->news_io.data = watch->answers_io.data = watch->timer.data = watch;
+    watch->news_io.data = watch->answers_io.data = watch;
+    watch->timer.data = watch->patience.data = watch;
     ev_io_start(loop, &watch->news_io);
-    begin_look(watch);
+    /* From the loop: its owner is to be told when it fails at once, and is not ready yet. */
+    look_later(watch, 0.);
 }
 
 void path_watch_deinit(struct path_watch *watch)
 {
     if (watch->loop == NULL)
         return;
-    ev_timer_stop(watch->loop, &watch->timer);
-    if (watch->news != NULL) {
-        ev_io_stop(watch->loop, &watch->news_io);
-        ev_io_stop(watch->loop, &watch->answers_io);
-    }
     close_netlink(watch);
     interface_table_deinit(&watch->table);
     interface_table_deinit(&watch->next);

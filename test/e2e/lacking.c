@@ -1,13 +1,15 @@
 /*
- * Runs a program on a kernel that lacks socket options: a seccomp filter answers calls for
- * them with an error.
+ * Runs a program on a kernel that lacks socket options, or in a sandbox that forbids netlink:
+ * a seccomp filter answers calls for them with an error.
  *
  *     lacking WORD[,WORD...] PROGRAM ARGUMENT...
  *
- * The words are names of options such as TCP_INFO, or of ioctl requests; see `calls`.
+ * The words are names of options such as TCP_INFO, or of ioctl requests, or netlink_send and
+ * netlink_receive; see `calls`.
  */
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/netlink.h>
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
@@ -26,6 +28,8 @@
 #define CALL_SET __NR_setsockopt
 #define CALL_GET __NR_getsockopt
 #define CALL_IOCTL __NR_ioctl
+#define CALL_SENDTO __NR_sendto
+#define CALL_RECVMSG __NR_recvmsg
 
 #define OPTION(call, level, name) \
     { \
@@ -56,6 +60,9 @@ static const struct {
     OPTION(CALL_GET, IPPROTO_TCP, TCP_INFO),
     {"SIOCOUTQ", CALL_IOCTL, 0, SIOCOUTQ, EINVAL},
     {"SIOCOUTQNSD", CALL_IOCTL, 0, SIOCOUTQNSD, EINVAL},
+    /* By the length of the address; nothing else here reads with recvmsg(). */
+    {"netlink_send", CALL_SENDTO, 0, sizeof(struct sockaddr_nl), EACCES},
+    {"netlink_receive", CALL_RECVMSG, 0, 0, EPERM},
 };
 
 /* The low half of a system call's argument. */
@@ -88,6 +95,27 @@ static size_t add_rule(struct sock_filter *filter, size_t index)
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)calls[index].error),
     };
 
+    const struct sock_filter send_rule[] = {
+        LOAD(offsetof(struct seccomp_data, nr)),
+        UNLESS(CALL_SENDTO, 3),
+        LOAD(ARGUMENT(5)),
+        UNLESS(calls[index].argument, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)calls[index].error),
+    };
+    const struct sock_filter receive_rule[] = {
+        LOAD(offsetof(struct seccomp_data, nr)),
+        UNLESS(CALL_RECVMSG, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)calls[index].error),
+    };
+
+    if (calls[index].call == CALL_SENDTO) {
+        memcpy(filter, send_rule, sizeof(send_rule));
+        return sizeof(send_rule) / sizeof(send_rule[0]);
+    }
+    if (calls[index].call == CALL_RECVMSG) {
+        memcpy(filter, receive_rule, sizeof(receive_rule));
+        return sizeof(receive_rule) / sizeof(receive_rule[0]);
+    }
     if (calls[index].call == CALL_IOCTL) {
         memcpy(filter, ioctl_rule, sizeof(ioctl_rule));
         return sizeof(ioctl_rule) / sizeof(ioctl_rule[0]);

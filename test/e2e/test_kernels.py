@@ -118,5 +118,25 @@ def test_a_lone_listener_on_ipv6_stays_closed_to_ipv4(t):
     t.check(pair.local.running(), "local has ended")
 
 
+def test_netlink_that_is_forbidden_after_it_was_bound(t):
+    """As in some containers and on Android: nothing is known of interfaces, and paths are used all
+    the same; automatic ones are what the kernel routes."""
+    server = t.server()
+    number = 0
+    for word in ("netlink_send", "netlink_receive"):
+        for paths in ("auto", [{"interface": "lo"}], [{"source": "127.0.0.1"}], None):
+            number += 1
+            pair = t.pair({"paths": paths}, name=str(number), start=False)
+            pair.start_relay()
+            pair.local = t.daemon("local", pair.local_path, name=f"local{number}",
+                                  under=lacking([word]))
+            t.check(pair.fetch("127.0.0.1", server.port, DATA) == DATA, f"{word}, paths {paths}")
+            pair.local.wait_output("cannot watch the network's interfaces")
+            if paths == "auto":
+                pair.local.wait_output('"auto" finds no interfaces here')
+            for daemon in (pair.local, pair.relay):
+                daemon.stop()
+
+
 if __name__ == "__main__":
     harness.main(globals())

@@ -40,7 +40,7 @@ def explained(t, ways, pair, name):
 
 def test_a_strict_reverse_path_filter(t):
     ways, pair = filtered(t)
-    pair.load(DEST, "--down", "100k")
+    bulk = pair.start_load(DEST, "--down", "100G")
     pair.local.wait_output(f"path w1: this machine drops the answers that come in on w1, .*{MENDS}")
     wait_until(lambda: MENDS in explained(t, ways, pair, "w1"), 10, "the explanation")
     t.check("rp_filter" not in explained(t, ways, pair, "w0"), "w0 is blamed")
@@ -49,7 +49,6 @@ def test_a_strict_reverse_path_filter(t):
     t.check("path w0" not in checked, checked)
     # What is said does mend it.
     ways.a.sysctl("net.ipv4.conf.w1.rp_filter", 2)
-    bulk = pair.start_load(DEST, "--down", "100G")
     ways.wait_used(1, "with a loose filter")
     bulk.kill()
     t.check("rp_filter" not in explained(t, ways, pair, "w1"), "it is still blamed")
@@ -60,10 +59,11 @@ def test_a_strict_reverse_path_filter(t):
 
 def test_a_strict_filter_with_automatic_paths(t):
     ways, pair = filtered(t, paths="auto", relay={"host": ["relay.invalid", "10.99.0.1"]})
-    pair.load(DEST, "--down", "100k")
+    bulk = pair.start_load(DEST, "--down", "100G")
     pair.local.wait_output(f"path w1 to 10.99.0.1: this machine drops .*{MENDS}")
     checked = splitsocks(t, ways, pair, "check", "local", pair.local_path)
     t.check(re.search(f"warning: path w1: .*{MENDS}", checked), checked)
+    bulk.kill()
 
 
 def test_a_rule_makes_a_strict_filter_right(t):
@@ -87,11 +87,45 @@ def test_a_source_without_a_rule(t):
     for name in ("all", "p0"):
         ways.routers[0].sysctl(f"net.ipv4.conf.{name}.rp_filter", 1)
     pair = ways.pair(paths=[{"source": "10.80.0.1"}, {"source": "10.81.0.1"}])
-    pair.load(DEST, "--down", "100k")
+    bulk = pair.start_load(DEST, "--down", "100G")
     told = r"path 10\.81\.0\.1: what comes from 10\.81\.0\.1 leaves by w0, and not by w1"
     pair.local.wait_output(told)
     checked = splitsocks(t, ways, pair, "check", "local", pair.local_path)
     t.check(re.search(f"warning: {told}", checked), checked)
+    bulk.kill()
+
+
+def test_an_interface_under_another_name(t):
+    """A modem that comes back as w1 when w0 is what the configuration has."""
+    ways = Ways(t)
+    ways.create(0)
+    ways.up(0)
+    pair = ways.pair(paths=[{"interface": "w0"}])
+    pair.load(DEST, "--down", "100k")
+    ways.delete(0)
+    pair.local.wait_output("path w0 is down: there is no interface w0$")
+    ways.create(1)
+    ways.up(1)
+    told = "there is no interface w0; w1, which is no path's, has a default route"
+    pair.local.wait_output(f"path w0 is still down: {told}")
+    wait_until(lambda: told in explained(t, ways, pair, "w0"), 10, "the explanation")
+
+
+def test_two_paths_that_are_one_link(t):
+    """The file does not tell: one by the interface, one by its address; and an alternative name."""
+    ways = Ways(t, 1)
+    ways.create(0)
+    ways.up(0)
+    pair = ways.pair(paths=[{"interface": "w0"}, {"name": "b", "source": "10.80.0.1"}])
+    checked = splitsocks(t, ways, pair, "check", "local", pair.local_path)
+    t.check("warning: paths w0 and b both leave by w0" in checked, checked)
+    if subprocess.run(ways.a.enter([harness.need("ip"), "link", "property", "add", "dev", "w0",
+                                    "altname", "wide-area"]), stderr=subprocess.PIPE).returncode:
+        return  # before Linux 5.5
+    pair.local_config["paths"] = [{"interface": "w0"}, {"interface": "wide-area"}]
+    pair.write_configs()
+    checked = splitsocks(t, ways, pair, "check", "local", pair.local_path)
+    t.check("warning: paths w0 and wide-area both leave by w0" in checked, checked)
 
 
 if __name__ == "__main__":

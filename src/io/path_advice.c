@@ -1,4 +1,4 @@
-#include <splitsocks/reverse_path.h>
+#include <splitsocks/path_advice.h>
 
 #include <splitsocks/socket.h>
 
@@ -112,8 +112,8 @@ static bool find_route(const struct address *source, const struct address *to,
 
 /* ---- what it means ---- */
 
-bool reverse_path_blocked(const struct local_path *path, const struct address *from,
-                          char why[REVERSE_PATH_SIZE])
+bool path_advice_blocked(const struct local_path *path, const struct address *from,
+                         char why[PATH_ADVICE_SIZE])
 {
     bool bound = path->interface[0] != '\0';
     struct address source = path->source;
@@ -134,27 +134,33 @@ bool reverse_path_blocked(const struct local_path *path, const struct address *f
     source.port = 0;
     if (bound)
         snprintf(
-            why, REVERSE_PATH_SIZE,
+            why, PATH_ADVICE_SIZE,
             "this machine drops the answers that come in on %s, since its way back leads "
             "through %s and rp_filter is strict; \"sysctl -w "
             "net.ipv4.conf.%s.rp_filter=2\" mends it (and for good, the line "
             "\"net.ipv4.conf.%s.rp_filter=2\" in /etc/sysctl.d/splitsocks.conf)",
             own, by, own, own);
     else
-        snprintf(why, REVERSE_PATH_SIZE,
+        snprintf(why, PATH_ADVICE_SIZE,
                  "what comes from %s leaves by %s, and not by %s, which has the address: a "
                  "rule of ip-rule(8) for it is missing, or give the \"interface\" instead",
                  address_format(&source, text), by, own);
     return true;
 }
 
-bool reverse_path_blocked_anywhere(const struct local_path *path,
-                                   char why[REVERSE_PATH_SIZE])
-{
-    /* Of a network for documentation (RFC 5737): no route is more special than the default.
-     */
-    static const struct address somewhere = {.family = ADDRESS_IPV4,
-                                             .bytes = {192, 0, 2, 1}};
+/* Of a network for documentation (RFC 5737): no route is more special than the default. */
+static const struct address somewhere = {.family = ADDRESS_IPV4, .bytes = {192, 0, 2, 1}};
 
-    return reverse_path_blocked(path, &somewhere, why);
+bool path_advice_blocked_anywhere(const struct local_path *path, char why[PATH_ADVICE_SIZE])
+{
+    return path_advice_blocked(path, &somewhere, why);
+}
+
+bool path_advice_interface(const struct local_path *path, char name[IF_NAMESIZE])
+{
+    /* An alternative name leads to the same index. */
+    if (path->interface[0] != '\0')
+        return if_indextoname(if_nametoindex(path->interface), name) != NULL;
+    return path->source.family == ADDRESS_IPV4 &&
+           find_route(&path->source, &somewhere, name);
 }

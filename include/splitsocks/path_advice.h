@@ -10,23 +10,26 @@
  *
  * IPv6 has no such filter.
  */
-#ifndef SPLITSOCKS_REVERSE_PATH_H
-#define SPLITSOCKS_REVERSE_PATH_H
+#ifndef SPLITSOCKS_PATH_ADVICE_H
+#define SPLITSOCKS_PATH_ADVICE_H
 
 #include <splitsocks/address.h>
 #include <splitsocks/local_path.h>
 
 #include <stdbool.h>
 
-#define REVERSE_PATH_SIZE 320
+#define PATH_ADVICE_SIZE 320
 
 /* Whether that keeps the path from hearing `from`, the relay; `why` is then a sentence that
  * says what mends it. False as well when the kernel does not tell. */
-bool reverse_path_blocked(const struct local_path *path, const struct address *from,
-                          char why[REVERSE_PATH_SIZE]);
+bool path_advice_blocked(const struct local_path *path, const struct address *from,
+                         char why[PATH_ADVICE_SIZE]);
 /* The same for whatever the default routes lead to, when the relay's address is not known.
  */
-bool reverse_path_blocked_anywhere(const struct local_path *path,
-                                   char why[REVERSE_PATH_SIZE]);
+bool path_advice_blocked_anywhere(const struct local_path *path,
+                                  char why[PATH_ADVICE_SIZE]);
+/* The interface that the path leaves by, whatever it is called in the configuration; false
+ * when that is not known. */
+bool path_advice_interface(const struct local_path *path, char name[IF_NAMESIZE]);
 
 #endif
