@@ -73,7 +73,8 @@ struct door_hello {
  * first byte); any other error: silence. They are told apart for counters and logs:
  * ERROR_MALFORMED, ERROR_AUTHENTICATION (MAC or message), ERROR_LIMIT, ERROR_NOT_FOUND
  * (not a client), ERROR_REPLAY (stamp), ERROR_DENIED (another server's), ERROR_CRYPTO.
- * On OK the caller deinits `hello`, else there is nothing to do. */
+ * On OK the caller deinits `hello`, else there is nothing to do; after ERROR_REPLAY
+ * hello->client is whose stamp it was. */
 int door_hello(struct door *door, const struct address *peer, struct wire_reader *in,
                const uint8_t ephemeral[KEY_SIZE], uint64_t now,
                struct door_hello *hello) MUST_CHECK;

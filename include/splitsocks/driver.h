@@ -31,6 +31,8 @@ struct driver_role {
     /* Local: what was connected leads to the relay; or has ended without showing that. */
     void (*proven)(struct driver *driver, const struct subflow_io *io);
     void (*unproven)(struct driver *driver, const struct subflow_io *io, enum unproven how);
+    /* Local: a stamp for a HELLO, as in struct session_fresh. */
+    uint64_t (*stamp)(struct driver *driver);
     /* Relay: SESSION_CLOSE_SUBFLOW with `silent` set. Takes over the socket. */
     void (*silence)(struct driver *driver, int fd);
     /* Relay: SESSION_STREAM_INCOMING. */

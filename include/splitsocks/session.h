@@ -282,7 +282,8 @@ struct subflow_measure {
 /* Fresh values for a HELLO, from the driver's random and wall clock. */
 struct session_fresh {
     uint8_t ephemeral[32]; /* random */
-    uint64_t stamp;        /* wall clock in nanoseconds since 1970 */
+    uint64_t clock_ns;     /* wall clock, since 1970 */
+    uint64_t stamp;        /* the same, or 1 more than the last that was used */
 };
 
 /* The connection is established. `fresh` is needed for a SESSION_DIAL with hello set, and
@@ -415,6 +416,8 @@ void session_set_user(struct session *session, void *user);
 void *session_user(const struct session *session);
 /* Session id, for logs; 0 while there is none. */
 uint64_t session_id(const struct session *session);
+/* Local: the newest stamp that the relay has taken in a HELLO of this session; 0: none. */
+uint64_t session_stamp(const struct session *session);
 
 /* Counters since the session began; for status, benches and tests. */
 struct session_counters {

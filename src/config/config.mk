@@ -3,6 +3,7 @@ libconfig_layer_a_SOURCES = \
 	include/splitsocks/config.h \
 	include/splitsocks/config_local.h src/config/config_local.c \
 	include/splitsocks/config_relay.h src/config/config_relay.c \
+	include/splitsocks/stamps.h src/config/stamps.c \
 	include/splitsocks/state.h src/config/state.c \
 	include/splitsocks/units.h src/config/units.c \
 	include/splitsocks/usage.h src/config/usage.c \

@@ -355,6 +355,8 @@ static struct arrival_result take_hello(struct admission *admission, struct arri
     if (error != OK) {
         result = silence(admission, arrival);
         result.why = (enum error)error;
+        if (error == ERROR_REPLAY)
+            result.client = (unsigned)hello.client;
         return result;
     }
     if (hello.offer.resume != 0 &&

@@ -62,6 +62,7 @@ static int open_hello(struct door *door, const struct hello_header *header,
 {
     int error = hello_open(&hello->noise, header, door->relay, ephemeral, &hello->offer);
 
+    hello->client = ERROR_NOT_FOUND;
     if (error != OK)
         return error;
     hello->client = client_table_find(door->clients, hello->noise.remote_static);
@@ -87,8 +88,11 @@ int door_hello(struct door *door, const struct address *peer, struct wire_reader
         return ERROR_LIMIT;
     error = open_hello(door, &header, ephemeral, hello);
     if (error != OK) {
+        int client = hello->client;
+
         failure_limit_charge(door->failures, peer, now);
         door_hello_deinit(hello);
+        hello->client = client;
     }
     return error;
 }

@@ -427,6 +427,11 @@ uint64_t session_id(const struct session *session)
     return generation == NULL ? 0 : generation->id;
 }
 
+uint64_t session_stamp(const struct session *session)
+{
+    return session->stamp;
+}
+
 const struct session_counters *session_counters(const struct session *session)
 {
     return &session->counters;

@@ -115,6 +115,19 @@ int generation_key_subflow(struct session *session, struct generation *generatio
 
 /* ---- HELLO ---- */
 
+/* How far HELLOs run ahead of the wall clock when several in a row are not answered: the relay
+ * may have taken so many that are later, of another machine with the same key or from before
+ * this one's clock was set back, that it takes none of now. A stamp that is far ahead does no
+ * harm, as the next one follows it; but stamps must not run away while something else keeps
+ * the relay from answering. So it is a minute at first, four times as much with each further
+ * HELLO, and two years (2^20 minutes) at most. */
+static uint64_t lead_ns(const struct session *session)
+{
+    unsigned tries = session->hellos_unanswered - MIN(session->hellos_unanswered, 1u);
+
+    return tries == 0 ? 0 : 60 * NS_PER_S << MIN(2 * (tries - 1), 20u);
+}
+
 bool handshake_begin(struct session *session, struct subflow *subflow,
                      const struct session_fresh *fresh)
 {
@@ -128,7 +141,8 @@ bool handshake_begin(struct session *session, struct subflow *subflow,
         return false;
     subflow->handshake = hello;
     hello->association = session->association;
-    session->last_stamp = MAX(fresh->stamp, session->last_stamp + 1);
+    session->last_stamp = MAX(MAX(fresh->stamp, fresh->clock_ns + lead_ns(session)),
+                              session->last_stamp + 1);
     hello->offer = (struct hello_offer){.stamp = session->last_stamp,
                                         .minor = WIRE_MINOR,
                                         .features = WIRE_FEATURES,
@@ -271,6 +285,8 @@ static bool adopt(struct session *session, struct subflow *subflow,
                     subflow->handshake->association != session->association ||
                     generation_by_tag(session, GENERATION_TAG(answer->session_id)) != NULL))
         return false;
+    session->hellos_unanswered = 0;
+    session->stamp = MAX(session->stamp, subflow->handshake->offer.stamp);
     close_other_hellos(session, subflow);
     if (!resumed)
         session_reset_association(session, RESET_SESSION_LOST, subflow);

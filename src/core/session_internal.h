@@ -485,7 +485,9 @@ struct session {
     uint64_t pool_wake_ns; /* when pool_update() wants to be called again */
     uint64_t checked_ns;
     unsigned explicit_failures; /* dials refused or unreachable, in a row */
-    uint64_t last_stamp;
+    uint64_t last_stamp; /* sent in a HELLO */
+    uint64_t stamp;      /* the newest that was answered */
+    unsigned hellos_unanswered; /* in a row */
     bool starved;         /* a stream got no memory: the next check tells it to try again */
     uint64_t starved_ns;  /* since when there is no room for any stream; 0 = there is */
     bool pool_dirty;      /* pool_update() has something to look at */

@@ -36,6 +36,7 @@ libio_a_SOURCES = \
 	include/splitsocks/socket.h src/io/socket.c src/io/socket_info.c \
 	src/io/socket_probe.c src/io/socket_tune.c src/io/socket_tune.h \
 	include/splitsocks/socks_connection.h src/io/socks_connection.c \
+	include/splitsocks/stamp_keeper.h src/io/stamp_keeper.c \
 	include/splitsocks/state_file.h src/io/state_file.c \
 	include/splitsocks/status.h src/io/status.c src/io/status_internal.h \
 	src/io/status_connections.c src/io/status_paths.c src/io/status_streams.c \

@@ -61,6 +61,13 @@ static void on_unproven(struct driver *driver, const struct subflow_io *io,
     path_dialer_unproven(&local->dialer, io, how);
 }
 
+static uint64_t next_stamp(struct driver *driver)
+{
+    struct local *local = driver->context;
+
+    return stamp_keeper_next(&local->stamps);
+}
+
 static void on_changed(struct driver *driver, const struct session_event *event)
 {
     struct local *local = driver->context;
@@ -77,6 +84,7 @@ static void on_changed(struct driver *driver, const struct session_event *event)
     if (local->had_session && !event->resumed)
         log_warning("the relay does not know the session any more: its streams are reset");
     restart_note_up(&local->ending, clock_now());
+    stamp_keeper_taken(&local->stamps, session_stamp(driver->session));
     log_info("session %016llx with the relay %s", id,
              event->resumed ? "goes on" : "begins");
     local->had_session = true;
@@ -127,6 +135,7 @@ static const struct driver_role role = {
     .dialled = on_dialled,
     .proven = on_proven,
     .unproven = on_unproven,
+    .stamp = next_stamp,
     .changed = on_changed,
     .ended = on_ended,
 };
@@ -326,6 +335,7 @@ int local_new(struct ev_loop *loop, const struct config_local *config,
         return error;
     }
     state_file_init(&local->state, state_file, state_trouble_level(config));
+    stamp_keeper_init(&local->stamps, &local->state, config->relay.public_key);
     path_table_init(&local->paths, loop, config, &local->state);
     path_dialer_init(&local->dialer, loop, config, local->resolver, &local->paths,
                      &local->driver);

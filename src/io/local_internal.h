@@ -11,6 +11,7 @@
 #include <splitsocks/resolver.h>
 #include <splitsocks/restart.h>
 #include <splitsocks/socks_connection.h>
+#include <splitsocks/stamp_keeper.h>
 #include <splitsocks/state_file.h>
 #include <splitsocks/worker.h>
 
@@ -30,6 +31,7 @@ struct local {
     struct worker worker;
     struct resolver *resolver;
     struct state_file state;
+    struct stamp_keeper stamps;
     struct path_table paths;
     struct path_dialer dialer;
     struct session *session; /* NULL for a moment after one has ended */

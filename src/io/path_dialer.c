@@ -195,8 +195,8 @@ static void note_unanswered(struct path_dialer *dialer, const struct subflow_io 
         return;
     strangers->unanswered_told = true;
     log_warning("path %s: the relay at %s takes connections but does not answer: does it "
-                "list this side's public key, is relay.public_key its own, and is it still "
-                "at this address?",
+                "list this side's public key, is relay.public_key its own, is this machine's "
+                "clock right, and is the relay still at this address?",
                 path_table_name(dialer->paths, io->path, name),
                 address_format(&io->to, to));
 }

@@ -109,22 +109,43 @@ static void move_out(struct relay_arrival *arrival, unsigned to)
     relay_worker_post(&relay->workers[to], message);
 }
 
+static const char *why_refused(enum error why)
+{
+    switch (why) {
+    case ERROR_NOT_FOUND: return "its public key is not listed";
+    case ERROR_REPLAY:
+        return "the stamp of its HELLO was used before, or is older than those seen last: its "
+               "clock was set back, two machines share its key, or somebody has sent again "
+               "what it once sent";
+    case ERROR_LIMIT: return "too many failures from there, or in all";
+    case ERROR_DENIED: return "it asks for another server_id";
+    default: return NULL;
+    }
+}
+
+static void get_name(struct relay *relay, unsigned client,
+                     char name[sizeof(relay->clients->items->name)])
+{
+    pthread_mutex_lock(&relay->lock);
+    memcpy(name, relay->clients->items[client].name, sizeof(relay->clients->items->name));
+    pthread_mutex_unlock(&relay->lock);
+}
+
 /* What the owner of a client that gets no answer looks for. Anybody can cause the other
  * errors, who knows no key. */
-static void log_refusal(const struct relay_arrival *arrival, enum error why)
+static void log_refusal(const struct relay_arrival *arrival,
+                        const struct arrival_result *result)
 {
     static _Thread_local struct log_limit limit;
-    const char *reason = why == ERROR_NOT_FOUND ? "its public key is not listed"
-                         : why == ERROR_REPLAY  ? "its HELLO is not newer than the last one"
-                         : why == ERROR_LIMIT   ? "too many failures from there, or in all"
-                         : why == ERROR_DENIED  ? "it asks for another server_id"
-                                                : NULL;
     char peer[ADDRESS_TEXT_SIZE];
+    char name[sizeof(arrival->worker->relay->clients->items->name)] = "a client";
 
-    if (reason != NULL)
-        log_write_limited(&limit, clock_now(), LOG_WARNING,
-                          "no answer to a client at %s: %s",
-                          address_format(&arrival->peer, peer), reason);
+    if (why_refused(result->why) == NULL)
+        return;
+    if (result->why == ERROR_REPLAY)
+        get_name(arrival->worker->relay, result->client, name);
+    log_write_limited(&limit, clock_now(), LOG_WARNING, "no answer to %s at %s: %s", name,
+                      address_format(&arrival->peer, peer), why_refused(result->why));
 }
 
 static void close_evicted(struct relay_worker *worker)
@@ -174,7 +195,7 @@ static void judge(struct relay_arrival *arrival, size_t length)
     case ARRIVAL_ELSEWHERE: move_out(arrival, result.worker); break;
     case ARRIVAL_SILENT:
         arrival->silent = true;
-        log_refusal(arrival, result.why);
+        log_refusal(arrival, &result);
         arm_deadline(arrival, now);
         break;
     }

@@ -336,7 +336,8 @@ static void on_outcome(struct subflow_io *io)
     subflow_set_payload(io->subflow, socket_payload_bytes(io->io.fd));
     if (io->hello) {
         random_fill(fresh.ephemeral, sizeof(fresh.ephemeral));
-        fresh.stamp = clock_wall();
+        fresh.stamp = driver->role->stamp(driver);
+        fresh.clock_ns = clock_wall();
     }
     session_subflow_up(driver->session, io->subflow, &fresh, clock_now());
     key_wipe(&fresh, sizeof(fresh));

@@ -21,11 +21,20 @@ test_e2e_socksload_SOURCES = test/e2e/socksload.c $(E2E_COMMON) $(E2E_LOAD)
 test_e2e_wireproxy_SOURCES = test/e2e/wireproxy.c $(E2E_COMMON) \
 	test/e2e/wirepair.c test/e2e/wirepair.h
 
+# To be preloaded, so without the sanitizers that the program may be built with.
+check_DATA = test/e2e/wrongclock.so
+CLEANFILES += test/e2e/wrongclock.so
+EXTRA_DIST += test/e2e/wrongclock.c
+test/e2e/wrongclock.so: test/e2e/wrongclock.c
+	$(AM_V_CC)$(MKDIR_P) test/e2e && \
+		$(CC) -O1 -Wall -shared -fPIC -o $@ $(srcdir)/test/e2e/wrongclock.c
+
 E2E_TESTS = \
 	test/e2e/test_address.py \
 	test/e2e/test_budget.py \
 	test/e2e/test_check.py \
 	test/e2e/test_chromium.py \
+	test/e2e/test_clock.py \
 	test/e2e/test_commands.sh \
 	test/e2e/test_curl.py \
 	test/e2e/test_descriptors.py \

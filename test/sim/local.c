@@ -70,7 +70,8 @@ void sim_local_dial(struct sim_session *owner, const struct session_event *event
 static void connected(struct sim_wire *wire)
 {
     struct sim_world *world = wire->process->world;
-    struct session_fresh fresh = {.stamp = world->wall_ns + world->clock.now_ns};
+    uint64_t wall_ns = world->wall_ns + world->clock.now_ns;
+    struct session_fresh fresh = {.clock_ns = wall_ns, .stamp = wall_ns};
 
     wire->up = true;
     sim_random_bytes(&world->random, fresh.ephemeral, sizeof fresh.ephemeral);

@@ -346,7 +346,7 @@ static struct pair_batch *take_batch(struct pair *pair, struct pair_pipe *pipe)
 
 static void connection_up(struct pair *pair, struct pair_connection *c)
 {
-    struct session_fresh fresh = {.stamp = pair->now};
+    struct session_fresh fresh = {.stamp = pair->now, .clock_ns = pair->now};
     struct address peer = {.family = ADDRESS_IPV4, .bytes = {127, 0, 0, 1}};
 
     c->dialling = false;

@@ -645,6 +645,57 @@ static void test_tight_budgets_reach_the_bound(void **state)
     }
 }
 
+/* Another machine with the same key, whose clock is ahead, or this one's before it was set
+ * back: the relay takes no stamp of now. */
+static void test_later_stamps_are_tried(void **state)
+{
+    struct session_config config = pair_config();
+    struct pair *pair = pair_new(&config);
+    struct target target = pair_target();
+    uint64_t ahead_ns = pair->now + 600 * NS_PER_S;
+    (void)state;
+
+    for (unsigned i = 0; i < CLIENT_STAMPS; i++)
+        assert_int_equal(client_table_accept_stamp(pair->clients, 0, ahead_ns + i), OK);
+    assert_non_null(session_stream_open(pair->local, &target, NULL, pair->now));
+    pair_run_ms(pair, 9000);
+    assert_int_equal(pair->up_count, 1);
+    assert_int_equal(pair->opened_count, 1);
+    /* Not much further ahead than need be: several HELLOs race, each with its own. */
+    assert_in_range(session_stamp(pair->local), ahead_ns, pair->now + 64 * 600 * NS_PER_S);
+    pair_free(pair);
+}
+
+/* Whatever keeps the relay from answering, stamps end two years ahead. */
+static void test_stamps_do_not_run_away(void **state)
+{
+    struct session_config config = pair_config();
+    struct pair *pair = pair_new(&config);
+    struct target target = pair_target();
+    (void)state;
+
+    pair->limits.max_sessions = 0;
+    for (unsigned i = 0; i < CLIENT_STAMPS; i++)
+        assert_int_equal(client_table_accept_stamp(pair->clients, 0, UINT64_MAX - i), OK);
+    for (unsigned i = 0; i < 100; i++) {
+        if (i % 10 == 0)
+            assert_non_null(session_stream_open(pair->local, &target, NULL, pair->now));
+        pair_run_ms(pair, 1000);
+    }
+    assert_int_equal(pair->up_count, 0);
+    client_table_free(pair->clients);
+    pair->clients = client_table_new();
+    assert_int_equal(client_table_add(pair->clients, pair->local_key.public_key), 0);
+    door_set_clients(pair->door, pair->clients);
+    pair->limits.max_sessions = 4;
+    assert_non_null(session_stream_open(pair->local, &target, NULL, pair->now));
+    pair_run_ms(pair, 5000);
+    assert_int_equal(pair->up_count, 1);
+    assert_in_range(session_stamp(pair->local), pair->now,
+                    pair->now + UINT64_C(730) * 86400 * NS_PER_S);
+    pair_free(pair);
+}
+
 UNIT_MAIN(cmocka_unit_test(test_transfers_both_ways),
           cmocka_unit_test(test_half_close_both_ways),
           cmocka_unit_test(test_reset_codes_reach_the_other_side),
@@ -662,4 +713,6 @@ UNIT_MAIN(cmocka_unit_test(test_transfers_both_ways),
           cmocka_unit_test(test_a_hoarder_costs_no_other_client),
           cmocka_unit_test(test_readers_outlive_the_session),
           cmocka_unit_test(test_readers_outlive_a_restart),
+          cmocka_unit_test(test_later_stamps_are_tried),
+          cmocka_unit_test(test_stamps_do_not_run_away),
           cmocka_unit_test(test_tight_budgets_reach_the_bound))

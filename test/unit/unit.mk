@@ -52,6 +52,8 @@ UNIT_TESTS = \
 	test/unit/test_socket \
 	test/unit/test_socks5 \
 	test/unit/test_socks5_client \
+	test/unit/test_stamp_keeper \
+	test/unit/test_stamps \
 	test/unit/test_state \
 	test/unit/test_state_file \
 	test/unit/test_usage \
@@ -163,6 +165,11 @@ test_unit_test_socks5_SOURCES = test/unit/test_socks5.c test/unit/unit.h
 test_unit_test_socks5_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_socks5_client_SOURCES = test/unit/test_socks5_client.c test/unit/unit.h
 test_unit_test_socks5_client_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_stamp_keeper_SOURCES = test/unit/test_stamp_keeper.c test/unit/unit.h
+test_unit_test_stamp_keeper_LDADD = $(IO) $(CMOCKA_LIBS)
+test_unit_test_stamp_keeper_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_wall
+test_unit_test_stamps_SOURCES = test/unit/test_stamps.c test/unit/unit.h
+test_unit_test_stamps_LDADD = $(CONFIG) $(CMOCKA_LIBS)
 test_unit_test_state_SOURCES = test/unit/test_state.c test/unit/unit.h
 test_unit_test_state_LDADD = $(CONFIG) $(CMOCKA_LIBS)
 test_unit_test_state_file_SOURCES = test/unit/test_state_file.c test/unit/unit.h

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""Wall clocks that are wrong, and machines that share a key: the relay takes no HELLO that is older
+than those it has seen of the same key."""
+import os
+import subprocess
+
+import harness
+from harness import SPLITSOCKS, wait_until
+
+STAMPS = 64  # that the relay keeps for each client
+
+
+class Machine:
+    """One with a wall clock of its own, and what it remembers from one run to the next."""
+
+    def __init__(self, t, pair, name):
+        self.t, self.pair = t, pair
+        self.clock = t.path(f"{name}.clock")
+        self.state = t.path(f"{name}.state")
+        os.mkdir(self.state)
+        self.set_clock(0)
+        # AddressSanitizer wants to be the first of what is loaded, and need not be.
+        options = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+        self.env = {"LD_PRELOAD": harness.tool("wrongclock.so"), "WRONG_CLOCK": self.clock,
+                    "ASAN_OPTIONS": options, "XDG_STATE_HOME": self.state}
+
+    def set_clock(self, seconds):
+        with open(self.clock, "w") as f:
+            f.write(str(seconds))
+
+    def forget(self):
+        os.unlink(os.path.join(self.state, "splitsocks", "state"))
+
+    def start_connect(self, server):
+        return subprocess.Popen(
+            [SPLITSOCKS, "connect", "-c", self.pair.local_path, "127.0.0.1", str(server.port)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env={**os.environ, **self.env})
+
+    def connect(self, server):
+        """Makes a session, and carries a word; returns what went wrong."""
+        process = self.start_connect(server)
+        out, err = process.communicate(b"hello", timeout=60 * harness.SLOW)
+        return None if out == b"hello" else f"{process.returncode}: {err.decode()}"
+
+    def use_stamps(self, server):
+        """Sends as many HELLOs as the relay keeps stamps."""
+        for _ in range(0, STAMPS, 16):
+            group = [self.start_connect(server) for _ in range(16)]
+            for process in group:
+                out, err = process.communicate(b"hello", timeout=60 * harness.SLOW)
+                self.t.equal(out, b"hello", f"echo, with {err}")
+
+
+def scene(t, *names):
+    if not os.path.exists(harness.tool("wrongclock.so")):
+        raise harness.Skip("the clock cannot be replaced here")
+    pair = t.pair(relay={"linger": "5s"}, start=False)
+    pair.relay_config["clients"][0]["max_sessions"] = 1000
+    pair.write_configs()
+    pair.start_relay()
+    return pair, t.server(), [Machine(t, pair, name) for name in names]
+
+
+def test_a_clock_that_is_set_back(t):
+    pair, server, (machine,) = scene(t, "laptop")
+    machine.use_stamps(server)
+    machine.set_clock(-600)
+    t.equal(machine.connect(server), None, "after ten minutes back")
+    # A local that began before it was set back, and one that begins after.
+    for _ in range(2):
+        local = t.daemon("local", pair.local_path, env=machine.env)
+        s = pair.open("127.0.0.1", server.port)
+        s.close()
+        local.wait_output("this machine's clock is \\d+ s behind what the relay was told last")
+        local.stop()
+        machine.set_clock(-86400)
+    t.check("no answer to" not in pair.relay.log(), "a HELLO was refused")
+
+
+def test_a_clock_that_is_set_back_and_nothing_remembered(t):
+    """Then later stamps are tried, and both logs say what is wrong."""
+    pair, server, (machine,) = scene(t, "laptop")
+    machine.use_stamps(server)
+    machine.set_clock(-600)
+    machine.forget()
+    local = t.daemon("local", pair.local_path, env=machine.env)
+
+    def served():
+        s, code = pair.connect("127.0.0.1", server.port)
+        s.close()
+        return code == 0
+    wait_until(served, 40, "the local to be served")
+    pair.relay.wait_output("no answer to test at 127.0.0.1:[0-9]+: the stamp of its HELLO .* clock was "
+                           "set back, two machines share its key")
+    local.wait_output("takes connections but does not answer: .* is this machine's clock right")
+    # Now it is remembered.
+    local.stop()
+    t.equal(machine.connect(server), None, "in the next run")
+
+
+def test_two_machines_with_one_key(t):
+    pair, server, (ahead, behind) = scene(t, "ahead", "behind")
+    ahead.set_clock(600)
+    ahead.use_stamps(server)
+    local = t.daemon("local", pair.local_path, env=behind.env)
+
+    def served():
+        s, code = pair.connect("127.0.0.1", server.port)
+        s.close()
+        return code == 0
+    wait_until(served, 40, "the machine behind to be served")
+    local.stop()
+    t.equal(behind.connect(server), None, "in the next run")
+    t.equal(ahead.connect(server), None, "the machine ahead")
+
+
+if __name__ == "__main__":
+    harness.main(globals())
