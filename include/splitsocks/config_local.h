@@ -57,6 +57,7 @@ struct config_listener {
     struct address address; /* port 0: the kernel chooses one */
     struct config_users users;
     struct config_host_port to; /* FORWARD alone; else its host is NULL */
+    uint32_t max_per_target;    /* connections to one target at a time */
     struct config_policy policy;
 };
 
@@ -185,7 +186,7 @@ struct config_local {
     uint64_t linger_ns;
     uint64_t mtu_retry_ns; /* TIME_NEVER: never */
     struct config_timeouts timeouts;
-    const char *state_file;         /* as written; NULL: in the usual place */
+    const char *state_file; /* as written; NULL: in the usual place */
     struct config_control control;
     struct config_strings warnings; /* FILE:LINE: PATH: text; the app logs each */
     struct config_memory *memory;   /* owned; of no use outside the configuration */

@@ -9,6 +9,7 @@
 #define SPLITSOCKS_DIRECT_H
 
 #include <splitsocks/attributes.h>
+#include <splitsocks/crowd.h>
 #include <splitsocks/target.h>
 #include <splitsocks/worker.h>
 
@@ -32,15 +33,18 @@ struct direct {
     struct worker *worker; /* borrowed; its input buffer is used for a moment at a time */
     struct list node;      /* in the owner's list */
     struct direct_way ways[2]; /* what the application sends, and what it gets */
+    struct crowd_place *place; /* given back at the end; may be NULL */
     char *destination;         /* owned; the target in words, NULL when memory was out */
 };
 
 /* Takes over both sockets, connected and non-blocking: the application's, and that of
  * `target`, which is copied. `early` (at most DIRECT_READ_SIZE
  * bytes) was read from `from` already. `owned` lists all directs of an owner, for
- * direct_abort(). Returns OK, or ERROR_MEMORY, and then the sockets stay the caller's. */
+ * direct_abort(). `place` may be NULL. Returns OK, or ERROR_MEMORY, and then
+ * sockets and place stay the caller's. */
 int direct_start(struct worker *worker, const struct target *target, int from, int to,
-                 const void *early, size_t length, struct list *owned) MUST_CHECK;
+                 const void *early, size_t length, struct crowd_place *place,
+                 struct list *owned) MUST_CHECK;
 
 /* Resets both sockets, and frees it. */
 void direct_abort(struct direct *direct);

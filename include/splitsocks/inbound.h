@@ -6,6 +6,7 @@
 #ifndef SPLITSOCKS_INBOUND_H
 #define SPLITSOCKS_INBOUND_H
 
+#include <splitsocks/crowd.h>
 #include <splitsocks/driver.h>
 #include <splitsocks/plain.h>
 #include <splitsocks/resolver.h>
@@ -14,14 +15,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct local;
+
 /* What all connections to one local share. */
 struct inbound_service {
-    struct worker *worker;     /* borrowed */
-    struct driver *driver;     /* borrowed; its session may be NULL */
+    struct worker *worker;       /* borrowed */
+    struct driver *driver;       /* borrowed; its session may be NULL */
     enum reset_code sessionless; /* what applications are told then */
-    struct resolver *resolver; /* borrowed */
-    bool resolve_here;         /* the relay gets addresses, never names */
-    const struct rules *rules; /* borrowed */
+    struct resolver *resolver;   /* borrowed */
+    bool resolve_here;           /* the relay gets addresses, never names */
+    const struct rules *rules;   /* borrowed */
+    /* Whether a connection to the address would come back to this local: one that is made
+     * from here (`direct`), or by the relay. */
+    bool (*comes_back)(const struct local *local, const struct address *to, bool direct);
+    const struct local *local; /* borrowed; for the above */
+    struct crowd crowd;
     struct list inbounds;
     struct list plains;
     struct list directs;
@@ -35,7 +43,8 @@ void inbound_service_deinit(struct inbound_service *service);
 /* What an application wants. All is copied, the socket taken over. */
 struct inbound_request {
     int fd;
-    uint32_t listener; /* as in struct rules_query */
+    uint32_t listener;       /* as in struct rules_query */
+    uint32_t max_per_target; /* connections to one target at a time through it */
     const struct target *target;
     const struct stream_policy *otherwise; /* where no rule says anything */
     const uint8_t *early;                  /* bytes of the stream that were read already */

@@ -8,6 +8,7 @@
 #ifndef SPLITSOCKS_PLAIN_H
 #define SPLITSOCKS_PLAIN_H
 
+#include <splitsocks/crowd.h>
 #include <splitsocks/driver.h>
 
 #include <stdbool.h>
@@ -26,15 +27,16 @@ struct plain {
     struct stream_end end; /* first */
     struct driver *driver; /* borrowed */
     struct stream *stream;
-    struct list node;   /* in the owner's list */
+    struct list node;          /* in the owner's list */
+    struct crowd_place *place; /* set by the owner, given back here; NULL: it has none */
     plain_reply *reply; /* due when the stream is opened or refused; NULL: it is open */
     ev_io io;
-    uint32_t read_size; /* how much to read at once: follows what there is */
-    bool read_ended;    /* the socket's end of file was passed on */
-    bool read_blocked;  /* the session has no room */
-    bool write_ended;   /* the stream's end was passed on */
-    bool write_blocked; /* the socket has no room */
-    bool log_failure;   /* a failure of the stream is logged */
+    uint32_t read_size;         /* how much to read at once: follows what there is */
+    bool read_ended;            /* the socket's end of file was passed on */
+    bool read_blocked;          /* the session has no room */
+    bool write_ended;           /* the stream's end was passed on */
+    bool write_blocked;         /* the socket has no room */
+    bool log_failure;           /* a failure of the stream is logged */
     struct address destination; /* for that log line; family ADDRESS_NONE: not known */
 };
 

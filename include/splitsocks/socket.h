@@ -49,6 +49,9 @@ int socket_listen(const struct address *address,
 /* Changes when a listening socket reports a connection: at once, since the one who connects
  * may wait for the other to speak first; or as socket_listen() says. */
 void socket_listen_at_once(int fd, bool at_once);
+/* Whether a listener on :: takes connections to IPv4 addresses too, since the kernel cannot
+ * confine it to IPv6. */
+bool socket_listener_is_dual(void);
 /* Whether EADDRINUSE for `wanted` can be due to our own listener on `held`: 0.0.0.0 and ::
  * exclude each other where the kernel does not take IPV6_V6ONLY. Then :: accepts what
  * comes for both, and IPv4 peers have mapped addresses. */

@@ -21,7 +21,8 @@ struct socks_service {
 struct socks_terms {
     const struct socks5_user *users; /* borrowed for the connection's life */
     size_t user_count;
-    uint32_t listener; /* as in struct rules_query */
+    uint32_t listener;       /* as in struct rules_query */
+    uint32_t max_per_target; /* as in struct inbound_request */
     struct stream_policy policy;
 };
 

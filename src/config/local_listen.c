@@ -1,10 +1,18 @@
 #include "local_parts.h"
 
 #include <string.h>
+#include <strings.h>
 
 /* RFC 1929: a length is one byte, and not zero. */
 #define CREDENTIAL_MAX 255
 #define USERS_MAX 4096
+/* Connections to one target. Of a forward listener all go to the same, and a loop that no
+ * address gives away makes as many within a second. SOCKS clients may have good reason for
+ * many more, but leave a quarter of the streams that a relay allows a session by default
+ * (max_streams, 16384) to other targets. */
+#define PER_TARGET_FORWARD 1024
+#define PER_TARGET_SOCKS 12288
+#define PER_TARGET_MAX 1000000
 
 /* The value is not shown: it may be a password. */
 static int refuse_password(struct reader *reader, const struct place *place)
@@ -107,9 +115,14 @@ static int check_protocol(struct reader *reader, const struct place *place, json
 static int check_listener(struct reader *reader, const struct place *place, json_t *value,
                           void *field)
 {
-    const struct config_listener *listener = field;
+    struct config_listener *listener = field;
     struct place address = member_place(place, value, "address");
     int error = check_protocol(reader, place, value, listener);
+
+    if (json_object_get(value, "max_per_target") == NULL)
+        listener->max_per_target = listener->protocol == CONFIG_PROTOCOL_FORWARD
+                                       ? PER_TARGET_FORWARD
+                                       : PER_TARGET_SOCKS;
 
     if (error != OK || is_loopback(&listener->address) || listener->users.count > 0)
         return error;
@@ -140,12 +153,62 @@ static int check_pair(struct reader *reader, const struct place *place,
     return result;
 }
 
+static bool is_any(const struct address *address)
+{
+    static const uint8_t any[16];
+
+    return memcmp(address->bytes, any, sizeof(any)) == 0;
+}
+
+/* Whether what a listener forwards to is `other`, on this machine; a name other than
+ * "localhost" is not known here. */
+static bool leads_to(const struct config_host_port *to, const struct config_listener *other)
+{
+    const struct address *bound = &other->address;
+    struct address plain;
+
+    if (to->host == NULL || to->port != bound->port)
+        return false;
+    if (strcasecmp(to->host, "localhost") == 0)
+        return is_any(bound) || is_loopback(bound);
+    if (address_parse(&plain, to->host) != OK)
+        return false;
+    plain = address_unmap(&plain);
+    if (plain.family != bound->family)
+        return false;
+    if (is_any(&plain)) /* connect(2) takes it for loopback */
+        return is_any(bound) || is_loopback(bound);
+    return is_any(bound) ? is_loopback(&plain)
+                         : memcmp(plain.bytes, bound->bytes, sizeof(plain.bytes)) == 0;
+}
+
+#define LOOP_WARNING \
+    "on this machine this is a listener of this file: connections would come back, and " \
+    "are " \
+    "refused unless the relay runs on another machine, whose own port this is"
+
+/* No error: the relay may be another machine, whose loopback addresses are meant. */
+static int warn_of_loops(struct reader *reader, const struct place *place, json_t *value,
+                         const struct config_listeners *list)
+{
+    int result = OK;
+
+    for (size_t i = 0; i < list->count; i++)
+        for (size_t j = 0; j < list->count; j++) {
+            struct place listener = {.parent = place, .index = i};
+            struct place at = member_place(&listener, json_array_get(value, i), "to");
+
+            if (leads_to(&list->items[i].to, &list->items[j]))
+                result = first_error(result, warn(reader, &at, LOOP_WARNING));
+        }
+    return result;
+}
+
 int check_local_listeners(struct reader *reader, const struct place *place, json_t *value,
                           void *field)
 {
     const struct config_listeners *list = field;
-    int result = OK;
-    (void)value;
+    int result = warn_of_loops(reader, place, value, list);
 
     for (size_t i = 1; i < list->count; i++) {
         struct place at = {.parent = place, .index = i};
@@ -176,6 +239,8 @@ static const struct option listener_options[] = {
      .fallback = "1080", .maximum = UINT16_MAX},
     {.name = "users", .read = read_users, FIELD(config_listener, users), .nullable = true},
     {.name = "to", .read = read_host_port, FIELD(config_listener, to)},
+    {.name = "max_per_target", .read = read_integer,
+     FIELD(config_listener, max_per_target), .minimum = 1, .maximum = PER_TARGET_MAX},
     {OPTION_MODE, FIELD(config_listener, policy.mode)},
     {OPTION_COPIES, FIELD(config_listener, policy.copies)},
     {OPTION_PATH_NAMES, FIELD(config_listener, policy.path_names)},

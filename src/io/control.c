@@ -39,8 +39,8 @@ static void on_accept(void *context, int fd, const struct address *peer);
 
 static void listen_for_more(struct control *control)
 {
-    listener_init(&control->listener, control->loop, control->socket.fd, DESCRIPTOR_OWN, on_accept,
-                  control);
+    listener_init(&control->listener, control->loop, control->socket.fd, DESCRIPTOR_OWN,
+                  on_accept, control);
 }
 
 static void client_free(struct client *client)

@@ -43,6 +43,7 @@ static void direct_free(struct direct *direct, void (*close_socket)(int fd))
         free(direct->ways[i].tail);
     }
     list_remove(&direct->node);
+    crowd_leave(direct->place);
     free(direct->destination);
     free(direct);
 }
@@ -154,7 +155,8 @@ static void on_event(struct ev_loop *loop, ev_io *io, int events)
 }
 
 int direct_start(struct worker *worker, const struct target *target, int from, int to,
-                 const void *early, size_t length, struct list *owned)
+                 const void *early, size_t length, struct crowd_place *place,
+                 struct list *owned)
 {
     struct direct *direct = calloc(1, sizeof(*direct));
     const int sockets[2] = {from, to};
@@ -180,6 +182,7 @@ int direct_start(struct worker *worker, const struct target *target, int from, i
         memcpy(way->tail, early, length);
         way->length = length;
     }
+    direct->place = place;
     direct->destination = strdup(target_format(target, text));
     list_init(&direct->node);
     list_append(owned, &direct->node);

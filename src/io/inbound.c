@@ -27,6 +27,7 @@ struct inbound {
     struct rules_outcome outcome;
     struct resolver_query *query; /* NULL: none is under way */
     struct dialer dialer;
+    struct crowd_place *place;
     size_t early_length;
     uint8_t early[];
 };
@@ -38,6 +39,7 @@ static void inbound_free(struct inbound *inbound)
         resolver_cancel(inbound->query);
     dialer_cancel(&inbound->dialer);
     list_remove(&inbound->node);
+    crowd_leave(inbound->place);
     free(inbound);
 }
 
@@ -52,19 +54,26 @@ static void refuse_socket(struct worker *worker, int fd, plain_reply *reply,
         socket_close_reset(fd);
 }
 
+static void refuse_with(struct inbound *inbound, enum reset_code code, const char *reason)
+{
+    char text[TARGET_TEXT_SIZE];
+
+    stream_failure_log(inbound->fd, target_format(&inbound->target, text), reason);
+    refuse_socket(inbound->service->worker, inbound->fd, inbound->reply, code);
+    inbound_free(inbound);
+}
+
 static void refuse(struct inbound *inbound, enum reset_code code)
 {
     const struct target *target = &inbound->target;
-    char text[TARGET_TEXT_SIZE], reason[STREAM_FAILURE_TEXT_SIZE];
+    char reason[STREAM_FAILURE_TEXT_SIZE];
 
     if (code == RESET_BLOCKED)
         snprintf(reason, sizeof(reason), "not allowed by rules[%zu] of the configuration",
                  inbound->outcome.rule);
     else
         stream_failure_format(code, &target->addresses[0], reason);
-    stream_failure_log(inbound->fd, target_format(target, text), reason);
-    refuse_socket(inbound->service->worker, inbound->fd, inbound->reply, code);
-    inbound_free(inbound);
+    refuse_with(inbound, code, reason);
 }
 
 /* ---- proxy ---- */
@@ -102,6 +111,7 @@ static void open_stream(struct inbound *inbound)
     struct driver *driver = service->driver;
     uint64_t now = clock_now();
     struct stream *stream;
+    struct plain *plain;
 
     if (driver->session == NULL) {
         refuse(inbound, service->sessionless);
@@ -114,15 +124,19 @@ static void open_stream(struct inbound *inbound)
         return;
     }
     driver_touch(driver);
-    if (!write_early(inbound, stream, now) ||
-        plain_new(driver, stream, inbound->fd, inbound->reply,
-                  &inbound->target.addresses[0], &service->plains) == NULL) {
+    plain = write_early(inbound, stream, now)
+                ? plain_new(driver, stream, inbound->fd, inbound->reply,
+                            &inbound->target.addresses[0], &service->plains)
+                : NULL;
+    if (plain == NULL) {
         session_stream_reset(driver->session, stream, RESET_FAILURE, now);
         session_stream_release(driver->session, stream, now);
         refuse(inbound, RESET_FAILURE);
         return;
     }
-    /* The plain has the socket from here on. */
+    /* The plain has the socket from here on, and the place. */
+    plain->place = inbound->place;
+    inbound->place = NULL;
     inbound_free(inbound);
 }
 
@@ -151,11 +165,12 @@ static void on_dialled(void *context, int fd, enum reset_code code)
         }
     }
     if (direct_start(service->worker, &inbound->target, inbound->fd, fd, inbound->early,
-                     inbound->early_length, &service->directs) != OK) {
+                     inbound->early_length, inbound->place, &service->directs) != OK) {
         socket_close_reset(fd);
         refuse(inbound, RESET_LIMIT);
         return;
     }
+    inbound->place = NULL;
     inbound_free(inbound);
 }
 
@@ -209,9 +224,33 @@ static void log_outcome(const struct inbound *inbound)
               rule_action_string(outcome->action), how);
 }
 
+/* A listener of this local leads to itself, or one to another. */
+static bool is_loop(const struct inbound *inbound)
+{
+    const struct inbound_service *service = inbound->service;
+    bool direct = inbound->outcome.action == RULE_DIRECT;
+
+    if (inbound->outcome.action == RULE_BLOCK || service->comes_back == NULL)
+        return false;
+    for (size_t i = 0; i < inbound->target.address_count; i++) {
+        struct address to = inbound->target.addresses[i];
+
+        to.port = inbound->target.port;
+        if (service->comes_back(service->local, &to, direct))
+            return true;
+    }
+    return false;
+}
+
 static void act(struct inbound *inbound)
 {
     log_outcome(inbound);
+    if (is_loop(inbound)) {
+        refuse_with(inbound, RESET_BLOCKED,
+                    "this is a listener of this program: it would connect to itself again "
+                    "and again");
+        return;
+    }
     switch (inbound->outcome.action) {
     case RULE_PROXY: open_stream(inbound); break;
     case RULE_DIRECT: connect_directly(inbound); break;
@@ -262,6 +301,17 @@ static void decide(struct inbound *inbound)
         refuse(inbound, RESET_NAME_FAILURE);
 }
 
+static void refuse_for_crowd(struct inbound *inbound, uint32_t max)
+{
+    char reason[STREAM_FAILURE_TEXT_SIZE];
+
+    snprintf(reason, sizeof(reason),
+             "%u connections to it are open already by listen[%u], whose max_per_target "
+             "this is; does it lead back here?",
+             max, inbound->listener);
+    refuse_with(inbound, RESET_LIMIT, reason);
+}
+
 /* ---- the face ---- */
 
 void inbound_start(struct inbound_service *service, const struct inbound_request *request)
@@ -284,7 +334,12 @@ void inbound_start(struct inbound_service *service, const struct inbound_request
     list_init(&inbound->node);
     list_append(&service->inbounds, &inbound->node);
     movement_note(service->worker, clock_now());
-    decide(inbound);
+    inbound->place = crowd_enter(&service->crowd, request->listener, request->target,
+                                 request->max_per_target);
+    if (inbound->place == NULL)
+        refuse_for_crowd(inbound, request->max_per_target);
+    else
+        decide(inbound);
 }
 
 bool inbound_next(const struct inbound_service *service, struct inbound_status *status)
@@ -304,6 +359,7 @@ bool inbound_next(const struct inbound_service *service, struct inbound_status *
 
 void inbound_service_init(struct inbound_service *service)
 {
+    crowd_init(&service->crowd);
     list_init(&service->inbounds);
     list_init(&service->plains);
     list_init(&service->directs);

@@ -3,6 +3,7 @@ libio_a_SOURCES = \
 	include/splitsocks/clock.h src/io/clock.c \
 	include/splitsocks/control.h src/io/control.c \
 	src/io/control_socket.c src/io/control_socket.h \
+	include/splitsocks/crowd.h src/io/crowd.c \
 	include/splitsocks/descriptors.h src/io/descriptors.c \
 	include/splitsocks/dialer.h src/io/dialer.c \
 	include/splitsocks/direct.h src/io/direct.c \
@@ -13,7 +14,7 @@ libio_a_SOURCES = \
 	include/splitsocks/inbound.h src/io/inbound.c \
 	include/splitsocks/listener.h src/io/listen_failure.c src/io/listener.c \
 	include/splitsocks/local.h src/io/local.c src/io/local_internal.h \
-	src/io/local_listeners.c \
+	src/io/local_listeners.c src/io/local_loops.c \
 	include/splitsocks/local_path.h src/io/local_path.c \
 	src/io/local_rules.c src/io/local_rules.h \
 	include/splitsocks/movement.h src/io/movement.c \

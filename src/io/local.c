@@ -104,8 +104,7 @@ static void drop_session(struct local *local)
 static void plan_restart(struct local *local, enum error error, enum close_code code,
                          const char *reason)
 {
-    uint64_t wait_ns =
-        restart_note_end(&local->ending, error, code, reason, clock_now());
+    uint64_t wait_ns = restart_note_end(&local->ending, error, code, reason, clock_now());
 
     if (wait_ns < NS_PER_S)
         log_warning("%s", local->ending.reason);
@@ -349,6 +348,8 @@ int local_new(struct ev_loop *loop, const struct config_local *config,
     local->inbound.resolver = local->resolver;
     local->inbound.resolve_here = config->dns.resolve == CONFIG_RESOLVE_LOCAL;
     local->inbound.rules = local->rules;
+    local->inbound.comes_back = local_comes_back;
+    local->inbound.local = local;
     inbound_service_init(&local->inbound);
     socks_service_init(&local->socks, &local->inbound);
     *out = local;

@@ -51,6 +51,10 @@ struct local {
     void *done_context;
 };
 
+/* local_loops.c */
+/* For inbound_service.comes_back. */
+bool local_comes_back(const struct local *local, const struct address *to, bool direct);
+
 /* local_listeners.c */
 int local_init_listeners(struct local *local) MUST_CHECK;
 /* Whatever there is of them. */

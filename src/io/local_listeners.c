@@ -38,6 +38,7 @@ static void on_accept(void *context, int fd, const struct address *peer)
         const struct inbound_request request = {
             .fd = fd,
             .listener = listener->terms.listener,
+            .max_per_target = listener->terms.max_per_target,
             .target = &listener->to,
             .otherwise = &listener->terms.policy,
         };
@@ -53,6 +54,7 @@ void local_adopt(struct local *local, int fd)
     const struct address nobody = {.family = ADDRESS_NONE};
     const struct socks_terms terms = {
         .listener = RULES_NO_LISTENER,
+        .max_per_target = UINT32_MAX,
         .policy = local_listener_policy(local->config, NULL),
     };
 
@@ -152,8 +154,8 @@ int local_listen(struct local *local, struct local *previous)
             socket_listen_at_once(listener->fd,
                                   listener->config->protocol == CONFIG_PROTOCOL_FORWARD);
         }
-        listener_init(&listener->listener, local->worker.loop, listener->fd, DESCRIPTOR_CLIENT, on_accept,
-                      listener);
+        listener_init(&listener->listener, local->worker.loop, listener->fd,
+                      DESCRIPTOR_CLIENT, on_accept, listener);
     }
     return OK;
 }
@@ -198,6 +200,14 @@ static void set_target(struct target *target, const struct config_host_port *to)
         snprintf(target->name, sizeof(target->name), "%s", to->host);
 }
 
+/* A loop that goes past the relay takes two descriptors a connection: it must end before
+ * there are none left for others. */
+static uint32_t max_per_target(const struct config_listener *listener)
+{
+    return (uint32_t)MIN((unsigned long)listener->max_per_target,
+                         MAX(descriptors_for_clients() / 3, 1ul));
+}
+
 int local_init_listeners(struct local *local)
 {
     const struct config_listeners *listen = &local->config->listen;
@@ -225,6 +235,7 @@ int local_init_listeners(struct local *local)
             .users = listener->users,
             .user_count = users->count,
             .listener = (uint32_t)i,
+            .max_per_target = max_per_target(&listen->items[i]),
             .policy = local_listener_policy(local->config, listener->config),
         };
     }

@@ -40,6 +40,7 @@ static void release(struct plain *plain)
     session_stream_release(plain->driver->session, plain->stream, clock_now());
     driver_touch(plain->driver);
     list_remove(&plain->node);
+    crowd_leave(plain->place);
     free(plain);
 }
 

@@ -117,9 +117,14 @@ bool address_is_any_ipv6(const struct address *address)
     return address->family == ADDRESS_IPV6 && address_is_any(address);
 }
 
+bool socket_listener_is_dual(void)
+{
+    return socket_tune_lacks(TUNE_V6ONLY);
+}
+
 bool socket_listener_covers(const struct address *held, const struct address *wanted)
 {
-    return socket_tune_lacks(TUNE_V6ONLY) && held->family != wanted->family &&
+    return socket_listener_is_dual() && held->family != wanted->family &&
            held->port == wanted->port && address_is_any(held) && address_is_any(wanted);
 }
 

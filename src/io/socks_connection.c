@@ -60,6 +60,7 @@ static void proceed(struct socks_connection *connection)
     const struct inbound_request request = {
         .fd = connection->io.fd,
         .listener = connection->terms.listener,
+        .max_per_target = connection->terms.max_per_target,
         .target = &target,
         .otherwise = &connection->terms.policy,
         .early = connection->early,

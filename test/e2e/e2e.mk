@@ -45,6 +45,7 @@ E2E_TESTS = \
 	test/e2e/test_idle.py \
 	test/e2e/test_kernels.py \
 	test/e2e/test_log_reader.py \
+	test/e2e/test_loops.py \
 	test/e2e/test_path_advice.py \
 	test/e2e/test_path_changes.py \
 	test/e2e/test_mtu.py \

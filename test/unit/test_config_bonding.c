@@ -290,6 +290,9 @@ static void test_listeners_are_checked(void **state)
         {LISTEN("{ \"to\": \"a:1\" }"),
          "l:2: listen[0].to: found a target, but a SOCKS client names its own; allowed: "
          "leave it out, or protocol \"forward\""},
+        {LISTEN("{ \"max_per_target\": 0 }"),
+         "l:2: listen[0].max_per_target: found 0; allowed: a whole number from 1 to "
+         "1000000"},
         {LISTEN("{ \"name\": \"a\" },\n{ \"name\": \"a\", \"port\": 1 }"),
          "l:3: listen[1]: found the name \"a\" a second time; allowed: names that differ"},
         {LISTEN("{ \"copies\": 1 }"),

@@ -59,6 +59,7 @@ static void test_defaults(void **state)
     assert_int_equal(config->listen.items[0].protocol, CONFIG_PROTOCOL_SOCKS5);
     assert_true(address_equal(&config->listen.items[0].address, &listen));
     assert_int_equal(config->listen.items[0].users.count, 0);
+    assert_int_equal(config->listen.items[0].max_per_target, 12288);
     assert_int_equal(config->paths.count, 0);
     assert_int_equal(config->mtu_retry_ns, 600 * NS_PER_S);
     assert_false(config->paths.automatic);
@@ -268,7 +269,7 @@ static void test_structure_is_checked(void **state)
          "burst, dials_per_second"},
         {WITH(AND("\"listen\": [ {},\n{ \"prot\": 1 } ]")),
          "l.json:5: listen[1].prot: unknown key; did you mean \"port\"? allowed: protocol, "
-         "name, address, port, users, to, mode, copies, paths"},
+         "name, address, port, users, to, max_per_target, mode, copies, paths"},
         {WITH(AND("\"pool\": 8")), "l.json:4: pool: found 8; allowed: an object"},
         {WITH(AND("\"pool\": null")), "l.json:4: pool: found null; allowed: an object"},
         {WITH(AND("\"listen\": {}")),
@@ -433,7 +434,8 @@ static void test_relay_is_checked(void **state)
          "l.json:2: relay.ports[0]: found \"1-65536\"; allowed: " A_PORT},
         {RELAY("\"ports\": [\"1-2-3\"]"),
          "l.json:2: relay.ports[0]: found \"1-2-3\"; allowed: " A_PORT},
-        {RELAY("\"host\": \"a\", \"public_key\": \"" KEY_1 "\", \"ports\": [\"1-1000\",\n 443]"),
+        {RELAY("\"host\": \"a\", \"public_key\": \"" KEY_1
+               "\", \"ports\": [\"1-1000\",\n 443]"),
          "l.json:3: relay.ports[1]: found port 443 a second time; allowed: each port once"},
         {RELAY("\"public_key\": \"" KEY_1 "=\""),
          "l.json:2: relay.public_key: found \"" KEY_1

@@ -39,7 +39,7 @@ static void begin(struct fixture *fixture, const void *early, size_t length)
         inner[i] = pair[1];
     }
     assert_int_equal(direct_start(&fixture->worker, &target, inner[0], inner[1], early,
-                                  length, &fixture->directs),
+                                  length, NULL, &fixture->directs),
                      OK);
 }
 
