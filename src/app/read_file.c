@@ -5,7 +5,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <poll.h>
+#include <pwd.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,8 +53,41 @@ ssize_t read_up_to(int descriptor, char *buffer, size_t size)
     return (ssize_t)used;
 }
 
+/* The name of a user, or his number where he has none. */
+static const char *user_name(uid_t user, char text[32])
+{
+    const struct passwd *entry = getpwuid(user);
+
+    if (entry != NULL)
+        return entry->pw_name;
+    snprintf(text, 32, "%lu", (unsigned long)user);
+    return text;
+}
+
+/* Says whose it is that may not be read, as far as can be seen: the file, or its folder. */
+static int read_denied(const char *path)
+{
+    char *copy = strdup(path), number[32];
+    const char *folder = copy != NULL ? dirname(copy) : NULL;
+    struct stat status;
+    bool file = stat(path, &status) == 0;
+
+    if (folder == NULL || (!file && stat(folder, &status) != 0) ||
+        status.st_uid == geteuid())
+        log_error("cannot read %s: %s", path, strerror(EACCES));
+    else
+        log_error("cannot read %s: %s (%s belongs to the user %s); run the program as that "
+                  "user or root",
+                  path, strerror(EACCES), file ? "it" : "its folder",
+                  user_name(status.st_uid, number));
+    free(copy);
+    return ERROR_SYSTEM;
+}
+
 int read_failed(const char *path)
 {
+    if (errno == EACCES)
+        return read_denied(path);
     if (errno == EISDIR)
         log_error("cannot read %s: it is a folder, not a file", path);
     else if (errno == ETIMEDOUT)

@@ -6,9 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
-#include <pwd.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,42 +13,13 @@
 /* A key, its line end, a byte order mark, and some blanks that an editor may have left. */
 #define KEY_FILE_MAX (KEY_FILE_LENGTH + 64)
 
-/* The name of a user, or his number where he has none. */
-static const char *user_name(uid_t user, char text[32])
-{
-    const struct passwd *entry = getpwuid(user);
-
-    if (entry != NULL)
-        return entry->pw_name;
-    snprintf(text, 32, "%lu", (unsigned long)user);
-    return text;
-}
-
-/* Says whose it is that may not be read, as far as can be seen: the file, or a folder. */
 static int cannot_open(const char *path)
 {
-    int saved = errno;
-    char number[32], copy[4096];
-    struct stat status;
-    const char *owned = path;
-
-    snprintf(copy, sizeof(copy), "%s", path);
-    if (saved == EACCES && stat(path, &status) != 0)
-        owned = stat(dirname(copy), &status) == 0 ? copy : NULL;
-    if (saved == EACCES && owned != NULL && status.st_uid != geteuid()) {
-        log_error("cannot read %s: %s (%s belongs to the user %s); run the program as that "
-                  "user or root",
-                  path, strerror(saved), owned == path ? "it" : "its folder",
-                  user_name(status.st_uid, number));
-        return ERROR_SYSTEM;
-    }
-    if (saved == ENOENT) {
-        log_error("cannot read %s: %s; this makes a key: splitsocks keygen %s", path,
-                  strerror(saved), path);
-        return ERROR_SYSTEM;
-    }
-    errno = saved;
-    return read_failed(path);
+    if (errno != ENOENT)
+        return read_failed(path);
+    log_error("cannot read %s: %s; this makes a key: splitsocks keygen %s", path,
+              strerror(errno), path);
+    return ERROR_SYSTEM;
 }
 
 /* Whoever could open the file may use it, be it his own or, for root, another user's. */
