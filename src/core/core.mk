@@ -9,6 +9,7 @@ libcore_a_SOURCES = \
 	include/splitsocks/governor.h src/core/governor.c \
 	include/splitsocks/handshake.h src/core/handshake.c \
 	include/splitsocks/meter.h src/core/meter.c \
+	include/splitsocks/nat64.h src/core/nat64.c \
 	include/splitsocks/number_window.h src/core/number_window.c \
 	include/splitsocks/packet_size.h src/core/packet_size.c \
 	include/splitsocks/pages.h src/core/pages.c \

@@ -1,6 +1,7 @@
 #include <splitsocks/destination.h>
 
 #include <splitsocks/error.h>
+#include <splitsocks/nat64.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -141,14 +142,11 @@ static struct address ipv4_from(const uint8_t *bytes, uint8_t mask)
 /* Fills in the IPv4 addresses that an IPv6 address carries; returns how many. */
 static size_t carried_addresses(const struct address *address, struct address carried[2])
 {
-    static const uint8_t nat64[12] = {0x00, 0x64, 0xff, 0x9b};
     static const uint8_t zeros[12];
     const uint8_t *b = address->bytes;
 
-    if (memcmp(b, nat64, sizeof(nat64)) == 0) { /* RFC 6052 section 2.2 */
-        carried[0] = ipv4_from(b + 12, 0);
+    if (nat64_extract(&nat64_well_known, address, &carried[0]))
         return 1;
-    }
     /* IPv4-compatible, RFC 4291 section 2.5.5.1; but :: and ::1 are not. */
     if (memcmp(b, zeros, sizeof(zeros)) == 0 && (b[12] | b[13] | b[14] | (b[15] > 1))) {
         carried[0] = ipv4_from(b + 12, 0);

@@ -27,6 +27,7 @@ UNIT_TESTS = \
 	test/unit/test_listener \
 	test/unit/test_local_path \
 	test/unit/test_meter \
+	test/unit/test_nat64 \
 	test/unit/test_noise \
 	test/unit/test_number_window \
 	test/unit/test_outlet \
@@ -114,6 +115,8 @@ test_unit_test_local_path_SOURCES = test/unit/test_local_path.c test/unit/unit.h
 test_unit_test_local_path_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_meter_SOURCES = test/unit/test_meter.c test/unit/unit.h
 test_unit_test_meter_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_nat64_SOURCES = test/unit/test_nat64.c test/unit/unit.h
+test_unit_test_nat64_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_noise_SOURCES = test/unit/test_noise.c test/unit/unit.h test/unit/vectors/noise_ik.h
 test_unit_test_noise_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
 test_unit_test_number_window_SOURCES = test/unit/test_number_window.c test/unit/unit.h

@@ -1,0 +1,97 @@
+#include "unit.h"
+
+#include <splitsocks/nat64.h>
+
+static struct address literal(const char *text)
+{
+    struct address address;
+
+    assert_int_equal(address_parse(&address, text), OK);
+    return address;
+}
+
+static struct address_block block(const char *text)
+{
+    struct address_block block;
+
+    assert_int_equal(address_block_parse(&block, text), OK);
+    return block;
+}
+
+/* The tables of RFC 6052 section 2.4. */
+static const struct {
+    const char *prefix, *address;
+} examples[] = {
+    {"2001:db8::/32", "2001:db8:c000:221::"},
+    {"2001:db8:100::/40", "2001:db8:1c0:2:21::"},
+    {"2001:db8:122::/48", "2001:db8:122:c000:2:2100::"},
+    {"2001:db8:122:300::/56", "2001:db8:122:3c0:0:221::"},
+    {"2001:db8:122:344::/64", "2001:db8:122:344:c0:2:2100::"},
+    {"2001:db8:122:344::/96", "2001:db8:122:344::192.0.2.33"},
+    {"64:ff9b::/96", "64:ff9b::192.0.2.33"},
+};
+
+static void test_the_rfcs_examples(void **state)
+{
+    const struct address ipv4 = literal("192.0.2.33");
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(examples); i++) {
+        const struct address_block prefix = block(examples[i].prefix);
+        const struct address address = literal(examples[i].address);
+        struct address made = nat64_embed(&prefix, &ipv4), back;
+
+        assert_true(address_equal(&made, &address));
+        assert_true(nat64_extract(&prefix, &address, &back));
+        assert_true(address_equal(&back, &ipv4));
+        assert_true(nat64_resembles(&address, &ipv4));
+    }
+    assert_int_equal(nat64_well_known.bits, 96);
+}
+
+static void test_what_carries_nothing(void **state)
+{
+    static const char *const others[] = {"2001:db8::1", "64:ff9b:1::192.0.2.33",
+                                         "::ffff:192.0.2.33", "192.0.2.33"};
+    const struct nat64_prefixes none = {.count = 0};
+    const struct address_block own = block("2001:db8:122::/48");
+    const struct address reserved = literal("2001:db8:122:c000:102:2100::");
+    struct address ipv4;
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(others); i++) {
+        const struct address address = literal(others[i]);
+
+        assert_false(nat64_carried(&none, &address, &ipv4));
+    }
+    assert_false(nat64_extract(&own, &reserved, &ipv4));
+}
+
+static void test_the_prefix_is_learned_from_the_answer(void **state)
+{
+    struct nat64_prefixes prefixes;
+    struct address ipv4;
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(examples); i++) {
+        const struct address_block prefix = block(examples[i].prefix);
+        const struct address known[] = {literal("192.0.0.170"), literal("192.0.0.171")};
+        const struct address answer[] = {known[0], known[1],
+                                         nat64_embed(&prefix, &known[0]),
+                                         nat64_embed(&prefix, &known[1])};
+        const struct address other = literal(examples[i].address);
+
+        nat64_learn(&prefixes, answer, ARRAY_LENGTH(answer));
+        assert_int_equal(prefixes.count, 1);
+        assert_int_equal(prefixes.items[0].bits, prefix.bits);
+        assert_true(address_equal(&prefixes.items[0].address, &prefix.address));
+        assert_true(nat64_carried(&prefixes, &other, &ipv4));
+        assert_int_equal(ipv4.bytes[3], 33);
+        nat64_learn(&prefixes, answer, 2);
+        assert_int_equal(prefixes.count, 0);
+    }
+}
+
+UNIT_MAIN(cmocka_unit_test(test_the_rfcs_examples),
+          cmocka_unit_test(test_what_carries_nothing),
+          cmocka_unit_test(test_the_prefix_is_learned_from_the_answer))
