@@ -7,6 +7,7 @@
 
 #include <splitsocks/destination.h>
 #include <splitsocks/eyeballs.h>
+#include <splitsocks/family_memory.h>
 
 #include <ev.h>
 
@@ -17,6 +18,7 @@ typedef void dialer_done(void *context, int fd, enum reset_code code);
 struct dialer {
     struct ev_loop *loop;                  /* borrowed */
     const struct destination_rules *rules; /* borrowed; NULL: everything is allowed */
+    struct family_memory *families;        /* borrowed */
     dialer_done *done;                     /* NULL: not running */
     void *context;
     struct eyeballs eyeballs;
@@ -29,11 +31,13 @@ struct dialer {
     } attempts[EYEBALLS_CONCURRENT];
 };
 
-/* Tries `addresses` in order of preference, each at `port`. Calls `done` once, perhaps
+/* Tries `addresses` in order of preference, each at `port`, and the family that is not in
+ * `families` first. Calls `done` once, perhaps
  * before it returns; the dialer may be freed from there. */
 void dialer_start(struct dialer *dialer, struct ev_loop *loop,
-                  const struct destination_rules *rules, const struct address *addresses,
-                  size_t count, uint16_t port, dialer_done *done, void *context);
+                  const struct destination_rules *rules, struct family_memory *families,
+                  const struct address *addresses, size_t count, uint16_t port,
+                  dialer_done *done, void *context);
 /* Closes all attempts; `done` is not called. Safe on a zeroed dialer, and after `done`. */
 void dialer_cancel(struct dialer *dialer);
 

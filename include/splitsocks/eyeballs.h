@@ -54,6 +54,7 @@ struct eyeballs {
     bool resolving;      /* more addresses may follow */
     bool started;        /* a first attempt was made */
     bool connected;
+    uint8_t overtaken; /* enum address_family, see eyeballs_overtaken() */
     uint64_t next_ns; /* the next attempt may start, if one more may be under way */
 };
 
@@ -61,6 +62,9 @@ struct eyeballs {
  * eyeballs_resolved(); IPv6 is preferred then. Otherwise all addresses are added before
  * the first eyeballs_next(), in order of preference. */
 void eyeballs_init(struct eyeballs *eyeballs, bool resolving);
+
+/* Before the first attempt: if there are both families, not this one goes first. */
+void eyeballs_avoid(struct eyeballs *eyeballs, enum address_family family);
 
 /* Adds a candidate; one that is there already is ignored. Returns OK, or ERROR_LIMIT when
  * TARGET_ADDRESSES_MAX are there. */
@@ -79,6 +83,10 @@ uint64_t eyeballs_next_timeout(const struct eyeballs *eyeballs);
 void eyeballs_succeeded(struct eyeballs *eyeballs, size_t index);
 void eyeballs_failed(struct eyeballs *eyeballs, size_t index, enum reset_code code,
                      uint64_t now);
+
+/* After success: the family that was tried before the winner's, and has not answered
+ * although it had a whole head start; ADDRESS_NONE: there is no such. */
+enum address_family eyeballs_overtaken(const struct eyeballs *eyeballs);
 
 /* The most telling of all failures, for a truthful reply: refused, timed out, denied, host
  * unreachable, network unreachable, limit, lookup failed, name not found, anything else. */

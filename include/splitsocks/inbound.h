@@ -8,6 +8,7 @@
 
 #include <splitsocks/crowd.h>
 #include <splitsocks/driver.h>
+#include <splitsocks/family_memory.h>
 #include <splitsocks/plain.h>
 #include <splitsocks/resolver.h>
 #include <splitsocks/rules.h>
@@ -30,6 +31,7 @@ struct inbound_service {
     bool (*comes_back)(const struct local *local, const struct address *to, bool direct);
     const struct local *local; /* borrowed; for the above */
     struct crowd crowd;
+    struct family_memory families; /* of direct connections */
     struct list inbounds;
     struct list plains;
     struct list directs;

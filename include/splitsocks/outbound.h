@@ -8,12 +8,14 @@
 
 #include <splitsocks/destination.h>
 #include <splitsocks/driver.h>
+#include <splitsocks/family_memory.h>
 #include <splitsocks/resolver.h>
 
 /* What all streams of a relay's worker share. */
 struct outbound_service {
     struct resolver *resolver;             /* borrowed */
     const struct destination_rules *rules; /* borrowed; NULL: everything is allowed */
+    struct family_memory *families;        /* borrowed */
 };
 
 /* The outbounds, and the plains that they become, of one session. */

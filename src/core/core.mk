@@ -5,6 +5,7 @@ libcore_a_SOURCES = \
 	include/splitsocks/destination.h src/core/destination.c \
 	include/splitsocks/door.h src/core/door.c \
 	include/splitsocks/eyeballs.h src/core/eyeballs.c \
+	include/splitsocks/family_memory.h src/core/family_memory.c \
 	include/splitsocks/failure_limit.h src/core/failure_limit.c \
 	include/splitsocks/governor.h src/core/governor.c \
 	include/splitsocks/handshake.h src/core/handshake.c \

@@ -7,6 +7,12 @@ void eyeballs_init(struct eyeballs *eyeballs, bool resolving)
     *eyeballs = (struct eyeballs){.code = RESET_FAILURE, .resolving = resolving};
 }
 
+void eyeballs_avoid(struct eyeballs *eyeballs, enum address_family family)
+{
+    /* As if the last attempt had been of that family: the other has its turn. */
+    eyeballs->last_family = (uint8_t)family;
+}
+
 /* How much a failure tells: a machine that answered says more than silence, and that more
  * than what never left for the destination. */
 static unsigned telling(enum reset_code code)
@@ -83,11 +89,28 @@ static void end_attempt(struct eyeballs *eyeballs, size_t index, enum eyeballs_s
     eyeballs->trying--;
 }
 
+static enum address_family overtaken_by(const struct eyeballs *eyeballs, size_t winner)
+{
+    for (size_t i = 0; i < eyeballs->count; i++)
+        if (eyeballs->states[i] == EYEBALLS_TRYING &&
+            eyeballs->addresses[i].family != eyeballs->addresses[winner].family &&
+            eyeballs->started_ns[i] + EYEBALLS_DELAY_NS <= eyeballs->started_ns[winner])
+            return (enum address_family)eyeballs->addresses[i].family;
+    return ADDRESS_NONE;
+}
+
 void eyeballs_succeeded(struct eyeballs *eyeballs, size_t index)
 {
+    if (!eyeballs->connected)
+        eyeballs->overtaken = (uint8_t)overtaken_by(eyeballs, index);
     /* Of two that connect before the loser is closed, the first has won. */
     end_attempt(eyeballs, index, eyeballs->connected ? EYEBALLS_ENDED : EYEBALLS_WON);
     eyeballs->connected = true;
+}
+
+enum address_family eyeballs_overtaken(const struct eyeballs *eyeballs)
+{
+    return (enum address_family)eyeballs->overtaken;
 }
 
 void eyeballs_failed(struct eyeballs *eyeballs, size_t index, enum reset_code code,

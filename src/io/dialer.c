@@ -1,6 +1,7 @@
 #include <splitsocks/dialer.h>
 
 #include <splitsocks/clock.h>
+#include <splitsocks/log.h>
 #include <splitsocks/socket.h>
 
 #include <assert.h>
@@ -93,6 +94,19 @@ static void start_attempt(struct dialer *dialer, size_t index)
     eyeballs_failed(&dialer->eyeballs, index, code, clock_now());
 }
 
+static void learn_of_families(struct dialer *dialer, size_t winner)
+{
+    enum address_family won =
+        (enum address_family)dialer->eyeballs.addresses[winner].family;
+    enum address_family overtaken = eyeballs_overtaken(&dialer->eyeballs);
+
+    family_memory_won(dialer->families, won);
+    if (overtaken != ADDRESS_NONE &&
+        family_memory_overtaken(dialer->families, overtaken, clock_now()))
+        log_info("IPv%d connections are not answered, and IPv%d ones are: these go first",
+                 (int)overtaken, (int)won);
+}
+
 static void finish(struct dialer *dialer, int fd, enum reset_code code)
 {
     dialer_done *done = dialer->done;
@@ -126,6 +140,7 @@ static void step(struct dialer *dialer)
         case EYEBALLS_START: start_attempt(dialer, index); break;
         case EYEBALLS_ABANDON: close(take_socket(find_attempt(dialer, index))); break;
         case EYEBALLS_CONNECTED:
+            learn_of_families(dialer, index);
             finish(dialer, take_socket(find_attempt(dialer, index)), RESET_CANCELLED);
             return;
         case EYEBALLS_FAILED: finish(dialer, -1, eyeballs_code(&dialer->eyeballs)); return;
@@ -141,14 +156,27 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     step(timer->data);
 }
 
+/* Who goes first is asked only where there is a choice: the answer may be a try. */
+static void avoid_family(struct dialer *dialer, uint64_t now)
+{
+    uint8_t families = 0;
+
+    for (size_t i = 0; i < dialer->eyeballs.count; i++)
+        families |= FAMILY_BIT(dialer->eyeballs.addresses[i].family);
+    if (families == FAMILIES_ALL)
+        eyeballs_avoid(&dialer->eyeballs, family_memory_avoid(dialer->families, now));
+}
+
 void dialer_start(struct dialer *dialer, struct ev_loop *loop,
-                  const struct destination_rules *rules, const struct address *addresses,
-                  size_t count, uint16_t port, dialer_done *done, void *context)
+                  const struct destination_rules *rules, struct family_memory *families,
+                  const struct address *addresses, size_t count, uint16_t port,
+                  dialer_done *done, void *context)
 {
     uint64_t now = clock_now();
 
     dialer->loop = loop;
     dialer->rules = rules;
+    dialer->families = families;
     dialer->done = done;
     dialer->context = context;
     dialer->denied = (struct address){.family = ADDRESS_NONE};
@@ -169,6 +197,7 @@ void dialer_start(struct dialer *dialer, struct ev_loop *loop,
         /* Only as many as fit are added. */
         (void)!eyeballs_add(&dialer->eyeballs, &address, now);
     }
+    avoid_family(dialer, now);
     step(dialer);
 }
 

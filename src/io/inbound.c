@@ -178,7 +178,8 @@ static void connect_directly(struct inbound *inbound)
 {
     const struct target *target = &inbound->target;
 
-    dialer_start(&inbound->dialer, inbound->service->worker->loop, NULL, target->addresses,
+    dialer_start(&inbound->dialer, inbound->service->worker->loop, NULL,
+                 &inbound->service->families, target->addresses,
                  target->address_count, target->port, on_dialled, inbound);
 }
 

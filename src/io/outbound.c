@@ -88,8 +88,8 @@ static void connect_to(struct outbound *outbound, const struct address *addresse
                        size_t count)
 {
     dialer_start(&outbound->dialer, outbound->driver->worker->loop,
-                 outbound->service->rules, addresses, count, outbound->port, on_dialled,
-                 outbound);
+                 outbound->service->rules, outbound->service->families, addresses, count,
+                 outbound->port, on_dialled, outbound);
 }
 
 static void on_resolved(void *context, int error, const struct address *addresses,

@@ -304,6 +304,7 @@ int relay_worker_init(struct relay_worker *worker, struct relay *relay, unsigned
     error = init_resolver(worker);
     worker->outbound.resolver = worker->resolver;
     worker->outbound.rules = &worker->rules;
+    worker->outbound.families = &worker->families;
     return error != OK ? error : init_admission(worker, relay->silence_random);
 }
 

@@ -100,6 +100,58 @@ static void test_two_winners_in_one_wake_up(void **state)
     check_next(&e, later, EYEBALLS_CONNECTED, 1);
 }
 
+static void test_a_family_that_is_avoided_comes_second(void **state)
+{
+    struct eyeballs e;
+    (void)state;
+
+    eyeballs_init(&e, false);
+    add(&e, "2001:db8::1", START);
+    add(&e, "192.0.2.1", START);
+    eyeballs_avoid(&e, ADDRESS_IPV6);
+    check_next(&e, START, EYEBALLS_START, 1);
+    check_next(&e, START + EYEBALLS_DELAY_NS, EYEBALLS_START, 0);
+    eyeballs_succeeded(&e, 0); /* what is avoided may win */
+    assert_int_equal(eyeballs_overtaken(&e), ADDRESS_IPV4);
+    /* Where there is nothing else it is not avoided. */
+    eyeballs_init(&e, false);
+    add(&e, "2001:db8::1", START);
+    eyeballs_avoid(&e, ADDRESS_IPV6);
+    check_next(&e, START, EYEBALLS_START, 0);
+}
+
+static void test_who_is_overtaken(void **state)
+{
+    struct eyeballs e;
+    const uint64_t later = START + EYEBALLS_DELAY_NS;
+    (void)state;
+
+    eyeballs_init(&e, false);
+    add(&e, "2001:db8::1", START);
+    add(&e, "192.0.2.1", START);
+    check_next(&e, START, EYEBALLS_START, 0);
+    check_next(&e, later, EYEBALLS_START, 1);
+    eyeballs_succeeded(&e, 1);
+    assert_int_equal(eyeballs_overtaken(&e), ADDRESS_IPV6);
+    /* What has answered, be it with a refusal, was not. */
+    eyeballs_init(&e, false);
+    add(&e, "2001:db8::1", START);
+    add(&e, "192.0.2.1", START);
+    check_next(&e, START, EYEBALLS_START, 0);
+    eyeballs_failed(&e, 0, RESET_REFUSED, START + 5);
+    check_next(&e, START + 5, EYEBALLS_START, 1);
+    eyeballs_succeeded(&e, 1);
+    assert_int_equal(eyeballs_overtaken(&e), ADDRESS_NONE);
+    /* Nor what has won after the other was started. */
+    eyeballs_init(&e, false);
+    add(&e, "2001:db8::1", START);
+    add(&e, "192.0.2.1", START);
+    check_next(&e, START, EYEBALLS_START, 0);
+    check_next(&e, later, EYEBALLS_START, 1);
+    eyeballs_succeeded(&e, 0);
+    assert_int_equal(eyeballs_overtaken(&e), ADDRESS_NONE);
+}
+
 static void test_silence_is_abandoned(void **state)
 {
     struct eyeballs e;
@@ -258,6 +310,8 @@ UNIT_MAIN(cmocka_unit_test(test_families_take_turns),
           cmocka_unit_test(test_a_failure_starts_the_next_at_once),
           cmocka_unit_test(test_the_winner_ends_the_others),
           cmocka_unit_test(test_two_winners_in_one_wake_up),
+          cmocka_unit_test(test_a_family_that_is_avoided_comes_second),
+          cmocka_unit_test(test_who_is_overtaken),
           cmocka_unit_test(test_silence_is_abandoned),
           cmocka_unit_test(test_an_early_ipv4_answer_waits_a_little),
           cmocka_unit_test(test_a_late_answer_rescues),

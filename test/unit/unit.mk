@@ -18,6 +18,7 @@ UNIT_TESTS = \
 	test/unit/test_door \
 	test/unit/test_eyeballs \
 	test/unit/test_failure_limit \
+	test/unit/test_family_memory \
 	test/unit/test_frame \
 	test/unit/test_governor \
 	test/unit/test_handshake \
@@ -95,6 +96,8 @@ test_unit_test_eyeballs_SOURCES = test/unit/test_eyeballs.c test/unit/unit.h
 test_unit_test_eyeballs_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_failure_limit_SOURCES = test/unit/test_failure_limit.c test/unit/unit.h
 test_unit_test_failure_limit_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_family_memory_SOURCES = test/unit/test_family_memory.c test/unit/unit.h
+test_unit_test_family_memory_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_frame_SOURCES = test/unit/test_frame.c test/unit/unit.h
 test_unit_test_frame_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_governor_SOURCES = test/unit/test_governor.c test/unit/unit.h
