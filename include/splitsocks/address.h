@@ -45,6 +45,7 @@ bool address_in_block(const struct address *address, const struct address_block 
 /* An IPv4-mapped IPv6 address (::ffff:a.b.c.d) becomes the IPv4 address it stands for;
  * any other is returned as it is. */
 struct address address_unmap(const struct address *address);
+bool address_is_loopback(const struct address *address);
 
 /* "192.0.2.7:80" or "[2001:db8::1]:80"; without ":port" when the port is 0.
  * Returns `text`. */

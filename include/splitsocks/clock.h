@@ -7,6 +7,8 @@
 
 /* CLOCK_MONOTONIC in nanoseconds: never goes back, does not count time asleep. */
 uint64_t clock_now(void);
+/* CLOCK_BOOTTIME in nanoseconds: never goes back, counts time asleep too. */
+uint64_t clock_boot(void);
 /* Nanoseconds since 1970, as the machine believes. */
 uint64_t clock_wall(void);
 

@@ -79,6 +79,16 @@ struct config_timeouts {
     uint64_t stop_ns;
 };
 
+/* How names are resolved. */
+struct config_dns {
+    struct config_addresses servers; /* with ports; count 0: those of the system */
+    uint64_t timeout_ns;             /* for each name */
+    uint32_t cache;                  /* entries that are remembered */
+    uint64_t max_ttl_ns;
+    uint64_t max_negative_ttl_ns;
+    uint32_t max_waiting; /* names looked up at a time */
+};
+
 /* Owns what a configuration points to. */
 struct config_memory;
 

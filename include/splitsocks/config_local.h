@@ -161,7 +161,7 @@ struct config_budget {
 
 struct config_local_dns {
     enum config_resolve resolve;
-    struct config_addresses servers; /* with ports; count 0: those of the system */
+    struct config_dns common;
 };
 
 /* Where `splitsocks status` asks. */

@@ -39,10 +39,6 @@ struct config_destinations {
     struct config_blocks deny;
 };
 
-struct config_relay_dns {
-    struct config_addresses servers; /* with ports; count 0: those of the system */
-};
-
 /* Bounds of the whole process. */
 struct config_limits {
     uint32_t half_open;                       /* HELLO answered, no chunk opened yet */
@@ -56,7 +52,7 @@ struct config_relay {
     const char *private_key_file; /* as written */
     struct config_clients clients;
     struct config_destinations destinations;
-    struct config_relay_dns dns;
+    struct config_dns dns;
     uint32_t workers;               /* threads, 1..64 */
     uint8_t server_id;              /* byte 0 of session ids, 1..255 */
     uint64_t linger_ns;

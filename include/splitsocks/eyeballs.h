@@ -67,7 +67,8 @@ void eyeballs_init(struct eyeballs *eyeballs, bool resolving);
 void eyeballs_avoid(struct eyeballs *eyeballs, enum address_family family);
 
 /* Adds a candidate; one that is there already is ignored. Returns OK, or ERROR_LIMIT when
- * TARGET_ADDRESSES_MAX are there. */
+ * TARGET_ADDRESSES_MAX are there, unless most of them are of the other family: then one of
+ * those gives way. */
 int eyeballs_add(struct eyeballs *eyeballs, const struct address *address,
                  uint64_t now) MUST_CHECK;
 /* No more addresses will follow. */

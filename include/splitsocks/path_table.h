@@ -17,6 +17,7 @@
 #include <splitsocks/packet_memory.h>
 #include <splitsocks/path_quota.h>
 #include <splitsocks/path_watch.h>
+#include <splitsocks/resolver.h>
 
 /* A local path. */
 struct path_slot {
@@ -31,6 +32,7 @@ struct path_slot {
 
 struct path_table {
     const struct config_local *config; /* borrowed */
+    struct resolver *resolver;         /* borrowed; is told of another network */
     struct driver *driver;             /* borrowed; NULL while there is no session */
     struct path_watch watch;
     struct path_quota quota;
@@ -38,6 +40,7 @@ struct path_table {
     unsigned slot_count, host_count;
     bool forbidden; /* this process may not bind to interfaces */
     bool automatic;
+    bool looked;    /* the interfaces are known */
     bool quiet; /* of a local that was retired: another tells the log, if any does */
     struct path_slot slots[SESSION_PATHS_MAX];
     /* What the log was told of the session's paths. */
@@ -48,7 +51,8 @@ _Static_assert(CONFIG_PATHS_MAX <= SESSION_PATHS_MAX, "paths fit the engine");
 
 /* `state` is where quotas and sizes of packets are remembered, borrowed. */
 void path_table_init(struct path_table *table, struct ev_loop *loop,
-                     const struct config_local *config, struct state_file *state);
+                     const struct config_local *config, struct resolver *resolver,
+                     struct state_file *state);
 /* Not needed for one that is all zero. */
 void path_table_deinit(struct path_table *table);
 

@@ -91,6 +91,17 @@ struct address address_unmap(const struct address *address)
     return plain;
 }
 
+bool address_is_loopback(const struct address *address)
+{
+    static const uint8_t loopback6[16] = {[15] = 1};
+    struct address plain = address_unmap(address);
+
+    if (plain.family == ADDRESS_IPV4)
+        return plain.bytes[0] == 127;
+    return plain.family == ADDRESS_IPV6 &&
+           memcmp(plain.bytes, loopback6, sizeof(loopback6)) == 0;
+}
+
 const char *address_format(const struct address *address, char text[ADDRESS_TEXT_SIZE])
 {
     char literal[INET6_ADDRSTRLEN];

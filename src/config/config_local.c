@@ -67,6 +67,26 @@ static int check_hosts(struct reader *reader, const struct place *place, json_t 
     return result;
 }
 
+/* Whoever lets others in lets them believe that the proxy hides their names. */
+static int warn_of_names(struct reader *reader, const struct place *place, json_t *value,
+                         const struct config_local *config)
+{
+    struct place list = member_place(place, value, "listen");
+
+    for (size_t i = 0; i < config->listen.count; i++) {
+        const struct config_listener *listener = &config->listen.items[i];
+        struct place at = {.parent = &list, .index = i};
+
+        if (listener->protocol == CONFIG_PROTOCOL_SOCKS5 &&
+            !address_is_loopback(&listener->address))
+            return warn(reader, &at,
+                        "others can use this proxy, and dns.resolve is \"local\": the "
+                        "names that they ask for leave this machine in clear, to its DNS "
+                        "servers and not through the relay");
+    }
+    return OK;
+}
+
 static int check_local(struct reader *reader, const struct place *place, json_t *value,
                        void *field)
 {
@@ -86,7 +106,10 @@ static int check_local(struct reader *reader, const struct place *place, json_t 
     if (member_failed(reader, local_options, "listen") ||
         member_failed(reader, local_options, "rules"))
         return result;
-    return first_error(result, resolve_local_names(reader, place, value, config));
+    result = first_error(result, resolve_local_names(reader, place, value, config));
+    if (result != OK || config->dns.resolve == CONFIG_RESOLVE_RELAY)
+        return result;
+    return warn_of_names(reader, place, value, config);
 }
 
 /* One option after the other, several words to a line: tables. */
@@ -94,8 +117,7 @@ static int check_local(struct reader *reader, const struct place *place, json_t 
 #define ALLOWED_HOST "a DNS name, or an address without brackets"
 
 static const struct option relay_host = {
-    .read = read_string, ELEMENT(const char *), .minimum = 1, .maximum = 254,
-    .valid = valid_host, .allowed = ALLOWED_HOST};
+    .read = read_host, ELEMENT(const char *), .allowed = ALLOWED_HOST};
 
 static const struct option endpoint_options[] = {
     {.name = "host", .read = read_list, FIELD(config_relay_endpoint, hosts), .lone = true,
@@ -148,7 +170,7 @@ static const struct choice resolvers[] = {
 static const struct option dns_options[] = {
     {.name = "resolve", .read = read_choice, FIELD(config_local_dns, resolve),
      .fallback = "\"local\"", .choices = resolvers},
-    {OPTION_DNS_SERVERS, FIELD(config_local_dns, servers)},
+    OPTIONS_DNS(config_local_dns, common.),
     {.name = NULL},
 };
 

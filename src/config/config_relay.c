@@ -150,7 +150,7 @@ static const struct option destination_options[] = {
 };
 
 static const struct option dns_options[] = {
-    {OPTION_DNS_SERVERS, FIELD(config_relay_dns, servers)},
+    OPTIONS_DNS(config_dns, ),
     {.name = NULL},
 };
 

@@ -65,17 +65,6 @@ static int read_users(struct reader *reader, const struct place *place,
     return result;
 }
 
-static bool is_loopback(const struct address *address)
-{
-    static const struct address_block loopback[] = {
-        {{.family = ADDRESS_IPV4, .bytes = {127}}, 8},
-        {{.family = ADDRESS_IPV6, .bytes = {[15] = 1}}, 128},
-    };
-    struct address plain = address_unmap(address);
-
-    return address_in_block(&plain, &loopback[0]) || address_in_block(&plain, &loopback[1]);
-}
-
 /* Each protocol has a key that it needs and one that means nothing to it. */
 static int check_protocol(struct reader *reader, const struct place *place, json_t *value,
                           const struct config_listener *listener)
@@ -124,7 +113,7 @@ static int check_listener(struct reader *reader, const struct place *place, json
                                        ? PER_TARGET_FORWARD
                                        : PER_TARGET_SOCKS;
 
-    if (error != OK || is_loopback(&listener->address) || listener->users.count > 0)
+    if (error != OK || address_is_loopback(&listener->address) || listener->users.count > 0)
         return error;
     if (listener->protocol == CONFIG_PROTOCOL_FORWARD)
         return warn(reader, &address,
@@ -170,15 +159,15 @@ static bool leads_to(const struct config_host_port *to, const struct config_list
     if (to->host == NULL || to->port != bound->port)
         return false;
     if (strcasecmp(to->host, "localhost") == 0)
-        return is_any(bound) || is_loopback(bound);
+        return is_any(bound) || address_is_loopback(bound);
     if (address_parse(&plain, to->host) != OK)
         return false;
     plain = address_unmap(&plain);
     if (plain.family != bound->family)
         return false;
     if (is_any(&plain)) /* connect(2) takes it for loopback */
-        return is_any(bound) || is_loopback(bound);
-    return is_any(bound) ? is_loopback(&plain)
+        return is_any(bound) || address_is_loopback(bound);
+    return is_any(bound) ? address_is_loopback(&plain)
                          : memcmp(plain.bytes, bound->bytes, sizeof(plain.bytes)) == 0;
 }
 

@@ -1,6 +1,7 @@
 #include "values.h"
 
 #include <splitsocks/base64.h>
+#include <splitsocks/host.h>
 #include <splitsocks/units.h>
 
 #include <stdio.h>
@@ -213,40 +214,12 @@ bool valid_label(const char *text)
     return true;
 }
 
-/* RFC 1123 section 2.1, with the underscore that is met in practice. A last label of
- * digits alone is a mistyped IPv4 address: no top-level domain is (RFC 3696 section 2). */
-static bool valid_name(const char *text)
-{
-    size_t length = strlen(text), label = 0;
-    bool digits = true;
-
-    if (length > 0 && text[length - 1] == '.')
-        length--; /* the root */
-    for (size_t i = 0; i < length; i++) {
-        if (text[i] == '.') {
-            if (label == 0)
-                return false;
-            label = 0;
-            digits = true;
-            continue;
-        }
-        if (++label > 63)
-            return false;
-        digits = digits && text[i] >= '0' && text[i] <= '9';
-    }
-    return label > 0 && !digits && length <= 253 && only_of(text, "._-");
-}
-
-bool valid_host(const char *text)
-{
-    struct address address;
-
-    return address_parse(&address, text) == OK || valid_name(text);
-}
-
 bool valid_host_pattern(const char *text)
 {
+    struct host host;
+
     if (strcmp(text, "*") == 0)
         return true;
-    return valid_name(strncmp(text, "*.", 2) == 0 ? text + 2 : text);
+    host_parse(&host, strncmp(text, "*.", 2) == 0 ? text + 2 : text);
+    return host.kind != HOST_INVALID && host.kind != HOST_ADDRESS;
 }

@@ -18,10 +18,10 @@ value_reader read_server;  /* a literal with an optional port, else 53 [struct a
 value_reader read_block;   /* [struct address_block] */
 value_reader read_ports;   /* numbers and "A-B" [struct config_ports] */
 value_reader read_port_range; /* a number or "A-B" [struct port_range] */
+value_reader read_host;       /* a name or an address, as host_parse() [const char *] */
 value_reader read_host_port;  /* "host:port" [struct config_host_port] */
 
 /* For option->valid. */
-bool valid_host(const char *text);
 bool valid_host_pattern(const char *text); /* a name, "*.name" or "*" */
 bool valid_congestion_control(const char *text);
 bool valid_interface(const char *text);
@@ -42,11 +42,25 @@ bool valid_label(const char *text);
     .name = "congestion_control", .read = read_string, .nullable = true, .minimum = 1, \
     .maximum = CONFIG_CONGESTION_CONTROL_SIZE - 1, .valid = valid_congestion_control, \
     .allowed = "a name that the kernel knows, such as \"bbr\""
-#define OPTION_DNS_SERVERS \
-    .name = "servers", .read = read_list, .nullable = true, .minimum = 1, .maximum = 8, \
-    .element = &dns_server, .allowed = "addresses with an optional port"
 #define OPTION_TIMEOUTS \
     .name = "timeouts", .read = read_object, .fallback = "{}", .members = timeout_options
+/* The defaults: the queries that home routers and filtering services are asked to bear are
+ * few with an hour and a few thousand names, and names that did not exist a minute ago are
+ * found. See splitsocks.conf(5). */
+#define OPTIONS_DNS(type, member) \
+    {.name = "servers", .read = read_list, .nullable = true, .minimum = 1, .maximum = 8, \
+     .element = &dns_server, .allowed = "addresses with an optional port", \
+     FIELD(type, member servers)}, \
+    {.name = "timeout", .read = read_duration, .fallback = "\"8s\"", \
+     .minimum = NS_PER_S / 10, .maximum = 60 * NS_PER_S, FIELD(type, member timeout_ns)}, \
+    {.name = "cache", .read = read_integer, .fallback = "4096", .maximum = 1000000, \
+     FIELD(type, member cache)}, \
+    {.name = "max_ttl", .read = read_duration, .fallback = "\"1h\"", \
+     .maximum = 24 * 3600 * NS_PER_S, FIELD(type, member max_ttl_ns)}, \
+    {.name = "max_negative_ttl", .read = read_duration, .fallback = "\"30s\"", \
+     .maximum = 3 * 3600 * NS_PER_S, FIELD(type, member max_negative_ttl_ns)}, \
+    {.name = "max_waiting", .read = read_integer, .fallback = "4096", .minimum = 1, \
+     .maximum = 1000000, FIELD(type, member max_waiting)}
 /* clang-format on */
 
 extern const struct option dns_server;

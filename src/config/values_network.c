@@ -2,6 +2,7 @@
 #include "values.h"
 
 #include <splitsocks/config_local.h>
+#include <splitsocks/host.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -92,12 +93,45 @@ static const char *find_host_end(const char *text, const char **host, uint16_t *
     return end;
 }
 
+/* A configuration has addresses in their usual spelling alone: "192.0.2" is more likely to
+ * be a mistake than to mean 192.0.0.2. A scope may follow. */
+static bool usual_host(struct host *host, const char *text)
+{
+    struct address address;
+
+    host_parse(host, text);
+    if (host->kind == HOST_ADDRESS)
+        return text[0] != '[' &&
+               (strchr(text, '%') != NULL || address_parse(&address, text) == OK);
+    return host->kind != HOST_INVALID;
+}
+
+int read_host(struct reader *reader, const struct place *place, const struct option *option,
+              json_t *value, void *field)
+{
+    const char *text = json_string_value(value);
+    struct host host = {.kind = HOST_ADDRESS};
+    char *copy;
+
+    if (text == NULL || !usual_host(&host, text)) {
+        if (host.kind == HOST_ADDRESS || text[0] == '[')
+            return refuse(reader, place, option, value, "%s", option->allowed);
+        return report(reader, place, ERROR_INVALID, "found \"%.256s\": %s; allowed: %s",
+                      text, host.reason, option->allowed);
+    }
+    copy = memory_take_string(reader->memory, text);
+    if (copy == NULL)
+        return report_memory(reader);
+    memcpy(field, &copy, sizeof(copy));
+    return OK;
+}
+
 int read_host_port(struct reader *reader, const struct place *place,
                    const struct option *option, json_t *value, void *field)
 {
     const char *text = json_string_value(value), *start, *end = NULL;
     struct config_host_port *to = field;
-    struct address address;
+    struct host parsed;
     char *host;
 
     if (text != NULL)
@@ -108,9 +142,8 @@ int read_host_port(struct reader *reader, const struct place *place,
             return report_memory(reader);
         host[end - start] = '\0';
         to->host = host;
-        if (text[0] == '['
-                ? address_parse(&address, host) == OK && address.family == ADDRESS_IPV6
-                : valid_host(host))
+        /* Brackets are for IPv6. */
+        if ((text[0] != '[' || strchr(host, ':') != NULL) && usual_host(&parsed, host))
             return OK;
     }
     return refuse(reader, place, option, value,

@@ -1,16 +1,20 @@
 noinst_LIBRARIES += libcore.a
 libcore_a_SOURCES = \
+	include/splitsocks/address_order.h src/core/address_order.c \
 	include/splitsocks/admission.h \
 	include/splitsocks/client_table.h src/core/client_table.c \
 	include/splitsocks/destination.h src/core/destination.c \
+	include/splitsocks/dns_answer.h src/core/dns_answer.c \
 	include/splitsocks/door.h src/core/door.c \
 	include/splitsocks/eyeballs.h src/core/eyeballs.c \
 	include/splitsocks/family_memory.h src/core/family_memory.c \
 	include/splitsocks/failure_limit.h src/core/failure_limit.c \
 	include/splitsocks/governor.h src/core/governor.c \
 	include/splitsocks/handshake.h src/core/handshake.c \
+	include/splitsocks/hosts_table.h src/core/hosts_table.c \
 	include/splitsocks/meter.h src/core/meter.c \
 	include/splitsocks/nat64.h src/core/nat64.c \
+	include/splitsocks/name_cache.h src/core/name_cache.c \
 	include/splitsocks/number_window.h src/core/number_window.c \
 	include/splitsocks/packet_size.h src/core/packet_size.c \
 	include/splitsocks/pages.h src/core/pages.c \
@@ -19,7 +23,9 @@ libcore_a_SOURCES = \
 	include/splitsocks/policy.h \
 	include/splitsocks/ranges.h src/core/ranges.c \
 	include/splitsocks/rate_limit.h src/core/rate_limit.c \
+	include/splitsocks/resolv_conf.h src/core/resolv_conf.c \
 	include/splitsocks/rules.h src/core/rules.c \
+	include/splitsocks/server_choice.h src/core/server_choice.c \
 	include/splitsocks/session.h \
 	include/splitsocks/session_status.h src/core/session_status.c src/core/path_status.c \
 	include/splitsocks/socks5.h src/core/socks5.c \

@@ -40,12 +40,32 @@ enum reset_code eyeballs_code(const struct eyeballs *eyeballs)
     return (enum reset_code)eyeballs->code;
 }
 
+/* Where an address of `family` may stand when all places are taken: a family that has more
+ * than half of them gives up the last that was not tried. `count`: nowhere. */
+static size_t find_room(const struct eyeballs *eyeballs, uint8_t family)
+{
+    size_t others = 0, last = eyeballs->count;
+
+    for (size_t i = 0; i < eyeballs->count; i++) {
+        if (eyeballs->addresses[i].family == family)
+            continue;
+        others++;
+        if (eyeballs->states[i] == EYEBALLS_UNTRIED)
+            last = i;
+    }
+    return others > TARGET_ADDRESSES_MAX / 2 ? last : eyeballs->count;
+}
+
 int eyeballs_add(struct eyeballs *eyeballs, const struct address *address, uint64_t now)
 {
+    size_t place = eyeballs->count;
+
     for (size_t i = 0; i < eyeballs->count; i++)
         if (address_equal(&eyeballs->addresses[i], address))
             return OK;
-    if (eyeballs->count == TARGET_ADDRESSES_MAX)
+    if (place == TARGET_ADDRESSES_MAX)
+        place = find_room(eyeballs, address->family);
+    if (place == TARGET_ADDRESSES_MAX)
         return ERROR_LIMIT;
     if (eyeballs->resolving && !eyeballs->started) {
         /* IPv6 goes first if it arrives before the IPv4 answer has waited long enough. */
@@ -55,7 +75,8 @@ int eyeballs_add(struct eyeballs *eyeballs, const struct address *address, uint6
         else if (eyeballs->count == 0)
             eyeballs->next_ns = now + EYEBALLS_RESOLUTION_DELAY_NS;
     }
-    eyeballs->addresses[eyeballs->count++] = *address;
+    eyeballs->addresses[place] = *address;
+    eyeballs->count = (uint8_t)MAX((size_t)eyeballs->count, place + 1);
     return OK;
 }
 

@@ -256,7 +256,7 @@ static void take_request(struct socks5 *socks5)
     else if (m[1] != COMMAND_CONNECT)
         refuse_request(socks5, SOCKS5_COMMAND_NOT_SUPPORTED, "an unknown command");
     else if (type == TYPE_NAME && !name_valid(m + REQUEST_NAME, m[REQUEST_ADDRESS]))
-        refuse_request(socks5, SOCKS5_GENERAL_FAILURE, "a host name that cannot be one");
+        refuse_request(socks5, SOCKS5_HOST_UNREACHABLE, "a host name that cannot be one");
     else if (m[socks5->length - 2] == 0 && m[socks5->length - 1] == 0)
         refuse_request(socks5, SOCKS5_GENERAL_FAILURE, "port 0");
     else

@@ -68,6 +68,9 @@ static void ask(struct endpoint *endpoint)
         return;
     ev_timer_stop(endpoint->loop, &endpoint->refresh);
     endpoint->asked = clock_now();
+    /* It may have moved: what was true a moment ago is what has failed. */
+    if (endpoint->count > 0)
+        resolver_forget(endpoint->resolver, endpoint->host);
     if (resolver_query(endpoint->resolver, endpoint->host, on_resolved, endpoint,
                        &endpoint->query) != OK)
         endpoint->query = NULL;

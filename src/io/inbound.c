@@ -26,6 +26,7 @@ struct inbound {
     struct stream_policy otherwise;
     struct rules_outcome outcome;
     struct resolver_query *query; /* NULL: none is under way */
+    bool resolve_here;            /* the relay does not get the name to resolve it */
     struct dialer dialer;
     struct crowd_place *place;
     size_t early_length;
@@ -267,14 +268,15 @@ static void on_resolved(void *context, int error, const struct address *addresse
 
     inbound->query = NULL;
     if (error != OK) {
-        refuse(inbound,
-               error == ERROR_NOT_FOUND ? RESET_NAME_NOT_FOUND : RESET_NAME_FAILURE);
+        refuse(inbound, error == ERROR_NOT_FOUND || error == ERROR_INVALID
+                            ? RESET_NAME_NOT_FOUND
+                            : RESET_NAME_FAILURE);
         return;
     }
     target->address_count = (uint8_t)MIN(count, (size_t)TARGET_ADDRESSES_MAX);
     memcpy(target->addresses, addresses, target->address_count * sizeof(*addresses));
     /* Where names are the relay's matter, rules do not see their addresses. */
-    if (inbound->service->resolve_here)
+    if (inbound->resolve_here)
         match(inbound);
     act(inbound);
 }
@@ -288,12 +290,31 @@ static bool needs_addresses(const struct inbound *inbound)
         return false;
     if (outcome->action == RULE_DIRECT)
         return true;
-    return inbound->service->resolve_here &&
+    return inbound->resolve_here &&
            (outcome->action == RULE_PROXY || outcome->needs_addresses);
 }
 
+/* Whatever stands for an address is one: rules see it, and nobody is asked. What is no
+ * name is refused here, wherever names are resolved; and what DNS is not asked for does not
+ * go to the relay, which might ask. */
 static void decide(struct inbound *inbound)
 {
+    struct target *target = &inbound->target;
+    struct host host = {.kind = HOST_NAME};
+
+    if (target->address_count == 0)
+        resolver_parse(&host, target->name);
+    if (host.kind == HOST_INVALID) {
+        refuse_with(inbound, RESET_NAME_NOT_FOUND, host.reason);
+        return;
+    }
+    if (host.kind == HOST_ADDRESS) {
+        target->addresses[0] = host.address;
+        target->address_count = 1;
+        target->name[0] = '\0';
+    }
+    inbound->resolve_here =
+        inbound->service->resolve_here || host.kind == HOST_SPECIAL;
     match(inbound);
     if (!needs_addresses(inbound))
         act(inbound);

@@ -7,9 +7,12 @@ libio_a_SOURCES = \
 	include/splitsocks/descriptors.h src/io/descriptors.c \
 	include/splitsocks/dialer.h src/io/dialer.c \
 	include/splitsocks/direct.h src/io/direct.c \
+	src/io/dns_channel.c src/io/dns_channel.h \
+	src/io/dns_client.c src/io/dns_client.h \
 	include/splitsocks/driver.h src/io/driver.c \
 	include/splitsocks/endpoint.h src/io/endpoint.c \
 	include/splitsocks/farewell.h src/io/farewell.c \
+	include/splitsocks/hosts_file.h src/io/hosts_file.c \
 	include/splitsocks/interface_table.h src/io/interface_table.c \
 	include/splitsocks/inbound.h src/io/inbound.c \
 	include/splitsocks/listener.h src/io/listen_failure.c src/io/listener.c \
@@ -18,6 +21,7 @@ libio_a_SOURCES = \
 	include/splitsocks/local_path.h src/io/local_path.c \
 	src/io/local_rules.c src/io/local_rules.h \
 	include/splitsocks/movement.h src/io/movement.c \
+	src/io/name_source.c src/io/name_source.h \
 	include/splitsocks/notify.h src/io/notify.c \
 	include/splitsocks/outbound.h src/io/outbound.c \
 	include/splitsocks/packet_memory.h src/io/packet_memory.c \
@@ -43,4 +47,5 @@ libio_a_SOURCES = \
 	src/io/status_connections.c src/io/status_paths.c src/io/status_streams.c \
 	include/splitsocks/stream_failure.h src/io/stream_failure.c \
 	include/splitsocks/subflow_io.h src/io/subflow_io.c \
+	src/io/system_names.c src/io/system_names.h \
 	include/splitsocks/worker.h src/io/worker.c

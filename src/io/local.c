@@ -294,10 +294,8 @@ static enum log_level state_trouble_level(const struct config_local *config)
 
 static int init_resolver(struct local *local)
 {
-    const struct config_local_dns *dns = &local->config->dns;
     const struct resolver_options options = {
-        .servers = dns->servers.items,
-        .server_count = dns->servers.count,
+        .dns = local->config->dns.common,
         .search = true,
     };
     int error = resolver_new(local->worker.loop, &options, &local->resolver);
@@ -335,7 +333,7 @@ int local_new(struct ev_loop *loop, const struct config_local *config,
     }
     state_file_init(&local->state, state_file, state_trouble_level(config));
     stamp_keeper_init(&local->stamps, &local->state, config->relay.public_key);
-    path_table_init(&local->paths, loop, config, &local->state);
+    path_table_init(&local->paths, loop, config, local->resolver, &local->state);
     path_dialer_init(&local->dialer, loop, config, local->resolver, &local->paths,
                      &local->driver);
     if ((error = start_session(local)) != OK) {

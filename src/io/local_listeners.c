@@ -194,10 +194,7 @@ static void set_target(struct target *target, const struct config_host_port *to)
     if (to->host == NULL)
         return;
     target->port = to->port;
-    if (address_parse(&target->addresses[0], to->host) == OK)
-        target->address_count = 1;
-    else
-        snprintf(target->name, sizeof(target->name), "%s", to->host);
+    snprintf(target->name, sizeof(target->name), "%s", to->host);
 }
 
 /* A loop that goes past the relay takes two descriptors a connection: it must end before

@@ -101,8 +101,9 @@ static void on_resolved(void *context, int error, const struct address *addresse
     if (error == OK)
         connect_to(outbound, addresses, count);
     else
-        refuse(outbound,
-               error == ERROR_NOT_FOUND ? RESET_NAME_NOT_FOUND : RESET_NAME_FAILURE);
+        refuse(outbound, error == ERROR_NOT_FOUND || error == ERROR_INVALID
+                             ? RESET_NAME_NOT_FOUND
+                             : RESET_NAME_FAILURE);
 }
 
 /* ---- what the session tells meanwhile ---- */

@@ -415,6 +415,10 @@ static void on_interfaces(void *context)
 {
     struct path_table *table = context;
 
+    /* Another network may have other servers, and other answers. */
+    if (table->looked)
+        resolver_flush(table->resolver);
+    table->looked = true;
     if (table->automatic && path_watch_blind(&table->watch))
         go_without(table);
     else if (table->automatic)
@@ -472,10 +476,12 @@ static void init_views(struct path_table *table)
 }
 
 void path_table_init(struct path_table *table, struct ev_loop *loop,
-                     const struct config_local *config, struct state_file *state)
+                     const struct config_local *config, struct resolver *resolver,
+                     struct state_file *state)
 {
     *table = (struct path_table){
         .config = config,
+        .resolver = resolver,
         .host_count = (unsigned)config->relay.hosts.count,
         .forbidden = !socket_may_bind_interface(),
     };

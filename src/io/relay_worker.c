@@ -148,9 +148,8 @@ static void follow_config(struct relay_worker *worker)
     pthread_mutex_unlock(&relay->lock);
     if (config == atomic_load(&worker->config))
         return;
-    if (resolver_set_servers(worker->resolver, config->dns.servers.items,
-                             config->dns.servers.count) != OK)
-        log_error("cannot change to other DNS servers");
+    if (resolver_configure(worker->resolver, &config->dns) != OK)
+        log_error("cannot change to other DNS servers: out of memory");
     use_config(worker, config);
     close_gone(worker);
 }
@@ -258,11 +257,9 @@ static int init_admission(struct relay_worker *worker, uint64_t silence_random)
 
 static int init_resolver(struct relay_worker *worker)
 {
-    const struct config_relay_dns *dns = &atomic_load(&worker->config)->dns;
     /* Search domains of the relay's own network are none of the client's business. */
     const struct resolver_options options = {
-        .servers = dns->servers.items,
-        .server_count = dns->servers.count,
+        .dns = atomic_load(&worker->config)->dns,
         .search = false,
     };
     int error = resolver_new(worker->worker.loop, &options, &worker->resolver);

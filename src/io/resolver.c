@@ -1,306 +1,99 @@
 #include <splitsocks/resolver.h>
 
-#include <splitsocks/clock.h>
-#include <splitsocks/list.h>
-#include <splitsocks/socket.h>
+#include "name_source.h"
+#include "system_names.h"
 
-#include <ares.h>
+#include <splitsocks/address_order.h>
+#include <splitsocks/clock.h>
+#include <splitsocks/hosts_file.h>
+#include <splitsocks/list.h>
+#include <splitsocks/log.h>
+#include <splitsocks/socket.h>
+#include <splitsocks/text_hash.h>
+
+#include <assert.h>
 #include <ev.h>
-#include <netinet/in.h>
-#include <pthread.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/stat.h>
 
-/* The first attempt of c-ares; each later round waits twice as long. Three rounds need
- * more than RESOLVER_TIMEOUT_NS, so that the last answer in time is still of use. */
-#define ATTEMPT_TIMEOUT_MS 1500
-#define ATTEMPTS 3
-#define DNS_PORT 53
-#define SYSTEM_CONFIGURATION "/etc/resolv.conf"
+#define HOSTS_FILE "/etc/hosts"
+#define SYSTEM_FILE "/etc/resolv.conf"
 
-/* One c-ares channel on the loop. A resolver has one at a time, but for the queries that
- * were under way when the system's configuration changed. */
-struct channel {
-    struct resolver *resolver;
-    struct list node; /* in resolver.channels */
-    ares_channel ares;
-    ev_timer timer;
-    struct list sockets; /* of struct channel_socket */
-    size_t running;      /* queries that c-ares has not reported */
-};
-
-struct channel_socket {
-    struct channel *channel;
-    struct list node; /* in channel.sockets */
-    ev_io io;
-};
+enum { SIX, FOUR, FAMILIES };
+static const enum address_family families[FAMILIES] = {ADDRESS_IPV6, ADDRESS_IPV4};
 
 struct resolver {
     struct ev_loop *loop;
-    struct address *servers; /* owned; NULL when there are none */
-    size_t server_count;
+    struct config_dns dns;
+    struct address *own_servers; /* owned: a copy of the configured ones; or NULL */
     bool search;
-    struct timespec configured; /* when the system's configuration was last changed */
-    struct list channels;       /* the newest is first, and is asked */
-    struct list waiting;        /* queries not yet reported, oldest first */
-    struct list finished;       /* those whose report is due */
+    struct system_names system;
+    struct hosts_file hosts;
+    struct name_source *source;
+    struct list waiting;  /* queries not yet reported */
+    struct list finished; /* those whose report is due */
     size_t query_count;
-    ev_timer deadline; /* of the oldest waiting query */
-    ev_timer report;   /* runs at once while `finished` is not empty */
+    ev_timer report; /* runs at once while `finished` is not empty */
+    struct log_limit log_limit;
+};
+
+/* What a query knows of the addresses of one family of its present candidate. */
+struct half {
+    struct name_wait wait;
+    bool known; /* nothing more is to come */
+    struct name_entry entry;
 };
 
 struct resolver_query {
     struct resolver *resolver;
-    struct channel *channel; /* NULL once c-ares has reported */
-    struct list node;        /* in waiting or finished; unlinked: nobody waits */
+    struct list node; /* in waiting or finished */
     resolver_done *done;
     void *context;
-    uint64_t deadline;
+    ev_timer timer; /* the delay, or the deadline */
+    uint64_t deadline_ns;
+    uint64_t delay_ns;  /* when the other family is not waited for any more */
+    bool hosts_pending; /* the hosts file is being read */
+    bool absolute;      /* the name has a final dot: no search */
+    bool special;       /* DNS is not asked for it */
+    size_t candidate;
+    struct half halves[FAMILIES];
+    int failure; /* of candidates so far; OK: none but that there is no such name */
     int error;
     size_t count;
-    struct address *addresses; /* owned */
+    struct address addresses[TARGET_ADDRESSES_MAX];
+    char name[HOST_NAME_MAX_LENGTH + 1]; /* in lower case, without final dot */
 };
-
-/* ---- the loop's side of c-ares ---- */
-
-/* Sets the timer to when c-ares wants to be called without a socket event. */
-static void arm_timer(struct channel *channel)
-{
-    struct ev_loop *loop = channel->resolver->loop;
-    struct timeval wait;
-
-    if (ares_timeout(channel->ares, NULL, &wait) == NULL) {
-        ev_timer_stop(loop, &channel->timer);
-        return;
-    }
-    channel->timer.repeat = (ev_tstamp)wait.tv_sec + (ev_tstamp)wait.tv_usec * 1e-6 + 1e-3;
-    ev_timer_again(loop, &channel->timer);
-}
-
-static void channel_free(struct channel *channel)
-{
-    list_remove(&channel->node);
-    if (channel->ares != NULL)
-        ares_destroy(channel->ares); /* closes its sockets through on_socket_state() */
-    ev_timer_stop(channel->resolver->loop, &channel->timer);
-    free(channel);
-}
-
-/* After each call into c-ares: a channel that was replaced goes with its last query. */
-static void channel_settle(struct channel *channel)
-{
-    bool newest = channel->resolver->channels.next == &channel->node;
-
-    if (!newest && channel->running == 0)
-        channel_free(channel);
-    else
-        arm_timer(channel);
-}
-
-static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
-{
-    struct channel *channel = timer->data;
-    (void)loop;
-    (void)events;
-
-    ares_process_fd(channel->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-    channel_settle(channel);
-}
-
-static void on_socket(struct ev_loop *loop, ev_io *io, int events)
-{
-    struct channel *channel = ((struct channel_socket *)io->data)->channel;
-    int fd = io->fd;
-    (void)loop;
-
-    ares_process_fd(channel->ares, events & EV_READ ? fd : ARES_SOCKET_BAD,
-                    events & EV_WRITE ? fd : ARES_SOCKET_BAD);
-    channel_settle(channel);
-}
-
-static struct channel_socket *find_socket(struct channel *channel, int fd)
-{
-    list_foreach(&channel->sockets, node, after) {
-        struct channel_socket *s = list_entry(node, struct channel_socket, node);
-
-        if (s->io.fd == fd)
-            return s;
-    }
-    return NULL;
-}
-
-/* c-ares tells which events of a socket it waits for; none: it is about to close it. */
-static void on_socket_state(void *context, ares_socket_t fd, int readable, int writable)
-{
-    struct channel *channel = context;
-    struct ev_loop *loop = channel->resolver->loop;
-    struct channel_socket *s = find_socket(channel, fd);
-
-    if (s == NULL) {
-        if (!readable && !writable)
-            return;
-        s = calloc(1, sizeof(*s));
-        if (s == NULL)
-            return; /* the query runs into its time-out */
-        s->channel = channel;
-        ev_init(&s->io, on_socket);
-        s->io.data = s;
-        list_append(&channel->sockets, &s->node);
-    }
-    ev_io_stop(loop, &s->io);
-    if (readable || writable) {
-        ev_io_set(&s->io, fd, (readable ? EV_READ : 0) | (writable ? EV_WRITE : 0));
-        ev_io_start(loop, &s->io);
-    } else {
-        list_remove(&s->node);
-        free(s);
-    }
-}
-
-/* ---- channels ---- */
-
-static int set_servers(struct channel *channel)
-{
-    const struct resolver *resolver = channel->resolver;
-    struct ares_addr_port_node *nodes;
-    int status;
-
-    if (resolver->server_count == 0)
-        return OK;
-    nodes = calloc(resolver->server_count, sizeof(*nodes));
-    if (nodes == NULL)
-        return ERROR_MEMORY;
-    for (size_t i = 0; i < resolver->server_count; i++) {
-        const struct address *server = &resolver->servers[i];
-        int port = server->port != 0 ? server->port : DNS_PORT;
-        bool ipv6 = server->family == ADDRESS_IPV6;
-
-        nodes[i].next = i + 1 < resolver->server_count ? &nodes[i + 1] : NULL;
-        nodes[i].family = ipv6 ? AF_INET6 : AF_INET;
-        memcpy(&nodes[i].addr, server->bytes, ipv6 ? 16 : 4);
-        nodes[i].udp_port = nodes[i].tcp_port = port;
-    }
-    status = ares_set_servers_ports(channel->ares, nodes);
-    free(nodes);
-    return status == ARES_SUCCESS  ? OK
-           : status == ARES_ENOMEM ? ERROR_MEMORY
-                                   : ERROR_SYSTEM;
-}
-
-/* Makes the channel that is asked from now on. */
-static int open_channel(struct resolver *resolver)
-{
-    struct ares_options options = {
-        .flags = resolver->search ? 0 : ARES_FLAG_NOSEARCH,
-        .timeout = ATTEMPT_TIMEOUT_MS,
-        .tries = ATTEMPTS,
-        .sock_state_cb = on_socket_state,
-    };
-    struct channel *channel = calloc(1, sizeof(*channel));
-    int error;
-
-    if (channel == NULL)
-        return ERROR_MEMORY;
-    channel->resolver = resolver;
-    list_init(&channel->node);
-    list_init(&channel->sockets);
-    ev_init(&channel->timer, on_timer);
-    channel->timer.data = channel;
-    options.sock_state_cb_data = channel;
-    if (ares_init_options(&channel->ares, &options,
-                          ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
-                              ARES_OPT_SOCK_STATE_CB) != ARES_SUCCESS) {
-        channel->ares = NULL;
-        error = ERROR_SYSTEM;
-    } else {
-        error = set_servers(channel);
-    }
-    if (error != OK)
-        channel_free(channel);
-    else
-        list_prepend(&resolver->channels, &channel->node);
-    return error;
-}
-
-/* A laptop that changes networks gets other servers; c-ares reads them only once. */
-static bool system_changed(struct resolver *resolver)
-{
-    struct stat status;
-
-    if (resolver->server_count > 0 || stat(SYSTEM_CONFIGURATION, &status) != 0)
-        return false;
-    if (status.st_mtim.tv_sec == resolver->configured.tv_sec &&
-        status.st_mtim.tv_nsec == resolver->configured.tv_nsec)
-        return false;
-    resolver->configured = status.st_mtim;
-    return true;
-}
-
-static void follow_system(struct resolver *resolver)
-{
-    struct channel *old = list_first(&resolver->channels, struct channel, node);
-
-    if (system_changed(resolver) && open_channel(resolver) == OK)
-        channel_settle(old);
-}
 
 /* ---- reports ---- */
 
-static void query_free(struct resolver_query *query)
+static void leave(struct resolver_query *query)
 {
-    list_remove(&query->node);
-    query->resolver->query_count--;
-    free(query->addresses);
-    free(query);
+    for (int i = 0; i < FAMILIES; i++)
+        name_source_leave(&query->halves[i].wait);
+    ev_timer_stop(query->resolver->loop, &query->timer);
 }
 
-static void arm_deadline(struct resolver *resolver)
+static void query_free(struct resolver_query *query)
 {
-    struct resolver_query *oldest =
-        list_first(&resolver->waiting, struct resolver_query, node);
-    uint64_t now = clock_now();
-
-    ev_timer_stop(resolver->loop, &resolver->deadline);
-    if (oldest == NULL)
-        return;
-    ev_now_update(resolver->loop);
-    ev_timer_set(&resolver->deadline,
-                 oldest->deadline > now ? (double)(oldest->deadline - now) * 1e-9 : 0., 0.);
-    ev_timer_start(resolver->loop, &resolver->deadline);
+    leave(query);
+    list_remove(&query->node);
+    query->resolver->query_count--;
+    free(query);
 }
 
 static void finish(struct resolver_query *query, int error)
 {
     struct resolver *resolver = query->resolver;
 
+    leave(query);
     query->error = error;
+    query->hosts_pending = false;
     list_remove(&query->node);
     list_append(&resolver->finished, &query->node);
     if (!ev_is_active(&resolver->report)) {
         ev_timer_set(&resolver->report, 0., 0.);
         ev_timer_start(resolver->loop, &resolver->report);
     }
-}
-
-static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
-{
-    struct resolver *resolver = timer->data;
-    uint64_t now = clock_now();
-    (void)loop;
-    (void)events;
-
-    for (;;) {
-        struct resolver_query *oldest =
-            list_first(&resolver->waiting, struct resolver_query, node);
-
-        if (oldest == NULL || oldest->deadline > now)
-            break;
-        finish(oldest, ERROR_TIMEOUT);
-    }
-    arm_deadline(resolver);
 }
 
 static void on_report(struct ev_loop *loop, ev_timer *timer, int events)
@@ -323,117 +116,345 @@ static void on_report(struct ev_loop *loop, ev_timer *timer, int events)
         struct resolver_query *query = list_first(&batch, struct resolver_query, node);
         const struct resolver_query report = *query;
 
-        list_remove(&query->node);
-        query->addresses = NULL;
-        if (query->channel == NULL)
-            query_free(query);
+        query_free(query);
         report.done(report.context, report.error, report.addresses, report.count);
-        free(report.addresses);
     }
 }
 
-static void take_addresses(struct resolver_query *query, const struct ares_addrinfo *info)
+/* The families in turns, that which suits this machine first. */
+static void deliver(struct resolver_query *query, const struct address *six,
+                    size_t six_count, const struct address *four, size_t four_count)
 {
-    query->addresses = calloc(TARGET_ADDRESSES_MAX, sizeof(*query->addresses));
-    if (query->addresses == NULL)
-        return;
-    for (const struct ares_addrinfo_node *n = info->nodes;
-         n != NULL && query->count < TARGET_ADDRESSES_MAX; n = n->ai_next) {
-        struct address address = socket_address_get(n->ai_addr);
+    enum address_family first = six_count > 0 ? ADDRESS_IPV6 : ADDRESS_IPV4;
 
-        address.port = 0;
-        if (address.family != ADDRESS_NONE)
-            query->addresses[query->count++] = address;
+    if (six_count > 0 && four_count > 0) {
+        struct address six_source = socket_source_to(six);
+        struct address four_source = socket_source_to(four);
+
+        first = address_first_family(six, &six_source, &four_source);
     }
+    query->count = address_interleave(six, six_count, four, four_count, first,
+                                      query->addresses, TARGET_ADDRESSES_MAX);
+    finish(query, OK);
 }
 
-static int error_of_status(int status)
+/* ---- the hosts file ---- */
+
+/* Reports what the file says of the name; false when it does not know it. */
+static bool finish_by_hosts(struct resolver_query *query)
 {
-    switch (status) {
-    case ARES_SUCCESS: return OK;
-    case ARES_ENOTFOUND:
-    case ARES_ENODATA:
-    case ARES_ENONAME:
-    case ARES_EBADNAME: return ERROR_NOT_FOUND;
-    case ARES_ETIMEOUT: return ERROR_TIMEOUT;
-    case ARES_ENOMEM: return ERROR_MEMORY;
-    default: return ERROR_SYSTEM;
+    struct host found[2 * TARGET_ADDRESSES_MAX];
+    struct address sorted[FAMILIES][2 * TARGET_ADDRESSES_MAX];
+    size_t counts[FAMILIES] = {0};
+    size_t count =
+        hosts_file_find(&query->resolver->hosts, query->name, found, ARRAY_LENGTH(found));
+
+    for (size_t i = 0; i < count; i++) {
+        int family = found[i].address.family == ADDRESS_IPV6 ? SIX : FOUR;
+
+        if (host_resolve_zone(&found[i]))
+            sorted[family][counts[family]++] = found[i].address;
     }
+    if (counts[SIX] + counts[FOUR] == 0)
+        return false;
+    deliver(query, sorted[SIX], counts[SIX], sorted[FOUR], counts[FOUR]);
+    return true;
 }
 
-static void on_addresses(void *context, int status, int timeouts,
-                         struct ares_addrinfo *info)
-{
-    struct resolver_query *query = context;
-    int error = error_of_status(status);
-    (void)timeouts;
+/* ---- DNS ---- */
 
-    query->channel->running--;
-    query->channel = NULL;
-    if (query->error != OK || !list_linked(&query->node)) {
-        /* Timed out or cancelled before; the owner of a timed out one may not know yet. */
-        if (!list_linked(&query->node))
-            query_free(query);
-    } else {
-        if (error == OK) {
-            take_addresses(query, info);
-            if (query->count == 0)
-                error = query->addresses == NULL ? ERROR_MEMORY : ERROR_NOT_FOUND;
-        }
+static bool asks_dns(const struct resolver *resolver)
+{
+    return resolver->dns.servers.count > 0 || resolver->system.order != LOOKUP_FILES;
+}
+
+/* Servers that are configured are an addition to the hosts file, not to its place. */
+static bool hosts_first(const struct resolver *resolver)
+{
+    return resolver->system.order == LOOKUP_FILES_DNS ||
+           resolver->system.order == LOOKUP_FILES;
+}
+
+static void start_candidate(struct resolver_query *query);
+
+static void finish_without(struct resolver_query *query)
+{
+    int error = query->failure != OK ? query->failure : ERROR_NOT_FOUND;
+
+    if (query->resolver->system.order != LOOKUP_DNS_FILES || !finish_by_hosts(query))
         finish(query, error);
+}
+
+/* The present candidate leads to nothing. */
+static void next_candidate(struct resolver_query *query, int failure)
+{
+    for (int i = 0; i < FAMILIES; i++)
+        name_source_leave(&query->halves[i].wait);
+    if (failure != OK)
+        query->failure = failure;
+    query->candidate++;
+    /* Each further name would meet the same silence. */
+    if (failure == ERROR_TIMEOUT)
+        finish_without(query);
+    else
+        start_candidate(query);
+}
+
+static void arm_timer(struct resolver_query *query)
+{
+    struct ev_loop *loop = query->resolver->loop;
+    uint64_t now = clock_now(), next = MIN(query->deadline_ns, query->delay_ns);
+
+    ev_timer_stop(loop, &query->timer);
+    ev_now_update(loop);
+    ev_timer_set(&query->timer, next > now ? (double)(next - now) * 1e-9 : 0., 0.);
+    ev_timer_start(loop, &query->timer);
+}
+
+/* When the first answer that decides something came, so that those who ask later do not
+ * wait for the other family anew. */
+static uint64_t delay_of(const struct name_entry *entry)
+{
+    uint64_t age_ns = clock_boot() - entry->learned_ns;
+
+    return clock_now() + (age_ns < RESOLVER_DELAY_NS ? RESOLVER_DELAY_NS - age_ns : 0);
+}
+
+static void conclude(struct resolver_query *query)
+{
+    const struct half *six = &query->halves[SIX], *four = &query->halves[FOUR];
+    int failure = OK;
+
+    if (six->entry.count + four->entry.count > 0) {
+        deliver(query, six->entry.addresses, six->entry.count, four->entry.addresses,
+                four->entry.count);
+        return;
     }
-    ares_freeaddrinfo(info);
+    for (int i = 0; i < FAMILIES; i++)
+        if (query->halves[i].known && query->halves[i].entry.outcome == DNS_FAILED &&
+            failure != ERROR_TIMEOUT)
+            failure = query->halves[i].entry.error;
+    /* That there is no such name holds for both families (RFC 2308 section 5). */
+    for (int i = 0; i < FAMILIES; i++)
+        if (query->halves[i].known && query->halves[i].entry.outcome == DNS_NO_NAME)
+            failure = OK;
+    next_candidate(query, failure);
+}
+
+/* Something has become known of the present candidate. */
+static void look(struct resolver_query *query)
+{
+    bool all = true;
+
+    query->delay_ns = TIME_NEVER;
+    for (int i = 0; i < FAMILIES; i++) {
+        const struct half *half = &query->halves[i];
+
+        all &= half->known;
+        if (half->entry.count > 0 || (half->known && half->entry.outcome == DNS_NO_NAME))
+            query->delay_ns = MIN(query->delay_ns, delay_of(&half->entry));
+    }
+    if (all || clock_now() >= query->delay_ns)
+        conclude(query);
+    else
+        arm_timer(query);
+}
+
+static void take_entry(struct half *half, const struct name_entry *entry, bool known)
+{
+    half->entry = *entry;
+    half->known = known;
+}
+
+static void on_told(struct resolver_query *query, int family,
+                    const struct name_entry *entry, bool final)
+{
+    take_entry(&query->halves[family], entry, final);
+    look(query);
+}
+
+static void on_told_six(struct name_wait *wait, const struct name_entry *entry, bool final)
+{
+    on_told(container_of(wait, struct resolver_query, halves[SIX].wait), SIX, entry, final);
+}
+
+static void on_told_four(struct name_wait *wait, const struct name_entry *entry, bool final)
+{
+    on_told(container_of(wait, struct resolver_query, halves[FOUR].wait), FOUR, entry,
+            final);
+}
+
+/* Asks for the next name that may be meant; those that cannot exist are passed over. */
+static void start_candidate(struct resolver_query *query)
+{
+    const struct resolver *resolver = query->resolver;
+    char name[HOST_NAME_MAX_LENGTH + 1];
+    struct name_entry entry;
+
+    if (!resolv_conf_candidate(&resolver->system.conf, query->name,
+                               query->absolute || !resolver->search, query->candidate,
+                               name)) {
+        finish_without(query);
+        return;
+    }
+    for (int i = 0; i < FAMILIES; i++) {
+        struct half *half = &query->halves[i];
+        int error =
+            name_source_ask(resolver->source, name, families[i], &half->wait, &entry);
+
+        if (error != OK && error != ERROR_TRUNCATED)
+            entry = (struct name_entry){.outcome = DNS_FAILED, .error = ERROR_SYSTEM};
+        take_entry(half, &entry, error != ERROR_TRUNCATED);
+    }
+    look(query);
+}
+
+static void start(struct resolver_query *query)
+{
+    struct resolver *resolver = query->resolver;
+
+    query->hosts_pending = !hosts_file_current(&resolver->hosts);
+    if (query->hosts_pending)
+        arm_timer(query);
+    else if (hosts_first(resolver) && finish_by_hosts(query))
+        return;
+    else if (asks_dns(resolver) && !query->special)
+        start_candidate(query);
+    else
+        finish(query, ERROR_NOT_FOUND);
+}
+
+static void on_hosts_ready(void *context)
+{
+    struct resolver *resolver = context;
+    struct list batch;
+
+    list_init(&batch);
+    while (!list_empty(&resolver->waiting)) {
+        struct list *node = resolver->waiting.next;
+
+        list_remove(node);
+        list_append(&batch, node);
+    }
+    while (!list_empty(&batch)) {
+        struct resolver_query *query = list_first(&batch, struct resolver_query, node);
+
+        list_remove(&query->node);
+        list_append(&resolver->waiting, &query->node);
+        if (query->hosts_pending)
+            start(query);
+    }
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct resolver_query *query = timer->data;
+    uint64_t now = clock_now();
+    (void)loop;
+    (void)events;
+
+    if (now >= query->delay_ns)
+        conclude(query);
+    else if (now >= query->deadline_ns)
+        finish(query, ERROR_TIMEOUT);
+    else
+        arm_timer(query);
+}
+
+/* ---- names that need no question ---- */
+
+void resolver_parse(struct host *host, const char *text)
+{
+    host_parse(host, text);
+    if (host->kind != HOST_ADDRESS || host_resolve_zone(host))
+        return;
+    host->kind = HOST_INVALID;
+    host->reason = "no interface has that name";
+}
+
+/* Returns false when DNS is to be asked. */
+static bool finish_at_once(struct resolver_query *query, const char *text)
+{
+    static const struct address loopback[FAMILIES] = {
+        {.family = ADDRESS_IPV6, .bytes = {[15] = 1}},
+        {.family = ADDRESS_IPV4, .bytes = {127, 0, 0, 1}}};
+    struct host host;
+
+    resolver_parse(&host, text);
+    switch (host.kind) {
+    case HOST_NAME: return false;
+    case HOST_ADDRESS:
+        query->addresses[0] = host.address;
+        query->count = 1;
+        finish(query, OK);
+        return true;
+    case HOST_LOCALHOST:
+        memcpy(query->addresses, loopback, sizeof(loopback));
+        query->count = FAMILIES;
+        finish(query, OK);
+        return true;
+    case HOST_SPECIAL:
+        log_debug("no server is asked for %s: %s", text, host.reason);
+        query->special = true;
+        return false;
+    case HOST_INVALID: break;
+    }
+    log_debug("no server is asked for \"%s\": %s", text, host.reason);
+    finish(query, ERROR_INVALID);
+    return true;
+}
+
+/* ---- the servers ---- */
+
+static void use_servers(struct resolver *resolver)
+{
+    struct address servers[SERVERS_MAX];
+    size_t count = resolver->dns.servers.count;
+
+    if (count > 0)
+        name_source_set_servers(resolver->source, resolver->own_servers,
+                                MIN(count, (size_t)SERVERS_MAX));
+    else
+        name_source_set_servers(resolver->source, servers,
+                                system_names_servers(&resolver->system, servers));
+}
+
+/* A laptop that changes networks gets other servers. */
+static void follow_system(struct resolver *resolver)
+{
+    if (system_names_refresh(&resolver->system))
+        use_servers(resolver);
+}
+
+void resolver_flush(struct resolver *resolver)
+{
+    (void)system_names_refresh(&resolver->system);
+    use_servers(resolver);
+}
+
+int resolver_configure(struct resolver *resolver, const struct config_dns *dns)
+{
+    size_t count = dns->servers.count;
+    struct address *copy = calloc(count + 1, sizeof(*copy));
+
+    if (copy == NULL || name_source_set_bounds(resolver->source, dns) != OK) {
+        free(copy);
+        return ERROR_MEMORY;
+    }
+    if (count > 0)
+        memcpy(copy, dns->servers.items, count * sizeof(*copy));
+    free(resolver->own_servers);
+    resolver->own_servers = copy;
+    resolver->dns = *dns;
+    resolver_flush(resolver);
+    return OK;
 }
 
 /* ---- the face ---- */
 
-static int library_status;
-
-static void library_init(void)
-{
-    library_status = ares_library_init(ARES_LIB_INIT_ALL);
-}
-
-static int copy_servers(const struct address *servers, size_t count, struct address **copy)
-{
-    *copy = NULL;
-    if (count == 0)
-        return OK;
-    *copy = malloc(count * sizeof(**copy));
-    if (*copy == NULL)
-        return ERROR_MEMORY;
-    memcpy(*copy, servers, count * sizeof(**copy));
-    return OK;
-}
-
-int resolver_set_servers(struct resolver *resolver, const struct address *servers,
-                         size_t server_count)
-{
-    struct channel *old_channel = list_first(&resolver->channels, struct channel, node);
-    struct address *old = resolver->servers;
-    size_t old_count = resolver->server_count;
-    int error = copy_servers(servers, server_count, &resolver->servers);
-
-    if (error == OK) {
-        resolver->server_count = server_count;
-        error = open_channel(resolver);
-    }
-    if (error != OK) {
-        if (resolver->servers != old)
-            free(resolver->servers);
-        resolver->servers = old;
-        resolver->server_count = old_count;
-        return error;
-    }
-    free(old);
-    channel_settle(old_channel);
-    return OK;
-}
-
 int resolver_new(struct ev_loop *loop, const struct resolver_options *options,
                  struct resolver **out)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct resolver *resolver = calloc(1, sizeof(*resolver));
     int error = ERROR_MEMORY;
 
@@ -442,96 +463,62 @@ int resolver_new(struct ev_loop *loop, const struct resolver_options *options,
         return error;
     resolver->loop = loop;
     resolver->search = options->search;
-    list_init(&resolver->channels);
     list_init(&resolver->waiting);
     list_init(&resolver->finished);
-    ev_init(&resolver->deadline, on_deadline);
     ev_init(&resolver->report, on_report);
-    resolver->deadline.data = resolver->report.data = resolver;
-    if (copy_servers(options->servers, options->server_count, &resolver->servers) != OK)
-        goto fail;
-    resolver->server_count = options->server_count;
-    error = ERROR_SYSTEM;
-    if (pthread_once(&once, library_init) != 0 || library_status != ARES_SUCCESS)
-        goto fail;
-    (void)system_changed(resolver);
-    error = open_channel(resolver);
-    if (error != OK)
-        goto fail;
+    resolver->report.data = resolver;
+    system_names_init(&resolver->system,
+                      options->system_path != NULL ? options->system_path : SYSTEM_FILE);
+    hosts_file_init(&resolver->hosts, loop,
+                    options->hosts_path != NULL ? options->hosts_path : HOSTS_FILE,
+                    on_hosts_ready, resolver);
+    error = name_source_new(loop, &options->dns, &resolver->source);
+    if (error == OK)
+        error = resolver_configure(resolver, &options->dns);
+    if (error != OK) {
+        resolver_free(resolver);
+        return error;
+    }
     *out = resolver;
     return OK;
-
-fail:
-    resolver_free(resolver);
-    return error;
 }
 
 void resolver_free(struct resolver *resolver)
 {
     if (resolver == NULL)
         return;
-    /* Nobody waits any more, so c-ares' reports free the queries. */
-    list_foreach(&resolver->waiting, node, after)
-        resolver_cancel(list_entry(node, struct resolver_query, node));
-    list_foreach(&resolver->finished, node, after)
-        resolver_cancel(list_entry(node, struct resolver_query, node));
-    list_foreach(&resolver->channels, node, after)
-        channel_free(list_entry(node, struct channel, node));
-    ev_timer_stop(resolver->loop, &resolver->deadline);
+    while (!list_empty(&resolver->waiting))
+        query_free(list_first(&resolver->waiting, struct resolver_query, node));
+    while (!list_empty(&resolver->finished))
+        query_free(list_first(&resolver->finished, struct resolver_query, node));
+    name_source_free(resolver->source);
+    hosts_file_deinit(&resolver->hosts);
     ev_timer_stop(resolver->loop, &resolver->report);
-    free(resolver->servers);
+    free(resolver->own_servers);
     free(resolver);
 }
 
-/* RFC 6761 section 6.3: such names are never sent to a server. */
-static bool is_localhost(const char *name)
+/* As names are kept: in lower case, without final dot. */
+static void take_name(struct resolver_query *query, const char *text)
 {
-    size_t length = strlen(name), suffix = strlen("localhost");
+    size_t length = strlen(text);
 
-    if (length > 0 && name[length - 1] == '.')
-        length--;
-    return length >= suffix &&
-           strncasecmp(name + length - suffix, "localhost", suffix) == 0 &&
-           (length == suffix || name[length - suffix - 1] == '.');
+    query->absolute = length > 0 && text[length - 1] == '.';
+    length -= query->absolute;
+    for (size_t i = 0; i < MIN(length, sizeof(query->name) - 1); i++)
+        query->name[i] = text_lower(text[i]);
 }
 
-/* What needs no server. c-ares 1.18 asks even for IPv4 literals when both families will
- * do. Returns false when the name is no such. */
-static bool finish_at_once(struct resolver_query *query, const char *name)
+void resolver_forget(struct resolver *resolver, const char *text)
 {
-    struct address found[2] = {{.family = ADDRESS_IPV6, .bytes = {[15] = 1}},
-                               {.family = ADDRESS_IPV4, .bytes = {127, 0, 0, 1}}};
-    size_t count = 2;
+    struct resolver_query name = {.candidate = 0};
+    char candidate[HOST_NAME_MAX_LENGTH + 1];
 
-    if (!is_localhost(name)) {
-        if (address_parse(&found[0], name) != OK)
-            return false;
-        count = 1;
-    }
-    query->addresses = calloc(count, sizeof(*query->addresses));
-    if (query->addresses != NULL) {
-        memcpy(query->addresses, found, count * sizeof(*query->addresses));
-        query->count = count;
-    }
-    finish(query, query->addresses != NULL ? OK : ERROR_MEMORY);
-    return true;
-}
-
-/* Hands the query to the newest channel. */
-static void start(struct resolver_query *query, const char *name)
-{
-    const struct ares_addrinfo_hints hints = {
-        .ai_family = AF_UNSPEC,
-        .ai_socktype = SOCK_STREAM,
-    };
-    struct channel *channel;
-
-    follow_system(query->resolver);
-    channel = list_first(&query->resolver->channels, struct channel, node);
-    query->channel = channel;
-    channel->running++;
-    ares_getaddrinfo(channel->ares, name, NULL, &hints, on_addresses, query);
-    channel_settle(channel);
+    take_name(&name, text);
+    while (resolv_conf_candidate(&resolver->system.conf, name.name,
+                                 name.absolute || !resolver->search, name.candidate++,
+                                 candidate))
+        name_source_forget(resolver->source, candidate);
 }
 
 int resolver_query(struct resolver *resolver, const char *name, resolver_done *done,
@@ -540,29 +527,37 @@ int resolver_query(struct resolver *resolver, const char *name, resolver_done *d
     struct resolver_query *query;
 
     *out = NULL;
-    if (resolver->query_count >= RESOLVER_QUERIES_MAX)
+    if (resolver->query_count >= resolver->dns.max_waiting) {
+        log_write_limited(&resolver->log_limit, clock_now(), LOG_WARNING,
+                          "a name is not looked up: %zu wait already (dns.max_waiting)",
+                          resolver->query_count);
         return ERROR_LIMIT;
+    }
     query = calloc(1, sizeof(*query));
     if (query == NULL)
         return ERROR_MEMORY;
     query->resolver = resolver;
     query->done = done;
     query->context = context;
-    query->deadline = clock_now() + RESOLVER_TIMEOUT_NS;
+    query->deadline_ns = clock_now() + resolver->dns.timeout_ns;
+    query->delay_ns = TIME_NEVER;
+    query->halves[SIX].wait.told = on_told_six;
+    query->halves[FOUR].wait.told = on_told_four;
+    ev_init(&query->timer, on_timer);
+    query->timer.data = query;
     list_init(&query->node);
     list_append(&resolver->waiting, &query->node);
     resolver->query_count++;
-    if (!finish_at_once(query, name))
-        start(query, name);
-    if (!ev_is_active(&resolver->deadline))
-        arm_deadline(resolver);
+    take_name(query, name);
+    if (!finish_at_once(query, name)) {
+        follow_system(resolver);
+        start(query);
+    }
     *out = query;
     return OK;
 }
 
 void resolver_cancel(struct resolver_query *query)
 {
-    list_remove(&query->node);
-    if (query->channel == NULL)
-        query_free(query);
+    query_free(query);
 }

@@ -57,17 +57,6 @@ struct address socket_address_get(const struct sockaddr *in)
     return address;
 }
 
-bool address_is_loopback(const struct address *address)
-{
-    static const uint8_t loopback6[16] = {[15] = 1};
-    struct address plain = address_unmap(address);
-
-    if (plain.family == ADDRESS_IPV4)
-        return plain.bytes[0] == 127;
-    return plain.family == ADDRESS_IPV6 &&
-           memcmp(plain.bytes, loopback6, sizeof(loopback6)) == 0;
-}
-
 /* Closes and keeps errno. */
 static void close_failed(int *fd)
 {

@@ -80,7 +80,12 @@ static void test_defaults(void **state)
     assert_int_equal(config->budget.up, 1 << 20);
     assert_int_equal(config->budget.down, 1 << 20);
     assert_int_equal(config->dns.resolve, CONFIG_RESOLVE_LOCAL);
-    assert_int_equal(config->dns.servers.count, 0);
+    assert_int_equal(config->dns.common.servers.count, 0);
+    assert_int_equal(config->dns.common.timeout_ns, 8 * NS_PER_S);
+    assert_int_equal(config->dns.common.cache, 4096);
+    assert_int_equal(config->dns.common.max_ttl_ns, 3600 * NS_PER_S);
+    assert_int_equal(config->dns.common.max_negative_ttl_ns, 30 * NS_PER_S);
+    assert_int_equal(config->dns.common.max_waiting, 4096);
     assert_int_equal(config->linger_ns, 120 * NS_PER_S);
     assert_int_equal(config->timeouts.half_closed_ns, 300 * NS_PER_S);
     assert_int_equal(config->timeouts.keepalive_ns, 300 * NS_PER_S);
@@ -157,9 +162,9 @@ static void test_everything(void **state)
     assert_int_equal(config->budget.up, 65536);
     assert_true(config->budget.down == CONFIG_UNLIMITED);
     assert_int_equal(config->dns.resolve, CONFIG_RESOLVE_RELAY);
-    assert_int_equal(config->dns.servers.count, ARRAY_LENGTH(servers));
+    assert_int_equal(config->dns.common.servers.count, ARRAY_LENGTH(servers));
     for (size_t i = 0; i < ARRAY_LENGTH(servers); i++)
-        assert_string_equal(address_format(&config->dns.servers.items[i], text),
+        assert_string_equal(address_format(&config->dns.common.servers.items[i], text),
                             servers[i]);
     assert_int_equal(config->linger_ns, 2500 * NS_PER_MS);
     assert_int_equal(config->timeouts.half_closed_ns, 0);
@@ -240,12 +245,19 @@ static void test_warns_of_open_proxies(void **state)
                        "\"address\": \"192.0.2.1\" }, { \"address\": \"::\" } ]")));
     (void)state;
 
-    assert_int_equal(config->warnings.count, 2);
+    assert_int_equal(config->warnings.count, 3);
     assert_string_equal(config->warnings.items[0],
                         "l.json:8: listen[3].address: this is no loopback address, and "
                         "there are no users: whoever reaches it can use the proxy without "
                         "a password");
     assert_non_null(strstr(config->warnings.items[1], "listen[4].address: "));
+    assert_non_null(strstr(config->warnings.items[2], "listen[2]: "));
+    assert_non_null(strstr(config->warnings.items[2], "dns.resolve"));
+    config_local_free(config);
+    /* Names that the relay resolves are not seen here. */
+    config = parse(WITH(AND("\"dns\": { \"resolve\": \"relay\" }, \"listen\": [ { \"users\": "
+                            "{ \"a\": \"b\" }, \"address\": \"0.0.0.0\" } ]")));
+    assert_int_equal(config->warnings.count, 0);
     config_local_free(config);
 }
 

@@ -174,7 +174,8 @@ static void test_refusals(void **state)
         {WITH(AND("\"destinations\": { \"deny\": [\"example.org\"] }")),
          "r.json:2: destinations.deny[0]: found \"example.org\"; allowed: " A_BLOCK},
         {WITH(AND("\"dns\": { \"resolve\": \"local\" }")),
-         "r.json:2: dns.resolve: unknown key; did you mean \"servers\"? allowed: servers"},
+         "r.json:2: dns.resolve: unknown key; did you mean \"servers\"? allowed: servers, "
+         "timeout, cache, max_ttl, max_negative_ttl, max_waiting"},
         {WITH(AND("\"limits\": { \"buffered_bytes\": \"1kB\" }")),
          "r.json:2: limits.buffered_bytes: found \"1kB\"; allowed: 1048576 to "
          "1099511627776 bytes, as a number or as a text such as \"64KiB\""},

@@ -261,6 +261,24 @@ static void test_bounds(void **state)
     check_next(&e, now, EYEBALLS_START, EYEBALLS_CONCURRENT);
 }
 
+/* Where one family has taken all places, the other gets up to half of them. */
+static void test_no_family_crowds_out_the_other(void **state)
+{
+    struct eyeballs e;
+    struct address address;
+    (void)state;
+
+    eyeballs_init(&e, true);
+    assert_int_equal(address_parse(&address, "192.0.2.0"), OK);
+    for (int i = 0; i < TARGET_ADDRESSES_MAX; i++, address.bytes[3]++)
+        assert_int_equal(eyeballs_add(&e, &address, START), OK);
+    assert_int_equal(address_parse(&address, "2001:db8::"), OK);
+    for (int i = 0; i < TARGET_ADDRESSES_MAX / 2; i++, address.bytes[15]++)
+        assert_int_equal(eyeballs_add(&e, &address, START), OK);
+    assert_int_equal(eyeballs_add(&e, &address, START), ERROR_LIMIT);
+    check_next(&e, START, EYEBALLS_START, TARGET_ADDRESSES_MAX / 2);
+}
+
 /* Whatever happens, driven by its own time-outs the race ends, each address is tried once
  * at most, and no more than allowed are under way. */
 static void run_race(unsigned seed)
@@ -316,4 +334,5 @@ UNIT_MAIN(cmocka_unit_test(test_families_take_turns),
           cmocka_unit_test(test_an_early_ipv4_answer_waits_a_little),
           cmocka_unit_test(test_a_late_answer_rescues),
           cmocka_unit_test(test_nothing_to_try), cmocka_unit_test(test_bounds),
+          cmocka_unit_test(test_no_family_crowds_out_the_other),
           cmocka_unit_test(test_every_race_ends))

@@ -1,6 +1,7 @@
 /* The resolver against a DNS server in this process, which misbehaves by name. */
 #include "unit.h"
 
+#include <splitsocks/clock.h>
 #include <splitsocks/resolver.h>
 #include <splitsocks/socket.h>
 #include <splitsocks/wire.h>
@@ -8,6 +9,7 @@
 #include <ev.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 enum { TYPE_A = 1, TYPE_AAAA = 28 };
@@ -17,6 +19,7 @@ struct server {
     ev_io io;
     struct address address;
     unsigned asked;
+    bool deaf; /* answers nothing */
 };
 
 struct report {
@@ -28,8 +31,10 @@ struct report {
 
 struct fixture {
     struct ev_loop *loop;
-    struct server server;
+    struct server server, second;
     struct resolver *resolver;
+    char folder[32]; /* for files of a test */
+    char file[64];   /* its hosts file, or resolv.conf */
 };
 
 /* Reads the first label of the question; the rest is skipped. */
@@ -48,15 +53,15 @@ static void read_question(struct wire_reader *r, char label[64], uint16_t *type)
     assert_true(wire_ok(r));
 }
 
-static void write_record(struct wire_writer *w, uint16_t type, uint16_t claimed_length,
-                         uint8_t last)
+static void write_record(struct wire_writer *w, uint16_t type, uint32_t ttl,
+                         uint16_t claimed_length, uint8_t last)
 {
     uint8_t bytes[16] = {0x20, 0x01, 0x0d, 0xb8};
 
     wire_write_u16(w, 0xc00c); /* the question's name */
     wire_write_u16(w, type);
     wire_write_u16(w, 1);
-    wire_write_u32(w, 60);
+    wire_write_u32(w, ttl);
     wire_write_u16(w, claimed_length);
     if (type == TYPE_A) {
         const uint8_t ipv4[4] = {192, 0, 2, last};
@@ -71,19 +76,54 @@ static void write_record(struct wire_writer *w, uint16_t type, uint16_t claimed_
 /* Returns how many records were written. */
 static uint16_t write_answer(struct wire_writer *w, const char *label, uint16_t type)
 {
-    if (strcmp(label, "many") == 0 && type == TYPE_A) {
-        for (uint8_t i = 0; i < 20; i++)
-            write_record(w, type, 4, i);
-        return 20;
-    }
+    uint32_t ttl = strcmp(label, "ttl0") == 0 ? 0 : 60;
+    unsigned count = strcmp(label, "many") == 0    ? 15
+                     : strcmp(label, "crowd") == 0 ? (type == TYPE_A ? 20 : 2)
+                                                   : 1;
+
     if (strcmp(label, "liar") == 0) {
-        write_record(w, type, 60000, 1);
+        write_record(w, type, ttl, 60000, 1);
         return 1;
     }
     if (strcmp(label, "empty") == 0 || (strcmp(label, "four") == 0 && type != TYPE_A))
         return 0;
-    write_record(w, type, type == TYPE_A ? 4 : 16, 7);
-    return 1;
+    for (unsigned i = 0; i < count; i++)
+        write_record(w, type, ttl, type == TYPE_A ? 4 : 16, (uint8_t)(i + 7));
+    return (uint16_t)count;
+}
+
+/* A record in the authority section that says how long an absence holds. */
+static void write_absence(struct wire_writer *w)
+{
+    const uint8_t soa[22] = {[21] = 60};
+
+    wire_write_u16(w, 0xc00c);
+    wire_write_u16(w, 6);
+    wire_write_u16(w, 1);
+    wire_write_u32(w, 60);
+    wire_write_u16(w, sizeof(soa));
+    wire_write_bytes(w, soa, sizeof(soa));
+}
+
+/* Whether a question of that type meets silence. */
+static bool is_silent(const struct server *server, const char *label, uint16_t type)
+{
+    return server->deaf || strcmp(label, "silent") == 0 ||
+           (strcmp(label, "onlyfour") == 0 && type == TYPE_AAAA) ||
+           (strcmp(label, "onlysix") == 0 && type == TYPE_A);
+}
+
+static uint16_t flags_for(const char *label, uint16_t type)
+{
+    bool four = type == TYPE_A;
+
+    if (strcmp(label, "missing") == 0 || (strcmp(label, "halfmissing") == 0 && !four))
+        return FLAG_ANSWER | NXDOMAIN;
+    if (strcmp(label, "broken") == 0 || (strcmp(label, "halfbroken") == 0 && !four))
+        return FLAG_ANSWER | SERVFAIL;
+    if (strncmp(label, "truncated", 9) == 0)
+        return FLAG_ANSWER | FLAG_TRUNCATED;
+    return FLAG_ANSWER;
 }
 
 static void on_question(struct ev_loop *loop, ev_io *io, int events)
@@ -93,7 +133,8 @@ static void on_question(struct ev_loop *loop, ev_io *io, int events)
     socklen_t from_length = sizeof(from);
     uint8_t question[512], answer[1024];
     char label[64];
-    uint16_t type, flags = FLAG_ANSWER, count = 0;
+    uint16_t type, flags, count = 0;
+    bool absent;
     struct wire_reader r;
     struct wire_writer w, body;
     ssize_t n = recvfrom(io->fd, question, sizeof(question), 0, (struct sockaddr *)&from,
@@ -109,22 +150,21 @@ static void on_question(struct ev_loop *loop, ev_io *io, int events)
     read_question(&r, label, &type);
     header = (size_t)(r.at - question);
     memcpy(answer, question, header);
-    if (strcmp(label, "silent") == 0)
+    if (is_silent(server, label, type))
         return;
-    if (strcmp(label, "missing") == 0)
-        flags |= NXDOMAIN;
-    else if (strcmp(label, "broken") == 0)
-        flags |= SERVFAIL;
-    else if (strcmp(label, "truncated") == 0)
-        flags |= FLAG_TRUNCATED;
+    flags = flags_for(label, type);
     wire_writer_init(&body, answer + header, sizeof(answer) - header);
-    if (flags == FLAG_ANSWER)
+    if (flags == FLAG_ANSWER || strcmp(label, "truncatedfull") == 0)
         count = write_answer(&body, label, type);
+    absent = count == 0 && (flags & 0xf) != SERVFAIL;
+    if (absent)
+        write_absence(&body);
     wire_writer_init(&w, answer + 2, 10);
     wire_write_u16(&w, flags);
     wire_write_u16(&w, 1);
     wire_write_u16(&w, count);
-    wire_write_u32(&w, 0);
+    wire_write_u16(&w, absent);
+    wire_write_u16(&w, 0);
     n = (ssize_t)(header + wire_length(&body));
     if (strcmp(label, "short") == 0)
         n = 11; /* not even a header */
@@ -148,15 +188,61 @@ static void server_start(struct server *server, struct ev_loop *loop)
     ev_io_start(loop, &server->io);
 }
 
+static const struct config_dns bounds = {
+    .timeout_ns = 2 * NS_PER_S,
+    .cache = 100,
+    .max_ttl_ns = 3600 * NS_PER_S,
+    .max_negative_ttl_ns = 30 * NS_PER_S,
+    .max_waiting = 128,
+};
+
+static void server_stop(struct server *server, struct ev_loop *loop)
+{
+    if (!ev_is_active(&server->io))
+        return;
+    ev_io_stop(loop, &server->io);
+    close(server->io.fd);
+}
+
+/* Another resolver, with both servers in this order. */
+static void use_both(struct fixture *fixture)
+{
+    const struct address servers[] = {fixture->server.address, fixture->second.address};
+    struct config_dns dns = bounds;
+
+    dns.servers = (struct config_addresses){servers, 2};
+    dns.timeout_ns = 60 * NS_PER_S;
+    assert_int_equal(resolver_configure(fixture->resolver, &dns), OK);
+}
+
+static void write_file(struct fixture *fixture, const char *text)
+{
+    char other[80];
+    FILE *file;
+
+    snprintf(other, sizeof(other), "%s.new", fixture->file);
+    file = fopen(other, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+    assert_int_equal(rename(other, fixture->file), 0);
+}
+
 static int set_up(void **state)
 {
     static struct fixture fixture;
-    struct resolver_options options = {.server_count = 1};
+    struct resolver_options options = {
+        .dns = bounds, .hosts_path = fixture.file, .system_path = "/dev/null"};
 
     memset(&fixture, 0, sizeof(fixture));
     fixture.loop = ev_loop_new(EVFLAG_AUTO);
     server_start(&fixture.server, fixture.loop);
-    options.servers = &fixture.server.address;
+    server_start(&fixture.second, fixture.loop);
+    strcpy(fixture.folder, "/tmp/resolver-XXXXXX");
+    if (mkdtemp(fixture.folder) == NULL)
+        return -1;
+    snprintf(fixture.file, sizeof(fixture.file), "%s/file", fixture.folder);
+    options.dns.servers = (struct config_addresses){&fixture.server.address, 1};
     *state = &fixture;
     return resolver_new(fixture.loop, &options, &fixture.resolver);
 }
@@ -166,8 +252,10 @@ static int tear_down(void **state)
     struct fixture *fixture = *state;
 
     resolver_free(fixture->resolver);
-    ev_io_stop(fixture->loop, &fixture->server.io);
-    close(fixture->server.io.fd);
+    server_stop(&fixture->server, fixture->loop);
+    server_stop(&fixture->second, fixture->loop);
+    (void)unlink(fixture->file);
+    assert_int_equal(rmdir(fixture->folder), 0);
     ev_loop_destroy(fixture->loop);
     return 0;
 }
@@ -227,6 +315,21 @@ static void test_both_families(void **state)
 static void test_literals_and_localhost_ask_nobody(void **state)
 {
     static const char *const localhost[] = {"localhost", "LocalHost.", "a.localhost"};
+    static const char *const literals[] = {
+        "[::1]", "127.1", "0x7f.1", "192.0.2.1.", "2130706433", "fe80::1%1", "fe80::1%lo"};
+    static const char *const refused[] = {"",
+                                          ".",
+                                          "a b",
+                                          "a..b",
+                                          "192.0.2.256",
+                                          "example.1",
+                                          "[::1",
+                                          "fe80::1%none",
+                                          "x.onion",
+                                          "x.invalid",
+                                          "1.2.0.192.in-addr.arpa",
+                                          "b\xc3\xbc"
+                                          "cher.example"};
     struct fixture *fixture = *state;
     struct report report;
 
@@ -245,6 +348,17 @@ static void test_literals_and_localhost_ask_nobody(void **state)
         assert_int_equal(report.count, 2);
         for (size_t i = 0; i < report.count; i++)
             assert_true(address_is_loopback(&report.addresses[i]));
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(literals); i++) {
+        ask(fixture, literals[i], &report);
+        wait_for(fixture, &report);
+        assert_int_equal(report.error, OK);
+        assert_int_equal(report.count, 1);
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(refused); i++) {
+        ask(fixture, refused[i], &report);
+        wait_for(fixture, &report);
+        assert_int_not_equal(report.error, OK);
     }
     assert_int_equal(fixture->server.asked, 0);
     ask(fixture, "notlocalhost", &report);
@@ -273,6 +387,15 @@ static void test_failures_are_told_apart(void **state)
     }
 }
 
+static unsigned count_family(const struct report *report, enum address_family family)
+{
+    unsigned count = 0;
+
+    for (size_t i = 0; i < report->count; i++)
+        count += report->addresses[i].family == family;
+    return count;
+}
+
 static void test_more_addresses_than_fit(void **state)
 {
     struct fixture *fixture = *state;
@@ -282,6 +405,175 @@ static void test_more_addresses_than_fit(void **state)
     wait_for(fixture, &report);
     assert_int_equal(report.error, OK);
     assert_int_equal(report.count, TARGET_ADDRESSES_MAX);
+    assert_int_equal(count_family(&report, ADDRESS_IPV4), TARGET_ADDRESSES_MAX / 2);
+    ask(fixture, "crowd.test", &report);
+    wait_for(fixture, &report);
+    assert_int_equal(report.count, TARGET_ADDRESSES_MAX);
+    assert_int_equal(count_family(&report, ADDRESS_IPV6), 2);
+    assert_int_not_equal(report.addresses[0].family, report.addresses[1].family);
+}
+
+/* An address in hand is not withheld for the sake of a family about which the server says
+ * nothing, or fails. */
+static void test_one_family_is_enough(void **state)
+{
+    static const struct {
+        const char *name;
+        enum address_family family;
+    } cases[] = {{"onlyfour.test", ADDRESS_IPV4},
+                 {"onlysix.test", ADDRESS_IPV6},
+                 {"halfbroken.test", ADDRESS_IPV4},
+                 {"halfmissing.test", ADDRESS_IPV4}};
+    struct fixture *fixture = *state;
+    struct report report;
+
+    use_both(fixture);
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        uint64_t began = clock_now();
+
+        ask(fixture, cases[i].name, &report);
+        wait_for(fixture, &report);
+        assert_int_equal(report.error, OK);
+        assert_int_equal(report.count, 1);
+        assert_int_equal(report.addresses[0].family, cases[i].family);
+        assert_true(clock_now() - began < 20 * NS_PER_S); /* a third of the time-out */
+    }
+}
+
+/* Who asks at the same time, or soon after, costs the server nothing. */
+static void test_questions_are_shared_and_answers_kept(void **state)
+{
+    static const char *const names[] = {"both.test", "BOTH.test", "missing.test",
+                                        "empty.test"};
+    struct fixture *fixture = *state;
+    struct report reports[10];
+    unsigned before;
+
+    for (size_t n = 0; n < ARRAY_LENGTH(names); n++) {
+        before = fixture->server.asked;
+        for (size_t i = 0; i < ARRAY_LENGTH(reports); i++)
+            ask(fixture, names[n], &reports[i]);
+        for (size_t i = 0; i < ARRAY_LENGTH(reports); i++)
+            wait_for(fixture, &reports[i]);
+        ask(fixture, names[n], &reports[0]);
+        wait_for(fixture, &reports[0]);
+        assert_int_equal(fixture->server.asked - before, n == 1 ? 0 : 2);
+    }
+    /* Not so with a TTL of 0, but for those who wait together. */
+    before = fixture->server.asked;
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < ARRAY_LENGTH(reports); i++)
+            ask(fixture, "ttl0.test", &reports[i]);
+        for (size_t i = 0; i < ARRAY_LENGTH(reports); i++)
+            wait_for(fixture, &reports[i]);
+    }
+    assert_int_equal(fixture->server.asked - before, 4);
+    /* Another network: nothing is known any more. */
+    before = fixture->server.asked;
+    resolver_flush(fixture->resolver);
+    ask(fixture, "both.test", &reports[0]);
+    wait_for(fixture, &reports[0]);
+    assert_int_equal(fixture->server.asked - before, 2);
+    resolver_forget(fixture->resolver, "Both.test.");
+    ask(fixture, "both.test", &reports[0]);
+    wait_for(fixture, &reports[0]);
+    assert_int_equal(fixture->server.asked - before, 4);
+}
+
+/* What a waiting query asks is asked again when the network changes. */
+static void test_another_network_answers_who_waits(void **state)
+{
+    struct fixture *fixture = *state;
+    struct report report;
+
+    use_both(fixture);
+    fixture->server.deaf = fixture->second.deaf = true;
+    ask(fixture, "both.test", &report);
+    while (fixture->server.asked == 0)
+        ev_run(fixture->loop, EVRUN_ONCE);
+    fixture->server.deaf = false;
+    resolver_flush(fixture->resolver);
+    wait_for(fixture, &report);
+    assert_int_equal(report.error, OK);
+}
+
+/* A server that is dead, or that nothing listens at, is asked once and then left alone. */
+static void test_the_server_that_answers_is_remembered(void **state)
+{
+    struct fixture *fixture = *state;
+    struct report report;
+    char name[16];
+
+    for (int closed = 0; closed <= 1; closed++) {
+        fixture->server.deaf = true;
+        fixture->server.asked = 0;
+        if (closed)
+            server_stop(&fixture->server, fixture->loop);
+        use_both(fixture);
+        for (int i = 0; i < 10; i++) {
+            snprintf(name, sizeof(name), "n%d.test", i);
+            ask(fixture, name, &report);
+            wait_for(fixture, &report);
+            assert_int_equal(report.error, OK);
+        }
+        assert_true(fixture->server.asked <= 4);
+    }
+    assert_int_equal(fixture->second.asked, 40);
+}
+
+/* TCP is blocked here: what came over UDP has to do. */
+static void test_truncated_answers_are_better_than_none(void **state)
+{
+    struct fixture *fixture = *state;
+    struct report report;
+
+    ask(fixture, "truncatedfull.test", &report);
+    wait_for(fixture, &report);
+    assert_int_equal(report.error, OK);
+    assert_int_equal(report.count, 2);
+}
+
+static void test_the_hosts_file_is_followed(void **state)
+{
+    struct fixture *fixture = *state;
+    struct report report;
+
+    write_file(fixture, "192.0.2.99 Both.test other.onion\n2001:db8::99 both.test\n");
+    ask(fixture, "both.test", &report);
+    wait_for(fixture, &report);
+    assert_int_equal(report.count, 2);
+    ask(fixture, "other.onion", &report);
+    wait_for(fixture, &report);
+    assert_int_equal(report.addresses[0].bytes[3], 99);
+    assert_int_equal(fixture->server.asked, 0);
+    write_file(fixture, "# nothing\n");
+    ask(fixture, "both.test", &report);
+    wait_for(fixture, &report);
+    assert_int_equal(fixture->server.asked, 2);
+    ask(fixture, "other.onion", &report);
+    wait_for(fixture, &report);
+    assert_int_equal(report.error, ERROR_NOT_FOUND);
+    assert_int_equal(fixture->server.asked, 2);
+}
+
+/* While a large file is read, others get their turns. */
+static void test_a_large_hosts_file_holds_nobody_up(void **state)
+{
+    struct fixture *fixture = *state;
+    struct report report;
+    unsigned turns = 0;
+    FILE *file = fopen(fixture->file, "w");
+
+    assert_non_null(file);
+    for (int i = 0; i < 50000; i++)
+        fprintf(file, "0.0.0.0 ads%d.example\n", i);
+    fprintf(file, "192.0.2.99 last.example\n");
+    fclose(file);
+    for (ask(fixture, "last.example", &report); report.calls == 0; turns++)
+        ev_run(fixture->loop, EVRUN_ONCE);
+    assert_int_equal(report.addresses[0].bytes[3], 99);
+    assert_true(turns >= 10); /* 1.2 MB in parts of 64 KiB */
+    assert_int_equal(fixture->server.asked, 0);
 }
 
 /* Silence costs the query that met it, and no other. */
@@ -339,7 +631,7 @@ static void test_too_many(void **state)
 
     while (resolver_query(fixture->resolver, "192.0.2.1", on_done, &report, &query) == OK)
         taken++;
-    assert_int_equal(taken, RESOLVER_QUERIES_MAX);
+    assert_int_equal(taken, bounds.max_waiting);
     while (report.calls < taken)
         ev_run(fixture->loop, EVRUN_ONCE);
     assert_int_equal(resolver_query(fixture->resolver, "::1", on_done, &report, &query),
@@ -350,5 +642,11 @@ static void test_too_many(void **state)
 
 UNIT_MAIN(TEST(test_both_families), TEST(test_literals_and_localhost_ask_nobody),
           TEST(test_failures_are_told_apart), TEST(test_more_addresses_than_fit),
+          TEST(test_one_family_is_enough), TEST(test_questions_are_shared_and_answers_kept),
+          TEST(test_another_network_answers_who_waits),
+          TEST(test_the_server_that_answers_is_remembered),
+          TEST(test_truncated_answers_are_better_than_none),
+          TEST(test_the_hosts_file_is_followed),
+          TEST(test_a_large_hosts_file_holds_nobody_up),
           TEST(test_silence_is_bounded_and_alone), TEST(test_cancelled_is_not_reported),
           TEST(test_too_many))

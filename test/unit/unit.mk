@@ -15,6 +15,7 @@ UNIT_TESTS = \
 	test/unit/test_destination \
 	test/unit/test_dialer \
 	test/unit/test_direct \
+	test/unit/test_dns_answer \
 	test/unit/test_door \
 	test/unit/test_eyeballs \
 	test/unit/test_failure_limit \
@@ -22,6 +23,7 @@ UNIT_TESTS = \
 	test/unit/test_frame \
 	test/unit/test_governor \
 	test/unit/test_handshake \
+	test/unit/test_host \
 	test/unit/test_interface_table \
 	test/unit/test_kdf \
 	test/unit/test_key \
@@ -29,6 +31,7 @@ UNIT_TESTS = \
 	test/unit/test_local_path \
 	test/unit/test_meter \
 	test/unit/test_nat64 \
+	test/unit/test_names \
 	test/unit/test_noise \
 	test/unit/test_number_window \
 	test/unit/test_outlet \
@@ -90,6 +93,8 @@ test_unit_test_dialer_SOURCES = test/unit/test_dialer.c test/unit/unit.h
 test_unit_test_dialer_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_direct_SOURCES = test/unit/test_direct.c test/unit/unit.h
 test_unit_test_direct_LDADD = $(IO) $(CMOCKA_LIBS)
+test_unit_test_dns_answer_SOURCES = test/unit/test_dns_answer.c test/unit/unit.h
+test_unit_test_dns_answer_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_door_SOURCES = test/unit/test_door.c test/unit/unit.h
 test_unit_test_door_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_eyeballs_SOURCES = test/unit/test_eyeballs.c test/unit/unit.h
@@ -104,6 +109,8 @@ test_unit_test_governor_SOURCES = test/unit/test_governor.c test/unit/unit.h
 test_unit_test_governor_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_handshake_SOURCES = test/unit/test_handshake.c test/unit/unit.h
 test_unit_test_handshake_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_host_SOURCES = test/unit/test_host.c test/unit/unit.h
+test_unit_test_host_LDADD = $(BASE) $(CMOCKA_LIBS)
 test_unit_test_interface_table_SOURCES = test/unit/test_interface_table.c test/unit/unit.h
 test_unit_test_interface_table_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_kdf_SOURCES = test/unit/test_kdf.c test/unit/unit.h
@@ -120,6 +127,8 @@ test_unit_test_meter_SOURCES = test/unit/test_meter.c test/unit/unit.h
 test_unit_test_meter_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_nat64_SOURCES = test/unit/test_nat64.c test/unit/unit.h
 test_unit_test_nat64_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_names_SOURCES = test/unit/test_names.c test/unit/unit.h
+test_unit_test_names_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_noise_SOURCES = test/unit/test_noise.c test/unit/unit.h test/unit/vectors/noise_ik.h
 test_unit_test_noise_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
 test_unit_test_number_window_SOURCES = test/unit/test_number_window.c test/unit/unit.h

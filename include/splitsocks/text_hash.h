@@ -1,0 +1,23 @@
+/* A hash of a text of ASCII, upper and lower case alike, for tables in memory. */
+#ifndef SPLITSOCKS_TEXT_HASH_H
+#define SPLITSOCKS_TEXT_HASH_H
+
+#include <stdint.h>
+
+static inline char text_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* FNV-1a, 32 bits. Whoever chooses texts can make them collide, so that a table of them
+ * needs a bound. */
+static inline uint32_t text_hash(const char *text)
+{
+    uint32_t hash = 2166136261u;
+
+    for (; *text != '\0'; text++)
+        hash = (hash ^ (uint8_t)text_lower(*text)) * 16777619u;
+    return hash;
+}
+
+#endif

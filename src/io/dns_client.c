@@ -1,0 +1,433 @@
+#include "dns_client.h"
+
+#include "dns_channel.h"
+
+#include <splitsocks/clock.h>
+#include <splitsocks/error.h>
+#include <splitsocks/list.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+/* How long the first choice may still contradict another server that knows no such name or
+ * address: behind a VPN, only the first knows the names of the network it leads to. */
+#define HOLD_NS NS_PER_S
+/* How long the rest of a truncated answer is waited for when there are addresses: three
+ * SYNs. */
+#define REST_NS (4 * NS_PER_S)
+
+struct dns_client {
+    struct ev_loop *loop;
+    struct server_choice choice;
+    struct server {
+        struct address address;
+        struct dns_channel *udp, *tcp; /* NULL: none is open */
+    } servers[SERVERS_MAX];
+    struct list channels; /* all, those that are retired too */
+    unsigned generation;  /* of the servers */
+    struct list asks;     /* of struct dns_ask */
+    struct list attempts; /* those that have no outcome yet */
+    struct list outcomes; /* attempts whose outcome is to be looked at */
+    ev_timer look;        /* runs at once while `outcomes` is not empty */
+};
+
+struct dns_ask {
+    struct dns_client *client;
+    struct list node; /* in client.asks */
+    char *name;       /* owned */
+    enum address_family family;
+    dns_done *done;
+    void *context;
+    uint64_t deadline_ns;
+    uint64_t next_ns; /* when the next server is asked */
+    uint64_t hold_ns; /* when `held` is believed; TIME_NEVER: there is none */
+    uint8_t order[SERVERS_MAX];
+    unsigned turn; /* servers asked so far, the same one again counted */
+    uint8_t last;  /* the server asked last, and when */
+    uint64_t last_ns;
+    uint8_t running[SERVERS_MAX]; /* attempts without an outcome, for each server */
+    uint8_t out;                  /* bit i: of server i nothing more is to be expected */
+    bool partial;                 /* `held` are the addresses of a truncated answer */
+    struct dns_answer held;
+    ev_timer timer;
+};
+
+struct attempt {
+    struct dns_client *client;
+    struct list node;    /* in client.attempts or client.outcomes */
+    struct dns_ask *ask; /* NULL: nobody waits for it any more */
+    unsigned generation;
+    uint8_t server;
+    bool tcp;
+    uint64_t sent_ns;
+    enum dns_verdict verdict;
+    struct dns_answer answer; /* of ANSWERED */
+};
+
+/* ---- the end of an ask ---- */
+
+static void detach_attempts(struct dns_ask *ask)
+{
+    struct dns_client *client = ask->client;
+    struct list *const lists[] = {&client->attempts, &client->outcomes};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(lists); i++) {
+        list_foreach(lists[i], node, after) {
+            struct attempt *attempt = list_entry(node, struct attempt, node);
+
+            if (attempt->ask == ask)
+                attempt->ask = NULL;
+        }
+    }
+    memset(ask->running, 0, sizeof(ask->running));
+}
+
+void dns_ask_cancel(struct dns_ask *ask)
+{
+    detach_attempts(ask);
+    ev_timer_stop(ask->client->loop, &ask->timer);
+    list_remove(&ask->node);
+    free(ask->name);
+    free(ask);
+}
+
+static void finish(struct dns_ask *ask, int error, const struct dns_answer *answer)
+{
+    const struct dns_answer last = *answer;
+    dns_done *done = ask->done;
+    void *context = ask->context;
+
+    dns_ask_cancel(ask);
+    done(context, error, &last, true);
+}
+
+/* Nothing better is to be had. */
+static void give_up(struct dns_ask *ask, int error)
+{
+    finish(ask, ask->hold_ns != TIME_NEVER ? OK : error, &ask->held);
+}
+
+/* ---- asking ---- */
+
+static void arm_timer(struct dns_ask *ask, uint64_t now)
+{
+    struct ev_loop *loop = ask->client->loop;
+    uint64_t next = MIN(MIN(ask->next_ns, ask->hold_ns), ask->deadline_ns);
+
+    ev_timer_stop(loop, &ask->timer);
+    ev_timer_set(&ask->timer, next > now ? (double)(next - now) * 1e-9 : 0., 0.);
+    ev_timer_start(loop, &ask->timer);
+}
+
+static void on_outcome(void *context, enum dns_verdict verdict, const uint8_t *message,
+                       size_t length)
+{
+    struct attempt *attempt = context;
+    struct dns_client *client = attempt->client;
+    struct dns_ask *ask = attempt->ask;
+
+    attempt->verdict = verdict;
+    if (verdict == DNS_ANSWERED &&
+        (ask == NULL ||
+         dns_answer_parse(&attempt->answer, message, length, ask->name, ask->family) != OK))
+        attempt->answer = (struct dns_answer){.outcome = DNS_FAILED};
+    list_remove(&attempt->node);
+    list_append(&client->outcomes, &attempt->node);
+    if (!ev_is_active(&client->look)) {
+        ev_timer_set(&client->look, 0., 0.);
+        ev_timer_start(client->loop, &client->look);
+    }
+}
+
+/* The channel to use, or NULL. */
+static struct dns_channel *channel_of(struct dns_client *client, unsigned index, bool tcp)
+{
+    struct server *server = &client->servers[index];
+    struct dns_channel **channel = tcp ? &server->tcp : &server->udp;
+
+    if (*channel != NULL && dns_channel_worn(*channel)) {
+        dns_channel_retire(*channel);
+        *channel = NULL;
+    }
+    if (*channel == NULL && dns_channel_new(client->loop, &server->address, tcp,
+                                            &client->channels, channel) != OK)
+        return NULL;
+    return *channel;
+}
+
+static void send_to(struct dns_ask *ask, uint8_t server, bool tcp, uint64_t now)
+{
+    struct dns_client *client = ask->client;
+    struct dns_channel *channel = channel_of(client, server, tcp);
+    struct attempt *attempt = channel != NULL ? calloc(1, sizeof(*attempt)) : NULL;
+
+    if (attempt == NULL)
+        return; /* the deadline ends it, if nothing else does */
+    attempt->client = client;
+    attempt->ask = ask;
+    attempt->generation = client->generation;
+    attempt->server = server;
+    attempt->tcp = tcp;
+    attempt->sent_ns = now;
+    list_init(&attempt->node);
+    list_append(&client->attempts, &attempt->node);
+    ask->running[server]++;
+    dns_channel_query(channel, ask->name, ask->family, on_outcome, attempt);
+}
+
+/* Asks the next server of whom something is to be expected; of one alone, the same again.
+ * Each round is twice as long as the one before. */
+static void send_next(struct dns_ask *ask, uint64_t now)
+{
+    const struct server_choice *choice = &ask->client->choice;
+
+    for (size_t i = 0; i < choice->count; i++) {
+        unsigned turn = ask->turn++;
+        uint8_t server = ask->order[turn % choice->count];
+
+        if (ask->out >> server & 1)
+            continue;
+        ask->last = server;
+        ask->last_ns = now;
+        ask->next_ns = now + (server_choice_patience(choice, server)
+                              << MIN(turn / choice->count, 10u));
+        send_to(ask, server, false, now);
+        return;
+    }
+    ask->next_ns = TIME_NEVER;
+}
+
+static void begin(struct dns_ask *ask, uint64_t now)
+{
+    struct server_choice *choice = &ask->client->choice;
+    int probe;
+
+    ask->out = 0;
+    ask->turn = 0;
+    ask->partial = false;
+    ask->hold_ns = TIME_NEVER;
+    ask->held = (struct dns_answer){.outcome = DNS_FAILED};
+    server_choice_order(choice, ask->order);
+    send_next(ask, now);
+    probe = server_choice_probe(choice, now);
+    if (probe >= 0 && choice->count > 0 && probe != ask->last)
+        send_to(ask, (uint8_t)probe, false, now);
+    arm_timer(ask, now);
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct dns_ask *ask = timer->data;
+    uint64_t now = clock_now();
+    (void)loop;
+    (void)events;
+
+    if (now >= ask->deadline_ns || now >= ask->hold_ns) {
+        give_up(ask, ERROR_TIMEOUT);
+        return;
+    }
+    if (now >= ask->next_ns) {
+        server_choice_silent(&ask->client->choice, ask->last, ask->last_ns, now);
+        send_next(ask, now);
+    }
+    arm_timer(ask, now);
+}
+
+/* ---- outcomes ---- */
+
+/* Nothing is to be expected of this server. */
+static void strike_out(struct dns_ask *ask, uint8_t server, uint64_t now)
+{
+    unsigned all = (1u << ask->client->choice.count) - 1;
+
+    ask->out |= (uint8_t)(1u << server);
+    if (ask->out == all || (ask->hold_ns != TIME_NEVER && server == ask->order[0])) {
+        give_up(ask, ERROR_SYSTEM);
+        return;
+    }
+    if (server == ask->last && ask->next_ns != TIME_NEVER)
+        send_next(ask, now);
+    arm_timer(ask, now);
+}
+
+/* The server had more to say than fits; TCP brings all of it. */
+static void ask_for_all(struct dns_ask *ask, const struct attempt *attempt, uint64_t now)
+{
+    if (attempt->answer.outcome == DNS_FOUND && !ask->partial) {
+        ask->partial = true;
+        ask->held = attempt->answer;
+        ask->hold_ns = now + REST_NS;
+        ask->next_ns = TIME_NEVER;
+        ask->done(ask->context, OK, &ask->held, false);
+    }
+    send_to(ask, attempt->server, true, now);
+    arm_timer(ask, now);
+}
+
+static void take_answer(struct dns_ask *ask, const struct attempt *attempt, uint64_t now)
+{
+    const struct dns_answer *answer = &attempt->answer;
+    uint8_t first = ask->order[0];
+
+    if (answer->outcome == DNS_FAILED) {
+        strike_out(ask, attempt->server, now);
+    } else if (answer->truncated && !attempt->tcp) {
+        ask_for_all(ask, attempt, now);
+    } else if (answer->outcome == DNS_FOUND || attempt->server == first ||
+               (ask->out >> first & 1) || ask->running[first] == 0) {
+        finish(ask, OK, answer);
+    } else if (ask->hold_ns == TIME_NEVER) {
+        ask->held = *answer;
+        ask->hold_ns = now + HOLD_NS;
+        arm_timer(ask, now);
+    }
+}
+
+/* Nothing listens there. The kernel says so only once for a socket, perhaps to another
+ * question than the first: all go on to the next server. */
+static void leave_server(struct dns_client *client, uint8_t server, uint64_t now)
+{
+    server_choice_refused(&client->choice, server, now);
+    list_foreach(&client->asks, node, after) {
+        struct dns_ask *ask = list_entry(node, struct dns_ask, node);
+
+        if (ask->last != server || ask->next_ns == TIME_NEVER)
+            continue;
+        ask->next_ns = now;
+        arm_timer(ask, now);
+    }
+}
+
+static void look_at(struct attempt *attempt)
+{
+    struct dns_client *client = attempt->client;
+    struct dns_ask *ask = attempt->ask;
+    uint64_t now = clock_now();
+
+    /* TCP may be blocked where UDP works: it says nothing of the server. */
+    if (attempt->generation == client->generation && !attempt->tcp) {
+        if (attempt->verdict == DNS_ANSWERED)
+            server_choice_answered(&client->choice, attempt->server, attempt->sent_ns, now);
+        else if (attempt->verdict == DNS_REFUSED)
+            leave_server(client, attempt->server, now);
+    }
+    if (ask == NULL)
+        return;
+    ask->running[attempt->server]--;
+    if (attempt->verdict == DNS_ANSWERED)
+        take_answer(ask, attempt, now);
+    else if (ask->partial && attempt->tcp)
+        give_up(ask, ERROR_SYSTEM);
+    else if (attempt->verdict != DNS_SILENT || attempt->tcp)
+        strike_out(ask, attempt->server, now);
+}
+
+static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct dns_client *client = timer->data;
+    (void)loop;
+    (void)events;
+
+    while (!list_empty(&client->outcomes)) {
+        struct attempt *attempt = list_first(&client->outcomes, struct attempt, node);
+
+        list_remove(&attempt->node);
+        look_at(attempt);
+        free(attempt);
+    }
+}
+
+/* ---- the face ---- */
+
+struct dns_ask *dns_client_ask(struct dns_client *client, const char *name,
+                               enum address_family family, uint64_t timeout_ns,
+                               dns_done *done, void *context)
+{
+    struct dns_ask *ask = calloc(1, sizeof(*ask));
+    uint64_t now = clock_now();
+
+    if (ask == NULL)
+        return NULL;
+    ask->name = strdup(name);
+    if (ask->name == NULL) {
+        free(ask);
+        return NULL;
+    }
+    ask->client = client;
+    ask->family = family;
+    ask->done = done;
+    ask->context = context;
+    ask->deadline_ns = now + timeout_ns;
+    ev_init(&ask->timer, on_timer);
+    ask->timer.data = ask;
+    list_init(&ask->node);
+    list_append(&client->asks, &ask->node);
+    begin(ask, now);
+    return ask;
+}
+
+static void drop_channels(struct dns_client *client)
+{
+    for (size_t i = 0; i < SERVERS_MAX; i++) {
+        dns_channel_retire(client->servers[i].udp);
+        dns_channel_retire(client->servers[i].tcp);
+        client->servers[i].udp = client->servers[i].tcp = NULL;
+    }
+}
+
+void dns_client_set_servers(struct dns_client *client, const struct address *servers,
+                            size_t count)
+{
+    uint64_t now = clock_now();
+
+    drop_channels(client);
+    client->generation++;
+    server_choice_init(&client->choice, count);
+    for (size_t i = 0; i < count; i++)
+        client->servers[i].address = servers[i];
+    list_foreach(&client->asks, node, after) {
+        struct dns_ask *ask = list_entry(node, struct dns_ask, node);
+
+        detach_attempts(ask);
+        begin(ask, now);
+    }
+}
+
+int dns_client_new(struct ev_loop *loop, struct dns_client **out)
+{
+    struct dns_client *client;
+    int error = dns_channel_library_init();
+
+    *out = NULL;
+    if (error != OK)
+        return error;
+    client = calloc(1, sizeof(*client));
+    if (client == NULL)
+        return ERROR_MEMORY;
+    client->loop = loop;
+    list_init(&client->channels);
+    list_init(&client->asks);
+    list_init(&client->attempts);
+    list_init(&client->outcomes);
+    ev_init(&client->look, on_look);
+    client->look.data = client;
+    *out = client;
+    return OK;
+}
+
+void dns_client_free(struct dns_client *client)
+{
+    if (client == NULL)
+        return;
+    while (!list_empty(&client->asks))
+        dns_ask_cancel(list_first(&client->asks, struct dns_ask, node));
+    dns_channels_free(&client->channels); /* every attempt has its outcome then */
+    ev_timer_stop(client->loop, &client->look);
+    while (!list_empty(&client->outcomes)) {
+        struct attempt *attempt = list_first(&client->outcomes, struct attempt, node);
+
+        list_remove(&attempt->node);
+        free(attempt);
+    }
+    free(client);
+}
