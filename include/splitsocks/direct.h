@@ -27,11 +27,14 @@ struct direct_way {
     uint64_t bytes; /* passed on so far */
     bool ended;     /* the end was read */
     bool passed_on; /* and told to the other side */
+    int error;      /* the side has failed so, and is read to its end; 0: it has not */
+    struct hangup hangup;
 };
 
 struct direct {
     struct worker *worker; /* borrowed; its input buffer is used for a moment at a time */
     struct list node;      /* in the owner's list */
+    struct half_closed half;
     struct direct_way ways[2]; /* what the application sends, and what it gets */
     struct crowd_place *place; /* given back at the end; may be NULL */
     char *destination;         /* owned; the target in words, NULL when memory was out */

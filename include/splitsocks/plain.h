@@ -31,12 +31,15 @@ struct plain {
     struct crowd_place *place; /* set by the owner, given back here; NULL: it has none */
     plain_reply *reply; /* due when the stream is opened or refused; NULL: it is open */
     ev_io io;
-    uint32_t read_size;         /* how much to read at once: follows what there is */
-    bool read_ended;            /* the socket's end of file was passed on */
-    bool read_blocked;          /* the session has no room */
-    bool write_ended;           /* the stream's end was passed on */
-    bool write_blocked;         /* the socket has no room */
-    bool log_failure;           /* a failure of the stream is logged */
+    uint32_t read_size; /* how much to read at once: follows what there is */
+    bool read_ended;    /* the socket's end of file was passed on */
+    bool read_blocked;  /* the session has no room */
+    bool write_ended;   /* the stream's end was passed on */
+    bool write_blocked; /* the socket has no room */
+    bool of_client;     /* the socket is an application's: the stream's failure is logged */
+    int error; /* the socket has failed so, and is read to its end; 0: it has not */
+    struct hangup hangup;
+    struct half_closed half;
     struct address destination; /* for that log line; family ADDRESS_NONE: not known */
 };
 

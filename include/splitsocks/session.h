@@ -61,6 +61,7 @@ enum reset_code {
     RESET_NAME_FAILURE = 8, /* the resolver failed or did not answer */
     RESET_LIMIT = 9,        /* a bound of the side that resets was met */
     RESET_PROTOCOL = 10,    /* the session ended over a broken rule */
+    RESET_HALF_CLOSED = 11, /* one direction had ended, and nothing moved any more */
     /* Given to the application only, never on the wire: */
     RESET_SESSION_LOST = 64,       /* the relay no longer knows the session (restarted) */
     RESET_RELAY_UNREACHABLE = 65,  /* no session could be set up in time */
@@ -194,8 +195,9 @@ enum session_event_type {
     SESSION_STREAM_READABLE,
     /* session_stream_reserve() gives room again after it gave none. */
     SESSION_STREAM_WRITABLE,
-    /* The stream ended with `code`; contiguous data was readable before. Only
-     * session_stream_take() and session_stream_release() may follow. */
+    /* The stream ended with `code`; contiguous data was readable before, unless all that
+     * the peer had to say has arrived: session_stream_take() gives that. Only that and
+     * session_stream_release() may follow. */
     SESSION_STREAM_RESET,
 
     /* For logs and status. */

@@ -102,6 +102,7 @@ struct stream_status {
     bool opened;                 /* the relay has connected */
     bool released;               /* the driver has let go: what was written is delivered */
     bool ended;                  /* reset, or delivered both ways: only to be forgotten */
+    bool peer_finished;          /* it is known where the peer's direction ends */
     uint64_t bytes_acked;        /* sent, and the peer has it */
     uint64_t bytes_read;         /* received and taken by the reader */
     uint64_t queued_bytes;       /* to be sent, or to be sent again */

@@ -79,6 +79,15 @@ int socket_connect(const struct address *to, const struct socket_connect_options
  * errno value of its failure. */
 int socket_outcome(int fd);
 
+/* Has the kernel ask the peer whether it is there once nothing has come for `idle_ns`, and
+ * end the connection when SOCKET_KEEPALIVE_PROBES in a row are not answered, or one is
+ * answered by a machine that knows nothing of it. 0: leaves the socket as it is. */
+void socket_keepalive(int fd, uint64_t idle_ns);
+/* A probe follows the last one after a tenth of the idle time, but no later than the kernel
+ * would do it by itself: so the whole takes half as long again as the idle time. */
+#define SOCKET_KEEPALIVE_PROBES 5
+#define SOCKET_KEEPALIVE_INTERVAL_MAX 75 /* s */
+
 /* Reads what is there into `buffer` and forgets it, so that a close is no reset. Ends also
  * with a peer that sends faster than this reads. */
 void socket_discard(int fd, void *buffer, size_t size);
@@ -99,6 +108,9 @@ struct socket_info {
 uint32_t socket_payload_bytes(int fd);
 /* Zeros for what the kernel does not tell. */
 struct socket_info socket_info_get(int fd);
+/* Bytes written and not yet acknowledged by the peer's TCP; of a local socket, not yet read
+ * by the peer. 0 when the kernel does not tell. */
+uint32_t socket_queued_bytes(int fd);
 /* Bytes written and not yet sent for the first time. */
 uint32_t socket_unsent_bytes(int fd);
 

@@ -6,6 +6,9 @@
 #define SPLITSOCKS_WORKER_H
 
 #include <splitsocks/attributes.h>
+#include <splitsocks/config.h>
+#include <splitsocks/half_closed.h>
+#include <splitsocks/hangup.h>
 #include <splitsocks/list.h>
 #include <splitsocks/pages.h>
 #include <splitsocks/session.h>
@@ -28,6 +31,9 @@ struct worker {
     struct list leavers;    /* connections that farewell() closes */
     struct list remainders; /* of ended sessions' streams, for readers that are slow */
     struct page_account remainder_pages;
+    struct hangup_set hangups;           /* of plain sockets */
+    struct half_closed_list half_closed; /* plains and directs */
+    uint64_t keepalive_ns;               /* of plain sockets; 0: none */
     double patience_seconds; /* after which such a reader is cut off */
     ev_prepare prepare;
     ev_timer quiet;    /* while there may be memory to give back */
@@ -40,6 +46,9 @@ struct worker {
  * left of an ended one waits for its reader. Returns OK or ERROR_MEMORY. */
 int worker_init(struct worker *worker, struct ev_loop *loop, uint64_t buffered_bytes,
                 uint64_t linger_ns) MUST_CHECK;
+/* For connections that are made, and those half-closed, from now on; nothing is bounded
+ * before. */
+void worker_set_timeouts(struct worker *worker, const struct config_timeouts *timeouts);
 /* Its sessions are gone. Safe on a zeroed worker. */
 void worker_deinit(struct worker *worker);
 

@@ -1,5 +1,6 @@
 #include "bridge.h"
 
+#include <splitsocks/list.h>
 #include <splitsocks/log.h>
 #include <splitsocks/stream_failure.h>
 
@@ -40,6 +41,39 @@ static void watch(struct bridge_lane *lane)
         ev_io_stop(loop, &lane->to);
 }
 
+/* Nobody can read any more of what comes, or the proxy takes no more of what goes: whoever
+ * started this program is gone, or has had enough. */
+static void on_out_gone(struct hangup *hangup, int error)
+{
+    struct bridge *bridge = container_of(hangup, struct bridge, out_gone);
+
+    errno = error;
+    fail(bridge, "cannot write");
+}
+
+static void on_fd_gone(struct hangup *hangup, int error)
+{
+    struct bridge *bridge = container_of(hangup, struct bridge, fd_gone);
+
+    /* In order on both sides: what is left is read to its end. */
+    if (error == EPIPE && bridge->up.ended && !bridge->down.read_ended)
+        return;
+    bridge->error = error;
+    if (bridge->down.read_ended) {
+        errno = error;
+        fail(bridge, "the connection has failed");
+    }
+}
+
+static void end_output(struct bridge *bridge)
+{
+    hangup_unwatch(&bridge->hangups, &bridge->out_gone);
+    /* Standard input may be the same socket. */
+    if (bridge->out_is_socket)
+        (void)shutdown(STDOUT_FILENO, SHUT_WR);
+    close(STDOUT_FILENO);
+}
+
 /* Passes on the end of file. The bridge may have ended afterwards. */
 static void end_lane(struct bridge_lane *lane)
 {
@@ -49,7 +83,7 @@ static void end_lane(struct bridge_lane *lane)
     if (lane == &bridge->up)
         (void)shutdown(bridge->fd, SHUT_WR);
     else
-        close(STDOUT_FILENO);
+        end_output(bridge);
     if (bridge->up.ended && bridge->down.ended)
         finish(bridge, true);
 }
@@ -95,6 +129,11 @@ static void on_from(struct ev_loop *loop, ev_io *io, int events)
     if (n < 0) {
         if (errno != EAGAIN && errno != EINTR)
             fail(lane->bridge, "cannot read");
+        return;
+    }
+    if (n == 0 && lane == &lane->bridge->down && lane->bridge->error != 0) {
+        errno = lane->bridge->error; /* the kernel tells of it once */
+        fail(lane->bridge, "cannot read");
         return;
     }
     if (n == 0) {
@@ -190,6 +229,12 @@ int bridge_start(struct bridge *bridge, struct ev_loop *loop, int fd, const char
     bridge->host = host;
     bridge->port = port;
     bridge->out_is_socket = fstat(STDOUT_FILENO, &status) == 0 && S_ISSOCK(status.st_mode);
+    bridge->error = 0;
+    hangup_set_init(&bridge->hangups, loop);
+    bridge->out_gone.gone = on_out_gone;
+    hangup_watch(&bridge->hangups, &bridge->out_gone, STDOUT_FILENO);
+    bridge->fd_gone.gone = on_fd_gone;
+    hangup_watch(&bridge->hangups, &bridge->fd_gone, fd);
     init_lane(bridge, &bridge->up, STDIN_FILENO, fd);
     init_lane(bridge, &bridge->down, fd, STDOUT_FILENO);
     ev_io_init(&bridge->negotiation, on_negotiation, fd, EV_READ);
@@ -211,6 +256,9 @@ void bridge_deinit(struct bridge *bridge)
 
     for (size_t i = 0; i < ARRAY_LENGTH(watchers); i++)
         ev_io_stop(bridge->loop, watchers[i]);
+    hangup_unwatch(&bridge->hangups, &bridge->out_gone);
+    hangup_unwatch(&bridge->hangups, &bridge->fd_gone);
+    hangup_set_deinit(&bridge->hangups);
     if (bridge->fd >= 0)
         close(bridge->fd);
     bridge->fd = -1;

@@ -10,6 +10,7 @@
 
 #include <splitsocks/attributes.h>
 #include <splitsocks/error.h>
+#include <splitsocks/hangup.h>
 #include <splitsocks/socks5_client.h>
 
 #include <ev.h>
@@ -34,6 +35,9 @@ struct bridge {
     ev_io negotiation;
     struct socks5_client client;
     bool out_is_socket;
+    struct hangup_set hangups;
+    struct hangup out_gone, fd_gone; /* nobody reads the output; the proxy has hung up */
+    int error;                       /* of the proxy's socket, which is read to its end */
     struct bridge_lane up, down; /* input to socket, socket to output */
     void (*done)(struct bridge *bridge, bool good);
     void *context;

@@ -21,6 +21,8 @@ const char *reset_code_string(enum reset_code code)
     case RESET_NAME_FAILURE: return "name could not be resolved";
     case RESET_LIMIT: return "a bound was met";
     case RESET_PROTOCOL: return "protocol violation";
+    case RESET_HALF_CLOSED:
+        return "one direction had ended, and nothing moved any more (timeouts.half_closed)";
     case RESET_SESSION_LOST: return "the relay no longer knows the session";
     case RESET_RELAY_UNREACHABLE: return "the relay cannot be reached";
     case RESET_LINGER: return "no contact with the peer for the linger time";

@@ -288,6 +288,7 @@ struct stream {
     bool discard;        /* what arrives is counted and dropped */
     bool reset_sent;     /* we end the stream by STREAM_RESET */
     bool reset_received;
+    bool in_complete;    /* ... after all that the peer had to say */
     bool failed;         /* SESSION_STREAM_RESET was given, or the driver reset it */
     bool send_done;      /* all of ours is acknowledged, or moot */
     bool readable_told, writable_wanted;
@@ -640,6 +641,9 @@ void stream_insert(struct session *session, struct stream *stream, uint64_t id);
 /* Copies `target` into the stream; false when memory is out. */
 bool stream_set_target(struct stream *stream, const struct target *target) MUST_CHECK;
 void stream_reset_send(struct session *session, struct stream *stream, enum reset_code code);
+/* The peer takes no more of the stream, and all that it had to say has arrived. */
+void stream_end_complete(struct session *session, struct stream *stream,
+                         enum reset_code code);
 void session_return_parked(struct session *session);
 
 /* stream_shed.c: who gives way when a bound on memory is met; the driver is told */

@@ -132,20 +132,26 @@ static void cut_receiving(struct session *session, struct stream *stream)
 static void take_reset(struct session *session, const struct frame *frame)
 {
     struct stream *stream = stream_of_frame(session, frame->reset.id);
+    bool complete;
 
     if (stream == NULL || stream->reset_received)
         return;
+    /* Its end came before, with everything up to it. */
+    complete = !stream->discard && stream->in_next == stream->in_final;
     stream_reference(stream);
     if (stream_receive_final(session, stream, frame->reset.final_offset) != OK) {
         session_fail(session, ERROR_PROTOCOL, "STREAM_RESET against the final offset or credit");
     } else {
         stream->reset_received = true;
         /* Codes of later versions, and those that never travel, say no more than this. */
-        stream->peer_code = (uint8_t)(frame->reset.code <= RESET_PROTOCOL ? frame->reset.code
-                                                                          : RESET_FAILURE);
+        stream->peer_code =
+            (uint8_t)(frame->reset.code <= RESET_HALF_CLOSED ? frame->reset.code
+                                                             : RESET_FAILURE);
         if (!stream->discard)
             cut_receiving(session, stream);
         stream_reset_send(session, stream, RESET_CANCELLED);
+        if (complete)
+            stream_end_complete(session, stream, (enum reset_code)stream->peer_code);
         stream_tell_reset(session, stream);
     }
     stream_unreference(session, stream);

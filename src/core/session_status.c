@@ -116,6 +116,7 @@ void session_stream_status(const struct session *session, const struct stream *s
         .opened = stream->opened,
         .released = stream->released,
         .ended = has_ended(stream),
+        .peer_finished = stream->in_final != OFFSET_UNKNOWN,
         .bytes_acked =
             MIN(stream->out_acked, stream->out_end) + ranges_total(&stream->acked),
         .bytes_read = stream->in_read,

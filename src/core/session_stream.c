@@ -201,9 +201,10 @@ void stream_fail(struct session *session, struct stream *stream, enum reset_code
  * what comes before its own end answers to it, or does not depend on it. */
 static bool is_complete(const struct stream *stream)
 {
-    return !stream->released && !stream->discard && !stream->reset_sent &&
-           !stream->reset_received && stream->out_final != OFFSET_UNKNOWN &&
-           stream->in_next == stream->in_final;
+    if (stream->released || stream->discard || stream->in_next != stream->in_final)
+        return false;
+    return stream->in_complete || (!stream->reset_sent && !stream->reset_received &&
+                                   stream->out_final != OFFSET_UNKNOWN);
 }
 
 /* What is unread stays for session_stream_take(), and is no more the session's concern. */
@@ -215,6 +216,13 @@ static void end_complete(struct session *session, struct stream *stream,
     session->in_consumed += unread - stream->in_parked;
     stream->in_parked = unread;
     tell_failed(session, stream, code);
+}
+
+void stream_end_complete(struct session *session, struct stream *stream,
+                         enum reset_code code)
+{
+    stream->in_complete = true;
+    end_complete(session, stream, code);
 }
 
 void session_fail_streams(struct session *session, enum reset_code code)

@@ -37,7 +37,9 @@ static void watch(struct direct_way *way)
 
 static void direct_free(struct direct *direct, void (*close_socket)(int fd))
 {
+    half_closed_remove(&direct->half);
     for (int i = 0; i < 2; i++) {
+        hangup_unwatch(&direct->worker->hangups, &direct->ways[i].hangup);
         ev_io_stop(direct->worker->loop, &direct->ways[i].io);
         close_socket(direct->ways[i].io.fd);
         free(direct->ways[i].tail);
@@ -56,6 +58,68 @@ static void close_plainly(int fd)
 void direct_abort(struct direct *direct)
 {
     direct_free(direct, socket_close_reset);
+}
+
+/* ---- ends that neither reading nor writing shows ---- */
+
+static bool of_client(const struct direct_way *way)
+{
+    return way == &way->direct->ways[0];
+}
+
+/* The side has failed, and may have something left to be read. A client that resets its
+ * connection wants no more of it; what a destination sent before it did is passed on.
+ * Returns false when the direct is no more. */
+static bool hung_up(struct direct_way *way)
+{
+    if (!way->ended && !(of_client(way) && way->tail != NULL))
+        return true;
+    direct_abort(way->direct);
+    return false;
+}
+
+static void on_gone(struct hangup *hangup, int error)
+{
+    struct direct_way *way = container_of(hangup, struct direct_way, hangup);
+
+    /* Everything has been said to it; what it said is read to its end. */
+    if (error == EPIPE && other(way)->passed_on && !way->ended)
+        return;
+    way->error = error;
+    (void)hung_up(way);
+}
+
+/* A client that pauses with something left to read is waited for. */
+static enum half_closed_state look(struct half_closed *half, uint64_t *moved)
+{
+    const struct direct *direct = container_of(half, struct direct, half);
+    const struct direct_way *up = &direct->ways[0], *down = &direct->ways[1];
+    uint32_t unread_bytes = socket_queued_bytes(up->io.fd);
+
+    *moved = up->bytes + down->bytes - unread_bytes - socket_queued_bytes(down->io.fd);
+    if (up->ended)
+        return HALF_CLOSED;
+    if (!down->ended)
+        return HALF_CLOSED_NOT;
+    return down->passed_on && unread_bytes == 0 ? HALF_CLOSED : HALF_CLOSED_LATER;
+}
+
+static void end_half(struct half_closed *half)
+{
+    direct_abort(container_of(half, struct direct, half));
+}
+
+static const struct half_closed_type half_type = {.look = look, .end = end_half};
+
+static void note_ended(struct direct_way *way)
+{
+    const struct worker *worker = way->direct->worker;
+
+    way->ended = true;
+    half_closed_add(&way->direct->worker->half_closed, &way->direct->half);
+    /* A client that is gone and one that has only finished are told apart by asking. */
+    if (of_client(way) && worker->keepalive_ns != 0)
+        socket_keepalive(way->io.fd, MIN(worker->keepalive_ns, HALF_CLOSED_ASK_NS));
 }
 
 /* Writes to the other side what its socket takes. Returns how much that was, or -1. */
@@ -119,7 +183,11 @@ static bool pump_in(struct direct_way *way)
         direct_abort(way->direct);
         return false;
     }
-    way->ended = n == 0;
+    if (n == 0)
+        note_ended(way);
+    /* The kernel tells of an error once: what follows looks like an orderly end. */
+    if (way->error != 0 && !hung_up(way))
+        return false;
     return settle(way);
 }
 
@@ -169,7 +237,10 @@ int direct_start(struct worker *worker, const struct target *target, int from, i
         direct->ways[i].direct = direct;
         ev_io_init(&direct->ways[i].io, on_event, sockets[i], 0);
         direct->ways[i].io.data = &direct->ways[i];
+        direct->ways[i].hangup.gone = on_gone;
     }
+    direct->half.type = &half_type;
+    list_init(&direct->half.node);
     if (length > 0) {
         struct direct_way *way = &direct->ways[0];
 
@@ -186,6 +257,8 @@ int direct_start(struct worker *worker, const struct target *target, int from, i
     direct->destination = strdup(target_format(target, text));
     list_init(&direct->node);
     list_append(owned, &direct->node);
+    for (int i = 0; i < 2; i++)
+        hangup_watch(&worker->hangups, &direct->ways[i].hangup, sockets[i]);
     watch(&direct->ways[0]);
     watch(&direct->ways[1]);
     return OK;

@@ -20,6 +20,7 @@ struct inbound {
     struct inbound_service *service; /* borrowed */
     struct list node;                /* in service.inbounds */
     int fd;
+    struct hangup hangup; /* the application's, whose socket is not read meanwhile */
     uint32_t listener;
     plain_reply *reply;
     struct target target; /* of a name, the addresses too once they are known */
@@ -38,10 +39,30 @@ static void inbound_free(struct inbound *inbound)
 {
     if (inbound->query != NULL)
         resolver_cancel(inbound->query);
+    hangup_unwatch(&inbound->service->worker->hangups, &inbound->hangup);
     dialer_cancel(&inbound->dialer);
     list_remove(&inbound->node);
     crowd_leave(inbound->place);
     free(inbound);
+}
+
+/* The application has given up while its name is looked up, or its target dialled. */
+static void on_gone(struct hangup *hangup, int error)
+{
+    struct inbound *inbound = container_of(hangup, struct inbound, hangup);
+    char text[TARGET_TEXT_SIZE];
+
+    log_debug("the client that wants %s has hung up: %s",
+              target_format(&inbound->target, text), strerror(error));
+    socket_close_reset(inbound->fd);
+    inbound_free(inbound);
+}
+
+/* From here on the loop may go on before anything is said to the application. */
+static void watch_hangup(struct inbound *inbound)
+{
+    if (inbound->hangup.fd < 0)
+        hangup_watch(&inbound->service->worker->hangups, &inbound->hangup, inbound->fd);
 }
 
 static void refuse_socket(struct worker *worker, int fd, plain_reply *reply,
@@ -125,6 +146,8 @@ static void open_stream(struct inbound *inbound)
         return;
     }
     driver_touch(driver);
+    /* From here on it is the plain's to look at. */
+    hangup_unwatch(&service->worker->hangups, &inbound->hangup);
     plain = write_early(inbound, stream, now)
                 ? plain_new(driver, stream, inbound->fd, inbound->reply,
                             &inbound->target.addresses[0], &service->plains)
@@ -154,6 +177,8 @@ static void on_dialled(void *context, int fd, enum reset_code code)
         refuse(inbound, code);
         return;
     }
+    socket_keepalive(fd, service->worker->keepalive_ns);
+    hangup_unwatch(&service->worker->hangups, &inbound->hangup);
     if (inbound->reply != NULL) {
         length = inbound->reply(reply, true, RESET_CANCELLED);
         inbound->reply = NULL;
@@ -179,6 +204,7 @@ static void connect_directly(struct inbound *inbound)
 {
     const struct target *target = &inbound->target;
 
+    watch_hangup(inbound);
     dialer_start(&inbound->dialer, inbound->service->worker->loop, NULL,
                  &inbound->service->families, target->addresses,
                  target->address_count, target->port, on_dialled, inbound);
@@ -316,9 +342,12 @@ static void decide(struct inbound *inbound)
     inbound->resolve_here =
         inbound->service->resolve_here || host.kind == HOST_SPECIAL;
     match(inbound);
-    if (!needs_addresses(inbound))
+    if (!needs_addresses(inbound)) {
         act(inbound);
-    else if (resolver_query(inbound->service->resolver, inbound->target.name, on_resolved,
+        return;
+    }
+    watch_hangup(inbound);
+    if (resolver_query(inbound->service->resolver, inbound->target.name, on_resolved,
                             inbound, &inbound->query) != OK)
         refuse(inbound, RESET_NAME_FAILURE);
 }
@@ -353,6 +382,7 @@ void inbound_start(struct inbound_service *service, const struct inbound_request
     inbound->early_length = request->early_length;
     if (request->early_length > 0)
         memcpy(inbound->early, request->early, request->early_length);
+    inbound->hangup = (struct hangup){.fd = -1, .gone = on_gone};
     list_init(&inbound->node);
     list_append(&service->inbounds, &inbound->node);
     movement_note(service->worker, clock_now());

@@ -12,6 +12,8 @@ libio_a_SOURCES = \
 	include/splitsocks/driver.h src/io/driver.c \
 	include/splitsocks/endpoint.h src/io/endpoint.c \
 	include/splitsocks/farewell.h src/io/farewell.c \
+	include/splitsocks/half_closed.h src/io/half_closed.c \
+	include/splitsocks/hangup.h src/io/hangup.c \
 	include/splitsocks/hosts_file.h src/io/hosts_file.c \
 	include/splitsocks/interface_table.h src/io/interface_table.c \
 	include/splitsocks/inbound.h src/io/inbound.c \

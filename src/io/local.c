@@ -333,6 +333,7 @@ int local_new(struct ev_loop *loop, const struct config_local *config,
     }
     state_file_init(&local->state, state_file, state_trouble_level(config));
     stamp_keeper_init(&local->stamps, &local->state, config->relay.public_key);
+    worker_set_timeouts(&local->worker, &config->timeouts);
     path_table_init(&local->paths, loop, config, local->resolver, &local->state);
     path_dialer_init(&local->dialer, loop, config, local->resolver, &local->paths,
                      &local->driver);

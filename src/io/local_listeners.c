@@ -32,6 +32,8 @@ static void on_accept(void *context, int fd, const struct address *peer)
 {
     struct local_listener *listener = find_listener(context, peer);
 
+    if (listener != NULL)
+        socket_keepalive(fd, listener->local->worker.keepalive_ns);
     if (listener == NULL) {
         close(fd);
     } else if (listener->config->protocol == CONFIG_PROTOCOL_FORWARD) {

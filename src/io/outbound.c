@@ -4,6 +4,7 @@
 #include <splitsocks/dialer.h>
 #include <splitsocks/log.h>
 #include <splitsocks/plain.h>
+#include <splitsocks/socket.h>
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -73,6 +74,7 @@ static void on_dialled(void *context, int fd, enum reset_code code)
         refuse(outbound, code);
         return;
     }
+    socket_keepalive(fd, driver->worker->keepalive_ns);
     session_stream_accept(driver->session, outbound->stream, clock_now());
     driver_touch(driver);
     if (plain_new(driver, outbound->stream, fd, NULL, NULL, &outbound->list->plains) ==

@@ -5,6 +5,7 @@
 #include <splitsocks/log.h>
 #include <splitsocks/movement.h>
 #include <splitsocks/remainder.h>
+#include <splitsocks/session_status.h>
 #include <splitsocks/socket.h>
 #include <splitsocks/stream_failure.h>
 
@@ -46,6 +47,8 @@ static void release(struct plain *plain)
 
 static void stop(struct plain *plain)
 {
+    hangup_unwatch(&plain->driver->worker->hangups, &plain->hangup);
+    half_closed_remove(&plain->half);
     ev_io_stop(plain->driver->worker->loop, &plain->io);
 }
 
@@ -81,6 +84,81 @@ static bool check_ended(struct plain *plain)
     return false;
 }
 
+/* ---- ends that neither reading nor writing shows ---- */
+
+/* The socket has failed, and may have something left to be read. A client that resets its
+ * connection wants no more of it; what a destination sent before it did is passed on while
+ * there is room for it. Returns false when the plain is no more. */
+static bool hung_up(struct plain *plain)
+{
+    if (!plain->read_ended && !(plain->of_client && plain->read_blocked))
+        return true;
+    fail(plain, plain->error);
+    return false;
+}
+
+static void on_gone(struct hangup *hangup, int error)
+{
+    struct plain *plain = container_of(hangup, struct plain, hangup);
+    struct driver *driver = plain->driver;
+
+    /* Everything has been said to it; what it said is read to its end. */
+    if (error == EPIPE && plain->write_ended && !plain->read_ended)
+        return;
+    plain->error = error;
+    (void)hung_up(plain);
+    driver_drain(driver);
+}
+
+/* A client that is gone and one that has only finished look alike, until its machine is
+ * asked: it resets a connection that nobody there has any more. */
+static void ask_sooner(const struct plain *plain)
+{
+    const struct worker *worker = plain->driver->worker;
+
+    if (plain->of_client && worker->keepalive_ns != 0)
+        socket_keepalive(plain->io.fd, MIN(worker->keepalive_ns, HALF_CLOSED_ASK_NS));
+}
+
+/* Each end judges the direction that ends at its own socket, since the other end cannot
+ * know how far its reader has come: the relay what the client has finished, local what the
+ * destination has. A client that pauses with something left to read is waited for. */
+static enum half_closed_state look(struct half_closed *half, uint64_t *moved)
+{
+    const struct plain *plain = container_of(half, struct plain, half);
+    uint32_t queued_bytes = socket_queued_bytes(plain->io.fd);
+    struct stream_status status;
+
+    session_stream_status(plain->driver->session, plain->stream, &status);
+    *moved = status.bytes_acked + status.bytes_read - queued_bytes;
+    if (plain->of_client)
+        return queued_bytes > 0 && !plain->read_ended ? HALF_CLOSED_LATER : HALF_CLOSED;
+    if (status.peer_finished)
+        return HALF_CLOSED;
+    return plain->write_blocked ? HALF_CLOSED_LATER : HALF_CLOSED_NOT;
+}
+
+static void end_half(struct half_closed *half)
+{
+    struct plain *plain = container_of(half, struct plain, half);
+
+    stop(plain);
+    socket_close_reset(plain->io.fd);
+    session_stream_reset(plain->driver->session, plain->stream, RESET_HALF_CLOSED,
+                         clock_now());
+    release(plain);
+}
+
+static const struct half_closed_type half_type = {.look = look, .end = end_half};
+
+/* What the peer finishes reaches the relay unnoticed while the destination takes nothing.
+ */
+static void note_half_closed(struct plain *plain)
+{
+    if (plain->write_ended || (plain->write_blocked && !plain->of_client))
+        half_closed_add(&plain->driver->worker->half_closed, &plain->half);
+}
+
 static void adapt_read_size(struct plain *plain, size_t taken)
 {
     if (taken == plain->read_size)
@@ -102,6 +180,8 @@ static bool pump_in(struct plain *plain)
 
     if (count == 0) {
         plain->read_blocked = true;
+        if (plain->error != 0)
+            return hung_up(plain);
         watch(plain);
         return true;
     }
@@ -114,9 +194,14 @@ static bool pump_in(struct plain *plain)
         adapt_read_size(plain, (size_t)n);
         return true;
     }
+    if (n == 0 && plain->error != 0) {
+        fail(plain, plain->error); /* the kernel tells of it once */
+        return false;
+    }
     if (n == 0) {
         session_stream_finish(session, plain->stream, clock_now());
         plain->read_ended = true;
+        ask_sooner(plain);
         watch(plain);
         return check_ended(plain);
     }
@@ -183,6 +268,7 @@ static bool pump_out(struct plain *plain)
         (void)shutdown(plain->io.fd, SHUT_WR);
         plain->write_ended = true;
     }
+    note_half_closed(plain);
     watch(plain);
     return check_ended(plain);
 }
@@ -277,7 +363,7 @@ static void on_reset(struct stream_end *end, enum reset_code code)
     uint8_t reply[PLAIN_REPLY_SIZE];
     int fd = plain->io.fd;
 
-    if (plain->log_failure)
+    if (plain->of_client)
         log_reset(plain, code);
     stop(plain);
     if (plain->reply != NULL) {
@@ -311,12 +397,16 @@ struct plain *plain_new(struct driver *driver, struct stream *stream, int fd,
     plain->driver = driver;
     plain->stream = stream;
     plain->reply = reply;
-    plain->log_failure = destination != NULL;
+    plain->of_client = destination != NULL;
     if (destination != NULL)
         plain->destination = *destination;
     plain->read_size = READ_SIZE_MIN;
     ev_io_init(&plain->io, on_event, fd, 0);
     plain->io.data = plain;
+    plain->hangup.gone = on_gone;
+    hangup_watch(&driver->worker->hangups, &plain->hangup, fd);
+    plain->half.type = &half_type;
+    list_init(&plain->half.node);
     list_init(&plain->node);
     list_append(owned, &plain->node);
     stream_set_user(stream, plain);

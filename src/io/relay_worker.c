@@ -151,6 +151,7 @@ static void follow_config(struct relay_worker *worker)
     if (resolver_configure(worker->resolver, &config->dns) != OK)
         log_error("cannot change to other DNS servers: out of memory");
     use_config(worker, config);
+    worker_set_timeouts(&worker->worker, &config->timeouts);
     close_gone(worker);
 }
 
@@ -292,6 +293,7 @@ int relay_worker_init(struct relay_worker *worker, struct relay *relay, unsigned
             ev_loop_destroy(loop);
         return error;
     }
+    worker_set_timeouts(&worker->worker, &config->timeouts);
     worker->worker.pages.shared = true; /* by clients that need not trust each other */
     ev_async_init(&worker->wake, on_wake);
     ev_init(&worker->stopping, on_stopping);

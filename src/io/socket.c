@@ -247,6 +247,20 @@ int socket_outcome(int fd)
     return outcome != 0 ? outcome : EINPROGRESS;
 }
 
+void socket_keepalive(int fd, uint64_t idle_ns)
+{
+    int idle = (int)((idle_ns + NS_PER_S - 1) / NS_PER_S);
+
+    /* Sockets of this machine's own kind know when the peer is gone. */
+    if (idle == 0 || socket_local_address(fd).family == ADDRESS_NONE)
+        return;
+    (void)socket_tune(fd, TUNE_KEEPALIVE_IDLE, idle);
+    (void)socket_tune(fd, TUNE_KEEPALIVE_INTERVAL,
+                      MIN(MAX(idle / 10, 1), SOCKET_KEEPALIVE_INTERVAL_MAX));
+    (void)socket_tune(fd, TUNE_KEEPALIVE_COUNT, SOCKET_KEEPALIVE_PROBES);
+    (void)socket_tune(fd, TUNE_KEEPALIVE, 1);
+}
+
 void socket_discard(int fd, void *buffer, size_t size)
 {
     for (int i = 0; i < DISCARD_ROUNDS; i++)

@@ -57,6 +57,13 @@ uint32_t socket_payload_bytes(int fd)
     return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &tcp, &length) == 0 ? tcp.tcpi_snd_mss : 0;
 }
 
+uint32_t socket_queued_bytes(int fd)
+{
+    int queued = 0;
+
+    return ioctl(fd, SIOCOUTQ, &queued) == 0 && queued > 0 ? (uint32_t)queued : 0;
+}
+
 uint32_t socket_unsent_bytes(int fd)
 {
     int unsent = 0;

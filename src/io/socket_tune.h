@@ -17,6 +17,10 @@ enum socket_tuning {
     TUNE_USER_TIMEOUT,
     TUNE_BIND_NO_PORT,
     TUNE_SEGMENT_SIZE,
+    TUNE_KEEPALIVE,
+    TUNE_KEEPALIVE_IDLE,
+    TUNE_KEEPALIVE_INTERVAL,
+    TUNE_KEEPALIVE_COUNT,
     /* These are asked for, not set. */
     TUNE_INFO,
     TUNE_QUEUED,

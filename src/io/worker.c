@@ -81,6 +81,8 @@ int worker_init(struct worker *worker, struct ev_loop *loop, uint64_t buffered_b
     list_init(&worker->leavers);
     list_init(&worker->remainders);
     page_account_init(&worker->remainder_pages, &worker->pages);
+    hangup_set_init(&worker->hangups, loop);
+    half_closed_list_init(&worker->half_closed, loop);
     worker->patience_seconds = (double)linger_ns * 1e-9;
     ev_init(&worker->quiet, on_quiet);
     worker->quiet.data = worker;
@@ -91,12 +93,20 @@ int worker_init(struct worker *worker, struct ev_loop *loop, uint64_t buffered_b
     return OK;
 }
 
+void worker_set_timeouts(struct worker *worker, const struct config_timeouts *timeouts)
+{
+    worker->keepalive_ns = timeouts->keepalive_ns;
+    half_closed_set_after(&worker->half_closed, timeouts->half_closed_ns);
+}
+
 void worker_deinit(struct worker *worker)
 {
     if (worker->loop == NULL)
         return;
     farewell_cut(worker);
     remainder_cut(worker);
+    hangup_set_deinit(&worker->hangups);
+    half_closed_list_deinit(&worker->half_closed);
     ev_prepare_stop(worker->loop, &worker->prepare);
     ev_timer_stop(worker->loop, &worker->quiet);
     page_pool_deinit(&worker->pages);

@@ -42,6 +42,7 @@ E2E_TESTS = \
 	test/e2e/test_failover.py \
 	test/e2e/test_failures.py \
 	test/e2e/test_families.py \
+	test/e2e/test_hangups.py \
 	test/e2e/test_hostile.py \
 	test/e2e/test_idle.py \
 	test/e2e/test_kernels.py \

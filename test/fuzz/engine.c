@@ -321,7 +321,7 @@ void engine_finish(struct engine *engine)
 void engine_reset(struct engine *engine)
 {
     struct engine_stream *place = choose_stream(engine);
-    enum reset_code code = wire_read_u8(&engine->script) % (RESET_PROTOCOL + 1);
+    enum reset_code code = wire_read_u8(&engine->script) % (RESET_HALF_CLOSED + 1);
 
     if (place == NULL)
         return;

@@ -1,5 +1,7 @@
 #include "world.h"
 
+#include <splitsocks/ranges.h>
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,11 +187,14 @@ static void write_more(struct sim_end *end)
             return;
         end->sent += taken;
     }
-    if (end->sent < plan->total[end->side] ||
+    if (end->sent < plan->total[end->side] || plan->silent[end->side] ||
         (plan->finish_last[end->side] && !end->finish_received))
         return;
     end->finish_sent = true;
     session_stream_finish(end->owner->session, end->stream, world_of(end)->clock.now_ns);
+    if (plan->hangs_up[end->side])
+        sim_timer_set(&world_of(end)->clock, &end->timer,
+                      world_of(end)->clock.now_ns + plan->give_up_ns / 2);
 }
 
 /* Up to which offset the end reads now. */
@@ -265,6 +270,9 @@ static void read_more(struct sim_end *end)
         }
         if (finished) {
             end->finish_received = true;
+            if (end->of->plan.silent[end->side])
+                sim_timer_set(&world->clock, &end->timer,
+                              world->clock.now_ns + end->of->plan.give_up_ns);
             if (end->received != end->of->plan.total[sim_peer(end->side)])
                 sim_fail(world, "stream %zu ended early at side %d: %" PRIu64,
                          end->of->index, end->side, end->received);
@@ -322,8 +330,36 @@ static bool is_explained(const struct sim_end *end, enum reset_code code)
     }
 }
 
+/* The peer has hung up after it had ended its direction: all of that is there. */
+static void take_rest(struct sim_end *end)
+{
+    struct sim_world *world = world_of(end);
+    struct page_account account;
+    struct pages pages;
+    struct range unread;
+    struct iovec parts[PARTS_MAX];
+    size_t count;
+
+    page_account_init(&account, &end->owner->process->pages);
+    pages_init(&pages, &account);
+    if (!session_stream_take(end->owner->session, end->stream, &pages, &unread))
+        return;
+    while (unread.start < unread.end &&
+           (count = pages_view(&pages, unread.start, (size_t)(unread.end - unread.start),
+                               parts, PARTS_MAX)) > 0)
+        for (size_t i = 0; i < count; i++) {
+            take(end, parts[i].iov_base, parts[i].iov_len);
+            unread.start += parts[i].iov_len;
+        }
+    pages_deinit(&pages);
+    if (end->received != end->of->plan.total[sim_peer(end->side)])
+        sim_fail(world, "stream %zu: what its peer ended is not all there at side %d",
+                 end->of->index, end->side);
+}
+
 static void was_reset(struct sim_end *end, enum reset_code code)
 {
+    take_rest(end);
     end->code = code;
     if (!is_explained(end, code))
         sim_fail(world_of(end), "stream %zu was reset at side %d: %s (%d)", end->of->index,
@@ -381,6 +417,10 @@ static void end_timer(struct sim_timer *timer)
                                   process->world->clock.now_ns);
             pump(end);
         }
+    } else if (plan->silent[end->side] && end->finish_received) {
+        cancel(end, RESET_HALF_CLOSED);
+    } else if (plan->hangs_up[end->side] && end->finish_sent) {
+        cancel(end, RESET_CANCELLED);
     } else if (end->stopped && plan->resumes) {
         end->resumed = true;
         end->stopped = false;

@@ -283,6 +283,26 @@ static bool paused_reader(struct outcome *outcome)
                            30 * NS_PER_S + directed_transfer_ns(20000000, 100, 50));
 }
 
+/* Clients that have finished, of origins that say nothing, and read nothing; and some that
+ * hang up. */
+static bool silent_origins(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+
+    sim_scenario_init(&scenario, "silent origins", 7);
+    for (unsigned i = 0; i < 20; i++) {
+        struct sim_plan *plan = sim_scenario_stream(&scenario, i * 50000, i % 2 * 1000);
+
+        plan->silent[SIM_RELAY] = true;
+        plan->hangs_up[SIM_LOCAL] = i % 4 == 0;
+        plan->give_up_ns = 10 * NS_PER_S;
+        if (i % 3 == 0)
+            plan->stop_reading_at[SIM_RELAY] = i * 100;
+    }
+    return directed_once(outcome, &scenario) && outcome->report.complete == 0 &&
+           directed_within(outcome, "all over", outcome->report.virtual_ns, 15 * NS_PER_S);
+}
+
 /* ---- the list ---- */
 
 static const struct directed_scenario scenarios[] = {
@@ -298,6 +318,7 @@ static const struct directed_scenario scenarios[] = {
     {"echo-beside-bulk", echo},
     {"slow-reader", slow_reader},
     {"paused-reader", paused_reader},
+    {"silent-origins", silent_origins},
 };
 
 static const struct directed_scenario *scenario_at(size_t index)

@@ -183,13 +183,19 @@ static void draw_ending(struct sim_plan *plan, struct sim_random *random)
     enum sim_side side = sim_random_chance(random, 500000) ? SIM_LOCAL : SIM_RELAY;
     uint64_t moved = plan->total[SIM_LOCAL] + plan->total[SIM_RELAY];
 
-    switch (sim_random_range(random, 0, 11)) {
+    switch (sim_random_range(random, 0, 12)) {
     case 0: plan->reset_after[side] = sim_random_range(random, 0, moved); break;
     case 1:
         plan->stop_reading_at[side] =
             sim_random_range(random, 0, plan->total[sim_peer(side)]);
         plan->give_up_ns = sim_random_log(random, 1, 20000) * NS_PER_MS;
         plan->resumes = sim_random_chance(random, 500000);
+        break;
+    case 12:
+        plan->silent[side] = true;
+        plan->hangs_up[sim_peer(side)] = sim_random_chance(random, 500000);
+        plan->give_up_ns = sim_random_log(random, 1, 20000) * NS_PER_MS;
+        plan->finish_last[sim_peer(side)] = false;
         break;
     case 2: plan->read_rate[side] = MAX(plan->total[sim_peer(side)] / 10, 1000); break;
     default: break;

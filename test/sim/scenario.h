@@ -27,6 +27,9 @@ struct sim_plan {
     uint64_t stop_reading_at[2]; /* reads no further; or UINT64_MAX */
     uint64_t give_up_ns;         /* an end that stopped reading resets after this long */
     bool resumes;                /* ... or reads on then */
+    bool silent[2];   /* never ends its direction; resets give_up_ns after the peer
+                         has ended the other, as what is half-closed is ended */
+    bool hangs_up[2]; /* resets half of give_up_ns after it has ended its own */
     uint64_t read_rate[2];       /* bytes per second; 0 = as they come */
     enum sim_destination destination;
     uint64_t destination_ns; /* until it answers or fails */

@@ -48,6 +48,7 @@ UNIT_TESTS = \
 	test/unit/test_rules \
 	test/unit/test_seal \
 	test/unit/test_session \
+	test/unit/test_session_ends \
 	test/unit/test_session_hostile \
 	test/unit/test_session_limit \
 	test/unit/test_session_paths \
@@ -162,6 +163,8 @@ test_unit_test_seal_SOURCES = test/unit/test_seal.c test/unit/unit.h
 test_unit_test_seal_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
 test_unit_test_session_SOURCES = test/unit/test_session.c test/unit/session_pair.c test/unit/session_pair.h test/unit/unit.h
 test_unit_test_session_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_session_ends_SOURCES = test/unit/test_session_ends.c test/unit/session_pair.c test/unit/session_pair.h test/unit/unit.h
+test_unit_test_session_ends_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_session_hostile_SOURCES = test/unit/test_session_hostile.c test/unit/session_pair.c test/unit/session_pair.h src/core/session_internal.h test/unit/unit.h
 test_unit_test_session_hostile_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_session_limit_SOURCES = test/unit/test_session_limit.c test/unit/session_pair.c test/unit/session_pair.h src/core/session_internal.h test/unit/unit.h
