@@ -14,6 +14,7 @@
 #include <splitsocks/driver.h>
 #include <splitsocks/local_path.h>
 #include <splitsocks/log.h>
+#include <splitsocks/outage_log.h>
 #include <splitsocks/packet_memory.h>
 #include <splitsocks/path_quota.h>
 #include <splitsocks/path_watch.h>
@@ -27,6 +28,7 @@ struct path_slot {
     bool taken;                       /* automatic: an interface has got it */
     bool seen;                        /* `view` says something */
     struct local_path_view view;
+    struct outage_log outage; /* of its interface, address or quota */
     struct log_limit log_limit;
 };
 
@@ -43,8 +45,9 @@ struct path_table {
     bool looked;    /* the interfaces are known */
     bool quiet; /* of a local that was retired: another tells the log, if any does */
     struct path_slot slots[SESSION_PATHS_MAX];
-    /* What the log was told of the session's paths. */
-    bool told_up[SESSION_PATHS_MAX], told_down[SESSION_PATHS_MAX];
+    /* Of the session's paths; the log was told that one works. */
+    struct outage_log outages[SESSION_PATHS_MAX];
+    bool told_up[SESSION_PATHS_MAX];
 };
 
 _Static_assert(CONFIG_PATHS_MAX <= SESSION_PATHS_MAX, "paths fit the engine");

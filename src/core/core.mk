@@ -16,6 +16,7 @@ libcore_a_SOURCES = \
 	include/splitsocks/nat64.h src/core/nat64.c \
 	include/splitsocks/name_cache.h src/core/name_cache.c \
 	include/splitsocks/number_window.h src/core/number_window.c \
+	include/splitsocks/outage_news.h src/core/outage_news.c \
 	include/splitsocks/packet_size.h src/core/packet_size.c \
 	include/splitsocks/pages.h src/core/pages.c \
 	include/splitsocks/policy.h src/core/policy.c \

@@ -26,6 +26,7 @@ libio_a_SOURCES = \
 	src/io/name_source.c src/io/name_source.h \
 	include/splitsocks/notify.h src/io/notify.c \
 	include/splitsocks/outbound.h src/io/outbound.c \
+	include/splitsocks/outage_log.h src/io/outage_log.c \
 	include/splitsocks/packet_memory.h src/io/packet_memory.c \
 	include/splitsocks/path_dialer.h src/io/path_dialer.c \
 	include/splitsocks/path_quota.h src/io/path_quota.c \

@@ -75,7 +75,10 @@ static void on_changed(struct driver *driver, const struct session_event *event)
 
     switch (event->type) {
     case SESSION_SHED: log_shed(event); return;
-    case SESSION_LOST: log_warning("no contact with the relay"); return;
+    case SESSION_LOST:
+        outage_log_down(&local->contact, OUTAGE_HICCUP_NS, LOG_WARNING,
+                        "no contact with the relay");
+        return;
     case SESSION_PATH_UP:
     case SESSION_PATH_DOWN:
     case SESSION_PATH_PACKETS: path_table_note(&local->paths, event); return;
@@ -85,8 +88,13 @@ static void on_changed(struct driver *driver, const struct session_event *event)
         log_warning("the relay does not know the session any more: its streams are reset");
     restart_note_up(&local->ending, clock_now());
     stamp_keeper_taken(&local->stamps, session_stamp(driver->session));
-    log_info("session %016llx with the relay %s", id,
-             event->resumed ? "goes on" : "begins");
+    if (event->resumed) {
+        outage_log_up(&local->contact, LOG_INFO, "the session with the relay",
+                      "session %016llx with the relay goes on", id);
+    } else {
+        outage_log_drop(&local->contact);
+        log_info("session %016llx with the relay begins", id);
+    }
     local->had_session = true;
 }
 
@@ -95,6 +103,7 @@ static void drop_session(struct local *local)
     if (local->session == NULL)
         return;
     local->had_session = false;
+    outage_log_drop(&local->contact);
     path_table_attach(&local->paths, NULL);
     driver_deinit(&local->driver);
     session_free(local->session);
@@ -318,6 +327,7 @@ int local_new(struct ev_loop *loop, const struct config_local *config,
     local->config = config;
     local->stop_by = TIME_NEVER;
     memcpy(local->private_key, private_key, sizeof(local->private_key));
+    outage_log_init(&local->contact, loop);
     ev_init(&local->restart, on_restart);
     local->restart.data = local;
     ev_init(&local->retired, on_retired);
@@ -370,6 +380,7 @@ void local_free(struct local *local)
     local_free_listeners(local);
     path_dialer_deinit(&local->dialer);
     drop_session(local);
+    outage_log_deinit(&local->contact);
     path_table_deinit(&local->paths);
     resolver_free(local->resolver);
     worker_deinit(&local->worker);

@@ -41,6 +41,7 @@ struct local {
     struct socks_service socks;
     struct local_listener *listeners; /* owned; as many as the configuration has */
     bool had_session;                 /* `session` was established before */
+    struct outage_log contact;        /* with the relay */
     ev_timer retired;
     ev_timer restart; /* while there is no session */
     struct restart ending; /* of the last one */

@@ -66,32 +66,46 @@ static void note_packets(struct path_table *table, const struct session_event *e
                       event->packet_size);
 }
 
+static void note_up(struct path_table *table, unsigned index, const char *name)
+{
+    struct outage_log *outage = &table->outages[index];
+    enum log_level info = level_of(table, LOG_INFO);
+    char what[PATH_TABLE_NAME_SIZE + 8];
+
+    snprintf(what, sizeof(what), "path %s", name);
+    if (!table->told_up[index]) {
+        outage_log_drop(outage);
+        log_write(info, "%s works", what);
+    } else if (outage->news.down) {
+        outage_log_up(outage, info, what, "%s works again", what);
+    }
+    table->told_up[index] = true;
+}
+
+static void note_down(struct path_table *table, unsigned index, enum path_reason reason,
+                      const char *name)
+{
+    /* Of what takes connections, path_dialer tells more, when it is sure. */
+    bool taken = reason == PATH_REASON_UNANSWERED || reason == PATH_REASON_STRANGER;
+
+    /* What has never worked will hardly do so in a moment. */
+    outage_log_down(&table->outages[index], table->told_up[index] ? OUTAGE_HICCUP_NS : 0,
+                    taken ? LOG_DEBUG : level_of(table, LOG_WARNING),
+                    "path %s does not work: %s", name, path_reason_string(reason));
+}
+
 void path_table_note(struct path_table *table, const struct session_event *event)
 {
     unsigned index = event->path;
-    struct log_limit *limit = &table->slots[index / table->host_count].log_limit;
     char name[PATH_TABLE_NAME_SIZE];
 
     path_table_name(table, index, name);
-    if (event->type == SESSION_PATH_PACKETS) {
+    if (event->type == SESSION_PATH_PACKETS)
         note_packets(table, event, name);
-    } else if (event->type == SESSION_PATH_UP) {
-        if (table->told_down[index] || !table->told_up[index])
-            log_write_limited(limit, clock_now(), level_of(table, LOG_INFO),
-                              "path %s works%s", name,
-                              table->told_up[index] ? " again" : "");
-        table->told_up[index] = true;
-        table->told_down[index] = false;
-    } else if (event->path_reason != PATH_REASON_UNUSABLE && !table->told_down[index]) {
-        /* Of what takes connections, path_dialer tells more, when it is sure. */
-        bool taken = event->path_reason == PATH_REASON_UNANSWERED ||
-                     event->path_reason == PATH_REASON_STRANGER;
-
-        log_write_limited(
-            limit, clock_now(), taken ? LOG_DEBUG : level_of(table, LOG_WARNING),
-            "path %s does not work: %s", name, path_reason_string(event->path_reason));
-        table->told_down[index] = true;
-    }
+    else if (event->type == SESSION_PATH_UP)
+        note_up(table, index, name);
+    else if (event->path_reason != PATH_REASON_UNUSABLE)
+        note_down(table, index, event->path_reason, name);
 }
 
 /* ---- what the session is told ---- */
@@ -268,19 +282,20 @@ static void log_view(struct path_table *table, struct path_slot *slot,
                      const struct local_path_view *before)
 {
     unsigned first = (unsigned)(slot - table->slots) * table->host_count;
-    uint64_t now = clock_now();
+    char what[PATH_TABLE_NAME_SIZE];
 
+    snprintf(what, sizeof(what), "path %s", slot->name);
     if (!slot->view.usable && (!slot->seen || before->usable)) {
-        log_write_limited(&slot->log_limit, now, level_of(table, LOG_WARNING),
-                          "path %s is down: %s", slot->name, slot->view.why);
+        outage_log_down(&slot->outage, 0, level_of(table, LOG_WARNING), "%s is down: %s", what,
+                        slot->view.why);
         /* That it is back will be told here, and not again when it works. */
-        memset(&table->told_down[first], 0, table->host_count);
+        for (unsigned i = first; i < first + table->host_count; i++)
+            outage_log_drop(&table->outages[i]);
     } else if (slot->view.pointed_out && strcmp(slot->view.why, before->why) != 0) {
-        log_write_limited(&slot->log_limit, now, level_of(table, LOG_WARNING),
-                          "path %s is still down: %s", slot->name, slot->view.why);
+        log_write_limited(&slot->log_limit, clock_now(), level_of(table, LOG_WARNING),
+                          "%s is still down: %s", what, slot->view.why);
     } else if (slot->view.usable && slot->seen && !before->usable) {
-        log_write_limited(&slot->log_limit, now, level_of(table, LOG_INFO),
-                          "path %s is back", slot->name);
+        outage_log_up(&slot->outage, level_of(table, LOG_INFO), what, "%s is back", what);
     }
 }
 
@@ -346,13 +361,17 @@ static void take_slot(struct path_table *table, const char *interface)
                           table->slot_count, interface);
         return;
     }
+    outage_log_deinit(&slot->outage);
     *slot = (struct path_slot){.name = slot->path.interface, .taken = true};
+    outage_log_init(&slot->outage, table->watch.loop);
     first = (size_t)(slot - table->slots) * table->host_count;
     slot->path.routed = true;
-    for (unsigned i = 0; i < table->host_count; i++)
-        packet_memory_reuse(&table->packets, (unsigned)first + i);
-    memset(&table->told_up[first], 0, table->host_count);
-    memset(&table->told_down[first], 0, table->host_count);
+    for (size_t i = first; i < first + table->host_count; i++) {
+        packet_memory_reuse(&table->packets, (unsigned)i);
+        table->told_up[i] = false;
+        outage_log_deinit(&table->outages[i]);
+        outage_log_init(&table->outages[i], table->watch.loop);
+    }
     snprintf(slot->path.interface, sizeof(slot->path.interface), "%s", interface);
 }
 
@@ -441,7 +460,8 @@ void path_table_attach(struct path_table *table, struct driver *driver)
     table->driver = driver;
     path_quota_attach(&table->quota, driver != NULL ? driver->session : NULL);
     memset(table->told_up, 0, sizeof(table->told_up));
-    memset(table->told_down, 0, sizeof(table->told_down));
+    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
+        outage_log_drop(&table->outages[i]);
     for (unsigned i = 0; driver != NULL && i < table->slot_count; i++)
         tell_session(table, &table->slots[i]);
 }
@@ -485,6 +505,10 @@ void path_table_init(struct path_table *table, struct ev_loop *loop,
         .host_count = (unsigned)config->relay.hosts.count,
         .forbidden = !socket_may_bind_interface(),
     };
+    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
+        outage_log_init(&table->slots[i].outage, loop);
+        outage_log_init(&table->outages[i], loop);
+    }
     path_watch_init(&table->watch, loop, on_interfaces, table);
     packet_memory_init(&table->packets, state);
     path_quota_init(&table->quota, loop, &config->paths, table->host_count, state,
@@ -495,6 +519,12 @@ void path_table_init(struct path_table *table, struct ev_loop *loop,
 
 void path_table_deinit(struct path_table *table)
 {
+    if (table->watch.loop == NULL)
+        return;
+    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
+        outage_log_deinit(&table->slots[i].outage);
+        outage_log_deinit(&table->outages[i]);
+    }
     path_watch_deinit(&table->watch);
     path_quota_deinit(&table->quota);
     table->driver = NULL;

@@ -12,6 +12,7 @@
 #include <splitsocks/listener.h>
 #include <splitsocks/log.h>
 #include <splitsocks/outbound.h>
+#include <splitsocks/outage_news.h>
 #include <splitsocks/relay.h>
 #include <splitsocks/resolver.h>
 
@@ -97,6 +98,7 @@ struct relay_session {
     struct outbound_list streams;
     unsigned client; /* index */
     bool refused;    /* it is there only to be ended */
+    struct outage_news resumed; /* each HELLO that went on with it ended an outage */
     char name[64];   /* the client's */
 };
 

@@ -45,10 +45,24 @@ static void on_changed(struct driver *driver, const struct session_event *event)
                    session->name, (unsigned long long)session_id(session->session));
 }
 
+/* A client behind a NAT that forgets its connections does so each minute. */
 void relay_session_resumed(struct relay_session *session)
 {
-    log_client(session, LOG_INFO, "%s goes on with session %016llx", session->name,
-               (unsigned long long)session_id(session->session));
+    struct outage_news *news = &session->resumed;
+    uint64_t now = clock_now(), ns;
+    unsigned count;
+    bool tell;
+
+    outage_news_down(news, 0, now);
+    tell = outage_news_tell(news, now);
+    (void)outage_news_up(news, now);
+    log_client(session, tell ? LOG_INFO : LOG_DEBUG, "%s goes on with session %016llx",
+               session->name, (unsigned long long)session_id(session->session));
+    count = outage_news_sum(news, &ns, now);
+    if (count > 0)
+        log_client(session, LOG_INFO, "%s has gone on with its session %u times in the last "
+                   "%llu minutes", session->name, count,
+                   (unsigned long long)(ns / (60 * NS_PER_S)));
 }
 
 /* Whoever runs the relay can give the client more, and is told so among however many other

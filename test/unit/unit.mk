@@ -35,6 +35,7 @@ UNIT_TESTS = \
 	test/unit/test_noise \
 	test/unit/test_number_window \
 	test/unit/test_outlet \
+	test/unit/test_outage_news \
 	test/unit/test_packet_size \
 	test/unit/test_pages \
 	test/unit/test_path_watch \
@@ -134,6 +135,8 @@ test_unit_test_noise_SOURCES = test/unit/test_noise.c test/unit/unit.h test/unit
 test_unit_test_noise_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
 test_unit_test_number_window_SOURCES = test/unit/test_number_window.c test/unit/unit.h
 test_unit_test_number_window_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_outage_news_SOURCES = test/unit/test_outage_news.c test/unit/unit.h
+test_unit_test_outage_news_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_packet_size_SOURCES = test/unit/test_packet_size.c test/unit/unit.h
 test_unit_test_packet_size_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_pages_SOURCES = test/unit/test_pages.c test/unit/unit.h
