@@ -6,6 +6,7 @@
 #include <splitsocks/descriptors.h>
 
 #include <ev.h>
+#include <stdbool.h>
 
 /* Takes over `fd`, non-blocking and close-on-exec. */
 typedef void listener_accept(void *context, int fd, const struct address *peer);
@@ -27,10 +28,18 @@ void listener_init(struct listener *listener, struct ev_loop *loop, int fd,
 /* Stops; does not close the socket. Safe on a zeroed listener, and twice. */
 void listener_deinit(struct listener *listener);
 
+/* Accepts all that wait. */
+void listener_drain(struct listener *listener);
+
 #define LISTEN_FAILURE_SIZE 768
 
 /* Why the address cannot be listened on, by errno, and what helps. Returns `text`. */
 const char *listen_failure(const struct address *address, int error,
                            char text[LISTEN_FAILURE_SIZE]);
+
+/* Whether an address that is listened on is none of this machine now: nobody can connect
+ * there until it is. */
+bool listen_is_absent(const struct address *address);
+void listen_tell_absent(const struct address *address);
 
 #endif

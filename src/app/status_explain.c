@@ -333,9 +333,24 @@ static void explain_streams(const json_t *streams, FILE *stream)
 
 /* ---- all of it ---- */
 
+static void explain_listeners(const json_t *listeners, FILE *stream)
+{
+    const json_t *listener;
+    size_t index;
+
+    json_array_foreach(listeners, index, listener)
+        if (view_listener_absent(listener))
+            fprintf(
+                stream,
+                "Nobody can connect to %s: that is no address of this machine until some "
+                "interface has it.\n",
+                view_text(listener, "address"));
+}
+
 static void explain_one(const json_t *status, FILE *stream)
 {
     explain_session(json_object_get(status, "session"), stream);
+    explain_listeners(json_object_get(status, "listeners"), stream);
     explain_paths(json_object_get(status, "paths"), stream);
     explain_streams(json_object_get(status, "streams"), stream);
 }

@@ -71,6 +71,17 @@ static void print_session(const json_t *session, FILE *stream)
             text_bytes(view_number(session, "waiting_down_bytes"), b));
 }
 
+static void print_listeners(const json_t *listeners, FILE *stream)
+{
+    const json_t *listener;
+    size_t index;
+
+    json_array_foreach(listeners, index, listener)
+        if (view_listener_absent(listener))
+            fprintf(stream, "%s is no address of this machine now\n",
+                    view_text(listener, "address"));
+}
+
 /* ---- paths ---- */
 
 static bool print_traffic(const json_t *paths, FILE *stream)
@@ -213,6 +224,7 @@ static bool print_one(const json_t *status, FILE *stream)
     bool good = true;
 
     print_session(json_object_get(status, "session"), stream);
+    print_listeners(json_object_get(status, "listeners"), stream);
     if (json_array_size(paths) > 0) {
         fputc('\n', stream);
         good = print_traffic(paths, stream);

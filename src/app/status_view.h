@@ -26,6 +26,12 @@ static inline bool view_known(const json_t *object, const char *key)
     return value != NULL && !json_is_null(value);
 }
 
+/* Whether a listener of the document has an address that is none of this machine. */
+static inline bool view_listener_absent(const json_t *listener)
+{
+    return json_is_true(json_object_get(listener, "absent"));
+}
+
 /* The session, its paths and its streams in tables, at most about 100 columns wide. False
  * when memory is out or writing fails. */
 bool status_print_tables(const json_t *document, FILE *stream) MUST_CHECK;

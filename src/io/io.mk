@@ -19,7 +19,7 @@ libio_a_SOURCES = \
 	include/splitsocks/inbound.h src/io/inbound.c \
 	include/splitsocks/listener.h src/io/listen_failure.c src/io/listener.c \
 	include/splitsocks/local.h src/io/local.c src/io/local_internal.h \
-	src/io/local_listeners.c src/io/local_loops.c \
+	src/io/local_listen.c src/io/local_listeners.c src/io/local_loops.c \
 	include/splitsocks/local_path.h src/io/local_path.c \
 	src/io/local_rules.c src/io/local_rules.h \
 	include/splitsocks/movement.h src/io/movement.c \

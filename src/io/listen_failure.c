@@ -1,5 +1,8 @@
 #include <splitsocks/listener.h>
 
+#include <splitsocks/log.h>
+#include <splitsocks/socket.h>
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,4 +61,18 @@ const char *listen_failure(const struct address *address, int error,
     snprintf(text, LISTEN_FAILURE_SIZE, "cannot listen on %s: %s%s",
              address_format(address, name), strerror(error), hint);
     return text;
+}
+
+bool listen_is_absent(const struct address *address)
+{
+    return !address_is_any(address) && !socket_address_is_local(address);
+}
+
+void listen_tell_absent(const struct address *address)
+{
+    char text[ADDRESS_TEXT_SIZE];
+
+    log_warning(
+        "%s is no address of this machine now; nobody can connect there until it is",
+        address_format(address, text));
 }

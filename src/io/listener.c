@@ -47,11 +47,11 @@ static bool accept_failed(struct listener *listener, int error)
     }
 }
 
-static void on_readable(struct ev_loop *loop, ev_io *io, int events)
+/* Returns how many were accepted. */
+static int accept_batch(struct listener *listener)
 {
-    struct listener *listener = io->data;
-    (void)loop;
-    (void)events;
+    const ev_io *io = &listener->io;
+    int count = 0;
 
     for (int i = 0; i < ACCEPT_BATCH && ev_is_active(io); i++) {
         struct sockaddr_storage storage;
@@ -71,11 +71,27 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
             struct address mapped = socket_address_get((struct sockaddr *)&storage);
             struct address peer = address_unmap(&mapped);
 
+            count++;
             listener->accept(listener->context, fd, &peer);
         } else if (!accept_failed(listener, errno)) {
             break;
         }
     }
+    return count;
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *io, int events)
+{
+    (void)loop;
+    (void)events;
+
+    (void)accept_batch(io->data);
+}
+
+void listener_drain(struct listener *listener)
+{
+    while (accept_batch(listener) > 0)
+        continue;
 }
 
 void listener_init(struct listener *listener, struct ev_loop *loop, int fd,

@@ -13,6 +13,7 @@
 #include <splitsocks/status.h>
 #include <splitsocks/subflow_io.h>
 
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -223,10 +224,14 @@ struct json_t *local_status(const struct local *local)
         .inbound = &local->inbound,
         .path_count = path_table_count(&local->paths),
     };
+    json_t *document;
 
     for (unsigned i = 0; i < source.path_count; i++)
         path_dialer_describe(&local->dialer, i, names[i], &paths[i]);
-    return status_describe(&source, clock_now());
+    document = status_describe(&source, clock_now());
+    if (document != NULL)
+        json_object_set_new(document, "listeners", local_describe_listeners(local));
+    return document;
 }
 
 /* ---- life ---- */

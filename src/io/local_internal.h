@@ -22,7 +22,9 @@ struct local_listener {
     struct socks_terms terms;
     struct target to; /* of a forward listener */
     struct listener listener;
-    int fd; /* -1: not listening */
+    int fd;        /* -1: not listening */
+    bool absent;   /* its address is not there, as far as was seen */
+    bool made_way; /* closed for one of the local that is to replace this one */
 };
 
 struct local {
@@ -43,7 +45,7 @@ struct local {
     bool had_session;                 /* `session` was established before */
     struct outage_log contact;        /* with the relay */
     ev_timer retired;
-    ev_timer restart; /* while there is no session */
+    ev_timer restart;      /* while there is no session */
     struct restart ending; /* of the last one */
     uint64_t
         stop_by;  /* when what moves ends too; TIME_NEVER: idle streams are waited for */
@@ -61,5 +63,10 @@ int local_init_listeners(struct local *local) MUST_CHECK;
 /* Whatever there is of them. */
 void local_free_listeners(struct local *local);
 void local_stop_listening(struct local *local);
+/* Accepts from the socket that it has; closes it, if it has one. */
+void local_listener_begin(struct local_listener *listener);
+void local_listener_stop(struct local_listener *listener);
+/* For status: the addresses, and which of them are not there. */
+struct json_t *local_describe_listeners(const struct local *local) MUST_CHECK;
 
 #endif

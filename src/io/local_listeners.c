@@ -6,7 +6,7 @@
 #include <splitsocks/log.h>
 #include <splitsocks/socket.h>
 
-#include <errno.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,10 +28,24 @@ static struct local_listener *find_listener(struct local_listener *listener,
     return NULL;
 }
 
+/* Somebody has reached an address that was not there before. */
+static void note_presence(struct local_listener *listener)
+{
+    char text[ADDRESS_TEXT_SIZE];
+
+    if (!listener->absent)
+        return;
+    listener->absent = false;
+    log_info("%s is there now, and listened on",
+             address_format(&listener->config->address, text));
+}
+
 static void on_accept(void *context, int fd, const struct address *peer)
 {
-    struct local_listener *listener = find_listener(context, peer);
+    struct local_listener *listener = context;
 
+    note_presence(listener);
+    listener = find_listener(listener, peer);
     if (listener != NULL)
         socket_keepalive(fd, listener->local->worker.keepalive_ns);
     if (listener == NULL) {
@@ -63,103 +77,10 @@ void local_adopt(struct local *local, int fd)
     socks_connection_new(&local->socks, fd, &nobody, &terms);
 }
 
-/* The socket of `previous` that was opened for the same address. */
-static struct local_listener *find_previous(struct local *previous,
-                                            const struct address *address)
+void local_listener_begin(struct local_listener *listener)
 {
-    if (previous == NULL)
-        return NULL;
-    for (size_t i = 0; i < previous->config->listen.count; i++) {
-        struct local_listener *listener = &previous->listeners[i];
-
-        if (listener->fd >= 0 && address_equal(&listener->config->address, address))
-            return listener;
-    }
-    return NULL;
-}
-
-/* Whether the address is in use by a listener of ours that takes its connections, or
- * leaves no room for them; the log says which. */
-static bool is_covered(const struct local *local, const struct address *address)
-{
-    char text[ADDRESS_TEXT_SIZE];
-
-    for (size_t i = 0; i < local->config->listen.count; i++) {
-        const struct local_listener *other = &local->listeners[i];
-
-        if (other->fd < 0 || !socket_listener_covers(&other->config->address, address))
-            continue;
-        if (address->family == ADDRESS_IPV6)
-            log_warning("cannot listen on %s beside 0.0.0.0: IPv6 is not served there",
-                        address_format(address, text));
-        return true;
-    }
-    return false;
-}
-
-static int open_listener(struct local_listener *listener)
-{
-    const struct socket_listen_options options = {
-        .at_once = listener->config->protocol == CONFIG_PROTOCOL_FORWARD,
-    };
-    char text[LISTEN_FAILURE_SIZE];
-    int error = socket_listen(&listener->config->address, &options, &listener->fd);
-    int failure = errno;
-
-    if (error == OK ||
-        (failure == EADDRINUSE && is_covered(listener->local, &listener->config->address)))
-        return OK;
-    log_error("%s", listen_failure(&listener->config->address, failure, text));
-    return error;
-}
-
-/* Opens what `previous` does not have: :: alone, or all the others. */
-static int open_listeners(struct local *local, struct local *previous, bool any_ipv6)
-{
-    for (size_t i = 0; i < local->config->listen.count; i++) {
-        struct local_listener *listener = &local->listeners[i];
-        const struct address *address = &listener->config->address;
-
-        if (address_is_any_ipv6(address) == any_ipv6 &&
-            find_previous(previous, address) == NULL) {
-            int error = open_listener(listener);
-
-            if (error != OK)
-                return error;
-        }
-    }
-    return OK;
-}
-
-int local_listen(struct local *local, struct local *previous)
-{
-    size_t count = local->config->listen.count;
-    /* First what may fail, so that `previous` can go on when it does; and :: before
-     * 0.0.0.0, since it serves both where the kernel cannot confine it to IPv6. */
-    int error = open_listeners(local, previous, true);
-
-    if (error == OK)
-        error = open_listeners(local, previous, false);
-    if (error != OK)
-        return error;
-    for (size_t i = 0; i < count; i++) {
-        struct local_listener *listener = &local->listeners[i];
-        struct local_listener *old;
-
-        if (listener->fd < 0) {
-            old = find_previous(previous, &listener->config->address);
-            if (old == NULL)
-                continue; /* another listener of ours covers it */
-            listener_deinit(&old->listener);
-            listener->fd = old->fd;
-            old->fd = -1;
-            socket_listen_at_once(listener->fd,
-                                  listener->config->protocol == CONFIG_PROTOCOL_FORWARD);
-        }
-        listener_init(&listener->listener, local->worker.loop, listener->fd,
-                      DESCRIPTOR_CLIENT, on_accept, listener);
-    }
-    return OK;
+    listener_init(&listener->listener, listener->local->worker.loop, listener->fd,
+                  DESCRIPTOR_CLIENT, on_accept, listener);
 }
 
 bool local_listener_address(const struct local *local, size_t index,
@@ -173,7 +94,7 @@ bool local_listener_address(const struct local *local, size_t index,
     return true;
 }
 
-static void stop(struct local_listener *listener)
+void local_listener_stop(struct local_listener *listener)
 {
     if (listener->fd < 0)
         return;
@@ -185,7 +106,21 @@ static void stop(struct local_listener *listener)
 void local_stop_listening(struct local *local)
 {
     for (size_t i = 0; i < local->config->listen.count; i++)
-        stop(&local->listeners[i]);
+        local_listener_stop(&local->listeners[i]);
+}
+
+struct json_t *local_describe_listeners(const struct local *local)
+{
+    json_t *list = json_array();
+    struct address address;
+    char text[ADDRESS_TEXT_SIZE];
+
+    for (size_t i = 0; local_listener_address(local, i, &address); i++)
+        if (local->listeners[i].fd >= 0)
+            json_array_append_new(list, json_pack("{s:s, s:b}", "address",
+                                                  address_format(&address, text), "absent",
+                                                  (int)listen_is_absent(&address)));
+    return list;
 }
 
 /* ---- life ---- */
@@ -245,7 +180,7 @@ void local_free_listeners(struct local *local)
 {
     for (size_t i = 0; local->listeners != NULL && i < local->config->listen.count; i++) {
         if (local->listeners[i].local != NULL)
-            stop(&local->listeners[i]);
+            local_listener_stop(&local->listeners[i]);
         free(local->listeners[i].users);
     }
     free(local->listeners);

@@ -54,6 +54,9 @@ static int listen_on(struct relay *relay, const struct config_relay_listener *li
         return ERROR_SYSTEM;
     }
     relay->sockets[relay->socket_count++] = fd;
+    /* Once for all ports. */
+    if (port == listener->ports.items[0] && listen_is_absent(&address))
+        listen_tell_absent(&listener->address);
     return OK;
 }
 

@@ -117,6 +117,20 @@ bool socket_listener_covers(const struct address *held, const struct address *wa
            held->port == wanted->port && address_is_any(held) && address_is_any(wanted);
 }
 
+/* An address that is not there yet, as of a network that comes up after this process or of
+ * IPv6 before its duplicate detection is over, takes connections from when it is. */
+static int bind_listener(int fd, const struct sockaddr *address, socklen_t length)
+{
+    const int on = 1;
+
+    if (bind(fd, address, length) == 0)
+        return OK;
+    if (errno != EADDRNOTAVAIL ||
+        setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on)) != 0)
+        return ERROR_SYSTEM;
+    return bind(fd, address, length) == 0 ? OK : ERROR_SYSTEM;
+}
+
 int socket_listen(const struct address *address,
                   const struct socket_listen_options *options, int *fd)
 {
@@ -136,7 +150,7 @@ int socket_listen(const struct address *address,
         set_subflow_options(*fd, options->congestion_control);
     if (address_is_loopback(address))
         socket_tune(*fd, TUNE_RECEIVE_BUFFER, SOCKET_LOOPBACK_BUFFER);
-    if (bind(*fd, (struct sockaddr *)&storage, length) != 0 ||
+    if (bind_listener(*fd, (struct sockaddr *)&storage, length) != OK ||
         listen(*fd, LISTEN_BACKLOG) != 0)
         error = ERROR_SYSTEM;
     if (error != OK)

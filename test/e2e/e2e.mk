@@ -46,6 +46,7 @@ E2E_TESTS = \
 	test/e2e/test_hostile.py \
 	test/e2e/test_idle.py \
 	test/e2e/test_kernels.py \
+	test/e2e/test_listen.py \
 	test/e2e/test_log_reader.py \
 	test/e2e/test_loops.py \
 	test/e2e/test_path_advice.py \

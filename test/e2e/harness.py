@@ -375,9 +375,9 @@ def socks_dial(port, timeout=20, proxy="127.0.0.1"):
     return s
 
 
-def socks_connect(proxy_port, host, port, timeout=20):
+def socks_connect(proxy_port, host, port, timeout=20, proxy="127.0.0.1"):
     """A connected stream, and the reply's code: (socket, code)."""
-    s = socks_dial(proxy_port, timeout)
+    s = socks_dial(proxy_port, timeout, proxy)
     s.sendall(b"\5\1\0")
     if recv_exactly(s, 2) != b"\5\0":
         raise Failure("no-auth was not accepted")
