@@ -72,7 +72,7 @@ cp samples/local.key local.key
 cat >open.json <<'END'
 { "relay": { "host": "192.0.2.1", "public_key": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=" },
   "private_key_file": "local.key",
-  "listen": [ { "address": "0.0.0.0" } ] }
+  "listen": [ { "address": "0.0.0.0" } ], "dns": { "resolve": "relay" } }
 END
 run 0 check local open.json && printed 'open.json: ok' &&
     explained '^warning: open.json:3: listen\[0\].address: '
