@@ -35,7 +35,8 @@ struct path_dialer {
 
 void path_dialer_init(struct path_dialer *dialer, struct ev_loop *loop,
                       const struct config_local *config, struct resolver *resolver,
-                      const struct path_table *paths, struct driver *driver);
+                      struct nat64_finder *finder, const struct path_table *paths,
+                      struct driver *driver);
 /* Not needed for one that is all zero. */
 void path_dialer_deinit(struct path_dialer *dialer);
 

@@ -18,7 +18,6 @@
 #include <splitsocks/packet_memory.h>
 #include <splitsocks/path_quota.h>
 #include <splitsocks/path_watch.h>
-#include <splitsocks/resolver.h>
 
 /* A local path. */
 struct path_slot {
@@ -34,7 +33,8 @@ struct path_slot {
 
 struct path_table {
     const struct config_local *config; /* borrowed */
-    struct resolver *resolver;         /* borrowed; is told of another network */
+    void (*moved)(void *context); /* the machine may be in another network now */
+    void *context;
     struct driver *driver;             /* borrowed; NULL while there is no session */
     struct path_watch watch;
     struct path_quota quota;
@@ -52,10 +52,11 @@ struct path_table {
 
 _Static_assert(CONFIG_PATHS_MAX <= SESSION_PATHS_MAX, "paths fit the engine");
 
-/* `state` is where quotas and sizes of packets are remembered, borrowed. */
+/* `state` is where quotas and sizes of packets are remembered, borrowed. `moved` is called
+ * from the loop, when interfaces, addresses or routes have changed. */
 void path_table_init(struct path_table *table, struct ev_loop *loop,
-                     const struct config_local *config, struct resolver *resolver,
-                     struct state_file *state);
+                     const struct config_local *config, struct state_file *state,
+                     void (*moved)(void *context), void *context);
 /* Not needed for one that is all zero. */
 void path_table_deinit(struct path_table *table);
 

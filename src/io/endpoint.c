@@ -17,6 +17,55 @@ static size_t find(const struct endpoint *endpoint, const struct address *addres
     return i;
 }
 
+/* ---- NAT64 ---- */
+
+/* Adds an address of each prefix for each IPv4 address, behind all others. Where no prefix
+ * was found, the well-known one is worth a try: nothing else is left. True if there was any
+ * to add. */
+static bool add_synthesised(struct endpoint *endpoint)
+{
+    const struct nat64_prefixes usual = {.count = 1, .items = {nat64_well_known}};
+    const struct nat64_prefixes *found = &endpoint->finder->prefixes;
+    const struct nat64_prefixes *prefixes = found->count > 0 ? found : &usual;
+    const size_t before = endpoint->count;
+
+    for (size_t i = 0; i < before; i++) {
+        if (endpoint->addresses[i].family != ADDRESS_IPV4)
+            continue;
+        for (size_t k = 0; k < prefixes->count; k++) {
+            struct address address =
+                nat64_embed(&prefixes->items[k], &endpoint->addresses[i]);
+
+            if (endpoint->count == TARGET_ADDRESSES_MAX ||
+                find(endpoint, &address) < endpoint->count)
+                continue;
+            endpoint->proven_ns[endpoint->count] = 0;
+            endpoint->addresses[endpoint->count++] = address;
+        }
+    }
+    return endpoint->count > before;
+}
+
+static void on_prefixes(struct nat64_waiter *waiter)
+{
+    struct endpoint *endpoint = container_of(waiter, struct endpoint, waiter);
+
+    endpoint->resolved(endpoint, add_synthesised(endpoint), endpoint->context);
+}
+
+/* IPv4 cannot be used here. Its addresses get others beside them: now, or when the
+ * network's prefix is known. */
+static void go_by_nat64(struct endpoint *endpoint)
+{
+    bool ipv4 = false;
+
+    for (size_t i = 0; i < endpoint->count; i++)
+        ipv4 |= endpoint->addresses[i].family == ADDRESS_IPV4;
+    endpoint->synthesise |= ipv4;
+    if (ipv4 && nat64_finder_ask(endpoint->finder, &endpoint->waiter))
+        (void)add_synthesised(endpoint);
+}
+
 /* ---- lookups ---- */
 
 /* Takes over other addresses. Those that are among the old ones as well stay what they are:
@@ -24,7 +73,7 @@ static size_t find(const struct endpoint *endpoint, const struct address *addres
 static bool take(struct endpoint *endpoint, const struct address *addresses, size_t count)
 {
     const struct endpoint old = *endpoint;
-    bool moved = old.count > 0 && count != old.count;
+    bool moved = false;
 
     memcpy(endpoint->addresses, addresses, count * sizeof(*addresses));
     endpoint->count = count;
@@ -38,6 +87,8 @@ static bool take(struct endpoint *endpoint, const struct address *addresses, siz
             if (before < old.count && old.choice[path] == before)
                 endpoint->choice[path] = (uint8_t)i;
     }
+    if (endpoint->synthesise)
+        (void)add_synthesised(endpoint);
     return moved;
 }
 
@@ -103,25 +154,30 @@ static void ask_again(struct endpoint *endpoint)
 /* ---- the face ---- */
 
 void endpoint_init(struct endpoint *endpoint, struct ev_loop *loop,
-                   struct resolver *resolver, const char *host,
+                   struct resolver *resolver, struct nat64_finder *finder, const char *host,
                    void (*resolved)(struct endpoint *endpoint, bool moved, void *context),
                    void *context)
 {
     *endpoint = (struct endpoint){
         .loop = loop,
         .resolver = resolver,
+        .finder = finder,
+        .waiter.done = on_prefixes,
         .host = host,
         .resolved = resolved,
         .context = context,
     };
+    list_init(&endpoint->waiter.node);
     ev_init(&endpoint->refresh, on_refresh);
     endpoint->refresh.data = endpoint;
 }
 
 void endpoint_deinit(struct endpoint *endpoint)
 {
-    if (endpoint->loop != NULL)
-        ev_timer_stop(endpoint->loop, &endpoint->refresh);
+    if (endpoint->loop == NULL)
+        return;
+    list_remove(&endpoint->waiter.node);
+    ev_timer_stop(endpoint->loop, &endpoint->refresh);
     if (endpoint->query != NULL)
         resolver_cancel(endpoint->query);
     endpoint->query = NULL;
@@ -137,12 +193,11 @@ static bool is_busy(const struct endpoint *endpoint, size_t index,
 }
 
 /* The path's choice, or the next behind it that will do. */
-const struct address *endpoint_address(struct endpoint *endpoint, unsigned path,
-                                       uint8_t families, const struct address *busy,
-                                       size_t busy_count)
+static const struct address *choose(struct endpoint *endpoint, unsigned path,
+                                    uint8_t families, const struct address *busy,
+                                    size_t busy_count)
 {
     const struct address *first = NULL;
-
     const size_t begin = endpoint->choice[path];
 
     for (size_t i = 0; i < endpoint->count; i++) {
@@ -157,9 +212,21 @@ const struct address *endpoint_address(struct endpoint *endpoint, unsigned path,
         if (!is_busy(endpoint, index, busy, busy_count))
             return &endpoint->addresses[index];
     }
+    return first;
+}
+
+const struct address *endpoint_address(struct endpoint *endpoint, unsigned path,
+                                       uint8_t families, const struct address *busy,
+                                       size_t busy_count)
+{
+    const struct address *found = choose(endpoint, path, families, busy, busy_count);
+
     if (endpoint->count == 0)
         ask(endpoint);
-    return first;
+    if (found != NULL || !(families & FAMILY_BIT(ADDRESS_IPV6)))
+        return found;
+    go_by_nat64(endpoint);
+    return choose(endpoint, path, families, busy, busy_count);
 }
 
 void endpoint_proven(struct endpoint *endpoint, unsigned path,
@@ -176,10 +243,12 @@ void endpoint_proven(struct endpoint *endpoint, unsigned path,
 }
 
 void endpoint_failed(struct endpoint *endpoint, unsigned path,
-                     const struct address *address, uint64_t dialled_ns)
+                     const struct address *address, uint64_t dialled_ns, bool no_way)
 {
     size_t index = find(endpoint, address);
 
+    if (no_way && address->family == ADDRESS_IPV4)
+        go_by_nat64(endpoint);
     if (index < endpoint->count && endpoint->proven_ns[index] > dialled_ns)
         return;
     /* Several dials to one address often fail together: that counts once. */

@@ -24,6 +24,7 @@ libio_a_SOURCES = \
 	src/io/local_rules.c src/io/local_rules.h \
 	include/splitsocks/movement.h src/io/movement.c \
 	src/io/name_source.c src/io/name_source.h \
+	include/splitsocks/nat64_finder.h src/io/nat64_finder.c \
 	include/splitsocks/notify.h src/io/notify.c \
 	include/splitsocks/outbound.h src/io/outbound.c \
 	include/splitsocks/outage_log.h src/io/outage_log.c \

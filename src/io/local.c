@@ -319,6 +319,17 @@ static int init_resolver(struct local *local)
     return error;
 }
 
+/* Another network may have other DNS servers and other answers, another prefix of NAT64, and
+ * another family that works. */
+static void on_moved(void *context)
+{
+    struct local *local = context;
+
+    resolver_flush(local->resolver);
+    nat64_finder_forget(&local->finder);
+    local->inbound.families = (struct family_memory){.suspect = ADDRESS_NONE};
+}
+
 int local_new(struct ev_loop *loop, const struct config_local *config,
               const char *state_file, const uint8_t private_key[CONFIG_KEY_SIZE],
               struct local **out)
@@ -349,9 +360,10 @@ int local_new(struct ev_loop *loop, const struct config_local *config,
     state_file_init(&local->state, state_file, state_trouble_level(config));
     stamp_keeper_init(&local->stamps, &local->state, config->relay.public_key);
     worker_set_timeouts(&local->worker, &config->timeouts);
-    path_table_init(&local->paths, loop, config, local->resolver, &local->state);
-    path_dialer_init(&local->dialer, loop, config, local->resolver, &local->paths,
-                     &local->driver);
+    path_table_init(&local->paths, loop, config, &local->state, on_moved, local);
+    nat64_finder_init(&local->finder, loop, local->resolver);
+    path_dialer_init(&local->dialer, loop, config, local->resolver, &local->finder,
+                     &local->paths, &local->driver);
     if ((error = start_session(local)) != OK) {
         local_free(local);
         return error;
@@ -384,6 +396,7 @@ void local_free(struct local *local)
     }
     local_free_listeners(local);
     path_dialer_deinit(&local->dialer);
+    nat64_finder_deinit(&local->finder);
     drop_session(local);
     outage_log_deinit(&local->contact);
     path_table_deinit(&local->paths);

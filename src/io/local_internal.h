@@ -6,6 +6,7 @@
 #include <splitsocks/inbound.h>
 #include <splitsocks/listener.h>
 #include <splitsocks/local.h>
+#include <splitsocks/nat64_finder.h>
 #include <splitsocks/path_dialer.h>
 #include <splitsocks/path_table.h>
 #include <splitsocks/resolver.h>
@@ -32,6 +33,7 @@ struct local {
     uint8_t private_key[CONFIG_KEY_SIZE];
     struct worker worker;
     struct resolver *resolver;
+    struct nat64_finder finder;
     struct state_file state;
     struct stamp_keeper stamps;
     struct path_table paths;

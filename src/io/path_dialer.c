@@ -82,7 +82,7 @@ void path_dialer_dial(struct path_dialer *dialer, struct subflow_io *io)
 
     if (found == NULL) {
         /* Known, but of no family that the path can use: waiting would not help. */
-        if (endpoint->count > 0 || !endpoint_waiting(endpoint))
+        if (!endpoint_waiting(endpoint))
             cannot_connect(dialer, io);
         return;
     }
@@ -107,7 +107,8 @@ static void on_resolved(struct endpoint *endpoint, bool moved, void *context)
     struct subflow_io *io;
     bool waiting = dialer->driver->session != NULL;
 
-    while (waiting) {
+    /* They may turn out to have to wait for something else. */
+    while (waiting && !endpoint_waiting(endpoint)) {
         waiting = false;
         list_foreach(&dialer->driver->subflows, node, after) {
             io = list_entry(node, struct subflow_io, node);
@@ -163,6 +164,13 @@ static void look_for_block(struct path_dialer *dialer, const struct subflow_io *
                   path_table_name(dialer->paths, io->path, name), why);
 }
 
+/* This machine has no route there, or no address of the family. */
+static bool is_no_way(int error)
+{
+    return error == ENETUNREACH || error == EHOSTUNREACH || error == EADDRNOTAVAIL ||
+           error == EAFNOSUPPORT;
+}
+
 void path_dialer_dialled(struct path_dialer *dialer, const struct subflow_io *io, int error)
 {
     /* Given up with its path: that says nothing of the address. */
@@ -172,7 +180,8 @@ void path_dialer_dialled(struct path_dialer *dialer, const struct subflow_io *io
         note_failure(dialer, io, error);
         if (error == ETIMEDOUT)
             look_for_block(dialer, io);
-        endpoint_failed(endpoint_of(dialer, io->path), io->path, &io->to, io->dialled_ns);
+        endpoint_failed(endpoint_of(dialer, io->path), io->path, &io->to, io->dialled_ns,
+                        is_no_way(error));
         return;
     }
     dialer->errors[io->path] = 0;
@@ -219,7 +228,8 @@ static void note_strange(struct path_dialer *dialer, const struct subflow_io *io
 void path_dialer_unproven(struct path_dialer *dialer, const struct subflow_io *io,
                           enum unproven how)
 {
-    endpoint_failed(endpoint_of(dialer, io->path), io->path, &io->to, io->dialled_ns);
+    endpoint_failed(endpoint_of(dialer, io->path), io->path, &io->to, io->dialled_ns,
+                    false);
     if (how != UNPROVEN_SILENT)
         note_strange(dialer, io, how);
     else if (io->hello)
@@ -256,12 +266,13 @@ void path_dialer_describe(const struct path_dialer *dialer, unsigned index,
 
 void path_dialer_init(struct path_dialer *dialer, struct ev_loop *loop,
                       const struct config_local *config, struct resolver *resolver,
-                      const struct path_table *paths, struct driver *driver)
+                      struct nat64_finder *finder, const struct path_table *paths,
+                      struct driver *driver)
 {
     *dialer = (struct path_dialer){.config = config, .paths = paths, .driver = driver};
     for (size_t i = 0; i < config->relay.hosts.count; i++)
-        endpoint_init(&dialer->endpoints[i], loop, resolver, config->relay.hosts.items[i],
-                      on_resolved, dialer);
+        endpoint_init(&dialer->endpoints[i], loop, resolver, finder,
+                      config->relay.hosts.items[i], on_resolved, dialer);
 }
 
 void path_dialer_deinit(struct path_dialer *dialer)

@@ -434,9 +434,8 @@ static void on_interfaces(void *context)
 {
     struct path_table *table = context;
 
-    /* Another network may have other servers, and other answers. */
     if (table->looked)
-        resolver_flush(table->resolver);
+        table->moved(table->context);
     table->looked = true;
     if (table->automatic && path_watch_blind(&table->watch))
         go_without(table);
@@ -496,12 +495,13 @@ static void init_views(struct path_table *table)
 }
 
 void path_table_init(struct path_table *table, struct ev_loop *loop,
-                     const struct config_local *config, struct resolver *resolver,
-                     struct state_file *state)
+                     const struct config_local *config, struct state_file *state,
+                     void (*moved)(void *context), void *context)
 {
     *table = (struct path_table){
         .config = config,
-        .resolver = resolver,
+        .moved = moved,
+        .context = context,
         .host_count = (unsigned)config->relay.hosts.count,
         .forbidden = !socket_may_bind_interface(),
     };

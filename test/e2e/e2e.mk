@@ -50,6 +50,7 @@ E2E_TESTS = \
 	test/e2e/test_log_reader.py \
 	test/e2e/test_loops.py \
 	test/e2e/test_path_advice.py \
+	test/e2e/test_nat64.py \
 	test/e2e/test_path_changes.py \
 	test/e2e/test_log_of_paths.py \
 	test/e2e/test_mtu.py \

@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""Networks that have IPv6 alone, and NAT64 for the rest."""
+import ipaddress
+import subprocess
+
+import harness
+from fakedns import FakeDns
+from harness import Skip
+
+OWN = "2001:db8:64::/96"  # this network's prefix
+WELL_KNOWN = "64:ff9b::/96"
+RELAY = "192.0.2.7"
+
+
+def synthesised(address, prefix=OWN):
+    """RFC 6052 for prefixes of 96 bits."""
+    return str(ipaddress.IPv6Network(prefix)[int(ipaddress.IPv4Address(address))])
+
+
+def names(prefix=OWN, **more):
+    known = ["192.0.0.170", "192.0.0.171"]
+    return {"ipv4only.arpa": known + [synthesised(a, prefix) for a in known], **more}
+
+
+def ipv6_only(t, *addresses):
+    """A namespace that has IPv4 on the loopback alone, and these addresses of "NAT64"."""
+    netns = t.netns("six")
+    try:
+        netns.ip("link add six type veth peer name other")
+    except subprocess.CalledProcessError:
+        raise Skip("this kernel has no veth") from None
+    for name in ("six", "other"):
+        netns.ip(f"link set {name} up")
+    netns.ip("-6 addr add 2001:db8:6::1/64 dev six nodad")
+    for address in addresses:
+        netns.ip(f"-6 addr add {address}/128 dev lo nodad")
+    return netns
+
+
+def reach_relay(t, prefix, table, **local):
+    """The relay has an IPv4 address, given as a literal or by a name; this side has none."""
+    there = synthesised(RELAY, prefix)
+    netns = ipv6_only(t, there)
+    with netns.inside():
+        dns = FakeDns(t, table)
+        server = t.server()
+    pair = t.pair({"dns": {"servers": [dns.server]}, **local}, local_netns=netns,
+                  relay_netns=netns, relay_address=there, dial_address=RELAY, start=False,
+                  name=t.unique("six"))
+    if "host" in local.get("relay", {}):
+        pair.local_config["relay"]["host"] = local["relay"]["host"]
+    pair.write_configs()
+    pair.start_relay()
+    pair.start_local()
+    with netns.inside():
+        t.equal(pair.fetch("127.0.0.1", server.port, b"x", 60), b"x", f"by {there}")
+
+
+def test_a_relay_that_has_only_ipv4(t):
+    reach_relay(t, OWN, names())
+
+
+def test_a_relay_whose_name_has_only_ipv4(t):
+    reach_relay(t, OWN, names(**{"relay.test": [RELAY]}), relay={"host": "relay.test"})
+
+
+def test_a_path_that_has_only_ipv6(t):
+    reach_relay(t, OWN, names(), paths=[{"source": "2001:db8:6::1"}])
+
+
+def test_a_network_that_does_not_tell_its_prefix(t):
+    reach_relay(t, WELL_KNOWN, {})
+
+
+if __name__ == "__main__":
+    harness.main(globals(), 120)
