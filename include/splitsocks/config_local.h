@@ -148,6 +148,7 @@ struct config_pool {
     uint32_t idle;           /* kept usable when nothing waits */
     uint32_t burst;          /* never more than this are open, handshakes counted */
     double dials_per_second; /* > 0; 0: no ceiling until a dial fails */
+    uint64_t keepalive_ns;   /* an idle one is asked for a sign of life so often at least */
 };
 
 /* TCP payload bytes of one subflow; at least CONFIG_BUDGET_MINIMUM, or

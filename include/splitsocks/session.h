@@ -97,6 +97,8 @@ struct session_config {
 
     /* The rest is local's. */
     unsigned pool_size, pool_idle, pool_burst; /* subflows */
+    uint64_t keepalive_ns; /* an idle one is asked for a sign of life so often, or more often
+                              where that is not enough; 0, or more than 45 s: 45 s */
     double dials_per_second; /* ceiling for each port; 0 = none */
     uint64_t rate_up, rate_down;     /* ceilings of the session, bytes a second; 0 = none */
     uint64_t budget_up, budget_down; /* bytes; SESSION_UNLIMITED, else at least BUDGET_MIN */

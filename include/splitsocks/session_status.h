@@ -42,6 +42,7 @@ struct path_status {
     struct path_properties properties;
     enum path_use use;
     unsigned rival;              /* another path's index, where `use` speaks of it */
+    uint64_t keepalive_ns;       /* between PINGs on a subflow that is idle */
     bool small_only;             /* it carries no bulk for now, see bulk_after_ns */
     uint64_t srtt_ns;            /* 0: unknown */
     uint64_t rate_out, rate_in;  /* estimated, bytes a second on the wire; 0: unknown */

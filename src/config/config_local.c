@@ -5,6 +5,8 @@
 
 #include <strings.h>
 
+/* A relay gives a subflow up after twice this. */
+#define KEEPALIVE_MAX (45 * NS_PER_S)
 #define POOL_MAX 1024
 #define BURST_DEFAULT 48
 #define IDLE_DEFAULT 2
@@ -138,6 +140,8 @@ static const struct option pool_options[] = {
      .maximum = POOL_MAX},
     {.name = "dials_per_second", .read = read_rate_per_second,
      FIELD(config_pool, dials_per_second), .nullable = true, .maximum = 1000000},
+    {.name = "keepalive", .read = read_duration, FIELD(config_pool, keepalive_ns),
+     .fallback = "\"45s\"", .minimum = NS_PER_S, .maximum = KEEPALIVE_MAX},
     {.name = NULL},
 };
 

@@ -35,6 +35,7 @@ libcore_a_SOURCES = \
 	src/core/admission.c \
 	src/core/carriers.c \
 	include/splitsocks/frame.h src/core/frame.c \
+	src/core/keepalive.c \
 	src/core/path.c \
 	src/core/path_doubt.c \
 	src/core/path_packets.c \

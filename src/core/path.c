@@ -235,10 +235,12 @@ static void give_up(struct session *session, unsigned index)
 
         if (subflow->path != index || subflow->state != SUBFLOW_STATE_OPEN)
             continue;
-        if (subflow_outstanding(subflow))
+        if (subflow_outstanding(subflow)) {
+            keepalive_note_died(session, subflow);
             subflow_close(session, subflow, SUBFLOW_ABANDONED);
-        else if (subflow_usable(subflow))
+        } else if (subflow_usable(subflow)) {
             subflow_ask(session, subflow);
+        }
     }
 }
 
@@ -352,6 +354,7 @@ static void set_usable(struct session *session, unsigned index, bool usable)
     path->retry_ns = 0;
     port_chooser_reset(&path->ports);
     path_packets_reset(session, path);
+    keepalive_forget(path);
 }
 
 /* The ceiling on what this side sends. */

@@ -150,6 +150,7 @@ void session_path_status(const struct session *session, unsigned index, uint64_t
     *status = (struct path_status){
         .reason = reason_of(path),
         .properties = path->properties,
+        .keepalive_ns = keepalive_ns(session, index),
         .small_only = path->small_only,
         .srtt_ns = path->srtt_ns,
         .rate_out = path->rate_out,

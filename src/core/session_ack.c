@@ -170,6 +170,8 @@ void ack_forget(struct session *session, struct subflow *subflow)
 /* `final`: the peer has closed the subflow and takes nothing more of it. */
 static void take_final(struct session *session, struct subflow *subflow)
 {
+    if (subflow->state == SUBFLOW_STATE_OPEN && !subflow->end_sent)
+        keepalive_note_died(session, subflow);
     ack_requeue(session, subflow);
     if (subflow->state == SUBFLOW_STATE_LIMBO)
         subflow_free(session, subflow);

@@ -11,6 +11,7 @@
  *   session_subflow.c    a subflow's life: dialled, open, ended, in limbo
  *   session_stream.c     the face for streams, and flow control
  *   session_timers.c     what happens when nothing arrives
+ *   keepalive.c          how often idle subflows are asked for a sign of life
  *   stream_send.c, stream_receive.c   one direction of one stream
  *   pool.c, pool_size.c  local: when to dial, and how many subflows there should be
  *   pool_proof.c         local: what takes connections, and is not the relay
@@ -235,6 +236,8 @@ struct subflow {
     uint64_t answer_ns;   /* the same, without what only the peer's TCP has said since it
                              has all of the chunk that is to be acknowledged first */
     uint64_t sent_ns, received_ns;
+    uint64_t asked_ns;    /* when it was last used after a pause, */
+    uint64_t idle_ns;     /* and for how long nothing had gone either way before */
     uint64_t used_ns;     /* frames of streams were last sent or received on it */
     uint64_t proven_ns;   /* the peer last acknowledged something on it */
     uint64_t told_ns;     /* an ACK for it was last sent, */
@@ -355,6 +358,11 @@ struct path {
     uint64_t rate_acked; /* bytes a second acknowledged, likewise */
     struct peak peak_in, peak_acked; /* local: of these rates, over some seconds */
     uint64_t window_start_ns, window_in, window_acked; /* the running window */
+    /* Local: what was learned of how long its connections may be idle; see keepalive.c. */
+    uint64_t keepalive_ns, keepalive_since_ns; /* between PINGs; 0: nothing. Since when */
+    unsigned keepalive_trials;   /* longer ones that failed */
+    uint64_t lived_idle_ns;      /* the longest after which one was alive */
+    uint64_t died_idle_ns, died_ns; /* one has died of that (0: none), perhaps; then */
     bool small_only;     /* it carries no bulk now; see sparing.c */
     uint64_t spent_bytes, spent_ns; /* of its allowance then, while it carries no bulk */
     uint64_t gone_ns; /* local: since when no path that comes before it is in order; or 0 */
@@ -705,9 +713,24 @@ void session_window_update(struct session *session);
 /* Local: bytes that wait at the relay and have not arrived since it said so. */
 uint64_t session_peer_demand(const struct session *session);
 
-/* session_timers.c */
-/* Between the PINGs of local on a subflow with nothing else to say. */
+/* keepalive.c */
+/* Between the PINGs of local on a subflow with nothing else to say, at most; */
 uint64_t session_keepalive_ns(const struct session *session);
+/* and on one of this path, as far as is known. */
+uint64_t keepalive_ns(const struct session *session, unsigned path);
+/* What was learned holds no more. */
+void keepalive_forget(struct path *path);
+/* Local: an idle subflow of the path is about to be asked for a sign of life. */
+void keepalive_note_asked(struct session *session, unsigned path);
+/* Something is sent on the subflow, on which nothing waited for an answer; it does not yet
+ * count as sent. */
+void keepalive_note_used(struct session *session, struct subflow *subflow);
+/* Local: something of the relay has come on it, before that counts as received. */
+void keepalive_note_heard(struct session *session, const struct subflow *subflow);
+/* It is to be closed, since it gives no answer or was reset. */
+void keepalive_note_died(struct session *session, const struct subflow *subflow);
+
+/* session_timers.c */
 /* Some subflow is known to work. */
 bool session_in_touch(const struct session *session);
 

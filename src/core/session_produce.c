@@ -642,6 +642,8 @@ static bool record_chunk(struct composer *c, size_t length)
     c->session->hedging &= c->items == 0;
     c->session->items_held += c->items;
     subflow->chunks_sent++;
+    if (subflow->eliciting_unacked == 0)
+        keepalive_note_used(c->session, subflow);
     if (c->eliciting && subflow->eliciting_unacked++ == 0) /* the wait begins */
         subflow->progress_ns = subflow->answer_ns = c->session->now;
     return true;

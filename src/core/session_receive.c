@@ -378,6 +378,8 @@ static void note_contact(struct session *session, struct subflow *subflow, size_
     if (!subflow->confirmed && session->config.role == SESSION_LOCAL)
         pool_proven(session, subflow);
     subflow->confirmed = true;
+    if (session->config.role == SESSION_LOCAL)
+        keepalive_note_heard(session, subflow);
     subflow->received_ns = session->now;
     sign_of_life(session, subflow);
     packets_note_received(session, subflow);

@@ -315,6 +315,8 @@ void session_subflow_down(struct session *session, struct subflow *subflow,
     else if (session->config.role == SESSION_LOCAL && !subflow->confirmed)
         pool_unproven(session, subflow,
                       end == SUBFLOW_FAILED ? UNPROVEN_SILENT : UNPROVEN_CLOSED);
+    if (subflow->state == SUBFLOW_STATE_OPEN && end == SUBFLOW_RESET)
+        keepalive_note_died(session, subflow);
     enter_limbo(session, subflow, manner_of(session, subflow));
 }
 

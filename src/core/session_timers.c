@@ -17,12 +17,6 @@
 
 /* ---- when ---- */
 
-uint64_t session_keepalive_ns(const struct session *session)
-{
-    /* The peer forgets the session a linger time after the last chunk. */
-    return MIN(KEEPALIVE_NS, MAX(session->config.linger_ns / 3, NS_PER_S / 2));
-}
-
 /* When a stalled subflow is closed; before, it is suspect. */
 static uint64_t dead_ns(const struct session *session, const struct subflow *subflow)
 {
@@ -53,7 +47,7 @@ static uint64_t open_timeout(const struct session *session, const struct subflow
                    ? last_ns + CLOSED_BOTH_NS
                    : subflow->received_ns + 2 * KEEPALIVE_NS +
                          subflow_stall_ns(session, subflow);
-    when = last_ns + session_keepalive_ns(session);
+    when = last_ns + keepalive_ns(session, subflow->path);
     /* The relay has data, and nothing comes: only a question tells whether it can. */
     if (session_peer_demand(session) > 0 && subflow_usable(subflow))
         when = MIN(when, MAX(session->contact_ns, subflow->sent_ns) +
@@ -254,6 +248,7 @@ static void stalled(struct session *session, struct subflow *subflow)
     path->stalled_ns = MAX(path->stalled_ns, subflow->progress_ns);
     if (session->config.role == SESSION_LOCAL && !subflow->confirmed)
         pool_unproven(session, subflow, UNPROVEN_SILENT);
+    keepalive_note_died(session, subflow);
     subflow_close(session, subflow, SUBFLOW_ABANDONED);
 }
 
@@ -274,9 +269,11 @@ static void tick_open(struct session *session, struct subflow *subflow)
                       subflow->end_sent ? SUBFLOW_ORDERLY : SUBFLOW_ABANDONED);
         return;
     }
+    keepalive_note_asked(session, subflow->path);
     subflow_ask(session, subflow);
-    /* Counted from now, whether or not it can be sent at once. */
-    subflow->sent_ns = session->now;
+    /* One that cannot ask yet is looked at again after the same time. */
+    if (!subflow->ping)
+        subflow->sent_ns = session->now;
 }
 
 static void tick_subflow(struct session *session, struct subflow *subflow)

@@ -266,6 +266,7 @@ static int start_session(struct local *local)
         .pool_idle = MIN(config->pool.idle, most),
         .pool_burst = MIN(config->pool.burst, most),
         .dials_per_second = config->pool.dials_per_second,
+        .keepalive_ns = config->pool.keepalive_ns,
         .budget_up = config->budget.up,
         .budget_down = config->budget.down,
         .rate_up = config->rate.up_bits / 8,

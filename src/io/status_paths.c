@@ -78,10 +78,11 @@ static json_t *describe_limits(const struct status_path *path,
 
 static json_t *describe_subflows(const struct path_status *status)
 {
-    return json_pack("{s:i, s:i, s:I, s:I}", "open", (int)status->subflows_open, "dialling",
+    return json_pack("{s:i, s:i, s:I, s:I, s:f}", "open", (int)status->subflows_open, "dialling",
                      (int)status->subflows_dialling, "recycled",
                      (json_int_t)status->counters.subflows_retired, "failed",
-                     (json_int_t)status->counters.subflows_failed);
+                     (json_int_t)status->counters.subflows_failed, "keepalive_s",
+                     (double)status->keepalive_ns / 1e9);
 }
 
 static json_t *describe_dials(const struct path_status *status, uint64_t now)

@@ -140,6 +140,11 @@ static uint64_t may_send(const struct sim_end *end)
 
     if (plan->turns == 0)
         return plan->total[end->side];
+    if (plan->push_every_ns > 0)
+        return boundary(plan->total[end->side],
+                        (world_of(end)->clock.now_ns - end->began_ns) /
+                            plan->push_every_ns,
+                        plan->turns);
     while (turns < plan->turns &&
            end->received >= boundary(plan->total[peer], turns + 1, plan->turns))
         turns++;
@@ -211,6 +216,24 @@ static uint64_t may_read(const struct sim_end *end)
     return limit;
 }
 
+/* How late the last part is that has come whole. */
+static void note_push(struct sim_end *end, size_t length)
+{
+    const struct sim_plan *plan = &end->of->plan;
+    const struct sim_end *peer = &end->of->end[sim_peer(end->side)];
+    uint64_t now = world_of(end)->clock.now_ns;
+    uint64_t parts =
+        (end->received + length) * plan->turns / plan->total[sim_peer(end->side)];
+
+    for (uint64_t part = end->received * plan->turns / plan->total[sim_peer(end->side)] + 1;
+         part <= parts; part++) {
+        uint64_t late_ns = now - (peer->began_ns + part * plan->push_every_ns);
+
+        end->late_count += late_ns > SIM_LATE_NS;
+        end->late_ns = MAX(end->late_ns, late_ns);
+    }
+}
+
 static void take(struct sim_end *end, const uint8_t *bytes, size_t length)
 {
     struct sim_world *world = world_of(end);
@@ -222,6 +245,8 @@ static void take(struct sim_end *end, const uint8_t *bytes, size_t length)
     else if (!content_matches(&end->of->plan, peer, end->received, bytes, length))
         sim_fail(world, "stream %zu: wrong bytes at side %d behind offset %" PRIu64,
                  end->of->index, end->side, end->received);
+    if (end->of->plan.push_every_ns > 0)
+        note_push(end, length);
     if (end->received > 0)
         end->pause_ns = MAX(end->pause_ns, world->clock.now_ns - end->progress_ns);
     end->received += length;
@@ -401,6 +426,18 @@ void sim_end_begin(struct sim_end *end, struct sim_session *owner, struct stream
         sim_timer_set(clock, &end->timer, clock->now_ns + plan->destination_ns);
 }
 
+static void await_push(struct sim_end *end)
+{
+    const struct sim_plan *plan = &end->of->plan;
+    struct sim_clock *clock = &world_of(end)->clock;
+
+    if (plan->push_every_ns == 0 || end->side != SIM_RELAY || end->stream == NULL)
+        return;
+    sim_timer_set(clock, &end->timer,
+                  end->began_ns + ((clock->now_ns - end->began_ns) / plan->push_every_ns +
+                                   1) * plan->push_every_ns);
+}
+
 /* The destination answers or fails; or a reader has time; or it has lost patience. */
 static void end_timer(struct sim_timer *timer)
 {
@@ -416,6 +453,7 @@ static void end_timer(struct sim_timer *timer)
             session_stream_accept(end->owner->session, end->stream,
                                   process->world->clock.now_ns);
             pump(end);
+            await_push(end);
         }
     } else if (plan->silent[end->side] && end->finish_received) {
         cancel(end, RESET_HALF_CLOSED);
@@ -429,6 +467,7 @@ static void end_timer(struct sim_timer *timer)
         cancel(end, RESET_CANCELLED);
     } else {
         pump(end);
+        await_push(end);
     }
     sim_process_touch(process);
 }

@@ -323,17 +323,26 @@ static const struct directed_scenario scenarios[] = {
 
 static const struct directed_scenario *scenario_at(size_t index)
 {
-    if (index < ARRAY_LENGTH(scenarios))
-        return &scenarios[index];
-    index -= ARRAY_LENGTH(scenarios);
-    return index < bonding_scenario_count
-               ? &bonding_scenarios[index]
-               : &sparing_scenarios[index - bonding_scenario_count];
+    const struct {
+        const struct directed_scenario *items;
+        size_t count;
+    } lists[] = {{scenarios, ARRAY_LENGTH(scenarios)},
+                 {bonding_scenarios, bonding_scenario_count},
+                 {sparing_scenarios, sparing_scenario_count},
+                 {forgetful_scenarios, forgetful_scenario_count}};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(lists); i++) {
+        if (index < lists[i].count)
+            return &lists[i].items[index];
+        index -= lists[i].count;
+    }
+    return NULL;
 }
 
 size_t directed_count(void)
 {
-    return ARRAY_LENGTH(scenarios) + bonding_scenario_count + sparing_scenario_count;
+    return ARRAY_LENGTH(scenarios) + bonding_scenario_count + sparing_scenario_count +
+           forgetful_scenario_count;
 }
 
 const char *directed_name(size_t index)

@@ -21,6 +21,9 @@ struct directed_scenario {
 /* Several paths: bonding.c. */
 extern const struct directed_scenario bonding_scenarios[];
 extern const size_t bonding_scenario_count;
+/* NATs that forget: forgetful.c. */
+extern const struct directed_scenario forgetful_scenarios[];
+extern const size_t forgetful_scenario_count;
 /* Paths that are to be spared: sparing.c. */
 extern const struct directed_scenario sparing_scenarios[];
 extern const size_t sparing_scenario_count;

@@ -90,13 +90,43 @@ static bool connection_is_stalled(const struct sim_tcp *tcp)
                 path->stall_after_bytes);
 }
 
+/* The NAT stands beside local: it sees what local sends at once, and what the relay sends
+ * about when that arrives. Whether it knows the connection. */
+static bool nat_passes(struct sim_tcp *tcp, const struct packet *packet)
+{
+    const struct sim_path *path = &tcp->net->path[tcp->path];
+    uint64_t now = tcp->net->clock->now_ns;
+
+    if (path->nat_idle_ns == 0)
+        return true;
+    tcp->forgotten |=
+        packet->kind != PACKET_SYN && now - tcp->passed_ns > path->nat_idle_ns;
+    if (!tcp->forgotten)
+        tcp->passed_ns = now;
+    return !tcp->forgotten;
+}
+
+static void packet_put(struct sim_tcp *tcp, const struct packet *packet,
+                       uint32_t payload_bytes, bool lost);
+
 void packet_send(struct sim_tcp *tcp, const struct packet *packet, uint32_t payload_bytes)
+{
+    bool passes = nat_passes(tcp, packet);
+
+    packet_put(tcp, packet, payload_bytes, !passes);
+    if (!passes && packet->from == SIM_LOCAL && tcp->net->path[tcp->path].nat_resets)
+        packet_put(tcp, &(struct packet){.kind = PACKET_RESET, .from = SIM_RELAY}, 0,
+                   false);
+}
+
+static void packet_put(struct sim_tcp *tcp, const struct packet *packet,
+                       uint32_t payload_bytes, bool lost)
 {
     struct sim_net *net = tcp->net;
     struct sim_link *link = &net->path[tcp->path].link[packet->from];
     uint64_t arrival_ns = TIME_NEVER;
 
-    if (!connection_is_stalled(tcp))
+    if (!lost && !connection_is_stalled(tcp))
         arrival_ns = link_carry(net, link, payload_bytes + HEADER_BYTES);
     sim_trace(net->clock, packet_names[packet->kind],
               tcp->number << 1 | (packet->from == SIM_RELAY), packet->segment,

@@ -53,6 +53,10 @@ struct sim_path {
     struct sim_link link[2];    /* by the side that sends */
     bool off;                   /* the interface is gone: dials fail at once */
     uint64_t stall_after_bytes; /* a connection that carried more goes silent; 0: never */
+    /* A NAT forgets a connection on which nothing went for so long (0: never). What comes
+     * of it from either side then is dropped; or local's is answered by a reset. */
+    uint64_t nat_idle_ns;
+    bool nat_resets;
     uint64_t dials;
 };
 
@@ -128,6 +132,8 @@ struct sim_tcp {
     uint64_t budget[2]; /* payload bytes allowed; written beyond is a violation */
     uint64_t dialled_ns;
     uint64_t stalled_until_ns; /* this connection alone loses everything until then */
+    uint64_t passed_ns;        /* when the NAT last saw a packet of it */
+    bool forgotten;            /* by the NAT */
     unsigned handshakes;       /* SYNs sent */
     unsigned holds;            /* packets in flight and running timers: they keep it */
     bool corrupt[2];           /* the next byte that the side reads is not what was sent */

@@ -388,16 +388,21 @@ static void draw_wishes(struct sim_scenario *scenario, struct sim_random *random
 }
 
 /* For how long paths that are to be spared wait for their betters: not at all, or so long
- * that some outages are over before. */
-static void draw_sparing(struct sim_scenario *scenario, uint64_t seed)
+ * that some outages are over before. And NATs that forget. */
+static void draw_patience(struct sim_scenario *scenario, uint64_t seed)
 {
     struct sim_random random;
 
     sim_random_init(&random, sim_mix(seed));
-    for (size_t i = 0; i < scenario->path_count; i++)
+    for (size_t i = 0; i < scenario->path_count; i++) {
         if (sim_random_chance(&random, 700000))
             scenario->properties[i].bulk_after_ns =
                 sim_random_log(&random, 100, 10000) * NS_PER_MS;
+        if (!sim_random_chance(&random, 150000))
+            continue;
+        scenario->paths[i].nat_idle_ns = sim_random_range(&random, 12, 90) * NS_PER_S;
+        scenario->paths[i].nat_resets = sim_random_chance(&random, 300000);
+    }
 }
 
 void sim_scenario_draw(struct sim_scenario *scenario, uint64_t seed)
@@ -415,6 +420,6 @@ void sim_scenario_draw(struct sim_scenario *scenario, uint64_t seed)
     sim_random_init(&wishes, ~seed);
     if (sim_random_chance(&wishes, 400000))
         draw_wishes(scenario, &wishes);
-    draw_sparing(scenario, seed);
+    draw_patience(scenario, seed);
     scenario->limit_ns = MAX(scenario->limit_ns, 600 * NS_PER_S);
 }

@@ -21,6 +21,8 @@ struct sim_plan {
     uint64_t start_ns;           /* after the beginning of the run */
     uint64_t total[2];           /* bytes each side writes */
     uint32_t turns;              /* 0: both write at once; else request and response */
+    uint64_t push_every_ns;      /* the relay writes a part of its own, `turns` in all, each
+                                    time that so long has passed */
     bool hurried;                /* local writes before the stream is opened */
     bool finish_last[2];         /* ends its direction only after the peer has */
     uint64_t reset_after[2];     /* resets when it has moved so many bytes; or UINT64_MAX */

@@ -12,6 +12,7 @@ test_sim_sim_SOURCES = $(SIM_MODEL) \
 	test/sim/compare.c test/sim/compare.h \
 	test/sim/directed.c test/sim/directed.h test/sim/directed_internal.h \
 	test/sim/fault.c \
+	test/sim/forgetful.c \
 	test/sim/local.c \
 	test/sim/main.c \
 	test/sim/process.c \

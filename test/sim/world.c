@@ -218,6 +218,8 @@ static void fill_report(struct sim_world *world, struct sim_report *report)
                     end->progress_ns - world->streams[i].end[SIM_LOCAL].began_ns;
         }
     }
+    report->late_ns = world->streams[0].end[SIM_LOCAL].late_ns;
+    report->late_count = world->streams[0].end[SIM_LOCAL].late_count;
     report->counters = *session_counters(
         list_first(&world->process[SIM_LOCAL].sessions, struct sim_session, link)->session);
 }

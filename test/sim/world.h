@@ -82,6 +82,8 @@ enum sim_outcome {
     SIM_KILLED,    /* its process was */
 };
 
+#define SIM_LATE_NS NS_PER_S
+
 /* One end of a stream: the application at local, the destination at the relay. */
 struct sim_end {
     struct list link;
@@ -98,6 +100,8 @@ struct sim_end {
     uint64_t began_ns, ended_ns;
     uint64_t progress_ns; /* last byte received */
     uint64_t pause_ns;    /* the longest between two arrivals */
+    uint64_t late_ns;     /* of parts that were pushed: the longest time on the way, */
+    unsigned late_count;  /* and how many were longer than SIM_LATE_NS */
     enum sim_outcome outcome;
     enum reset_code code; /* SIM_RESET */
 };
@@ -206,6 +210,8 @@ struct sim_report {
      * the relay. */
     uint64_t life_ns[2][SIM_LIVES];
     uint64_t pause_ns[2][SIM_LIVES]; /* the longest between two arrivals */
+    uint64_t late_ns; /* of the first stream's parts that were pushed, see struct sim_end */
+    unsigned late_count;
     uint64_t arrived[2][SIM_LIVES]; /* bytes */
     uint64_t received[2];           /* application bytes that arrived at the side */
     uint64_t carried[SIM_PATHS_MAX]; /* TCP payload on the path, both ways, all sendings */

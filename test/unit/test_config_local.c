@@ -73,6 +73,7 @@ static void test_defaults(void **state)
     assert_null(config->control.file);
     assert_int_equal(config->pool.size, 8);
     assert_int_equal(config->pool.idle, 2);
+    assert_int_equal(config->pool.keepalive_ns, 45 * NS_PER_S);
     assert_int_equal(config->pool.burst, 48);
     assert_true(config->pool.dials_per_second == 0);
     assert_null(config->congestion_control);
@@ -101,7 +102,8 @@ static const char everything[] =
     "  \"rate\": { \"up\": null, \"down\": null },\n"
     "  \"budget\": { \"down\": null, \"up\": \"64KiB\" }, \"chunk_size\": 64,\n"
     "  \"congestion_control\": \"bbr\",\n"
-    "  \"pool\": { \"dials_per_second\": 0.5, \"burst\": 9, \"idle\": 0, \"size\": 9 },\n"
+    "  \"pool\": { \"dials_per_second\": 0.5, \"keepalive\": 20, \"burst\": 9,\n"
+    "    \"idle\": 0, \"size\": 9 },\n"
     "  \"mode\": \"split\",\n"
     "  \"mtu_retry\": null,\n"
     "  \"paths\": [ { \"interface\": \"wlan0\", \"rate_up\": null, \"mtu\": 1400 },\n"
@@ -156,6 +158,7 @@ static void test_everything(void **state)
     assert_int_equal(config->pool.size, 9);
     assert_int_equal(config->pool.idle, 0);
     assert_int_equal(config->pool.burst, 9);
+    assert_int_equal(config->pool.keepalive_ns, 20 * NS_PER_S);
     assert_true(config->pool.dials_per_second == 0.5);
     assert_string_equal(config->congestion_control, "bbr");
     assert_int_equal(config->chunk_size, 64);
@@ -278,7 +281,7 @@ static void test_structure_is_checked(void **state)
          "to this one"},
         {WITH(AND("\"pool\": {\n\"sise\": 8 }")),
          "l.json:5: pool.sise: unknown key; did you mean \"size\"? allowed: size, idle, "
-         "burst, dials_per_second"},
+         "burst, dials_per_second, keepalive"},
         {WITH(AND("\"listen\": [ {},\n{ \"prot\": 1 } ]")),
          "l.json:5: listen[1].prot: unknown key; did you mean \"port\"? allowed: protocol, "
          "name, address, port, users, to, max_per_target, mode, copies, paths"},

@@ -52,6 +52,7 @@ UNIT_TESTS = \
 	test/unit/test_session_ends \
 	test/unit/test_session_hostile \
 	test/unit/test_session_limit \
+	test/unit/test_keepalive \
 	test/unit/test_session_paths \
 	test/unit/test_session_shed \
 	test/unit/test_session_proof \
@@ -172,6 +173,8 @@ test_unit_test_session_hostile_SOURCES = test/unit/test_session_hostile.c test/u
 test_unit_test_session_hostile_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_session_limit_SOURCES = test/unit/test_session_limit.c test/unit/session_pair.c test/unit/session_pair.h src/core/session_internal.h test/unit/unit.h
 test_unit_test_session_limit_LDADD = $(CORE) $(CMOCKA_LIBS)
+test_unit_test_keepalive_SOURCES = test/unit/test_keepalive.c test/unit/session_pair.c test/unit/session_pair.h src/core/session_internal.h test/unit/unit.h
+test_unit_test_keepalive_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_session_paths_SOURCES = test/unit/test_session_paths.c test/unit/session_pair.c test/unit/session_pair.h src/core/session_internal.h test/unit/unit.h
 test_unit_test_session_paths_LDADD = $(CORE) $(CMOCKA_LIBS)
 test_unit_test_session_shed_SOURCES = test/unit/test_session_shed.c test/unit/session_pair.c test/unit/session_pair.h test/unit/unit.h

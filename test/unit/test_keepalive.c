@@ -1,0 +1,102 @@
+/* How often idle subflows are asked for a sign of life. */
+#include "session_pair.h"
+
+#include "../../src/core/session_internal.h"
+
+static struct pair *idle_pair(struct stream **stream)
+{
+    struct session_config config = pair_config();
+    struct target target = pair_target();
+    struct pair *pair;
+
+    config.linger_ns = 600 * NS_PER_S;
+    pair = pair_new(&config);
+    *stream = session_stream_open(pair->local, &target, NULL, pair->now);
+    assert_non_null(*stream);
+    pair_run_ms(pair, 8000);
+    assert_int_equal(pair->opened_count, 1);
+    assert_int_equal(keepalive_ns(pair->local, 0),
+                     MIN(pair->local->config.linger_ns / 3, 45 * NS_PER_S));
+    return pair;
+}
+
+/* What is open goes silent, as behind a NAT that has forgotten it. */
+static void forget_connections(struct pair *pair)
+{
+    for (unsigned i = 0; i < pair->connection_count; i++)
+        pair->connections[i].stalled |= pair->connections[i].open;
+}
+
+static void test_death_of_idleness_shortens_the_interval(void **state)
+{
+    struct stream *stream;
+    struct pair *pair = idle_pair(&stream);
+    uint64_t before_ns = keepalive_ns(pair->local, 0);
+    (void)state;
+
+    forget_connections(pair);
+    pair_run_ms(pair, (unsigned)(before_ns / NS_PER_MS) + 2000);
+    assert_in_range(keepalive_ns(pair->local, 0), before_ns / 2 - NS_PER_S,
+                    before_ns / 2 + NS_PER_S);
+    /* And again, down to a bound. */
+    for (unsigned i = 0; i < 3; i++) {
+        forget_connections(pair);
+        pair_run_ms(pair, (unsigned)(keepalive_ns(pair->local, 0) / NS_PER_MS) + 2000);
+    }
+    assert_int_equal(keepalive_ns(pair->local, 0), 10 * NS_PER_S);
+    pair_free(pair);
+}
+
+/* A path that was out is no NAT that forgets. */
+static void test_an_outage_leaves_the_interval(void **state)
+{
+    struct stream *stream;
+    struct pair *pair = idle_pair(&stream);
+    uint64_t before_ns = keepalive_ns(pair->local, 0);
+    (void)state;
+
+    pair->blackhole = 1;
+    pair_run_ms(pair, (unsigned)(before_ns / NS_PER_MS) + 6000);
+    pair->blackhole = 0;
+    pair_run_ms(pair, 10000);
+    assert_true(session_in_touch(pair->local));
+    assert_int_equal(keepalive_ns(pair->local, 0), before_ns);
+    pair_free(pair);
+}
+
+static void test_the_interval_holds_while_streams_are_open_in_this_network(void **state)
+{
+    const struct path_properties gone = {.usable = false}, back = {.usable = true};
+    struct stream *stream;
+    struct pair *pair = idle_pair(&stream);
+    uint64_t before_ns = keepalive_ns(pair->local, 0);
+    (void)state;
+
+    forget_connections(pair);
+    pair_run_ms(pair, (unsigned)(before_ns / NS_PER_MS) + 2000);
+    assert_true(keepalive_ns(pair->local, 0) < before_ns);
+    session_stream_release(pair->local, stream, pair->now);
+    assert_int_equal(keepalive_ns(pair->local, 0), before_ns);
+    assert_true(pair->local->paths[0].keepalive_ns < before_ns);
+    session_set_path(pair->local, 0, &gone, pair->now);
+    session_set_path(pair->local, 0, &back, pair->now);
+    assert_int_equal(pair->local->paths[0].keepalive_ns, 0);
+    pair_free(pair);
+}
+
+static void test_the_configuration_bounds_the_interval(void **state)
+{
+    struct session_config config = pair_config();
+    struct pair *pair;
+    (void)state;
+
+    config.keepalive_ns = 3 * NS_PER_S;
+    pair = pair_new(&config);
+    assert_int_equal(keepalive_ns(pair->local, 0), 3 * NS_PER_S);
+    pair_free(pair);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_death_of_idleness_shortens_the_interval),
+          cmocka_unit_test(test_an_outage_leaves_the_interval),
+          cmocka_unit_test(test_the_interval_holds_while_streams_are_open_in_this_network),
+          cmocka_unit_test(test_the_configuration_bounds_the_interval))
