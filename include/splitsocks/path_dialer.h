@@ -29,6 +29,7 @@ struct path_dialer {
     struct path_strangers {
         unsigned unanswered; /* HELLOs without an answer */
         unsigned strange;    /* somebody else has ended or answered them */
+        uint64_t strange_ns; /* when the first was */
         bool unanswered_told, strange_told;
     } strangers[SESSION_PATHS_MAX];
 };

@@ -69,6 +69,7 @@ enum reset_code {
     RESET_SESSION_CLOSED = 67,     /* the peer closed the session */
     RESET_BLOCKED = 68,            /* forbidden by local's own rules */
     RESET_SESSION_REFUSED = 69,    /* the relay gives this key no session now */
+    RESET_RELAY_SILENT = 70,       /* something takes connections, and does not prove to be it */
 };
 
 /* A phrase for logs, e.g. "connection refused"; never NULL. */
@@ -412,6 +413,9 @@ const char *stream_destination(const struct stream *stream);
  * the code. */
 void session_close(struct session *session, enum close_code code, const char *reason,
                    uint64_t now);
+
+/* It is ending, or has ended. */
+bool session_is_closing(const struct session *session);
 
 /* Streams that are open, or released with bytes that the peer does not have yet: a daemon
  * that was asked to stop waits for these. Counts them one by one. */

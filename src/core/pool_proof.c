@@ -31,6 +31,7 @@ void pool_unproven(struct session *session, struct subflow *subflow, enum unprov
         path_failed(session, subflow->path, reason_of(how), subflow->dialled_ns);
     if (!subflow->hello)
         return;
+    session->hellos_unproven++;
     session->hellos_unanswered += how == UNPROVEN_SILENT;
     session->counters.dials_failed++;
     path->counters.dials_failed++;

@@ -27,6 +27,9 @@ const char *reset_code_string(enum reset_code code)
     case RESET_RELAY_UNREACHABLE: return "the relay cannot be reached";
     case RESET_LINGER: return "no contact with the peer for the linger time";
     case RESET_SESSION_CLOSED: return "the peer closed the session";
+    case RESET_RELAY_SILENT:
+        return "connections to the relay are taken, but it does not answer (keys, clock, or "
+               "another machine)";
     case RESET_SESSION_REFUSED: return "the relay refuses a session";
     case RESET_BLOCKED: return "not allowed by a rule of local's configuration";
     }
@@ -427,6 +430,11 @@ uint64_t session_id(const struct session *session)
     const struct generation *generation = generation_current(session);
 
     return generation == NULL ? 0 : generation->id;
+}
+
+bool session_is_closing(const struct session *session)
+{
+    return session->state >= SESSION_STATE_CLOSING;
 }
 
 uint64_t session_stamp(const struct session *session)

@@ -285,7 +285,7 @@ static bool adopt(struct session *session, struct subflow *subflow,
                     subflow->handshake->association != session->association ||
                     generation_by_tag(session, GENERATION_TAG(answer->session_id)) != NULL))
         return false;
-    session->hellos_unanswered = 0;
+    session->hellos_unanswered = session->hellos_unproven = 0;
     session->stamp = MAX(session->stamp, subflow->handshake->offer.stamp);
     close_other_hellos(session, subflow);
     if (!resumed)

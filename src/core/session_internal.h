@@ -497,6 +497,7 @@ struct session {
     uint64_t last_stamp; /* sent in a HELLO */
     uint64_t stamp;      /* the newest that was answered */
     unsigned hellos_unanswered; /* in a row */
+    unsigned hellos_unproven;   /* the same, those with a wrong answer too */
     bool starved;         /* a stream got no memory: the next check tells it to try again */
     uint64_t starved_ns;  /* since when there is no room for any stream; 0 = there is */
     bool pool_dirty;      /* pool_update() has something to look at */

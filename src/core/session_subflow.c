@@ -312,7 +312,8 @@ void session_subflow_down(struct session *session, struct subflow *subflow,
         return; /* closed here at the same time; the event is dropped */
     if (subflow->state == SUBFLOW_STATE_DIALLING)
         pool_dial_ended(session, subflow, end);
-    else if (session->config.role == SESSION_LOCAL && !subflow->confirmed)
+    else if (session->config.role == SESSION_LOCAL && !subflow->confirmed &&
+             !session_is_closing(session))
         pool_unproven(session, subflow,
                       end == SUBFLOW_FAILED ? UNPROVEN_SILENT : UNPROVEN_CLOSED);
     if (subflow->state == SUBFLOW_STATE_OPEN && end == SUBFLOW_RESET)

@@ -6,6 +6,9 @@
 /* Streams that wait for a session fail sooner when every dial is refused. */
 #define OPEN_WAIT_REFUSED_NS (3 * NS_PER_S)
 #define EXPLICIT_FAILURES 3
+/* And when two HELLOs were not answered; see HELLO_ANSWER_NS. */
+#define OPEN_WAIT_UNPROVEN_NS (2500 * NS_PER_MS)
+#define UNPROVEN_TOLD 2
 /* How long nothing may be heard of what was dialled before the session counts as lost. */
 #define SILENCE_MIN_NS (500 * NS_PER_MS)
 #define SILENCE_MAX_NS (3 * NS_PER_S)
@@ -85,13 +88,35 @@ static bool credit_is_short(const struct session *session)
     return session->in_window - session->in_sum < SESSION_WINDOW_INITIAL / 4;
 }
 
+/* Every path leads to something that takes connections and does not answer, or that is not the
+ * relay: what waits need not wait for long. */
+static bool nobody_answers(const struct session *session)
+{
+    bool any = false;
+
+    if (session->hellos_unproven < UNPROVEN_TOLD)
+        return false;
+    for (unsigned i = 0; i < session->config.path_count; i++) {
+        const struct path *path = &session->paths[i];
+
+        if (!path->properties.usable)
+            continue;
+        any = true;
+        if (path->reason != PATH_REASON_UNANSWERED && path->reason != PATH_REASON_STRANGER)
+            return false;
+    }
+    return any;
+}
+
 /* A stream may have waited long for its id while there was a session; that does not count.
  */
 static uint64_t open_wait_until(const struct session *session, const struct stream *stream)
 {
-    return MAX(stream->read_ns, session->left_up_ns) +
-           (session->explicit_failures >= EXPLICIT_FAILURES ? OPEN_WAIT_REFUSED_NS
-                                                            : OPEN_WAIT_NS);
+    uint64_t wait_ns = nobody_answers(session)                          ? OPEN_WAIT_UNPROVEN_NS
+                       : session->explicit_failures >= EXPLICIT_FAILURES ? OPEN_WAIT_REFUSED_NS
+                                                                         : OPEN_WAIT_NS;
+
+    return MAX(stream->read_ns, session->left_up_ns) + wait_ns;
 }
 
 static uint64_t silence_limit_ns(const struct session *session)
@@ -320,7 +345,8 @@ static void tick_unassigned(struct session *session)
         struct stream *stream = list_entry(node, struct stream, control);
 
         if (open_wait_until(session, stream) <= session->now)
-            stream_fail(session, stream, RESET_RELAY_UNREACHABLE);
+            stream_fail(session, stream,
+                        nobody_answers(session) ? RESET_RELAY_SILENT : RESET_RELAY_UNREACHABLE);
     }
 }
 

@@ -11,6 +11,9 @@
  */
 #define UNANSWERED_TOLD 2
 #define STRANGE_TOLD 3
+/* The end of a relay's process is the end of all connections that it had just taken: these are
+ * some in a row, too, but at one moment. */
+#define STRANGE_NS (500 * NS_PER_MS)
 
 /* ---- where to ---- */
 
@@ -215,8 +218,12 @@ static void note_strange(struct path_dialer *dialer, const struct subflow_io *io
 {
     struct path_strangers *strangers = &dialer->strangers[io->path];
     char to[ADDRESS_TEXT_SIZE], name[PATH_TABLE_NAME_SIZE];
+    uint64_t now = clock_now();
 
-    if (++strangers->strange < STRANGE_TOLD || strangers->strange_told)
+    if (strangers->strange++ == 0)
+        strangers->strange_ns = now;
+    if (strangers->strange < STRANGE_TOLD || now - strangers->strange_ns < STRANGE_NS ||
+        strangers->strange_told)
         return;
     strangers->strange_told = true;
     log_warning("path %s: something answers at %s, but it is not the relay: it %s. The "

@@ -125,7 +125,9 @@ static void note_end(struct subflow_io *io, enum subflow_end end)
                         : end == SUBFLOW_FAILED ? UNPROVEN_SILENT
                                                 : UNPROVEN_CLOSED;
 
-    if (connected && io->driver->role->unproven != NULL && !subflow_proven(io->subflow))
+    /* When the session ends, the relay ends what it has not looked at, too. */
+    if (connected && io->driver->role->unproven != NULL && !subflow_proven(io->subflow) &&
+        !session_is_closing(io->driver->session))
         io->driver->role->unproven(io->driver, io, how);
 }
 

@@ -2,6 +2,7 @@
 """How sessions end, and how many there may be: each cause is told to those at local."""
 import json
 import os
+import re
 import signal
 import subprocess
 
@@ -165,6 +166,51 @@ def test_a_key_that_is_removed(t):
         s.close()
         return code == 0
     wait_until(served, 40, "the local to be served again")
+
+
+def test_a_key_that_is_not_listed(t):
+    """When the application is told, the log and the status say the same, and go on saying it."""
+    pair = t.pair(start=False)
+    pair.relay_config["clients"] = []
+    pair.write_configs()
+    pair.start_relay()
+    pair.start_local()
+    s, code = pair.connect("127.0.0.1", 9)
+    s.close()
+    t.equal(code, 1, "reply")
+    words = f"{pair.dial_ports[0]} takes connections but does not answer"
+    t.check(words in pair.local.log(), "the log does not say so")
+    t.check("does not answer (keys, clock, or another machine)" in pair.local.log(),
+            "the stream's failure is not explained")
+    for _ in range(30):
+        path = json.loads(status(t, pair, "--json"))["paths"][0]
+        t.equal((path["state"], path["reason"], path["use"]), ("down", "unanswered", "down"), "path")
+        text = status(t, pair, "--explain")
+        t.check(words in text, f"not explained: {text}")
+        t.check("being connected" not in text and "nothing has had" not in text, text)
+    pair.local.stop()
+    refused = Connect(t, pair, t.server())
+    t.equal(refused.wait(), 1, "exit status of connect")
+    t.check(words in refused.log(), f"connect does not say so: {refused.log()}")
+    pair.relay.wait_output("no answer to a client at 127.0.0.1:[0-9]+: its public key is not listed")
+
+
+def test_nothing_fails_in_the_log_when_nothing_fails(t):
+    """At a start, with streams, at reloads and stops: neither a warning nor a word of failure."""
+    pair, server = t.pair(), t.server()
+    for _ in range(3):
+        t.equal(pair.fetch("127.0.0.1", server.port, b"x" * 100000), b"x" * 100000, "echo")
+        for daemon in (pair.relay, pair.local):
+            lines = daemon.log().count("\n")
+            daemon.signal(signal.SIGHUP)
+            wait_until(lambda: daemon.log().count("\n") > lines, what="the reload")
+    t.equal(pair.fetch("127.0.0.1", server.port, b"x"), b"x", "after the reloads")
+    pair.local.stop()
+    pair.relay.stop()
+    for daemon in (pair.local, pair.relay):
+        for line in daemon.log().splitlines():
+            t.check(not re.search(r"warning|error|cannot|does not|timed out|fail|reset|no contact", line),
+                    f"{daemon.name}: {line}")
 
 
 def test_a_relay_that_stops(t):

@@ -346,6 +346,7 @@ static bool is_explained(const struct sim_end *end, enum reset_code code)
                (may_hurry(end) && !end->connected && has_losses(&world->scenario));
     case RESET_LINGER: return world->scenario.may_linger;
     case RESET_RELAY_UNREACHABLE:
+    case RESET_RELAY_SILENT:
         return world->scenario.may_be_unreachable && !end->connected;
     case RESET_LIMIT: return world->sheds > 0;
     case RESET_PROTOCOL: return true; /* SESSION_ENDED says what was broken, and fails */

@@ -1,6 +1,7 @@
 #include "session_pair.h"
 
 #include <splitsocks/ranges.h>
+#include <splitsocks/session_status.h>
 
 #include "../../src/core/session_internal.h"
 
@@ -657,12 +658,49 @@ static void test_later_stamps_are_tried(void **state)
 
     for (unsigned i = 0; i < CLIENT_STAMPS; i++)
         assert_int_equal(client_table_accept_stamp(pair->clients, 0, ahead_ns + i), OK);
-    assert_non_null(session_stream_open(pair->local, &target, NULL, pair->now));
-    pair_run_ms(pair, 9000);
+    /* Each is told after a while; they come again. */
+    for (unsigned i = 0; i < 9; i++) {
+        assert_non_null(session_stream_open(pair->local, &target, NULL, pair->now));
+        pair_run_ms(pair, 1000);
+    }
     assert_int_equal(pair->up_count, 1);
-    assert_int_equal(pair->opened_count, 1);
+    assert_in_range(pair->opened_count, 1, 9);
     /* Not much further ahead than need be: several HELLOs race, each with its own. */
     assert_in_range(session_stamp(pair->local), ahead_ns, pair->now + 64 * 600 * NS_PER_S);
+    pair_free(pair);
+}
+
+/* Connections are taken and HELLOs are not answered: what waits is told so, and soon. */
+static void test_a_silent_relay_is_told_in_time(void **state)
+{
+    struct session_config config = pair_config();
+    struct pair *pair = pair_new(&config);
+    struct target target = pair_target();
+    (void)state;
+
+    for (unsigned i = 0; i < CLIENT_STAMPS; i++)
+        assert_int_equal(client_table_accept_stamp(pair->clients, 0, UINT64_MAX - i), OK);
+    assert_non_null(session_stream_open(pair->local, &target, NULL, pair->now));
+    pair_run_ms(pair, 1900);
+    assert_int_equal(pair->reset_count, 0);
+    pair_run_ms(pair, 1000);
+    assert_int_equal(pair->path_down_count, 1);
+    assert_int_equal(pair->path_reason, PATH_REASON_UNANSWERED);
+    assert_int_equal(pair->reset_count, 1);
+    assert_int_equal(pair->resets[0].code, RESET_RELAY_SILENT);
+    /* So are all that come later, and the path does not seem to be another in between. */
+    for (unsigned i = 0; i < 20; i++) {
+        struct path_status status;
+
+        assert_non_null(session_stream_open(pair->local, &target, NULL, pair->now));
+        pair_run_ms(pair, 500);
+        session_path_status(pair->local, 0, pair->now, &status);
+        assert_int_equal(status.reason, PATH_REASON_UNANSWERED);
+        assert_int_equal(status.use, PATH_USE_DOWN);
+    }
+    assert_in_range(pair->reset_count, 15, 21);
+    for (unsigned i = 0; i < pair->reset_count; i++)
+        assert_int_equal(pair->resets[i].code, RESET_RELAY_SILENT);
     pair_free(pair);
 }
 
@@ -715,4 +753,5 @@ UNIT_MAIN(cmocka_unit_test(test_transfers_both_ways),
           cmocka_unit_test(test_readers_outlive_a_restart),
           cmocka_unit_test(test_later_stamps_are_tried),
           cmocka_unit_test(test_stamps_do_not_run_away),
+          cmocka_unit_test(test_a_silent_relay_is_told_in_time),
           cmocka_unit_test(test_tight_budgets_reach_the_bound))
