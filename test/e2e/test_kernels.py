@@ -6,10 +6,10 @@ import subprocess
 
 import harness
 
-TUNE = ["SO_REUSEADDR", "SO_RCVBUF", "IP_BIND_ADDRESS_NO_PORT", "IPV6_V6ONLY", "TCP_NODELAY",
+TUNE = ["SO_REUSEADDR", "SO_KEEPALIVE", "SO_RCVBUF", "IP_BIND_ADDRESS_NO_PORT", "IPV6_V6ONLY", "TCP_NODELAY",
         "TCP_DEFER_ACCEPT", "TCP_NOTSENT_LOWAT", "TCP_USER_TIMEOUT", "TCP_CONGESTION",
         "TCP_INFO", "SIOCOUTQ"]
-SILENT = ["SO_KEEPALIVE", "SO_LINGER", "TCP_MAXSEG", "TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT",
+OTHERS = ["SO_LINGER", "TCP_MAXSEG", "TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT",
           "SIOCOUTQNSD"]
 DATA = bytes(range(256)) * 4096
 
@@ -44,7 +44,7 @@ def transfer(t, pair, name):
 
 
 def test_each_option_can_be_missing(t):
-    for number, word in enumerate(TUNE + SILENT):
+    for number, word in enumerate(TUNE + OTHERS):
         # The relay listens on :: too where that option is missed.
         pair = make_pair(t, [word], str(number),
                          relay={"listen": [{"ports": [harness.free_port()]}]}
@@ -53,17 +53,17 @@ def test_each_option_can_be_missing(t):
             continue  # started, which is what could fail; see below
         transfer(t, pair, word)
         told = max(warnings(pair.local, word), warnings(pair.relay, word))
-        t.equal(told, 1 if word in TUNE else 0, f"warnings of {word}")
+        t.check(told == 1 or (word in OTHERS and told == 0), f"{told} warnings of {word}")
         for daemon in (pair.local, pair.relay):
             daemon.stop()
 
 
 def test_all_options_can_be_missing(t):
-    pair = make_pair(t, TUNE + SILENT, "")
+    pair = make_pair(t, TUNE + OTHERS, "")
     for _ in range(2):
         transfer(t, pair, "everything")
     for daemon in (pair.local, pair.relay):
-        for word in TUNE:
+        for word in TUNE + OTHERS:
             t.check(warnings(daemon, word) <= 1, f"{word} is warned of more than once")
 
 
