@@ -6,9 +6,9 @@
  * who ask for the same name at the same time share one question to the servers, and what is
  * learned is kept for as long as its TTL says; see name_source.h and dns_client.h.
  *
- * Both families are asked for at once. When one has answered and the other is silent for
- * RESOLVER_DELAY_NS more, the query reports what there is; what comes later is there for
- * the next one who asks.
+ * Both families are asked for at once. When IPv4 has answered and IPv6 is silent for
+ * RESOLVER_DELAY_NS more, the query reports what there is; the other way round it waits for
+ * RESOLVER_DOUBT_NS. What comes later is there for the next one who asks.
  */
 #ifndef SPLITSOCKS_RESOLVER_H
 #define SPLITSOCKS_RESOLVER_H
@@ -24,6 +24,9 @@
 
 /* The Resolution Delay of RFC 8305 section 8. */
 #define RESOLVER_DELAY_NS (50 * NS_PER_MS)
+/* The same where what is known may well be of no use: most relays have no IPv6. Longer than
+ * the patience of server_choice.h after which a lost answer is asked for again. */
+#define RESOLVER_DOUBT_NS (1500 * NS_PER_MS)
 
 struct ev_loop;
 struct resolver;

@@ -4,6 +4,7 @@
 #include "load_config.h"
 #include "state_file.h"
 
+#include <splitsocks/host.h>
 #include <splitsocks/key.h>
 #include <splitsocks/local.h>
 #include <splitsocks/log.h>
@@ -49,6 +50,17 @@ static bool parse_port(const char *text, uint16_t *port)
     return *end == '\0' && value > 0 && value <= UINT16_MAX;
 }
 
+/* Said here, since a SOCKS reply has no words for it. */
+static bool check_host(const char *text)
+{
+    struct host host;
+
+    host_parse(&host, text);
+    if (host.kind == HOST_INVALID)
+        log_error("not a host: %s: %s", text, host.reason);
+    return host.kind != HOST_INVALID;
+}
+
 static bool parse_arguments(struct program *program, int argc, char **argv)
 {
     int option;
@@ -70,7 +82,7 @@ static bool parse_arguments(struct program *program, int argc, char **argv)
         return false;
     }
     program->host = argv[optind];
-    return true;
+    return check_host(program->host);
 }
 
 /* ---- through a running local ---- */

@@ -77,6 +77,12 @@ END
 run 0 check local open.json && printed 'open.json: ok' &&
     explained '^warning: open.json:3: listen\[0\].address: '
 result 'a warning does not make a configuration wrong' $?
+
+# Whoever lets others use the proxy should know where the names that they ask for go.
+sed 's/"0.0.0.0" }/"0.0.0.0", "users": { "ann": "secret" } }/; s/"relay" }/"local" }/' open.json >names.json
+run 0 check local names.json
+explained '^warning: names.json:3: listen\[0\]: .*dns.resolve'
+result 'names that others ask for are said to leave in clear' $?
 sed 's/"listen"/"lisden"/' open.json >wrong.json
 run 2 check local wrong.json && printed '' &&
     explained '^wrong.json:3: lisden: unknown key; did you mean "listen"?'

@@ -5,6 +5,7 @@ FUZZ_TARGETS = \
 	test/fuzz/fuzz_config \
 	test/fuzz/fuzz_frame \
 	test/fuzz/fuzz_handshake \
+	test/fuzz/fuzz_names \
 	test/fuzz/fuzz_rules \
 	test/fuzz/fuzz_session_local \
 	test/fuzz/fuzz_session_relay \
@@ -26,6 +27,8 @@ test_fuzz_fuzz_frame_SOURCES = test/fuzz/fuzz_frame.c $(FUZZ_MAIN)
 test_fuzz_fuzz_frame_LDADD = $(CORE) $(FUZZ_ENGINE)
 test_fuzz_fuzz_handshake_SOURCES = test/fuzz/fuzz_handshake.c $(FUZZ_MAIN)
 test_fuzz_fuzz_handshake_LDADD = $(CORE) $(FUZZ_ENGINE)
+test_fuzz_fuzz_names_SOURCES = test/fuzz/fuzz_names.c $(FUZZ_MAIN)
+test_fuzz_fuzz_names_LDADD = $(CORE) $(FUZZ_ENGINE)
 test_fuzz_fuzz_rules_SOURCES = test/fuzz/fuzz_rules.c $(FUZZ_MAIN)
 test_fuzz_fuzz_rules_LDADD = $(CORE) $(FUZZ_ENGINE)
 test_fuzz_fuzz_session_local_SOURCES = test/fuzz/fuzz_session_local.c $(FUZZ_SESSION) $(FUZZ_MAIN)

@@ -328,8 +328,7 @@ static void test_literals_and_localhost_ask_nobody(void **state)
                                           "x.onion",
                                           "x.invalid",
                                           "1.2.0.192.in-addr.arpa",
-                                          "b\xc3\xbc"
-                                          "cher.example"};
+                                          "\xc3\xbc.example"};
     struct fixture *fixture = *state;
     struct report report;
 
