@@ -157,10 +157,12 @@ static int on_new_socket(ares_socket_t fd, int type, void *context)
 
 /* ---- queries ---- */
 
-static enum dns_verdict verdict_of(int status)
+/* Newer versions call it a time-out too when the kernel says that nothing listens, but
+ * count none then. */
+static enum dns_verdict verdict_of(int status, int timeouts)
 {
     switch (status) {
-    case ARES_ETIMEOUT: return DNS_SILENT;
+    case ARES_ETIMEOUT: return timeouts > 0 ? DNS_SILENT : DNS_REFUSED;
     case ARES_ECONNREFUSED: return DNS_REFUSED;
     default: return DNS_BROKEN;
     }
@@ -170,13 +172,12 @@ static void on_answer(void *context, int status, int timeouts, unsigned char *me
                       int length)
 {
     struct query *query = context;
-    (void)timeouts;
 
     query->channel->running--;
     if (message != NULL && length > 0)
         query->done(query->context, DNS_ANSWERED, message, (size_t)length);
     else
-        query->done(query->context, verdict_of(status), NULL, 0);
+        query->done(query->context, verdict_of(status, timeouts), NULL, 0);
     free(query);
 }
 

@@ -5,6 +5,7 @@
 #include <splitsocks/clock.h>
 #include <splitsocks/error.h>
 #include <splitsocks/list.h>
+#include <splitsocks/log.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,8 @@ struct dns_client {
     struct list asks;     /* of struct dns_ask */
     struct list attempts; /* those that have no outcome yet */
     struct list outcomes; /* attempts whose outcome is to be looked at */
-    ev_timer look;        /* runs at once while `outcomes` is not empty */
+    struct log_limit log_limit;
+    ev_timer look; /* runs at once while `outcomes` is not empty */
 };
 
 struct dns_ask {
@@ -105,6 +107,52 @@ static void finish(struct dns_ask *ask, int error, const struct dns_answer *answ
 static void give_up(struct dns_ask *ask, int error)
 {
     finish(ask, ask->hold_ns != TIME_NEVER ? OK : error, &ask->held);
+}
+
+/* ---- servers ---- */
+
+/* Tells of a server that answers no more, or again; of one alone whoever asks is told. */
+static void note_server(struct dns_client *client, uint8_t index, bool failing_before)
+{
+    const struct server_choice *choice = &client->choice;
+    char text[ADDRESS_TEXT_SIZE];
+
+    if (choice->count < 2 || choice->servers[index].failing == failing_before)
+        return;
+    address_format(&client->servers[index].address, text);
+    if (failing_before)
+        log_write_limited(&client->log_limit, clock_now(), LOG_INFO,
+                          "the DNS server %s answers again", text);
+    else
+        log_write_limited(&client->log_limit, clock_now(), LOG_WARNING,
+                          "the DNS server %s does not answer; it is asked last from now on",
+                          text);
+}
+
+static void note_silence(struct dns_client *client, uint8_t index, uint64_t sent_ns,
+                         uint64_t now)
+{
+    bool before = client->choice.servers[index].failing;
+
+    server_choice_silent(&client->choice, index, sent_ns, now);
+    note_server(client, index, before);
+}
+
+static void note_answer(struct dns_client *client, uint8_t index, uint64_t sent_ns,
+                        uint64_t now)
+{
+    bool before = client->choice.servers[index].failing;
+
+    server_choice_answered(&client->choice, index, sent_ns, now);
+    note_server(client, index, before);
+}
+
+static void note_refusal(struct dns_client *client, uint8_t index, uint64_t now)
+{
+    bool before = client->choice.servers[index].failing;
+
+    server_choice_refused(&client->choice, index, now);
+    note_server(client, index, before);
 }
 
 /* ---- asking ---- */
@@ -227,7 +275,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
         return;
     }
     if (now >= ask->next_ns) {
-        server_choice_silent(&ask->client->choice, ask->last, ask->last_ns, now);
+        note_silence(ask->client, ask->last, ask->last_ns, now);
         send_next(ask, now);
     }
     arm_timer(ask, now);
@@ -287,7 +335,7 @@ static void take_answer(struct dns_ask *ask, const struct attempt *attempt, uint
  * question than the first: all go on to the next server. */
 static void leave_server(struct dns_client *client, uint8_t server, uint64_t now)
 {
-    server_choice_refused(&client->choice, server, now);
+    note_refusal(client, server, now);
     list_foreach(&client->asks, node, after) {
         struct dns_ask *ask = list_entry(node, struct dns_ask, node);
 
@@ -307,7 +355,7 @@ static void look_at(struct attempt *attempt)
     /* TCP may be blocked where UDP works: it says nothing of the server. */
     if (attempt->generation == client->generation && !attempt->tcp) {
         if (attempt->verdict == DNS_ANSWERED)
-            server_choice_answered(&client->choice, attempt->server, attempt->sent_ns, now);
+            note_answer(client, attempt->server, attempt->sent_ns, now);
         else if (attempt->verdict == DNS_REFUSED)
             leave_server(client, attempt->server, now);
     }
