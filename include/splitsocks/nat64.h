@@ -6,7 +6,7 @@
 #ifndef SPLITSOCKS_NAT64_H
 #define SPLITSOCKS_NAT64_H
 
-#include <splitsocks/address.h>
+#include <splitsocks/target.h>
 
 /* A network has one, or one for each of its gateways. */
 #define NAT64_PREFIXES_MAX 4
@@ -33,6 +33,26 @@ bool nat64_carried(const struct nat64_prefixes *prefixes, const struct address *
                    struct address *ipv4);
 /* Some prefix would make it of `ipv4`: it was synthesised, or its owner numbers so. */
 bool nat64_resembles(const struct address *address, const struct address *ipv4);
+/* Fills in up to `max` addresses that stand for the IPv4 ones among these, and returns how
+ * many. Where no prefix was found, the well-known one is worth a try: nothing else is left.
+ */
+size_t nat64_embed_all(const struct nat64_prefixes *found, const struct address *addresses,
+                       size_t count, struct address *embedded, size_t max);
+
+/* What others make of addresses that this network has. */
+struct nat64_view {
+    uint8_t own_count; /* of them: what is left of the addresses, without the following */
+    uint8_t count;
+    /* Behind them: the IPv4 addresses that synthesised ones stand for; link-local ones. */
+    struct address addresses[TARGET_ADDRESSES_MAX];
+};
+
+/* `count` is at most TARGET_ADDRESSES_MAX. */
+void nat64_look(struct nat64_view *view, const struct nat64_prefixes *prefixes,
+                const struct address *addresses, size_t count);
+/* Some of the addresses may be synthesised with a prefix that is not known: they are of
+ * IPv6, and there is none of IPv4, or one that they seem to be made of. */
+bool nat64_in_question(const struct address *addresses, size_t count);
 /* Takes the prefixes from the addresses of NAT64_NAME, in their order. */
 void nat64_learn(struct nat64_prefixes *prefixes, const struct address *addresses,
                  size_t count);

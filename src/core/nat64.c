@@ -77,6 +77,75 @@ bool nat64_resembles(const struct address *address, const struct address *ipv4)
     return ipv4->family == ADDRESS_IPV4 && length_for(address, ipv4) != 0;
 }
 
+size_t nat64_embed_all(const struct nat64_prefixes *found, const struct address *addresses,
+                       size_t count, struct address *embedded, size_t max)
+{
+    const struct nat64_prefixes usual = {.count = 1, .items = {nat64_well_known}};
+    const struct nat64_prefixes *prefixes = found->count > 0 ? found : &usual;
+    size_t n = 0;
+
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < prefixes->count && n < max; k++)
+            if (addresses[i].family == ADDRESS_IPV4)
+                embedded[n++] = nat64_embed(&prefixes->items[k], &addresses[i]);
+    return n;
+}
+
+/* ---- what others make of addresses ---- */
+
+static bool is_link_local(const struct address *address)
+{
+    const uint8_t *b = address->bytes;
+
+    return address->family == ADDRESS_IPV4 ? b[0] == 169 && b[1] == 254
+                                           : b[0] == 0xfe && (b[1] & 0xc0) == 0x80;
+}
+
+static void put(struct nat64_view *view, const struct address *address)
+{
+    for (size_t i = 0; i < view->count; i++)
+        if (address_equal(&view->addresses[i], address))
+            return;
+    view->addresses[view->count++] = *address;
+}
+
+void nat64_look(struct nat64_view *view, const struct nat64_prefixes *prefixes,
+                const struct address *addresses, size_t count)
+{
+    struct address ipv4;
+
+    assert(count <= TARGET_ADDRESSES_MAX);
+    *view = (struct nat64_view){.count = 0};
+    for (size_t i = 0; i < count; i++)
+        if (!is_link_local(&addresses[i]) && !nat64_carried(prefixes, &addresses[i], &ipv4))
+            put(view, &addresses[i]);
+    view->own_count = view->count;
+    for (size_t i = 0; i < count; i++)
+        if (nat64_carried(prefixes, &addresses[i], &ipv4))
+            put(view, &ipv4);
+        else if (is_link_local(&addresses[i]))
+            put(view, &addresses[i]);
+}
+
+bool nat64_in_question(const struct address *addresses, size_t count)
+{
+    bool any_ipv4 = false, any_ipv6 = false, resembling = false;
+    struct address ipv4;
+
+    for (size_t i = 0; i < count; i++) {
+        any_ipv4 |= addresses[i].family == ADDRESS_IPV4;
+        if (addresses[i].family != ADDRESS_IPV6 || is_link_local(&addresses[i]) ||
+            nat64_extract(&nat64_well_known, &addresses[i], &ipv4))
+            continue;
+        any_ipv6 = true;
+        for (size_t k = 0; k < count; k++)
+            resembling |= nat64_resembles(&addresses[i], &addresses[k]);
+    }
+    return any_ipv6 && (!any_ipv4 || resembling);
+}
+
+/* ---- the prefix ---- */
+
 static void add(struct nat64_prefixes *prefixes, const struct address *address,
                 unsigned bits)
 {

@@ -27,7 +27,11 @@ struct inbound {
     struct stream_policy otherwise;
     struct rules_outcome outcome;
     struct resolver_query *query; /* NULL: none is under way */
-    bool resolve_here;            /* the relay does not get the name to resolve it */
+    bool resolve_here;            /* the relay gets addresses, where it can use them */
+    bool resolve_here_only;       /* and never the name */
+    struct nat64_view view;       /* of the target's addresses, as far as they are known */
+    struct nat64_waiter waiter;
+    bool by_nat64; /* the direct connection is tried through NAT64 */
     struct dialer dialer;
     struct crowd_place *place;
     size_t early_length;
@@ -40,6 +44,7 @@ static void inbound_free(struct inbound *inbound)
     if (inbound->query != NULL)
         resolver_cancel(inbound->query);
     hangup_unwatch(&inbound->service->worker->hangups, &inbound->hangup);
+    list_remove(&inbound->waiter.node);
     dialer_cancel(&inbound->dialer);
     list_remove(&inbound->node);
     crowd_leave(inbound->place);
@@ -127,8 +132,29 @@ static bool write_early(const struct inbound *inbound, struct stream *stream, ui
     return false;
 }
 
+/* What the relay gets: nothing that only this network can reach. A name that has nothing
+ * else is the relay's to resolve, unless DNS may not be asked for it. */
+static struct target relay_target(const struct inbound *inbound)
+{
+    const struct nat64_view *view = &inbound->view;
+    struct target target = inbound->target;
+
+    if (target.address_count == 0)
+        return target;
+    target.address_count = view->own_count;
+    if (view->own_count == 0 && (target.name[0] == '\0' || inbound->resolve_here_only))
+        target.address_count = view->count;
+    else if (view->own_count == 0)
+        log_debug("%s has only addresses of this network: the relay resolves it",
+                  target.name);
+    memcpy(target.addresses, view->addresses,
+           target.address_count * sizeof(struct address));
+    return target;
+}
+
 static void open_stream(struct inbound *inbound)
 {
+    const struct target target = relay_target(inbound);
     struct inbound_service *service = inbound->service;
     struct driver *driver = service->driver;
     uint64_t now = clock_now();
@@ -139,8 +165,7 @@ static void open_stream(struct inbound *inbound)
         refuse(inbound, service->sessionless);
         return;
     }
-    stream = session_stream_open(driver->session, &inbound->target,
-                                 &inbound->outcome.policy, now);
+    stream = session_stream_open(driver->session, &target, &inbound->outcome.policy, now);
     if (stream == NULL) {
         refuse(inbound, RESET_FAILURE);
         return;
@@ -166,6 +191,28 @@ static void open_stream(struct inbound *inbound)
 
 /* ---- direct ---- */
 
+static void connect_to(struct inbound *inbound, const struct address *addresses,
+                       size_t count);
+
+/* There is no way to IPv4 addresses but this. */
+static void connect_by_nat64(struct inbound *inbound)
+{
+    const struct target *target = &inbound->target;
+    struct address embedded[TARGET_ADDRESSES_MAX];
+    size_t count = nat64_embed_all(&inbound->service->finder->prefixes, target->addresses,
+                                   target->address_count, embedded, TARGET_ADDRESSES_MAX);
+
+    if (count > 0)
+        connect_to(inbound, embedded, count);
+    else
+        refuse(inbound, RESET_NETWORK_UNREACHABLE);
+}
+
+static void on_prefixes_for_direct(struct nat64_waiter *waiter)
+{
+    connect_by_nat64(container_of(waiter, struct inbound, waiter));
+}
+
 static void on_dialled(void *context, int fd, enum reset_code code)
 {
     struct inbound *inbound = context;
@@ -173,6 +220,13 @@ static void on_dialled(void *context, int fd, enum reset_code code)
     uint8_t reply[PLAIN_REPLY_SIZE];
     size_t length;
 
+    if (fd < 0 && code == RESET_NETWORK_UNREACHABLE && !inbound->by_nat64) {
+        inbound->by_nat64 = true;
+        inbound->waiter.done = on_prefixes_for_direct;
+        if (nat64_finder_ask(service->finder, &inbound->waiter))
+            connect_by_nat64(inbound);
+        return;
+    }
     if (fd < 0) {
         refuse(inbound, code);
         return;
@@ -200,14 +254,18 @@ static void on_dialled(void *context, int fd, enum reset_code code)
     inbound_free(inbound);
 }
 
+static void connect_to(struct inbound *inbound, const struct address *addresses,
+                       size_t count)
+{
+    dialer_start(&inbound->dialer, inbound->service->worker->loop, NULL,
+                 &inbound->service->families, addresses, count, inbound->target.port,
+                 on_dialled, inbound);
+}
+
 static void connect_directly(struct inbound *inbound)
 {
-    const struct target *target = &inbound->target;
-
     watch_hangup(inbound);
-    dialer_start(&inbound->dialer, inbound->service->worker->loop, NULL,
-                 &inbound->service->families, target->addresses,
-                 target->address_count, target->port, on_dialled, inbound);
+    connect_to(inbound, inbound->target.addresses, inbound->target.address_count);
 }
 
 /* ---- deciding ---- */
@@ -218,8 +276,8 @@ static void match(struct inbound *inbound)
     const struct rules_query query = {
         .listener = inbound->listener,
         .name = target->name[0] != '\0' ? target->name : NULL,
-        .addresses = target->addresses,
-        .address_count = target->address_count,
+        .addresses = inbound->view.addresses,
+        .address_count = inbound->view.count,
         .port = target->port,
         .otherwise = &inbound->otherwise,
     };
@@ -286,6 +344,32 @@ static void act(struct inbound *inbound)
     }
 }
 
+/* The addresses are known, and what others can make of them. */
+static void use_addresses(struct inbound *inbound)
+{
+    nat64_look(&inbound->view, &inbound->service->finder->prefixes,
+               inbound->target.addresses, inbound->target.address_count);
+    match(inbound);
+    act(inbound);
+}
+
+static void on_prefixes(struct nat64_waiter *waiter)
+{
+    use_addresses(container_of(waiter, struct inbound, waiter));
+}
+
+static void find_view(struct inbound *inbound)
+{
+    const struct target *target = &inbound->target;
+
+    inbound->waiter.done = on_prefixes;
+    if (!nat64_in_question(target->addresses, target->address_count) ||
+        nat64_finder_ask(inbound->service->finder, &inbound->waiter))
+        use_addresses(inbound);
+    else
+        watch_hangup(inbound);
+}
+
 static void on_resolved(void *context, int error, const struct address *addresses,
                         size_t count)
 {
@@ -303,8 +387,9 @@ static void on_resolved(void *context, int error, const struct address *addresse
     memcpy(target->addresses, addresses, target->address_count * sizeof(*addresses));
     /* Where names are the relay's matter, rules do not see their addresses. */
     if (inbound->resolve_here)
-        match(inbound);
-    act(inbound);
+        find_view(inbound);
+    else
+        act(inbound);
 }
 
 /* What the rules say may need the addresses, and so may what comes of it. */
@@ -312,8 +397,6 @@ static bool needs_addresses(const struct inbound *inbound)
 {
     const struct rules_outcome *outcome = &inbound->outcome;
 
-    if (inbound->target.address_count > 0)
-        return false;
     if (outcome->action == RULE_DIRECT)
         return true;
     return inbound->resolve_here &&
@@ -339,8 +422,12 @@ static void decide(struct inbound *inbound)
         target->address_count = 1;
         target->name[0] = '\0';
     }
-    inbound->resolve_here =
-        inbound->service->resolve_here || host.kind == HOST_SPECIAL;
+    inbound->resolve_here_only = host.kind == HOST_SPECIAL;
+    inbound->resolve_here = inbound->service->resolve_here || inbound->resolve_here_only;
+    if (target->address_count > 0) {
+        find_view(inbound);
+        return;
+    }
     match(inbound);
     if (!needs_addresses(inbound)) {
         act(inbound);
@@ -383,6 +470,7 @@ void inbound_start(struct inbound_service *service, const struct inbound_request
     if (request->early_length > 0)
         memcpy(inbound->early, request->early, request->early_length);
     inbound->hangup = (struct hangup){.fd = -1, .gone = on_gone};
+    list_init(&inbound->waiter.node);
     list_init(&inbound->node);
     list_append(&service->inbounds, &inbound->node);
     movement_note(service->worker, clock_now());

@@ -373,6 +373,7 @@ int local_new(struct ev_loop *loop, const struct config_local *config,
     local->inbound.sessionless = RESET_RELAY_UNREACHABLE;
     local->inbound.driver = &local->driver;
     local->inbound.resolver = local->resolver;
+    local->inbound.finder = &local->finder;
     local->inbound.resolve_here = config->dns.resolve == CONFIG_RESOLVE_LOCAL;
     local->inbound.rules = local->rules;
     local->inbound.comes_back = local_comes_back;

@@ -72,5 +72,34 @@ def test_a_network_that_does_not_tell_its_prefix(t):
     reach_relay(t, WELL_KNOWN, {})
 
 
+def test_names_that_only_this_network_can_reach(t):
+    """The relay resolves them by itself; it gets no address of this network's NAT64."""
+    server = t.server()
+    here = FakeDns(t, names(**{
+        "known.test": [synthesised("127.0.0.9", WELL_KNOWN)], "own.test": [synthesised("127.0.0.9")],
+        "both.test": ["127.0.0.1", synthesised("127.0.0.1")], "link.test": ["fe80::1"]}))
+    there = FakeDns(t, {name: ["127.0.0.1"] for name in ("known.test", "own.test", "link.test")})
+    pair = t.pair({"dns": {"servers": [here.server]}}, {"dns": {"servers": [there.server]}})
+    for name in ("known.test", "own.test", "both.test", "link.test"):
+        t.equal(pair.fetch(name, server.port, b"x", 60), b"x", name)
+    t.check(there.queries["udp"] > 0, "the relay was to resolve")
+    # A client that has resolved by itself.
+    for address in (synthesised("127.0.0.1", WELL_KNOWN), synthesised("127.0.0.1")):
+        t.equal(pair.fetch(address, server.port, b"x", 60), b"x", address)
+
+
+def test_direct_connections(t):
+    """To an IPv4 address that a client names, from a network that has none."""
+    netns = ipv6_only(t, synthesised("192.0.2.9"))
+    with netns.inside():
+        dns = FakeDns(t, names(**{"direct.test": ["192.0.2.9"]}))
+        server = t.server(host=synthesised("192.0.2.9"))
+    pair = t.pair({"dns": {"servers": [dns.server]}, "rules": [{"action": "direct"}]},
+                  local_netns=netns, relay_netns=netns)
+    with netns.inside():
+        for host in ("192.0.2.9", "direct.test"):
+            t.equal(pair.fetch(host, server.port, b"x", 60), b"x", host)
+
+
 if __name__ == "__main__":
     harness.main(globals(), 120)

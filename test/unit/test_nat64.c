@@ -92,6 +92,73 @@ static void test_the_prefix_is_learned_from_the_answer(void **state)
     }
 }
 
+static void look(struct nat64_view *view, const char *const *texts, size_t count)
+{
+    const struct nat64_prefixes own = {.count = 1, .items = {block("2001:db8:64::/96")}};
+    struct address addresses[4];
+
+    for (size_t i = 0; i < count; i++)
+        addresses[i] = literal(texts[i]);
+    nat64_look(view, &own, addresses, count);
+}
+
+static void check(const struct nat64_view *view, size_t index, const char *text)
+{
+    const struct address wanted = literal(text);
+
+    assert_true(index < view->count);
+    assert_true(address_equal(&view->addresses[index], &wanted));
+}
+
+static void test_what_others_make_of_addresses(void **state)
+{
+    static const char *const usual[] = {"2001:db8::1", "192.0.2.1"};
+    static const char *const both[] = {"2001:db8:64::192.0.2.1", "192.0.2.1"};
+    static const char *const only[] = {"64:ff9b::192.0.2.1", "2001:db8:64::192.0.2.2",
+                                       "fe80::1", "169.254.0.1"};
+    struct nat64_view view;
+    (void)state;
+
+    look(&view, usual, 2);
+    assert_int_equal(view.own_count, 2);
+    assert_int_equal(view.count, 2);
+    check(&view, 0, usual[0]);
+    look(&view, both, 2);
+    assert_int_equal(view.own_count, 1);
+    assert_int_equal(view.count, 1);
+    check(&view, 0, "192.0.2.1");
+    look(&view, only, 4);
+    assert_int_equal(view.own_count, 0);
+    assert_int_equal(view.count, 4);
+    check(&view, 0, "192.0.2.1");
+    check(&view, 1, "192.0.2.2");
+    check(&view, 3, "169.254.0.1");
+}
+
+static void test_when_the_prefix_is_asked_for(void **state)
+{
+    static const struct {
+        const char *texts[2];
+        bool question;
+    } cases[] = {
+        {{"192.0.2.1", "192.0.2.2"}, false},
+        {{"2001:db8::1", "192.0.2.1"}, false}, /* as most names have it */
+        {{"2001:db8::192.0.2.1", "192.0.2.1"}, true},
+        {{"2001:db8::1", "2001:db8::2"}, true},
+        {{"64:ff9b::192.0.2.1", "fe80::1"}, false}, /* known, or of no use anyway */
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        const struct address addresses[] = {literal(cases[i].texts[0]),
+                                            literal(cases[i].texts[1])};
+
+        assert_int_equal(nat64_in_question(addresses, 2), cases[i].question);
+    }
+}
+
 UNIT_MAIN(cmocka_unit_test(test_the_rfcs_examples),
           cmocka_unit_test(test_what_carries_nothing),
+          cmocka_unit_test(test_what_others_make_of_addresses),
+          cmocka_unit_test(test_when_the_prefix_is_asked_for),
           cmocka_unit_test(test_the_prefix_is_learned_from_the_answer))
