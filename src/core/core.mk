@@ -34,8 +34,11 @@ libcore_a_SOURCES = \
 	include/splitsocks/target.h src/core/target.c \
 	src/core/admission.c \
 	src/core/carriers.c \
+	src/core/copies.c \
 	include/splitsocks/frame.h src/core/frame.c \
 	src/core/keepalive.c \
+	src/core/generations.c \
+	src/core/outbox.c \
 	src/core/path.c \
 	src/core/path_doubt.c \
 	src/core/path_packets.c \
@@ -55,12 +58,16 @@ libcore_a_SOURCES = \
 	src/core/session_internal.h \
 	src/core/session_limit.c \
 	src/core/session_limit.h \
+	src/core/session_paths.c \
 	src/core/session_produce.c \
 	src/core/session_receive.c \
 	src/core/session_stream.c \
+	src/core/session_streams.c \
 	src/core/session_subflow.c \
+	src/core/session_subflows.c \
 	src/core/session_timers.c \
 	src/core/sparing.c \
+	src/core/subflows.c \
 	src/core/stream_receive.c \
 	src/core/stream_send.c \
 	src/core/stream_shed.c \

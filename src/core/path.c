@@ -79,36 +79,27 @@ uint64_t path_drain_ns(uint64_t bytes, uint64_t rate)
     return rate == 0 ? 0 : (uint64_t)((double)bytes / (double)rate * 1e9);
 }
 
+uint64_t path_known_rate(const struct path *path)
+{
+    uint64_t seen = path->rate_seen;
+
+    return seen == 0 ? path->rate_acked : MIN(MAX(path->rate_acked, seen), seen / 4 * 5);
+}
+
+void path_hold(struct path *path, bool held, uint64_t rate_seen)
+{
+    path->held = held;
+    path->rate_seen = rate_seen;
+}
+
+uint64_t path_held_rate(const struct path *path)
+{
+    return path->held ? path_known_rate(path) : 0;
+}
+
 uint64_t path_arrival_ns(const struct path *path, uint64_t queued)
 {
     return MAX(path_rtt_ns(path), path_drain_ns(queued, path->rate_out));
-}
-
-void path_refresh(struct session *session, unsigned index)
-{
-    struct path *path = &session->paths[index];
-    uint64_t idle_rate = 0, held_rate = restraint_rate(path);
-
-    path->rate_out = path->queued_out = 0;
-    list_foreach(&session->subflows, node, after) {
-        const struct subflow *subflow = list_entry(node, struct subflow, node);
-
-        if (subflow->path != index || subflow->state != SUBFLOW_STATE_OPEN)
-            continue;
-        path->queued_out += subflow->measure.queued_bytes;
-        /* The window of an idle subflow is a promise that others have used up. */
-        if (subflow->measure.queued_bytes > 0)
-            path->rate_out += subflow->measure.rate;
-        else
-            idle_rate = MAX(idle_rate, subflow->measure.rate);
-    }
-    if (path->rate_out == 0)
-        path->rate_out = idle_rate;
-    /* Windows that are kept from being filled promise more than there is. */
-    if (held_rate != 0)
-        path->rate_out = MIN(path->rate_out, held_rate);
-    if (path->rate_limit.rate != 0)
-        path->rate_out = MIN(path->rate_out, path->rate_limit.rate);
 }
 
 uint64_t rate_window_ns(uint64_t rtt_ns)
@@ -164,7 +155,7 @@ static void tell(struct session *session, enum session_event_type type, unsigned
 
     if (session->config.role != SESSION_LOCAL)
         return;
-    event = session_push_plain(session, type);
+    event = outbox_push(session, type);
     event->path = index;
     event->path_reason = session->paths[index].reason;
 }
@@ -215,7 +206,7 @@ void path_heard(struct session *session, unsigned index)
     tell(session, SESSION_PATH_UP, index);
 }
 
-static void set_down(struct session *session, unsigned index, enum path_reason reason)
+void path_set_down(struct session *session, unsigned index, enum path_reason reason)
 {
     struct path *path = &session->paths[index];
     enum path_reason before = path->reason;
@@ -227,23 +218,6 @@ static void set_down(struct session *session, unsigned index, enum path_reason r
         tell(session, SESSION_PATH_DOWN, index);
 }
 
-/* What waits for an answer on the path will get none; what does not is asked for one. */
-static void give_up(struct session *session, unsigned index)
-{
-    list_foreach(&session->subflows, node, after) {
-        struct subflow *subflow = list_entry(node, struct subflow, node);
-
-        if (subflow->path != index || subflow->state != SUBFLOW_STATE_OPEN)
-            continue;
-        if (subflow_outstanding(subflow)) {
-            keepalive_note_died(session, subflow);
-            subflow_close(session, subflow, SUBFLOW_ABANDONED);
-        } else if (subflow_usable(subflow)) {
-            subflow_ask(session, subflow);
-        }
-    }
-}
-
 void path_failed(struct session *session, unsigned index, enum path_reason reason,
                  uint64_t since_ns)
 {
@@ -251,64 +225,40 @@ void path_failed(struct session *session, unsigned index, enum path_reason reaso
 
     if (path->heard_ns > since_ns || path->reason == PATH_REASON_UNUSABLE)
         return;
-    set_down(session, index, reason);
-}
-
-void path_judge_stalled(struct session *session)
-{
-    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
-        struct path *path = &session->paths[i];
-
-        if (path->stalled_ns == 0)
-            continue;
-        if (path->heard_ns <= path->stalled_ns)
-            give_up(session, i);
-        path_failed(session, i, PATH_REASON_SILENT, path->stalled_ns);
-        path->stalls++;
-        path->stalled_ns = 0;
-    }
-}
-
-void path_abandon(struct session *session, unsigned index)
-{
-    list_foreach(&session->subflows, node, after) {
-        struct subflow *subflow = list_entry(node, struct subflow, node);
-
-        if (subflow->path == index)
-            subflow_close(session, subflow, SUBFLOW_ABANDONED);
-    }
+    path_set_down(session, index, reason);
 }
 
 /* ---- properties ---- */
 
-bool path_allows(const struct session *session, unsigned index, const struct stream *stream)
+bool path_allows(const struct session *session, unsigned index,
+                 const struct stream_policy *policy)
 {
     uint8_t modes = session->paths[index].properties.modes;
 
-    return (stream->policy.paths == 0 || stream->policy.paths >> index & 1) &&
-           (modes == 0 || modes >> stream->policy.mode & 1);
+    return (policy->paths == 0 || policy->paths >> index & 1) &&
+           (modes == 0 || modes >> policy->mode & 1);
 }
 
 bool path_in_reserve(const struct session *session, unsigned index,
-                     const struct stream *stream)
+                     const struct stream_policy *policy)
 {
     if (!session->paths[index].properties.backup)
         return false;
     for (unsigned i = 0; session->live_paths >> i != 0; i++)
         if (session->live_paths >> i & 1 && !session->paths[i].properties.backup &&
-            (stream == NULL || path_allows(session, i, stream)))
+            (policy == NULL || path_allows(session, i, policy)))
             return true;
     return false;
 }
 
 bool path_takes_copies(const struct session *session, unsigned index,
-                       const struct stream *stream)
+                       const struct stream_policy *policy)
 {
-    if (path_in_reserve(session, index, stream))
+    if (path_in_reserve(session, index, policy))
         return false;
-    for (unsigned i = 0; stream->policy.mode != STREAM_MODE_REDUNDANT &&
-                         session->live_paths >> i != 0; i++)
-        if (session->live_paths >> i & 1 && path_allows(session, i, stream) &&
+    for (unsigned i = 0;
+         policy->mode != STREAM_MODE_REDUNDANT && session->live_paths >> i != 0; i++)
+        if (session->live_paths >> i & 1 && path_allows(session, i, policy) &&
             path_comes_before(&session->paths[i], &session->paths[index]))
             return false;
     return true;
@@ -321,95 +271,8 @@ bool path_comes_before(const struct path *a, const struct path *b)
     return a->properties.cost < b->properties.cost;
 }
 
-/* What the relay has to know of them is the same. */
-static bool equal_to_relay(const struct path_properties *a, const struct path_properties *b)
-{
-    return a->usable == b->usable && a->backup == b->backup && a->cost == b->cost &&
-           a->modes == b->modes && a->rate_down == b->rate_down;
-}
-
-void path_tell_all(struct session *session)
-{
-    static const struct path_properties plain = {.usable = true};
-
-    session->send_rate = session->config.rate_down != 0;
-    session->send_paths = 0;
-    for (unsigned i = 0; i < session->config.path_count; i++)
-        if (!equal_to_relay(&session->paths[i].properties, &plain))
-            session->send_paths |= (uint16_t)(1u << i);
-}
-
-static void set_usable(struct session *session, unsigned index, bool usable)
-{
-    struct path *path = &session->paths[index];
-
-    if (!usable) {
-        set_down(session, index, PATH_REASON_UNUSABLE);
-        path_abandon(session, index);
-        return;
-    }
-    /* What was learned of it may hold no more. */
-    path->reason = PATH_REASON_UNTRIED;
-    path->failures = path->unproven = path->timeouts = path->stalls = 0;
-    path->retry_ns = 0;
-    port_chooser_reset(&path->ports);
-    path_packets_reset(session, path);
-    keepalive_forget(path);
-}
-
-/* The ceiling on what this side sends. */
-static void set_ceiling(struct session *session, struct path *path)
-{
-    const struct path_properties *properties = &path->properties;
-
-    rate_limit_set(&path->rate_limit,
-                   session->config.role == SESSION_LOCAL ? properties->rate_up
-                                                         : properties->rate_down,
-                   session->now);
-}
-
 uint64_t path_room(const struct session *session, unsigned index)
 {
     return MIN(rate_limit_room(&session->paths[index].rate_limit, session->now),
                rate_limit_room(&session->rate_limit, session->now));
-}
-
-void session_set_path(struct session *session, unsigned index,
-                      const struct path_properties *properties, uint64_t now)
-{
-    struct path *path = &session->paths[index];
-    const struct path_properties before = path->properties;
-
-    assert(session->config.role == SESSION_LOCAL && index < session->config.path_count);
-    session->now = now;
-    path->properties = *properties;
-    pool_recount_streams(session);
-    set_ceiling(session, path);
-    if (!equal_to_relay(properties, &before))
-        session->send_paths |= (uint16_t)(1u << index);
-    session->pool_dirty = true;
-    if (before.usable != properties->usable)
-        set_usable(session, index, properties->usable);
-}
-
-bool path_take(struct session *session, const struct frame *frame)
-{
-    struct path *path;
-
-    if (session->config.role != SESSION_RELAY || frame->path.path >= SESSION_PATHS_MAX)
-        return false;
-    path = &session->paths[frame->path.path];
-    if (frame->path.sequence <= path->sequence)
-        return true; /* overtaken */
-    path->sequence = frame->path.sequence;
-    path->properties = (struct path_properties){.usable = frame->path.usable,
-                                                .backup = frame->path.backup,
-                                                .cost = (uint16_t)frame->path.cost,
-                                                .modes = (uint8_t)frame->path.modes,
-                                                .rate_down = frame->path.rate_down};
-    path->small_only = frame->path.small_only;
-    set_ceiling(session, path);
-    if (!path->properties.usable)
-        path_abandon(session, (unsigned)frame->path.path);
-    return true;
 }

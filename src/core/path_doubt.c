@@ -28,21 +28,6 @@ void path_note_late(struct path *path, uint64_t oldest_ns, uint64_t late_ns, uin
         path->doubted_ns = now;
 }
 
-void path_await_copies(struct session *session, const struct stream *stream, unsigned index)
-{
-    if (stream->policy.mode == STREAM_MODE_SPLIT)
-        return;
-    for (unsigned i = 0; session->live_paths >> i != 0; i++) {
-        struct path *path = &session->paths[i];
-
-        if (i != index && session->live_paths >> i & 1 &&
-            path->awaited_ns <= path->received_ns && path_allows(session, i, stream) &&
-            path_takes_copies(session, i, stream) &&
-            redundant_may_carry(session, i, stream))
-            path->awaited_ns = session->now;
-    }
-}
-
 /* When the copies that are awaited on the path are missing; TIME_NEVER when none are. */
 static uint64_t missed_ns(const struct session *session, const struct path *path)
 {

@@ -44,7 +44,7 @@ void session_remember_packets(struct session *session, unsigned index, uint16_t 
 
 static void tell(struct session *session, unsigned index)
 {
-    struct session_event *event = session_push_plain(session, SESSION_PATH_PACKETS);
+    struct session_event *event = outbox_push(session, SESSION_PATH_PACKETS);
 
     event->path = index;
     event->packet_size = session->paths[index].ladder.size;
@@ -72,7 +72,7 @@ void packets_update(struct session *session)
             continue;
         tell(session, i);
         /* The size of a connection is settled when it is dialled. */
-        path_abandon(session, i);
+        subflows_abandon_path(session, i);
     }
     session->large_lost = 0;
 }

@@ -126,7 +126,7 @@ static bool dial(struct session *session, bool hello)
         return false;
     struct path *path = &session->paths[index];
 
-    port = port_chooser_pick(&path->ports, session_random(session), session->now, &when);
+    port = port_chooser_pick(&path->ports, context_random(session), session->now, &when);
     if (when > session->now) {
         look_again(session, when);
         return false;
@@ -144,8 +144,7 @@ static bool dial(struct session *session, bool hello)
     subflow->budget_out = session->config.budget_up;
     subflow->budget_in = session->config.budget_down;
     session->counters.subflows_opened++;
-    session_push_event(session, SESSION_DIAL, subflow, NULL);
-    event = ring_at(&session->events, session->events.count - 1);
+    event = subflow_tell(session, subflow, SESSION_DIAL);
     event->path = (unsigned)index;
     event->port = port;
     event->hello = hello;
@@ -267,7 +266,7 @@ static void dial_joins(struct session *session)
         give_way(session);
     while (count < want && session->open_count < bound && dial(session, false)) {
         count++;
-        if (session->silent_ns == TIME_NEVER && !session_in_touch(session))
+        if (session->silent_ns == TIME_NEVER && !subflows_in_touch(session))
             session->silent_ns = session->now;
     }
 }
@@ -382,6 +381,9 @@ static void close_orphans(struct session *session)
 
 void pool_update(struct session *session)
 {
+    if (session->hello_failed)
+        pool_hello_failed(session);
+    session->hello_failed = false;
     session->pool_dirty = false;
     session->pool_wake_ns = TIME_NEVER;
     if (session->config.role != SESSION_LOCAL || session->state >= SESSION_STATE_CLOSING)

@@ -119,7 +119,7 @@ static bool allowed_before(const struct session *session, const struct stream *s
                            unsigned index)
 {
     for (unsigned i = 0; i < session->config.path_count; i++)
-        if (path_allows(session, i, stream) &&
+        if (path_allows(session, i, &stream->policy) &&
             path_comes_before(&session->paths[i], &session->paths[index]))
             return true;
     return false;
@@ -135,30 +135,18 @@ static uint16_t asks_for(const struct session *session, const struct stream *str
     uint16_t asks = 0;
 
     for (unsigned i = 0; i < session->config.path_count; i++)
-        bound |= !path_allows(session, i, stream);
+        bound |= !path_allows(session, i, &stream->policy);
     for (unsigned i = 0; i < session->config.path_count; i++)
-        if (bound && path_allows(session, i, stream) &&
+        if (bound && path_allows(session, i, &stream->policy) &&
             ((redundant && !session->paths[i].properties.backup) ||
              !allowed_before(session, stream, i)))
             asks |= (uint16_t)(1u << i);
     return asks;
 }
 
-static void set_asks(struct session *session, struct stream *stream, uint16_t asks)
-{
-    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
-        session->paths[i].streams += (asks >> i & 1u) - (stream->asks >> i & 1u);
-    stream->asks = asks;
-}
-
 void pool_stream_begins(struct session *session, struct stream *stream)
 {
-    set_asks(session, stream, asks_for(session, stream));
-}
-
-void pool_stream_ends(struct session *session, struct stream *stream)
-{
-    set_asks(session, stream, 0);
+    stream_set_asks(session, stream, asks_for(session, stream));
 }
 
 void pool_recount_streams(struct session *session)

@@ -95,7 +95,7 @@ static bool still_missing(const struct session *session, unsigned path, unsigned
     uint64_t from = MAX(item->offset + item->copied, stream->out_acked);
     uint64_t end = item->offset + item->length;
 
-    if (!path_allows(session, path, stream) || stream->reset_sent || stream->send_done ||
+    if (!path_allows(session, path, &stream->policy) || stream->reset_sent || stream->send_done ||
         from >= end || ranges_contains(&stream->acked, from, end) ||
         redundant_covered(session, from_path, stream, from, end) ||
         (path != from_path && scheduler_spares(session, path, stream)))

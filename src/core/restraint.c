@@ -114,19 +114,11 @@ static bool draining(const struct session *session, const struct restraint *rest
     return session->now < restraint->drained_ns;
 }
 
-static uint64_t known_rate(const struct path *path)
-{
-    uint64_t seen = path->restraint.rate_seen;
-
-    /* Over a short time acknowledgements come in lumps. */
-    return seen == 0 ? path->rate_acked : MIN(MAX(path->rate_acked, seen), seen / 4 * 5);
-}
-
 /* How long what is on its way may take to arrive; TIME_NEVER: no matter. */
 static uint64_t whole_ns(const struct session *session, unsigned index)
 {
     const struct path *path = &session->paths[index];
-    const struct restraint *restraint = &path->restraint;
+    const struct restraint *restraint = &session->restraints[index];
     uint64_t least_ns = path_least_rtt_ns(path);
     bool small = interactive(session, index);
     uint64_t queue_ns = MAX(small ? least_ns / 4 : least_ns, QUEUE_MIN_NS);
@@ -146,7 +138,7 @@ static uint64_t bound_bytes(const struct session *session, unsigned index)
 
     if (in_ns == TIME_NEVER)
         return UINT64_MAX;
-    return MAX((uint64_t)((double)known_rate(path) * (double)(in_ns + MEASURE_NS) / 1e9),
+    return MAX((uint64_t)((double)path_known_rate(path) * (double)(in_ns + MEASURE_NS) / 1e9),
                BOUND_MIN);
 }
 
@@ -156,9 +148,10 @@ static uint64_t drain_every_ns(const struct path *path)
 }
 
 /* The queue must have left, and the round trip be seen without it. */
-static void drain_if_due(const struct session *session, struct path *path)
+static void drain_if_due(struct session *session, unsigned index)
 {
-    struct restraint *restraint = &path->restraint;
+    struct path *path = &session->paths[index];
+    struct restraint *restraint = &session->restraints[index];
     uint64_t least_ns = path_least_rtt_ns(path);
     /* What lasted for long before was still too long: it may be so yet. */
     bool again = least_ns < restraint->least_ns / 8 * 7;
@@ -173,11 +166,13 @@ static void drain_if_due(const struct session *session, struct path *path)
 
 /* ---- whether it does harm ---- */
 
-static void begin_window(const struct session *session, struct path *path)
+static void begin_window(struct session *session, unsigned index)
 {
-    path->restraint.window_ns = session->now;
-    path->restraint.window_bytes = path->counters.stream_bytes_acked;
-    path->restraint.held = path->restraint.spare = false;
+    struct restraint *restraint = &session->restraints[index];
+
+    restraint->window_ns = session->now;
+    restraint->window_bytes = session->paths[index].counters.stream_bytes_acked;
+    restraint->held = restraint->spare = false;
 }
 
 static uint64_t window_length_ns(const struct path *path)
@@ -186,9 +181,10 @@ static uint64_t window_length_ns(const struct path *path)
 }
 
 /* What was taken for the path's round trip is learned anew. */
-static void lift(const struct session *session, struct path *path)
+static void lift(struct session *session, unsigned index)
 {
-    struct restraint *restraint = &path->restraint;
+    struct path *path = &session->paths[index];
+    struct restraint *restraint = &session->restraints[index];
     bool forgotten = session->now - restraint->lifted_ns >= LIFT_FORGOTTEN_NS;
 
     restraint->lift_ns = forgotten || restraint->lift_ns == 0
@@ -200,9 +196,10 @@ static void lift(const struct session *session, struct path *path)
     path_forget_least(path);
 }
 
-static void judge(const struct session *session, struct path *path)
+static void judge(struct session *session, unsigned index)
 {
-    struct restraint *restraint = &path->restraint;
+    struct path *path = &session->paths[index];
+    struct restraint *restraint = &session->restraints[index];
     uint64_t elapsed_ns = session->now - restraint->window_ns;
     uint64_t bytes = path->counters.stream_bytes_acked - restraint->window_bytes;
     uint64_t rate;
@@ -210,7 +207,7 @@ static void judge(const struct session *session, struct path *path)
     if (restraint->window_ns == 0) {
         restraint->rate_seen = 0;
         restraint->drain_ns = session->now + drain_every_ns(path);
-        begin_window(session, path);
+        begin_window(session, index);
         return;
     }
     if (elapsed_ns < window_length_ns(path) ||
@@ -218,10 +215,37 @@ static void judge(const struct session *session, struct path *path)
         return;
     rate = bytes * 1000 / (elapsed_ns / NS_PER_MS);
     if (restraint->held && !restraint->spare && rate < restraint->rate_seen / 4 * 3)
-        lift(session, path);
+        lift(session, index);
     else
         restraint->rate_seen = MAX(restraint->rate_seen, rate);
-    begin_window(session, path);
+    begin_window(session, index);
+}
+
+/* How much bulk may go on the path. */
+static void update_path(struct session *session, unsigned index, bool waits)
+{
+    struct path *path = &session->paths[index];
+    struct restraint *restraint = &session->restraints[index];
+    uint64_t bound, used;
+
+    restraint->bounded = false;
+    if (!wanted(session) || path->subflows == 0) {
+        restraint->window_ns = 0;
+        return;
+    }
+    judge(session, index);
+    path_hold(path, false, restraint->rate_seen);
+    if (session->now < restraint->lifted_ns || path->rate_acked == 0 ||
+        path->least_ns == 0 || (restraint->rate_seen == 0 && !interactive(session, index)))
+        return;
+    if (restraint->held)
+        drain_if_due(session, index);
+    bound = bound_bytes(session, index);
+    used = on_its_way(session, index);
+    restraint->bounded = true;
+    restraint->room = bound - MIN(bound, used);
+    restraint->held |= waits && restraint->room == 0;
+    restraint->spare |= !waits && restraint->room > 0;
 }
 
 void restraint_update(struct session *session)
@@ -231,45 +255,26 @@ void restraint_update(struct session *session)
     if (waits)
         session->bulk_ns = session->now;
     for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
-        struct path *path = &session->paths[i];
-        struct restraint *restraint = &path->restraint;
-        uint64_t bound, used;
+        const struct restraint *restraint = &session->restraints[i];
 
-        restraint->bounded = false;
-        if (!wanted(session) || path->subflows == 0) {
-            restraint->window_ns = 0;
-            continue;
-        }
-        judge(session, path);
-        if (session->now < restraint->lifted_ns || path->rate_acked == 0 ||
-            path->least_ns == 0 || (restraint->rate_seen == 0 && !interactive(session, i)))
-            continue;
-        if (restraint->held)
-            drain_if_due(session, path);
-        bound = bound_bytes(session, i);
-        used = on_its_way(session, i);
-        restraint->bounded = true;
-        restraint->room = bound - MIN(bound, used);
-        restraint->held |= waits && restraint->room == 0;
-        restraint->spare |= !waits && restraint->room > 0;
+        update_path(session, i, waits);
+        path_hold(&session->paths[i], restraint->bounded && restraint->held,
+                  restraint->rate_seen);
     }
 }
 
-void restraint_spend(struct path *path, uint64_t bytes)
+void restraint_spend(struct session *session, unsigned index, uint64_t bytes)
 {
-    path->restraint.room -= MIN(path->restraint.room, bytes);
+    struct restraint *restraint = &session->restraints[index];
+
+    restraint->room -= MIN(restraint->room, bytes);
 }
 
 bool restraint_holds(const struct session *session, unsigned index)
 {
-    const struct restraint *restraint = &session->paths[index].restraint;
+    const struct restraint *restraint = &session->restraints[index];
 
     return restraint->bounded && restraint->room == 0;
-}
-
-uint64_t restraint_rate(const struct path *path)
-{
-    return path->restraint.bounded && path->restraint.held ? known_rate(path) : 0;
 }
 
 /* When a fresh measure tells whether there is room again. */

@@ -28,11 +28,9 @@ void restraint_note_sent(struct session *session, struct stream *stream);
 uint64_t restraint_measure_ns(const struct session *session, uint64_t usual_ns);
 /* Looks how much bulk may go, once before subflows are asked for what they should carry. */
 void restraint_update(struct session *session);
-void restraint_spend(struct path *path, uint64_t bytes);
+void restraint_spend(struct session *session, unsigned path, uint64_t bytes);
 /* No bulk is to go on the path now. */
 bool restraint_holds(const struct session *session, unsigned path);
-/* Bytes a second of a path whose bulk was held back just now; 0: it was not. */
-uint64_t restraint_rate(const struct path *path);
 uint64_t restraint_timeout(const struct session *session);
 
 #endif

@@ -130,7 +130,7 @@ bool path_uncertain(const struct session *session, unsigned index)
 bool path_takes(const struct session *session, unsigned index, const struct stream *stream,
                 bool at_once)
 {
-    if (!path_allows(session, index, stream) || path_silent(session, index))
+    if (!path_allows(session, index, &stream->policy) || path_silent(session, index))
         return false;
     list_foreach_const(&session->subflows, node) {
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
@@ -149,14 +149,15 @@ bool scheduler_spares(const struct session *session, unsigned index,
 {
     const struct path_properties *own = &session->paths[index].properties;
 
-    if (path_in_reserve(session, index, stream) || sparing_holds(session, index, stream))
+    if (path_in_reserve(session, index, &stream->policy) ||
+        sparing_holds(session, index, stream))
         return true;
     /* Who wants copies pays for them. */
     if (stream->policy.mode == STREAM_MODE_REDUNDANT)
         return false;
     for (unsigned i = 0; own->cost > 0 && session->live_paths >> i != 0; i++)
         if (session->live_paths >> i & 1 && session->paths[i].properties.cost < own->cost &&
-            !path_in_reserve(session, i, stream) && path_takes(session, i, stream, true))
+            !path_in_reserve(session, i, &stream->policy) && path_takes(session, i, stream, true))
             return true;
     return false;
 }
@@ -175,7 +176,7 @@ static bool better_elsewhere(const struct session *session, const struct subflow
 
         if (subflow_usable(other) && other->writable && !other->late &&
             subflow_may_begin(session, other) && !path_silent(session, other->path) &&
-            (stream == NULL || path_allows(session, other->path, stream)))
+            (stream == NULL || path_allows(session, other->path, &stream->policy)))
             return true;
     }
     return false;
@@ -191,7 +192,7 @@ static bool next_of_stream(struct session *session, struct subflow *subflow,
 {
     uint64_t sendable = stream_sendable(session, stream);
 
-    if (!path_allows(session, subflow->path, stream) ||
+    if (!path_allows(session, subflow->path, &stream->policy) ||
         scheduler_spares(session, subflow->path, stream))
         return false;
     if (stream_is_redundant(stream) ? !redundant_takes(session, subflow, stream)

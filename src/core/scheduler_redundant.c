@@ -9,35 +9,14 @@
  */
 #include "session_internal.h"
 
-#include <stdlib.h>
-
-/* While a single path works, small data takes two subflows of it: the second, its twin, is
- * told apart as if it were a path of its own. */
-#define TWIN(path) (SESSION_PATHS_MAX + (path))
-#define WAYS (2 * SESSION_PATHS_MAX)
-
-/* Bytes that are on their way on each path, or were acknowledged. */
-struct copies {
-    struct ranges taken[WAYS];
-};
-
-void copies_free(struct copies *copies)
-{
-    if (copies == NULL)
-        return;
-    for (unsigned i = 0; i < WAYS; i++)
-        ranges_deinit(&copies->taken[i]);
-    free(copies);
-}
-
 /* No other path works, beyond doubt, that the stream may use. */
 static bool alone(const struct session *session, unsigned path, const struct stream *stream)
 {
     unsigned certain = session->live_paths & ~session->doubtful_paths;
 
     for (unsigned i = 0; certain >> i != 0; i++)
-        if (certain >> i & 1 && i != path && path_allows(session, i, stream) &&
-            path_takes_copies(session, i, stream))
+        if (certain >> i & 1 && i != path && path_allows(session, i, &stream->policy) &&
+            path_takes_copies(session, i, &stream->policy))
             return false;
     return true;
 }
@@ -55,42 +34,16 @@ static unsigned way_of(const struct session *session, const struct subflow *subf
                        const struct stream *stream)
 {
     return subflow->carrier != CARRIER_FIRST && twofold(session, subflow->path, stream)
-               ? TWIN(subflow->path)
+               ? COPIES_TWIN(subflow->path)
                : subflow->path;
 }
 
-int copies_sent(const struct session *session, struct stream *stream,
-                const struct subflow *subflow, uint64_t start, uint64_t end)
+int redundant_note_sent(const struct session *session, struct stream *stream,
+                        const struct subflow *subflow, uint64_t start, uint64_t end)
 {
     if (stream->policy.mode == STREAM_MODE_SPLIT)
         return OK;
-    if (stream->copies == NULL) {
-        stream->copies = calloc(1, sizeof(*stream->copies));
-        if (stream->copies == NULL)
-            return ERROR_MEMORY;
-    }
-    return ranges_add(&stream->copies->taken[way_of(session, subflow, stream)], start, end);
-}
-
-int copies_lost(struct stream *stream, unsigned path, uint64_t start, uint64_t end)
-{
-    int result;
-
-    if (stream->copies == NULL)
-        return OK;
-    result = ranges_remove(&stream->copies->taken[path], start, end);
-    /* Of whichever of the two that was: at worst one copy too many follows. */
-    if (result == OK)
-        result = ranges_remove(&stream->copies->taken[TWIN(path)], start, end);
-    return result;
-}
-
-void copies_acked(struct stream *stream)
-{
-    if (stream->copies == NULL)
-        return;
-    for (unsigned i = 0; i < WAYS; i++)
-        ranges_remove_before(&stream->copies->taken[i], stream->out_acked);
+    return copies_sent(stream, way_of(session, subflow, stream), start, end);
 }
 
 bool stream_is_redundant(const struct stream *stream)
@@ -117,8 +70,8 @@ static unsigned rank(const struct session *session, const struct stream *stream,
         uint64_t rtt_ns = path_rtt_ns(&session->paths[i]);
 
         before += i != index && session->live_paths >> i & 1 &&
-                  path_allows(session, i, stream) &&
-                  path_takes_copies(session, i, stream) &&
+                  path_allows(session, i, &stream->policy) &&
+                  path_takes_copies(session, i, &stream->policy) &&
                   (rtt_ns < own_ns || (rtt_ns == own_ns && i < index));
     }
     return before;
@@ -137,7 +90,7 @@ static bool find_lacking(const struct copies *copies, unsigned most, uint64_t fr
         uint64_t until = end;
         unsigned taken = 0;
 
-        for (unsigned i = 0; i < WAYS; i++) {
+        for (unsigned i = 0; i < COPIES_WAYS; i++) {
             const struct ranges *set = &copies->taken[i];
             size_t at = ranges_find(set, from);
 
@@ -240,9 +193,26 @@ bool redundant_waits(const struct session *session, struct stream *stream)
     list_foreach_const(&session->subflows, node) {
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
 
-        if (subflow_usable(subflow) && path_allows(session, subflow->path, stream) &&
+        if (subflow_usable(subflow) && path_allows(session, subflow->path, &stream->policy) &&
             redundant_next(session, subflow, stream, &piece))
             return true;
     }
     return false;
+}
+
+void redundant_await_copies(struct session *session, const struct stream *stream,
+                            unsigned index)
+{
+    if (stream->policy.mode == STREAM_MODE_SPLIT)
+        return;
+    for (unsigned i = 0; session->live_paths >> i != 0; i++) {
+        struct path *path = &session->paths[i];
+
+        if (i != index && session->live_paths >> i & 1 &&
+            path->awaited_ns <= path->received_ns &&
+            path_allows(session, i, &stream->policy) &&
+            path_takes_copies(session, i, &stream->policy) &&
+            redundant_may_carry(session, i, stream))
+            path->awaited_ns = session->now;
+    }
 }

@@ -27,7 +27,7 @@ static bool earliest(const struct session *session, const struct subflow *subflo
         /* Nobody waits for a path that is to be spared. */
         if (i == subflow->path || other->subflows == 0 ||
             other->properties.cost > own->properties.cost ||
-            path_in_reserve(session, i, stream) ||
+            path_in_reserve(session, i, &stream->policy) ||
             path_arrival_ns(other, other->queued_out) >= own_ns ||
             !path_takes(session, i, stream, false))
             continue;

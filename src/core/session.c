@@ -83,6 +83,7 @@ static struct session *new_session(const struct session_config *config, uint64_t
     session->next_stream_id = 1;
     session->in_window = SESSION_WINDOW_INITIAL;
     session->contact_ns = now;
+    session->copies_wait = redundant_waits;
     session->by_id_size = 16;
     session->by_id = calloc(session->by_id_size, sizeof(struct stream *));
     if (session->by_id == NULL) {
@@ -215,16 +216,6 @@ void session_free(struct session *session)
     free(session);
 }
 
-uint64_t session_random(struct session *session)
-{
-    /* splitmix64 (Steele, Lea, Flood 2014): spreads choices, hides nothing. */
-    uint64_t z = session->random_state += UINT64_C(0x9e3779b97f4a7c15);
-
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
 void session_set_state(struct session *session, enum session_state state)
 {
     static const unsigned allowed[] = {
@@ -247,33 +238,6 @@ void session_set_state(struct session *session, enum session_state state)
 }
 
 /* ---- events ---- */
-
-struct session_event *session_push_plain(struct session *session, enum session_event_type type)
-{
-    struct session_event *event = ring_push(&session->events);
-
-    /* Events are few and small; without them the driver cannot go on. */
-    if (event == NULL)
-        abort();
-    memset(event, 0, sizeof(*event));
-    event->type = type;
-    return event;
-}
-
-void session_push_event(struct session *session, enum session_event_type type,
-                        struct subflow *subflow, struct stream *stream)
-{
-    struct session_event *event = session_push_plain(session, type);
-
-    event->subflow = subflow;
-    event->stream = stream;
-    if (stream != NULL)
-        stream_reference(stream);
-    if (subflow != NULL) {
-        subflow->event_pending = true;
-        event->unproven = (enum unproven)subflow->unproven;
-    }
-}
 
 /* Takes the subflow of an event out of its hold; false when the event is moot. */
 static bool take_subflow(struct session *session, struct session_event *event)
@@ -300,6 +264,8 @@ static bool take_subflow(struct session *session, struct session_event *event)
 bool session_next_event(struct session *session, struct session_event *event)
 {
     release_event(session);
+    if (session->failure != OK)
+        session_fail(session, session->failure, session->failure_reason);
     if (session->events.count == 0 && session->pool_dirty)
         pool_update(session);
     while (session->events.count > 0) {
@@ -356,7 +322,7 @@ static void end(struct session *session)
     }
     session_fail_streams(session, reset_of_end(session));
     session_set_state(session, SESSION_STATE_ENDED);
-    event = session_push_plain(session, SESSION_ENDED);
+    event = outbox_push(session, SESSION_ENDED);
     event->error = session->end_error;
     event->close = session->end_code;
     event->reason = session->end_reason;

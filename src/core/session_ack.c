@@ -63,7 +63,7 @@ static void session_item_lost(struct session *session, const struct sent_item *i
         drop_old_finals(session);
         final = ring_push(&session->finals);
         if (final == NULL) {
-            session_fail(session, ERROR_MEMORY, "out of memory");
+            outbox_fail(session, ERROR_MEMORY, "out of memory");
             return;
         }
         *final = (struct final_ack){
@@ -97,6 +97,45 @@ void ack_hedge(struct session *session, struct subflow *subflow)
     }
 }
 
+/* Adds to `covered` what of the stream is on its way on the subflows of `list`. */
+static int collect_outstanding(const struct list *list, const struct stream *stream,
+                               struct ranges *covered)
+{
+    list_foreach_const(list, node) {
+        const struct subflow *subflow =
+            (const struct subflow *)((const char *)node - offsetof(struct subflow, node));
+
+        for (size_t i = 0; i < subflow->items.count; i++) {
+            const struct sent_item *item = ring_at(&subflow->items, i);
+
+            if (item->kind == SENT_DATA && item->stream == stream &&
+                ranges_add(covered, item->offset, item->offset + item->length) != OK)
+                return ERROR_MEMORY;
+        }
+    }
+    return OK;
+}
+
+/* With copies about, a range is owed only when no other copy is on its way. */
+static void data_lost(struct session *session, unsigned path, const struct sent_item *item)
+{
+    struct stream *stream = item->stream;
+    struct ranges covered;
+    int result = OK;
+
+    ranges_init(&covered);
+    if (stream->extra_copies > 0) {
+        result = collect_outstanding(&session->subflows, stream, &covered);
+        if (result == OK)
+            result = collect_outstanding(&session->limbo, stream, &covered);
+    }
+    if (result == OK)
+        stream_range_lost(session, stream, path, item->offset, item->length, &covered);
+    else
+        outbox_fail(session, ERROR_MEMORY, "out of memory");
+    ranges_deinit(&covered);
+}
+
 enum fate { FATE_ACKED, FATE_LOST, FATE_FORGOTTEN };
 
 static void settle_item(struct session *session, unsigned path,
@@ -115,7 +154,7 @@ static void settle_item(struct session *session, unsigned path,
     else if (fate == FATE_ACKED)
         control_acked(session, stream, item->kind);
     else if (fate == FATE_LOST && item->kind == SENT_DATA)
-        stream_range_lost(session, stream, path, item->offset, item->length);
+        data_lost(session, path, item);
     else if (fate == FATE_LOST)
         control_lost(session, stream, item->kind);
     if (item->copy)
@@ -167,8 +206,7 @@ void ack_forget(struct session *session, struct subflow *subflow)
         settle_chunk(session, subflow, FATE_FORGOTTEN);
 }
 
-/* `final`: the peer has closed the subflow and takes nothing more of it. */
-static void take_final(struct session *session, struct subflow *subflow)
+void ack_take_final(struct session *session, struct subflow *subflow)
 {
     if (subflow->state == SUBFLOW_STATE_OPEN && !subflow->end_sent)
         keepalive_note_died(session, subflow);
@@ -180,37 +218,10 @@ static void take_final(struct session *session, struct subflow *subflow)
                       subflow->end_sent ? SUBFLOW_ORDERLY : SUBFLOW_ABANDONED);
 }
 
-void ack_received(struct session *session, struct frame *frame)
+void ack_settle(struct session *session, struct subflow *subflow, uint64_t chunks)
 {
-    struct frame_ack_entry entry;
-
-    while (session->state < SESSION_STATE_CLOSING && frame_ack_next(frame, &entry)) {
-        struct subflow *subflow =
-            subflow_find(session, frame->ack.tag, entry.number);
-
-        if (subflow == NULL)
-            continue; /* settled long ago */
-        if (entry.chunks > subflow->chunks_sent) {
-            session_fail(session, ERROR_PROTOCOL, "acknowledged more than was sent");
-            return;
-        }
-        if (entry.chunks > subflow->chunks_acked) {
-            subflow->proven_ns = session->now;
-            path_heard(session, subflow->path);
-            session->paths[subflow->path].stalls = 0;
-            subflow_note_progress(session, subflow);
-            if (session->config.role == SESSION_LOCAL)
-                handshake_confirmed(session, subflow->generation);
-        }
-        while (subflow->chunks_acked < entry.chunks)
-            settle_chunk(session, subflow, FATE_ACKED);
-        if (entry.final)
-            take_final(session, subflow);
-        else if (subflow->state == SUBFLOW_STATE_LIMBO && subflow->chunks.count == 0)
-            subflow_free(session, subflow);
-        else
-            subflow_close_if_done(session, subflow);
-    }
+    while (subflow->chunks_acked < chunks)
+        settle_chunk(session, subflow, FATE_ACKED);
 }
 
 /* ---- what we received ---- */
@@ -243,7 +254,7 @@ void ack_note_final(struct session *session, struct subflow *subflow)
     drop_old_finals(session);
     final = ring_push(&session->finals);
     if (final == NULL) {
-        session_fail(session, ERROR_MEMORY, "out of memory");
+        outbox_fail(session, ERROR_MEMORY, "out of memory");
         return;
     }
     *final = (struct final_ack){.tag = subflow->generation->tag,

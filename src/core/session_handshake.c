@@ -2,117 +2,6 @@
 
 #include <stdlib.h>
 
-/* A HELLO on its way: what is still to be written, and what reads the answer. */
-struct hello_state {
-    struct noise noise;
-    struct hello_offer offer;
-    uint8_t bytes[HELLO_MAX];
-    size_t length; /* 0 once written */
-    uint64_t association; /* that it wants to go on with */
-};
-
-/* ---- generations ---- */
-
-/* One that lost its last subflow while it was the newest has waited for its successor. */
-static void release_predecessors(struct session *session)
-{
-    list_foreach(&session->generations, node, after) {
-        generation_release(session, list_entry(node, struct generation, node));
-    }
-}
-
-struct generation *generation_new(struct session *session, uint64_t id,
-                                  const struct session_keys *keys)
-{
-    struct generation *generation = calloc(1, sizeof(*generation));
-
-    if (generation == NULL)
-        return NULL;
-    if (session->config.role == SESSION_RELAY &&
-        number_window_init(&generation->used, SUBFLOW_WINDOW) != OK) {
-        free(generation);
-        return NULL;
-    }
-    generation->id = id;
-    generation->tag = GENERATION_TAG(id);
-    generation->order = session->next_generation++;
-    session->tags_used[generation->order % TAGS_RESTED] = generation->tag;
-    generation->keys = *keys;
-    generation->next_number = 1; /* 0 is the HELLO's own subflow */
-    list_append(&session->generations, &generation->node);
-    release_predecessors(session);
-    return generation;
-}
-
-struct generation *generation_current(const struct session *session)
-{
-    return list_empty(&session->generations)
-               ? NULL
-               : list_entry(session->generations.prev, struct generation, node);
-}
-
-struct generation *generation_by_tag(const struct session *session, uint64_t tag)
-{
-    for (struct list *node = session->generations.next; node != &session->generations;
-         node = node->next) {
-        struct generation *generation = list_entry(node, struct generation, node);
-
-        if (generation->tag == tag)
-            return generation;
-    }
-    return NULL;
-}
-
-bool generation_tag_used(const struct session *session, uint64_t tag)
-{
-    uint64_t count = MIN(session->next_generation, (uint64_t)TAGS_RESTED);
-
-    for (uint64_t i = 0; i < count; i++)
-        if (session->tags_used[i] == tag)
-            return true;
-    return generation_by_tag(session, tag) != NULL;
-}
-
-void generation_free(struct session *session, struct generation *generation)
-{
-    (void)session;
-    list_remove(&generation->node);
-    session_keys_deinit(&generation->keys);
-    number_window_deinit(&generation->used);
-    free(generation);
-}
-
-void generation_release(struct session *session, struct generation *generation)
-{
-    if (generation->subflows == 0 && generation != generation_current(session))
-        generation_free(session, generation);
-}
-
-int generation_key(struct generation *generation, enum direction direction, uint64_t number,
-                   bool encrypt, struct seal *seal)
-{
-    uint8_t key[SEAL_KEY_SIZE];
-    int result = session_keys_subflow(&generation->keys, direction, number, key);
-
-    if (result == OK)
-        result = seal_init(seal, generation->keys.cipher, encrypt, key);
-    key_wipe(key, sizeof(key));
-    return result;
-}
-
-int generation_key_subflow(struct session *session, struct generation *generation,
-                           struct subflow *subflow)
-{
-    bool local = session->config.role == SESSION_LOCAL;
-    int result = generation_key(generation, local ? DIRECTION_UP : DIRECTION_DOWN,
-                                subflow->number, true, &subflow->seal);
-
-    if (result == OK)
-        result = generation_key(generation, local ? DIRECTION_DOWN : DIRECTION_UP,
-                                subflow->number, false, &subflow->opener);
-    return result;
-}
-
 /* ---- HELLO ---- */
 
 /* How far HELLOs run ahead of the wall clock when several in a row are not answered: the relay
@@ -160,14 +49,6 @@ bool handshake_begin(struct session *session, struct subflow *subflow,
     key_pair_deinit(&own);
     hello->length = wire_length(&w);
     return result == OK;
-}
-
-void handshake_free(struct hello_state *handshake)
-{
-    if (handshake == NULL)
-        return;
-    noise_deinit(&handshake->noise);
-    free(handshake);
 }
 
 bool handshake_unwritten(const struct subflow *subflow)
@@ -227,7 +108,7 @@ void session_reset_association(struct session *session, enum reset_code code,
     session->send_session_window = session->send_stream_limit = session->send_demand = false;
     session->rekey_ns = TIME_NEVER;
     session->silent_ns = TIME_NEVER;
-    path_tell_all(session);
+    session_tell_paths(session);
 }
 
 /* Only the HELLO that was answered first counts. */
@@ -261,8 +142,8 @@ void handshake_contact(struct session *session, const struct subflow *subflow)
     /* It was not lost after all. */
     close_other_hellos(session, NULL);
     session_set_state(session, SESSION_STATE_UP);
-    session_push_plain(session, SESSION_UP)->resumed = true;
-    stream_assign_ids(session);
+    outbox_push(session, SESSION_UP)->resumed = true;
+    session_assign_ids(session);
 }
 
 static void begin_session(struct session *session, const struct hello_answer *answer)
@@ -312,9 +193,9 @@ static bool adopt(struct session *session, struct subflow *subflow,
     if (generation_key_subflow(session, generation, subflow) != OK)
         return false;
     session_set_state(session, SESSION_STATE_UP);
-    event = session_push_plain(session, SESSION_UP);
+    event = outbox_push(session, SESSION_UP);
     event->resumed = resumed;
-    stream_assign_ids(session);
+    session_assign_ids(session);
     session->pool_dirty = true;
     return true;
 }
@@ -337,7 +218,7 @@ size_t handshake_receive(struct session *session, struct subflow *subflow,
     *failed = result != OK || !adopt(session, subflow, &answer, &keys);
     session_keys_deinit(&keys);
     subflow->bytes_received += used;
-    handshake_free(hello);
+    hello_free(hello);
     subflow->handshake = NULL;
     return used;
 }

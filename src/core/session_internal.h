@@ -179,8 +179,16 @@ struct sent_chunk {
     bool hedged; /* it was late, and its frames of control were queued again */
 };
 
-struct hello_state; /* session_handshake.c */
-struct copies;      /* scheduler_redundant.c */
+/* A HELLO on its way: what is still to be written, and what reads the answer. */
+struct hello_state {
+    struct noise noise;
+    struct hello_offer offer;
+    uint8_t bytes[HELLO_MAX];
+    size_t length; /* 0 once written */
+    uint64_t association; /* that it wants to go on with */
+};
+
+struct copies;
 
 struct subflow {
     struct list node;          /* session->subflows, or session->limbo */
@@ -377,7 +385,8 @@ struct path {
     uint64_t retry_ns;   /* not to be dialled before */
     struct path_counters counters;
     struct meter goodput_in, goodput_out;
-    struct restraint restraint;
+    bool held;          /* bulk was held back just now; see path_hold() */
+    uint64_t rate_seen; /* bytes a second: the highest of late, as restraint says */
     struct large_packets large;  /* what this side sends */
     struct packet_ladder ladder; /* local */
 };
@@ -424,6 +433,7 @@ struct session {
     uint64_t limbo_wake_ns; /* no limbo deadline is earlier */
     struct subflow *by_number[BY_NUMBER_BUCKETS];
     struct subflow *lane;
+    struct restraint restraints[SESSION_PATHS_MAX];
     /* Bit i: path i has a usable subflow; it has, and may be dead (path_doubt.c); has one
      * that is late; nothing at all comes on it, not even of the peer's TCP. See
      * scheduler_update(). */
@@ -437,6 +447,9 @@ struct session {
     struct stream **by_id;  /* hash table, `by_id_size` buckets, a power of two */
     size_t by_id_size, by_id_count;
     struct list ready[STREAM_CLASSES];
+    /* Whether some path has a copy of the stream to carry: what keeps a stream ready that
+     * has no data of its own to send. The schedule's answer. */
+    bool (*copies_wait)(const struct session *session, struct stream *stream);
     struct list control;
     struct list unassigned; /* local: streams without id, linked by `control` */
     unsigned bulk_skipped;  /* chunks of higher classes since the last of bulk */
@@ -503,6 +516,9 @@ struct session {
     bool pool_dirty;      /* pool_update() has something to look at */
 
     struct ring events; /* of session_event */
+    bool hello_failed;  /* a session's first chunk did not arrive: the pool backs off */
+    enum error failure; /* OK while there is none */
+    const char *failure_reason;
     struct target event_target;
     struct stream *event_stream;   /* referenced by the event last given */
     struct subflow *event_subflow; /* to be freed after the event last given */
@@ -513,11 +529,17 @@ struct session {
     struct session_counters counters;
 };
 
+/* outbox.c */
+/* Appends an event of the type, with everything else 0, for the caller to fill in. It
+ * stays valid until the next is pushed. */
+struct session_event *outbox_push(struct session *session, enum session_event_type type);
+/* This side cannot go on: the session ends when its driver asks for events. The first
+ * failure counts. `reason` is static text. */
+void outbox_fail(struct session *session, enum error error, const char *reason);
+uint64_t context_random(struct session *session);
+
 /* session.c */
 struct session *session_new_relay(const struct session_config *config, uint64_t now) MUST_CHECK;
-void session_push_event(struct session *session, enum session_event_type type,
-                        struct subflow *subflow, struct stream *stream);
-struct session_event *session_push_plain(struct session *session, enum session_event_type type);
 /* The peer broke a rule, or this side cannot go on: everything ends. */
 void session_fail(struct session *session, enum error error, const char *reason);
 /* The peer has closed the session. */
@@ -526,13 +548,11 @@ void session_closed_by_peer(struct session *session, enum close_code code,
 void session_set_state(struct session *session, enum session_state state);
 /* SESSION_CLOSE was sent, or will never be. */
 void session_finish_closing(struct session *session);
-uint64_t session_random(struct session *session);
 
 /* session_handshake.c */
 /* Local: the connection for a HELLO is up. Returns false when it cannot be written. */
 bool handshake_begin(struct session *session, struct subflow *subflow,
                      const struct session_fresh *fresh);
-void handshake_free(struct hello_state *handshake);
 bool handshake_unwritten(const struct subflow *subflow);
 /* The HELLO's raw bytes; `capacity` must hold HELLO_MAX. */
 size_t handshake_produce(struct subflow *subflow, uint8_t *buffer, size_t capacity);
@@ -547,6 +567,8 @@ void handshake_contact(struct session *session, const struct subflow *subflow);
  * of fail with `code`, all subflows but `keep` (or NULL) are closed. */
 void session_reset_association(struct session *session, enum reset_code code,
                                struct subflow *keep);
+
+/* generations.c */
 /* Appends a generation that takes over `keys`. NULL when memory is out. */
 struct generation *generation_new(struct session *session, uint64_t id,
                                   const struct session_keys *keys) MUST_CHECK;
@@ -567,16 +589,21 @@ int generation_key_subflow(struct session *session, struct generation *generatio
 /* session_subflow.c */
 struct subflow *subflow_new(struct session *session, unsigned path) MUST_CHECK;
 void subflow_free(struct session *session, struct subflow *subflow);
+void hello_free(struct hello_state *hello);
 void subflow_set_number(struct session *session, struct subflow *subflow,
                         struct generation *generation, uint64_t number);
 struct subflow *subflow_find(const struct session *session, uint64_t tag, uint64_t number);
+/* An event of the subflow, which outlives it. */
+struct session_event *subflow_tell(struct session *session, struct subflow *subflow,
+                                   enum session_event_type type);
 /* How a subflow ended decides how long what it owes is waited for. */
 enum subflow_manner { SUBFLOW_ORDERLY, SUBFLOW_ABANDONED };
 /* Ends a live subflow: tells the driver to reset it unless it is gone already. */
 void subflow_close(struct session *session, struct subflow *subflow,
                    enum subflow_manner manner);
-/* The same for one whose close event is queued already; abandoned. */
-void subflow_abandon(struct session *session, struct subflow *subflow);
+/* The same for one whose socket is gone, or whose close event is queued already. */
+void subflow_end(struct session *session, struct subflow *subflow,
+                 enum subflow_manner manner);
 void subflow_unhold(struct session *session, struct subflow *subflow);
 /* Local: resets a subflow that is finished both ways; true when it did. */
 bool subflow_close_if_done(struct session *session, struct subflow *subflow);
@@ -587,6 +614,9 @@ bool subflow_usable(const struct subflow *subflow);
 bool subflow_may_begin(const struct session *session, const struct subflow *subflow);
 uint64_t subflow_rtt_ns(const struct session *session, const struct subflow *subflow);
 uint64_t subflow_stall_ns(const struct session *session, const struct subflow *subflow);
+/* What the kernel knows of the connection now. */
+void subflow_take_measure(struct session *session, struct subflow *subflow,
+                          const struct subflow_measure *measure);
 /* The peer's TCP was seen to have all that was sent. */
 bool subflow_drained(const struct subflow *subflow);
 /* It is alive. */
@@ -597,8 +627,21 @@ void subflow_ask(struct session *session, struct subflow *subflow);
 /* Something on it waits for an answer of the peer. */
 bool subflow_outstanding(const struct subflow *subflow);
 
+/* subflows.c */
+/* Sums up what the subflows of the path were measured to do. */
+void subflows_refresh_path(struct session *session, unsigned path);
+/* Some subflow is known to work. */
+bool subflows_in_touch(const struct session *session);
+/* All that is open or being dialled on the path is abandoned. */
+void subflows_abandon_path(struct session *session, unsigned path);
+/* Judges the paths on which a subflow has died of a stall. */
+void subflows_judge_stalled(struct session *session);
+
 /* session_ack.c */
-void ack_received(struct session *session, struct frame *frame);
+/* The peer has received `chunks` of the subflow's chunks. */
+void ack_settle(struct session *session, struct subflow *subflow, uint64_t chunks);
+/* The peer has closed the subflow and takes nothing more of it. */
+void ack_take_final(struct session *session, struct subflow *subflow);
 /* A chunk was received: an ACK is owed, in time if it asks for one. */
 void ack_note_received(struct session *session, struct subflow *subflow, bool eliciting,
                        size_t length);
@@ -616,6 +659,12 @@ void ack_requeue(struct session *session, struct subflow *subflow);
 /* Drops everything not acknowledged, without sending it again. */
 void ack_forget(struct session *session, struct subflow *subflow);
 
+/* session_paths.c */
+/* Marks whatever of the paths' properties a new relay does not know, to be told. */
+void session_tell_paths(struct session *session);
+/* A PATH frame; false when it breaks a rule. */
+bool session_take_path(struct session *session, const struct frame *frame);
+
 /* session_receive.c */
 /* Processes an opened chunk. */
 void session_take_chunk(struct session *session, struct subflow *subflow,
@@ -626,33 +675,47 @@ void session_take_chunk(struct session *session, struct subflow *subflow,
 void session_take_first(struct session *session, struct subflow *subflow, size_t wire_length,
                         const uint8_t *plaintext, size_t length);
 
-/* session_stream.c */
-struct stream *stream_new(struct session *session, uint64_t id) MUST_CHECK;
-struct stream *stream_find(const struct session *session, uint64_t id);
-void stream_reference(struct stream *stream);
-void stream_unreference(struct session *session, struct stream *stream);
-void stream_queue_control(struct session *session, struct stream *stream, unsigned control);
-/* Frees the stream when both directions are settled and nobody holds it. */
-void stream_forget_if_done(struct session *session, struct stream *stream);
-void stream_tell_readable(struct session *session, struct stream *stream);
-/* After a RESET of the peer: the application hears of it once it has read the rest. */
-void stream_tell_reset(struct session *session, struct stream *stream);
-/* The application hears `code`, and nothing of the stream is sent any more. */
-void stream_fail(struct session *session, struct stream *stream, enum reset_code code);
+/* session_streams.c */
 void session_fail_streams(struct session *session, enum reset_code code);
 /* Local: the relay has not answered in this association. Streams that have sent nothing but
  * their OPEN are opened in the next one; it does no harm if the relay had dialled for them
  * before it was restarted. Data could be delivered twice, and is not sent again. */
 void session_reopen_streams(struct session *session);
 /* Local: gives ids to waiting streams, as STREAM_LIMIT allows. */
-void stream_assign_ids(struct session *session);
+void session_assign_ids(struct session *session);
+
+/* session_stream.c */
+struct stream *stream_new(struct session *session, uint64_t id) MUST_CHECK;
+struct stream *stream_find(const struct session *session, uint64_t id);
+/* The stream has no id any more, and waits to send no frame of control. */
+void stream_lose_id(struct session *session, struct stream *stream);
+/* Nothing more will be given to the reader. */
+bool stream_receive_done(const struct stream *stream);
+/* Both sides have said all that they had to say, and it has arrived here. */
+bool stream_is_complete(const struct stream *stream);
+/* Such a stream ends, or one that the peer takes no more of: what is unread is between the
+ * driver and its reader. */
+void stream_end_complete(struct session *session, struct stream *stream,
+                         enum reset_code code);
+void stream_reference(struct stream *stream);
+void stream_unreference(struct session *session, struct stream *stream);
+void stream_queue_control(struct session *session, struct stream *stream, unsigned control);
+/* Frees the stream when both directions are settled and nobody holds it. */
+void stream_forget_if_done(struct session *session, struct stream *stream);
+/* An event of the stream; its driver hears of it. */
+struct session_event *stream_tell(struct session *session, struct stream *stream,
+                                  enum session_event_type type);
+void stream_tell_readable(struct session *session, struct stream *stream);
+/* After a RESET of the peer: the application hears of it once it has read the rest. */
+void stream_tell_reset(struct session *session, struct stream *stream);
+/* The application hears `code`, and nothing of the stream is sent any more. */
+void stream_fail(struct session *session, struct stream *stream, enum reset_code code);
 void stream_insert(struct session *session, struct stream *stream, uint64_t id);
+/* Counts the stream at the paths `asks`, bit i for path i, and no others. */
+void stream_set_asks(struct session *session, struct stream *stream, uint16_t asks);
 /* Copies `target` into the stream; false when memory is out. */
 bool stream_set_target(struct stream *stream, const struct target *target) MUST_CHECK;
 void stream_reset_send(struct session *session, struct stream *stream, enum reset_code code);
-/* The peer takes no more of the stream, and all that it had to say has arrived. */
-void stream_end_complete(struct session *session, struct stream *stream,
-                         enum reset_code code);
 void session_return_parked(struct session *session);
 
 /* stream_shed.c: who gives way when a bound on memory is met; the driver is told */
@@ -690,13 +753,34 @@ void stream_sent(struct session *session, struct stream *stream, uint64_t offset
 void stream_copied(struct session *session, struct stream *stream, uint64_t length);
 void stream_range_acked(struct session *session, struct stream *stream, uint64_t offset,
                         uint64_t length);
-/* The same of what `path` carried: it will not arrive there. */
+/* The same of what `path` carried: it will not arrive there. `covered` is what of the
+ * stream is on its way elsewhere, and so not owed. */
 void stream_range_lost(struct session *session, struct stream *stream, unsigned path,
-                       uint64_t offset, uint64_t length);
+                       uint64_t offset, uint64_t length, const struct ranges *covered);
 void stream_send_abort(struct session *session, struct stream *stream);
 uint64_t stream_send_limit(const struct stream *stream); /* out_end, FIN counted */
 /* The class to be served at `position` (0 first) of the order that holds now. */
 enum stream_class stream_class_turn(const struct session *session, unsigned position);
+
+/* copies.c */
+/* Where the bytes of a redundant stream are on their way, or were acknowledged. While a
+ * single path works, small data takes two subflows of that path: the second, its twin, is
+ * told apart as if it were a path of its own. */
+#define COPIES_TWIN(path) (SESSION_PATHS_MAX + (path))
+#define COPIES_WAYS (2 * SESSION_PATHS_MAX)
+
+struct copies {
+    struct ranges taken[COPIES_WAYS];
+};
+
+void copies_free(struct copies *copies);
+/* [start, end) is on its way by `way`, a path or its twin. OK or ERROR_MEMORY. */
+int copies_sent(struct stream *stream, unsigned way, uint64_t start, uint64_t end) MUST_CHECK;
+/* [start, end) is on the path no more. OK or ERROR_MEMORY. */
+int copies_lost(struct stream *stream, unsigned path, uint64_t start,
+                uint64_t end) MUST_CHECK;
+/* out_acked has risen. */
+void copies_acked(struct stream *stream);
 
 /* stream_receive.c */
 /* OK, or an error that ends the session. */
@@ -706,13 +790,11 @@ int stream_receive(struct session *session, struct stream *stream,
 int stream_receive_final(struct session *session, struct stream *stream, uint64_t final);
 void stream_receive_discard(struct session *session, struct stream *stream);
 void stream_consumed(struct session *session, struct stream *stream, uint64_t length);
+/* Local: bytes that wait at the relay and have not arrived since it said so. */
+uint64_t session_peer_demand(const struct session *session);
 uint64_t stream_window_target(const struct session *session, const struct stream *stream);
 uint64_t session_window_next(const struct session *session);
 void session_window_update(struct session *session);
-
-/* session_receive.c */
-/* Local: bytes that wait at the relay and have not arrived since it said so. */
-uint64_t session_peer_demand(const struct session *session);
 
 /* keepalive.c */
 /* Between the PINGs of local on a subflow with nothing else to say, at most; */
@@ -731,18 +813,13 @@ void keepalive_note_heard(struct session *session, const struct subflow *subflow
 /* It is to be closed, since it gives no answer or was reset. */
 void keepalive_note_died(struct session *session, const struct subflow *subflow);
 
-/* session_timers.c */
-/* Some subflow is known to work. */
-bool session_in_touch(const struct session *session);
-
 /* pool.c */
 void pool_update(struct session *session);
 /* Bytes of the subflow that were sent or received: it may want a replacement. */
 void pool_count_bytes(struct session *session, struct subflow *subflow, uint64_t sent,
                       uint64_t received);
-/* Local: a stream begins or ends that may ask for paths of its own. */
+/* Local: a stream begins that may ask for paths of its own. */
 void pool_stream_begins(struct session *session, struct stream *stream);
-void pool_stream_ends(struct session *session, struct stream *stream);
 /* The paths' properties have changed. */
 void pool_recount_streams(struct session *session);
 /* A live subflow ended, or a dial did. */
@@ -764,8 +841,6 @@ bool pool_bulk_waits(struct session *session);
 bool session_active(const struct session *session);
 
 /* path.c */
-/* All that is open or being dialled on the path is abandoned. */
-void path_abandon(struct session *session, unsigned path);
 /* The peer has answered to something on the path: it works. */
 void path_heard(struct session *session, unsigned path);
 /* Bytes came on it, be they a part of a chunk that may yet prove false. */
@@ -778,14 +853,9 @@ bool path_quiet(const struct session *session, unsigned index);
 /* It works no more, unless it was heard of since `since_ns`. */
 void path_failed(struct session *session, unsigned path, enum path_reason reason,
                  uint64_t since_ns);
-/* Judges the paths on which a subflow has died of a stall. */
-void path_judge_stalled(struct session *session);
-/* Marks whatever of the paths' properties a new relay does not know, to be told. */
-void path_tell_all(struct session *session);
-/* A PATH frame; false when it breaks a rule. */
-bool path_take(struct session *session, const struct frame *frame);
+/* It works no more, whatever was heard of it. */
+void path_set_down(struct session *session, unsigned path, enum path_reason reason);
 void path_sample_rtt(struct path *path, uint64_t rtt_ns, uint64_t now);
-void path_refresh(struct session *session, unsigned path);
 void path_count(struct session *session, unsigned path, uint64_t received,
                 uint64_t acked);
 /* Bytes of streams that it delivered first. */
@@ -798,6 +868,13 @@ uint64_t path_least_rtt_ns(const struct path *path);
 void path_forget_least(struct path *path);
 /* How long so many bytes take at a rate in bytes a second; 0 when that is not known. */
 uint64_t path_drain_ns(uint64_t bytes, uint64_t rate);
+/* Bytes a second that the path is known to take: over a short time acknowledgements come in
+ * lumps, so that what was seen over a longer one bounds it. */
+uint64_t path_known_rate(const struct path *path);
+/* Bulk on the path is held back now, or not; `rate_seen` is the rate seen of late, 0: none. */
+void path_hold(struct path *path, bool held, uint64_t rate_seen);
+/* The known rate of a path whose bulk was held back just now; 0: it was not. */
+uint64_t path_held_rate(const struct path *path);
 /* A rate is the highest of recent windows, each of so long, */
 uint64_t rate_window_ns(uint64_t rtt_ns);
 /* and this at the end of one in which `bytes` came. */
@@ -805,15 +882,18 @@ uint64_t rate_next(uint64_t rate, uint64_t bytes, uint64_t elapsed_ns, uint64_t 
 /* Until what is sent now, behind `queued` bytes that are not acknowledged, arrives. */
 uint64_t path_arrival_ns(const struct path *path, uint64_t queued);
 uint64_t session_best_rtt_ns(const struct session *session);
-/* The stream's policy and the path's properties go together. */
-bool path_allows(const struct session *session, unsigned path, const struct stream *stream);
-/* It is a backup, and another path works that the stream (NULL: any) may use. */
+/* A stream's policy and the path's properties go together. */
+bool path_allows(const struct session *session, unsigned path,
+                 const struct stream_policy *policy);
+/* The path is a backup, and another path works that streams of the policy (NULL: of any)
+ * may use. */
 bool path_in_reserve(const struct session *session, unsigned path,
-                     const struct stream *stream);
-/* Copies of the stream travel on the path beside those on others: it is no backup while
- * another works, nor, unless the stream is to be redundant at any cost, dearer than one. */
+                     const struct stream_policy *policy);
+/* Copies of streams of the policy travel on the path beside those on others: it is no
+ * backup while another works, nor, unless the policy is to be redundant at any cost, dearer
+ * than one. */
 bool path_takes_copies(const struct session *session, unsigned path,
-                       const struct stream *stream);
+                       const struct stream_policy *policy);
 /* `b` is dearer than `a`, or a backup for it. */
 bool path_comes_before(const struct path *a, const struct path *b);
 /* Bytes of data that may go on the path now, by its ceiling and the session's. */
@@ -857,14 +937,13 @@ void path_proven(struct path *path, uint64_t sent_ns);
 uint64_t path_patience_ns(const struct path *path);
 /* A subflow is late since `late_ns`; its oldest chunk was sent at `oldest_ns`. */
 void path_note_late(struct path *path, uint64_t oldest_ns, uint64_t late_ns, uint64_t now);
-/* Data of the stream came on the path `index` before it came on any other. */
-void path_await_copies(struct session *session, const struct stream *stream,
-                       unsigned index);
 bool path_doubtful(const struct session *session, unsigned index);
 /* When it may become so if nothing comes on it. */
 uint64_t path_doubt_timeout(const struct session *session, unsigned index);
 
 /* sparing.c */
+/* Local: bulk waits, in either direction. */
+void sparing_note_bulk(struct session *session);
 /* Local: looks which paths are to carry no bulk now. */
 void sparing_update(struct session *session);
 /* Local: when that changes if nothing else does. */
@@ -928,14 +1007,13 @@ bool split_may_carry(const struct session *session, const struct subflow *subflo
 /* scheduler_redundant.c */
 /* Each byte is to travel on several paths, at this moment. */
 bool stream_is_redundant(const struct stream *stream);
-void copies_free(struct copies *copies);
-/* [start, end) is on its way on the subflow; or on the path no more. OK or ERROR_MEMORY. */
-int copies_sent(const struct session *session, struct stream *stream,
-                const struct subflow *subflow, uint64_t start, uint64_t end) MUST_CHECK;
-int copies_lost(struct stream *stream, unsigned path, uint64_t start,
-                uint64_t end) MUST_CHECK;
-/* out_acked has risen. */
-void copies_acked(struct stream *stream);
+/* [start, end) is on its way on the subflow: for redundant streams. OK or ERROR_MEMORY. */
+int redundant_note_sent(const struct session *session, struct stream *stream,
+                        const struct subflow *subflow, uint64_t start,
+                        uint64_t end) MUST_CHECK;
+/* Data of the stream came on the path `index` before it came on any other. */
+void redundant_await_copies(struct session *session, const struct stream *stream,
+                            unsigned index);
 /* It is among the paths that are to carry the stream. */
 bool redundant_may_carry(const struct session *session, unsigned path,
                          const struct stream *stream);

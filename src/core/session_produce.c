@@ -482,8 +482,8 @@ static bool add_piece(struct composer *c)
     }
     c->session->data_ns = c->session->now;
     sparing_spend(c->session, c->subflow->path, piece.length);
-    if (copies_sent(c->session, stream, c->subflow, piece.offset,
-                    piece.offset + piece.length) != OK)
+    if (redundant_note_sent(c->session, stream, c->subflow, piece.offset,
+                            piece.offset + piece.length) != OK)
         session_fail(c->session, ERROR_MEMORY, "out of memory");
     c->redundant |= stream_is_redundant(stream);
     if (piece.copy) {
@@ -493,6 +493,8 @@ static bool add_piece(struct composer *c)
     } else {
         if (stream->class == STREAM_BULK)
             c->subflow->bulk = true;
+        if (piece.offset == stream->out_next)
+            restraint_note_sent(c->session, stream);
         stream_sent(c->session, stream, piece.offset, piece.length);
     }
     return true;
@@ -772,6 +774,8 @@ struct subflow *session_next_sender(struct session *session, uint64_t now)
     session->now = now;
     if (session->state == SESSION_STATE_ENDED)
         return NULL;
+    if (session->config.role == SESSION_LOCAL && pool_bulk_waits(session))
+        sparing_note_bulk(session);
     scheduler_update(session);
     list_foreach(&session->subflows, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
@@ -812,7 +816,7 @@ size_t session_produce(struct session *session, struct subflow *subflow, uint8_t
             pool_count_bytes(session, subflow, produced, 0);
             rate_limit_spend(&session->paths[subflow->path].rate_limit, produced, now);
             rate_limit_spend(&session->rate_limit, produced, now);
-            restraint_spend(&session->paths[subflow->path], produced);
+            restraint_spend(session, subflow->path, produced);
             session->counters.chunks_sent++;
         } while (!alone && length < limit && capacity - length >= session->config.chunk_size &&
                  wants(session, subflow));

@@ -29,6 +29,7 @@ static struct stream *stream_of_frame(struct session *session, uint64_t id)
             session_fail(session, ERROR_MEMORY, "out of memory");
             return NULL;
         }
+        restraint_note_opened(session);
         session->highest_stream_id++;
         /* The driver hears of it with its OPEN. */
         stream->incoming = true;
@@ -81,7 +82,7 @@ static void take_open(struct session *session, const struct frame *frame)
     stream->incoming = false;
     stream->released = false;
     session->stream_count++;
-    session_push_event(session, SESSION_STREAM_INCOMING, NULL, stream);
+    stream_tell(session, stream, SESSION_STREAM_INCOMING);
     stream_tell_readable(session, stream);
 }
 
@@ -96,7 +97,7 @@ static void set_opened(struct session *session, struct stream *stream)
     /* A copy that was taken for lost, and waits to be sent again, is moot. */
     stream->control_pending &= (uint8_t)~STREAM_SEND_OPEN;
     if (!stream->released && !stream->failed)
-        session_push_event(session, SESSION_STREAM_OPENED, NULL, stream);
+        stream_tell(session, stream, SESSION_STREAM_OPENED);
 }
 
 static void take_opened(struct session *session, const struct frame *frame)
@@ -177,7 +178,7 @@ static void take_data(struct session *session, const struct subflow *subflow,
     received = session->counters.stream_bytes_received - received;
     path_count_goodput(session, subflow->path, received, 0);
     if (received > 0)
-        path_await_copies(session, stream, subflow->path);
+        redundant_await_copies(session, stream, subflow->path);
     session->paths[subflow->path].counters.bytes_duplicate +=
         session->counters.bytes_duplicate - duplicate;
     stream_unreference(session, stream);
@@ -217,6 +218,38 @@ static void take_large_lost(struct session *session, const struct frame *frame)
                           frame->large_lost.bytes);
 }
 
+static void take_ack(struct session *session, struct frame *frame)
+{
+    struct frame_ack_entry entry;
+
+    while (session->state < SESSION_STATE_CLOSING && frame_ack_next(frame, &entry)) {
+        struct subflow *subflow =
+            subflow_find(session, frame->ack.tag, entry.number);
+
+        if (subflow == NULL)
+            continue; /* settled long ago */
+        if (entry.chunks > subflow->chunks_sent) {
+            session_fail(session, ERROR_PROTOCOL, "acknowledged more than was sent");
+            return;
+        }
+        if (entry.chunks > subflow->chunks_acked) {
+            subflow->proven_ns = session->now;
+            path_heard(session, subflow->path);
+            session->paths[subflow->path].stalls = 0;
+            subflow_note_progress(session, subflow);
+            if (session->config.role == SESSION_LOCAL)
+                handshake_confirmed(session, subflow->generation);
+        }
+        ack_settle(session, subflow, entry.chunks);
+        if (entry.final)
+            ack_take_final(session, subflow);
+        else if (subflow->state == SUBFLOW_STATE_LIMBO && subflow->chunks.count == 0)
+            subflow_free(session, subflow);
+        else
+            subflow_close_if_done(session, subflow);
+    }
+}
+
 static void take_close(struct session *session, const struct frame *frame)
 {
     char reason[FRAME_REASON_MAX + 1];
@@ -235,11 +268,6 @@ static void take_close(struct session *session, const struct frame *frame)
     session_closed_by_peer(session, code, length > 0 ? reason : close_code_string(code));
 }
 
-uint64_t session_peer_demand(const struct session *session)
-{
-    return session->demand_maximum - MIN(session->demand_maximum, session->in_sum);
-}
-
 static void take_frame(struct session *session, struct subflow *subflow, struct frame *frame)
 {
     switch (frame->type) {
@@ -250,7 +278,7 @@ static void take_frame(struct session *session, struct subflow *subflow, struct 
         subflow->end_received = true;
         subflow->waits_for_end = false;
         break;
-    case FRAME_ACK: ack_received(session, frame); break;
+    case FRAME_ACK: take_ack(session, frame); break;
     case FRAME_STREAM_OPEN: take_open(session, frame); break;
     case FRAME_STREAM_OPENED: take_opened(session, frame); break;
     case FRAME_STREAM_RESET: take_reset(session, frame); break;
@@ -265,7 +293,7 @@ static void take_frame(struct session *session, struct subflow *subflow, struct 
             break;
         }
         session->stream_limit = MAX(session->stream_limit, frame->window.maximum);
-        stream_assign_ids(session);
+        session_assign_ids(session);
         break;
     case FRAME_DEMAND:
         if (session->config.role != SESSION_LOCAL) {
@@ -279,7 +307,7 @@ static void take_frame(struct session *session, struct subflow *subflow, struct 
         session->pool_dirty = true;
         break;
     case FRAME_PATH:
-        if (!path_take(session, frame))
+        if (!session_take_path(session, frame))
             session_fail(session, ERROR_PROTOCOL, "PATH out of place");
         break;
     case FRAME_RATE:
@@ -400,14 +428,11 @@ static void note_contact(struct session *session, struct subflow *subflow, size_
 /* What does not open: the connection was tampered with, or is not the peer's. */
 static void reject(struct session *session, struct subflow *subflow)
 {
-    struct session_event *event;
-
     if (session->config.role == SESSION_LOCAL && !subflow->confirmed)
         pool_unproven(session, subflow, UNPROVEN_STRANGE);
-    session_push_event(session, SESSION_CLOSE_SUBFLOW, subflow, NULL);
-    event = ring_at(&session->events, session->events.count - 1);
-    event->silent = session->config.role == SESSION_RELAY;
-    subflow_abandon(session, subflow);
+    subflow_tell(session, subflow, SESSION_CLOSE_SUBFLOW)->silent =
+        session->config.role == SESSION_RELAY;
+    subflow_end(session, subflow, SUBFLOW_ABANDONED);
 }
 
 /* Takes one chunk; returns its length, or 0 when it is incomplete or the subflow ended. */

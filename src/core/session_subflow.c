@@ -46,6 +46,17 @@ static void unhash(struct session *session, struct subflow *subflow)
 
 /* ---- life ---- */
 
+struct session_event *subflow_tell(struct session *session, struct subflow *subflow,
+                                   enum session_event_type type)
+{
+    struct session_event *event = outbox_push(session, type);
+
+    event->subflow = subflow;
+    event->unproven = (enum unproven)subflow->unproven;
+    subflow->event_pending = true;
+    return event;
+}
+
 struct subflow *subflow_new(struct session *session, unsigned path)
 {
     struct subflow *subflow = calloc(1, sizeof(*subflow));
@@ -66,6 +77,14 @@ struct subflow *subflow_new(struct session *session, unsigned path)
     return subflow;
 }
 
+void hello_free(struct hello_state *hello)
+{
+    if (hello == NULL)
+        return;
+    noise_deinit(&hello->noise);
+    free(hello);
+}
+
 /* Leaves the session's view; the memory stays while an event refers to it. */
 void subflow_free(struct session *session, struct subflow *subflow)
 {
@@ -83,7 +102,7 @@ void subflow_free(struct session *session, struct subflow *subflow)
     }
     if (subflow->event_pending || subflow->held)
         return;
-    handshake_free(subflow->handshake);
+    hello_free(subflow->handshake);
     seal_deinit(&subflow->seal);
     seal_deinit(&subflow->opener);
     ring_deinit(&subflow->chunks);
@@ -103,13 +122,13 @@ static void leave_live(struct session *session, struct subflow *subflow)
         session->lane = NULL;
     seal_deinit(&subflow->seal);
     seal_deinit(&subflow->opener);
-    handshake_free(subflow->handshake);
+    hello_free(subflow->handshake);
     subflow->handshake = NULL;
 }
 
 /* From here on the subflow only waits for the peer's final count, or for its grace. */
-static void enter_limbo(struct session *session, struct subflow *subflow,
-                        enum subflow_manner manner)
+void subflow_end(struct session *session, struct subflow *subflow,
+                 enum subflow_manner manner)
 {
     bool was_open = subflow->state == SUBFLOW_STATE_OPEN;
     uint64_t rtt_ns = session_best_rtt_ns(session);
@@ -119,11 +138,11 @@ static void enter_limbo(struct session *session, struct subflow *subflow,
     /* Answered, but its first chunk did not arrive: the next HELLO is not for now. */
     if (was_open && subflow->hello && session->config.role == SESSION_LOCAL &&
         !subflow->generation->confirmed)
-        pool_hello_failed(session);
+        session->hello_failed = true;
     if (was_open || subflow->trial)
         packets_note_ended(session, subflow, manner);
     if (was_open) {
-        path_refresh(session, subflow->path);
+        subflows_refresh_path(session, subflow->path);
         /* Local may have closed without the relay's last ACK: it was not sent yet. */
         if (session->config.role == SESSION_LOCAL || manner == SUBFLOW_ABANDONED ||
             list_linked(&subflow->ack_node))
@@ -152,13 +171,8 @@ void subflow_close(struct session *session, struct subflow *subflow,
                    enum subflow_manner manner)
 {
     assert(subflow->state != SUBFLOW_STATE_LIMBO);
-    session_push_event(session, SESSION_CLOSE_SUBFLOW, subflow, NULL);
-    enter_limbo(session, subflow, manner);
-}
-
-void subflow_abandon(struct session *session, struct subflow *subflow)
-{
-    enter_limbo(session, subflow, SUBFLOW_ABANDONED);
+    subflow_tell(session, subflow, SESSION_CLOSE_SUBFLOW);
+    subflow_end(session, subflow, manner);
 }
 
 void subflow_unhold(struct session *session, struct subflow *subflow)
@@ -260,111 +274,12 @@ void subflow_ask(struct session *session, struct subflow *subflow)
     subflow->progress_ns = subflow->answer_ns = session->now;
 }
 
-/* ---- the driver's face ---- */
-
-void session_subflow_up(struct session *session, struct subflow *subflow,
-                        const struct session_fresh *fresh, uint64_t now)
-{
-    session->now = now;
-    if (subflow->state != SUBFLOW_STATE_DIALLING)
-        return; /* abandoned meanwhile; its close event waits */
-    subflow->up_ns = subflow->progress_ns = subflow->answer_ns = now;
-    subflow->received_ns = subflow->sent_ns = subflow->used_ns = now;
-    subflow->writable = true;
-    path_sample_rtt(&session->paths[subflow->path], MAX(now - subflow->dialled_ns, 1), now);
-    pool_dial_succeeded(session, subflow);
-    if (subflow->hello) {
-        subflow->state = SUBFLOW_STATE_HELLO;
-        if (handshake_begin(session, subflow, fresh))
-            return;
-    } else {
-        struct generation *generation = generation_current(session);
-
-        subflow->state = SUBFLOW_STATE_OPEN;
-        /* A number is used up even if nothing of it reaches the wire. */
-        if (generation != NULL) {
-            subflow_set_number(session, subflow, generation, generation->next_number++);
-            if (generation_key_subflow(session, generation, subflow) == OK)
-                return;
-        }
-    }
-    subflow_close(session, subflow, SUBFLOW_ABANDONED);
-}
-
-/* A reset that follows our own END is how local closes: orderly, even if its END was not
- * seen. So is the end of a subflow that both sides have ended. */
-static enum subflow_manner manner_of(const struct session *session,
-                                     const struct subflow *subflow)
-{
-    bool orderly = session->config.role == SESSION_RELAY
-                       ? subflow->end_sent
-                       : subflow->end_sent && subflow->end_received;
-
-    return orderly ? SUBFLOW_ORDERLY : SUBFLOW_ABANDONED;
-}
-
-void session_subflow_down(struct session *session, struct subflow *subflow,
-                          enum subflow_end end, uint64_t now)
-{
-    session->now = now;
-    subflow->driver_done = true;
-    if (subflow->state == SUBFLOW_STATE_LIMBO)
-        return; /* closed here at the same time; the event is dropped */
-    if (subflow->state == SUBFLOW_STATE_DIALLING)
-        pool_dial_ended(session, subflow, end);
-    else if (session->config.role == SESSION_LOCAL && !subflow->confirmed &&
-             !session_is_closing(session))
-        pool_unproven(session, subflow,
-                      end == SUBFLOW_FAILED ? UNPROVEN_SILENT : UNPROVEN_CLOSED);
-    if (subflow->state == SUBFLOW_STATE_OPEN && end == SUBFLOW_RESET)
-        keepalive_note_died(session, subflow);
-    enter_limbo(session, subflow, manner_of(session, subflow));
-}
-
-void session_subflow_writable(struct session *session, struct subflow *subflow,
-                              bool writable)
-{
-    (void)session;
-    subflow->writable = writable;
-}
-
 /* ---- measures ---- */
 
 bool subflow_drained(const struct subflow *subflow)
 {
     return subflow->measured_bytes == subflow->bytes_sent &&
            subflow->measure.queued_bytes == 0;
-}
-
-/* Whether there is one path to be compared with another. */
-static bool several_paths(const struct session *session)
-{
-    unsigned active = 0;
-
-    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
-        active += session->paths[i].subflows > 0;
-    return active > 1;
-}
-
-struct subflow *session_next_unmeasured(struct session *session, uint64_t now)
-{
-    bool several = several_paths(session);
-    uint64_t usual_ns = restraint_measure_ns(session, several ? NS_PER_MS : 10 * NS_PER_MS);
-
-    list_foreach(&session->subflows, node, after) {
-        struct subflow *subflow = list_entry(node, struct subflow, node);
-        /* What has ended may be given up as soon as it has left; see give_way(). */
-        uint64_t interval_ns = subflow->end_received ? MEASURE_ENDED_NS : usual_ns;
-
-        /* A queue that was seen counts against its path until it is seen to be gone. */
-        bool asked = subflow->eliciting_unacked > 0 ||
-                     (several && subflow->measure.queued_bytes > 0);
-
-        if (subflow->state == SUBFLOW_STATE_OPEN && asked &&
-            now - MAX(subflow->measured_ns, subflow->up_ns) >= interval_ns)
-            return subflow;
-    }
-    return NULL;
 }
 
 /* What of a subflow's bytes the peer's TCP has acknowledged. */
@@ -404,10 +319,11 @@ static void note_taken(struct session *session, struct subflow *subflow,
     }
 }
 
-void session_subflow_measured(struct session *session, struct subflow *subflow,
-                              const struct subflow_measure *measure, uint64_t now)
+void subflow_take_measure(struct session *session, struct subflow *subflow,
+                          const struct subflow_measure *measure)
 {
-    session->now = now;
+    uint64_t now = session->now;
+
     note_taken(session, subflow, measure);
     packets_note_taken(session, subflow, taken_bytes(subflow->bytes_sent, measure));
     subflow->measure = *measure;
@@ -416,30 +332,5 @@ void session_subflow_measured(struct session *session, struct subflow *subflow,
     path_acked(&session->paths[subflow->path], now - MIN(now, measure->silent_ns));
     if (measure->srtt_ns != 0)
         path_sample_rtt(&session->paths[subflow->path], measure->srtt_ns, now);
-    path_refresh(session, subflow->path);
-}
-
-void subflow_set_user(struct subflow *subflow, void *user)
-{
-    subflow->user = user;
-}
-
-void *subflow_user(const struct subflow *subflow)
-{
-    return subflow->user;
-}
-
-unsigned subflow_path(const struct subflow *subflow)
-{
-    return subflow->path;
-}
-
-bool subflow_proven(const struct subflow *subflow)
-{
-    return subflow->confirmed;
-}
-
-uint64_t subflow_number(const struct subflow *subflow)
-{
-    return subflow->number;
+    subflows_refresh_path(session, subflow->path);
 }

@@ -389,7 +389,7 @@ static void tick_contact(struct session *session)
     }
     if (session->config.role == SESSION_LOCAL) {
         session_set_state(session, SESSION_STATE_LOST);
-        session_push_plain(session, SESSION_LOST);
+        outbox_push(session, SESSION_LOST);
     }
     session->silent_ns = TIME_NEVER;
 }
@@ -408,7 +408,7 @@ void session_tick(struct session *session, uint64_t now)
             ack_hedge(session, subflow);
         tick_subflow(session, subflow);
     }
-    path_judge_stalled(session);
+    subflows_judge_stalled(session);
     tick_limbo(session);
     tick_probes(session);
     tick_unassigned(session);
@@ -416,16 +416,4 @@ void session_tick(struct session *session, uint64_t now)
     tick_contact(session);
     if (session->pool_wake_ns <= now || session->rekey_ns <= now)
         session->pool_dirty = true;
-}
-
-bool session_in_touch(const struct session *session)
-{
-    list_foreach_const(&session->subflows, node) {
-        const struct subflow *subflow = (const struct subflow *)node;
-
-        if (subflow->state == SUBFLOW_STATE_OPEN && subflow->confirmed &&
-            !subflow->suspect && subflow->received_ns >= session->doubt_ns)
-            return true;
-    }
-    return false;
 }

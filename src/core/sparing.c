@@ -27,11 +27,8 @@
 
 /* ---- what local decides ---- */
 
-/* Bulk waits, in either direction, without longer pauses. */
-static void note_full(struct session *session)
+void sparing_note_bulk(struct session *session)
 {
-    if (!pool_bulk_waits(session))
-        return;
     if (session->full_ns == 0 || session->now - session->full_ns > FULL_REST_NS)
         session->full_since_ns = session->now;
     session->full_ns = session->now;
@@ -104,7 +101,6 @@ void sparing_update(struct session *session)
 {
     if (session->config.role != SESSION_LOCAL)
         return;
-    note_full(session);
     for (unsigned i = 0; i < session->config.path_count; i++) {
         struct path *path = &session->paths[i];
         struct betters betters;

@@ -233,6 +233,11 @@ void session_settle(struct session *session, uint64_t now)
 
 /* ---- credit ---- */
 
+uint64_t session_peer_demand(const struct session *session)
+{
+    return session->demand_maximum - MIN(session->demand_maximum, session->in_sum);
+}
+
 static uint64_t in_flight(uint64_t rate, uint64_t ns)
 {
     /* In units that cannot overflow: bytes per ms x us. */

@@ -101,7 +101,7 @@ void stream_update_ready(struct session *session, struct stream *stream)
     if ((counted == 0) != (stream->counted == 0))
         session->pool_dirty = true;
     stream->counted = counted;
-    if (counted == 0 && !redundant_waits(session, stream)) {
+    if (counted == 0 && !session->copies_wait(session, stream)) {
         list_remove(&stream->ready);
         return;
     }
@@ -147,14 +147,13 @@ void stream_sent(struct session *session, struct stream *stream, uint64_t offset
     if (offset == stream->out_next) {
         uint64_t data = MIN(end, stream->out_end) - MIN(offset, stream->out_end);
 
-        restraint_note_sent(session, stream);
         session->out_sum += data;
         session->counters.stream_bytes_sent += data;
         stream->out_next = end;
         update_held(session, stream);
     } else if (stream->owed.count > 0) {
         if (ranges_remove(&stream->owed, offset, end) != OK)
-            session_fail(session, ERROR_MEMORY, "out of memory");
+            outbox_fail(session, ERROR_MEMORY, "out of memory");
         owed_changed(session, stream);
     }
     charge_turn(session, stream, length);
@@ -162,7 +161,7 @@ void stream_sent(struct session *session, struct stream *stream, uint64_t offset
     if (stream->writable_wanted && !stream->released &&
         stream->out_end - MIN(stream->out_next, stream->out_end) <= STREAM_WAIT_MAX / 2) {
         stream->writable_wanted = false;
-        session_push_event(session, SESSION_STREAM_WRITABLE, NULL, stream);
+        stream_tell(session, stream, SESSION_STREAM_WRITABLE);
     }
 }
 
@@ -217,12 +216,12 @@ void stream_range_acked(struct session *session, struct stream *stream, uint64_t
         advance_acked(stream);
         update_held(session, stream);
     } else if (ranges_add(&stream->acked, offset, end) != OK) {
-        session_fail(session, ERROR_MEMORY, "out of memory");
+        outbox_fail(session, ERROR_MEMORY, "out of memory");
         return;
     }
     if (stream->owed.count > 0) {
         if (ranges_remove(&stream->owed, offset, end) != OK)
-            session_fail(session, ERROR_MEMORY, "out of memory");
+            outbox_fail(session, ERROR_MEMORY, "out of memory");
         owed_changed(session, stream);
         moot = true;
     }
@@ -234,25 +233,6 @@ void stream_range_acked(struct session *session, struct stream *stream, uint64_t
         stream_update_ready(session, stream);
         stream_forget_if_done(session, stream);
     }
-}
-
-/* Adds to `covered` what of the stream is on its way on the subflows of `list`. */
-static int collect_outstanding(const struct list *list, const struct stream *stream,
-                               struct ranges *covered)
-{
-    list_foreach_const(list, node) {
-        const struct subflow *subflow =
-            (const struct subflow *)((const char *)node - offsetof(struct subflow, node));
-
-        for (size_t i = 0; i < subflow->items.count; i++) {
-            const struct sent_item *item = ring_at(&subflow->items, i);
-
-            if (item->kind == SENT_DATA && item->stream == stream &&
-                ranges_add(covered, item->offset, item->offset + item->length) != OK)
-                return ERROR_MEMORY;
-        }
-    }
-    return OK;
 }
 
 static int add_owed(struct session *session, struct stream *stream,
@@ -275,27 +255,18 @@ static int add_owed(struct session *session, struct stream *stream,
 }
 
 void stream_range_lost(struct session *session, struct stream *stream, unsigned path,
-                       uint64_t offset, uint64_t length)
+                       uint64_t offset, uint64_t length, const struct ranges *covered)
 {
-    struct ranges covered;
     int result;
 
     if (stream->send_done || stream->reset_sent)
         return;
-    ranges_init(&covered);
     result = copies_lost(stream, path, offset, offset + length);
-    /* With copies about, a range is owed only when no other is on its way. */
-    if (result == OK && stream->extra_copies > 0) {
-        result = collect_outstanding(&session->subflows, stream, &covered);
-        if (result == OK)
-            result = collect_outstanding(&session->limbo, stream, &covered);
-    }
     if (result == OK)
-        result = add_owed(session, stream, &covered, MAX(offset, stream->out_acked),
+        result = add_owed(session, stream, covered, MAX(offset, stream->out_acked),
                           offset + length);
-    ranges_deinit(&covered);
     if (result != OK) {
-        session_fail(session, ERROR_MEMORY, "out of memory");
+        outbox_fail(session, ERROR_MEMORY, "out of memory");
         return;
     }
     owed_changed(session, stream);

@@ -16,8 +16,7 @@ static void shed(struct session *session, struct stream *stream, enum session_bo
 
     /* Nobody loses a stream while there is room. */
     assert(bound != SESSION_BOUND_BUFFERED || page_account_room(account) < wanted);
-    session_push_event(session, SESSION_SHED, NULL, stream);
-    event = ring_at(&session->events, session->events.count - 1);
+    event = stream_tell(session, stream, SESSION_SHED);
     event->shed = (struct session_shed){
         .bound = bound,
         .shared = pool->shared,
@@ -86,7 +85,7 @@ static void tell_starved(struct session *session)
             stream->out_next < stream->out_end)
             continue;
         stream->writable_wanted = false;
-        session_push_event(session, SESSION_STREAM_WRITABLE, NULL, stream);
+        stream_tell(session, stream, SESSION_STREAM_WRITABLE);
     }
 }
 

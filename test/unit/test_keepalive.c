@@ -59,7 +59,7 @@ static void test_an_outage_leaves_the_interval(void **state)
     pair_run_ms(pair, (unsigned)(before_ns / NS_PER_MS) + 6000);
     pair->blackhole = 0;
     pair_run_ms(pair, 10000);
-    assert_true(session_in_touch(pair->local));
+    assert_true(subflows_in_touch(pair->local));
     assert_int_equal(keepalive_ns(pair->local, 0), before_ns);
     pair_free(pair);
 }

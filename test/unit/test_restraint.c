@@ -77,8 +77,8 @@ static void test_a_queue_of_one_round_trip_is_enough(void **state)
     /* What is lost, or has arrived out of order, is not on its way. */
     assert_true(send_for(&load, 8, QUEUED_MS, 0) > 0);
     restraint_update(load.pair->local);
-    rate = MAX(load.path->rate_acked, load.path->restraint.rate_seen);
-    room = load.path->restraint.room;
+    rate = MAX(load.path->rate_acked, load.pair->local->restraints[0].rate_seen);
+    room = load.pair->local->restraints[0].room;
     assert_true(room <= rate * (2 * LEAST_MS + 2) / 1000);
     pair_free(load.pair);
 }
@@ -94,10 +94,10 @@ static void test_less_while_somebody_waits_for_little(void **state)
     send_for(&load, 20, QUEUED_MS, 0);
     assert_non_null(local->lane);
     restraint_update(local);
-    alone = load.path->restraint.room;
+    alone = load.pair->local->restraints[0].room;
     local->interactive_ns = local->now;
     restraint_update(local);
-    beside = load.path->restraint.room;
+    beside = load.pair->local->restraints[0].room;
     assert_true(alone > 0);
     assert_true(beside < alone / 4 * 3);
     pair_free(load.pair);
@@ -110,10 +110,10 @@ static void test_lifted_where_it_costs_the_rate(void **state)
     (void)state;
 
     send_for(&load, 1500, LEAST_MS, 0);
-    assert_true(load.path->restraint.rate_seen > 0);
-    for (unsigned i = 0; i < 40 && load.path->restraint.lifted_ns == 0; i++)
+    assert_true(load.pair->local->restraints[0].rate_seen > 0);
+    for (unsigned i = 0; i < 40 && load.pair->local->restraints[0].lifted_ns == 0; i++)
         send_for(&load, 50, 4 * LEAST_MS, MUCH);
-    assert_true(load.path->restraint.lifted_ns > load.pair->now);
+    assert_true(load.pair->local->restraints[0].lifted_ns > load.pair->now);
     assert_true(send_for(&load, 10, 4 * LEAST_MS, MUCH) > 0);
     pair_free(load.pair);
 }
@@ -127,14 +127,14 @@ static void test_without_bulk_nothing_is_kept(void **state)
     send_for(&load, 500, LEAST_MS, 0);
     send_for(&load, 8, QUEUED_MS, MUCH);
     assert_true(restraint_holds(local, 0));
-    assert_true(restraint_rate(load.path) > 0);
+    assert_true(path_held_rate(load.path) > 0);
     for (unsigned i = 0; i < 3000; i++) {
         pair_step(load.pair);
         pair_read_all(load.pair, load.pair->relay, load.pair->incoming[0]);
     }
     restraint_update(local);
     assert_false(restraint_holds(local, 0));
-    assert_int_equal(restraint_rate(load.path), 0);
+    assert_int_equal(path_held_rate(load.path), 0);
     assert_int_equal(restraint_timeout(local), TIME_NEVER);
     pair_free(load.pair);
 }

@@ -1,0 +1,283 @@
+/* The faces of streams: what the driver opens, writes, reads and ends. */
+#include "session_internal.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* ---- all of them ---- */
+
+void session_fail_streams(struct session *session, enum reset_code code)
+{
+    /* Those that the peer has never heard of can be opened in the next session. */
+    bool keep_unassigned = code == RESET_SESSION_LOST || code == RESET_LINGER;
+
+    list_foreach(&session->streams, node, after) {
+        struct stream *stream = list_entry(node, struct stream, node);
+
+        if (keep_unassigned && stream->id == 0 && !stream->failed)
+            continue;
+        stream_reference(stream);
+        if (stream_is_complete(stream))
+            stream_end_complete(session, stream, code);
+        else
+            stream_fail(session, stream, code);
+        /* The peer is not there to settle anything, and ids may start anew. */
+        stream->send_done = true;
+        stream_send_abort(session, stream);
+        stream->in_final = stream->in_highest;
+        stream_lose_id(session, stream);
+        stream_unreference(session, stream);
+    }
+}
+
+void session_reopen_streams(struct session *session)
+{
+    struct list *later = session->unassigned.next; /* opened after all of these */
+
+    list_foreach(&session->streams, node, after) {
+        struct stream *stream = list_entry(node, struct stream, node);
+
+        if (stream->id == 0 || stream->failed || stream->reset_sent || stream->out_next > 0)
+            continue;
+        stream_lose_id(session, stream);
+        list_insert_before(later, &stream->control);
+        stream_update_ready(session, stream);
+    }
+}
+
+/* A long name and a small budget: no subflow could carry the OPEN. */
+static bool open_fits(const struct session *session, const struct stream *stream)
+{
+    return JOIN_HEADER_MAX + CHUNK_OVERHEAD + FRAME_SUBFLOW_MAX + BUDGET_RESERVE +
+               frame_open_length(session->next_stream_id, stream->target) <=
+           session->config.budget_up;
+}
+
+void session_assign_ids(struct session *session)
+{
+    if (session->state != SESSION_STATE_UP)
+        return;
+    while (session->next_stream_id <= session->stream_limit) {
+        struct stream *stream = list_first(&session->unassigned, struct stream, control);
+
+        if (stream == NULL)
+            return;
+        if (!open_fits(session, stream)) {
+            stream_fail(session, stream, RESET_FAILURE);
+            continue;
+        }
+        list_remove(&stream->control);
+        stream->out_window = session->peer_stream_window;
+        stream_insert(session, stream, session->next_stream_id++);
+        stream_queue_control(session, stream, STREAM_SEND_OPEN);
+        if (stream->policy.mode != STREAM_MODE_SPLIT || stream->policy.paths != 0)
+            stream_queue_control(session, stream, STREAM_SEND_POLICY);
+        stream_update_ready(session, stream);
+        session->stream_begun_ns = session->now;
+        session->pool_dirty = true;
+    }
+}
+
+/* ---- the driver's face ---- */
+
+/* With no subflow kept in between, the relay may have forgotten the session by the time it
+ * hears of this stream; nothing else would be lost with it. */
+static void begin_anew_if_stale(struct session *session)
+{
+    uint64_t silent_ns = session->now - session->contact_ns;
+    bool vacant = session->open_count == 0 && list_empty(&session->streams);
+
+    if ((session->state != SESSION_STATE_UP && session->state != SESSION_STATE_LOST) ||
+        silent_ns < session->config.linger_ns / (vacant ? 2 : 1))
+        return;
+    session_reset_association(session, RESET_LINGER, NULL);
+    session_set_state(session, SESSION_STATE_CONNECTING);
+}
+
+struct stream *session_stream_open(struct session *session, const struct target *target,
+                                   const struct stream_policy *policy, uint64_t now)
+{
+    struct stream *stream;
+
+    session->now = now;
+    begin_anew_if_stale(session);
+    stream = stream_new(session, 0);
+    if (stream == NULL)
+        return NULL;
+    restraint_note_opened(session);
+    if (!stream_set_target(stream, target)) {
+        stream->released = stream->send_done = stream->discard = true;
+        stream->in_final = 0;
+        session->stream_count--;
+        stream_forget_if_done(session, stream);
+        return NULL;
+    }
+    if (policy != NULL)
+        stream->policy = *policy;
+    pool_stream_begins(session, stream);
+    pool_hurry(session);
+    list_append(&session->unassigned, &stream->control);
+    session_assign_ids(session);
+    return stream;
+}
+
+void session_stream_accept(struct session *session, struct stream *stream, uint64_t now)
+{
+    session->now = now;
+    stream->opened = true;
+    stream_queue_control(session, stream, STREAM_SEND_OPENED);
+}
+
+void session_stream_reset(struct session *session, struct stream *stream,
+                          enum reset_code code, uint64_t now)
+{
+    session->now = now;
+    stream_reference(stream);
+    stream->failed = true; /* no event */
+    stream_reset_send(session, stream, code);
+    stream_receive_discard(session, stream);
+    stream_unreference(session, stream);
+}
+
+void session_stream_release(struct session *session, struct stream *stream, uint64_t now)
+{
+    session->now = now;
+    assert(!stream->released);
+    stream_reference(stream);
+    stream->released = true;
+    session->stream_count--;
+    session->pool_dirty = true;
+    if (!stream_receive_done(stream) || stream->out_final == OFFSET_UNKNOWN) {
+        stream_reset_send(session, stream, RESET_CANCELLED);
+        stream_receive_discard(session, stream);
+    }
+    stream_unreference(session, stream);
+}
+
+size_t session_stream_reserve(struct session *session, struct stream *stream, size_t length,
+                              struct iovec *parts, size_t max)
+{
+    uint64_t waiting = stream->out_end - MIN(stream->out_next, stream->out_end);
+    size_t count = 0;
+
+    /* To want nothing is not to get nothing. */
+    if (length == 0 || stream->out_final != OFFSET_UNKNOWN || stream->reset_sent)
+        return 0;
+    if (waiting < STREAM_WAIT_MAX)
+        count = pages_reserve(&stream->out, stream->out_end,
+                              MIN(length, STREAM_WAIT_MAX - (size_t)waiting), parts, max);
+    if (count > 0) {
+        session->starved_ns = 0;
+        return count;
+    }
+    if (waiting == 0)
+        session_starves(session);
+    stream->writable_wanted = true;
+    return 0;
+}
+
+void session_stream_commit(struct session *session, struct stream *stream, size_t length,
+                           uint64_t now)
+{
+    session->now = now;
+    stream->out_end += length;
+    if (stream->out_acked == stream->out_end)
+        pages_release_all(&stream->out);
+    else
+        pages_release_from(&stream->out, stream->out_end);
+    stream_update_ready(session, stream);
+}
+
+size_t session_stream_write(struct session *session, struct stream *stream,
+                            const void *data, size_t length, uint64_t now)
+{
+    struct iovec parts[8];
+    size_t count = session_stream_reserve(session, stream, length, parts, ARRAY_LENGTH(parts));
+    size_t taken = 0;
+
+    for (size_t i = 0; i < count && taken < length; i++) {
+        size_t part = MIN(parts[i].iov_len, length - taken);
+
+        memcpy(parts[i].iov_base, (const uint8_t *)data + taken, part);
+        taken += part;
+    }
+    session_stream_commit(session, stream, taken, now);
+    return taken;
+}
+
+void session_stream_finish(struct session *session, struct stream *stream, uint64_t now)
+{
+    session->now = now;
+    if (stream->out_final != OFFSET_UNKNOWN)
+        return;
+    stream->out_final = stream->out_end;
+    stream_update_ready(session, stream);
+}
+
+size_t session_stream_peek(struct session *session, struct stream *stream,
+                           struct iovec *parts, size_t max, bool *finished)
+{
+    const struct borrowed *borrowed = stream->borrowed;
+    uint64_t offset = stream->in_read;
+    size_t count = 0;
+
+    (void)session;
+    while (!stream->discard && count < max && offset < stream->in_next) {
+        if (borrowed != NULL && borrowed->offset <= offset) {
+            size_t skip = (size_t)(offset - borrowed->offset);
+
+            parts[count].iov_base = (uint8_t *)(uintptr_t)borrowed->bytes + skip;
+            parts[count].iov_len = borrowed->length - skip;
+            offset += parts[count++].iov_len;
+            borrowed = borrowed->next;
+            continue;
+        }
+        uint64_t end = borrowed == NULL ? stream->in_next : borrowed->offset;
+        size_t viewed = pages_view(&stream->in, offset, (size_t)(end - offset),
+                                   parts + count, max - count);
+
+        assert(viewed > 0);
+        for (; viewed > 0; viewed--)
+            offset += parts[count++].iov_len;
+    }
+    /* What was discarded did not end well, wherever it ended. */
+    *finished = offset == stream->in_final && !stream->reset_received && !stream->discard;
+    if (count == 0)
+        stream->readable_told = false;
+    return count;
+}
+
+void session_stream_consume(struct session *session, struct stream *stream, size_t length,
+                            uint64_t now)
+{
+    session->now = now;
+    stream_reference(stream);
+    assert(length <= stream->in_next - stream->in_read);
+    stream_consumed(session, stream, length);
+    if (stream->in_read == stream->in_next)
+        stream->readable_told = stream->in_read == stream->in_final;
+    stream_tell_reset(session, stream);
+    stream_unreference(session, stream);
+}
+
+bool session_stream_take(struct session *session, struct stream *stream, struct pages *pages,
+                         struct range *unread)
+{
+    const struct borrowed *borrowed;
+
+    if (!stream->failed || !stream_is_complete(stream))
+        return false;
+    for (borrowed = stream->borrowed; borrowed != NULL; borrowed = borrowed->next) {
+        uint64_t from = MAX(borrowed->offset, stream->in_read);
+        const uint8_t *bytes = borrowed->bytes + (from - borrowed->offset);
+        uint64_t end = borrowed->offset + borrowed->length;
+
+        if (pages_write(&stream->in, from, bytes, (size_t)(end - from)) != OK)
+            return false;
+    }
+    stream->borrowed = NULL;
+    *unread = (struct range){.start = stream->in_read, .end = stream->in_next};
+    pages_move(pages, &stream->in);
+    stream_receive_discard(session, stream);
+    return true;
+}

@@ -1,0 +1,131 @@
+/* The faces of subflows: what the driver says of their connections. */
+#include "session_internal.h"
+
+void session_subflow_up(struct session *session, struct subflow *subflow,
+                        const struct session_fresh *fresh, uint64_t now)
+{
+    session->now = now;
+    if (subflow->state != SUBFLOW_STATE_DIALLING)
+        return; /* abandoned meanwhile; its close event waits */
+    subflow->up_ns = subflow->progress_ns = subflow->answer_ns = now;
+    subflow->received_ns = subflow->sent_ns = subflow->used_ns = now;
+    subflow->writable = true;
+    path_sample_rtt(&session->paths[subflow->path], MAX(now - subflow->dialled_ns, 1), now);
+    pool_dial_succeeded(session, subflow);
+    if (subflow->hello) {
+        subflow->state = SUBFLOW_STATE_HELLO;
+        if (handshake_begin(session, subflow, fresh))
+            return;
+    } else {
+        struct generation *generation = generation_current(session);
+
+        subflow->state = SUBFLOW_STATE_OPEN;
+        /* A number is used up even if nothing of it reaches the wire. */
+        if (generation != NULL) {
+            subflow_set_number(session, subflow, generation, generation->next_number++);
+            if (generation_key_subflow(session, generation, subflow) == OK)
+                return;
+        }
+    }
+    subflow_close(session, subflow, SUBFLOW_ABANDONED);
+}
+
+/* A reset that follows our own END is how local closes: orderly, even if its END was not
+ * seen. So is the end of a subflow that both sides have ended. */
+static enum subflow_manner manner_of(const struct session *session,
+                                     const struct subflow *subflow)
+{
+    bool orderly = session->config.role == SESSION_RELAY
+                       ? subflow->end_sent
+                       : subflow->end_sent && subflow->end_received;
+
+    return orderly ? SUBFLOW_ORDERLY : SUBFLOW_ABANDONED;
+}
+
+void session_subflow_down(struct session *session, struct subflow *subflow,
+                          enum subflow_end end, uint64_t now)
+{
+    session->now = now;
+    subflow->driver_done = true;
+    if (subflow->state == SUBFLOW_STATE_LIMBO)
+        return; /* closed here at the same time; the event is dropped */
+    if (subflow->state == SUBFLOW_STATE_DIALLING)
+        pool_dial_ended(session, subflow, end);
+    else if (session->config.role == SESSION_LOCAL && !subflow->confirmed &&
+             !session_is_closing(session))
+        pool_unproven(session, subflow,
+                      end == SUBFLOW_FAILED ? UNPROVEN_SILENT : UNPROVEN_CLOSED);
+    if (subflow->state == SUBFLOW_STATE_OPEN && end == SUBFLOW_RESET)
+        keepalive_note_died(session, subflow);
+    subflow_end(session, subflow, manner_of(session, subflow));
+}
+
+void session_subflow_writable(struct session *session, struct subflow *subflow,
+                              bool writable)
+{
+    (void)session;
+    subflow->writable = writable;
+}
+
+/* Whether there is one path to be compared with another. */
+static bool several_paths(const struct session *session)
+{
+    unsigned active = 0;
+
+    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
+        active += session->paths[i].subflows > 0;
+    return active > 1;
+}
+
+struct subflow *session_next_unmeasured(struct session *session, uint64_t now)
+{
+    bool several = several_paths(session);
+    uint64_t usual_ns = restraint_measure_ns(session, several ? NS_PER_MS : 10 * NS_PER_MS);
+
+    list_foreach(&session->subflows, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+        /* What has ended may be given up as soon as it has left; see give_way(). */
+        uint64_t interval_ns = subflow->end_received ? MEASURE_ENDED_NS : usual_ns;
+
+        /* A queue that was seen counts against its path until it is seen to be gone. */
+        bool asked = subflow->eliciting_unacked > 0 ||
+                     (several && subflow->measure.queued_bytes > 0);
+
+        if (subflow->state == SUBFLOW_STATE_OPEN && asked &&
+            now - MAX(subflow->measured_ns, subflow->up_ns) >= interval_ns)
+            return subflow;
+    }
+    return NULL;
+}
+
+void session_subflow_measured(struct session *session, struct subflow *subflow,
+                              const struct subflow_measure *measure, uint64_t now)
+{
+    session->now = now;
+    subflow_take_measure(session, subflow, measure);
+}
+
+void subflow_set_user(struct subflow *subflow, void *user)
+{
+    subflow->user = user;
+}
+
+void *subflow_user(const struct subflow *subflow)
+{
+    return subflow->user;
+}
+
+unsigned subflow_path(const struct subflow *subflow)
+{
+    return subflow->path;
+}
+
+bool subflow_proven(const struct subflow *subflow)
+{
+    return subflow->confirmed;
+}
+
+uint64_t subflow_number(const struct subflow *subflow)
+{
+    return subflow->number;
+}
