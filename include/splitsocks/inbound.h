@@ -13,6 +13,7 @@
 #include <splitsocks/plain.h>
 #include <splitsocks/resolver.h>
 #include <splitsocks/rules.h>
+#include <splitsocks/status.h>
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -58,15 +59,8 @@ struct inbound_request {
 
 void inbound_start(struct inbound_service *service, const struct inbound_request *request);
 
-/* For status: a connection that waits for its name to be resolved, or else for its
- * destination to be connected to without the relay. */
-struct inbound_status {
-    const struct list *node;     /* NULL before the first */
-    const struct target *target; /* borrowed until the loop goes on */
-    bool resolving;
-};
-
-/* Fills in the next one; false behind the last. */
-bool inbound_next(const struct inbound_service *service, struct inbound_status *status);
+/* For status, in a service: the connections that wait for their names to be resolved, or for
+ * their destinations to be connected to without the relay; then those that go past it. */
+bool inbound_next(const void *service, struct status_connection *connection);
 
 #endif

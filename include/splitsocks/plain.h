@@ -22,6 +22,11 @@
 typedef size_t plain_reply(uint8_t reply[PLAIN_REPLY_SIZE], bool opened,
                            enum reset_code code);
 
+/* The stream of the application at the other end of socket `fd` was reset with `code`.
+ * `destination` is in words, `address` what is known of it: family ADDRESS_NONE, nothing. */
+typedef void plain_failed(int fd, const char *destination, const struct address *address,
+                          enum reset_code code);
+
 /* One of these for each idle stream: keep it small. */
 struct plain {
     struct stream_end end; /* first */
@@ -36,22 +41,24 @@ struct plain {
     bool read_blocked;  /* the session has no room */
     bool write_ended;   /* the stream's end was passed on */
     bool write_blocked; /* the socket has no room */
-    bool of_client;     /* the socket is an application's: the stream's failure is logged */
+    bool of_client;     /* the socket is an application's, and not a destination's */
     int error; /* the socket has failed so, and is read to its end; 0: it has not */
     struct hangup hangup;
     struct half_closed half;
-    struct address destination; /* for that log line; family ADDRESS_NONE: not known */
+    plain_failed *failed;       /* NULL: the socket is a destination's */
+    struct address destination; /* for `failed`; family ADDRESS_NONE: not known */
 };
 
 /* Takes over the socket and becomes the user of `stream`. With a `reply` the stream is
  * still to be opened by the peer, and what the application sends already is taken; without,
- * it is open. Local gives `destination`, the first address that the stream was opened for
- * or family ADDRESS_NONE, and failures of the stream are logged; the relay gives NULL.
+ * it is open. With `failed` the socket is a client's: that is told when the stream is reset,
+ * and given `destination`, the first address that the stream was opened for or family
+ * ADDRESS_NONE. Without, the socket is a destination's.
  * `owned` lists all plains of an owner, for plain_abort(). NULL when memory is out: socket
  * and stream stay the caller's. */
 struct plain *plain_new(struct driver *driver, struct stream *stream, int fd,
-                        plain_reply *reply, const struct address *destination,
-                        struct list *owned) MUST_CHECK;
+                        plain_reply *reply, plain_failed *failed,
+                        const struct address *destination, struct list *owned) MUST_CHECK;
 
 /* Resets socket and stream, and frees it. */
 void plain_abort(struct plain *plain);

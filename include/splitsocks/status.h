@@ -8,10 +8,12 @@
 #include <splitsocks/address.h>
 #include <splitsocks/attributes.h>
 
+#include <splitsocks/target.h>
+
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct inbound_service;
 struct json_t;
 struct restart;
 struct session;
@@ -34,6 +36,25 @@ struct status_path {
     uint64_t quota_used_bytes;
 };
 
+enum status_connection_phase {
+    STATUS_CONNECTION_RESOLVES, /* its name is being looked up */
+    STATUS_CONNECTION_CONNECTS, /* its destination is being connected to without the relay */
+    STATUS_CONNECTION_OPEN,     /* its bytes go past the relay */
+};
+
+/* A connection of an application that is no stream. */
+struct status_connection {
+    void *node; /* the iterator's own; NULL before the first */
+    enum status_connection_phase phase;
+    char destination[TARGET_TEXT_SIZE];
+    uint64_t up_bytes, down_bytes;     /* passed on */
+    uint64_t waiting_up, waiting_down; /* bytes read and not yet passed on */
+};
+
+/* Fills in the next connection; false behind the last. */
+typedef bool status_next_connection(const void *connections,
+                                    struct status_connection *connection);
+
 struct status_source {
     const struct session *session; /* NULL between two sessions */
     const struct restart *ending;  /* how the last one has ended; NULL: none has, or one was
@@ -42,7 +63,9 @@ struct status_source {
     size_t relay_count;
     const struct status_path *paths;
     size_t path_count;
-    const struct inbound_service *inbound; /* NULL: there is none */
+    /* The connections that are no streams; NULL: there are none. */
+    status_next_connection *next_connection;
+    const void *connections; /* for next_connection() */
 };
 
 /* A new object with the members "session", "paths" and "streams"; the caller's reference.

@@ -37,7 +37,8 @@
 #define DRAIN_EVERY_NS (5 * NS_PER_S)
 #define DRAIN_AGAIN_NS (500 * NS_PER_MS)
 #define WINDOW_MIN_NS (500 * NS_PER_MS)
-/* Long enough that the lumps in which it is acknowledged do not matter, as far as may be. */
+/* Long enough that the lumps in which it is acknowledged do not matter, as far as may be.
+ */
 #define WINDOW_BYTES (4 * ACK_BYTES)
 #define WINDOW_MAX_NS (2 * NS_PER_S)
 #define LIFT_MIN_NS (1 * NS_PER_S)
@@ -138,8 +139,9 @@ static uint64_t bound_bytes(const struct session *session, unsigned index)
 
     if (in_ns == TIME_NEVER)
         return UINT64_MAX;
-    return MAX((uint64_t)((double)path_known_rate(path) * (double)(in_ns + MEASURE_NS) / 1e9),
-               BOUND_MIN);
+    return MAX(
+        (uint64_t)((double)path_known_rate(path) * (double)(in_ns + MEASURE_NS) / 1e9),
+        BOUND_MIN);
 }
 
 static uint64_t drain_every_ns(const struct path *path)

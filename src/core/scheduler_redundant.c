@@ -193,7 +193,8 @@ bool redundant_waits(const struct session *session, struct stream *stream)
     list_foreach_const(&session->subflows, node) {
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
 
-        if (subflow_usable(subflow) && path_allows(session, subflow->path, &stream->policy) &&
+        if (subflow_usable(subflow) &&
+            path_allows(session, subflow->path, &stream->policy) &&
             redundant_next(session, subflow, stream, &piece))
             return true;
     }

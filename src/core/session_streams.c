@@ -192,7 +192,8 @@ size_t session_stream_write(struct session *session, struct stream *stream,
                             const void *data, size_t length, uint64_t now)
 {
     struct iovec parts[8];
-    size_t count = session_stream_reserve(session, stream, length, parts, ARRAY_LENGTH(parts));
+    size_t count =
+        session_stream_reserve(session, stream, length, parts, ARRAY_LENGTH(parts));
     size_t taken = 0;
 
     for (size_t i = 0; i < count && taken < length; i++) {
@@ -260,8 +261,8 @@ void session_stream_consume(struct session *session, struct stream *stream, size
     stream_unreference(session, stream);
 }
 
-bool session_stream_take(struct session *session, struct stream *stream, struct pages *pages,
-                         struct range *unread)
+bool session_stream_take(struct session *session, struct stream *stream,
+                         struct pages *pages, struct range *unread)
 {
     const struct borrowed *borrowed;
 

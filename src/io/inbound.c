@@ -9,7 +9,6 @@
 #include <splitsocks/socket.h>
 #include <splitsocks/stream_failure.h>
 
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,6 +104,18 @@ static void refuse(struct inbound *inbound, enum reset_code code)
 
 /* ---- proxy ---- */
 
+static void on_failed(int fd, const char *destination, const struct address *address,
+                      enum reset_code code)
+{
+    char reason[STREAM_FAILURE_TEXT_SIZE];
+
+    /* The destination has reset its connection: that is its business. */
+    if (code == RESET_CANCELLED)
+        log_debug("%s has reset the stream", destination);
+    else
+        stream_failure_log(fd, destination, stream_failure_format(code, address, reason));
+}
+
 static void log_no_room(const struct inbound *inbound)
 {
     static struct log_limit limit;
@@ -174,7 +185,7 @@ static void open_stream(struct inbound *inbound)
     /* From here on it is the plain's to look at. */
     hangup_unwatch(&service->worker->hangups, &inbound->hangup);
     plain = write_early(inbound, stream, now)
-                ? plain_new(driver, stream, inbound->fd, inbound->reply,
+                ? plain_new(driver, stream, inbound->fd, inbound->reply, on_failed,
                             &inbound->target.addresses[0], &service->plains)
                 : NULL;
     if (plain == NULL) {
@@ -482,18 +493,47 @@ void inbound_start(struct inbound_service *service, const struct inbound_request
         decide(inbound);
 }
 
-bool inbound_next(const struct inbound_service *service, struct inbound_status *status)
-{
-    const struct list *node =
-        status->node == NULL ? service->inbounds.next : status->node->next;
-    const struct inbound *inbound;
+/* ---- for status ---- */
 
-    if (node == &service->inbounds)
+static void describe(const struct inbound *inbound, struct status_connection *connection)
+{
+    connection->phase =
+        inbound->query != NULL ? STATUS_CONNECTION_RESOLVES : STATUS_CONNECTION_CONNECTS;
+    target_format(&inbound->target, connection->destination);
+}
+
+static void describe_direct(const struct direct *direct,
+                            struct status_connection *connection)
+{
+    connection->phase = STATUS_CONNECTION_OPEN;
+    snprintf(connection->destination, sizeof(connection->destination), "%s",
+             direct->destination != NULL ? direct->destination : "its destination");
+    connection->up_bytes = direct->ways[0].bytes;
+    connection->down_bytes = direct->ways[1].bytes;
+    connection->waiting_up = direct->ways[0].length;
+    connection->waiting_down = direct->ways[1].length;
+}
+
+bool inbound_next(const void *context, struct status_connection *connection)
+{
+    const struct inbound_service *service = context;
+    bool direct = connection->node != NULL && connection->phase == STATUS_CONNECTION_OPEN;
+    const struct list *head = direct ? &service->directs : &service->inbounds;
+    struct list *node = connection->node;
+
+    node = node == NULL ? head->next : node->next;
+    if (!direct && node == head) {
+        direct = true;
+        head = &service->directs;
+        node = head->next;
+    }
+    if (node == head)
         return false;
-    inbound = (const struct inbound *)(const void *)((const char *)node -
-                                                     offsetof(struct inbound, node));
-    *status = (struct inbound_status){
-        .node = node, .target = &inbound->target, .resolving = inbound->query != NULL};
+    *connection = (struct status_connection){.node = node};
+    if (direct)
+        describe_direct(list_entry(node, struct direct, node), connection);
+    else
+        describe(list_entry(node, struct inbound, node), connection);
     return true;
 }
 

@@ -221,7 +221,8 @@ struct json_t *local_status(const struct local *local)
         .relays = local->config->relay.hosts.items,
         .relay_count = local->config->relay.hosts.count,
         .paths = paths,
-        .inbound = &local->inbound,
+        .next_connection = inbound_next,
+        .connections = &local->inbound,
         .path_count = path_table_count(&local->paths),
     };
     json_t *document;

@@ -68,6 +68,7 @@ static void refuse(struct outbound *outbound, enum reset_code code)
 static void on_dialled(void *context, int fd, enum reset_code code)
 {
     struct outbound *outbound = context;
+    const struct address unknown = {.family = ADDRESS_NONE};
     struct driver *driver = outbound->driver;
 
     if (fd < 0) {
@@ -77,8 +78,8 @@ static void on_dialled(void *context, int fd, enum reset_code code)
     socket_keepalive(fd, driver->worker->keepalive_ns);
     session_stream_accept(driver->session, outbound->stream, clock_now());
     driver_touch(driver);
-    if (plain_new(driver, outbound->stream, fd, NULL, NULL, &outbound->list->plains) ==
-        NULL) {
+    if (plain_new(driver, outbound->stream, fd, NULL, NULL, &unknown,
+                  &outbound->list->plains) == NULL) {
         close(fd);
         refuse(outbound, RESET_LIMIT);
         return;

@@ -7,7 +7,6 @@
 #include <splitsocks/remainder.h>
 #include <splitsocks/session_status.h>
 #include <splitsocks/socket.h>
-#include <splitsocks/stream_failure.h>
 
 #include <errno.h>
 #include <stdlib.h>
@@ -344,27 +343,14 @@ static bool leave_remainder(struct plain *plain)
     return false;
 }
 
-static void log_reset(const struct plain *plain, enum reset_code code)
-{
-    const char *destination = stream_destination(plain->stream);
-    char reason[STREAM_FAILURE_TEXT_SIZE];
-
-    /* The destination has reset its connection: that is its business. */
-    if (code == RESET_CANCELLED)
-        log_debug("%s has reset the stream", destination);
-    else
-        stream_failure_log(plain->io.fd, destination,
-                           stream_failure_format(code, &plain->destination, reason));
-}
-
 static void on_reset(struct stream_end *end, enum reset_code code)
 {
     struct plain *plain = plain_of(end);
     uint8_t reply[PLAIN_REPLY_SIZE];
     int fd = plain->io.fd;
 
-    if (plain->of_client)
-        log_reset(plain, code);
+    if (plain->failed != NULL)
+        plain->failed(fd, stream_destination(plain->stream), &plain->destination, code);
     stop(plain);
     if (plain->reply != NULL) {
         size_t length = plain->reply(reply, false, code);
@@ -384,8 +370,8 @@ static const struct stream_end_type end_type = {
 };
 
 struct plain *plain_new(struct driver *driver, struct stream *stream, int fd,
-                        plain_reply *reply, const struct address *destination,
-                        struct list *owned)
+                        plain_reply *reply, plain_failed *failed,
+                        const struct address *destination, struct list *owned)
 {
     struct plain *plain = calloc(1, sizeof(*plain));
     struct iovec part;
@@ -397,9 +383,9 @@ struct plain *plain_new(struct driver *driver, struct stream *stream, int fd,
     plain->driver = driver;
     plain->stream = stream;
     plain->reply = reply;
-    plain->of_client = destination != NULL;
-    if (destination != NULL)
-        plain->destination = *destination;
+    plain->of_client = failed != NULL;
+    plain->failed = failed;
+    plain->destination = *destination;
     plain->read_size = READ_SIZE_MIN;
     ev_io_init(&plain->io, on_event, fd, 0);
     plain->io.data = plain;

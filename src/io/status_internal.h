@@ -24,9 +24,10 @@ static inline json_int_t status_bits(uint64_t bytes_per_second)
 json_t *status_paths(const struct status_source *source, uint64_t now);
 /* `*omitted`: what is there beyond STATUS_STREAMS_MAX. */
 json_t *status_streams(const struct status_source *source, uint64_t now, size_t *omitted);
-/* Connections that are no streams: they are added to `list` while there is room, and
- * counted in `*omitted` when there is none. False when memory is out. */
-bool status_add_inbounds(json_t *list, const struct status_source *source, size_t *omitted);
-bool status_add_directs(json_t *list, const struct status_source *source, size_t *omitted);
+/* Connections that are no streams, those that are open or those that are being opened: they
+ * are added to `list` while there is room, and counted in `*omitted` when there is none.
+ * False when memory is out. */
+bool status_add_connections(json_t *list, const struct status_source *source, bool open,
+                            size_t *omitted);
 
 #endif

@@ -96,7 +96,7 @@ json_t *status_streams(const struct status_source *source, uint64_t now, size_t 
     size_t others;
 
     *omitted = 0;
-    if (!status_add_inbounds(list, source, omitted))
+    if (!status_add_connections(list, source, false, omitted))
         goto fail;
     others = json_array_size(list);
     if (source->session != NULL) {
@@ -104,7 +104,7 @@ json_t *status_streams(const struct status_source *source, uint64_t now, size_t 
             goto fail;
         *omitted += count(source->session) - (json_array_size(list) - others);
     }
-    if (!status_add_directs(list, source, omitted))
+    if (!status_add_connections(list, source, true, omitted))
         goto fail;
     return list;
 fail:
