@@ -48,7 +48,7 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 
 static void log_failure(const char *what)
 {
-    static struct log_limit limit;
+    static _Thread_local struct log_limit limit;
 
     log_write_limited(&limit, clock_now(), LOG_WARNING,
                       "%s: %s: a peer that hangs up may be noticed late", what,
