@@ -67,7 +67,8 @@ static json_t *describe_limits(const struct status_path *path,
     return json_pack(
         "{s:b, s:i, s:f, s:o, s:o, s:o, s:o, s:o}", "backup", (int)properties->backup,
         "cost", (int)properties->cost, "bulk_after_s",
-        (double)properties->bulk_after_ns / 1e9, "modes", describe_modes(properties->modes), "rate_up_bps",
+        (double)properties->bulk_after_ns / 1e9, "modes", describe_modes(properties->modes),
+        "rate_up_bps",
         status_integer_or_null(properties->rate_up != 0, properties->rate_up * 8),
         "rate_down_bps",
         status_integer_or_null(properties->rate_down != 0, properties->rate_down * 8),
@@ -78,8 +79,8 @@ static json_t *describe_limits(const struct status_path *path,
 
 static json_t *describe_subflows(const struct path_status *status)
 {
-    return json_pack("{s:i, s:i, s:I, s:I, s:f}", "open", (int)status->subflows_open, "dialling",
-                     (int)status->subflows_dialling, "recycled",
+    return json_pack("{s:i, s:i, s:I, s:I, s:f}", "open", (int)status->subflows_open,
+                     "dialling", (int)status->subflows_dialling, "recycled",
                      (json_int_t)status->counters.subflows_retired, "failed",
                      (json_int_t)status->counters.subflows_failed, "keepalive_s",
                      (double)status->keepalive_ns / 1e9);
@@ -151,16 +152,16 @@ static json_t *describe_path(const struct status_source *source, unsigned index,
     if (has_rival(status.use) && status.rival < source->path_count)
         rival = source->paths[status.rival].name;
     whole = json_pack(
-        "{s:s, s:s?, s:s?, s:s?, s:s, s:s?, s:s?, s:s?, s:s, s:s?, s:b, s:o, s:o, s:o, s:o}", "name",
-        path->name, "interface", path->interface, "source",
+        "{s:s, s:s?, s:s?, s:s?, s:s, s:s?, s:s?, s:s?, s:s, s:s?, s:b, s:o, s:o, s:o, "
+        "s:o}",
+        "name", path->name, "interface", path->interface, "source",
         format_or_null(&path->source, source_text), "relay_address",
         format_or_null(&path->address, address), "state", state_name(status.reason),
         "reason", reason_name(status.reason), "detail",
-        reason_name(status.reason) != NULL ? path->detail : NULL, "hint",
-        path->hint, "use",
-        use_name(status.use), "rival", rival, "small_only", (int)status.small_only, "limits",
-        describe_limits(path, &status.properties), "mtu", describe_mtu(&status), "subflows",
-        describe_subflows(&status), "dials", describe_dials(&status, now));
+        reason_name(status.reason) != NULL ? path->detail : NULL, "hint", path->hint, "use",
+        use_name(status.use), "rival", rival, "small_only", (int)status.small_only,
+        "limits", describe_limits(path, &status.properties), "mtu", describe_mtu(&status),
+        "subflows", describe_subflows(&status), "dials", describe_dials(&status, now));
     traffic = describe_traffic(&status, payload_bytes);
     if (whole == NULL || traffic == NULL || json_object_update(whole, traffic) != 0) {
         json_decref(whole);

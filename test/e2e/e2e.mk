@@ -56,6 +56,7 @@ E2E_TESTS = \
 	test/e2e/test_mtu.py \
 	test/e2e/test_names.py \
 	test/e2e/test_paths.py \
+	test/e2e/test_spared_paths.py \
 	test/e2e/test_places.py \
 	test/e2e/test_private.py \
 	test/e2e/test_rdp.py \
