@@ -50,7 +50,7 @@ static bool accept_failed(struct listener *listener, int error)
 /* Returns how many were accepted. */
 static int accept_batch(struct listener *listener)
 {
-    const ev_io *io = &listener->io;
+    ev_io *io = &listener->io;
     int count = 0;
 
     for (int i = 0; i < ACCEPT_BATCH && ev_is_active(io); i++) {

@@ -154,5 +154,20 @@ def test_relay_restarted_while_local_is_at_its_bound(t):
     wait_until(served, 20, "a new client to be served")
 
 
+def test_strangers_at_a_relay_with_few_descriptors(t):
+    """They get a part of what is kept for subflows: those of a client find room."""
+    lab, pair, port = setting(t, "relay")
+    with lab.a.inside():
+        strangers = [socket.create_connection((RELAY, pair.relay_ports[0])) for _ in range(FILES)]
+    for stranger in strangers:
+        stranger.sendall(b"garbage")
+    pair.local.kill()
+    pair.start_local()
+    pair.local.wait_output("session .* begins")
+    t.equal(len(Crowd(lab, port, 10).begin().served), 10, "clients of a new session")
+    for stranger in strangers:
+        stranger.close()
+
+
 if __name__ == "__main__":
     harness.main(globals())
