@@ -42,10 +42,9 @@ void descriptors_divide(unsigned long limit, const struct descriptor_needs *need
 void descriptors_raise_limit(void);
 /* Sets the bounds of the process, which had none. */
 void descriptors_reserve(const struct descriptor_needs *needs);
-/* How many the process may open, clients may have, and are set aside for subflows; as many
+/* How many the process may open, and what is set aside for subflows; as many
  * as an int holds before descriptors_reserve(). */
 unsigned long descriptors_limit(void);
-unsigned long descriptors_for_clients(void);
 unsigned long descriptors_for_subflows(void);
 
 /* Whether a descriptor that was just opened may be kept for the class. If not it is said in

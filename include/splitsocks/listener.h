@@ -7,6 +7,7 @@
 
 #include <ev.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Takes over `fd`, non-blocking and close-on-exec. */
 typedef void listener_accept(void *context, int fd, const struct address *peer);
@@ -17,12 +18,14 @@ struct listener {
     ev_timer
         pause; /* while the class is out of descriptors: connections wait in the kernel */
     enum descriptor_class class;
+    uint64_t full_ns; /* since when it is out of descriptors; 0: it is not */
     listener_accept *accept;
     void *context;
 };
 
 /* Begins to accept from `fd`, which stays the caller's and may serve several threads, as
- * long as `class` has descriptors. */
+ * long as `class` has descriptors. Clients wait for them for a second and are refused then:
+ * they may be what a loop waits for. Others wait. */
 void listener_init(struct listener *listener, struct ev_loop *loop, int fd,
                    enum descriptor_class class, listener_accept *accept, void *context);
 /* Stops; does not close the socket. Safe on a zeroed listener, and twice. */

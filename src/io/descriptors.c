@@ -55,11 +55,6 @@ unsigned long descriptors_limit(void)
     return atomic_load(&bounds[DESCRIPTOR_OWN]);
 }
 
-unsigned long descriptors_for_clients(void)
-{
-    return atomic_load(&bounds[DESCRIPTOR_CLIENT]);
-}
-
 unsigned long descriptors_for_subflows(void)
 {
     unsigned long clients = atomic_load(&bounds[DESCRIPTOR_CLIENT]);

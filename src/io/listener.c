@@ -12,6 +12,8 @@
 #define ACCEPT_BATCH 64
 /* How long a process without free descriptors lets connections wait in the kernel. */
 #define PAUSE_SECONDS 0.1
+/* How long it lets clients wait: a burst is over by then. */
+#define PATIENCE_NS NS_PER_S
 
 static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
 {
@@ -47,6 +49,31 @@ static bool accept_failed(struct listener *listener, int error)
     }
 }
 
+/* Each takes one of the descriptors that are kept for other uses, for a moment. */
+static void refuse_waiting(const struct listener *listener)
+{
+    int fd;
+
+    for (int i = 0; i < ACCEPT_BATCH; i++) {
+        fd = accept4(listener->io.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0)
+            return;
+        socket_close_reset(fd);
+    }
+}
+
+/* There is no descriptor for another connection. */
+static void be_full(struct listener *listener)
+{
+    uint64_t now = clock_now();
+
+    if (listener->full_ns == 0)
+        listener->full_ns = now;
+    if (listener->class == DESCRIPTOR_CLIENT && now - listener->full_ns >= PATIENCE_NS)
+        refuse_waiting(listener);
+    pause_for_descriptors(listener);
+}
+
 /* Returns how many were accepted. */
 static int accept_batch(struct listener *listener)
 {
@@ -59,9 +86,10 @@ static int accept_batch(struct listener *listener)
         int fd;
 
         if (!descriptors_have_room(io->fd, listener->class)) {
-            pause_for_descriptors(listener);
+            be_full(listener);
             break;
         }
+        listener->full_ns = 0;
         fd = accept4(io->fd, (struct sockaddr *)&storage, &length,
                      SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0 && !descriptors_admit(fd, listener->class)) {

@@ -134,14 +134,6 @@ static void set_target(struct target *target, const struct config_host_port *to)
     snprintf(target->name, sizeof(target->name), "%s", to->host);
 }
 
-/* A loop that goes past the relay takes two descriptors a connection: it must end before
- * there are none left for others. */
-static uint32_t max_per_target(const struct config_listener *listener)
-{
-    return (uint32_t)MIN((unsigned long)listener->max_per_target,
-                         MAX(descriptors_for_clients() / 3, 1ul));
-}
-
 int local_init_listeners(struct local *local)
 {
     const struct config_listeners *listen = &local->config->listen;
@@ -169,7 +161,7 @@ int local_init_listeners(struct local *local)
             .users = listener->users,
             .user_count = users->count,
             .listener = (uint32_t)i,
-            .max_per_target = max_per_target(&listen->items[i]),
+            .max_per_target = listen->items[i].max_per_target,
             .policy = local_listener_policy(local->config, listener->config),
         };
     }
