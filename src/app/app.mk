@@ -13,6 +13,7 @@ splitsocks_SOURCES = \
 	src/app/commands.h \
 	src/app/control_places.c src/app/control_places.h \
 	src/app/daemon.c src/app/daemon.h \
+	src/app/folders.c src/app/folders.h \
 	src/app/load_config.c src/app/load_config.h \
 	src/app/local_control.c src/app/local_control.h \
 	src/app/log_output.c src/app/log_output.h \

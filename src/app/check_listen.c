@@ -113,6 +113,9 @@ int check_listen(struct check_listen *items, size_t count)
     for (size_t i = 0; i < count; i++) {
         int error = socket_try_bind(&items[i].address);
 
+        /* For a reload, systemd runs a check beside the daemon, which has the ports. */
+        if (error == EADDRINUSE && getenv("MAINPID") != NULL)
+            continue;
         if (error != 0 && !(items[i].implied && error == EAFNOSUPPORT))
             note(tallies, error, &items[i].address);
     }

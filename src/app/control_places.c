@@ -1,5 +1,6 @@
 #include "control_places.h"
 
+#include "folders.h"
 #include "read_file.h"
 
 #include <assert.h>
@@ -67,9 +68,9 @@ static int add_in(struct control_places *places, const char *config_path,
 static int add_environment(struct control_places *places, const char *variable,
                            const char *subfolder, const char *config_path)
 {
-    const char *folder = getenv(variable);
+    const char *folder = environment_folder(variable);
 
-    if (folder == NULL || folder[0] != '/')
+    if (folder == NULL)
         return OK;
     return add_in(places, config_path, "%.*s%s", (int)strcspn(folder, ":"), folder,
                   subfolder);

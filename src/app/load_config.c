@@ -1,5 +1,6 @@
 #include "load_config.h"
 
+#include "folders.h"
 #include "read_file.h"
 
 #include <splitsocks/key.h>
@@ -26,12 +27,12 @@ static void log_problems(const char *path, const struct config_error *why)
 
 char *find_local_config(void)
 {
-    const char *base = getenv("XDG_CONFIG_HOME");
-    const char *home = getenv("HOME");
+    const char *base = environment_folder("XDG_CONFIG_HOME");
+    const char *home = home_folder();
     char *path = NULL;
     int length = -1;
 
-    if (base != NULL && base[0] == '/')
+    if (base != NULL)
         length = asprintf(&path, "%s/splitsocks/local.json", base);
     else if (home != NULL)
         length = asprintf(&path, "%s/.config/splitsocks/local.json", home);

@@ -1,5 +1,6 @@
 #include "state_file.h"
 
+#include "folders.h"
 #include "read_file.h"
 
 #include <splitsocks/log.h>
@@ -18,19 +19,11 @@ static bool has_quota(const struct config_local *config)
     return false;
 }
 
-/* An absolute path in the environment, or NULL. */
-static const char *get_folder(const char *name)
-{
-    const char *value = getenv(name);
-
-    return value != NULL && value[0] == '/' ? value : NULL;
-}
-
 /* A new string; NULL when there is no such place. */
 static char *default_file(const char *name)
 {
-    const char *service = get_folder("STATE_DIRECTORY"),
-               *state = get_folder("XDG_STATE_HOME"), *home = get_folder("HOME");
+    const char *service = environment_folder("STATE_DIRECTORY"),
+               *state = environment_folder("XDG_STATE_HOME"), *home = home_folder();
     char *path = NULL;
     int length = -1;
 

@@ -189,6 +189,9 @@ def test_a_running_daemon_is_no_error(t):
         status, said = check(t, pair, role)
         port = pair.socks_port if role == "local" else pair.relay_ports[0]
         t.check(status == 0 and f"warning: cannot listen on 127.0.0.1:{port}" in said, said)
+        # As the units' ExecReload has it.
+        t.equal(run(t, "check", role, getattr(pair, f"{role}_path"),
+                    env={**os.environ, "MAINPID": "1"}), (0, ""), f"{role}, for a reload")
     for daemon in (pair.local, pair.relay):
         t.equal(daemon.stop(), 0, "exit status")
     for role in ROLES:

@@ -35,7 +35,7 @@ def as_user(user, command):
 
 def start(t, user, splitsocks, path, env=None):
     process = t.process("local", ["env", "-i", *[f"{k}={v}" for k, v in {**BARE, **(env or {})}.items()],
-                                  *as_user(user, [splitsocks, "local", "-c", path])])
+                                  f"XDG_STATE_HOME={t.directory}", *as_user(user, [splitsocks, "local", "-c", path])])
     process.wait_output("^ready")
     return process
 
@@ -65,12 +65,21 @@ def test_a_place_without_variables(t):
     t.check(code == 1 and f"nobody listens at {folder}/{name}.sock" in text, text)
 
 
+def test_a_home_without_the_variable(t):
+    """There is a place for the state file: where the user database says that the home is."""
+    pair = t.pair(start=False)
+    done = subprocess.run(["env", "-i", harness.SPLITSOCKS, "check", "local", pair.local_path],
+                          text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    t.equal((done.returncode, done.stderr), (0, ""), "check without variables")
+
+
 def test_root_has_a_place_too(t):
     if os.geteuid() != 0:
         raise harness.Skip("needs root")
     pair = t.pair(start=False)
     path = t.write_json(f"r{harness.free_port()}.json", pair.local_config)
-    local = t.process("local", ["env", "-i", harness.SPLITSOCKS, "local", "-c", path])
+    local = t.process("local", ["env", "-i", f"XDG_STATE_HOME={t.directory}", harness.SPLITSOCKS,
+                                  "local", "-c", path])
     local.wait_output("^ready")
     t.equal(status(t, 0, harness.SPLITSOCKS, path)[0], 0, "status")
     local.signal(15)
@@ -115,7 +124,8 @@ def test_a_foreign_folder_is_not_trusted(t):
 def test_a_name_that_no_socket_can_have(t):
     pair = t.pair(start=False)
     path = t.write_json("n" * 100 + ".json", pair.local_config)
-    local = t.process("local", [harness.SPLITSOCKS, "local", "-c", path])
+    local = t.process("local", [harness.SPLITSOCKS, "local", "-c", path],
+                      env={"XDG_STATE_HOME": t.directory})
     local.wait_output("^ready")
     t.check("longer than 107 bytes" in local.log() and "there is no control socket" in local.log(),
             local.log())
