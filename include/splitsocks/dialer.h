@@ -8,6 +8,7 @@
 #include <splitsocks/destination.h>
 #include <splitsocks/eyeballs.h>
 #include <splitsocks/family_memory.h>
+#include <splitsocks/nat64_finder.h>
 
 #include <ev.h>
 
@@ -15,14 +16,22 @@
  * with RESET_DENIED the dialer's `denied` is one of the addresses that the rules refuse. */
 typedef void dialer_done(void *context, int fd, enum reset_code code);
 
+/* What those who dial on one loop share: how connections get out of this machine. */
+struct dialer_ways {
+    struct ev_loop *loop;          /* borrowed */
+    struct nat64_finder *finder;   /* borrowed */
+    struct family_memory families; /* all zero at first */
+};
+
 struct dialer {
-    struct ev_loop *loop;                  /* borrowed */
+    struct dialer_ways *ways;              /* borrowed */
     const struct destination_rules *rules; /* borrowed; NULL: everything is allowed */
-    struct family_memory *families;        /* borrowed */
     dialer_done *done;                     /* NULL: not running */
     void *context;
     struct eyeballs eyeballs;
     struct address denied; /* an address that the rules refuse; ADDRESS_NONE: none so far */
+    struct nat64_waiter waiter;
+    bool by_nat64; /* nothing else is left to try */
     ev_timer timer;
     struct dialer_attempt {
         struct dialer *dialer;
@@ -31,13 +40,12 @@ struct dialer {
     } attempts[EYEBALLS_CONCURRENT];
 };
 
-/* Tries `addresses` in order of preference, each at `port`, and the family that is not in
- * `families` first. Calls `done` once, perhaps
- * before it returns; the dialer may be freed from there. */
-void dialer_start(struct dialer *dialer, struct ev_loop *loop,
-                  const struct destination_rules *rules, struct family_memory *families,
-                  const struct address *addresses, size_t count, uint16_t port,
-                  dialer_done *done, void *context);
+/* Tries `addresses` in order of preference, each at `port`, and first of the family that
+ * gets through; where there is no way to IPv4, by the network's NAT64. Calls `done` once,
+ * perhaps before it returns; the dialer may be freed from there. */
+void dialer_start(struct dialer *dialer, struct dialer_ways *ways,
+                  const struct destination_rules *rules, const struct address *addresses,
+                  size_t count, uint16_t port, dialer_done *done, void *context);
 /* Closes all attempts; `done` is not called. Safe on a zeroed dialer, and after `done`. */
 void dialer_cancel(struct dialer *dialer);
 

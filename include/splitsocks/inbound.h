@@ -7,9 +7,8 @@
 #define SPLITSOCKS_INBOUND_H
 
 #include <splitsocks/crowd.h>
+#include <splitsocks/dialer.h>
 #include <splitsocks/driver.h>
-#include <splitsocks/family_memory.h>
-#include <splitsocks/nat64_finder.h>
 #include <splitsocks/plain.h>
 #include <splitsocks/resolver.h>
 #include <splitsocks/rules.h>
@@ -33,8 +32,7 @@ struct inbound_service {
     bool (*comes_back)(const struct local *local, const struct address *to, bool direct);
     const struct local *local; /* borrowed; for the above */
     struct crowd crowd;
-    struct nat64_finder *finder;   /* borrowed */
-    struct family_memory families; /* of direct connections */
+    struct dialer_ways ways; /* of direct connections */
     struct list inbounds;
     struct list plains;
     struct list directs;

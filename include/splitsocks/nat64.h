@@ -34,10 +34,10 @@ bool nat64_carried(const struct nat64_prefixes *prefixes, const struct address *
 /* Some prefix would make it of `ipv4`: it was synthesised, or its owner numbers so. */
 bool nat64_resembles(const struct address *address, const struct address *ipv4);
 /* Fills in up to `max` addresses that stand for the IPv4 ones among these, and returns how
- * many. Where no prefix was found, the well-known one is worth a try: nothing else is left.
- */
-size_t nat64_embed_all(const struct nat64_prefixes *found, const struct address *addresses,
-                       size_t count, struct address *embedded, size_t max);
+ * many. */
+size_t nat64_embed_all(const struct nat64_prefixes *prefixes,
+                       const struct address *addresses, size_t count,
+                       struct address *embedded, size_t max);
 
 /* What others make of addresses that this network has. */
 struct nat64_view {

@@ -7,15 +7,15 @@
 #define SPLITSOCKS_OUTBOUND_H
 
 #include <splitsocks/destination.h>
+#include <splitsocks/dialer.h>
 #include <splitsocks/driver.h>
-#include <splitsocks/family_memory.h>
 #include <splitsocks/resolver.h>
 
 /* What all streams of a relay's worker share. */
 struct outbound_service {
     struct resolver *resolver;             /* borrowed */
     const struct destination_rules *rules; /* borrowed; NULL: everything is allowed */
-    struct family_memory *families;        /* borrowed */
+    struct dialer_ways *ways;              /* borrowed */
 };
 
 /* The outbounds, and the plains that they become, of one session. */

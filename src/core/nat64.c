@@ -77,11 +77,10 @@ bool nat64_resembles(const struct address *address, const struct address *ipv4)
     return ipv4->family == ADDRESS_IPV4 && length_for(address, ipv4) != 0;
 }
 
-size_t nat64_embed_all(const struct nat64_prefixes *found, const struct address *addresses,
-                       size_t count, struct address *embedded, size_t max)
+size_t nat64_embed_all(const struct nat64_prefixes *prefixes,
+                       const struct address *addresses, size_t count,
+                       struct address *embedded, size_t max)
 {
-    const struct nat64_prefixes usual = {.count = 1, .items = {nat64_well_known}};
-    const struct nat64_prefixes *prefixes = found->count > 0 ? found : &usual;
     size_t n = 0;
 
     for (size_t i = 0; i < count; i++)

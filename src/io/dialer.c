@@ -42,7 +42,7 @@ static int take_socket(struct dialer_attempt *attempt)
 {
     int fd = attempt->io.fd;
 
-    ev_io_stop(attempt->dialer->loop, &attempt->io);
+    ev_io_stop(attempt->dialer->ways->loop, &attempt->io);
     attempt->io.fd = -1;
     return fd;
 }
@@ -86,7 +86,7 @@ static void start_attempt(struct dialer *dialer, size_t index)
                 continue;
             attempt->index = index;
             ev_io_set(&attempt->io, fd, EV_WRITE);
-            ev_io_start(dialer->loop, &attempt->io);
+            ev_io_start(dialer->ways->loop, &attempt->io);
             return;
         }
         assert(!"no more attempts than EYEBALLS_CONCURRENT");
@@ -100,9 +100,9 @@ static void learn_of_families(struct dialer *dialer, size_t winner)
         (enum address_family)dialer->eyeballs.addresses[winner].family;
     enum address_family overtaken = eyeballs_overtaken(&dialer->eyeballs);
 
-    family_memory_won(dialer->families, won);
+    family_memory_won(&dialer->ways->families, won);
     if (overtaken != ADDRESS_NONE &&
-        family_memory_overtaken(dialer->families, overtaken, clock_now()))
+        family_memory_overtaken(&dialer->ways->families, overtaken, clock_now()))
         log_info("IPv%d connections are not answered, and IPv%d ones are: these go first",
                  (int)overtaken, (int)won);
 }
@@ -120,12 +120,62 @@ static void arm_timer(struct dialer *dialer, uint64_t now)
 {
     uint64_t next = eyeballs_next_timeout(&dialer->eyeballs);
 
-    ev_timer_stop(dialer->loop, &dialer->timer);
+    ev_timer_stop(dialer->ways->loop, &dialer->timer);
     if (next == TIME_NEVER)
         return;
     ev_timer_set(&dialer->timer, next > now ? (double)(next - now) * 1e-9 : 0., 0.);
-    ev_timer_start(dialer->loop, &dialer->timer);
+    ev_timer_start(dialer->ways->loop, &dialer->timer);
 }
+
+/* ---- NAT64 ---- */
+
+/* What may be connected to, and has no way there. */
+static size_t unreached_ipv4(const struct dialer *dialer,
+                             struct address addresses[TARGET_ADDRESSES_MAX])
+{
+    const struct eyeballs *eyeballs = &dialer->eyeballs;
+    size_t count = 0;
+
+    for (size_t i = 0; i < eyeballs->count; i++)
+        if (eyeballs->addresses[i].family == ADDRESS_IPV4 &&
+            (dialer->rules == NULL ||
+             destination_check(dialer->rules, &eyeballs->addresses[i]) == OK))
+            addresses[count++] = eyeballs->addresses[i];
+    return count;
+}
+
+static bool needs_nat64(const struct dialer *dialer)
+{
+    struct address addresses[TARGET_ADDRESSES_MAX];
+
+    return !dialer->by_nat64 &&
+           eyeballs_code(&dialer->eyeballs) == RESET_NETWORK_UNREACHABLE &&
+           unreached_ipv4(dialer, addresses) > 0;
+}
+
+/* Begins again with what stands for the IPv4 addresses. */
+static void go_by_nat64(struct dialer *dialer)
+{
+    struct address addresses[TARGET_ADDRESSES_MAX], embedded[TARGET_ADDRESSES_MAX];
+    size_t count = unreached_ipv4(dialer, addresses);
+
+    count = nat64_embed_all(&dialer->ways->finder->prefixes, addresses, count, embedded,
+                            TARGET_ADDRESSES_MAX);
+    eyeballs_init(&dialer->eyeballs, false);
+    eyeballs_reject(&dialer->eyeballs, RESET_NETWORK_UNREACHABLE);
+    for (size_t i = 0; i < count; i++)
+        (void)!eyeballs_add(&dialer->eyeballs, &embedded[i], clock_now());
+}
+
+static void on_prefixes(struct nat64_waiter *waiter)
+{
+    struct dialer *dialer = container_of(waiter, struct dialer, waiter);
+
+    go_by_nat64(dialer);
+    step(dialer);
+}
+
+/* ---- running ---- */
 
 /* Does what the policy says until it waits or has a result. The dialer may be no more
  * afterwards. */
@@ -143,7 +193,16 @@ static void step(struct dialer *dialer)
             learn_of_families(dialer, index);
             finish(dialer, take_socket(find_attempt(dialer, index)), RESET_CANCELLED);
             return;
-        case EYEBALLS_FAILED: finish(dialer, -1, eyeballs_code(&dialer->eyeballs)); return;
+        case EYEBALLS_FAILED:
+            if (!needs_nat64(dialer)) {
+                finish(dialer, -1, eyeballs_code(&dialer->eyeballs));
+                return;
+            }
+            dialer->by_nat64 = true;
+            if (!nat64_finder_ask(dialer->ways->finder, &dialer->waiter))
+                return;
+            go_by_nat64(dialer);
+            break;
         }
     }
 }
@@ -164,19 +223,21 @@ static void avoid_family(struct dialer *dialer, uint64_t now)
     for (size_t i = 0; i < dialer->eyeballs.count; i++)
         families |= FAMILY_BIT(dialer->eyeballs.addresses[i].family);
     if (families == FAMILIES_ALL)
-        eyeballs_avoid(&dialer->eyeballs, family_memory_avoid(dialer->families, now));
+        eyeballs_avoid(&dialer->eyeballs,
+                       family_memory_avoid(&dialer->ways->families, now));
 }
 
-void dialer_start(struct dialer *dialer, struct ev_loop *loop,
-                  const struct destination_rules *rules, struct family_memory *families,
-                  const struct address *addresses, size_t count, uint16_t port,
-                  dialer_done *done, void *context)
+void dialer_start(struct dialer *dialer, struct dialer_ways *ways,
+                  const struct destination_rules *rules, const struct address *addresses,
+                  size_t count, uint16_t port, dialer_done *done, void *context)
 {
     uint64_t now = clock_now();
 
-    dialer->loop = loop;
+    dialer->ways = ways;
     dialer->rules = rules;
-    dialer->families = families;
+    dialer->by_nat64 = false;
+    dialer->waiter.done = on_prefixes;
+    list_init(&dialer->waiter.node);
     dialer->done = done;
     dialer->context = context;
     dialer->denied = (struct address){.family = ADDRESS_NONE};
@@ -206,7 +267,8 @@ void dialer_cancel(struct dialer *dialer)
     if (dialer->done == NULL)
         return;
     dialer->done = NULL;
-    ev_timer_stop(dialer->loop, &dialer->timer);
+    list_remove(&dialer->waiter.node);
+    ev_timer_stop(dialer->ways->loop, &dialer->timer);
     for (size_t i = 0; i < EYEBALLS_CONCURRENT; i++)
         if (dialer->attempts[i].io.fd >= 0)
             close(take_socket(&dialer->attempts[i]));

@@ -30,7 +30,6 @@ struct inbound {
     bool resolve_here_only;       /* and never the name */
     struct nat64_view view;       /* of the target's addresses, as far as they are known */
     struct nat64_waiter waiter;
-    bool by_nat64; /* the direct connection is tried through NAT64 */
     struct dialer dialer;
     struct crowd_place *place;
     size_t early_length;
@@ -202,28 +201,6 @@ static void open_stream(struct inbound *inbound)
 
 /* ---- direct ---- */
 
-static void connect_to(struct inbound *inbound, const struct address *addresses,
-                       size_t count);
-
-/* There is no way to IPv4 addresses but this. */
-static void connect_by_nat64(struct inbound *inbound)
-{
-    const struct target *target = &inbound->target;
-    struct address embedded[TARGET_ADDRESSES_MAX];
-    size_t count = nat64_embed_all(&inbound->service->finder->prefixes, target->addresses,
-                                   target->address_count, embedded, TARGET_ADDRESSES_MAX);
-
-    if (count > 0)
-        connect_to(inbound, embedded, count);
-    else
-        refuse(inbound, RESET_NETWORK_UNREACHABLE);
-}
-
-static void on_prefixes_for_direct(struct nat64_waiter *waiter)
-{
-    connect_by_nat64(container_of(waiter, struct inbound, waiter));
-}
-
 static void on_dialled(void *context, int fd, enum reset_code code)
 {
     struct inbound *inbound = context;
@@ -231,13 +208,6 @@ static void on_dialled(void *context, int fd, enum reset_code code)
     uint8_t reply[PLAIN_REPLY_SIZE];
     size_t length;
 
-    if (fd < 0 && code == RESET_NETWORK_UNREACHABLE && !inbound->by_nat64) {
-        inbound->by_nat64 = true;
-        inbound->waiter.done = on_prefixes_for_direct;
-        if (nat64_finder_ask(service->finder, &inbound->waiter))
-            connect_by_nat64(inbound);
-        return;
-    }
     if (fd < 0) {
         refuse(inbound, code);
         return;
@@ -265,18 +235,13 @@ static void on_dialled(void *context, int fd, enum reset_code code)
     inbound_free(inbound);
 }
 
-static void connect_to(struct inbound *inbound, const struct address *addresses,
-                       size_t count)
-{
-    dialer_start(&inbound->dialer, inbound->service->worker->loop, NULL,
-                 &inbound->service->families, addresses, count, inbound->target.port,
-                 on_dialled, inbound);
-}
-
 static void connect_directly(struct inbound *inbound)
 {
+    const struct target *target = &inbound->target;
+
     watch_hangup(inbound);
-    connect_to(inbound, inbound->target.addresses, inbound->target.address_count);
+    dialer_start(&inbound->dialer, &inbound->service->ways, NULL, target->addresses,
+                 target->address_count, target->port, on_dialled, inbound);
 }
 
 /* ---- deciding ---- */
@@ -358,7 +323,7 @@ static void act(struct inbound *inbound)
 /* The addresses are known, and what others can make of them. */
 static void use_addresses(struct inbound *inbound)
 {
-    nat64_look(&inbound->view, &inbound->service->finder->prefixes,
+    nat64_look(&inbound->view, &inbound->service->ways.finder->prefixes,
                inbound->target.addresses, inbound->target.address_count);
     match(inbound);
     act(inbound);
@@ -375,7 +340,7 @@ static void find_view(struct inbound *inbound)
 
     inbound->waiter.done = on_prefixes;
     if (!nat64_in_question(target->addresses, target->address_count) ||
-        nat64_finder_ask(inbound->service->finder, &inbound->waiter))
+        nat64_finder_ask(inbound->service->ways.finder, &inbound->waiter))
         use_addresses(inbound);
     else
         watch_hangup(inbound);

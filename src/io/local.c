@@ -329,7 +329,7 @@ static void on_moved(void *context)
 
     resolver_flush(local->resolver);
     nat64_finder_forget(&local->finder);
-    local->inbound.families = (struct family_memory){.suspect = ADDRESS_NONE};
+    local->inbound.ways.families = (struct family_memory){.suspect = ADDRESS_NONE};
 }
 
 int local_new(struct ev_loop *loop, const struct config_local *config,
@@ -374,7 +374,8 @@ int local_new(struct ev_loop *loop, const struct config_local *config,
     local->inbound.sessionless = RESET_RELAY_UNREACHABLE;
     local->inbound.driver = &local->driver;
     local->inbound.resolver = local->resolver;
-    local->inbound.finder = &local->finder;
+    local->inbound.ways.loop = loop;
+    local->inbound.ways.finder = &local->finder;
     local->inbound.resolve_here = config->dns.resolve == CONFIG_RESOLVE_LOCAL;
     local->inbound.rules = local->rules;
     local->inbound.comes_back = local_comes_back;

@@ -90,9 +90,8 @@ static void on_dialled(void *context, int fd, enum reset_code code)
 static void connect_to(struct outbound *outbound, const struct address *addresses,
                        size_t count)
 {
-    dialer_start(&outbound->dialer, outbound->driver->worker->loop,
-                 outbound->service->rules, outbound->service->families, addresses, count,
-                 outbound->port, on_dialled, outbound);
+    dialer_start(&outbound->dialer, outbound->service->ways, outbound->service->rules,
+                 addresses, count, outbound->port, on_dialled, outbound);
 }
 
 static void on_resolved(void *context, int error, const struct address *addresses,

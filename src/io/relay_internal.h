@@ -75,7 +75,8 @@ struct relay_worker {
     _Atomic(const struct config_relay *) config; /* the one it uses */
     struct destination_rules rules;              /* of that configuration */
     struct outbound_service outbound;
-    struct family_memory families; /* of connections to destinations */
+    struct nat64_finder finder;
+    struct dialer_ways ways; /* of connections to destinations */
     struct door *door;
     struct admission *admission;
     struct listener *listeners; /* owned; one for each socket of the relay */

@@ -303,7 +303,9 @@ int relay_worker_init(struct relay_worker *worker, struct relay *relay, unsigned
     error = init_resolver(worker);
     worker->outbound.resolver = worker->resolver;
     worker->outbound.rules = &worker->rules;
-    worker->outbound.families = &worker->families;
+    nat64_finder_init(&worker->finder, loop, worker->resolver);
+    worker->ways = (struct dialer_ways){.loop = loop, .finder = &worker->finder};
+    worker->outbound.ways = &worker->ways;
     return error != OK ? error : init_admission(worker, relay->silence_random);
 }
 
@@ -331,6 +333,7 @@ void relay_worker_deinit(struct relay_worker *worker)
         relay_session_free(list_first(&worker->sessions, struct relay_session, node));
     admission_free(worker->admission);
     door_free(worker->door);
+    nat64_finder_deinit(&worker->finder);
     resolver_free(worker->resolver);
     if (loop != NULL) {
         ev_async_stop(loop, &worker->wake);

@@ -88,17 +88,33 @@ def test_names_that_only_this_network_can_reach(t):
         t.equal(pair.fetch(address, server.port, b"x", 60), b"x", address)
 
 
-def test_direct_connections(t):
-    """To an IPv4 address that a client names, from a network that has none."""
+def reach_ipv4(t, local, relay):
+    """An IPv4 address that a client names, from a network that has none."""
     netns = ipv6_only(t, synthesised("192.0.2.9"))
     with netns.inside():
-        dns = FakeDns(t, names(**{"direct.test": ["192.0.2.9"]}))
+        dns = FakeDns(t, names(**{"four.test": ["192.0.2.9"]}))
         server = t.server(host=synthesised("192.0.2.9"))
-    pair = t.pair({"dns": {"servers": [dns.server]}, "rules": [{"action": "direct"}]},
-                  local_netns=netns, relay_netns=netns)
+    for config in (local, relay):
+        config["dns"] = {**config.get("dns", {}), "servers": [dns.server]}
+    pair = t.pair(local, relay, local_netns=netns, relay_netns=netns)
     with netns.inside():
-        for host in ("192.0.2.9", "direct.test"):
+        for host in ("192.0.2.9", "four.test"):
             t.equal(pair.fetch(host, server.port, b"x", 60), b"x", host)
+    return pair
+
+
+def test_direct_connections(t):
+    reach_ipv4(t, {"rules": [{"action": "direct"}]}, {})
+
+
+def test_a_relay_in_such_a_network(t):
+    """What its rules refuse is refused by this way too."""
+    allowed = {"destinations": {"allow": ["192.0.2.9", OWN]}}
+    pair = reach_ipv4(t, {"dns": {"resolve": "relay"}}, allowed)
+    with pair.local_netns.inside():
+        s, code = pair.connect("192.0.2.10", 80)
+        s.close()
+    t.equal(code, 2, "the reply for an address that is not allowed")
 
 
 if __name__ == "__main__":

@@ -50,10 +50,10 @@ static struct result dial(const struct destination_rules *rules,
 {
     struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
     struct result result = {.fd = -1};
-    struct family_memory families = {0};
+    struct dialer_ways ways = {.loop = loop};
     struct dialer dialer = {0};
 
-    dialer_start(&dialer, loop, rules, &families, addresses, count, port, on_done, &result);
+    dialer_start(&dialer, &ways, rules, addresses, count, port, on_done, &result);
     while (result.calls == 0)
         ev_run(loop, EVRUN_ONCE);
     assert_int_equal(result.calls, 1);
@@ -151,14 +151,14 @@ static void test_cancelled(void **state)
     struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
     const struct address address = literal("127.0.0.1");
     struct result result = {.fd = -1};
-    struct family_memory families = {0};
+    struct dialer_ways ways = {.loop = loop};
     struct dialer dialer = {0};
     uint16_t port = 0;
     int listener = listen_at("127.0.0.1", &port);
     (void)state;
 
     dialer_cancel(&dialer); /* zeroed */
-    dialer_start(&dialer, loop, NULL, &families, &address, 1, port, on_done, &result);
+    dialer_start(&dialer, &ways, NULL, &address, 1, port, on_done, &result);
     dialer_cancel(&dialer);
     ev_run(loop, 0); /* nothing is left to wait for */
     assert_int_equal(result.calls, 0);
