@@ -17,6 +17,12 @@
  * SYNs. */
 #define REST_NS (4 * NS_PER_S)
 
+/* A server on this machine or in the router may just be starting again: where nothing
+ * listens at any, it is tried again after a quarter of a second and then at twice the
+ * distance, for so long. */
+#define RETRY_FIRST_NS (250 * NS_PER_MS)
+#define RETRY_NS (1500 * NS_PER_MS)
+
 struct dns_client {
     struct ev_loop *loop;
     struct server_choice choice;
@@ -40,6 +46,10 @@ struct dns_ask {
     enum address_family family;
     dns_done *done;
     void *context;
+    uint64_t retry_ns;   /* before all are tried again where nothing listens; doubles */
+    uint64_t give_up_ns; /* when that ends */
+    bool expectant;      /* of the server asked last, something is to come */
+    bool failed;         /* a server has answered that it cannot say */
     uint64_t deadline_ns;
     uint64_t next_ns; /* when the next server is asked */
     uint64_t hold_ns; /* when `held` is believed; TIME_NEVER: there is none */
@@ -237,6 +247,7 @@ static void send_next(struct dns_ask *ask, uint64_t now)
             continue;
         ask->last = server;
         ask->last_ns = now;
+        ask->expectant = true;
         ask->next_ns = now + (server_choice_patience(choice, server)
                               << MIN(turn / choice->count, 10u));
         send_to(ask, server, false, now);
@@ -252,6 +263,9 @@ static void begin(struct dns_ask *ask, uint64_t now)
 
     ask->out = 0;
     ask->turn = 0;
+    ask->failed = false;
+    ask->retry_ns = RETRY_FIRST_NS;
+    ask->give_up_ns = now + RETRY_NS;
     ask->partial = false;
     ask->hold_ns = TIME_NEVER;
     ask->held = (struct dns_answer){.outcome = DNS_FAILED};
@@ -283,17 +297,31 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 
 /* ---- outcomes ---- */
 
+/* Nothing is to be expected of any server. False: they are tried again later. */
+static bool is_hopeless(struct dns_ask *ask, uint64_t now)
+{
+    if (ask->failed || ask->hold_ns != TIME_NEVER || now >= ask->give_up_ns)
+        return true;
+    ask->out = 0;
+    ask->next_ns = now + ask->retry_ns;
+    ask->retry_ns *= 2;
+    return false;
+}
+
 /* Nothing is to be expected of this server. */
 static void strike_out(struct dns_ask *ask, uint8_t server, uint64_t now)
 {
     unsigned all = (1u << ask->client->choice.count) - 1;
+    bool held = ask->hold_ns != TIME_NEVER;
 
     ask->out |= (uint8_t)(1u << server);
-    if (ask->out == all || (ask->hold_ns != TIME_NEVER && server == ask->order[0])) {
+    if (server == ask->last)
+        ask->expectant = false;
+    if ((held && server == ask->order[0]) || (ask->out == all && is_hopeless(ask, now))) {
         give_up(ask, ERROR_SYSTEM);
         return;
     }
-    if (server == ask->last && ask->next_ns != TIME_NEVER)
+    if (ask->out != 0 && server == ask->last && ask->next_ns != TIME_NEVER)
         send_next(ask, now);
     arm_timer(ask, now);
 }
@@ -318,6 +346,7 @@ static void take_answer(struct dns_ask *ask, const struct attempt *attempt, uint
     uint8_t first = ask->order[0];
 
     if (answer->outcome == DNS_FAILED) {
+        ask->failed = true;
         strike_out(ask, attempt->server, now);
     } else if (answer->truncated && !attempt->tcp) {
         ask_for_all(ask, attempt, now);
@@ -339,8 +368,9 @@ static void leave_server(struct dns_client *client, uint8_t server, uint64_t now
     list_foreach(&client->asks, node, after) {
         struct dns_ask *ask = list_entry(node, struct dns_ask, node);
 
-        if (ask->last != server || ask->next_ns == TIME_NEVER)
+        if (!ask->expectant || ask->last != server || ask->next_ns == TIME_NEVER)
             continue;
+        ask->expectant = false;
         ask->next_ns = now;
         arm_timer(ask, now);
     }
