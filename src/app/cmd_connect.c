@@ -243,7 +243,7 @@ int cmd_connect(int argc, char **argv)
     }
     if (program->config_path == NULL)
         program->config_path = find_local_config();
-    program->loop = daemon_prepare();
+    program->loop = daemon_prepare(false);
     if (program->loop != NULL && program->config_path != NULL)
         status = run(program);
     local_free(program->local);

@@ -182,7 +182,7 @@ int cmd_local(int argc, char **argv)
     if (!daemon_options(argc, argv, usage, &program.config_path))
         return EXIT_USAGE;
     program.daemon.context = &program;
-    program.daemon.loop = daemon_prepare();
+    program.daemon.loop = daemon_prepare(true);
     if (program.daemon.loop == NULL)
         return EXIT_FAILURE;
     status = start_generation(&program);

@@ -32,12 +32,12 @@ bool daemon_options(int argc, char **argv, const char *usage, const char **confi
     return false;
 }
 
-struct ev_loop *daemon_prepare(void)
+struct ev_loop *daemon_prepare(bool dated)
 {
     struct ev_loop *loop;
 
     signal(SIGPIPE, SIG_IGN);
-    log_output_start();
+    log_output_start(dated);
     descriptors_raise_limit();
     loop = ev_default_loop(EVFLAG_AUTO);
     if (loop == NULL)

@@ -14,9 +14,10 @@
  * so, after printing `usage`. */
 bool daemon_options(int argc, char **argv, const char *usage, const char **config_path);
 
-/* Before anything else: no SIGPIPE, as many descriptors as allowed. Returns the loop, or
- * NULL after logging why. */
-struct ev_loop *daemon_prepare(void) MUST_CHECK;
+/* Before anything else: no SIGPIPE, as many descriptors as allowed, and a log that stops
+ * nothing; `dated`: its lines begin with the time. Returns the loop, or NULL after logging
+ * why. */
+struct ev_loop *daemon_prepare(bool dated) MUST_CHECK;
 
 struct daemon {
     struct ev_loop *loop;

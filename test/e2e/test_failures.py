@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """A stream that fails says why: to the SOCKS client, to the user of connect, and in both logs."""
 import json
+import os
+import re
 import signal
 import socket
 import subprocess
@@ -101,6 +103,25 @@ def test_connect_says_whose_fault_it_is(t):
         result = connect(side, host, port)
         t.equal(result.returncode, 1, f"exit status for {host}")
         t.check(f"cannot connect to {host} port {port}: {words}" in result.stderr, result.stderr)
+
+
+def test_log_lines_carry_a_time_outside_the_journal(t):
+    """The journal notes the time by itself; a terminal reads none of connect's few words."""
+    pair = t.pair()
+    for daemon in pair.local, pair.relay:
+        daemon.wait_output(r"session [0-9a-f]{16}")
+        for line in daemon.log().splitlines():
+            t.check(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d splitsocks: \w+: ", line), line)
+    t.check("\nsplitsocks: error: cannot connect" in "\n" + connect(pair, "127.0.0.1", 1).stderr,
+            "connect's line")
+    with open(t.path("journal"), "w") as journal:
+        status = os.fstat(journal.fileno())
+        done = subprocess.run([SPLITSOCKS, "relay", "-c", t.path("none.json")], stderr=journal,
+                              env=dict(os.environ, JOURNAL_STREAM=f"{status.st_dev}:{status.st_ino}"))
+    t.equal(done.returncode, 2, "exit status without a configuration")
+    with open(t.path("journal")) as journal:
+        lines = journal.read().splitlines()
+    t.check(lines and all(line.startswith("splitsocks: ") for line in lines), lines)
 
 
 if __name__ == "__main__":
