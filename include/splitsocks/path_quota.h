@@ -27,6 +27,7 @@ struct path_quota {
     uint64_t counted[SESSION_PATHS_MAX]; /* by the session, that were seen */
     const struct session *session;       /* borrowed; NULL: there is none */
     ev_timer timer;
+    bool turned;       /* to another month, which the file does not say yet */
     uint64_t saved_ns; /* when that was last tried */
     void (*changed)(void *context);
     void *context;

@@ -66,11 +66,13 @@ static void save(struct path_quota *quota, bool last)
     const struct usage usage = quota->usage;
     uint64_t fresh[CONFIG_PATHS_MAX];
 
-    if (!anything_fresh(quota))
+    if (!anything_fresh(quota) && !quota->turned)
         return;
     memcpy(fresh, quota->fresh, sizeof(fresh));
-    if (state_file_change(quota->file, last, merge, quota) == OK)
+    if (state_file_change(quota->file, last, merge, quota) == OK) {
+        quota->turned = false;
         return;
+    }
     quota->usage = usage;
     memcpy(quota->fresh, fresh, sizeof(fresh));
 }
@@ -117,9 +119,12 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     if (quota->session != NULL)
         count(quota);
     /* What was not saved yet belongs to the month that has ended. */
-    if (usage_turn(&quota->usage, clock_wall()) && quota->usage.month > month)
-        memset(quota->fresh, 0, sizeof(quota->fresh));
-    if (now - quota->saved_ns >= SAVE_NS) {
+    if (usage_turn(&quota->usage, clock_wall())) {
+        quota->turned = true;
+        if (quota->usage.month > month)
+            memset(quota->fresh, 0, sizeof(quota->fresh));
+    }
+    if (quota->turned || now - quota->saved_ns >= SAVE_NS) {
         quota->saved_ns = now;
         save(quota, false);
     }
@@ -164,7 +169,9 @@ void path_quota_init(struct path_quota *quota, struct ev_loop *loop,
     if (quota->loop == NULL)
         return;
     load(quota);
-    (void)usage_turn(&quota->usage, clock_wall());
+    /* Which month came before which is told by the file alone. */
+    quota->turned = usage_turn(&quota->usage, clock_wall());
+    save(quota, false);
     quota->saved_ns = clock_now();
     ev_timer_init(&quota->timer, on_timer, COUNT_SECONDS, COUNT_SECONDS);
     quota->timer.data = quota;

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """Wall clocks that are wrong, and machines that share a key: the relay takes no HELLO that is older
 than those it has seen of the same key."""
+import calendar
+import json
 import os
 import subprocess
+import time
 
 import harness
 from harness import SPLITSOCKS, wait_until
@@ -113,6 +116,57 @@ def test_two_machines_with_one_key(t):
     local.stop()
     t.equal(behind.connect(server), None, "in the next run")
     t.equal(ahead.connect(server), None, "the machine ahead")
+
+
+def month(months_ahead):
+    """The name of a month, and the seconds from now to its middle."""
+    now = time.gmtime()
+    year, index = divmod(now.tm_year * 12 + now.tm_mon - 1 + months_ahead, 12)
+    return f"{year:04}-{index + 1:02}", calendar.timegm((year, index + 1, 15, 0, 0, 0)) - int(time.time())
+
+
+def metered(t):
+    """A pair with one path that has a quota of 1 MiB a month, and its machine."""
+    pair, server, (machine,) = scene(t, "laptop")
+    pair.local_config.update(state_file="state",
+                             paths=[{"name": "metered", "source": "127.0.0.1", "quota": "1MiB"}])
+    pair.write_configs()
+    return pair, server, machine
+
+
+def used_up_in(t, name):
+    t.write_json("state", {"splitsocks_state": 1, "later": {"kept": True}, "usage": {
+        "month": name, "bytes": {name: {"metered": 2 << 20}}}})
+
+
+def test_a_month_that_a_wrong_clock_began_ends(t):
+    """A year ahead. What was used in it counts, but only until another month begins."""
+    pair, server, machine = metered(t)
+    used_up_in(t, month(12)[0])
+    local = t.daemon("local", pair.local_path, env=machine.env)
+    local.wait_output("path metered is down: its quota is used up")
+    machine.set_clock(month(1)[1])
+    local.wait_output("path metered is back")
+    t.equal(pair.fetch("127.0.0.1", server.port, b"x"), b"x", "in the next month")
+    local.stop()
+    with open(t.path("state")) as f:
+        state = json.load(f)
+    t.equal(state["usage"]["month"], month(1)[0], "the month")
+    t.check(month(12)[0] not in state["usage"]["bytes"], f"still there: {state}")
+    t.equal(state["later"], {"kept": True}, "a section that is not known")
+
+
+def test_a_clock_that_is_not_set_yet_frees_no_quota(t):
+    pair, _, machine = metered(t)
+    for seconds in (-int(time.time()), -365 * 86400):
+        used_up_in(t, month(0)[0])
+        machine.set_clock(seconds)
+        local = t.daemon("local", pair.local_path, env=machine.env)
+        local.wait_output("path metered is down: its quota is used up")
+        machine.set_clock(0)
+        time.sleep(1.5)  # it looks once a second
+        t.check("path metered is back" not in local.log(), "the quota was freed")
+        local.stop()
 
 
 if __name__ == "__main__":
