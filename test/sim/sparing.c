@@ -162,7 +162,7 @@ static bool typing(struct outcome *outcome, const struct path_properties *proper
 
 static bool backup_typing(struct outcome *outcome)
 {
-    return typing(outcome, &backup, 950 * NS_PER_MS);
+    return typing(outcome, &backup, 1100 * NS_PER_MS);
 }
 
 static bool dear_typing(struct outcome *outcome)
