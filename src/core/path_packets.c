@@ -198,14 +198,18 @@ uint64_t packets_timeout(const struct session *session, unsigned index)
                : TIME_NEVER;
 }
 
-/* With a tight budget nothing is ever large. Where all was well before, an unexplained loss
- * is what asks for it: else what begins large would never arrive, and explain nothing. */
+/* As long as nothing of full size has passed, and where something was lost and that is not
+ * explained: what begins large would never arrive there, and explain nothing. Chunks have
+ * their price where budgets are tight, and nothing is ever of full size: there, a loss must
+ * be the reason, but for the chunk that confirms a HELLO, without which there is nothing.
+ */
 bool packets_begin_small(const struct session *session, const struct subflow *subflow)
 {
     const struct large_packets *large = &session->paths[subflow->path].large;
 
-    return subflow->chunks_sent == 0 && subflow->budget_out > TIGHT_BUDGET &&
-           (!large->passed || large->lost_ns != 0);
+    return subflow->chunks_sent == 0 &&
+           (large->lost_ns != 0 || large->failures > 0 ||
+            (!large->passed && (subflow->budget_out > TIGHT_BUDGET || subflow->hello)));
 }
 
 /* ---- dialling ---- */

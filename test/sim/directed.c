@@ -303,6 +303,55 @@ static bool silent_origins(struct outcome *outcome)
            directed_within(outcome, "all over", outcome->report.virtual_ns, 15 * NS_PER_S);
 }
 
+/* ---- black holes ---- */
+
+/* Packets with more payload than `largest` vanish, up, down, or both ways. A side gives a
+ * pool's initial windows away twice, and then one for each size that it tries. */
+static bool black_hole(struct outcome *outcome, uint32_t largest, unsigned sides)
+{
+    static struct sim_scenario scenario;
+
+    sim_scenario_init(&scenario, "black hole", 7);
+    scenario.paths[0] = sim_path_make(20000000, 20, 100);
+    for (unsigned side = 0; side < 2; side++)
+        if (sides >> side & 1)
+            scenario.paths[0].link[side].largest_bytes = largest;
+    sim_scenario_stream(&scenario, 2000000, 2000000);
+    /* Beside it something small, which is to get through at any time. */
+    sim_scenario_stream(&scenario, 2000, 2000)->turns = 20;
+    if (!directed_once(outcome, &scenario))
+        return false;
+    bool soon = directed_within(outcome, "down", directed_done_ns(outcome, SIM_LOCAL),
+                                directed_transfer_ns(2000000, 20, 60) + 4 * NS_PER_S) &&
+                directed_within(outcome, "up", directed_done_ns(outcome, SIM_RELAY),
+                                directed_transfer_ns(2000000, 20, 60) + 4 * NS_PER_S);
+    size_t used = strlen(outcome->verdict);
+
+    snprintf(outcome->verdict + used, outcome->size - used,
+             "; %" PRIu64 " packets in vain (at most %u)", outcome->report.oversize, 800);
+    return soon && outcome->report.oversize > 0 && outcome->report.oversize <= 800;
+}
+
+static bool black_hole_both(struct outcome *outcome)
+{
+    return black_hole(outcome, 1348, 1 << SIM_LOCAL | 1 << SIM_RELAY);
+}
+
+static bool black_hole_up(struct outcome *outcome)
+{
+    return black_hole(outcome, 1348, 1 << SIM_LOCAL);
+}
+
+static bool black_hole_down(struct outcome *outcome)
+{
+    return black_hole(outcome, 1348, 1 << SIM_RELAY);
+}
+
+static bool black_hole_deep(struct outcome *outcome)
+{
+    return black_hole(outcome, 550, 1 << SIM_LOCAL | 1 << SIM_RELAY);
+}
+
 /* ---- the list ---- */
 
 static const struct directed_scenario scenarios[] = {
@@ -319,6 +368,10 @@ static const struct directed_scenario scenarios[] = {
     {"slow-reader", slow_reader},
     {"paused-reader", paused_reader},
     {"silent-origins", silent_origins},
+    {"black-hole", black_hole_both},
+    {"black-hole-up", black_hole_up},
+    {"black-hole-down", black_hole_down},
+    {"black-hole-deep", black_hole_deep},
 };
 
 static const struct directed_scenario *scenario_at(size_t index)

@@ -1,5 +1,7 @@
 #include "world.h"
 
+#include <splitsocks/packet_size.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,6 +58,8 @@ void sim_local_dial(struct sim_session *owner, const struct session_event *event
     struct sim_tcp *tcp = sim_tcp_dial(&world->net, event->path, event->port, NULL, NULL);
     struct sim_wire *wire = sim_wire_new(local, tcp);
 
+    if (event->packet_size != 0)
+        tcp->segment_bytes = event->packet_size - PACKET_HEADERS;
     tcp->budget[SIM_LOCAL] = world->scenario.config.budget_up;
     tcp->budget[SIM_RELAY] = world->scenario.config.budget_down;
     wire->owner = owner;
@@ -75,6 +79,7 @@ static void connected(struct sim_wire *wire)
 
     wire->up = true;
     sim_random_bytes(&world->random, fresh.ephemeral, sizeof fresh.ephemeral);
+    subflow_set_payload(wire->subflow, wire->tcp->segment_bytes);
     session_subflow_up(wire->owner->session, wire->subflow, &fresh, world->clock.now_ns);
 }
 

@@ -126,7 +126,9 @@ static void packet_put(struct sim_tcp *tcp, const struct packet *packet,
     struct sim_link *link = &net->path[tcp->path].link[packet->from];
     uint64_t arrival_ns = TIME_NEVER;
 
-    if (!lost && !connection_is_stalled(tcp))
+    if (link->largest_bytes != 0 && payload_bytes > link->largest_bytes)
+        link->oversize++;
+    else if (!lost && !connection_is_stalled(tcp))
         arrival_ns = link_carry(net, link, payload_bytes + HEADER_BYTES);
     sim_trace(net->clock, packet_names[packet->kind],
               tcp->number << 1 | (packet->from == SIM_RELAY), packet->segment,

@@ -44,6 +44,8 @@ struct sim_link {
     uint64_t jitter_ns;   /* added at random, reorders */
     uint64_t queue_bytes; /* waits at most, then the tail is dropped */
     uint32_t loss_millionths;
+    uint32_t largest_bytes; /* payload of packets: larger ones vanish; 0: none do */
+    uint64_t oversize;      /* packets that did */
     bool blackhole;         /* swallows all */
     uint64_t busy_until_ns; /* when the last packet accepted has left */
     uint64_t payload_bytes; /* carried, retransmissions included */
@@ -127,6 +129,7 @@ struct sim_tcp {
     uint64_t number;
     size_t path;
     size_t port;
+    uint32_t segment_bytes; /* payload of the largest packets, both ways */
     struct sim_pipe pipe[2]; /* by the side that sends */
     struct sim_endpoint end[2];
     uint64_t budget[2]; /* payload bytes allowed; written beyond is a violation */

@@ -95,7 +95,7 @@ void pipe_send_more(struct sim_pipe *pipe)
         return;
     send_lost(pipe);
     while (pipe_has_unsent(pipe) && pipe->lost_segments == 0) {
-        uint64_t length = MIN(pipe->written - pipe->sent, SIM_SEGMENT_BYTES);
+        uint64_t length = MIN(pipe->written - pipe->sent, pipe->tcp->segment_bytes);
         bool last = pipe->sent + length == pipe->written;
 
         if (length > 0 && pipe->sent + length > pipe->window_end)

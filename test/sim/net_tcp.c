@@ -205,6 +205,7 @@ static struct sim_tcp *dial(struct sim_net *net, size_t path, size_t port, bool 
     tcp->number = net->number++;
     tcp->path = path;
     tcp->port = port;
+    tcp->segment_bytes = SIM_SEGMENT_BYTES;
     tcp->stranger = stranger;
     tcp->dialled_ns = net->clock->now_ns;
     list_append(&net->connections, &tcp->link);

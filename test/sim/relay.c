@@ -118,6 +118,7 @@ static void attach(struct sim_wire *wire, const struct arrival_result *result)
     wire->subflow = result->subflow;
     wire->deadline_ns = TIME_NEVER;
     subflow_set_user(wire->subflow, wire);
+    subflow_set_payload(wire->subflow, wire->tcp->segment_bytes);
     if (rest > 0)
         memcpy(relay->world->input, result->rest, rest);
     arrival_free(relay->admission, wire->arrival);

@@ -33,6 +33,7 @@ void sim_scenario_init(struct sim_scenario *scenario, const char *name, uint64_t
                                                .pool_burst = 48,
                                                .budget_up = 1024 * 1024,
                                                .budget_down = 1024 * 1024,
+                                               .packet_retry_ns = 600 * NS_PER_S,
                                                .seed = sim_mix(seed)};
     scenario->relay_linger_ns = 120 * NS_PER_S;
     scenario->relay_streams = SIM_STREAMS_MAX;
@@ -405,6 +406,26 @@ static void draw_patience(struct sim_scenario *scenario, uint64_t seed)
     }
 }
 
+/* Some paths lose large packets, in one direction or both; by a generator of its own, too. */
+static void draw_black_holes(struct sim_scenario *scenario, uint64_t seed)
+{
+    static const uint32_t largest[] = {1348, 954, 540};
+    struct sim_random random;
+
+    sim_random_init(&random, sim_mix(~seed));
+    if (!sim_random_chance(&random, 100000))
+        return;
+    for (size_t path = 0; path < scenario->path_count; path++) {
+        uint32_t bytes = largest[sim_random_range(&random, 0, ARRAY_LENGTH(largest) - 1)];
+        uint64_t sides = sim_random_range(&random, 0, 3);
+
+        for (unsigned side = 0; side < 2; side++)
+            if (sides >> side & 1)
+                scenario->paths[path].link[side].largest_bytes = bytes;
+    }
+    scenario->config.packet_retry_ns = 5 * NS_PER_S;
+}
+
 void sim_scenario_draw(struct sim_scenario *scenario, uint64_t seed)
 {
     struct sim_random random, wishes;
@@ -421,5 +442,6 @@ void sim_scenario_draw(struct sim_scenario *scenario, uint64_t seed)
     if (sim_random_chance(&wishes, 400000))
         draw_wishes(scenario, &wishes);
     draw_patience(scenario, seed);
+    draw_black_holes(scenario, seed);
     scenario->limit_ns = MAX(scenario->limit_ns, 600 * NS_PER_S);
 }

@@ -198,6 +198,8 @@ static void fill_report(struct sim_world *world, struct sim_report *report)
     for (size_t i = 0; i < world->net.paths; i++) {
         report->carried[i] = world->net.path[i].link[SIM_LOCAL].payload_bytes +
                              world->net.path[i].link[SIM_RELAY].payload_bytes;
+        report->oversize += world->net.path[i].link[SIM_LOCAL].oversize +
+                            world->net.path[i].link[SIM_RELAY].oversize;
         report->dialled[i] = world->net.path[i].dials;
     }
     report->open_most = world->net.open_most;

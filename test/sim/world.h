@@ -215,6 +215,7 @@ struct sim_report {
     uint64_t arrived[2][SIM_LIVES]; /* bytes */
     uint64_t received[2];           /* application bytes that arrived at the side */
     uint64_t carried[SIM_PATHS_MAX]; /* TCP payload on the path, both ways, all sendings */
+    uint64_t oversize; /* packets that were too large for their path */
     uint64_t dials;
     uint64_t dialled[SIM_PATHS_MAX];
     size_t open_most;
