@@ -16,6 +16,7 @@ struct server_choice {
     size_t count;
     struct server_health {
         bool failing;
+        bool refused; /* the last that was heard is that nothing listens there */
         uint64_t rtt_ns;      /* smoothed; 0: not known */
         uint64_t answered_ns; /* when it did last; 0: never */
         uint64_t probe_ns;    /* of a failing one: when it is tried again */
@@ -41,5 +42,7 @@ void server_choice_silent(struct server_choice *choice, size_t index, uint64_t s
                           uint64_t now);
 /* Nothing listens there, or there is no way to it. */
 void server_choice_refused(struct server_choice *choice, size_t index, uint64_t now);
+/* Nothing listens at any of them, as far as is known. */
+bool server_choice_hopeless(const struct server_choice *choice);
 
 #endif

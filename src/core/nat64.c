@@ -134,6 +134,7 @@ bool nat64_in_question(const struct address *addresses, size_t count)
     for (size_t i = 0; i < count; i++) {
         any_ipv4 |= addresses[i].family == ADDRESS_IPV4;
         if (addresses[i].family != ADDRESS_IPV6 || is_link_local(&addresses[i]) ||
+            address_is_loopback(&addresses[i]) ||
             nat64_extract(&nat64_well_known, &addresses[i], &ipv4))
             continue;
         any_ipv6 = true;

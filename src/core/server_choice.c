@@ -59,7 +59,7 @@ void server_choice_answered(struct server_choice *choice, size_t index, uint64_t
     struct server_health *server = &choice->servers[index];
     uint64_t rtt_ns = MAX(now - sent_ns, 1u);
 
-    server->failing = false;
+    server->failing = server->refused = false;
     server->answered_ns = now;
     server->rtt_ns = server->rtt_ns == 0 ? rtt_ns : (7 * server->rtt_ns + rtt_ns) / 8;
 }
@@ -84,5 +84,14 @@ void server_choice_silent(struct server_choice *choice, size_t index, uint64_t s
 
 void server_choice_refused(struct server_choice *choice, size_t index, uint64_t now)
 {
+    choice->servers[index].refused = true;
     fail(&choice->servers[index], now);
+}
+
+bool server_choice_hopeless(const struct server_choice *choice)
+{
+    for (size_t i = 0; i < choice->count; i++)
+        if (!choice->servers[i].refused)
+            return false;
+    return true;
 }

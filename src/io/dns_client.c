@@ -277,6 +277,26 @@ static void begin(struct dns_ask *ask, uint64_t now)
     arm_timer(ask, now);
 }
 
+/* Whether nothing is to be expected of any server. */
+static bool is_out(const struct dns_ask *ask)
+{
+    return ask->out == (1u << ask->client->choice.count) - 1;
+}
+
+/* All servers are out: gives up, unless nothing listens there and may do so soon. */
+static void try_later(struct dns_ask *ask, uint64_t now)
+{
+    if (ask->failed || ask->hold_ns != TIME_NEVER || now >= ask->give_up_ns) {
+        give_up(ask, ERROR_SYSTEM);
+        return;
+    }
+    ask->out = 0;
+    ask->turn = 0;
+    ask->next_ns = now + ask->retry_ns;
+    ask->retry_ns *= 2;
+    arm_timer(ask, now);
+}
+
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
     struct dns_ask *ask = timer->data;
@@ -288,6 +308,13 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
         give_up(ask, ERROR_TIMEOUT);
         return;
     }
+    /* The kernel may keep to itself that nothing listens: it says so for few sockets. */
+    if (now >= ask->next_ns &&
+        (is_out(ask) ||
+         (now >= ask->give_up_ns && server_choice_hopeless(&ask->client->choice)))) {
+        try_later(ask, now);
+        return;
+    }
     if (now >= ask->next_ns) {
         note_silence(ask->client, ask->last, ask->last_ns, now);
         send_next(ask, now);
@@ -297,33 +324,21 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 
 /* ---- outcomes ---- */
 
-/* Nothing is to be expected of any server. False: they are tried again later. */
-static bool is_hopeless(struct dns_ask *ask, uint64_t now)
-{
-    if (ask->failed || ask->hold_ns != TIME_NEVER || now >= ask->give_up_ns)
-        return true;
-    ask->out = 0;
-    ask->next_ns = now + ask->retry_ns;
-    ask->retry_ns *= 2;
-    return false;
-}
-
 /* Nothing is to be expected of this server. */
 static void strike_out(struct dns_ask *ask, uint8_t server, uint64_t now)
 {
-    unsigned all = (1u << ask->client->choice.count) - 1;
-    bool held = ask->hold_ns != TIME_NEVER;
-
     ask->out |= (uint8_t)(1u << server);
     if (server == ask->last)
         ask->expectant = false;
-    if ((held && server == ask->order[0]) || (ask->out == all && is_hopeless(ask, now))) {
+    if (ask->hold_ns != TIME_NEVER && server == ask->order[0]) {
         give_up(ask, ERROR_SYSTEM);
-        return;
+    } else if (is_out(ask)) {
+        try_later(ask, now);
+    } else {
+        if (server == ask->last && ask->next_ns != TIME_NEVER)
+            send_next(ask, now);
+        arm_timer(ask, now);
     }
-    if (ask->out != 0 && server == ask->last && ask->next_ns != TIME_NEVER)
-        send_next(ask, now);
-    arm_timer(ask, now);
 }
 
 /* The server had more to say than fits; TCP brings all of it. */
@@ -371,9 +386,17 @@ static void leave_server(struct dns_client *client, uint8_t server, uint64_t now
         if (!ask->expectant || ask->last != server || ask->next_ns == TIME_NEVER)
             continue;
         ask->expectant = false;
+        ask->out |= (uint8_t)(1u << server);
         ask->next_ns = now;
         arm_timer(ask, now);
     }
+}
+
+/* The server was asked again since, so that this one says nothing new. */
+static bool is_stale(const struct attempt *attempt)
+{
+    return attempt->server == attempt->ask->last &&
+           (attempt->sent_ns < attempt->ask->last_ns || !attempt->ask->expectant);
 }
 
 static void look_at(struct attempt *attempt)
@@ -396,7 +419,7 @@ static void look_at(struct attempt *attempt)
         take_answer(ask, attempt, now);
     else if (ask->partial && attempt->tcp)
         give_up(ask, ERROR_SYSTEM);
-    else if (attempt->verdict != DNS_SILENT || attempt->tcp)
+    else if (attempt->tcp || (attempt->verdict != DNS_SILENT && !is_stale(attempt)))
         strike_out(ask, attempt->server, now);
 }
 
