@@ -19,16 +19,14 @@ static size_t find(const struct endpoint *endpoint, const struct address *addres
 
 /* ---- NAT64 ---- */
 
-/* Adds those that stand for the IPv4 addresses, behind all others. Where no prefix was found,
- * the well-known one is worth a try: nothing else is left. True if there was any to add. */
+/* Adds those that stand for the IPv4 addresses, behind all others. True if there was any to
+ * add: a network that shows no prefix has no NAT64, and none is guessed. */
 static bool add_synthesised(struct endpoint *endpoint)
 {
-    const struct nat64_prefixes usual = {.count = 1, .items = {nat64_well_known}};
-    const struct nat64_prefixes *found = &endpoint->finder->prefixes;
     struct address embedded[TARGET_ADDRESSES_MAX];
     const size_t before = endpoint->count;
-    size_t count = nat64_embed_all(found->count > 0 ? found : &usual, endpoint->addresses,
-                                   before, embedded, TARGET_ADDRESSES_MAX);
+    size_t count = nat64_embed_all(&endpoint->finder->prefixes, endpoint->addresses, before,
+                                   embedded, TARGET_ADDRESSES_MAX);
 
     for (size_t i = 0; i < count && endpoint->count < TARGET_ADDRESSES_MAX; i++) {
         if (find(endpoint, &embedded[i]) < endpoint->count)

@@ -68,8 +68,20 @@ def test_a_path_that_has_only_ipv6(t):
     reach_relay(t, OWN, names(), paths=[{"source": "2001:db8:6::1"}])
 
 
-def test_a_network_that_does_not_tell_its_prefix(t):
-    reach_relay(t, WELL_KNOWN, {})
+def test_a_network_with_the_well_known_prefix(t):
+    reach_relay(t, WELL_KNOWN, names(WELL_KNOWN))
+
+
+def test_a_network_that_shows_no_prefix(t):
+    """No address is guessed: a path that has IPv6 alone cannot reach a relay with IPv4 alone."""
+    netns = ipv6_only(t, synthesised(RELAY, WELL_KNOWN))
+    with netns.inside():
+        dns = FakeDns(t, {})
+    pair = t.pair({"dns": {"servers": [dns.server]}, "paths": [{"source": "2001:db8:6::1"}]},
+                  local_netns=netns, dial_address=RELAY, start=False)
+    pair.start_local()
+    pair.local.wait_output(f"{RELAY} has no address of a family that path 2001:db8:6::1 can use")
+    t.equal({name for name, _ in dns.asked}, {"ipv4only.arpa"}, "names that were asked for")
 
 
 def test_names_that_only_this_network_can_reach(t):
