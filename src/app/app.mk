@@ -1,9 +1,14 @@
 bin_PROGRAMS += splitsocks
 splitsocks_SOURCES = \
-	src/app/bridge.c src/app/bridge.h \
-	src/app/check_listen.c src/app/check_service.c \
-	src/app/check_start.c src/app/check_start.h \
-	src/app/check_paths.c src/app/check_paths.h \
+	include/splitsocks/app/notify.h \
+	src/app/bridge.c \
+	src/app/bridge.h \
+	src/app/check_listen.c \
+	src/app/check_paths.c \
+	src/app/check_paths.h \
+	src/app/check_service.c \
+	src/app/check_start.c \
+	src/app/check_start.h \
 	src/app/cmd_check.c \
 	src/app/cmd_connect.c \
 	src/app/cmd_keygen.c \
@@ -11,20 +16,34 @@ splitsocks_SOURCES = \
 	src/app/cmd_relay.c \
 	src/app/cmd_status.c \
 	src/app/commands.h \
-	src/app/control_places.c src/app/control_places.h \
-	src/app/daemon.c src/app/daemon.h \
-	src/app/folders.c src/app/folders.h \
-	src/app/load_config.c src/app/load_config.h \
-	src/app/local_control.c src/app/local_control.h \
-	src/app/log_output.c src/app/log_output.h \
+	src/app/control_places.c \
+	src/app/control_places.h \
+	src/app/daemon.c \
+	src/app/daemon.h \
+	src/app/folders.c \
+	src/app/folders.h \
+	src/app/load_config.c \
+	src/app/load_config.h \
+	src/app/local_control.c \
+	src/app/local_control.h \
+	src/app/log_output.c \
+	src/app/log_output.h \
 	src/app/main.c \
-	src/app/outlet.c src/app/outlet.h \
-	src/app/read_file.c src/app/read_file.h src/app/read_key.c \
-	src/app/state_file.c src/app/state_file.h \
-	src/app/status_client.c src/app/status_client.h \
+	src/app/notify.c \
+	src/app/outlet.c \
+	src/app/outlet.h \
+	src/app/read_file.c \
+	src/app/read_file.h \
+	src/app/read_key.c \
+	src/app/state_file.c \
+	src/app/state_file.h \
+	src/app/status_client.c \
+	src/app/status_client.h \
 	src/app/status_explain.c \
 	src/app/status_table.c \
-	src/app/status_text.c src/app/status_text.h \
+	src/app/status_text.c \
+	src/app/status_text.h \
 	src/app/status_view.h \
-	src/app/table.c src/app/table.h
-splitsocks_LDADD = $(IO)
+	src/app/table.c \
+	src/app/table.h
+splitsocks_LDADD = $(PROGRAM)

@@ -1,8 +1,8 @@
 #include "bridge.h"
 
-#include <splitsocks/list.h>
-#include <splitsocks/log.h>
-#include <splitsocks/stream_failure.h>
+#include <splitsocks/base/list.h>
+#include <splitsocks/base/log.h>
+#include <splitsocks/local/stream_failure.h>
 
 #include <errno.h>
 #include <limits.h>

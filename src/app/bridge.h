@@ -8,10 +8,10 @@
 #ifndef APP_BRIDGE_H
 #define APP_BRIDGE_H
 
-#include <splitsocks/attributes.h>
-#include <splitsocks/error.h>
-#include <splitsocks/hangup.h>
-#include <splitsocks/socks5_client.h>
+#include <splitsocks/base/attributes.h>
+#include <splitsocks/base/error.h>
+#include <splitsocks/io/hangup.h>
+#include <splitsocks/proxy/socks5_client.h>
 
 #include <ev.h>
 #include <stdbool.h>

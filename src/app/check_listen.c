@@ -1,8 +1,8 @@
 #include "check_start.h"
 
-#include <splitsocks/listener.h>
-#include <splitsocks/log.h>
-#include <splitsocks/socket.h>
+#include <splitsocks/base/log.h>
+#include <splitsocks/io/listener.h>
+#include <splitsocks/io/socket.h>
 
 #include <errno.h>
 #include <stdlib.h>

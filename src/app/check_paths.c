@@ -1,7 +1,7 @@
 #include "check_paths.h"
 
-#include <splitsocks/log.h>
-#include <splitsocks/path_advice.h>
+#include <splitsocks/base/log.h>
+#include <splitsocks/local/path_advice.h>
 
 #include <stdio.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #ifndef APP_CHECK_PATHS_H
 #define APP_CHECK_PATHS_H
 
-#include <splitsocks/config_local.h>
+#include <splitsocks/config/config_local.h>
 
 /* Each warning goes to the log. */
 void check_paths(const struct config_local *config);

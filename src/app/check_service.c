@@ -2,7 +2,7 @@
 
 #include "read_file.h"
 
-#include <splitsocks/log.h>
+#include <splitsocks/base/log.h>
 
 #include <grp.h>
 #include <limits.h>

@@ -3,9 +3,9 @@
 #include "control_places.h"
 #include "state_file.h"
 
-#include <splitsocks/control.h>
-#include <splitsocks/log.h>
-#include <splitsocks/socket.h>
+#include <splitsocks/base/log.h>
+#include <splitsocks/io/socket.h>
+#include <splitsocks/status/control.h>
 
 #include <errno.h>
 #include <fcntl.h>

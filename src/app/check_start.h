@@ -2,10 +2,10 @@
 #ifndef APP_CHECK_START_H
 #define APP_CHECK_START_H
 
-#include <splitsocks/address.h>
-#include <splitsocks/attributes.h>
-#include <splitsocks/config_local.h>
-#include <splitsocks/config_relay.h>
+#include <splitsocks/base/address.h>
+#include <splitsocks/base/attributes.h>
+#include <splitsocks/config/config_local.h>
+#include <splitsocks/config/config_relay.h>
 
 /* All are logged: what would keep a start from succeeding as an error, what would mend
  * itself or only costs something as a warning. Return OK or an error. `path` is that of

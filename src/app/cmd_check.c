@@ -3,8 +3,8 @@
 #include "commands.h"
 #include "load_config.h"
 
-#include <splitsocks/key.h>
-#include <splitsocks/log.h>
+#include <splitsocks/base/log.h>
+#include <splitsocks/crypto/key.h>
 
 #include <stdio.h>
 #include <string.h>

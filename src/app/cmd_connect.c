@@ -4,11 +4,11 @@
 #include "load_config.h"
 #include "state_file.h"
 
-#include <splitsocks/host.h>
-#include <splitsocks/key.h>
-#include <splitsocks/local.h>
-#include <splitsocks/log.h>
-#include <splitsocks/socket.h>
+#include <splitsocks/base/host.h>
+#include <splitsocks/base/log.h>
+#include <splitsocks/crypto/key.h>
+#include <splitsocks/io/socket.h>
+#include <splitsocks/local/local.h>
 
 #include <errno.h>
 #include <getopt.h>

@@ -1,8 +1,8 @@
 #include "commands.h"
 #include "read_file.h"
 
-#include <splitsocks/key.h>
-#include <splitsocks/log.h>
+#include <splitsocks/base/log.h>
+#include <splitsocks/crypto/key.h>
 
 #include <errno.h>
 #include <fcntl.h>

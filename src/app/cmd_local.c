@@ -4,11 +4,11 @@
 #include "local_control.h"
 #include "state_file.h"
 
-#include <splitsocks/key.h>
-#include <splitsocks/local.h>
-#include <splitsocks/log.h>
-#include <splitsocks/notify.h>
-#include <splitsocks/status.h>
+#include <splitsocks/app/notify.h>
+#include <splitsocks/base/log.h>
+#include <splitsocks/crypto/key.h>
+#include <splitsocks/local/local.h>
+#include <splitsocks/status/status.h>
 
 #include <jansson.h>
 #include <stdlib.h>

@@ -2,10 +2,10 @@
 #include "daemon.h"
 #include "load_config.h"
 
-#include <splitsocks/key.h>
-#include <splitsocks/log.h>
-#include <splitsocks/notify.h>
-#include <splitsocks/relay.h>
+#include <splitsocks/app/notify.h>
+#include <splitsocks/base/log.h>
+#include <splitsocks/crypto/key.h>
+#include <splitsocks/relay/relay.h>
 
 #include <stdlib.h>
 

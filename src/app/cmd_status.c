@@ -4,8 +4,8 @@
 #include "status_client.h"
 #include "status_view.h"
 
-#include <splitsocks/control.h>
-#include <splitsocks/log.h>
+#include <splitsocks/base/log.h>
+#include <splitsocks/status/control.h>
 
 #include <errno.h>
 #include <getopt.h>

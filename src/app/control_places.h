@@ -6,8 +6,8 @@
 #ifndef APP_CONTROL_PLACES_H
 #define APP_CONTROL_PLACES_H
 
-#include <splitsocks/attributes.h>
-#include <splitsocks/config_local.h>
+#include <splitsocks/base/attributes.h>
+#include <splitsocks/config/config_local.h>
 
 #include <stddef.h>
 #include <sys/types.h>

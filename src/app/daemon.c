@@ -2,9 +2,9 @@
 
 #include "log_output.h"
 
-#include <splitsocks/descriptors.h>
-#include <splitsocks/log.h>
-#include <splitsocks/notify.h>
+#include <splitsocks/app/notify.h>
+#include <splitsocks/base/log.h>
+#include <splitsocks/io/descriptors.h>
 
 #include <getopt.h>
 #include <signal.h>

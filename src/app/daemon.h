@@ -2,8 +2,8 @@
 #ifndef APP_DAEMON_H
 #define APP_DAEMON_H
 
-#include <splitsocks/address.h>
-#include <splitsocks/attributes.h>
+#include <splitsocks/base/address.h>
+#include <splitsocks/base/attributes.h>
 
 #include <ev.h>
 #include <stdbool.h>

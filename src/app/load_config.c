@@ -3,8 +3,8 @@
 #include "folders.h"
 #include "read_file.h"
 
-#include <splitsocks/key.h>
-#include <splitsocks/log.h>
+#include <splitsocks/base/log.h>
+#include <splitsocks/crypto/key.h>
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,9 +2,9 @@
 #ifndef APP_LOAD_CONFIG_H
 #define APP_LOAD_CONFIG_H
 
-#include <splitsocks/attributes.h>
-#include <splitsocks/config_local.h>
-#include <splitsocks/config_relay.h>
+#include <splitsocks/base/attributes.h>
+#include <splitsocks/config/config_local.h>
+#include <splitsocks/config/config_relay.h>
 
 /* The configuration of a command without -c: the user's own, else the machine's. A new
  * string (free()), or NULL when memory is out. */

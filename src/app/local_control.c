@@ -2,7 +2,7 @@
 
 #include "control_places.h"
 
-#include <splitsocks/log.h>
+#include <splitsocks/base/log.h>
 
 #include <jansson.h>
 #include <stdlib.h>

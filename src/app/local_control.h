@@ -2,9 +2,9 @@
 #ifndef APP_LOCAL_CONTROL_H
 #define APP_LOCAL_CONTROL_H
 
-#include <splitsocks/attributes.h>
-#include <splitsocks/config_local.h>
-#include <splitsocks/control.h>
+#include <splitsocks/base/attributes.h>
+#include <splitsocks/config/config_local.h>
+#include <splitsocks/status/control.h>
 
 struct json_t;
 

@@ -2,8 +2,8 @@
 
 #include "outlet.h"
 
-#include <splitsocks/attributes.h>
-#include <splitsocks/log.h>
+#include <splitsocks/base/attributes.h>
+#include <splitsocks/base/log.h>
 
 #include <inttypes.h>
 #include <stdio.h>

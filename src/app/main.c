@@ -1,7 +1,7 @@
 #include "commands.h"
 #include "log_output.h"
 
-#include <splitsocks/attributes.h>
+#include <splitsocks/base/attributes.h>
 
 #include <fcntl.h>
 #include <stdbool.h>

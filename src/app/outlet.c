@@ -1,6 +1,6 @@
 #include "outlet.h"
 
-#include <splitsocks/list.h>
+#include <splitsocks/base/list.h>
 
 #include <errno.h>
 #include <poll.h>

@@ -9,7 +9,7 @@
 #ifndef APP_OUTLET_H
 #define APP_OUTLET_H
 
-#include <splitsocks/attributes.h>
+#include <splitsocks/base/attributes.h>
 
 #include <stddef.h>
 

@@ -2,8 +2,8 @@
 #ifndef APP_READ_FILE_H
 #define APP_READ_FILE_H
 
-#include <splitsocks/attributes.h>
-#include <splitsocks/config.h>
+#include <splitsocks/base/attributes.h>
+#include <splitsocks/config/config.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>

@@ -1,8 +1,8 @@
 #include "read_file.h"
 
-#include <splitsocks/error.h>
-#include <splitsocks/key.h>
-#include <splitsocks/log.h>
+#include <splitsocks/base/error.h>
+#include <splitsocks/base/log.h>
+#include <splitsocks/crypto/key.h>
 
 #include <errno.h>
 #include <fcntl.h>

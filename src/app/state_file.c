@@ -3,7 +3,7 @@
 #include "folders.h"
 #include "read_file.h"
 
-#include <splitsocks/log.h>
+#include <splitsocks/base/log.h>
 
 #include <errno.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #ifndef APP_STATE_FILE_H
 #define APP_STATE_FILE_H
 
-#include <splitsocks/config_local.h>
+#include <splitsocks/config/config_local.h>
 
 /* What the configuration at `config_path` says; else "state" in the folder for state that
  * systemd gives the service, or else that of the user. A new string (free()); NULL when

@@ -1,6 +1,6 @@
 #include "status_client.h"
 
-#include <splitsocks/error.h>
+#include <splitsocks/base/error.h>
 
 #include <errno.h>
 #include <stdio.h>

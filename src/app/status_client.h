@@ -2,7 +2,7 @@
 #ifndef APP_STATUS_CLIENT_H
 #define APP_STATUS_CLIENT_H
 
-#include <splitsocks/attributes.h>
+#include <splitsocks/base/attributes.h>
 
 /* The answer to `request` from the control socket at `path`: a new string (free()), with
  * its newline. Returns OK; ERROR_NOT_FOUND when nobody listens there; or another error,

@@ -2,7 +2,7 @@
 #ifndef APP_STATUS_VIEW_H
 #define APP_STATUS_VIEW_H
 
-#include <splitsocks/attributes.h>
+#include <splitsocks/base/attributes.h>
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -2,7 +2,7 @@
 #ifndef APP_TABLE_H
 #define APP_TABLE_H
 
-#include <splitsocks/attributes.h>
+#include <splitsocks/base/attributes.h>
 
 #include <stdbool.h>
 #include <stddef.h>

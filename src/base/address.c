@@ -1,6 +1,6 @@
-#include <splitsocks/address.h>
+#include <splitsocks/base/address.h>
 
-#include <splitsocks/error.h>
+#include <splitsocks/base/error.h>
 
 #include <arpa/inet.h>
 #include <stdio.h>

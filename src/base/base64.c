@@ -1,6 +1,6 @@
-#include <splitsocks/base64.h>
+#include <splitsocks/base/base64.h>
 
-#include <splitsocks/error.h>
+#include <splitsocks/base/error.h>
 #include <string.h>
 
 /* All ones when first <= c <= last, else 0; no branch, so that timing tells nothing. */

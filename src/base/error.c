@@ -1,4 +1,4 @@
-#include <splitsocks/error.h>
+#include <splitsocks/base/error.h>
 
 const char *error_string(enum error error)
 {

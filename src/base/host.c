@@ -1,7 +1,7 @@
-#include <splitsocks/host.h>
+#include <splitsocks/base/host.h>
 
-#include <splitsocks/attributes.h>
-#include <splitsocks/error.h>
+#include <splitsocks/base/attributes.h>
+#include <splitsocks/base/error.h>
 
 #include <string.h>
 #include <strings.h>

@@ -1,4 +1,4 @@
-#include <splitsocks/log.h>
+#include <splitsocks/base/log.h>
 
 #include <stdarg.h>
 #include <stdatomic.h>

@@ -1,4 +1,4 @@
-#include <splitsocks/ring.h>
+#include <splitsocks/base/ring.h>
 
 #include <assert.h>
 #include <stdbool.h>

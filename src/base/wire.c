@@ -1,4 +1,4 @@
-#include <splitsocks/wire.h>
+#include <splitsocks/base/wire.h>
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include <splitsocks/config_local.h>
+#include <splitsocks/config/config_local.h>
 
 #include "local_parts.h"
 #include "side.h"

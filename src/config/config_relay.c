@@ -1,4 +1,4 @@
-#include <splitsocks/config_relay.h>
+#include <splitsocks/config/config_relay.h>
 
 #include "schema.h"
 #include "side.h"

@@ -4,7 +4,7 @@
 
 #include "values.h"
 
-#include <splitsocks/config_local.h>
+#include <splitsocks/config/config_local.h>
 
 extern const struct option local_listener; /* struct config_listener */
 extern const struct option local_path;     /* struct config_path */

@@ -2,7 +2,7 @@
 #ifndef CONFIG_MEMORY_H
 #define CONFIG_MEMORY_H
 
-#include <splitsocks/attributes.h>
+#include <splitsocks/base/attributes.h>
 #include <stddef.h>
 
 struct config_memory;

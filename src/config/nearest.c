@@ -1,6 +1,6 @@
 #include "nearest.h"
 
-#include <splitsocks/attributes.h>
+#include <splitsocks/base/attributes.h>
 
 #include <stdint.h>
 #include <string.h>

@@ -9,8 +9,8 @@
 #include "memory.h"
 #include "place.h"
 
-#include <splitsocks/attributes.h>
-#include <splitsocks/config.h>
+#include <splitsocks/base/attributes.h>
+#include <splitsocks/config/config.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>

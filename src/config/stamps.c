@@ -1,4 +1,4 @@
-#include <splitsocks/stamps.h>
+#include <splitsocks/config/stamps.h>
 
 #include <jansson.h>
 

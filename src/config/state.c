@@ -1,6 +1,6 @@
-#include <splitsocks/state.h>
+#include <splitsocks/config/state.h>
 
-#include <splitsocks/usage_text.h>
+#include <splitsocks/config/usage_text.h>
 
 #include <jansson.h>
 #include <stdlib.h>

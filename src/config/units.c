@@ -1,6 +1,6 @@
-#include <splitsocks/units.h>
+#include <splitsocks/config/units.h>
 
-#include <splitsocks/error.h>
+#include <splitsocks/base/error.h>
 
 #include <stddef.h>
 #include <string.h>

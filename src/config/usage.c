@@ -1,4 +1,4 @@
-#include <splitsocks/usage.h>
+#include <splitsocks/config/usage.h>
 
 #include <assert.h>
 #include <jansson.h>

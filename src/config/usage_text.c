@@ -1,4 +1,4 @@
-#include <splitsocks/usage_text.h>
+#include <splitsocks/config/usage_text.h>
 
 #include <string.h>
 

@@ -1,8 +1,8 @@
 #include "values.h"
 
-#include <splitsocks/base64.h>
-#include <splitsocks/host.h>
-#include <splitsocks/units.h>
+#include <splitsocks/base/base64.h>
+#include <splitsocks/base/host.h>
+#include <splitsocks/config/units.h>
 
 #include <stdio.h>
 #include <string.h>

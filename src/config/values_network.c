@@ -1,8 +1,8 @@
 /* Addresses and ports. */
 #include "values.h"
 
-#include <splitsocks/config_local.h>
-#include <splitsocks/host.h>
+#include <splitsocks/base/host.h>
+#include <splitsocks/config/config_local.h>
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,15 @@
 noinst_LIBRARIES += libcrypto-layer.a
 libcrypto_layer_a_SOURCES = \
-	src/crypto/algorithms.h src/crypto/algorithms.c \
-	include/splitsocks/hash.h src/crypto/hash.c \
-	include/splitsocks/kdf.h src/crypto/kdf.c \
-	include/splitsocks/key.h src/crypto/key.c src/crypto/key_text.c \
-	include/splitsocks/noise.h src/crypto/noise.c \
-	include/splitsocks/seal.h src/crypto/seal.c
+	include/splitsocks/crypto/hash.h \
+	include/splitsocks/crypto/kdf.h \
+	include/splitsocks/crypto/key.h \
+	include/splitsocks/crypto/noise.h \
+	include/splitsocks/crypto/seal.h \
+	src/crypto/algorithms.c \
+	src/crypto/algorithms.h \
+	src/crypto/hash.c \
+	src/crypto/kdf.c \
+	src/crypto/key.c \
+	src/crypto/key_text.c \
+	src/crypto/noise.c \
+	src/crypto/seal.c

@@ -1,4 +1,4 @@
-#include <splitsocks/hash.h>
+#include <splitsocks/crypto/hash.h>
 
 #include "algorithms.h"
 

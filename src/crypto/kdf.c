@@ -1,4 +1,4 @@
-#include <splitsocks/kdf.h>
+#include <splitsocks/crypto/kdf.h>
 
 #include "algorithms.h"
 

@@ -1,4 +1,4 @@
-#include <splitsocks/key.h>
+#include <splitsocks/crypto/key.h>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>

@@ -1,6 +1,6 @@
-#include <splitsocks/key.h>
+#include <splitsocks/crypto/key.h>
 
-#include <splitsocks/base64.h>
+#include <splitsocks/base/base64.h>
 
 #include <string.h>
 

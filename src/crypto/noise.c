@@ -1,4 +1,4 @@
-#include <splitsocks/noise.h>
+#include <splitsocks/crypto/noise.h>
 
 #include "algorithms.h"
 
@@ -8,8 +8,8 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
-#include <splitsocks/hash.h>
-#include <splitsocks/kdf.h>
+#include <splitsocks/crypto/hash.h>
+#include <splitsocks/crypto/kdf.h>
 #include <string.h>
 
 /* The names in the comments are those of the specification, sections 5.2, 5.3 and 7.5:

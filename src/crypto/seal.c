@@ -1,4 +1,4 @@
-#include <splitsocks/seal.h>
+#include <splitsocks/crypto/seal.h>
 
 #include "algorithms.h"
 

@@ -1,6 +1,6 @@
-#include <splitsocks/clock.h>
+#include <splitsocks/io/clock.h>
 
-#include <splitsocks/attributes.h>
+#include <splitsocks/base/attributes.h>
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include <splitsocks/crowd.h>
+#include <splitsocks/io/crowd.h>
 
 #include <ctype.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
-#include <splitsocks/descriptors.h>
+#include <splitsocks/io/descriptors.h>
 
-#include <splitsocks/attributes.h>
-#include <splitsocks/clock.h>
-#include <splitsocks/log.h>
+#include <splitsocks/base/attributes.h>
+#include <splitsocks/base/log.h>
+#include <splitsocks/io/clock.h>
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
-#include <splitsocks/dialer.h>
+#include <splitsocks/io/dialer.h>
 
-#include <splitsocks/clock.h>
-#include <splitsocks/log.h>
-#include <splitsocks/socket.h>
+#include <splitsocks/base/log.h>
+#include <splitsocks/io/clock.h>
+#include <splitsocks/io/socket.h>
 
 #include <assert.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 #include "dns_channel.h"
 
-#include <splitsocks/error.h>
+#include <splitsocks/base/error.h>
 
 /* c-ares since 1.28 deprecates what version 1.18 has nothing else for. */
 #define CARES_NO_DEPRECATED

@@ -5,9 +5,9 @@
 #ifndef IO_DNS_CHANNEL_H
 #define IO_DNS_CHANNEL_H
 
-#include <splitsocks/address.h>
-#include <splitsocks/attributes.h>
-#include <splitsocks/list.h>
+#include <splitsocks/base/address.h>
+#include <splitsocks/base/attributes.h>
+#include <splitsocks/base/list.h>
 
 #include <ev.h>
 #include <stdbool.h>

@@ -6,8 +6,8 @@
 #ifndef IO_DNS_CLIENT_H
 #define IO_DNS_CLIENT_H
 
-#include <splitsocks/dns_answer.h>
-#include <splitsocks/server_choice.h>
+#include <splitsocks/names/dns_answer.h>
+#include <splitsocks/names/server_choice.h>
 
 #include <ev.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
-#include <splitsocks/driver.h>
+#include <splitsocks/io/driver.h>
 
-#include <splitsocks/clock.h>
-#include <splitsocks/subflow_io.h>
+#include <splitsocks/io/clock.h>
+#include <splitsocks/io/subflow_io.h>
 
 #include <stdio.h>
 

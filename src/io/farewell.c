@@ -1,8 +1,8 @@
-#include <splitsocks/farewell.h>
+#include <splitsocks/io/farewell.h>
 
-#include <splitsocks/list.h>
-#include <splitsocks/socket.h>
-#include <splitsocks/worker.h>
+#include <splitsocks/base/list.h>
+#include <splitsocks/io/socket.h>
+#include <splitsocks/io/worker.h>
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
-#include <splitsocks/half_closed.h>
+#include <splitsocks/io/half_closed.h>
 
-#include <splitsocks/clock.h>
-#include <splitsocks/log.h>
+#include <splitsocks/base/log.h>
+#include <splitsocks/io/clock.h>
 
 /* Looks in the time after which one ends. */
 #define LOOKS 4

@@ -1,7 +1,7 @@
-#include <splitsocks/hangup.h>
+#include <splitsocks/io/hangup.h>
 
-#include <splitsocks/clock.h>
-#include <splitsocks/log.h>
+#include <splitsocks/base/log.h>
+#include <splitsocks/io/clock.h>
 
 #include <errno.h>
 #include <string.h>

@@ -1,7 +1,7 @@
-#include <splitsocks/hosts_file.h>
+#include <splitsocks/io/hosts_file.h>
 
-#include <splitsocks/error.h>
-#include <splitsocks/log.h>
+#include <splitsocks/base/error.h>
+#include <splitsocks/base/log.h>
 
 #include <errno.h>
 #include <fcntl.h>

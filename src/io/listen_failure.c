@@ -1,7 +1,7 @@
-#include <splitsocks/listener.h>
+#include <splitsocks/io/listener.h>
 
-#include <splitsocks/log.h>
-#include <splitsocks/socket.h>
+#include <splitsocks/base/log.h>
+#include <splitsocks/io/socket.h>
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
-#include <splitsocks/movement.h>
+#include <splitsocks/io/movement.h>
 
-#include <splitsocks/session_status.h>
+#include <splitsocks/engine/session/session_status.h>
 
 /* The network owes something: what waits for a reader's credit does not count. */
 #define IN_TRANSIT (STREAM_WAITS_SUBFLOW | STREAM_WAITS_ACK | STREAM_WAITS_MISSING)

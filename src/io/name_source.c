@@ -2,10 +2,10 @@
 
 #include "dns_client.h"
 
-#include <splitsocks/clock.h>
-#include <splitsocks/error.h>
-#include <splitsocks/log.h>
-#include <splitsocks/text_hash.h>
+#include <splitsocks/base/error.h>
+#include <splitsocks/base/log.h>
+#include <splitsocks/base/text_hash.h>
+#include <splitsocks/io/clock.h>
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,9 +6,9 @@
 #ifndef IO_NAME_SOURCE_H
 #define IO_NAME_SOURCE_H
 
-#include <splitsocks/config.h>
-#include <splitsocks/list.h>
-#include <splitsocks/name_cache.h>
+#include <splitsocks/base/list.h>
+#include <splitsocks/config/config.h>
+#include <splitsocks/names/name_cache.h>
 
 #include <ev.h>
 

@@ -1,7 +1,7 @@
-#include <splitsocks/nat64_finder.h>
+#include <splitsocks/io/nat64_finder.h>
 
-#include <splitsocks/clock.h>
-#include <splitsocks/log.h>
+#include <splitsocks/base/log.h>
+#include <splitsocks/io/clock.h>
 
 /* A network's prefix stays what it is. An answer that did not come may come later. */
 #define KNOWN_NS (600 * NS_PER_S)

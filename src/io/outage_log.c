@@ -1,6 +1,6 @@
-#include <splitsocks/outage_log.h>
+#include <splitsocks/io/outage_log.h>
 
-#include <splitsocks/clock.h>
+#include <splitsocks/io/clock.h>
 
 #include <stdarg.h>
 #include <stdio.h>

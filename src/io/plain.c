@@ -1,12 +1,12 @@
-#include <splitsocks/plain.h>
+#include <splitsocks/io/plain.h>
 
-#include <splitsocks/clock.h>
-#include <splitsocks/farewell.h>
-#include <splitsocks/log.h>
-#include <splitsocks/movement.h>
-#include <splitsocks/remainder.h>
-#include <splitsocks/session_status.h>
-#include <splitsocks/socket.h>
+#include <splitsocks/base/log.h>
+#include <splitsocks/engine/session/session_status.h>
+#include <splitsocks/io/clock.h>
+#include <splitsocks/io/farewell.h>
+#include <splitsocks/io/movement.h>
+#include <splitsocks/io/remainder.h>
+#include <splitsocks/io/socket.h>
 
 #include <errno.h>
 #include <stdlib.h>

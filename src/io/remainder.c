@@ -1,9 +1,9 @@
-#include <splitsocks/remainder.h>
+#include <splitsocks/io/remainder.h>
 
-#include <splitsocks/clock.h>
-#include <splitsocks/log.h>
-#include <splitsocks/movement.h>
-#include <splitsocks/socket.h>
+#include <splitsocks/base/log.h>
+#include <splitsocks/io/clock.h>
+#include <splitsocks/io/movement.h>
+#include <splitsocks/io/socket.h>
 
 #include <errno.h>
 #include <stdlib.h>

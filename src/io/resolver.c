@@ -1,15 +1,15 @@
-#include <splitsocks/resolver.h>
+#include <splitsocks/io/resolver.h>
 
 #include "name_source.h"
 #include "system_names.h"
 
-#include <splitsocks/address_order.h>
-#include <splitsocks/clock.h>
-#include <splitsocks/hosts_file.h>
-#include <splitsocks/list.h>
-#include <splitsocks/log.h>
-#include <splitsocks/socket.h>
-#include <splitsocks/text_hash.h>
+#include <splitsocks/base/list.h>
+#include <splitsocks/base/log.h>
+#include <splitsocks/base/text_hash.h>
+#include <splitsocks/io/clock.h>
+#include <splitsocks/io/hosts_file.h>
+#include <splitsocks/io/socket.h>
+#include <splitsocks/names/address_order.h>
 
 #include <assert.h>
 #include <ev.h>

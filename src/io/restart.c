@@ -1,4 +1,4 @@
-#include <splitsocks/restart.h>
+#include <splitsocks/io/restart.h>
 
 #include <stdio.h>
 

@@ -1,4 +1,4 @@
-#include <splitsocks/shed_text.h>
+#include <splitsocks/io/shed_text.h>
 
 #include <stdio.h>
 

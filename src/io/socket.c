@@ -1,8 +1,8 @@
-#include <splitsocks/socket.h>
+#include <splitsocks/io/socket.h>
 
 #include "socket_tune.h"
 
-#include <splitsocks/descriptors.h>
+#include <splitsocks/io/descriptors.h>
 
 #include <errno.h>
 #include <netinet/in.h>

@@ -1,4 +1,4 @@
-#include <splitsocks/socket.h>
+#include <splitsocks/io/socket.h>
 
 #include "socket_tune.h"
 

@@ -1,7 +1,7 @@
 #include "socket_tune.h"
 
-#include <splitsocks/config.h>
-#include <splitsocks/log.h>
+#include <splitsocks/base/log.h>
+#include <splitsocks/config/config.h>
 
 #include <errno.h>
 #include <netinet/in.h>

@@ -1,6 +1,6 @@
-#include <splitsocks/state_file.h>
+#include <splitsocks/io/state_file.h>
 
-#include <splitsocks/state.h>
+#include <splitsocks/config/state.h>
 
 #include <errno.h>
 #include <fcntl.h>

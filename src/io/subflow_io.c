@@ -1,7 +1,7 @@
-#include <splitsocks/subflow_io.h>
+#include <splitsocks/io/subflow_io.h>
 
-#include <splitsocks/clock.h>
-#include <splitsocks/key.h>
+#include <splitsocks/crypto/key.h>
+#include <splitsocks/io/clock.h>
 
 #include <assert.h>
 #include <errno.h>

@@ -3,8 +3,8 @@
 #ifndef IO_SYSTEM_NAMES_H
 #define IO_SYSTEM_NAMES_H
 
-#include <splitsocks/address.h>
-#include <splitsocks/resolv_conf.h>
+#include <splitsocks/base/address.h>
+#include <splitsocks/names/resolv_conf.h>
 
 #include <sys/stat.h>
 

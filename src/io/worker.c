@@ -1,8 +1,8 @@
-#include <splitsocks/worker.h>
+#include <splitsocks/io/worker.h>
 
-#include <splitsocks/driver.h>
-#include <splitsocks/farewell.h>
-#include <splitsocks/remainder.h>
+#include <splitsocks/io/driver.h>
+#include <splitsocks/io/farewell.h>
+#include <splitsocks/io/remainder.h>
 
 #ifdef __GLIBC__
 #include <malloc.h>

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#include <splitsocks/attributes.h>
+#include <splitsocks/base/attributes.h>
 
 /* An address as the socket calls want it. */
 struct endpoint {

@@ -7,10 +7,10 @@
 #ifndef TEST_FUZZ_ENGINE_H
 #define TEST_FUZZ_ENGINE_H
 
-#include <splitsocks/handshake.h>
-#include <splitsocks/pages.h>
-#include <splitsocks/session.h>
-#include <splitsocks/wire.h>
+#include <splitsocks/base/pages.h>
+#include <splitsocks/base/wire.h>
+#include <splitsocks/engine/session/session.h>
+#include <splitsocks/wire/handshake.h>
 
 #define ENGINE_SUBFLOWS 32
 #define ENGINE_STREAMS 32

@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include <splitsocks/config_local.h>
-#include <splitsocks/config_relay.h>
+#include <splitsocks/config/config_local.h>
+#include <splitsocks/config/config_relay.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,9 +6,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#include <splitsocks/attributes.h>
-#include <splitsocks/error.h>
-#include <splitsocks/frame.h>
+#include <splitsocks/base/attributes.h>
+#include <splitsocks/base/error.h>
+#include <splitsocks/wire/frame.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <splitsocks/door.h>
+#include <splitsocks/gate/door.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <splitsocks/dns_answer.h>
-#include <splitsocks/error.h>
-#include <splitsocks/hosts_table.h>
-#include <splitsocks/resolv_conf.h>
+#include <splitsocks/base/error.h>
+#include <splitsocks/names/dns_answer.h>
+#include <splitsocks/names/hosts_table.h>
+#include <splitsocks/names/resolv_conf.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

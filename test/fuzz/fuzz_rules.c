@@ -10,8 +10,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include <splitsocks/rules.h>
-#include <splitsocks/target.h>
+#include <splitsocks/base/target.h>
+#include <splitsocks/proxy/rules.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -8,8 +8,8 @@
 #include <assert.h>
 #include <string.h>
 
-#include <splitsocks/admission.h>
-#include <splitsocks/frame.h>
+#include <splitsocks/gate/admission.h>
+#include <splitsocks/wire/frame.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include <splitsocks/wire.h>
+#include <splitsocks/base/wire.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

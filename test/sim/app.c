@@ -1,6 +1,6 @@
 #include "world.h"
 
-#include <splitsocks/ranges.h>
+#include <splitsocks/base/ranges.h>
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -9,7 +9,7 @@
 #ifndef TEST_SIM_CLOCK_H
 #define TEST_SIM_CLOCK_H
 
-#include <splitsocks/attributes.h>
+#include <splitsocks/base/attributes.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

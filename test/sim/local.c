@@ -1,6 +1,6 @@
 #include "world.h"
 
-#include <splitsocks/packet_size.h>
+#include <splitsocks/engine/path/packet_size.h>
 
 #include <stdlib.h>
 #include <string.h>

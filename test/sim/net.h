@@ -17,8 +17,8 @@
 
 #include "clock.h"
 
-#include <splitsocks/list.h>
-#include <splitsocks/ring.h>
+#include <splitsocks/base/list.h>
+#include <splitsocks/base/ring.h>
 
 #define SIM_SEGMENT_BYTES 1448
 #define SIM_INITIAL_WINDOW_BYTES (10 * SIM_SEGMENT_BYTES)

@@ -1,6 +1,6 @@
 #include "world.h"
 
-#include <splitsocks/door.h>
+#include <splitsocks/gate/door.h>
 
 #include <stdlib.h>
 #include <string.h>

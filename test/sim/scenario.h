@@ -7,7 +7,7 @@
 
 #include "net.h"
 
-#include <splitsocks/session.h>
+#include <splitsocks/engine/session/session.h>
 
 #define SIM_STREAMS_MAX 512
 #define SIM_FAULTS_MAX 48

@@ -20,6 +20,6 @@ test_sim_sim_SOURCES = $(SIM_MODEL) \
 	test/sim/scenario.c test/sim/scenario.h \
 	test/sim/sparing.c \
 	test/sim/world.c test/sim/world.h
-test_sim_sim_LDADD = $(CORE)
+test_sim_sim_LDADD = $(GATE)
 test_sim_test_net_SOURCES = $(SIM_MODEL) test/sim/test_net.c
 test_sim_test_net_LDADD = $(BASE)

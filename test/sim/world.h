@@ -17,10 +17,10 @@
 #include "net.h"
 #include "scenario.h"
 
-#include <splitsocks/admission.h>
-#include <splitsocks/key.h>
-#include <splitsocks/pages.h>
-#include <splitsocks/session.h>
+#include <splitsocks/base/pages.h>
+#include <splitsocks/crypto/key.h>
+#include <splitsocks/engine/session/session.h>
+#include <splitsocks/gate/admission.h>
 
 struct sim_world;
 struct sim_process;

@@ -8,8 +8,8 @@
 
 #include "unit.h"
 
-#include <splitsocks/admission.h>
-#include <splitsocks/pages.h>
+#include <splitsocks/base/pages.h>
+#include <splitsocks/gate/admission.h>
 
 #include <stdlib.h>
 

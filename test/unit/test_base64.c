@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include <splitsocks/base64.h>
+#include <splitsocks/base/base64.h>
 
 /* The test vectors of RFC 4648 section 10. */
 static void test_vectors(void **state)

@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include <splitsocks/client_table.h>
+#include <splitsocks/gate/client_table.h>
 
 #include <stdbool.h>
 

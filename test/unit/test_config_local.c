@@ -2,7 +2,7 @@
 
 #include "config_parse.h"
 
-#include <splitsocks/config_local.h>
+#include <splitsocks/config/config_local.h>
 
 #include <stdio.h>
 

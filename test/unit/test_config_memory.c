@@ -4,8 +4,8 @@
 
 #include "config_parse.h"
 
-#include <splitsocks/config_local.h>
-#include <splitsocks/config_relay.h>
+#include <splitsocks/config/config_local.h>
+#include <splitsocks/config/config_relay.h>
 
 #include <limits.h>
 #include <stdbool.h>

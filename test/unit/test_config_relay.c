@@ -2,7 +2,7 @@
 
 #include "config_parse.h"
 
-#include <splitsocks/config_relay.h>
+#include <splitsocks/config/config_relay.h>
 
 /* What must be there, on line 1; more members follow from line 2 on. */
 #define WITH(members) \

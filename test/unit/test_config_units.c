@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include <splitsocks/units.h>
+#include <splitsocks/config/units.h>
 
 typedef int parse_function(uint64_t *result, const char *text);
 

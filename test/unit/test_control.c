@@ -1,8 +1,8 @@
 /* The control socket: its file, and the clients that it bears. */
 #include "unit.h"
 
-#include <splitsocks/control.h>
-#include <splitsocks/log.h>
+#include <splitsocks/base/log.h>
+#include <splitsocks/status/control.h>
 
 #include <errno.h>
 #include <ev.h>

@@ -1,8 +1,8 @@
 /* How descriptors are shared out between clients, subflows and the rest. */
 #include "unit.h"
 
-#include <splitsocks/descriptors.h>
-#include <splitsocks/socket.h>
+#include <splitsocks/io/descriptors.h>
+#include <splitsocks/io/socket.h>
 
 #include <errno.h>
 #include <fcntl.h>

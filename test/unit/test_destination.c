@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include <splitsocks/destination.h>
+#include <splitsocks/proxy/destination.h>
 
 static int check(const struct destination_rules *rules, const char *text)
 {

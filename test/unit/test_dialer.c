@@ -1,8 +1,8 @@
 #include "unit.h"
 
-#include <splitsocks/clock.h>
-#include <splitsocks/dialer.h>
-#include <splitsocks/socket.h>
+#include <splitsocks/io/clock.h>
+#include <splitsocks/io/dialer.h>
+#include <splitsocks/io/socket.h>
 
 #include <ev.h>
 #include <poll.h>

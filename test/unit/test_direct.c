@@ -1,7 +1,7 @@
 /* Two applications, each with a socket to a direct between them. */
 #include "unit.h"
 
-#include <splitsocks/direct.h>
+#include <splitsocks/local/direct.h>
 
 #include <errno.h>
 #include <ev.h>

@@ -1,8 +1,8 @@
 /* DNS messages: what is taken from them, and that nothing else is. */
 #include "unit.h"
 
-#include <splitsocks/dns_answer.h>
-#include <splitsocks/wire.h>
+#include <splitsocks/base/wire.h>
+#include <splitsocks/names/dns_answer.h>
 
 enum { A = 1, CNAME = 5, SOA = 6, AAAA = 28 };
 enum { RESPONSE = 0x8180, TRUNCATED = 0x0200, NO_NAME = 3, SERVFAIL = 2 };

@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include <splitsocks/door.h>
+#include <splitsocks/gate/door.h>
 
 #define SERVER_ID 7
 

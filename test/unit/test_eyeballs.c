@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include <splitsocks/eyeballs.h>
+#include <splitsocks/proxy/eyeballs.h>
 
 #include <stdlib.h>
 

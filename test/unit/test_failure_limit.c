@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include <splitsocks/failure_limit.h>
+#include <splitsocks/gate/failure_limit.h>
 
 static const struct failure_rate source_rate = {.burst = 4, .per_minute = 120};
 static const struct failure_rate total_rate = {.burst = 100, .per_minute = 3000};

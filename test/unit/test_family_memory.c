@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include <splitsocks/family_memory.h>
+#include <splitsocks/proxy/family_memory.h>
 
 #define START (1000 * NS_PER_S)
 

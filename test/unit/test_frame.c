@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include <splitsocks/frame.h>
+#include <splitsocks/wire/frame.h>
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include <splitsocks/governor.h>
+#include <splitsocks/engine/path/governor.h>
 
 #define START (1000 * NS_PER_S)
 

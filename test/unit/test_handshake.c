@@ -1,7 +1,7 @@
 #include "unit.h"
 
-#include <splitsocks/handshake.h>
-#include <splitsocks/hash.h>
+#include <splitsocks/crypto/hash.h>
+#include <splitsocks/wire/handshake.h>
 
 struct parties {
     struct key_pair local, relay;

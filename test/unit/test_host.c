@@ -1,7 +1,7 @@
 /* What texts that name a host are. */
 #include "unit.h"
 
-#include <splitsocks/host.h>
+#include <splitsocks/base/host.h>
 
 static void expect(const char *text, enum host_kind kind, const char *address)
 {

@@ -1,7 +1,7 @@
 /* What rtnetlink's messages make of a table of interfaces; the messages are constructed. */
 #include "unit.h"
 
-#include <splitsocks/interface_table.h>
+#include <splitsocks/local/interface_table.h>
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include <splitsocks/kdf.h>
+#include <splitsocks/crypto/kdf.h>
 
 #include <openssl/core_names.h>
 #include <openssl/evp.h>

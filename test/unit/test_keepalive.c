@@ -1,7 +1,7 @@
 /* How often idle subflows are asked for a sign of life. */
 #include "session_pair.h"
 
-#include "../../src/core/session_internal.h"
+#include "../../src/engine/session/session_internal.h"
 
 static struct pair *idle_pair(struct stream **stream)
 {

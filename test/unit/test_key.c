@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include <splitsocks/key.h>
+#include <splitsocks/crypto/key.h>
 
 /* RFC 7748 section 6.1: Alice's keys. */
 static const uint8_t alice_private[KEY_SIZE] = {

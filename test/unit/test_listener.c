@@ -1,11 +1,11 @@
 /* The listener, and the connections that are closed with a last message. */
 #include "unit.h"
 
-#include <splitsocks/farewell.h>
-#include <splitsocks/listener.h>
-#include <splitsocks/notify.h>
-#include <splitsocks/socket.h>
-#include <splitsocks/worker.h>
+#include <splitsocks/app/notify.h>
+#include <splitsocks/io/farewell.h>
+#include <splitsocks/io/listener.h>
+#include <splitsocks/io/socket.h>
+#include <splitsocks/io/worker.h>
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* What a table of interfaces makes of a local path. */
 #include "unit.h"
 
-#include <splitsocks/local_path.h>
+#include <splitsocks/local/local_path.h>
 
 #include <stdio.h>
 

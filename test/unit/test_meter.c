@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include <splitsocks/meter.h>
+#include <splitsocks/base/meter.h>
 
 static void test_nothing_counted(void **state)
 {

@@ -2,11 +2,11 @@
  * system's configuration, and the order of addresses. */
 #include "unit.h"
 
-#include <splitsocks/address_order.h>
-#include <splitsocks/hosts_table.h>
-#include <splitsocks/name_cache.h>
-#include <splitsocks/resolv_conf.h>
-#include <splitsocks/server_choice.h>
+#include <splitsocks/names/address_order.h>
+#include <splitsocks/names/hosts_table.h>
+#include <splitsocks/names/name_cache.h>
+#include <splitsocks/names/resolv_conf.h>
+#include <splitsocks/names/server_choice.h>
 
 #include <stdio.h>
 

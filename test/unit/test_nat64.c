@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include <splitsocks/nat64.h>
+#include <splitsocks/names/nat64.h>
 
 static struct address literal(const char *text)
 {

@@ -1,7 +1,7 @@
 #include "unit.h"
 #include "vectors/noise_ik.h"
 
-#include <splitsocks/noise.h>
+#include <splitsocks/crypto/noise.h>
 
 #include <openssl/evp.h>
 #include <stdlib.h>

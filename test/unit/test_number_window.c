@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include <splitsocks/number_window.h>
+#include <splitsocks/base/number_window.h>
 
 #include <stdbool.h>
 

@@ -1,7 +1,7 @@
 /* Which outages the log is told of: those that last, and of what flaps less and less. */
 #include "unit.h"
 
-#include <splitsocks/outage_news.h>
+#include <splitsocks/base/outage_news.h>
 
 #define DAY_S 86400
 

@@ -2,7 +2,7 @@
  * used and tried next. */
 #include "unit.h"
 
-#include <splitsocks/packet_size.h>
+#include <splitsocks/engine/path/packet_size.h>
 
 #define RETRY_NS (600 * NS_PER_S)
 

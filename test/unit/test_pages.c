@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include <splitsocks/pages.h>
+#include <splitsocks/base/pages.h>
 
 #include <stdbool.h>
 #include <stdlib.h>

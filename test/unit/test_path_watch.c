@@ -1,8 +1,8 @@
 /* The watch on this machine's own interfaces, and in a network namespace of its own. */
 #include "unit.h"
 
-#include <splitsocks/log.h>
-#include <splitsocks/path_watch.h>
+#include <splitsocks/base/log.h>
+#include <splitsocks/local/path_watch.h>
 
 #include <sched.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include <splitsocks/port_chooser.h>
+#include <splitsocks/engine/path/port_chooser.h>
 
 #define START (1000 * NS_PER_S)
 

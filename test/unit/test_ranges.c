@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include <splitsocks/ranges.h>
+#include <splitsocks/base/ranges.h>
 
 #include <stdbool.h>
 

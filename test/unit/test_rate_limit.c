@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include <splitsocks/rate_limit.h>
+#include <splitsocks/base/rate_limit.h>
 
 static const uint64_t start = 1000 * NS_PER_S;
 

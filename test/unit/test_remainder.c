@@ -1,7 +1,7 @@
 #include "unit.h"
 
-#include <splitsocks/clock.h>
-#include <splitsocks/remainder.h>
+#include <splitsocks/io/clock.h>
+#include <splitsocks/io/remainder.h>
 
 #include <ev.h>
 #include <fcntl.h>

@@ -1,10 +1,10 @@
 /* The resolver against a DNS server in this process, which misbehaves by name. */
 #include "unit.h"
 
-#include <splitsocks/clock.h>
-#include <splitsocks/resolver.h>
-#include <splitsocks/socket.h>
-#include <splitsocks/wire.h>
+#include <splitsocks/base/wire.h>
+#include <splitsocks/io/clock.h>
+#include <splitsocks/io/resolver.h>
+#include <splitsocks/io/socket.h>
 
 #include <ev.h>
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include <splitsocks/restart.h>
+#include <splitsocks/io/restart.h>
 
 static void test_the_wait_doubles(void **state)
 {

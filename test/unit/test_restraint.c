@@ -1,7 +1,7 @@
 /* How much bulk may be on its way on a path, by what its subflows' TCP is said to know. */
 #include "session_pair.h"
 
-#include "../../src/core/session_internal.h"
+#include "../../src/engine/session/session_internal.h"
 
 #define LEAST_MS 20
 #define QUEUED_MS 40

@@ -1,7 +1,7 @@
 /* Which rule decides, read as the specification of rules.h. */
 #include "unit.h"
 
-#include <splitsocks/rules.h>
+#include <splitsocks/proxy/rules.h>
 
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include <splitsocks/seal.h>
+#include <splitsocks/crypto/seal.h>
 
 #include <openssl/evp.h>
 

@@ -1,9 +1,9 @@
 #include "session_pair.h"
 
-#include <splitsocks/ranges.h>
-#include <splitsocks/session_status.h>
+#include <splitsocks/base/ranges.h>
+#include <splitsocks/engine/session/session_status.h>
 
-#include "../../src/core/session_internal.h"
+#include "../../src/engine/session/session_internal.h"
 
 #define MIB (1024 * 1024)
 

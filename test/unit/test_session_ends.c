@@ -1,9 +1,9 @@
 /* What is left of a stream when its peer hangs up after it had ended its direction. */
 #include "session_pair.h"
 
-#include <splitsocks/error.h>
-#include <splitsocks/ranges.h>
-#include <splitsocks/session_status.h>
+#include <splitsocks/base/error.h>
+#include <splitsocks/base/ranges.h>
+#include <splitsocks/engine/session/session_status.h>
 
 #define LENGTH 50000
 

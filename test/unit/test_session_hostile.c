@@ -4,7 +4,7 @@
  */
 #include "session_pair.h"
 
-#include "../../src/core/session_internal.h"
+#include "../../src/engine/session/session_internal.h"
 
 struct forged {
     struct wire_writer w;

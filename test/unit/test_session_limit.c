@@ -1,10 +1,10 @@
 /* More sessions than a client may have. */
 #include "session_pair.h"
 
-#include "../../src/core/session_internal.h"
-#include "../../src/core/session_limit.h"
+#include "../../src/engine/session/session_internal.h"
+#include "../../src/engine/session/session_limit.h"
 
-#include <splitsocks/list.h>
+#include <splitsocks/base/list.h>
 
 #define COUNT 4
 

@@ -1,7 +1,7 @@
 /* Several paths: their properties, whether they work, and what streams may use. */
 #include "session_pair.h"
 
-#include "../../src/core/session_internal.h"
+#include "../../src/engine/session/session_internal.h"
 
 #define MIB (1024 * 1024)
 

@@ -1,7 +1,7 @@
 /* Somebody who is not the relay takes the connections to it. */
 #include "session_pair.h"
 
-#include <splitsocks/session_status.h>
+#include <splitsocks/engine/session/session_status.h>
 
 /* A back-off reaches its cap of a second after five failures; HELLOs race in threes. */
 #define DIALS_AT_ONCE 12

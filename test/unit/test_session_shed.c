@@ -1,7 +1,7 @@
 /* Which streams give way for want of memory, and when: never while there is room. */
 #include "session_pair.h"
 
-#include <splitsocks/error.h>
+#include <splitsocks/base/error.h>
 
 #define MIB (1024 * 1024)
 #define POOL_PAGES 65536 /* as in session_pair.c */

@@ -1,7 +1,7 @@
 /* What the snapshots of paths and streams say. */
 #include "session_pair.h"
 
-#include <splitsocks/session_status.h>
+#include <splitsocks/engine/session/session_status.h>
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 #include "unit.h"
 
-#include <splitsocks/clock.h>
-#include <splitsocks/socket.h>
+#include <splitsocks/io/clock.h>
+#include <splitsocks/io/socket.h>
 
 #include <errno.h>
 #include <netinet/in.h>

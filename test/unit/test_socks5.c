@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include <splitsocks/socks5.h>
+#include <splitsocks/proxy/socks5.h>
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include <splitsocks/socks5_client.h>
+#include <splitsocks/proxy/socks5_client.h>
 
 #define BYTES(text) (const uint8_t *)(text), sizeof(text) - 1
 

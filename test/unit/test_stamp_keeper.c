@@ -1,9 +1,9 @@
 /* With a wall clock that the test sets. */
 #include "unit.h"
 
-#include <splitsocks/clock.h>
-#include <splitsocks/stamp_keeper.h>
-#include <splitsocks/state_file.h>
+#include <splitsocks/io/clock.h>
+#include <splitsocks/io/state_file.h>
+#include <splitsocks/local/stamp_keeper.h>
 
 #include <stdio.h>
 #include <stdlib.h>

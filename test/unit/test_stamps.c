@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include <splitsocks/stamps.h>
+#include <splitsocks/config/stamps.h>
 
 #include <jansson.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 #include "unit.h"
 
-#include <splitsocks/state.h>
-#include <splitsocks/usage.h>
+#include <splitsocks/config/state.h>
+#include <splitsocks/config/usage.h>
 
 #include <jansson.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* The state file, in a folder of its own. */
 #include "unit.h"
 
-#include <splitsocks/state.h>
-#include <splitsocks/state_file.h>
+#include <splitsocks/config/state.h>
+#include <splitsocks/io/state_file.h>
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include <splitsocks/usage.h>
+#include <splitsocks/config/usage.h>
 
 #include <jansson.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include <splitsocks/usage_text.h>
+#include <splitsocks/config/usage_text.h>
 
 #include <stdio.h>
 

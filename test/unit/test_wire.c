@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include <splitsocks/wire.h>
+#include <splitsocks/base/wire.h>
 
 /* The examples of RFC 9000 appendix A.1. */
 static void test_varint_examples(void **state)

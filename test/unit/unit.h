@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include <splitsocks/attributes.h>
-#include <splitsocks/error.h>
+#include <splitsocks/base/attributes.h>
+#include <splitsocks/base/error.h>
 
 /* Runs the group and prints TAP for automake's driver. */
 #define UNIT_MAIN(...) \

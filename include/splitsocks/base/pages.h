@@ -1,0 +1,113 @@
+/*
+ * The bytes of one direction of one stream, addressed by stream offset: whatever lies
+ * between the offset that is no longer needed and the newest byte, in fixed pages from a
+ * shared pool. Bytes may arrive in any order, and pages between may be absent. Which bytes
+ * of a page hold data is the caller's to know (struct ranges).
+ *
+ * Empty storage has no heap, so that an idle stream costs only the struct.
+ */
+#ifndef SPLITSOCKS_PAGES_H
+#define SPLITSOCKS_PAGES_H
+
+#include <splitsocks/base/attributes.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+/* Bytes in a page: one chunk of the largest size touches two pages at most. */
+#define PAGE_SIZE 16384
+
+/* The pages between the lowest and the highest present, holes counted: 1 GiB, far above any
+ * stream's credit. It bounds the index that one stray offset can ask for. */
+#define PAGES_SPAN_MAX 65536
+
+/* Under AddressSanitizer a page goes back to the allocator at once, so that a use after
+ * release is found; so it does wherever this macro is set by hand. */
+#if !defined(PAGES_NO_RECYCLE) && defined(__SANITIZE_ADDRESS__)
+#define PAGES_NO_RECYCLE
+#endif
+#if !defined(PAGES_NO_RECYCLE) && defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define PAGES_NO_RECYCLE
+#endif
+#endif
+
+/* The pages of one thread: counts them, bounds them, and keeps a few for the next taker. */
+struct page_pool {
+    void *unused;        /* owned: spare pages, each linking to the next */
+    size_t unused_count; /* at most max_unused */
+    size_t max_unused;
+    size_t used; /* pages that are held by some struct pages */
+    size_t max_used;
+    bool shared; /* no account may have more in use than is free */
+};
+
+/* What one of those who share a pool has in use: a session. With `shared` set, one that
+ * hoards gets half of the pool at most, n of them leave an (n + 1)th part free, and whoever
+ * has little in use always gets some (dynamic thresholds: Choudhury and Hahne 1998). */
+struct page_account {
+    struct page_pool *pool; /* borrowed; outlives this */
+    size_t used;
+};
+
+/* Bounds in pages. */
+void page_pool_init(struct page_pool *pool, size_t max_used, size_t max_unused);
+/* Every struct pages of this pool must have been released before. */
+void page_pool_deinit(struct page_pool *pool);
+/* Gives spare pages back to the allocator until at most `keep` are left. */
+void page_pool_trim(struct page_pool *pool, size_t keep);
+
+void page_account_init(struct page_account *account, struct page_pool *pool);
+/* How many pages it may take now, one after the other. */
+size_t page_account_room(const struct page_account *account);
+/* Whether it has more in use than a shared pool lets it, by what was moved to it. */
+bool page_account_is_over(const struct page_account *account);
+
+struct pages {
+    struct page_account *account; /* borrowed; outlives this */
+    uint8_t **slots;        /* owned ring of pages, NULL where absent; NULL while empty */
+    uint64_t first;         /* number (offset / PAGE_SIZE) of the page at `head` */
+    uint32_t head;          /* index into slots */
+    uint32_t capacity;      /* slots allocated: 0 or a power of two */
+    uint32_t span;          /* slots from head on that may hold a page; others are NULL */
+    uint32_t used;          /* pages present */
+};
+
+void pages_init(struct pages *pages, struct page_account *account);
+void pages_deinit(struct pages *pages);
+/* Moves all that `from` has, which is empty afterwards, to `to`, which is empty. The bound
+ * is not looked at; the accounts may differ, and their pool is the same. */
+void pages_move(struct pages *to, struct pages *from);
+
+/* Copies [data, data + length) to `offset`, taking the pages that are absent. Returns OK;
+ * ERROR_LIMIT when a bound of the pool or PAGES_SPAN_MAX would be exceeded, with nothing
+ * taken; or ERROR_MEMORY, when pages may have been taken but no byte was changed. */
+int pages_write(struct pages *pages, uint64_t offset, const void *data,
+                size_t length) MUST_CHECK;
+
+/* Takes the absent pages of [offset, offset + length) and describes that memory, in order,
+ * for a socket to be read into. Returns how many elements of `vector` were filled: fewer
+ * than needed, even 0, when `max` or a bound of the pool is met or memory is out. Pages
+ * that stay without data are given back with pages_release_from(). */
+size_t pages_reserve(struct pages *pages, uint64_t offset, size_t length,
+                     struct iovec *vector, size_t max) MUST_CHECK;
+
+/* Describes the bytes of [offset, offset + length) for reading; ends at the first absent
+ * page. Valid until the next change to these pages. Returns the elements filled. */
+size_t pages_view(const struct pages *pages, uint64_t offset, size_t length,
+                  struct iovec *vector, size_t max);
+
+/* Gives back every page that lies wholly below `offset`. */
+void pages_release_before(struct pages *pages, uint64_t offset);
+/* Gives back every page that lies wholly at or above `offset`. */
+void pages_release_from(struct pages *pages, uint64_t offset);
+void pages_release_all(struct pages *pages);
+
+/* Pages present. */
+static inline size_t pages_used(const struct pages *pages)
+{
+    return pages->used;
+}
+
+#endif

@@ -1,0 +1,95 @@
+/*
+ * What the configurations of local and relay have in common. splitsocks.conf(5) is the
+ * user's description of each key.
+ *
+ * A configuration is made from a text in memory and never changes. It owns all it points
+ * to, until it is freed. No file is read here: names of files are kept as written, and
+ * are relative to the folder of the configuration.
+ *
+ * Defaults are already filled in: no field says "absent" unless its comment does.
+ */
+#ifndef SPLITSOCKS_CONFIG_H
+#define SPLITSOCKS_CONFIG_H
+
+#include <splitsocks/base/address.h>
+#include <splitsocks/base/error.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* An X25519 public key, RFC 7748. */
+#define CONFIG_KEY_SIZE 32
+/* A byte count that bounds nothing (null in the file). */
+#define CONFIG_UNLIMITED UINT64_MAX
+/* Names of congestion controls are shorter than this, as TCP_CA_NAME_MAX has it. */
+#define CONFIG_CONGESTION_CONTROL_SIZE 16
+
+/* Why a text was refused, ready to be shown. */
+struct config_problem {
+    /* ERROR_MALFORMED: no JSON; ERROR_INVALID: a key or value that is not allowed;
+     * ERROR_UNSUPPORTED: one that this version does not accept yet; ERROR_MEMORY. */
+    enum error code;
+    unsigned line; /* from 1; 0 when memory ran out */
+    size_t offset; /* of what was found, in the text; orders those of a line */
+    /* One line without a newline: FILE:LINE: JSON.path[3].key: found X; allowed: Y */
+    char text[768];
+};
+
+/* More than anybody mends before the next look. */
+#define CONFIG_PROBLEMS_MAX 32
+
+/* All that is wrong with a text, in the order of its lines. A text that is no JSON has one problem,
+ * since what stands behind that cannot be read. */
+struct config_error {
+    struct config_problem problems[CONFIG_PROBLEMS_MAX];
+    size_t count;    /* at least one */
+    size_t left_out; /* beyond CONFIG_PROBLEMS_MAX */
+};
+
+/* Lists. `items` is NULL when count is 0. */
+struct config_strings {
+    const char *const *items;
+    size_t count;
+};
+
+struct config_ports {
+    const uint16_t *items; /* 1..65535, ranges spelt out, each port once, in file order */
+    size_t count;
+};
+
+struct config_addresses {
+    const struct address *items;
+    size_t count;
+};
+
+struct config_blocks {
+    const struct address_block *items;
+    size_t count;
+};
+
+/* What waits for so long is ended. */
+struct config_timeouts {
+    /* A stream of which one direction has ended, while nothing moves in the other; 0:
+     * never. */
+    uint64_t half_closed_ns;
+    /* TCP's keepalive on sockets of clients and destinations begins after so long without
+     * traffic; 0: no keepalive. */
+    uint64_t keepalive_ns;
+    /* What still moves may go on for so long after the process was asked to end. */
+    uint64_t stop_ns;
+};
+
+/* How names are resolved. */
+struct config_dns {
+    struct config_addresses servers; /* with ports; count 0: those of the system */
+    uint64_t timeout_ns;             /* for each name */
+    uint32_t cache;                  /* entries that are remembered */
+    uint64_t max_ttl_ns;
+    uint64_t max_negative_ttl_ns;
+    uint32_t max_waiting; /* names looked up at a time */
+};
+
+/* Owns what a configuration points to. */
+struct config_memory;
+
+#endif

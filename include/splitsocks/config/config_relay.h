@@ -1,0 +1,72 @@
+/* The configuration of `splitsocks relay`: relay.json. */
+#ifndef SPLITSOCKS_CONFIG_RELAY_H
+#define SPLITSOCKS_CONFIG_RELAY_H
+
+#include <splitsocks/config/config.h>
+
+/* One address to listen on, at each of the ports. */
+struct config_relay_listener {
+    struct address address;    /* port 0; an IPv6 one stands for IPv6 alone (V6ONLY) */
+    struct config_ports ports; /* at least one */
+    /* The file named no address: both 0.0.0.0 and :: are listed, and a kernel without
+     * one of the families is no error. */
+    bool implied;
+};
+
+struct config_relay_listeners {
+    const struct config_relay_listener *items; /* at least one */
+    size_t count;
+};
+
+/* Who is served. Names and keys are unique. */
+struct config_client {
+    const char *name; /* for the log; 1..63 printable characters */
+    uint8_t public_key[CONFIG_KEY_SIZE];
+    uint32_t max_sessions; /* at a time, of this key */
+    uint32_t max_streams;  /* open at a time, in one session */
+};
+
+struct config_clients {
+    const struct config_client *items;
+    size_t count; /* 0: nobody is served; there is a warning */
+};
+
+/* Exceptions from the relay's built-in refusals (loopback, link-local, private, multicast,
+ * metadata). Of the blocks that contain a destination the longest decides, a `deny` block
+ * before an `allow` block of the same length; without any, the built-in rules do. */
+struct config_destinations {
+    struct config_blocks allow;
+    struct config_blocks deny;
+};
+
+/* Bounds of the whole process. */
+struct config_limits {
+    uint32_t half_open;                       /* HELLO answered, no chunk opened yet */
+    uint32_t unauthenticated;                 /* connections without an opened chunk */
+    uint32_t failures_per_minute_per_address; /* IPv6: per /64 */
+    uint64_t buffered_bytes;
+};
+
+struct config_relay {
+    struct config_relay_listeners listen;
+    const char *private_key_file; /* as written */
+    struct config_clients clients;
+    struct config_destinations destinations;
+    struct config_dns dns;
+    uint32_t workers;               /* threads, 1..64 */
+    uint8_t server_id;              /* byte 0 of session ids, 1..255 */
+    uint64_t linger_ns;
+    struct config_timeouts timeouts;
+    const char *congestion_control; /* NULL: the kernel's default */
+    struct config_limits limits;
+    struct config_strings warnings; /* FILE:LINE: PATH: text; the app logs each */
+    struct config_memory *memory;   /* owned; of no use outside the configuration */
+};
+
+/* As config_local_parse(). */
+int config_relay_parse(const char *text, size_t length, const char *file_name,
+                       struct config_relay **out, struct config_error *error) MUST_CHECK;
+/* Wipes and frees it. NULL is allowed. */
+void config_relay_free(struct config_relay *config);
+
+#endif

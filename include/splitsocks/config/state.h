@@ -1,0 +1,39 @@
+/*
+ * What a local keeps from one run to the next: a JSON document of sections, each the business
+ * of one module, which reads it and writes it anew:
+ *
+ *     { "splitsocks_state": 1, "usage": { ... }, ... }
+ *
+ * Sections that this version does not know stay as they are.
+ */
+#ifndef SPLITSOCKS_STATE_H
+#define SPLITSOCKS_STATE_H
+
+#include <splitsocks/base/attributes.h>
+#include <splitsocks/base/error.h>
+
+#include <stddef.h>
+
+struct json_t;
+
+#define STATE_VERSION 1
+/* Of a text; far more than all sections need. */
+#define STATE_TEXT_MAX (1 << 20)
+
+/* Without sections: a new reference, NULL when memory is out. */
+struct json_t *state_new(void) MUST_CHECK;
+/* Parses what state_format() made, or the text of usage_text.h. Returns OK and a new
+ * reference; else *document is NULL: ERROR_MALFORMED: it is damaged; ERROR_UNSUPPORTED: a
+ * later version made it; ERROR_MEMORY. */
+int state_parse(const char *text, size_t length, struct json_t **document) MUST_CHECK;
+/* A new string, for free(); NULL when memory is out. */
+char *state_format(const struct json_t *document) MUST_CHECK;
+
+/* Borrowed; NULL when there is no such section. */
+const struct json_t *state_section(const struct json_t *document, const char *name);
+/* Takes the reference to the section; NULL (memory is out) is allowed. Returns OK or
+ * ERROR_MEMORY. */
+int state_set_section(struct json_t *document, const char *name,
+                      struct json_t *section) MUST_CHECK;
+
+#endif

@@ -1,0 +1,70 @@
+/*
+ * Bytes used in calendar months, by name; the section "usage" of a state document:
+ *
+ *     { "month": "2026-11", "bytes": { "2026-11": { "wwan0": 1234567 } } }
+ *
+ * Months are those of UTC, counted from January 1970. A clock may be wrong in both ways, and
+ * only later shows whether it was this one or the one before:
+ *
+ *   - A clock that is not set yet must not begin a month. One that shows a time before
+ *     USAGE_CLOCK_MIN_NS is not set, and is not looked at. One that shows an earlier month
+ *     than before is followed, but all that was counted in later months counts, too.
+ *   - A clock that was ahead must not hold a month open for ever. When the present clock goes
+ *     on to another month, what was counted beyond that one is forgotten. When the clock is
+ *     put back to the month before, that has what was counted in it.
+ *
+ * So a quota is never freed by a clock that goes back, and always by a clock that goes on.
+ */
+#ifndef SPLITSOCKS_USAGE_H
+#define SPLITSOCKS_USAGE_H
+
+#include <splitsocks/base/attributes.h>
+#include <splitsocks/base/error.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct json_t;
+
+#define USAGE_ENTRIES_MAX 64
+#define USAGE_NAME_SIZE 64 /* with the final zero */
+/* The one before, the present one, and what a wrong clock may have begun beyond it. */
+#define USAGE_MONTHS_MAX 3
+/* 2026-11-01: no clock that is right has shown an earlier time to this program. */
+#define USAGE_CLOCK_MIN_NS (UINT64_C(1793491200) * NS_PER_S)
+
+struct usage_month {
+    uint32_t month;
+    size_t count;
+    struct usage_entry {
+        char name[USAGE_NAME_SIZE];
+        uint64_t bytes;
+    } entries[USAGE_ENTRIES_MAX];
+};
+
+/* Zero-initialised it has nothing used, long ago. */
+struct usage {
+    uint32_t month;                              /* the present one */
+    size_t count;                                /* of months that have entries */
+    struct usage_month months[USAGE_MONTHS_MAX]; /* ascending */
+};
+
+/* Of a wall clock in nanoseconds since 1970. */
+uint32_t usage_month(uint64_t wall_ns);
+
+/* Follows a wall clock; true when another month is the present one. */
+bool usage_turn(struct usage *usage, uint64_t wall_ns);
+/* In the present month and later ones; 0 for a name that is not known. */
+uint64_t usage_get(const struct usage *usage, const char *name);
+/* In the present month. Names are 1 to USAGE_NAME_SIZE - 1 bytes without control characters.
+ * Sums stop at INT64_MAX. Returns OK, or ERROR_LIMIT when there are too many names. */
+int usage_add(struct usage *usage, const char *name, uint64_t bytes) MUST_CHECK;
+
+/* The section: a new reference, NULL when memory is out. */
+struct json_t *usage_write(const struct usage *usage) MUST_CHECK;
+/* Reads a section (NULL: there is none). Returns OK; or ERROR_MALFORMED, and then `usage` is
+ * empty. */
+int usage_read(struct usage *usage, const struct json_t *section) MUST_CHECK;
+
+#endif

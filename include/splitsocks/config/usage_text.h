@@ -1,0 +1,19 @@
+/*
+ * What a state file was before it had sections: the bytes used in one month.
+ *
+ *     splitsocks usage 1
+ *     month 2026-11
+ *     1234567 wwan0
+ *     end
+ */
+#ifndef SPLITSOCKS_USAGE_TEXT_H
+#define SPLITSOCKS_USAGE_TEXT_H
+
+#include <splitsocks/config/usage.h>
+
+/* Whether the text begins as such a one does. */
+bool usage_text_is(const char *text, size_t length);
+/* Returns OK; or ERROR_MALFORMED, and then `usage` is empty. */
+int usage_text_parse(struct usage *usage, const char *text, size_t length) MUST_CHECK;
+
+#endif

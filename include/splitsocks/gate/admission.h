@@ -1,0 +1,100 @@
+/*
+ * The relay's front: what a new connection must show before it is given to a session.
+ *
+ * Each accepted connection is an `arrival` until its first chunk has opened. Whatever is
+ * wrong with it leads to one state, ARRIVAL_SILENT: the driver reads and discards until
+ * the arrival's deadline, then closes with nothing unread.
+ *
+ * One admission per worker thread; the client table is shared by all of them (the driver
+ * locks around admission_receive() when there are several).
+ */
+#ifndef SPLITSOCKS_ADMISSION_H
+#define SPLITSOCKS_ADMISSION_H
+
+#include <splitsocks/engine/session/session.h>
+#include <splitsocks/gate/door.h>
+
+/* Longest HELLO, or JOIN with its first chunk. */
+#define ARRIVAL_BUFFER_SIZE 1280
+
+struct admission;
+struct arrival;
+
+struct admission_config {
+    struct door *door;       /* borrowed: the worker's own */
+    struct page_pool *pages; /* borrowed */
+    uint8_t server_id;
+    unsigned worker, workers; /* this one's number, and how many there are */
+    uint64_t linger_ns;
+    unsigned half_open_max, unauthenticated_max; /* arrivals; the oldest is evicted */
+    /* Per client index: streams at once, sessions at once. Borrowed. */
+    const struct admission_client {
+        uint32_t max_streams, max_sessions;
+    } *clients;
+    size_t client_count;
+};
+
+struct admission *admission_new(const struct admission_config *config) MUST_CHECK;
+/* Frees its sessions too; every arrival has been freed before. */
+void admission_free(struct admission *admission);
+
+/* A reloaded configuration: the sessions that are up keep what they were granted. Client
+ * indices must stay what they were for clients that stay. Borrowed. */
+void admission_set_clients(struct admission *admission,
+                           const struct admission_client *clients, size_t count);
+
+enum arrival_verdict {
+    ARRIVAL_MORE,      /* nothing to do until more bytes arrive */
+    ARRIVAL_ANSWER,    /* write `answer` (at most 162 bytes), then wait for more */
+    ARRIVAL_ATTACHED,  /* `session` and `subflow` own the connection from here on */
+    ARRIVAL_ELSEWHERE, /* give the socket and all bytes read so far to worker `worker` */
+    ARRIVAL_SILENT,
+};
+
+struct arrival_result {
+    enum arrival_verdict verdict;
+    const uint8_t *answer;
+    size_t answer_length;
+    struct session *session; /* drain its events: SESSION_STREAM_INCOMING may wait */
+    struct subflow *subflow;
+    bool created;            /* ATTACHED: the session is new to the driver */
+    bool refused;            /* ATTACHED: and ends at once, as it is one too many */
+    const uint8_t *rest;     /* ATTACHED: bytes behind the first chunk, for
+                                session_receive() (copy them, they are the arrival's) */
+    size_t rest_length;
+    unsigned worker;
+    unsigned client;         /* ATTACHED, and `why` is ERROR_REPLAY: client index */
+    enum error why;          /* SILENT: what door_hello() said of a HELLO, for the log;
+                                OK when there was none */
+    struct session *disturbed; /* not NULL: another session that was ended to make room;
+                                  drain its events too */
+};
+
+struct arrival *arrival_new(struct admission *admission, const struct address *peer,
+                            uint64_t now) MUST_CHECK;
+/* After ATTACHED, ELSEWHERE, or when its connection has ended. */
+void arrival_free(struct admission *admission, struct arrival *arrival);
+
+/* Where to read into: `*room` bytes. After ARRIVAL_SILENT the driver reads into a buffer
+ * of its own. */
+uint8_t *arrival_buffer(struct arrival *arrival, size_t *room);
+/* All bytes read so far (for ARRIVAL_ELSEWHERE). */
+const uint8_t *arrival_bytes(const struct arrival *arrival, size_t *length);
+/* When the driver must close it: the silence deadline, or 5 s of half-open life. */
+uint64_t arrival_deadline(const struct arrival *arrival);
+
+/* `length` more bytes are in the buffer (0 only after a move from another worker).
+ * `random` is fresh for each call. */
+struct arrival_result admission_receive(struct admission *admission,
+                                        struct arrival *arrival, size_t length,
+                                        const uint8_t random[64], uint64_t now);
+
+/* The session told SESSION_ENDED, or the driver wants it gone: forgets and frees it. */
+void admission_drop(struct admission *admission, struct session *session);
+/* An arrival that the bounds evict (the oldest half-open one), or NULL: the driver closes
+ * its connection and frees it. Ask after each admission_receive(). */
+struct arrival *admission_next_evicted(struct admission *admission);
+void arrival_set_user(struct arrival *arrival, void *user);
+void *arrival_user(const struct arrival *arrival);
+
+#endif

@@ -1,0 +1,53 @@
+/*
+ * The clients a relay serves, by public key, and the newest stamps each has used.
+ *
+ * One table serves all workers of a relay, since a stamp must not pass twice. Being pure
+ * it has no lock: the driver holds one around every call that may reach it (the table's
+ * own functions, door_hello() and door_answer()).
+ *
+ * A client's index is the order in which it was added; limits and names are kept by that
+ * index elsewhere.
+ */
+#ifndef SPLITSOCKS_CLIENT_TABLE_H
+#define SPLITSOCKS_CLIENT_TABLE_H
+
+#include <splitsocks/base/attributes.h>
+#include <splitsocks/base/error.h>
+#include <splitsocks/crypto/key.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The stamps kept for each client. One that is older than all of them is refused, so a
+ * client may have this many HELLOs on their way out of order. */
+#define CLIENT_STAMPS 64
+
+struct client_table;
+
+/* NULL when memory is out. */
+struct client_table *client_table_new(void) MUST_CHECK;
+/* NULL is allowed. */
+void client_table_free(struct client_table *table);
+
+/* Adds a client, with no stamps. Returns its index; ERROR_INVALID when the key is there
+ * already; ERROR_MEMORY. */
+int client_table_add(struct client_table *table,
+                     const uint8_t public_key[KEY_SIZE]) MUST_CHECK;
+size_t client_table_count(const struct client_table *table);
+/* Returns the client's index or ERROR_NOT_FOUND. */
+int client_table_find(const struct client_table *table,
+                      const uint8_t public_key[KEY_SIZE]) MUST_CHECK;
+
+/* Copies the stamps of the clients that both tables have: for a reload of the
+ * configuration, before `table` comes into use. */
+void client_table_inherit(struct client_table *table, const struct client_table *old);
+
+/* Returns OK, or ERROR_REPLAY for a stamp that was accepted before, or is older than the
+ * CLIENT_STAMPS newest. `client` is a valid index. */
+int client_table_check_stamp(const struct client_table *table, int client,
+                             uint64_t stamp) MUST_CHECK;
+/* The same, and keeps it when it is OK. */
+int client_table_accept_stamp(struct client_table *table, int client,
+                              uint64_t stamp) MUST_CHECK;
+
+#endif

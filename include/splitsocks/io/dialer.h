@@ -1,0 +1,52 @@
+/*
+ * Connects to the first address of a host that answers, by the rules of eyeballs.h, after
+ * checking each against the relay's destination rules.
+ */
+#ifndef SPLITSOCKS_DIALER_H
+#define SPLITSOCKS_DIALER_H
+
+#include <splitsocks/io/nat64_finder.h>
+#include <splitsocks/proxy/destination.h>
+#include <splitsocks/proxy/eyeballs.h>
+#include <splitsocks/proxy/family_memory.h>
+
+#include <ev.h>
+
+/* `fd` is the connected socket, the callee's from here on; or -1, and `code` says why:
+ * with RESET_DENIED the dialer's `denied` is one of the addresses that the rules refuse. */
+typedef void dialer_done(void *context, int fd, enum reset_code code);
+
+/* What those who dial on one loop share: how connections get out of this machine. */
+struct dialer_ways {
+    struct ev_loop *loop;          /* borrowed */
+    struct nat64_finder *finder;   /* borrowed */
+    struct family_memory families; /* all zero at first */
+};
+
+struct dialer {
+    struct dialer_ways *ways;              /* borrowed */
+    const struct destination_rules *rules; /* borrowed; NULL: everything is allowed */
+    dialer_done *done;                     /* NULL: not running */
+    void *context;
+    struct eyeballs eyeballs;
+    struct address denied; /* an address that the rules refuse; ADDRESS_NONE: none so far */
+    struct nat64_waiter waiter;
+    bool by_nat64; /* nothing else is left to try */
+    ev_timer timer;
+    struct dialer_attempt {
+        struct dialer *dialer;
+        size_t index; /* of the address */
+        ev_io io;     /* fd -1: unused */
+    } attempts[EYEBALLS_CONCURRENT];
+};
+
+/* Tries `addresses` in order of preference, each at `port`, and first of the family that
+ * gets through; where there is no way to IPv4, by the network's NAT64. Calls `done` once,
+ * perhaps before it returns; the dialer may be freed from there. */
+void dialer_start(struct dialer *dialer, struct dialer_ways *ways,
+                  const struct destination_rules *rules, const struct address *addresses,
+                  size_t count, uint16_t port, dialer_done *done, void *context);
+/* Closes all attempts; `done` is not called. Safe on a zeroed dialer, and after `done`. */
+void dialer_cancel(struct dialer *dialer);
+
+#endif

@@ -1,0 +1,48 @@
+/* Accepts connections from a listening socket and hands each to its owner. */
+#ifndef SPLITSOCKS_LISTENER_H
+#define SPLITSOCKS_LISTENER_H
+
+#include <splitsocks/base/address.h>
+#include <splitsocks/io/descriptors.h>
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Takes over `fd`, non-blocking and close-on-exec. */
+typedef void listener_accept(void *context, int fd, const struct address *peer);
+
+struct listener {
+    struct ev_loop *loop; /* borrowed */
+    ev_io io;
+    ev_timer
+        pause; /* while the class is out of descriptors: connections wait in the kernel */
+    enum descriptor_class class;
+    uint64_t full_ns; /* since when it is out of descriptors; 0: it is not */
+    listener_accept *accept;
+    void *context;
+};
+
+/* Begins to accept from `fd`, which stays the caller's and may serve several threads, as
+ * long as `class` has descriptors. Clients wait for them for a second and are refused then:
+ * they may be what a loop waits for. Others wait. */
+void listener_init(struct listener *listener, struct ev_loop *loop, int fd,
+                   enum descriptor_class class, listener_accept *accept, void *context);
+/* Stops; does not close the socket. Safe on a zeroed listener, and twice. */
+void listener_deinit(struct listener *listener);
+
+/* Accepts all that wait. */
+void listener_drain(struct listener *listener);
+
+#define LISTEN_FAILURE_SIZE 768
+
+/* Why the address cannot be listened on, by errno, and what helps. Returns `text`. */
+const char *listen_failure(const struct address *address, int error,
+                           char text[LISTEN_FAILURE_SIZE]);
+
+/* Whether an address that is listened on is none of this machine now: nobody can connect
+ * there until it is. */
+bool listen_is_absent(const struct address *address);
+void listen_tell_absent(const struct address *address);
+
+#endif

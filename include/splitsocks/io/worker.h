@@ -1,0 +1,55 @@
+/*
+ * What one thread's sessions share: the event loop, the memory for stream data, and two
+ * large buffers that every subflow reads into and writes from, in turn.
+ */
+#ifndef SPLITSOCKS_WORKER_H
+#define SPLITSOCKS_WORKER_H
+
+#include <splitsocks/base/attributes.h>
+#include <splitsocks/base/list.h>
+#include <splitsocks/base/pages.h>
+#include <splitsocks/config/config.h>
+#include <splitsocks/engine/session/session.h>
+#include <splitsocks/io/half_closed.h>
+#include <splitsocks/io/hangup.h>
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A subflow is read this much at a time, behind the part of a chunk that was left over. */
+#define WORKER_READ_SIZE (256 * 1024)
+#define WORKER_INPUT_SIZE (CHUNK_SIZE_MAX + WORKER_READ_SIZE)
+
+struct worker {
+    struct ev_loop *loop; /* borrowed */
+    struct page_pool pages;
+    uint8_t *input;         /* WORKER_INPUT_SIZE bytes, owned */
+    uint8_t *output;        /* PRODUCE_MAX bytes, owned */
+    struct list touched;    /* drivers with work to do before the loop waits again */
+    struct list leavers;    /* connections that farewell() closes */
+    struct list remainders; /* of ended sessions' streams, for readers that are slow */
+    struct page_account remainder_pages;
+    struct hangup_set hangups;           /* of plain sockets */
+    struct half_closed_list half_closed; /* plains and directs */
+    uint64_t keepalive_ns;               /* of plain sockets; 0: none */
+    double patience_seconds; /* after which such a reader is cut off */
+    ev_prepare prepare;
+    ev_timer quiet;    /* while there may be memory to give back */
+    uint64_t moved_ns; /* see movement.h; 0: never */
+    bool active;       /* a driver ran since `quiet` last fired */
+    unsigned opened;   /* streams that got a socket since memory was last given back */
+};
+
+/* `buffered_bytes` bounds the stream data of all sessions; `linger_ns` is how long what is
+ * left of an ended one waits for its reader. Returns OK or ERROR_MEMORY. */
+int worker_init(struct worker *worker, struct ev_loop *loop, uint64_t buffered_bytes,
+                uint64_t linger_ns) MUST_CHECK;
+/* For connections that are made, and those half-closed, from now on; nothing is bounded
+ * before. */
+void worker_set_timeouts(struct worker *worker, const struct config_timeouts *timeouts);
+/* Its sessions are gone. Safe on a zeroed worker. */
+void worker_deinit(struct worker *worker);
+
+#endif

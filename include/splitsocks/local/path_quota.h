@@ -1,0 +1,52 @@
+/*
+ * How much of their quotas the paths have used in this month, kept in the state file.
+ *
+ * The file is shared by all processes that are given it, and by what a reload has replaced:
+ * each adds what it has counted itself. Bytes are what TCP carries, without its headers.
+ */
+#ifndef SPLITSOCKS_PATH_QUOTA_H
+#define SPLITSOCKS_PATH_QUOTA_H
+
+#include <splitsocks/config/config_local.h>
+#include <splitsocks/config/usage.h>
+#include <splitsocks/engine/session/session.h>
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct state_file;
+
+struct path_quota {
+    struct ev_loop *loop;                /* borrowed */
+    const struct config_paths *paths;    /* borrowed */
+    unsigned hosts;                      /* paths of the session for each of these */
+    struct state_file *file;             /* borrowed */
+    struct usage usage;                  /* as the file has it, or would have */
+    uint64_t fresh[CONFIG_PATHS_MAX];    /* bytes that are not in `usage` yet */
+    uint64_t counted[SESSION_PATHS_MAX]; /* by the session, that were seen */
+    const struct session *session;       /* borrowed; NULL: there is none */
+    ev_timer timer;
+    bool turned;       /* to another month, which the file does not say yet */
+    uint64_t saved_ns; /* when that was last tried */
+    void (*changed)(void *context);
+    void *context;
+};
+
+/* `changed` is called from the loop when a quota may be used up, or is open again. Session
+ * path i belongs to configured path i / hosts. */
+void path_quota_init(struct path_quota *quota, struct ev_loop *loop,
+                     const struct config_paths *paths, unsigned hosts,
+                     struct state_file *file,
+                     void (*changed)(void *context), void *context);
+/* Saves. Not needed for one that is all zero. */
+void path_quota_deinit(struct path_quota *quota);
+
+/* A session has begun to count from zero, or is about to end (NULL). */
+void path_quota_attach(struct path_quota *quota, const struct session *session);
+
+/* In this month. `index` is that of a configured path. */
+uint64_t path_quota_used(const struct path_quota *quota, size_t index);
+bool path_quota_used_up(const struct path_quota *quota, size_t index);
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * One connection of a SOCKS client, from accept until its request is complete, which is
+ * then an inbound's. It frees itself.
+ */
+#ifndef SPLITSOCKS_SOCKS_CONNECTION_H
+#define SPLITSOCKS_SOCKS_CONNECTION_H
+
+#include <splitsocks/local/inbound.h>
+#include <splitsocks/proxy/socks5.h>
+
+/* A client that has not finished its request after this is closed. */
+#define SOCKS_CONNECTION_SECONDS 30.
+
+/* What all connections to one local share. */
+struct socks_service {
+    struct inbound_service *inbound; /* borrowed */
+    struct list connections;
+};
+
+/* What holds for the connections of one listener. */
+struct socks_terms {
+    const struct socks5_user *users; /* borrowed for the connection's life */
+    size_t user_count;
+    uint32_t listener;       /* as in struct rules_query */
+    uint32_t max_per_target; /* as in struct inbound_request */
+    struct stream_policy policy;
+};
+
+void socks_service_init(struct socks_service *service, struct inbound_service *inbound);
+/* Closes and frees all its connections. */
+void socks_service_deinit(struct socks_service *service);
+
+/* Takes over the socket. */
+void socks_connection_new(struct socks_service *service, int fd, const struct address *peer,
+                          const struct socks_terms *terms);
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * Which family of addresses does not get through of late. Where IPv6 is broken and IPv4 is
+ * not, or the reverse, each race of eyeballs.h would give the broken one a head start that
+ * is lost. What is broken shows when it is overtaken by the other several times in a row;
+ * then the other goes first, and the broken one is tried first again now and then.
+ */
+#ifndef SPLITSOCKS_FAMILY_MEMORY_H
+#define SPLITSOCKS_FAMILY_MEMORY_H
+
+#include <splitsocks/base/address.h>
+
+/* One may be a lost SYN, or a destination of which only one address works. */
+#define FAMILY_MEMORY_LOSSES 2
+/* Until the family goes first again; doubled each time that it is overtaken then. At the
+ * longest, one connection in ten minutes waits 250 ms. */
+#define FAMILY_MEMORY_RETRY_NS (60 * NS_PER_S)
+#define FAMILY_MEMORY_RETRY_MAX_NS (600 * NS_PER_S)
+
+/* All zero at first, and when the network is another. */
+struct family_memory {
+    uint8_t suspect;  /* enum address_family: the one overtaken last */
+    uint8_t losses;   /* how often in a row */
+    bool trying;      /* it was let go first again, and nothing is known of that yet */
+    uint64_t wait_ns; /* between two tries */
+    uint64_t retry_ns;
+};
+
+/* The family that a race should not begin with, if it has a choice; ADDRESS_NONE: none.
+ * When a try is due, one caller is told none. */
+enum address_family family_memory_avoid(struct family_memory *memory, uint64_t now);
+/* A connection of the family was established. */
+void family_memory_won(struct family_memory *memory, enum address_family family);
+/* The family had its head start, and the other was there first. True when it is avoided
+ * from now on. */
+bool family_memory_overtaken(struct family_memory *memory, enum address_family family,
+                             uint64_t now);
+
+#endif

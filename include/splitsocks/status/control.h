@@ -1,0 +1,48 @@
+/*
+ * The control socket: a Unix stream socket on which a running local is asked about itself.
+ *
+ * A client connects, sends one line, gets one line back and the end of file. Neither a
+ * client that says nothing nor one that reads nothing holds anything up: each has
+ * CONTROL_SECONDS, and beyond CONTROL_CLIENTS they wait in the kernel.
+ */
+#ifndef SPLITSOCKS_CONTROL_H
+#define SPLITSOCKS_CONTROL_H
+
+#include <splitsocks/base/attributes.h>
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct ev_loop;
+struct control;
+
+#define CONTROL_CLIENTS 8
+#define CONTROL_SECONDS 5.
+/* Longest request, without its newline. */
+#define CONTROL_REQUEST_MAX 63
+
+/* The answer to a request: one line without its newline, a new string that control frees
+ * with free(); NULL when there is no memory for it. */
+typedef char *control_answer(void *context, const char *request);
+
+/* Listens at `path` with mode 0600. The folder is made if only it is missing, with mode
+ * 0700, and must not let other users replace the socket. A socket that nobody serves any
+ * more is replaced; one that is served is left alone. Returns OK, or an error after it has
+ * been logged as a sentence that begins with the path: ERROR_LIMIT (the path is too long),
+ * ERROR_PERMISSION (the folder), ERROR_DENIED (served by another process, or no socket),
+ * ERROR_MEMORY, ERROR_SYSTEM. With `optional` it is logged as a warning. */
+int control_new(struct ev_loop *loop, const char *path, bool optional,
+                control_answer *answer, void *context, struct control **out) MUST_CHECK;
+/* Removes the socket, unless it has been replaced, and drops its clients. NULL is allowed.
+ */
+void control_free(struct control *control);
+
+/* Why what answers at `path` may be somebody else than a local of this user, of root or of
+ * `owner`; NULL: it cannot, or there is nothing. */
+const char *control_distrust(const char *path, uid_t owner);
+/* Whether control_new() would find its place, as far as can be seen without changing
+ * anything. Errors as there, `*why` is a phrase, or NULL where errno says it; but
+ * ERROR_CLOSED when a process serves it. */
+int control_check(const char *path, const char **why) MUST_CHECK;
+
+#endif

@@ -1,0 +1,80 @@
+#include <splitsocks/base/outage_news.h>
+
+#define HOUR_NS (3600 * NS_PER_S)
+/* As many as somebody may want to follow one by one, with a cable in the hand. */
+#define FREE_COUNT 6
+#define PATIENCE_NS (4 * NS_PER_S)
+#define PATIENCE_MAX_NS (600 * NS_PER_S)
+#define DOUBLINGS_MAX 10
+/* The first hour is summed up, then two, and so on up to 16: some five lines in a day. */
+#define SUMS_MAX 4
+
+static uint64_t patience_ns(const struct outage_news *news)
+{
+    if (news->told_count < FREE_COUNT)
+        return 0;
+    return MIN(PATIENCE_NS << (news->told_count - FREE_COUNT), PATIENCE_MAX_NS);
+}
+
+/* All, when nothing has happened for an hour; and one each two hours, so that those that
+ * last do not wait for longer and longer over the weeks. */
+static void forget(struct outage_news *news, uint64_t now)
+{
+    if (now - news->ended_ns >= HOUR_NS)
+        news->told_count = 0;
+    while (news->told_count > 0 && now - news->told_ns >= 2 * HOUR_NS) {
+        news->told_count--;
+        news->told_ns += 2 * HOUR_NS;
+    }
+}
+
+void outage_news_down(struct outage_news *news, uint64_t least_ns, uint64_t now)
+{
+    if (news->down)
+        return;
+    forget(news, now);
+    news->down = true;
+    news->told = false;
+    news->due_ns = now + MAX(least_ns, patience_ns(news));
+}
+
+bool outage_news_up(struct outage_news *news, uint64_t now)
+{
+    bool tell = news->down && news->told;
+
+    if (news->down && !news->told && news->untold++ == 0)
+        news->untold_ns = now;
+    if (news->down)
+        news->ended_ns = now;
+    news->down = news->told = false;
+    return tell;
+}
+
+uint64_t outage_news_due(const struct outage_news *news)
+{
+    return news->down && !news->told ? news->due_ns : TIME_NEVER;
+}
+
+bool outage_news_tell(struct outage_news *news, uint64_t now)
+{
+    if (outage_news_due(news) > now)
+        return false;
+    news->told = true;
+    news->told_ns = now;
+    if (news->told_count < FREE_COUNT + DOUBLINGS_MAX)
+        news->told_count++;
+    return true;
+}
+
+unsigned outage_news_sum(struct outage_news *news, uint64_t *ns, uint64_t now)
+{
+    unsigned count = news->untold;
+
+    if (count == 0 || now - news->untold_ns < HOUR_NS << news->sums)
+        return 0;
+    *ns = now - news->untold_ns;
+    news->untold = 0;
+    if (news->sums < SUMS_MAX)
+        news->sums++;
+    return count;
+}

@@ -1,0 +1,313 @@
+#include <splitsocks/base/pages.h>
+
+#include <splitsocks/base/error.h>
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define INITIAL_CAPACITY 4
+
+static_assert(sizeof(struct pages) <= 48, "an idle stream has two of these");
+
+void page_pool_init(struct page_pool *pool, size_t max_used, size_t max_unused)
+{
+    *pool = (struct page_pool){.max_used = max_used, .max_unused = max_unused};
+}
+
+void page_pool_trim(struct page_pool *pool, size_t keep)
+{
+    while (pool->unused_count > keep) {
+        void *page = pool->unused;
+
+        memcpy(&pool->unused, page, sizeof(pool->unused));
+        pool->unused_count--;
+        free(page);
+    }
+}
+
+void page_pool_deinit(struct page_pool *pool)
+{
+    assert(pool->used == 0);
+    page_pool_trim(pool, 0);
+}
+
+void page_account_init(struct page_account *account, struct page_pool *pool)
+{
+    *account = (struct page_account){.pool = pool};
+}
+
+static size_t not_used(const struct page_pool *pool)
+{
+    return pool->max_used - MIN(pool->used, pool->max_used);
+}
+
+bool page_account_is_over(const struct page_account *account)
+{
+    return account->pool->shared && account->used > not_used(account->pool) + 1;
+}
+
+size_t page_account_room(const struct page_account *account)
+{
+    size_t unused = not_used(account->pool);
+
+    if (!account->pool->shared)
+        return unused;
+    /* Each one taken brings what is in use and what is free nearer by two. */
+    return account->used < unused ? (unused - account->used + 1) / 2 : 0;
+}
+
+static uint8_t *take_page(struct page_account *account)
+{
+    struct page_pool *pool = account->pool;
+    uint8_t *page = pool->unused;
+
+    if (page != NULL) {
+        memcpy(&pool->unused, page, sizeof(pool->unused));
+        pool->unused_count--;
+    } else {
+        page = malloc(PAGE_SIZE);
+    }
+    if (page != NULL) {
+        pool->used++;
+        account->used++;
+    }
+    return page;
+}
+
+static void give_page(struct page_account *account, uint8_t *page)
+{
+    struct page_pool *pool = account->pool;
+
+    pool->used--;
+    account->used--;
+#ifndef PAGES_NO_RECYCLE
+    if (pool->unused_count < pool->max_unused) {
+        memcpy(page, &pool->unused, sizeof(pool->unused));
+        pool->unused = page;
+        pool->unused_count++;
+        return;
+    }
+#endif
+    free(page);
+}
+
+void pages_init(struct pages *pages, struct page_account *account)
+{
+    *pages = (struct pages){.account = account};
+}
+
+void pages_deinit(struct pages *pages)
+{
+    pages_release_all(pages);
+}
+
+void pages_move(struct pages *to, struct pages *from)
+{
+    struct page_account *account = to->account;
+
+    assert(to->used == 0 && account->pool == from->account->pool);
+    from->account->used -= from->used;
+    account->used += from->used;
+    *to = *from;
+    to->account = account;
+    pages_init(from, from->account);
+}
+
+/* The slot `index` places after the head; index < capacity. */
+static uint8_t **slot_at(const struct pages *pages, uint64_t index)
+{
+    return &pages->slots[(pages->head + index) & (pages->capacity - 1)];
+}
+
+/* The page with this number, or NULL. */
+static uint8_t *find_page(const struct pages *pages, uint64_t number)
+{
+    if (number < pages->first || number - pages->first >= pages->span)
+        return NULL;
+    return *slot_at(pages, number - pages->first);
+}
+
+static int grow(struct pages *pages, uint64_t span)
+{
+    uint32_t capacity = MAX(pages->capacity, INITIAL_CAPACITY);
+    uint8_t **slots;
+
+    while (capacity < span)
+        capacity *= 2;
+    slots = calloc(capacity, sizeof(*slots));
+    if (slots == NULL)
+        return ERROR_MEMORY;
+    for (uint32_t i = 0; i < pages->span; i++)
+        slots[i] = *slot_at(pages, i);
+    free(pages->slots);
+    pages->slots = slots;
+    pages->capacity = capacity;
+    pages->head = 0;
+    return OK;
+}
+
+/* Makes the ring reach from page `low` to page `high`, both included, beside what it
+ * reaches already. */
+static int extend(struct pages *pages, uint64_t low, uint64_t high)
+{
+    uint64_t first = pages->span == 0 ? low : MIN(low, pages->first);
+    uint64_t last = pages->span == 0 ? high : MAX(high, pages->first + pages->span - 1);
+
+    if (last - first >= PAGES_SPAN_MAX)
+        return ERROR_LIMIT;
+    if (last - first >= pages->capacity) {
+        int result = grow(pages, last - first + 1);
+
+        if (result != OK)
+            return result;
+    }
+    if (pages->span > 0)
+        pages->head =
+            (pages->head - (uint32_t)(pages->first - first)) & (pages->capacity - 1);
+    pages->first = first;
+    pages->span = (uint32_t)(last - first + 1);
+    return OK;
+}
+
+/* Gives the index back once no page is left. */
+static void drop_index_if_empty(struct pages *pages)
+{
+    if (pages->used == 0) {
+        free(pages->slots);
+        pages_init(pages, pages->account);
+    }
+}
+
+/* Returns the page with this number, taking it if it is absent and the ring reaches it;
+ * NULL when memory or the pool's bound forbids. */
+static uint8_t *need_page(struct pages *pages, uint64_t number)
+{
+    uint8_t **slot = slot_at(pages, number - pages->first);
+
+    if (*slot == NULL && page_account_room(pages->account) > 0) {
+        *slot = take_page(pages->account);
+        pages->used += *slot != NULL;
+    }
+    return *slot;
+}
+
+/* Takes all the pages from `low` to `high`, or none for want of allowance. */
+static int need_all(struct pages *pages, uint64_t low, uint64_t high)
+{
+    size_t missing = 0;
+    int result;
+
+    for (uint64_t number = low; number <= high; number++)
+        missing += find_page(pages, number) == NULL;
+    if (missing == 0)
+        return OK;
+    if (missing > page_account_room(pages->account))
+        return ERROR_LIMIT;
+    result = extend(pages, low, high);
+    for (uint64_t number = low; result == OK && number <= high; number++)
+        if (need_page(pages, number) == NULL)
+            result = ERROR_MEMORY;
+    drop_index_if_empty(pages);
+    return result;
+}
+
+int pages_write(struct pages *pages, uint64_t offset, const void *data, size_t length)
+{
+    const uint8_t *from = data;
+
+    assert(length <= UINT64_MAX - offset);
+    if (length == 0)
+        return OK;
+    int result = need_all(pages, offset / PAGE_SIZE, (offset + length - 1) / PAGE_SIZE);
+
+    if (result != OK)
+        return result;
+    while (length > 0) {
+        size_t within = offset % PAGE_SIZE;
+        size_t part = MIN(length, PAGE_SIZE - within);
+
+        memcpy(find_page(pages, offset / PAGE_SIZE) + within, from, part);
+        from += part;
+        offset += part;
+        length -= part;
+    }
+    return OK;
+}
+
+size_t pages_view(const struct pages *pages, uint64_t offset, size_t length,
+                  struct iovec *vector, size_t max)
+{
+    size_t count = 0;
+
+    for (; count < max && length > 0; count++) {
+        uint8_t *page = find_page(pages, offset / PAGE_SIZE);
+        size_t within = offset % PAGE_SIZE;
+        size_t part = MIN(length, PAGE_SIZE - within);
+
+        if (page == NULL)
+            break;
+        vector[count] = (struct iovec){.iov_base = page + within, .iov_len = part};
+        offset += part;
+        length -= part;
+    }
+    return count;
+}
+
+size_t pages_reserve(struct pages *pages, uint64_t offset, size_t length,
+                     struct iovec *vector, size_t max)
+{
+    uint64_t low = offset / PAGE_SIZE;
+    uint64_t high;
+
+    assert(length <= UINT64_MAX - offset);
+    if (length == 0 || max == 0)
+        return 0;
+    high = (offset + length - 1) / PAGE_SIZE;
+    high = MIN(high, low + max - 1);
+    if (extend(pages, low, high) == OK) {
+        for (uint64_t number = low; number <= high; number++)
+            if (need_page(pages, number) == NULL)
+                break;
+        drop_index_if_empty(pages);
+    }
+    return pages_view(pages, offset, length, vector, max);
+}
+
+static void release_slot(struct pages *pages, uint64_t index)
+{
+    uint8_t **slot = slot_at(pages, index);
+
+    if (*slot != NULL) {
+        give_page(pages->account, *slot);
+        *slot = NULL;
+        pages->used--;
+    }
+}
+
+void pages_release_before(struct pages *pages, uint64_t offset)
+{
+    while (pages->span > 0 && pages->first < offset / PAGE_SIZE) {
+        release_slot(pages, 0);
+        pages->head = (pages->head + 1) & (pages->capacity - 1);
+        pages->first++;
+        pages->span--;
+    }
+    drop_index_if_empty(pages);
+}
+
+void pages_release_from(struct pages *pages, uint64_t offset)
+{
+    uint64_t keep = offset / PAGE_SIZE + (offset % PAGE_SIZE > 0);
+
+    while (pages->span > 0 && pages->first + pages->span > keep) {
+        pages->span--;
+        release_slot(pages, pages->span);
+    }
+    drop_index_if_empty(pages);
+}
+
+void pages_release_all(struct pages *pages)
+{
+    pages_release_from(pages, 0);
+}

@@ -1,0 +1,10 @@
+#include <splitsocks/base/policy.h>
+
+const char *stream_mode_string(enum stream_mode mode)
+{
+    switch (mode) {
+    case STREAM_MODE_REDUNDANT: return "redundant";
+    case STREAM_MODE_AUTO: return "auto";
+    default: return "split";
+    }
+}

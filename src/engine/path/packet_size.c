@@ -1,0 +1,139 @@
+#include <splitsocks/engine/path/packet_size.h>
+
+#define FAILED_WAIT_MIN_NS (100 * NS_PER_MS)
+#define FAILED_WAIT_MAX_NS (2 * NS_PER_S)
+#define FAILED_DOUBLINGS 5u
+/* The wait for a larger size doubles with each that fails: from ten minutes to half a day.
+ */
+#define RETRY_DOUBLINGS 6u
+
+/* ---- evidence ---- */
+
+void large_packets_lost(struct large_packets *large, uint64_t sent_ns, uint32_t bytes)
+{
+    /* What was on its way together is lost together: one failure. */
+    if (sent_ns < large->failed_ns || large->lost_ns != 0)
+        return;
+    large->lost_ns = sent_ns;
+    large->lost_bytes = bytes;
+}
+
+bool large_packets_explain(struct large_packets *large, uint64_t sent_ns, uint64_t now)
+{
+    if (large->lost_ns == 0 || sent_ns <= large->lost_ns)
+        return false;
+    large->lost_ns = 0;
+    large->failed_ns = now;
+    large->failed_bytes = large->failures == 0
+                              ? large->lost_bytes
+                              : MIN(large->failed_bytes, large->lost_bytes);
+    large->failures++;
+    large->passed = false;
+    return true;
+}
+
+void large_packets_passed(struct large_packets *large, uint32_t bytes, bool full)
+{
+    if (bytes >= large->lost_bytes)
+        large->lost_ns = 0;
+    if (bytes >= large->failed_bytes)
+        large->failures = 0;
+    large->passed |= full;
+}
+
+bool large_packets_fail(const struct large_packets *large, uint32_t bytes)
+{
+    return large->failures >= LARGE_FAILURES && bytes >= large->failed_bytes;
+}
+
+uint64_t large_packets_wait_ns(const struct large_packets *large)
+{
+    return MIN(FAILED_WAIT_MIN_NS << MIN(large->failures, FAILED_DOUBLINGS),
+               FAILED_WAIT_MAX_NS);
+}
+
+/* ---- sizes ---- */
+
+/* Ethernet; what every link of IPv6 takes (RFC 8200 section 5), which tunnels, PPPoE and
+ * mobile networks for IPv4 alone take too; SLIP and ARPANET (RFC 1191 section 7.1, the
+ * plateau between); what every host takes (RFC 791). A size between 1500 and 1280 would
+ * gain 1 % at most, and a second of standstill until it is found to be too large. */
+static const uint16_t sizes[] = {1500, 1280, 1006, PACKET_SIZE_MIN};
+
+static uint16_t size_below(unsigned size)
+{
+    for (unsigned i = 0; i < ARRAY_LENGTH(sizes); i++)
+        if (sizes[i] < size)
+            return sizes[i];
+    return 0;
+}
+
+/* 0: the link's own, which is 1500 mostly, and comes next to 1280. */
+static uint16_t size_above(unsigned size)
+{
+    for (unsigned i = ARRAY_LENGTH(sizes); i-- > 1;)
+        if (sizes[i] > size)
+            return sizes[i];
+    return 0;
+}
+
+static void try_later(struct packet_ladder *ladder, uint64_t now)
+{
+    ladder->retry_ns = ladder->wait_ns == TIME_NEVER
+                           ? TIME_NEVER
+                           : now + (ladder->wait_ns << ladder->doublings);
+}
+
+void packet_ladder_init(struct packet_ladder *ladder, uint64_t wait_ns)
+{
+    *ladder = (struct packet_ladder){.wait_ns = wait_ns, .retry_ns = TIME_NEVER};
+}
+
+bool packet_ladder_lower(struct packet_ladder *ladder, unsigned size, unsigned direction,
+                         uint64_t now)
+{
+    uint16_t lower = size_below(size);
+
+    if (ladder->given_up && now < ladder->retry_ns)
+        return false;
+    /* That was known already: of connections that are gone, or that try a larger one. */
+    if (ladder->size != 0 && size > ladder->size)
+        return false;
+    ladder->directions |= (uint8_t)direction;
+    ladder->given_up = lower == 0;
+    ladder->size = lower;
+    try_later(ladder, now);
+    return true;
+}
+
+void packet_ladder_set(struct packet_ladder *ladder, uint16_t size, uint64_t now)
+{
+    ladder->size = size;
+    ladder->directions = size == 0 ? 0 : PACKET_UP | PACKET_DOWN;
+    ladder->given_up = false;
+    if (size == 0)
+        ladder->retry_ns = TIME_NEVER;
+    else
+        try_later(ladder, now);
+}
+
+uint16_t packet_ladder_try(struct packet_ladder *ladder)
+{
+    ladder->retry_ns = TIME_NEVER;
+    return size_above(ladder->size);
+}
+
+void packet_ladder_tried(struct packet_ladder *ladder, bool failed, uint64_t now)
+{
+    if (failed && ladder->doublings < RETRY_DOUBLINGS)
+        ladder->doublings++;
+    try_later(ladder, now);
+}
+
+void packet_ladder_raise(struct packet_ladder *ladder, uint16_t size, uint64_t now)
+{
+    uint64_t wait_ns = ladder->wait_ns;
+
+    packet_ladder_init(ladder, wait_ns);
+    packet_ladder_set(ladder, size, now);
+}

@@ -1,0 +1,278 @@
+#include "../session/session_internal.h"
+
+#include <assert.h>
+
+/* A rate is the bytes of one window over its length; the highest of the last few stands,
+ * falling by a quarter each window, so that a pause does not look like a slow path. */
+#define WINDOW_MIN_NS (50 * NS_PER_MS)
+#define QUIET_MIN_NS (20 * NS_PER_MS)
+
+const char *path_reason_string(enum path_reason reason)
+{
+    switch (reason) {
+    case PATH_REASON_UNTRIED: return "not tried yet";
+    case PATH_REASON_WORKS: return "works";
+    case PATH_REASON_UNUSABLE: return "not usable";
+    case PATH_REASON_REFUSED: return "connections are refused";
+    case PATH_REASON_UNREACHABLE: return "the relay cannot be reached";
+    case PATH_REASON_TIMED_OUT: return "connections are not answered";
+    case PATH_REASON_SILENT: return "what is sent is not acknowledged";
+    case PATH_REASON_UNANSWERED:
+        return "connections are taken, but the relay does not answer";
+    case PATH_REASON_STRANGER: return "something answers, but it is not the relay";
+    }
+    return "unknown reason";
+}
+
+/* ---- estimates ---- */
+
+/* How long the least round trip stands: a path that became longer is believed by then. */
+#define LEAST_NS (5 * NS_PER_S)
+
+static void sample_least(struct path *path, uint64_t rtt_ns, uint64_t now)
+{
+    if (path->least_ns == 0 || now - path->least_since_ns >= LEAST_NS) {
+        path->least_before_ns = path->least_ns == 0 ? rtt_ns : path->least_ns;
+        path->least_ns = rtt_ns;
+        path->least_since_ns = now;
+    }
+    path->least_ns = MIN(path->least_ns, rtt_ns);
+}
+
+void path_sample_rtt(struct path *path, uint64_t rtt_ns, uint64_t now)
+{
+    sample_least(path, rtt_ns, now);
+    /* The gain of RFC 6298 section 2. */
+    path->srtt_ns =
+        path->srtt_ns == 0 ? rtt_ns : path->srtt_ns - path->srtt_ns / 8 + rtt_ns / 8;
+}
+
+void path_forget_least(struct path *path)
+{
+    path->least_ns = path->least_before_ns = 0;
+}
+
+uint64_t path_least_rtt_ns(const struct path *path)
+{
+    return path->least_ns == 0 ? RTT_UNKNOWN_NS
+                               : MIN(path->least_ns, path->least_before_ns);
+}
+
+uint64_t path_rtt_ns(const struct path *path)
+{
+    return path->srtt_ns == 0 ? RTT_UNKNOWN_NS : path->srtt_ns;
+}
+
+uint64_t session_best_rtt_ns(const struct session *session)
+{
+    uint64_t best = TIME_NEVER;
+
+    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
+        if (session->paths[i].srtt_ns != 0)
+            best = MIN(best, session->paths[i].srtt_ns);
+    return best == TIME_NEVER ? RTT_UNKNOWN_NS : best;
+}
+
+uint64_t path_drain_ns(uint64_t bytes, uint64_t rate)
+{
+    /* 16 MiB queues at 1 byte/s stay below the overflow of ns x bytes. */
+    return rate == 0 ? 0 : (uint64_t)((double)bytes / (double)rate * 1e9);
+}
+
+uint64_t path_known_rate(const struct path *path)
+{
+    uint64_t seen = path->rate_seen;
+
+    return seen == 0 ? path->rate_acked : MIN(MAX(path->rate_acked, seen), seen / 4 * 5);
+}
+
+void path_hold(struct path *path, bool held, uint64_t rate_seen)
+{
+    path->held = held;
+    path->rate_seen = rate_seen;
+}
+
+uint64_t path_held_rate(const struct path *path)
+{
+    return path->held ? path_known_rate(path) : 0;
+}
+
+uint64_t path_arrival_ns(const struct path *path, uint64_t queued)
+{
+    return MAX(path_rtt_ns(path), path_drain_ns(queued, path->rate_out));
+}
+
+uint64_t rate_window_ns(uint64_t rtt_ns)
+{
+    return MAX(WINDOW_MIN_NS, 2 * rtt_ns);
+}
+
+uint64_t rate_next(uint64_t rate, uint64_t bytes, uint64_t elapsed_ns, uint64_t window_ns)
+{
+    /* Over a long pause the window's own length is the fair one. */
+    uint64_t ms = MIN(elapsed_ns, 2 * window_ns) / NS_PER_MS;
+
+    return MAX(rate - rate / 4, bytes * 1000 / ms);
+}
+
+void path_count(struct session *session, unsigned index, uint64_t received, uint64_t acked)
+{
+    struct path *path = &session->paths[index];
+    uint64_t window_ns = rate_window_ns(path->srtt_ns);
+    uint64_t elapsed_ns = session->now - path->window_start_ns;
+
+    if (elapsed_ns >= window_ns) {
+        path->rate_in = rate_next(path->rate_in, path->window_in, elapsed_ns, window_ns);
+        path->rate_acked =
+            rate_next(path->rate_acked, path->window_acked, elapsed_ns, window_ns);
+        path->window_start_ns = session->now;
+        path->window_in = path->window_acked = 0;
+    }
+    path->window_in += received;
+    path->window_acked += acked;
+}
+
+void path_count_goodput(struct session *session, unsigned index, uint64_t received,
+                        uint64_t acked)
+{
+    struct path *path = &session->paths[index];
+
+    if (received > 0) {
+        path->counters.stream_bytes_received += received;
+        meter_add(&path->goodput_in, received, session->now);
+    }
+    if (acked > 0) {
+        path->counters.stream_bytes_acked += acked;
+        meter_add(&path->goodput_out, acked, session->now);
+    }
+}
+
+/* ---- whether it works ---- */
+
+static void tell(struct session *session, enum session_event_type type, unsigned index)
+{
+    struct session_event *event;
+
+    if (session->config.role != SESSION_LOCAL)
+        return;
+    event = outbox_push(session, type);
+    event->path = index;
+    event->path_reason = session->paths[index].reason;
+}
+
+static void note_heard(struct path *path, uint64_t now)
+{
+    if (now - path->heard_ns >= MAX(3 * path_rtt_ns(path), STALL_MIN_NS))
+        path->heard_since_ns = now;
+    path->heard_ns = now;
+}
+
+/* Acknowledgements ask for no answer: on a path that swallows them nobody would miss one.
+ * Where data comes that is to be acknowledged, its path is known to work: what came on it
+ * is ACK_DELAY_NS old at most when it is answered. */
+bool path_quiet(const struct session *session, unsigned index)
+{
+    const struct path *own = &session->paths[index];
+    uint64_t least_ns =
+        own->heard_ns + ACK_DELAY_NS + MAX(path_rtt_ns(own) / 2, QUIET_MIN_NS);
+
+    for (unsigned i = 0; session->live_paths >> i != 0; i++)
+        if (session->live_paths >> i & 1 && session->paths[i].heard_ns > least_ns)
+            return true;
+    return false;
+}
+
+void path_note_received(struct path *path, uint64_t now)
+{
+    path->received_ns = now;
+    note_heard(path, now);
+}
+
+void path_acked(struct path *path, uint64_t when)
+{
+    path->acked_ns = MAX(path->acked_ns, when);
+}
+
+void path_heard(struct session *session, unsigned index)
+{
+    struct path *path = &session->paths[index];
+
+    note_heard(path, session->now);
+    path->timeouts = path->failures = path->unproven = 0;
+    path->retry_ns = 0;
+    if (path->reason == PATH_REASON_WORKS || path->reason == PATH_REASON_UNUSABLE)
+        return;
+    path->reason = PATH_REASON_WORKS;
+    tell(session, SESSION_PATH_UP, index);
+}
+
+void path_set_down(struct session *session, unsigned index, enum path_reason reason)
+{
+    struct path *path = &session->paths[index];
+    enum path_reason before = path->reason;
+
+    path->reason = reason;
+    session->pool_dirty = true;
+    /* What goes on not working may do so in many ways: told once. */
+    if (before == PATH_REASON_WORKS || before == PATH_REASON_UNTRIED)
+        tell(session, SESSION_PATH_DOWN, index);
+}
+
+void path_failed(struct session *session, unsigned index, enum path_reason reason,
+                 uint64_t since_ns)
+{
+    struct path *path = &session->paths[index];
+
+    if (path->heard_ns > since_ns || path->reason == PATH_REASON_UNUSABLE)
+        return;
+    path_set_down(session, index, reason);
+}
+
+/* ---- properties ---- */
+
+bool path_allows(const struct session *session, unsigned index,
+                 const struct stream_policy *policy)
+{
+    uint8_t modes = session->paths[index].properties.modes;
+
+    return (policy->paths == 0 || policy->paths >> index & 1) &&
+           (modes == 0 || modes >> policy->mode & 1);
+}
+
+bool path_in_reserve(const struct session *session, unsigned index,
+                     const struct stream_policy *policy)
+{
+    if (!session->paths[index].properties.backup)
+        return false;
+    for (unsigned i = 0; session->live_paths >> i != 0; i++)
+        if (session->live_paths >> i & 1 && !session->paths[i].properties.backup &&
+            (policy == NULL || path_allows(session, i, policy)))
+            return true;
+    return false;
+}
+
+bool path_takes_copies(const struct session *session, unsigned index,
+                       const struct stream_policy *policy)
+{
+    if (path_in_reserve(session, index, policy))
+        return false;
+    for (unsigned i = 0;
+         policy->mode != STREAM_MODE_REDUNDANT && session->live_paths >> i != 0; i++)
+        if (session->live_paths >> i & 1 && path_allows(session, i, policy) &&
+            path_comes_before(&session->paths[i], &session->paths[index]))
+            return false;
+    return true;
+}
+
+bool path_comes_before(const struct path *a, const struct path *b)
+{
+    if (a->properties.backup != b->properties.backup)
+        return b->properties.backup;
+    return a->properties.cost < b->properties.cost;
+}
+
+uint64_t path_room(const struct session *session, unsigned index)
+{
+    return MIN(rate_limit_room(&session->paths[index].rate_limit, session->now),
+               rate_limit_room(&session->rate_limit, session->now));
+}

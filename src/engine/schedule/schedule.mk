@@ -1,0 +1,10 @@
+noinst_LIBRARIES += libengine-schedule.a
+libengine_schedule_a_SOURCES = \
+	src/engine/schedule/carriers.c \
+	src/engine/schedule/reinjection.c \
+	src/engine/schedule/restraint.c \
+	src/engine/schedule/restraint.h \
+	src/engine/schedule/scheduler.c \
+	src/engine/schedule/scheduler_redundant.c \
+	src/engine/schedule/scheduler_split.c \
+	src/engine/schedule/sparing.c

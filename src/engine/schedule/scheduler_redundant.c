@@ -1,0 +1,219 @@
+/*
+ * `redundant`: each byte travels on several paths, and the first copy to arrive counts.
+ *
+ * Of every stream that is not plain `split` it is kept which of its unacknowledged bytes
+ * each path has taken. A path is given, oldest first, what it has not taken and what fewer
+ * paths than `copies` have; so each goes its own pace, and what one of them has delivered
+ * is dropped from the queues of the others the moment it is acknowledged. What is lost
+ * with a subflow is no longer taken, and owed only when no other copy is on its way.
+ */
+#include "../session/session_internal.h"
+
+/* No other path works, beyond doubt, that the stream may use. */
+static bool alone(const struct session *session, unsigned path, const struct stream *stream)
+{
+    unsigned certain = session->live_paths & ~session->doubtful_paths;
+
+    for (unsigned i = 0; certain >> i != 0; i++)
+        if (certain >> i & 1 && i != path && path_allows(session, i, &stream->policy) &&
+            path_takes_copies(session, i, &stream->policy))
+            return false;
+    return true;
+}
+
+/* The path is to carry two copies. */
+static bool twofold(const struct session *session, unsigned path,
+                    const struct stream *stream)
+{
+    return stream->policy.copies != 1 && stream_is_small(stream) &&
+           !session->paths[path].small_only && alone(session, path, stream);
+}
+
+/* Where it is kept what the subflow takes of the stream. */
+static unsigned way_of(const struct session *session, const struct subflow *subflow,
+                       const struct stream *stream)
+{
+    return subflow->carrier != CARRIER_FIRST && twofold(session, subflow->path, stream)
+               ? COPIES_TWIN(subflow->path)
+               : subflow->path;
+}
+
+int redundant_note_sent(const struct session *session, struct stream *stream,
+                        const struct subflow *subflow, uint64_t start, uint64_t end)
+{
+    if (stream->policy.mode == STREAM_MODE_SPLIT)
+        return OK;
+    return copies_sent(stream, way_of(session, subflow, stream), start, end);
+}
+
+bool stream_is_redundant(const struct stream *stream)
+{
+    switch (stream->policy.mode) {
+    case STREAM_MODE_REDUNDANT: return true;
+    case STREAM_MODE_AUTO:
+        return stream->out_next < YOUNG_MAX ||
+               stream->out_next - stream->out_acked + stream_waiting(stream) <
+                   INTERACTIVE_MAX;
+    default: return false;
+    }
+}
+
+/* How many of the stream's paths work, and come before this one by their latency. One that
+ * is spared its copies must not keep another from carrying one. */
+static unsigned rank(const struct session *session, const struct stream *stream,
+                     unsigned index)
+{
+    uint64_t own_ns = path_rtt_ns(&session->paths[index]);
+    unsigned before = 0;
+
+    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
+        uint64_t rtt_ns = path_rtt_ns(&session->paths[i]);
+
+        before += i != index && session->live_paths >> i & 1 &&
+                  path_allows(session, i, &stream->policy) &&
+                  path_takes_copies(session, i, &stream->policy) &&
+                  (rtt_ns < own_ns || (rtt_ns == own_ns && i < index));
+    }
+    return before;
+}
+
+static unsigned copies_wanted(const struct stream *stream)
+{
+    return stream->policy.copies == 0 ? SESSION_PATHS_MAX : stream->policy.copies;
+}
+
+/* The first part of [from, end) that fewer than `most` paths have taken. */
+static bool find_lacking(const struct copies *copies, unsigned most, uint64_t from,
+                         uint64_t end, struct range *found)
+{
+    while (from < end) {
+        uint64_t until = end;
+        unsigned taken = 0;
+
+        for (unsigned i = 0; i < COPIES_WAYS; i++) {
+            const struct ranges *set = &copies->taken[i];
+            size_t at = ranges_find(set, from);
+
+            if (at == set->count)
+                continue;
+            if (set->items[at].start <= from) {
+                taken++;
+                until = MIN(until, set->items[at].end);
+            } else {
+                until = MIN(until, set->items[at].start);
+            }
+        }
+        if (taken < most) {
+            *found = (struct range){from, until};
+            return true;
+        }
+        from = until;
+    }
+    return false;
+}
+
+/* The end of what is to travel on several paths, of what was sent. */
+static uint64_t redundant_end(const struct stream *stream)
+{
+    if (stream_is_redundant(stream))
+        return stream->out_next;
+    return stream->policy.mode == STREAM_MODE_AUTO ? MIN(stream->out_next, YOUNG_MAX) : 0;
+}
+
+/* The oldest bytes sent, not acknowledged, and lacking on the way. */
+static bool next_copy(const struct stream *stream, unsigned way, struct range *found)
+{
+    const struct ranges *own = &stream->copies->taken[way];
+    uint64_t end = redundant_end(stream);
+    uint64_t at = stream->out_acked;
+    struct range gap, unacked;
+
+    while (ranges_next_gap(own, at, end, &gap)) {
+        while (ranges_next_gap(&stream->acked, gap.start, gap.end, &unacked)) {
+            if (find_lacking(stream->copies, copies_wanted(stream), unacked.start,
+                             unacked.end, found))
+                return true;
+            gap.start = unacked.end;
+        }
+        at = gap.end;
+    }
+    return false;
+}
+
+bool redundant_may_carry(const struct session *session, unsigned path,
+                         const struct stream *stream)
+{
+    return rank(session, stream, path) < copies_wanted(stream);
+}
+
+bool redundant_takes(const struct session *session, const struct subflow *subflow,
+                     const struct stream *stream)
+{
+    unsigned last = twofold(session, subflow->path, stream) ? CARRIER_TWIN : CARRIER_FIRST;
+
+    return redundant_may_carry(session, subflow->path, stream) &&
+           (subflow->carrier <= last || !stream_is_small(stream));
+}
+
+bool redundant_covered(const struct session *session, unsigned path,
+                       const struct stream *stream, uint64_t start, uint64_t end)
+{
+    unsigned timely = session->live_paths & ~session->doubtful_paths & ~session->late_paths;
+
+    if (stream->copies == NULL || !stream_is_redundant(stream))
+        return false;
+    for (unsigned i = 0; timely >> i != 0; i++)
+        if (i != path && timely >> i & 1 &&
+            ranges_contains(&stream->copies->taken[i], start, end))
+            return true;
+    return false;
+}
+
+bool redundant_next(const struct session *session, const struct subflow *subflow,
+                    struct stream *stream, struct piece *piece)
+{
+    struct range range;
+
+    if (stream->copies == NULL || !redundant_may_carry(session, subflow->path, stream) ||
+        !next_copy(stream, way_of(session, subflow, stream), &range))
+        return false;
+    *piece = (struct piece){.stream = stream,
+                            .offset = range.start,
+                            .length = range.end - range.start,
+                            .copy = true};
+    return true;
+}
+
+bool redundant_waits(const struct session *session, struct stream *stream)
+{
+    struct piece piece;
+
+    if (stream->copies == NULL || stream->send_done || stream->reset_sent)
+        return false;
+    list_foreach_const(&session->subflows, node) {
+        const struct subflow *subflow = (const struct subflow *)node; /* its first member */
+
+        if (subflow_usable(subflow) &&
+            path_allows(session, subflow->path, &stream->policy) &&
+            redundant_next(session, subflow, stream, &piece))
+            return true;
+    }
+    return false;
+}
+
+void redundant_await_copies(struct session *session, const struct stream *stream,
+                            unsigned index)
+{
+    if (stream->policy.mode == STREAM_MODE_SPLIT)
+        return;
+    for (unsigned i = 0; session->live_paths >> i != 0; i++) {
+        struct path *path = &session->paths[i];
+
+        if (i != index && session->live_paths >> i & 1 &&
+            path->awaited_ns <= path->received_ns &&
+            path_allows(session, i, &stream->policy) &&
+            path_takes_copies(session, i, &stream->policy) &&
+            redundant_may_carry(session, i, stream))
+            path->awaited_ns = session->now;
+    }
+}

@@ -1,0 +1,57 @@
+/*
+ * `split`: each range of data travels once, on the subflow that completes it earliest.
+ *
+ * A subflow of path p is given data only if no faster path q would have finished what is
+ * left of the stream before p delivers its first byte:
+ *
+ *     arrival_p  <=  arrival_q + left / rate_q,    arrival = max(srtt, queued / rate)
+ *
+ * where left is the smaller of what waits in the stream and what credit allows, and queued
+ * is all that the path has not acknowledged: in it is what is on its way, which takes the
+ * round trip. So a slow path helps with a long transfer, and keeps out of a short one and
+ * of every tail. While the stream's buffer is at least half full its end is not in sight,
+ * and half of the credit counts: a path that is as late as all of it would stall the others
+ * whenever it is later than was estimated.
+ */
+#include "../session/session_internal.h"
+
+static bool earliest(const struct session *session, const struct subflow *subflow,
+                     const struct stream *stream, uint64_t left)
+{
+    const struct path *own = &session->paths[subflow->path];
+    uint64_t own_ns = path_arrival_ns(own, own->queued_out);
+
+    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
+        const struct path *other = &session->paths[i];
+
+        /* Nobody waits for a path that is to be spared. */
+        if (i == subflow->path || other->subflows == 0 ||
+            other->properties.cost > own->properties.cost ||
+            path_in_reserve(session, i, &stream->policy) ||
+            path_arrival_ns(other, other->queued_out) >= own_ns ||
+            !path_takes(session, i, stream, false))
+            continue;
+        /* Nothing is known of the faster path's rate before it was used: use it. */
+        if (other->rate_out == 0 || own_ns > path_arrival_ns(other, other->queued_out) +
+                                                 path_drain_ns(left, other->rate_out))
+            return false;
+    }
+    return true;
+}
+
+static uint64_t bytes_left(const struct session *session, const struct stream *stream,
+                           uint64_t at_least)
+{
+    uint64_t waiting = stream_waiting(stream);
+    uint64_t end = stream_credit_end(stream);
+    uint64_t credit = MIN(session_credit(session), end - MIN(end, stream->out_next));
+
+    return MAX(waiting < STREAM_WAIT_MAX / 2 ? MIN(credit, waiting) : credit / 2, at_least);
+}
+
+bool split_may_carry(const struct session *session, const struct subflow *subflow,
+                     const struct stream *stream, uint64_t length)
+{
+    return !path_silent(session, subflow->path) &&
+           earliest(session, subflow, stream, bytes_left(session, stream, length));
+}

@@ -1,0 +1,174 @@
+/*
+ * Sparing: which paths carry no bulk now, because a better one is expected back.
+ *
+ * A backup is called whenever the paths that come before it do not work, be it for a
+ * moment; a dear path, whenever the cheaper ones take nothing more. Most of these moments
+ * are over within a second, and what waits meanwhile is mostly bulk that can wait. So such
+ * a path carries bulk only when all paths before it have been gone for `bulk_after_ns` (or,
+ * where it is their cost alone that comes before, have been full for so long), or at once
+ * when the driver says that none of them is usable. Until then it carries what somebody
+ * waits for: small data, out of an allowance.
+ *
+ * Local decides, and tells the relay by PATH frames.
+ */
+#include "../session/session_internal.h"
+
+/* What a path to be spared may carry in one moment without its betters, in each direction:
+ * some screens of text, or the small objects of a page. */
+#define ALLOWANCE_BYTES (2 * INTERACTIVE_MAX)
+/* So many bytes a second come back. Somebody who browses for three hours of a day, while
+ * the better path stalls every few seconds, uses 2.8 MB in each direction. */
+#define ALLOWANCE_RATE 256
+/* A stream may have this part of what is left waiting or on its way: 8 KiB of the whole.
+ * When little is left, key strokes still go, which need some hundred bytes. */
+#define STREAM_PART 4
+/* Transfers that follow each other with a shorter pause count as one. */
+#define FULL_REST_NS (1 * NS_PER_S)
+
+/* ---- what local decides ---- */
+
+void sparing_note_bulk(struct session *session)
+{
+    if (session->full_ns == 0 || session->now - session->full_ns > FULL_REST_NS)
+        session->full_since_ns = session->now;
+    session->full_ns = session->now;
+}
+
+static bool long_full(const struct session *session, uint64_t after_ns)
+{
+    return session->full_ns != 0 && session->now - session->full_ns <= FULL_REST_NS &&
+           session->full_ns - session->full_since_ns >= after_ns;
+}
+
+/* What the usable paths that come before one are like together. */
+struct betters {
+    bool any;          /* there is one */
+    bool in_order;     /* one has a subflow, and does not seem dead */
+    uint64_t heard_ns; /* one was last heard on then; 0 = none ever */
+};
+
+static struct betters look_at_betters(const struct session *session, unsigned index)
+{
+    struct betters betters = {0};
+
+    for (unsigned i = 0; i < session->config.path_count; i++) {
+        const struct path *other = &session->paths[i];
+
+        if (!other->properties.usable || !path_comes_before(other, &session->paths[index]))
+            continue;
+        betters.any = true;
+        betters.in_order |= (session->live_paths & ~session->silent_paths) >> i & 1;
+        betters.heard_ns = MAX(betters.heard_ns, other->heard_ns);
+    }
+    return betters;
+}
+
+/* A connection alone does not bring a path back: something of the relay has to come on it.
+ */
+static void note_gone(struct session *session, struct path *path,
+                      const struct betters *betters)
+{
+    if (path->gone_ns != 0 && betters->heard_ns > path->gone_ns)
+        path->gone_ns = 0;
+    if (path->gone_ns == 0 && !betters->in_order)
+        path->gone_ns = session->now;
+}
+
+/* When the path may carry bulk for its betters' being gone. Of one that was never heard on
+ * nobody knows that it will come. */
+static uint64_t gone_until(const struct path *path, const struct betters *betters)
+{
+    uint64_t after_ns = path->properties.bulk_after_ns;
+
+    return path->gone_ns + (betters->heard_ns == 0 ? MIN(after_ns, HOPE_NS) : after_ns);
+}
+
+static bool is_small_only(const struct session *session, unsigned index,
+                          const struct betters *betters)
+{
+    const struct path *path = &session->paths[index];
+    uint64_t after_ns = path->properties.bulk_after_ns;
+
+    if (!betters->any || after_ns == 0)
+        return false;
+    /* It goes on until one is back. */
+    if (path->gone_ns != 0)
+        return path->small_only && gone_until(path, betters) > session->now;
+    return path_in_reserve(session, index, NULL) || !long_full(session, after_ns);
+}
+
+void sparing_update(struct session *session)
+{
+    if (session->config.role != SESSION_LOCAL)
+        return;
+    for (unsigned i = 0; i < session->config.path_count; i++) {
+        struct path *path = &session->paths[i];
+        struct betters betters;
+        bool small_only;
+
+        if (!path->properties.backup && path->properties.cost == 0 && !path->small_only)
+            continue;
+        betters = look_at_betters(session, i);
+        note_gone(session, path, &betters);
+        small_only = is_small_only(session, i, &betters);
+        if (path->small_only == small_only)
+            continue;
+        path->small_only = small_only;
+        session->send_paths |= (uint16_t)(1u << i);
+        session->pool_dirty = true;
+    }
+}
+
+uint64_t sparing_timeout(const struct session *session)
+{
+    uint64_t when = TIME_NEVER;
+
+    if (session->config.role != SESSION_LOCAL)
+        return when;
+    for (unsigned i = 0; i < session->config.path_count; i++) {
+        const struct path *path = &session->paths[i];
+
+        if (path->small_only && path->gone_ns != 0) {
+            const struct betters betters = look_at_betters(session, i);
+
+            when = MIN(when, gone_until(path, &betters));
+        }
+    }
+    return when;
+}
+
+/* ---- what both sides keep to ---- */
+
+/* What of the allowance is used up now. */
+static uint64_t spent(const struct path *path, uint64_t now)
+{
+    uint64_t again = (now - path->spent_ns) / NS_PER_MS * ALLOWANCE_RATE / 1000;
+
+    return path->spent_bytes - MIN(path->spent_bytes, again);
+}
+
+bool sparing_holds(const struct session *session, unsigned index,
+                   const struct stream *stream)
+{
+    const struct path *path = &session->paths[index];
+    uint64_t used;
+
+    if (!path->small_only)
+        return false;
+    /* Who wants copies pays for them; but backups carry none. */
+    if (stream->policy.mode == STREAM_MODE_REDUNDANT && !path->properties.backup)
+        return false;
+    used = spent(path, session->now);
+    return (stream_send_limit(stream) - stream->out_acked) * STREAM_PART >
+           ALLOWANCE_BYTES - MIN(used, ALLOWANCE_BYTES);
+}
+
+void sparing_spend(struct session *session, unsigned index, uint64_t bytes)
+{
+    struct path *path = &session->paths[index];
+
+    if (!path->small_only)
+        return;
+    path->spent_bytes = spent(path, session->now) + bytes;
+    path->spent_ns = session->now;
+}

@@ -1,0 +1,414 @@
+#include <splitsocks/engine/session/session.h>
+
+#include "session_internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *reset_code_string(enum reset_code code)
+{
+    switch (code) {
+    case RESET_CANCELLED: return "connection reset";
+    case RESET_FAILURE: return "general failure";
+    case RESET_DENIED: return "not allowed by the relay's rules for destinations";
+    case RESET_NETWORK_UNREACHABLE: return "network unreachable";
+    case RESET_HOST_UNREACHABLE: return "host unreachable";
+    case RESET_REFUSED: return "connection refused";
+    case RESET_TIMED_OUT: return "connection timed out";
+    case RESET_NAME_NOT_FOUND: return "name not found";
+    case RESET_NAME_FAILURE: return "name could not be resolved";
+    case RESET_LIMIT: return "a bound was met";
+    case RESET_PROTOCOL: return "protocol violation";
+    case RESET_HALF_CLOSED:
+        return "one direction had ended, and nothing moved any more (timeouts.half_closed)";
+    case RESET_SESSION_LOST: return "the relay no longer knows the session";
+    case RESET_RELAY_UNREACHABLE: return "the relay cannot be reached";
+    case RESET_LINGER: return "no contact with the peer for the linger time";
+    case RESET_SESSION_CLOSED: return "the peer closed the session";
+    case RESET_RELAY_SILENT:
+        return "connections to the relay are taken, but it does not answer (keys, clock, or "
+               "another machine)";
+    case RESET_SESSION_REFUSED: return "the relay refuses a session";
+    case RESET_BLOCKED: return "not allowed by a rule of local's configuration";
+    }
+    return "unknown reason";
+}
+
+const char *close_code_string(enum close_code code)
+{
+    switch (code) {
+    case CLOSE_ASKED: return "closed";
+    case CLOSE_RULE: return "a rule of the protocol was broken";
+    case CLOSE_REMOVED: return "the relay does not list this key any more";
+    case CLOSE_LIMIT: return "the relay serves no more sessions of this key";
+    case CLOSE_STOPPED: return "the other side is being stopped";
+    case CLOSE_LINGER: return "no contact for the linger time";
+    case CLOSE_FAILURE: return "internal failure";
+    }
+    return "unknown reason";
+}
+
+static struct session *new_session(const struct session_config *config, uint64_t now)
+{
+    struct session *session = calloc(1, sizeof(*session));
+
+    if (session == NULL)
+        return NULL;
+    session->config = *config;
+    page_account_init(&session->account, config->pages);
+    session->config.linger_ns = MAX(config->linger_ns, LINGER_MIN_NS);
+    session->now = now;
+    session->random_state = config->seed;
+    list_init(&session->admitted);
+    list_init(&session->generations);
+    list_init(&session->subflows);
+    list_init(&session->limbo);
+    list_init(&session->streams);
+    list_init(&session->control);
+    list_init(&session->unassigned);
+    list_init(&session->ack_queue);
+    for (unsigned class = 0; class < STREAM_CLASSES; class++)
+        list_init(&session->ready[class]);
+    ring_init(&session->finals, sizeof(struct final_ack));
+    ring_init(&session->events, sizeof(struct session_event));
+    session->limbo_wake_ns = TIME_NEVER;
+    session->ack_deadline_ns = TIME_NEVER;
+    session->hello_race_ns = TIME_NEVER;
+    session->rekey_ns = TIME_NEVER;
+    session->close_deadline_ns = TIME_NEVER;
+    session->silent_ns = TIME_NEVER;
+    session->pool_wake_ns = TIME_NEVER;
+    session->next_stream_id = 1;
+    session->in_window = SESSION_WINDOW_INITIAL;
+    session->contact_ns = now;
+    session->copies_wait = redundant_waits;
+    session->by_id_size = 16;
+    session->by_id = calloc(session->by_id_size, sizeof(struct stream *));
+    if (session->by_id == NULL) {
+        free(session);
+        return NULL;
+    }
+    return session;
+}
+
+struct session *session_new(const struct session_config *config, uint64_t now)
+{
+    struct session *session = new_session(config, now);
+
+    if (session == NULL)
+        return NULL;
+    for (unsigned i = 0; i < config->path_count; i++) {
+        session->paths[i].properties.usable = true;
+        path_packets_reset(session, &session->paths[i]);
+        if (port_chooser_init(&session->paths[i].ports, config->port_count,
+                              config->dials_per_second) != OK) {
+            session_free(session);
+            return NULL;
+        }
+    }
+    rate_limit_set(&session->rate_limit, config->rate_up, now);
+    session->state = SESSION_STATE_CONNECTING;
+    session->pool_dirty = true;
+    return session;
+}
+
+struct session *session_new_relay(const struct session_config *config, uint64_t now)
+{
+    struct session *session = new_session(config, now);
+
+    if (session != NULL) {
+        session->state = SESSION_STATE_UP;
+        session->stream_limit = config->stream_limit;
+        for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
+            session->paths[i].properties.usable = true;
+    }
+    return session;
+}
+
+static void free_subflows(struct session *session, struct list *list)
+{
+    list_foreach(list, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        ack_forget(session, subflow);
+        subflow_free(session, subflow);
+    }
+}
+
+static void release_event(struct session *session)
+{
+    if (session->event_subflow != NULL) {
+        subflow_free(session, session->event_subflow);
+        session->event_subflow = NULL;
+    }
+    if (session->event_stream != NULL) {
+        struct stream *stream = session->event_stream;
+
+        session->event_stream = NULL;
+        stream_unreference(session, stream);
+    }
+}
+
+static void drop_events(struct session *session)
+{
+    release_event(session);
+    while (session->events.count > 0) {
+        struct session_event *event = ring_at(&session->events, 0);
+        struct stream *stream = event->stream;
+        struct subflow *subflow = event->subflow;
+
+        ring_pop(&session->events);
+        if (stream != NULL)
+            stream_unreference(session, stream);
+        if (subflow != NULL) {
+            subflow->event_pending = false;
+            if (subflow->state == SUBFLOW_STATE_LIMBO && !list_linked(&subflow->node))
+                subflow_free(session, subflow);
+        }
+    }
+}
+
+/* What session_settle() was not called for: a driver may free on SESSION_ENDED at once. */
+static void drop_borrowed(struct session *session)
+{
+    for (size_t i = 0; i < session->borrowed_count; i++)
+        stream_unreference(session, session->borrowed[i].stream);
+    session->borrowed_count = 0;
+}
+
+void session_free(struct session *session)
+{
+    if (session == NULL)
+        return;
+    session->state = SESSION_STATE_ENDED;
+    drop_borrowed(session);
+    drop_events(session);
+    list_foreach(&session->streams, node, after) {
+        struct stream *stream = list_entry(node, struct stream, node);
+
+        stream->borrowed = NULL;
+        stream_reference(stream); /* until its subflows' records are gone */
+    }
+    free_subflows(session, &session->subflows);
+    free_subflows(session, &session->limbo);
+    list_foreach(&session->streams, node, after) {
+        struct stream *stream = list_entry(node, struct stream, node);
+
+        stream->released = true;
+        stream->send_done = true;
+        stream->control_pending = 0;
+        stream_receive_discard(session, stream);
+        stream->in_final = stream->in_highest;
+        stream_unreference(session, stream);
+    }
+    assert(list_empty(&session->streams));
+    list_foreach(&session->generations, node, after) {
+        generation_free(session, list_entry(node, struct generation, node));
+    }
+    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
+        port_chooser_deinit(&session->paths[i].ports);
+    ring_deinit(&session->finals);
+    ring_deinit(&session->events);
+    free(session->by_id);
+    explicit_bzero(&session->config, sizeof(session->config));
+    free(session);
+}
+
+void session_set_state(struct session *session, enum session_state state)
+{
+    static const unsigned allowed[] = {
+        [SESSION_STATE_CONNECTING] = 1 << SESSION_STATE_UP,
+        [SESSION_STATE_UP] = 1 << SESSION_STATE_LOST | 1 << SESSION_STATE_CONNECTING,
+        [SESSION_STATE_LOST] = 1 << SESSION_STATE_UP | 1 << SESSION_STATE_CONNECTING,
+        [SESSION_STATE_CLOSING] = 1 << SESSION_STATE_CONNECTING,
+        [SESSION_STATE_ENDED] = 0,
+    };
+
+    if (session->state == state)
+        return;
+    assert(state == SESSION_STATE_CLOSING || state == SESSION_STATE_ENDED ||
+           (allowed[session->state] >> state & 1));
+    (void)allowed;
+    if (session->state == SESSION_STATE_UP)
+        session->left_up_ns = session->now;
+    session->state = state;
+    session->pool_dirty = true;
+}
+
+/* ---- events ---- */
+
+/* Takes the subflow of an event out of its hold; false when the event is moot. */
+static bool take_subflow(struct session *session, struct session_event *event)
+{
+    struct subflow *subflow = event->subflow;
+    bool wanted = !subflow->driver_done;
+
+    if (event->type == SESSION_DIAL) {
+        /* Abandoned before it was dialled: its close event follows and is dropped. */
+        if (subflow->state == SUBFLOW_STATE_LIMBO) {
+            subflow->driver_done = true;
+            return false;
+        }
+        subflow->event_pending = false;
+        return wanted;
+    }
+    subflow->event_pending = false;
+    subflow->driver_done = true;
+    if (!list_linked(&subflow->node))
+        session->event_subflow = subflow; /* settled meanwhile */
+    return wanted;
+}
+
+bool session_next_event(struct session *session, struct session_event *event)
+{
+    release_event(session);
+    if (session->failure != OK)
+        session_fail(session, session->failure, session->failure_reason);
+    if (session->events.count == 0 && session->pool_dirty)
+        pool_update(session);
+    while (session->events.count > 0) {
+        bool wanted = true;
+
+        *event = *(struct session_event *)ring_at(&session->events, 0);
+        ring_pop(&session->events);
+        if (event->subflow != NULL)
+            wanted = take_subflow(session, event);
+        if (event->stream != NULL) {
+            session->event_stream = event->stream; /* dereferenced at the next call */
+            wanted = !event->stream->released || event->type == SESSION_SHED;
+            if (wanted && event->type == SESSION_STREAM_INCOMING) {
+                session->event_target = *event->stream->target;
+                event->target = &session->event_target;
+                free(event->stream->target);
+                event->stream->target = NULL;
+            }
+        }
+        if (wanted)
+            return true;
+        release_event(session);
+    }
+    event->type = SESSION_NO_EVENT;
+    return false;
+}
+
+/* ---- the end ---- */
+
+/* What its streams are told. */
+static enum reset_code reset_of_end(const struct session *session)
+{
+    if (session->end_code == CLOSE_LINGER)
+        return RESET_LINGER;
+    if (session->end_error == ERROR_CLOSED &&
+        (session->end_code == CLOSE_LIMIT || session->end_code == CLOSE_REMOVED))
+        return RESET_SESSION_REFUSED;
+    return session->end_error == OK || session->end_error == ERROR_CLOSED
+               ? RESET_SESSION_CLOSED
+               : RESET_PROTOCOL;
+}
+
+static void end(struct session *session)
+{
+    struct session_event *event;
+
+    if (session->state == SESSION_STATE_ENDED)
+        return;
+    list_foreach(&session->subflows, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        ack_forget(session, subflow);
+        subflow_close(session, subflow, SUBFLOW_ABANDONED);
+    }
+    session_fail_streams(session, reset_of_end(session));
+    session_set_state(session, SESSION_STATE_ENDED);
+    event = outbox_push(session, SESSION_ENDED);
+    event->error = session->end_error;
+    event->close = session->end_code;
+    event->reason = session->end_reason;
+}
+
+static void begin_closing(struct session *session, enum error error, enum close_code code,
+                          const char *reason, bool tell)
+{
+    if (session->state >= SESSION_STATE_CLOSING)
+        return;
+    session->end_error = error;
+    session->end_code = code;
+    snprintf(session->end_reason, sizeof(session->end_reason), "%s", reason);
+    session->send_close = tell;
+    session->close_deadline_ns = tell ? session->now + CLOSE_WAIT_NS : session->now;
+    session_fail_streams(session, reset_of_end(session));
+    session_set_state(session, SESSION_STATE_CLOSING);
+    if (!tell)
+        end(session);
+}
+
+void session_fail(struct session *session, enum error error, const char *reason)
+{
+    begin_closing(session, error, error == ERROR_PROTOCOL ? CLOSE_RULE : CLOSE_FAILURE,
+                  reason, true);
+}
+
+void session_closed_by_peer(struct session *session, enum close_code code,
+                            const char *reason)
+{
+    begin_closing(session, ERROR_CLOSED, code, reason, false);
+}
+
+void session_close(struct session *session, enum close_code code, const char *reason,
+                   uint64_t now)
+{
+    session->now = now;
+    begin_closing(session, OK, code, reason != NULL ? reason : close_code_string(code),
+                  session->state == SESSION_STATE_UP && session->open_count > 0);
+}
+
+void session_finish_closing(struct session *session)
+{
+    if (session->state == SESSION_STATE_CLOSING)
+        end(session);
+}
+
+/* ---- small accessors ---- */
+
+unsigned session_stream_count(const struct session *session)
+{
+    unsigned count = 0;
+
+    list_foreach_const(&session->streams, node)
+        count++;
+    return count;
+}
+
+void session_set_user(struct session *session, void *user)
+{
+    session->user = user;
+}
+
+void *session_user(const struct session *session)
+{
+    return session->user;
+}
+
+uint64_t session_id(const struct session *session)
+{
+    const struct generation *generation = generation_current(session);
+
+    return generation == NULL ? 0 : generation->id;
+}
+
+bool session_is_closing(const struct session *session)
+{
+    return session->state >= SESSION_STATE_CLOSING;
+}
+
+uint64_t session_stamp(const struct session *session)
+{
+    return session->stamp;
+}
+
+const struct session_counters *session_counters(const struct session *session)
+{
+    return &session->counters;
+}

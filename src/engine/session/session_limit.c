@@ -1,0 +1,57 @@
+#include "session_limit.h"
+
+#include "session_internal.h"
+
+#include <splitsocks/base/list.h>
+
+#include <stdio.h>
+
+/* A local that is there, and has lost its last connection, dials again after BACKOFF_MAX_NS
+ * at most: in this time it has tried several times. */
+#define DESERTED_NS (10 * NS_PER_S)
+
+/* A client that was killed and started again leaves its old sessions behind. One that is
+ * there sends a PING on each idle subflow: of two in a row one has arrived. */
+static bool is_deserted(const struct session *session, uint64_t now)
+{
+    uint64_t bound_ns =
+        session->open_count > 0 ? 2 * session_keepalive_ns(session) : DESERTED_NS;
+
+    return now - MIN(now, session->contact_ns) >= bound_ns;
+}
+
+bool session_limit_allows(struct list *sessions, unsigned client, unsigned most,
+                          uint64_t now, struct session **replaced)
+{
+    struct session *oldest = NULL;
+    unsigned count = 0;
+
+    list_foreach(sessions, node, after) {
+        struct session *session = list_entry(node, struct session, admitted);
+
+        if (session->client != client || session->state != SESSION_STATE_UP)
+            continue;
+        count++;
+        if (is_deserted(session, now) &&
+            (oldest == NULL || session->contact_ns < oldest->contact_ns))
+            oldest = session;
+    }
+    if (count < most)
+        return true;
+    if (oldest == NULL)
+        return false;
+    session_close(oldest, CLOSE_LIMIT, "another session of this key has taken its place",
+                  now);
+    *replaced = oldest;
+    return true;
+}
+
+void session_limit_refuse(struct session *session, unsigned most, uint64_t now)
+{
+    char reason[FRAME_REASON_MAX];
+
+    snprintf(reason, sizeof(reason),
+             "the relay already serves %u session%s of this key (clients[].max_sessions)",
+             most, most == 1 ? "" : "s");
+    session_close(session, CLOSE_LIMIT, reason, now);
+}

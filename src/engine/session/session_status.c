@@ -1,0 +1,131 @@
+#include <splitsocks/engine/session/session_status.h>
+
+#include "session_internal.h"
+
+static enum session_phase phase_of(const struct session *session)
+{
+    switch (session->state) {
+    case SESSION_STATE_CONNECTING: return SESSION_PHASE_CONNECTING;
+    case SESSION_STATE_UP: return SESSION_PHASE_UP;
+    case SESSION_STATE_LOST: return SESSION_PHASE_LOST;
+    case SESSION_STATE_CLOSING:
+    case SESSION_STATE_ENDED: break;
+    }
+    return SESSION_PHASE_CLOSING;
+}
+
+void session_status(const struct session *session, struct session_status *status)
+{
+    *status = (struct session_status){
+        .phase = phase_of(session),
+        .id = session_id(session),
+        .contact_ns = session->contact_ns,
+        .linger_ns = session->config.linger_ns,
+        .waiting_out = session->waiting_bytes,
+        .waiting_in = session_peer_demand(session),
+        .counters = session->counters,
+    };
+}
+
+/* ---- streams ---- */
+
+const struct stream *session_next_stream(const struct session *session,
+                                         const struct stream *stream)
+{
+    const struct list *node = stream == NULL ? session->streams.next : stream->node.next;
+
+    /* The node is its first member. */
+    return node == &session->streams ? NULL : (const struct stream *)node;
+}
+
+/* What was sent and not acknowledged, the FIN aside. */
+static uint64_t flying_bytes(const struct stream *stream)
+{
+    uint64_t sent = MIN(stream->out_next, stream->out_end);
+    uint64_t settled =
+        MIN(stream->out_acked, sent) + ranges_total(&stream->acked) + stream->owed_bytes;
+
+    return sent - MIN(settled, sent);
+}
+
+static bool sending_ended(const struct stream *stream)
+{
+    return stream->reset_sent || stream->send_done;
+}
+
+static unsigned sending_waits(const struct session *session, const struct stream *stream,
+                              const struct stream_status *status)
+{
+    bool nothing_new = stream->out_next >= stream_send_limit(stream);
+    bool flying = stream->out_acked < stream->out_next;
+    unsigned waits = flying ? STREAM_WAITS_ACK : 0;
+
+    if (sending_ended(stream))
+        return 0;
+    if (nothing_new && stream->owed_bytes == 0)
+        return waits;
+    if (session->state != SESSION_STATE_UP)
+        return STREAM_WAITS_SESSION;
+    if (stream->owed_bytes > 0 || stream_sendable(session, stream) > 0)
+        return waits | STREAM_WAITS_SUBFLOW;
+    if (stream->out_next < stream->out_window)
+        return waits | STREAM_WAITS_SESSION_CREDIT;
+    return waits | (status->flying_bytes > 0 ? STREAM_WAITS_STREAM_CREDIT
+                                             : STREAM_WAITS_PEER_READER);
+}
+
+static unsigned receiving_waits(const struct stream *stream)
+{
+    if (stream->discard)
+        return 0;
+    return (stream->in_next > stream->in_read ? STREAM_WAITS_READER : 0u) |
+           (stream->in_highest > stream->in_next ? STREAM_WAITS_MISSING : 0u);
+}
+
+static unsigned waits_of(const struct session *session, const struct stream *stream,
+                         const struct stream_status *status)
+{
+    unsigned waits;
+
+    if (status->ended)
+        return 0;
+    if (stream->id == 0)
+        return session->state == SESSION_STATE_UP ? STREAM_WAITS_STREAM_LIMIT
+                                                  : STREAM_WAITS_SESSION;
+    waits = sending_waits(session, stream, status) | receiving_waits(stream);
+    if (session->config.role == SESSION_LOCAL && !stream->opened)
+        waits |= session->state == SESSION_STATE_UP ? STREAM_WAITS_CONNECT
+                                                    : STREAM_WAITS_SESSION;
+    return waits;
+}
+
+/* Nothing more is delivered in either direction. */
+static bool has_ended(const struct stream *stream)
+{
+    return stream->failed || stream->incoming || stream->reset_sent ||
+           (stream->send_done && stream->released);
+}
+
+void session_stream_status(const struct session *session, const struct stream *stream,
+                           struct stream_status *status)
+{
+    *status = (struct stream_status){
+        .id = stream->id,
+        .policy = stream->policy,
+        .destination = stream->destination,
+        .opened = stream->opened,
+        .released = stream->released,
+        .ended = has_ended(stream),
+        .peer_finished = stream->in_final != OFFSET_UNKNOWN,
+        .bytes_acked =
+            MIN(stream->out_acked, stream->out_end) + ranges_total(&stream->acked),
+        .bytes_read = stream->in_read,
+        .flying_bytes = flying_bytes(stream),
+        .unread_bytes = stream->in_highest - stream->in_read,
+        .reader_ns = stream->read_ns,
+    };
+    if (!sending_ended(stream))
+        status->queued_bytes =
+            stream->out_end - MIN(stream->out_next, stream->out_end) + stream->owed_bytes;
+    status->waits = waits_of(session, stream, status);
+}

@@ -1,0 +1,103 @@
+#include "../session/session_internal.h"
+
+#include <stdlib.h>
+
+/* One that lost its last subflow while it was the newest has waited for its successor. */
+static void release_predecessors(struct session *session)
+{
+    list_foreach(&session->generations, node, after) {
+        generation_release(session, list_entry(node, struct generation, node));
+    }
+}
+
+struct generation *generation_new(struct session *session, uint64_t id,
+                                  const struct session_keys *keys)
+{
+    struct generation *generation = calloc(1, sizeof(*generation));
+
+    if (generation == NULL)
+        return NULL;
+    if (session->config.role == SESSION_RELAY &&
+        number_window_init(&generation->used, SUBFLOW_WINDOW) != OK) {
+        free(generation);
+        return NULL;
+    }
+    generation->id = id;
+    generation->tag = GENERATION_TAG(id);
+    generation->order = session->next_generation++;
+    session->tags_used[generation->order % TAGS_RESTED] = generation->tag;
+    generation->keys = *keys;
+    generation->next_number = 1; /* 0 is the HELLO's own subflow */
+    list_append(&session->generations, &generation->node);
+    release_predecessors(session);
+    return generation;
+}
+
+struct generation *generation_current(const struct session *session)
+{
+    return list_empty(&session->generations)
+               ? NULL
+               : list_entry(session->generations.prev, struct generation, node);
+}
+
+struct generation *generation_by_tag(const struct session *session, uint64_t tag)
+{
+    for (struct list *node = session->generations.next; node != &session->generations;
+         node = node->next) {
+        struct generation *generation = list_entry(node, struct generation, node);
+
+        if (generation->tag == tag)
+            return generation;
+    }
+    return NULL;
+}
+
+bool generation_tag_used(const struct session *session, uint64_t tag)
+{
+    uint64_t count = MIN(session->next_generation, (uint64_t)TAGS_RESTED);
+
+    for (uint64_t i = 0; i < count; i++)
+        if (session->tags_used[i] == tag)
+            return true;
+    return generation_by_tag(session, tag) != NULL;
+}
+
+void generation_free(struct session *session, struct generation *generation)
+{
+    (void)session;
+    list_remove(&generation->node);
+    session_keys_deinit(&generation->keys);
+    number_window_deinit(&generation->used);
+    free(generation);
+}
+
+void generation_release(struct session *session, struct generation *generation)
+{
+    if (generation->subflows == 0 && generation != generation_current(session))
+        generation_free(session, generation);
+}
+
+int generation_key(struct generation *generation, enum direction direction, uint64_t number,
+                   bool encrypt, struct seal *seal)
+{
+    uint8_t key[SEAL_KEY_SIZE];
+    int result = session_keys_subflow(&generation->keys, direction, number, key);
+
+    if (result == OK)
+        result = seal_init(seal, generation->keys.cipher, encrypt, key);
+    key_wipe(key, sizeof(key));
+    return result;
+}
+
+int generation_key_subflow(struct session *session, struct generation *generation,
+                           struct subflow *subflow)
+{
+    bool local = session->config.role == SESSION_LOCAL;
+    int result = generation_key(generation, local ? DIRECTION_UP : DIRECTION_DOWN,
+                                subflow->number, true, &subflow->seal);
+
+    if (result == OK)
+        result = generation_key(generation, local ? DIRECTION_DOWN : DIRECTION_UP,
+                                subflow->number, false, &subflow->opener);
+    return result;
+}

@@ -1,0 +1,228 @@
+/*
+ * Whether a path lets large packets through (packet_size.h), as the engine sees it.
+ *
+ * A write to a fresh connection goes out as packets of its full size, and stays one
+ * whatever TCP does to repeat it. So the first write on a subflow that is larger than what
+ * has passed there is remembered until the peer's TCP has it; if the subflow ends before
+ * that, after a time in which it should have arrived, it was lost.
+ *
+ * Local alone can do something about it: the segment size that it announces when it dials
+ * bounds both directions. A relay that finds its own large packets lost says so.
+ */
+#include "../session/session_internal.h"
+
+/* Bytes received on a subflow that cannot have come in small packets alone: these are ACKs
+ * and the like, a few dozen bytes each. */
+#define RECEIVED_LARGE (32 * 1024)
+
+static uint32_t payload_of(const struct subflow *subflow)
+{
+    return subflow->payload_bytes != 0 ? subflow->payload_bytes : PACKET_PAYLOAD_USUAL;
+}
+
+void subflow_set_payload(struct subflow *subflow, uint32_t bytes)
+{
+    subflow->payload_bytes = bytes;
+}
+
+void path_packets_reset(const struct session *session, struct path *path)
+{
+    path->large = (struct large_packets){.passed = false};
+    packet_ladder_init(&path->ladder, session->config.packet_retry_ns);
+}
+
+void session_remember_packets(struct session *session, unsigned index, uint16_t size,
+                              uint64_t now)
+{
+    struct packet_ladder *ladder = &session->paths[index].ladder;
+
+    if (ladder->size != size)
+        packet_ladder_set(ladder, size, now);
+}
+
+/* ---- what follows ---- */
+
+static void tell(struct session *session, unsigned index)
+{
+    struct session_event *event = outbox_push(session, SESSION_PATH_PACKETS);
+
+    event->path = index;
+    event->packet_size = session->paths[index].ladder.size;
+    event->given_up = session->paths[index].ladder.given_up;
+}
+
+static void lower(struct session *session, unsigned index, uint64_t bytes,
+                  unsigned direction)
+{
+    struct path *path = &session->paths[index];
+
+    /* What the configuration says is not doubted. */
+    if (path->properties.packet_size != 0 || bytes > PACKET_SIZE_MAX - PACKET_HEADERS ||
+        !packet_ladder_lower(&path->ladder, (unsigned)bytes + PACKET_HEADERS, direction,
+                             session->now))
+        return;
+    session->large_lost |= (uint16_t)(1u << index);
+    session->pool_dirty = true;
+}
+
+void packets_update(struct session *session)
+{
+    for (unsigned i = 0; session->large_lost >> i != 0; i++) {
+        if (!(session->large_lost >> i & 1))
+            continue;
+        tell(session, i);
+        /* The size of a connection is settled when it is dialled. */
+        subflows_abandon_path(session, i);
+    }
+    session->large_lost = 0;
+}
+
+void packets_note_told(struct session *session, unsigned index, uint64_t bytes)
+{
+    if (session->config.role == SESSION_LOCAL && index < session->config.path_count)
+        lower(session, index, bytes, PACKET_DOWN);
+}
+
+static void explain(struct session *session, unsigned index, uint64_t sent_ns)
+{
+    struct path *path = &session->paths[index];
+
+    if (!large_packets_explain(&path->large, sent_ns, session->now) ||
+        path->large.failures < LARGE_FAILURES)
+        return;
+    if (session->config.role == SESSION_LOCAL)
+        lower(session, index, path->large.failed_bytes, PACKET_UP);
+    else if (session->features & WIRE_FEATURE_LARGE_LOST)
+        session->large_lost |= (uint16_t)(1u << index);
+}
+
+/* ---- evidence ---- */
+
+static void trial_passed(struct session *session, struct subflow *subflow,
+                         unsigned direction)
+{
+    struct packet_ladder *ladder = &session->paths[subflow->path].ladder;
+
+    subflow->passed |= (uint8_t)direction;
+    if ((ladder->directions & ~subflow->passed) != 0)
+        return;
+    subflow->trial = false;
+    packet_ladder_raise(ladder, subflow->packet_size, session->now);
+    tell(session, subflow->path);
+}
+
+void packets_note_sent(struct session *session, struct subflow *subflow, uint64_t length)
+{
+    uint32_t bytes = (uint32_t)MIN(length, (uint64_t)payload_of(subflow));
+
+    if (subflow->large_ns != 0 || bytes <= PACKET_SMALL + JOIN_HEADER_MAX ||
+        bytes <= subflow->passed_bytes)
+        return;
+    subflow->large_ns = session->now;
+    subflow->large_bytes = bytes;
+    subflow->large_end = subflow->bytes_sent - length + bytes;
+}
+
+void packets_note_taken(struct session *session, struct subflow *subflow, uint64_t end)
+{
+    bool full;
+
+    if (subflow->large_ns == 0 || end < subflow->large_end)
+        return;
+    subflow->large_ns = 0;
+    subflow->passed_bytes = subflow->large_bytes;
+    full = subflow->passed_bytes >= payload_of(subflow);
+    large_packets_passed(&session->paths[subflow->path].large, subflow->passed_bytes, full);
+    if (subflow->trial && full)
+        trial_passed(session, subflow, PACKET_UP);
+}
+
+void packets_note_received(struct session *session, struct subflow *subflow)
+{
+    if (subflow->trial && subflow->bytes_received >= RECEIVED_LARGE)
+        trial_passed(session, subflow, PACKET_DOWN);
+}
+
+void packets_note_proven(struct session *session, unsigned index, uint64_t sent_ns)
+{
+    explain(session, index, sent_ns);
+}
+
+void packets_note_ended(struct session *session, const struct subflow *subflow,
+                        enum subflow_manner manner)
+{
+    struct path *path = &session->paths[subflow->path];
+
+    if (subflow->trial) {
+        packet_ladder_tried(&path->ladder, manner == SUBFLOW_ABANDONED, session->now);
+        return;
+    }
+    if (manner == SUBFLOW_ORDERLY || subflow->large_ns == 0 ||
+        session->now - subflow->large_ns <
+            MAX(2 * subflow_rtt_ns(session, subflow), STALL_MIN_NS))
+        return;
+    large_packets_lost(&path->large, subflow->large_ns, subflow->large_bytes);
+    explain(session, subflow->path, path->proven_ns);
+}
+
+/* ---- restraint ---- */
+
+static uint64_t held_until_ns(const struct path *path)
+{
+    return path->large.failed_ns + large_packets_wait_ns(&path->large);
+}
+
+bool packets_hold(const struct session *session, const struct subflow *subflow)
+{
+    const struct path *path = &session->paths[subflow->path];
+
+    if (!large_packets_fail(&path->large, payload_of(subflow)) || subflow->large_ns != 0)
+        return false;
+    if (held_until_ns(path) > session->now)
+        return true;
+    list_foreach_const(&session->subflows, node) {
+        const struct subflow *other = (const struct subflow *)node; /* its first member */
+
+        if (other->path == subflow->path && other->large_ns != 0)
+            return true;
+    }
+    return false;
+}
+
+uint64_t packets_timeout(const struct session *session, unsigned index)
+{
+    const struct path *path = &session->paths[index];
+
+    return path->large.failures >= LARGE_FAILURES && held_until_ns(path) > session->now
+               ? held_until_ns(path)
+               : TIME_NEVER;
+}
+
+/* As long as nothing of full size has passed, and where something was lost and that is not
+ * explained: what begins large would never arrive there, and explain nothing. Chunks have
+ * their price where budgets are tight, and nothing is ever of full size: there, a loss must
+ * be the reason, but for the chunk that confirms a HELLO, without which there is nothing.
+ */
+bool packets_begin_small(const struct session *session, const struct subflow *subflow)
+{
+    const struct large_packets *large = &session->paths[subflow->path].large;
+
+    return subflow->chunks_sent == 0 &&
+           (large->lost_ns != 0 || large->failures > 0 ||
+            (!large->passed && (subflow->budget_out > TIGHT_BUDGET || subflow->hello)));
+}
+
+/* ---- dialling ---- */
+
+void packets_choose(struct session *session, struct subflow *subflow)
+{
+    struct path *path = &session->paths[subflow->path];
+
+    subflow->packet_size = path->properties.packet_size != 0 ? path->properties.packet_size
+                                                             : path->ladder.size;
+    if (path->properties.packet_size != 0 || path->ladder.size == 0 || subflow->hello ||
+        path->ladder.retry_ns > session->now)
+        return;
+    subflow->trial = true;
+    subflow->packet_size = packet_ladder_try(&path->ladder);
+}

@@ -1,0 +1,336 @@
+#include "../session/session_internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* ---- the table by number ---- */
+
+static struct subflow **bucket_of(struct session *session, const struct generation *generation,
+                                  uint64_t number)
+{
+    return &session->by_number[(number + generation->tag * 31) % BY_NUMBER_BUCKETS];
+}
+
+struct subflow *subflow_find(const struct session *session, uint64_t tag, uint64_t number)
+{
+    struct subflow *subflow =
+        session->by_number[(number + tag * 31) % BY_NUMBER_BUCKETS];
+
+    while (subflow != NULL &&
+           (subflow->number != number || subflow->generation->tag != tag))
+        subflow = subflow->hash_next;
+    return subflow;
+}
+
+void subflow_set_number(struct session *session, struct subflow *subflow,
+                        struct generation *generation, uint64_t number)
+{
+    struct subflow **bucket = bucket_of(session, generation, number);
+
+    assert(subflow->generation == NULL);
+    subflow->generation = generation;
+    subflow->number = number;
+    subflow->hash_next = *bucket;
+    *bucket = subflow;
+    generation->subflows++;
+}
+
+static void unhash(struct session *session, struct subflow *subflow)
+{
+    struct subflow **link = bucket_of(session, subflow->generation, subflow->number);
+
+    while (*link != subflow)
+        link = &(*link)->hash_next;
+    *link = subflow->hash_next;
+}
+
+/* ---- life ---- */
+
+struct session_event *subflow_tell(struct session *session, struct subflow *subflow,
+                                   enum session_event_type type)
+{
+    struct session_event *event = outbox_push(session, type);
+
+    event->subflow = subflow;
+    event->unproven = (enum unproven)subflow->unproven;
+    subflow->event_pending = true;
+    return event;
+}
+
+struct subflow *subflow_new(struct session *session, unsigned path)
+{
+    struct subflow *subflow = calloc(1, sizeof(*subflow));
+
+    if (subflow == NULL)
+        return NULL;
+    list_init(&subflow->ack_node);
+    ring_init(&subflow->chunks, sizeof(struct sent_chunk));
+    ring_init(&subflow->items, sizeof(struct sent_item));
+    subflow->path = (uint8_t)path;
+    subflow->budget_out = subflow->budget_in = SESSION_UNLIMITED;
+    list_append(&session->subflows, &subflow->node);
+    session->open_count++;
+    session->paths[path].subflows++;
+    session->counters.subflows_open = session->open_count;
+    session->counters.subflows_open_max =
+        MAX(session->counters.subflows_open_max, session->open_count);
+    return subflow;
+}
+
+void hello_free(struct hello_state *hello)
+{
+    if (hello == NULL)
+        return;
+    noise_deinit(&hello->noise);
+    free(hello);
+}
+
+/* Leaves the session's view; the memory stays while an event refers to it. */
+void subflow_free(struct session *session, struct subflow *subflow)
+{
+    list_remove(&subflow->node);
+    list_remove(&subflow->ack_node);
+    if (session->lane == subflow)
+        session->lane = NULL;
+    if (subflow->generation != NULL) {
+        struct generation *generation = subflow->generation;
+
+        unhash(session, subflow);
+        subflow->generation = NULL;
+        generation->subflows--;
+        generation_release(session, generation);
+    }
+    if (subflow->event_pending || subflow->held)
+        return;
+    hello_free(subflow->handshake);
+    seal_deinit(&subflow->seal);
+    seal_deinit(&subflow->opener);
+    ring_deinit(&subflow->chunks);
+    ring_deinit(&subflow->items);
+    free(subflow);
+}
+
+static void leave_live(struct session *session, struct subflow *subflow)
+{
+    list_remove(&subflow->node);
+    subflow_set_suspect(session, subflow, false);
+    session->open_count--;
+    session->paths[subflow->path].subflows--;
+    session->counters.subflows_open = session->open_count;
+    session->pool_dirty = true;
+    if (session->lane == subflow)
+        session->lane = NULL;
+    seal_deinit(&subflow->seal);
+    seal_deinit(&subflow->opener);
+    hello_free(subflow->handshake);
+    subflow->handshake = NULL;
+}
+
+/* From here on the subflow only waits for the peer's final count, or for its grace. */
+void subflow_end(struct session *session, struct subflow *subflow,
+                 enum subflow_manner manner)
+{
+    bool was_open = subflow->state == SUBFLOW_STATE_OPEN;
+    uint64_t rtt_ns = session_best_rtt_ns(session);
+
+    leave_live(session, subflow);
+    subflow->state = SUBFLOW_STATE_LIMBO;
+    /* Answered, but its first chunk did not arrive: the next HELLO is not for now. */
+    if (was_open && subflow->hello && session->config.role == SESSION_LOCAL &&
+        !subflow->generation->confirmed)
+        session->hello_failed = true;
+    if (was_open || subflow->trial)
+        packets_note_ended(session, subflow, manner);
+    if (was_open) {
+        subflows_refresh_path(session, subflow->path);
+        /* Local may have closed without the relay's last ACK: it was not sent yet. */
+        if (session->config.role == SESSION_LOCAL || manner == SUBFLOW_ABANDONED ||
+            list_linked(&subflow->ack_node))
+            ack_note_final(session, subflow);
+    }
+    list_remove(&subflow->ack_node);
+    if (manner == SUBFLOW_ORDERLY) {
+        session->counters.subflows_retired++;
+        session->paths[subflow->path].counters.subflows_retired++;
+    } else if (was_open) {
+        session->counters.subflows_failed++;
+        session->paths[subflow->path].counters.subflows_failed++;
+    }
+    subflow->deadline_ns =
+        session->now + (manner == SUBFLOW_ORDERLY ? MAX(4 * rtt_ns, ORDERLY_GRACE_MIN_NS)
+                                                  : rtt_ns + DEATH_GRACE_NS);
+    if (subflow->chunks.count == 0) {
+        subflow_free(session, subflow);
+        return;
+    }
+    list_append(&session->limbo, &subflow->node);
+    session->limbo_wake_ns = MIN(session->limbo_wake_ns, subflow->deadline_ns);
+}
+
+void subflow_close(struct session *session, struct subflow *subflow,
+                   enum subflow_manner manner)
+{
+    assert(subflow->state != SUBFLOW_STATE_LIMBO);
+    subflow_tell(session, subflow, SESSION_CLOSE_SUBFLOW);
+    subflow_end(session, subflow, manner);
+}
+
+void subflow_unhold(struct session *session, struct subflow *subflow)
+{
+    subflow->held = false;
+    if (subflow->state == SUBFLOW_STATE_LIMBO && !list_linked(&subflow->node))
+        subflow_free(session, subflow);
+}
+
+/* Local's rule of closing: the relay's END was read, and every chunk of ours that asks for
+ * it was acknowledged. Its own ACK of the relay's chunks goes elsewhere. */
+bool subflow_close_if_done(struct session *session, struct subflow *subflow)
+{
+    if (session->config.role != SESSION_LOCAL || subflow->state != SUBFLOW_STATE_OPEN ||
+        !subflow->end_received || subflow->eliciting_unacked > 0)
+        return false;
+    /* What is left asked for no acknowledgement and is on its way to nowhere now. */
+    ack_requeue(session, subflow);
+    subflow_close(session, subflow, SUBFLOW_ORDERLY);
+    return true;
+}
+
+uint64_t subflow_budget_left(const struct subflow *subflow)
+{
+    return subflow->budget_out == SESSION_UNLIMITED
+               ? SESSION_UNLIMITED
+               : subflow->budget_out - subflow->bytes_sent;
+}
+
+bool subflow_usable(const struct subflow *subflow)
+{
+    return subflow->state == SUBFLOW_STATE_OPEN && !subflow->end_sent &&
+           !subflow->end_received && !subflow->suspect;
+}
+
+/* A JOIN that overtakes the chunk which confirms the HELLO would meet silence, and be lost.
+ * It can on any path: that chunk may be lost once, or its connection be looked at later. */
+bool subflow_may_begin(const struct session *session, const struct subflow *subflow)
+{
+    const struct generation *generation = subflow->generation;
+
+    return session->config.role == SESSION_RELAY || subflow->begun || subflow->hello ||
+           generation->confirmed || generation != generation_current(session);
+}
+
+uint64_t subflow_rtt_ns(const struct session *session, const struct subflow *subflow)
+{
+    return subflow->measure.srtt_ns != 0 ? subflow->measure.srtt_ns
+                                         : path_rtt_ns(&session->paths[subflow->path]);
+}
+
+/* Doubles each time that it was over before anything was acknowledged (as RFC 6298 does):
+ * else a path which has become slower than that would never be used again. */
+uint64_t subflow_stall_ns(const struct session *session, const struct subflow *subflow)
+{
+    const struct path *path = &session->paths[subflow->path];
+
+    return MAX(3 * subflow_rtt_ns(session, subflow), STALL_MIN_NS)
+           << MIN(path->stalls, STALL_DOUBLINGS);
+}
+
+/* How long the peer's TCP may speak for the peer. */
+static uint64_t answer_limit_ns(const struct session *session,
+                                const struct subflow *subflow)
+{
+    return MAX(12 * subflow_rtt_ns(session, subflow), ANSWER_MIN_NS);
+}
+
+void subflow_note_progress(struct session *session, struct subflow *subflow)
+{
+    subflow->progress_ns = subflow->answer_ns = session->now;
+    subflow_set_suspect(session, subflow, false);
+}
+
+void subflow_set_suspect(struct session *session, struct subflow *subflow, bool suspect)
+{
+    if (subflow->suspect == suspect)
+        return;
+    subflow->suspect = suspect;
+    session->suspects += suspect ? 1 : -1u;
+    session->pool_dirty = true;
+    /* What it was to acknowledge may be stuck in it. */
+    if (suspect)
+        ack_repeat(session);
+}
+
+bool subflow_outstanding(const struct subflow *subflow)
+{
+    return subflow->eliciting_unacked > 0 || subflow->waits_for_end || subflow->ping;
+}
+
+void subflow_ask(struct session *session, struct subflow *subflow)
+{
+    /* A JOIN that may not begin yet cannot ask, and its silence says nothing. */
+    if (subflow->ping || (session->config.role == SESSION_LOCAL && !subflow->begun))
+        return;
+    /* The wait begins now: a socket that takes nothing any more is no answer either. */
+    subflow->ping = true;
+    subflow->progress_ns = subflow->answer_ns = session->now;
+}
+
+/* ---- measures ---- */
+
+bool subflow_drained(const struct subflow *subflow)
+{
+    return subflow->measured_bytes == subflow->bytes_sent &&
+           subflow->measure.queued_bytes == 0;
+}
+
+/* What of a subflow's bytes the peer's TCP has acknowledged. */
+static uint64_t taken_bytes(uint64_t sent, const struct subflow_measure *measure)
+{
+    return sent - MIN(sent, measure->queued_bytes);
+}
+
+/* Where the chunk ends that is to be acknowledged first. */
+static uint64_t oldest_asking_end(const struct subflow *subflow)
+{
+    for (size_t i = 0; i < subflow->chunks.count; i++) {
+        const struct sent_chunk *chunk = ring_at(&subflow->chunks, i);
+
+        if (chunk->eliciting)
+            return chunk->end;
+    }
+    return subflow->bytes_sent;
+}
+
+/* Bytes that have left the kernel's queue are progress, long before a large chunk is
+ * complete. Those behind it prove nothing: a relay that discards what it reads
+ * acknowledges them, and so does a box in the middle that has lost the other side. They
+ * count while the answer may still be on its way. */
+static void note_taken(struct session *session, struct subflow *subflow,
+                       const struct subflow_measure *measure)
+{
+    uint64_t before = taken_bytes(subflow->measured_bytes, &subflow->measure);
+
+    if (taken_bytes(subflow->bytes_sent, measure) <= before)
+        return;
+    if (before < oldest_asking_end(subflow)) {
+        subflow_note_progress(session, subflow);
+    } else if (session->now - subflow->answer_ns < answer_limit_ns(session, subflow)) {
+        subflow->progress_ns = session->now;
+        subflow_set_suspect(session, subflow, false);
+    }
+}
+
+void subflow_take_measure(struct session *session, struct subflow *subflow,
+                          const struct subflow_measure *measure)
+{
+    uint64_t now = session->now;
+
+    note_taken(session, subflow, measure);
+    packets_note_taken(session, subflow, taken_bytes(subflow->bytes_sent, measure));
+    subflow->measure = *measure;
+    subflow->measured_ns = now;
+    subflow->measured_bytes = subflow->bytes_sent;
+    path_acked(&session->paths[subflow->path], now - MIN(now, measure->silent_ns));
+    if (measure->srtt_ns != 0)
+        path_sample_rtt(&session->paths[subflow->path], measure->srtt_ns, now);
+    subflows_refresh_path(session, subflow->path);
+}

@@ -1,0 +1,87 @@
+/* What concerns all subflows together, or all of one path. */
+#include "../session/session_internal.h"
+
+/* ---- sums ---- */
+
+void subflows_refresh_path(struct session *session, unsigned index)
+{
+    struct path *path = &session->paths[index];
+    uint64_t idle_rate = 0, held_rate = path_held_rate(path);
+
+    path->rate_out = path->queued_out = 0;
+    list_foreach(&session->subflows, node, after) {
+        const struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        if (subflow->path != index || subflow->state != SUBFLOW_STATE_OPEN)
+            continue;
+        path->queued_out += subflow->measure.queued_bytes;
+        /* The window of an idle subflow is a promise that others have used up. */
+        if (subflow->measure.queued_bytes > 0)
+            path->rate_out += subflow->measure.rate;
+        else
+            idle_rate = MAX(idle_rate, subflow->measure.rate);
+    }
+    if (path->rate_out == 0)
+        path->rate_out = idle_rate;
+    /* Windows that are kept from being filled promise more than there is. */
+    if (held_rate != 0)
+        path->rate_out = MIN(path->rate_out, held_rate);
+    if (path->rate_limit.rate != 0)
+        path->rate_out = MIN(path->rate_out, path->rate_limit.rate);
+}
+
+bool subflows_in_touch(const struct session *session)
+{
+    list_foreach_const(&session->subflows, node) {
+        const struct subflow *subflow = (const struct subflow *)node;
+
+        if (subflow->state == SUBFLOW_STATE_OPEN && subflow->confirmed &&
+            !subflow->suspect && subflow->received_ns >= session->doubt_ns)
+            return true;
+    }
+    return false;
+}
+
+/* ---- ends ---- */
+
+/* What waits for an answer on the path will get none; what does not is asked for one. */
+static void give_up(struct session *session, unsigned index)
+{
+    list_foreach(&session->subflows, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        if (subflow->path != index || subflow->state != SUBFLOW_STATE_OPEN)
+            continue;
+        if (subflow_outstanding(subflow)) {
+            keepalive_note_died(session, subflow);
+            subflow_close(session, subflow, SUBFLOW_ABANDONED);
+        } else if (subflow_usable(subflow)) {
+            subflow_ask(session, subflow);
+        }
+    }
+}
+
+void subflows_judge_stalled(struct session *session)
+{
+    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
+        struct path *path = &session->paths[i];
+
+        if (path->stalled_ns == 0)
+            continue;
+        if (path->heard_ns <= path->stalled_ns)
+            give_up(session, i);
+        path_failed(session, i, PATH_REASON_SILENT, path->stalled_ns);
+        path->stalls++;
+        path->stalled_ns = 0;
+    }
+}
+
+void subflows_abandon_path(struct session *session, unsigned index)
+{
+    list_foreach(&session->subflows, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        if (subflow->path == index)
+            subflow_close(session, subflow, SUBFLOW_ABANDONED);
+    }
+}

@@ -1,0 +1,129 @@
+#include <splitsocks/gate/failure_limit.h>
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SETS 512 /* a power of two */
+#define WAYS 4
+
+/*
+ * A token bucket in one number: the time until which what was taken is paid back. A token
+ * takes 1/rate to come back, so the tokens that are missing are
+ * (owed_until - now) x rate. It needs no refilling, and one that has passed is the same as
+ * one that was never used.
+ */
+struct bucket {
+    uint64_t source;     /* key_of() the address */
+    uint64_t owed_until; /* monotonic ns */
+};
+
+struct price {
+    uint64_t token_ns; /* for one to come back */
+    uint64_t burst_ns; /* for all of them */
+};
+
+struct failure_limit {
+    struct bucket buckets[SETS][WAYS];
+    struct bucket total;
+    struct price source_price, total_price;
+    uint64_t seed;
+};
+
+static struct price price_of(struct failure_rate rate)
+{
+    uint64_t token_ns = 60 * NS_PER_S / rate.per_minute;
+
+    return (struct price){.token_ns = token_ns, .burst_ns = token_ns * rate.burst};
+}
+
+struct failure_limit *failure_limit_new(struct failure_rate source,
+                                        struct failure_rate total, uint64_t seed)
+{
+    struct failure_limit *limit = calloc(1, sizeof(*limit));
+
+    if (limit == NULL)
+        return NULL;
+    limit->source_price = price_of(source);
+    limit->total_price = price_of(total);
+    limit->seed = seed;
+    return limit;
+}
+
+void failure_limit_free(struct failure_limit *limit)
+{
+    free(limit);
+}
+
+/* What is counted together: an IPv4 address, or the /64 that one IPv6 host may own. The
+ * IPv4 ones lie in ::/64, where no host is. */
+static uint64_t key_of(const struct address *peer)
+{
+    struct address plain = address_unmap(peer);
+    size_t length = plain.family == ADDRESS_IPV4 ? 4 : 8;
+    uint64_t key = 0;
+
+    for (size_t i = 0; i < length; i++)
+        key = key << 8 | plain.bytes[i];
+    return key;
+}
+
+/* The finalizer of MurmurHash3: each bit of the key moves half of the result's. */
+static size_t set_of(const struct failure_limit *limit, uint64_t key)
+{
+    uint64_t hash = key ^ limit->seed;
+
+    hash = (hash ^ hash >> 33) * UINT64_C(0xff51afd7ed558ccd);
+    hash = (hash ^ hash >> 33) * UINT64_C(0xc4ceb9fe1a85ec53);
+    return (size_t)(hash >> 33) & (SETS - 1);
+}
+
+static bool has_token(const struct bucket *bucket, const struct price *price, uint64_t now)
+{
+    return bucket->owed_until <= now ||
+           bucket->owed_until - now <= price->burst_ns - price->token_ns;
+}
+
+static void take_token(struct bucket *bucket, const struct price *price, uint64_t now)
+{
+    uint64_t owed_until = MAX(bucket->owed_until, now) + price->token_ns;
+
+    bucket->owed_until = MIN(owed_until, now + price->burst_ns);
+}
+
+bool failure_limit_allows(const struct failure_limit *limit, const struct address *peer,
+                          uint64_t now)
+{
+    uint64_t key = key_of(peer);
+    const struct bucket *set = limit->buckets[set_of(limit, key)];
+
+    if (!has_token(&limit->total, &limit->total_price, now))
+        return false;
+    for (size_t i = 0; i < WAYS; i++)
+        if (set[i].source == key)
+            return has_token(&set[i], &limit->source_price, now);
+    return true;
+}
+
+/* The source's bucket, or that of the one in its set that owes least, emptied for it. */
+static struct bucket *bucket_for(struct failure_limit *limit, uint64_t key)
+{
+    struct bucket *set = limit->buckets[set_of(limit, key)];
+    struct bucket *least = &set[0];
+
+    for (size_t i = 0; i < WAYS; i++) {
+        if (set[i].source == key)
+            return &set[i];
+        if (set[i].owed_until < least->owed_until)
+            least = &set[i];
+    }
+    *least = (struct bucket){.source = key};
+    return least;
+}
+
+void failure_limit_charge(struct failure_limit *limit, const struct address *peer,
+                          uint64_t now)
+{
+    take_token(&limit->total, &limit->total_price, now);
+    take_token(bucket_for(limit, key_of(peer)), &limit->source_price, now);
+}

@@ -1,0 +1,10 @@
+noinst_LIBRARIES += libgate.a
+libgate_a_SOURCES = \
+	include/splitsocks/gate/admission.h \
+	include/splitsocks/gate/client_table.h \
+	include/splitsocks/gate/door.h \
+	include/splitsocks/gate/failure_limit.h \
+	src/gate/admission.c \
+	src/gate/client_table.c \
+	src/gate/door.c \
+	src/gate/failure_limit.c

@@ -1,0 +1,74 @@
+/* What the files of the local side share. */
+#ifndef IO_LOCAL_INTERNAL_H
+#define IO_LOCAL_INTERNAL_H
+
+#include <splitsocks/io/driver.h>
+#include <splitsocks/io/listener.h>
+#include <splitsocks/io/nat64_finder.h>
+#include <splitsocks/io/resolver.h>
+#include <splitsocks/io/restart.h>
+#include <splitsocks/io/state_file.h>
+#include <splitsocks/io/worker.h>
+#include <splitsocks/local/inbound.h>
+#include <splitsocks/local/local.h>
+#include <splitsocks/local/path_dialer.h>
+#include <splitsocks/local/path_table.h>
+#include <splitsocks/local/socks_connection.h>
+#include <splitsocks/local/stamp_keeper.h>
+
+struct local_listener {
+    struct local *local;
+    const struct config_listener *config; /* borrowed */
+    struct socks5_user *users;            /* owned; the texts are the configuration's */
+    struct socks_terms terms;
+    struct target to; /* of a forward listener */
+    struct listener listener;
+    int fd;        /* -1: not listening */
+    bool absent;   /* its address is not there, as far as was seen */
+    bool made_way; /* closed for one of the local that is to replace this one */
+};
+
+struct local {
+    const struct config_local *config; /* borrowed */
+    uint8_t private_key[CONFIG_KEY_SIZE];
+    struct worker worker;
+    struct resolver *resolver;
+    struct nat64_finder finder;
+    struct state_file state;
+    struct stamp_keeper stamps;
+    struct path_table paths;
+    struct path_dialer dialer;
+    struct session *session; /* NULL for a moment after one has ended */
+    struct driver driver;    /* its session is NULL then too */
+    struct rules *rules;
+    struct inbound_service inbound;
+    struct socks_service socks;
+    struct local_listener *listeners; /* owned; as many as the configuration has */
+    bool had_session;                 /* `session` was established before */
+    struct outage_log contact;        /* with the relay */
+    ev_timer retired;
+    ev_timer restart;      /* while there is no session */
+    struct restart ending; /* of the last one */
+    uint64_t
+        stop_by;  /* when what moves ends too; TIME_NEVER: idle streams are waited for */
+    bool closing; /* the session was asked to close */
+    void (*done)(struct local *local, void *context);
+    void *done_context;
+};
+
+/* local_loops.c */
+/* For inbound_service.comes_back. */
+bool local_comes_back(const struct local *local, const struct address *to, bool direct);
+
+/* local_listeners.c */
+int local_init_listeners(struct local *local) MUST_CHECK;
+/* Whatever there is of them. */
+void local_free_listeners(struct local *local);
+void local_stop_listening(struct local *local);
+/* Accepts from the socket that it has; closes it, if it has one. */
+void local_listener_begin(struct local_listener *listener);
+void local_listener_stop(struct local_listener *listener);
+/* For status: the addresses, and which of them are not there. */
+struct json_t *local_describe_listeners(const struct local *local) MUST_CHECK;
+
+#endif

@@ -1,0 +1,187 @@
+/*
+ * How a local comes to its listening sockets: its own, or those of the one that it
+ * replaces.
+ */
+#include "local_internal.h"
+
+#include <splitsocks/base/log.h>
+#include <splitsocks/io/socket.h>
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The socket of `previous` that was opened for the same address. */
+static struct local_listener *find_previous(struct local *previous,
+                                            const struct address *address)
+{
+    if (previous == NULL)
+        return NULL;
+    for (size_t i = 0; i < previous->config->listen.count; i++) {
+        struct local_listener *listener = &previous->listeners[i];
+
+        if (listener->fd >= 0 && address_equal(&listener->config->address, address))
+            return listener;
+    }
+    return NULL;
+}
+
+/* Whether the address is in use by a listener of ours that takes its connections, or
+ * leaves no room for them; the log says which. */
+static bool is_covered(const struct local *local, const struct address *address)
+{
+    char text[ADDRESS_TEXT_SIZE];
+
+    for (size_t i = 0; i < local->config->listen.count; i++) {
+        const struct local_listener *other = &local->listeners[i];
+
+        if (other->fd < 0 || !socket_listener_covers(&other->config->address, address))
+            continue;
+        if (address->family == ADDRESS_IPV6)
+            log_warning("cannot listen on %s beside 0.0.0.0: IPv6 is not served there",
+                        address_format(address, text));
+        return true;
+    }
+    return false;
+}
+
+/* ---- making way ---- */
+
+/* Whether the kernel lets only one of the two listen. */
+static bool exclude(const struct address *one, const struct address *other)
+{
+    if (one->port != other->port)
+        return false;
+    if (one->family != other->family)
+        return socket_listener_covers(one, other) || socket_listener_covers(other, one);
+    return address_is_any(one) || address_is_any(other) || address_equal(one, other);
+}
+
+static bool is_wanted(struct local *local, const struct address *address)
+{
+    for (size_t i = 0; i < local->config->listen.count; i++)
+        if (address_equal(&local->config->listen.items[i].address, address))
+            return true;
+    return false;
+}
+
+/* Closes what of `previous` excludes the address and is not wanted any more: the loopback
+ * address before all addresses, or the reverse. Its clients that wait are served first.
+ * False: there is nothing of the kind. */
+static bool make_way(struct local *local, struct local *previous,
+                     const struct address *address)
+{
+    bool made = false;
+
+    for (size_t i = 0; previous != NULL && i < previous->config->listen.count; i++) {
+        struct local_listener *old = &previous->listeners[i];
+        struct address bound;
+
+        if (old->fd < 0 || is_wanted(local, &old->config->address))
+            continue;
+        bound = socket_local_address(old->fd);
+        if (!exclude(&bound, address))
+            continue;
+        listener_drain(&old->listener);
+        local_listener_stop(old);
+        old->made_way = true;
+        made = true;
+    }
+    return made;
+}
+
+static int open_listener(struct local_listener *listener, struct local *previous)
+{
+    const struct address *address = &listener->config->address;
+    const struct socket_listen_options options = {
+        .at_once = listener->config->protocol == CONFIG_PROTOCOL_FORWARD,
+    };
+    char text[LISTEN_FAILURE_SIZE];
+    int error = socket_listen(address, &options, &listener->fd);
+
+    if (error != OK && errno == EADDRINUSE && make_way(listener->local, previous, address))
+        error = socket_listen(address, &options, &listener->fd);
+    if (error == OK) {
+        listener->absent = listen_is_absent(address);
+        if (listener->absent)
+            listen_tell_absent(address);
+        return OK;
+    }
+    if (errno == EADDRINUSE && is_covered(listener->local, address))
+        return OK;
+    log_error("%s", listen_failure(address, errno, text));
+    return error;
+}
+
+/* The new one cannot have all that it wants: `previous` gets back what has made way. */
+static void give_back(struct local *local, struct local *previous)
+{
+    local_stop_listening(local);
+    for (size_t i = 0; previous != NULL && i < previous->config->listen.count; i++) {
+        struct local_listener *old = &previous->listeners[i];
+
+        if (!old->made_way)
+            continue;
+        old->made_way = false;
+        if (open_listener(old, NULL) == OK && old->fd >= 0)
+            local_listener_begin(old);
+    }
+}
+
+/* ---- listening ---- */
+
+/* Opens what `previous` does not have: :: alone, or all the others. */
+static int open_listeners(struct local *local, struct local *previous, bool any_ipv6)
+{
+    for (size_t i = 0; i < local->config->listen.count; i++) {
+        struct local_listener *listener = &local->listeners[i];
+        const struct address *address = &listener->config->address;
+
+        if (address_is_any_ipv6(address) == any_ipv6 &&
+            find_previous(previous, address) == NULL) {
+            int error = open_listener(listener, previous);
+
+            if (error != OK)
+                return error;
+        }
+    }
+    return OK;
+}
+
+/* Takes over the socket of `previous`, if it has one. */
+static void take_over(struct local_listener *listener, struct local *previous)
+{
+    struct local_listener *old = find_previous(previous, &listener->config->address);
+
+    if (old == NULL)
+        return; /* another listener of ours covers it */
+    listener_deinit(&old->listener);
+    listener->fd = old->fd;
+    listener->absent = old->absent;
+    old->fd = -1;
+    socket_listen_at_once(listener->fd,
+                          listener->config->protocol == CONFIG_PROTOCOL_FORWARD);
+}
+
+int local_listen(struct local *local, struct local *previous)
+{
+    /* First what may fail, so that `previous` can go on when it does; and :: before
+     * 0.0.0.0, since it serves both where the kernel cannot confine it to IPv6. */
+    int error = open_listeners(local, previous, true);
+
+    if (error == OK)
+        error = open_listeners(local, previous, false);
+    if (error != OK) {
+        give_back(local, previous);
+        return error;
+    }
+    for (size_t i = 0; i < local->config->listen.count; i++) {
+        struct local_listener *listener = &local->listeners[i];
+
+        if (listener->fd < 0)
+            take_over(listener, previous);
+        if (listener->fd >= 0)
+            local_listener_begin(listener);
+    }
+    return OK;
+}

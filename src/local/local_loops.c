@@ -1,0 +1,69 @@
+/* Connections that would come back to this local. */
+#include "local_internal.h"
+
+#include <splitsocks/io/socket.h>
+
+#include <string.h>
+
+/* Whether the kernel connects `to` to this machine: then it is its own source, whatever
+ * addresses may be bound to. */
+static bool is_here(const struct address *to)
+{
+    struct address source = socket_source_to(to);
+
+    return source.family == to->family &&
+           memcmp(source.bytes, to->bytes, sizeof(to->bytes)) == 0;
+}
+
+static bool is_this_host(const struct address *to)
+{
+    return address_is_loopback(to) || address_is_any(to);
+}
+
+/* Whether a listener on `bound` takes connections of this machine to `to`. */
+static bool answers(const struct address *bound, const struct address *to)
+{
+    struct address plain = address_unmap(to);
+    bool both = address_is_any_ipv6(bound) && socket_listener_is_dual();
+
+    if (bound->port != to->port || (bound->family != plain.family && !both))
+        return false;
+    if (address_is_any(bound))
+        return is_this_host(&plain) || is_here(&plain);
+    /* connect(2) takes the unspecified address for loopback. */
+    if (address_is_any(&plain))
+        return address_is_loopback(bound);
+    return memcmp(bound->bytes, plain.bytes, sizeof(plain.bytes)) == 0;
+}
+
+static bool relay_is_here(const struct path_dialer *dialer)
+{
+    for (size_t i = 0; i < dialer->config->relay.hosts.count; i++)
+        for (size_t j = 0; j < dialer->endpoints[i].count; j++) {
+            const struct address *address = &dialer->endpoints[i].addresses[j];
+
+            if (address_is_loopback(address) || is_here(address))
+                return true;
+        }
+    return false;
+}
+
+bool local_comes_back(const struct local *local, const struct address *to, bool direct)
+{
+    struct address plain = address_unmap(to);
+
+    /* What the relay takes for its own host is this one only if it runs here. */
+    if (!direct && is_this_host(&plain) && !relay_is_here(&local->dialer))
+        return false;
+    for (size_t i = 0; i < local->config->listen.count; i++) {
+        const struct local_listener *listener = &local->listeners[i];
+        struct address bound;
+
+        if (listener->fd < 0)
+            continue;
+        bound = socket_local_address(listener->fd);
+        if (answers(&bound, to))
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,82 @@
+#include "local_rules.h"
+
+#include <splitsocks/local/path_table.h>
+
+#include <stdlib.h>
+
+enum stream_mode local_stream_mode(enum config_mode mode)
+{
+    switch (mode) {
+    case CONFIG_MODE_REDUNDANT: return STREAM_MODE_REDUNDANT;
+    case CONFIG_MODE_AUTO: return STREAM_MODE_AUTO;
+    default: return STREAM_MODE_SPLIT;
+    }
+}
+
+static struct policy_choice choice_of(const struct config_local *config,
+                                      const struct config_policy *policy)
+{
+    bool all = policy->copies == CONFIG_COPIES_ALL;
+    struct policy_choice choice = {
+        .has_mode = policy->mode != CONFIG_MODE_UNSET,
+        .has_copies = policy->copies != CONFIG_COPIES_UNSET,
+        .has_paths = policy->paths != 0,
+    };
+
+    choice.policy.mode = (uint8_t)local_stream_mode(policy->mode);
+    choice.policy.copies = all ? 0 : (uint8_t)policy->copies;
+    choice.policy.paths = path_table_bits(policy->paths, config->relay.hosts.count);
+    return choice;
+}
+
+static enum rule_action engine_action(enum config_action action)
+{
+    switch (action) {
+    case CONFIG_ACTION_DIRECT: return RULE_DIRECT;
+    case CONFIG_ACTION_BLOCK: return RULE_BLOCK;
+    default: return RULE_PROXY;
+    }
+}
+
+struct rules *local_rules_new(const struct config_local *config)
+{
+    size_t count = config->rules.count;
+    struct rule *items = calloc(MAX(count, (size_t)1), sizeof(*items));
+    struct rules *rules = NULL;
+
+    if (items == NULL)
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
+        const struct config_rule *rule = &config->rules.items[i];
+
+        items[i] = (struct rule){
+            .hosts = rule->hosts.items,
+            .host_count = rule->hosts.count,
+            .blocks = rule->blocks.items,
+            .block_count = rule->blocks.count,
+            .ports = rule->ports.items,
+            .port_count = rule->ports.count,
+            .listeners = rule->listeners,
+            .action = engine_action(rule->action),
+            .policy = choice_of(config, &rule->policy),
+        };
+    }
+    rules = rules_new(items, count);
+    free(items);
+    return rules;
+}
+
+struct stream_policy local_listener_policy(const struct config_local *config,
+                                           const struct config_listener *listener)
+{
+    struct policy_choice outer = choice_of(config, &config->policy);
+    struct stream_policy policy = {.mode = STREAM_MODE_SPLIT};
+
+    policy_override(&policy, &outer);
+    if (listener != NULL) {
+        struct policy_choice inner = choice_of(config, &listener->policy);
+
+        policy_override(&policy, &inner);
+    }
+    return policy;
+}

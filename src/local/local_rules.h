@@ -1,0 +1,19 @@
+/* The configuration's words about streams in those of the engine. */
+#ifndef IO_LOCAL_RULES_H
+#define IO_LOCAL_RULES_H
+
+#include <splitsocks/base/attributes.h>
+#include <splitsocks/config/config_local.h>
+#include <splitsocks/proxy/rules.h>
+
+/* Borrows from the configuration. NULL when memory is out. */
+struct rules *local_rules_new(const struct config_local *config) MUST_CHECK;
+
+/* What holds for streams of a listener (NULL: of none) where no rule says otherwise. */
+struct stream_policy local_listener_policy(const struct config_local *config,
+                                           const struct config_listener *listener);
+
+/* CONFIG_MODE_UNSET is split. */
+enum stream_mode local_stream_mode(enum config_mode mode);
+
+#endif

@@ -1,0 +1,359 @@
+#include <splitsocks/relay/relay.h>
+
+#include "relay_internal.h"
+
+#include <splitsocks/io/clock.h>
+#include <splitsocks/io/descriptors.h>
+#include <splitsocks/io/socket.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- listening ---- */
+
+/* Whether the port is in use by a listener of ours that takes the other family's
+ * connections, or leaves no room for them; the log says which. */
+static bool is_covered(const struct relay *relay, const struct address *address)
+{
+    char text[ADDRESS_TEXT_SIZE];
+
+    for (size_t i = 0; i < relay->socket_count; i++) {
+        struct address held = socket_local_address(relay->sockets[i]);
+
+        if (!socket_listener_covers(&held, address))
+            continue;
+        if (held.family == ADDRESS_IPV4)
+            log_warning("cannot listen on %s beside 0.0.0.0: IPv6 is not served there",
+                        address_format(address, text));
+        return true;
+    }
+    return false;
+}
+
+static int listen_on(struct relay *relay, const struct config_relay_listener *listener,
+                     uint16_t port)
+{
+    const struct socket_listen_options options = {
+        .subflows = true,
+        .congestion_control = relay->config->config->congestion_control,
+    };
+    struct address address = listener->address;
+    char text[LISTEN_FAILURE_SIZE];
+    int fd;
+
+    address.port = port;
+    if (socket_listen(&address, &options, &fd) != OK) {
+        int failure = errno;
+
+        if ((listener->implied && failure == EAFNOSUPPORT) ||
+            (failure == EADDRINUSE && is_covered(relay, &address)))
+            return OK;
+        log_error("%s", listen_failure(&address, failure, text));
+        return ERROR_SYSTEM;
+    }
+    relay->sockets[relay->socket_count++] = fd;
+    /* Once for all ports. */
+    if (port == listener->ports.items[0] && listen_is_absent(&address))
+        listen_tell_absent(&listener->address);
+    return OK;
+}
+
+/* Listens on :: alone, or on all the others. */
+static int listen_on_some(struct relay *relay, bool any_ipv6)
+{
+    const struct config_relay_listeners *listen = &relay->config->config->listen;
+
+    for (size_t i = 0; i < listen->count; i++) {
+        const struct config_relay_listener *listener = &listen->items[i];
+
+        if (address_is_any_ipv6(&listener->address) != any_ipv6)
+            continue;
+        for (size_t j = 0; j < listener->ports.count; j++) {
+            int error = listen_on(relay, listener, listener->ports.items[j]);
+
+            if (error != OK)
+                return error;
+        }
+    }
+    return OK;
+}
+
+int relay_listen(struct relay *relay)
+{
+    const struct config_relay_listeners *listen = &relay->config->config->listen;
+    size_t count = 0;
+    int error;
+
+    for (size_t i = 0; i < listen->count; i++)
+        count += listen->items[i].ports.count;
+    relay->sockets = calloc(MAX(count, (size_t)1), sizeof(*relay->sockets));
+    if (relay->sockets == NULL)
+        return ERROR_MEMORY;
+    /* Where the kernel cannot confine :: to IPv6, it serves both. */
+    error = listen_on_some(relay, true);
+    if (error == OK)
+        error = listen_on_some(relay, false);
+    if (error != OK)
+        return error;
+    if (relay->socket_count > 0)
+        return OK;
+    log_error("the kernel has no address family to listen on");
+    return ERROR_SYSTEM;
+}
+
+bool relay_listener_address(const struct relay *relay, size_t index,
+                            struct address *address)
+{
+    if (index >= relay->socket_count)
+        return false;
+    *address = socket_local_address(relay->sockets[index]);
+    return true;
+}
+
+/* ---- life ---- */
+
+static int init_workers(struct relay *relay, struct ev_loop *loop)
+{
+    relay->worker_count = relay->config->config->workers;
+    relay->workers = calloc(relay->worker_count, sizeof(*relay->workers));
+    if (relay->workers == NULL)
+        return ERROR_MEMORY;
+    for (unsigned i = 0; i < relay->worker_count; i++) {
+        int error = relay_worker_init(&relay->workers[i], relay, i, i == 0 ? loop : NULL);
+
+        relay->initialised = i + 1;
+        if (error != OK)
+            return error;
+    }
+    return OK;
+}
+
+/* What one session has open: local's default of pool.burst. */
+#define SUBFLOWS_OF_SESSION 48ul
+
+static unsigned long subflows_of_clients(const struct config_relay *config)
+{
+    unsigned long sum = 0;
+
+    for (size_t i = 0; i < config->clients.count; i++)
+        sum += config->clients.items[i].max_sessions * SUBFLOWS_OF_SESSION;
+    return sum;
+}
+
+static void reserve_descriptors(const struct config_relay *config)
+{
+    const struct descriptor_needs needs = {
+        .subflows = subflows_of_clients(config) + config->limits.unauthenticated,
+        .own = DESCRIPTORS_RESOLVER * (unsigned long)config->workers + DESCRIPTORS_FILES,
+    };
+
+    descriptors_reserve(&needs);
+}
+
+uint32_t relay_unauthenticated_max(const struct config_relay *config)
+{
+    unsigned long all = descriptors_for_subflows(), clients = subflows_of_clients(config);
+    unsigned long rest = MAX(all - MIN(clients, all), MAX(all / 4, 1ul));
+
+    return (uint32_t)MIN((unsigned long)config->limits.unauthenticated, rest);
+}
+
+int relay_new(struct ev_loop *loop, struct config_relay *config,
+              const uint8_t private_key[CONFIG_KEY_SIZE], struct relay **out)
+{
+    struct relay *relay = calloc(1, sizeof(*relay));
+    int error;
+
+    *out = NULL;
+    if (relay == NULL)
+        return ERROR_MEMORY;
+    reserve_descriptors(config);
+    pthread_mutex_init(&relay->lock, NULL);
+    atomic_init(&relay->stop_by, TIME_NEVER);
+    random_fill(&relay->silence_random, sizeof(relay->silence_random));
+    error = key_pair_init(&relay->key, private_key);
+    relay->config = calloc(1, sizeof(*relay->config));
+    relay->clients = relay_clients_new(config, NULL);
+    if (error == OK && (relay->config == NULL || relay->clients == NULL))
+        error = ERROR_MEMORY;
+    if (error == OK) {
+        relay->config->config = config;
+        error = init_workers(relay, loop);
+    }
+    if (error == OK) {
+        *out = relay;
+        return OK;
+    }
+    if (relay->config != NULL)
+        relay->config->config = NULL; /* the caller's, still */
+    relay_free(relay);
+    return error;
+}
+
+/* Frees the configurations below `config` that no worker uses. */
+static void free_older(struct relay *relay, struct relay_config *config)
+{
+    struct relay_config **link = &config->older;
+
+    while (*link != NULL) {
+        struct relay_config *older = *link;
+        bool used = false;
+
+        for (unsigned i = 0; i < relay->initialised; i++)
+            if (atomic_load(&relay->workers[i].config) == older->config)
+                used = true;
+        if (used) {
+            link = &older->older;
+            continue;
+        }
+        *link = older->older;
+        config_relay_free(older->config);
+        free(older);
+    }
+}
+
+void relay_free(struct relay *relay)
+{
+    if (relay == NULL)
+        return;
+    /* Threads that run still do so because a start has failed halfway. */
+    if (relay->initialised == relay->worker_count)
+        relay_stop(relay, 0);
+    /* Until the last one has ended, each may pass connections to any other. */
+    for (unsigned i = 0; i < relay->initialised; i++)
+        relay_worker_join(&relay->workers[i]);
+    for (unsigned i = 0; i < relay->initialised; i++)
+        relay_worker_deinit(&relay->workers[i]);
+    relay->initialised = 0;
+    for (size_t i = 0; i < relay->socket_count; i++)
+        close(relay->sockets[i]);
+    free(relay->sockets);
+    free(relay->workers);
+    relay_clients_free(relay->clients);
+    if (relay->config != NULL) {
+        free_older(relay, relay->config);
+        config_relay_free(relay->config->config);
+        free(relay->config);
+    }
+    pthread_mutex_destroy(&relay->lock);
+    key_pair_deinit(&relay->key);
+    free(relay);
+}
+
+/* ---- reload ---- */
+
+static bool same_ports(const struct config_ports *a, const struct config_ports *b)
+{
+    return a->count == b->count &&
+           (a->count == 0 || memcmp(a->items, b->items, a->count * sizeof(*a->items)) == 0);
+}
+
+static bool same_listeners(const struct config_relay_listeners *a,
+                           const struct config_relay_listeners *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (!address_equal(&a->items[i].address, &b->items[i].address) ||
+            !same_ports(&a->items[i].ports, &b->items[i].ports))
+            return false;
+    return true;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool same_limits(const struct config_limits *a, const struct config_limits *b)
+{
+    return a->half_open == b->half_open && a->unauthenticated == b->unauthenticated &&
+           a->failures_per_minute_per_address == b->failures_per_minute_per_address &&
+           a->buffered_bytes == b->buffered_bytes;
+}
+
+/* Names what the running relay cannot take over. */
+static void warn_of_restart(const struct config_relay *old, const struct config_relay *new)
+{
+    const struct {
+        const char *name;
+        bool same;
+    } keys[] = {
+        {"listen", same_listeners(&old->listen, &new->listen)},
+        {"private_key_file", same_text(old->private_key_file, new->private_key_file)},
+        {"workers", old->workers == new->workers},
+        {"server_id", old->server_id == new->server_id},
+        {"linger", old->linger_ns == new->linger_ns},
+        {"congestion_control", same_text(old->congestion_control, new->congestion_control)},
+        {"limits", same_limits(&old->limits, &new->limits)},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(keys); i++)
+        if (!keys[i].same)
+            log_warning("a change of \"%s\" needs a restart", keys[i].name);
+}
+
+int relay_reload(struct relay *relay, struct config_relay *config)
+{
+    struct relay_config *newest = calloc(1, sizeof(*newest));
+    struct relay_clients *old = relay->clients, *clients;
+
+    if (newest == NULL)
+        return ERROR_MEMORY;
+    warn_of_restart(relay->config->config, config);
+    pthread_mutex_lock(&relay->lock);
+    clients = relay_clients_new(config, old);
+    if (clients != NULL) {
+        for (unsigned i = 0; i < relay->worker_count; i++) {
+            struct relay_worker *worker = &relay->workers[i];
+
+            door_set_clients(worker->door, clients->table);
+            admission_set_clients(worker->admission, clients->limits, clients->count);
+        }
+        newest->config = config;
+        newest->older = relay->config;
+        relay->config = newest;
+        relay->clients = clients;
+    }
+    pthread_mutex_unlock(&relay->lock);
+    if (clients == NULL) {
+        free(newest);
+        return ERROR_MEMORY;
+    }
+    relay_clients_free(old);
+    reserve_descriptors(config);
+    for (unsigned i = 0; i < relay->worker_count; i++)
+        relay_worker_wake(&relay->workers[i]);
+    free_older(relay, newest);
+    return OK;
+}
+
+/* ---- running ---- */
+
+int relay_start(struct relay *relay)
+{
+    for (unsigned i = 0; i < relay->worker_count; i++) {
+        int error = relay_worker_start(&relay->workers[i]);
+
+        if (error != OK)
+            return error;
+    }
+    return OK;
+}
+
+uint64_t relay_stop_bound(const struct relay *relay)
+{
+    return relay->config->config->timeouts.stop_ns;
+}
+
+void relay_stop(struct relay *relay, uint64_t bound_ns)
+{
+    uint64_t by = clock_now() + bound_ns;
+
+    if (by < atomic_load(&relay->stop_by))
+        atomic_store(&relay->stop_by, by);
+    for (unsigned i = 0; i < relay->worker_count; i++)
+        relay_worker_wake(&relay->workers[i]);
+}

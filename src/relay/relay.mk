@@ -1,0 +1,11 @@
+noinst_LIBRARIES += librelay.a
+librelay_a_SOURCES = \
+	include/splitsocks/relay/outbound.h \
+	include/splitsocks/relay/relay.h \
+	src/relay/outbound.c \
+	src/relay/relay.c \
+	src/relay/relay_arrival.c \
+	src/relay/relay_clients.c \
+	src/relay/relay_internal.h \
+	src/relay/relay_session.c \
+	src/relay/relay_worker.c

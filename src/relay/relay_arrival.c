@@ -1,0 +1,289 @@
+#include "relay_internal.h"
+
+#include <splitsocks/io/clock.h>
+#include <splitsocks/io/socket.h>
+#include <splitsocks/io/subflow_io.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* A connection until its first chunk has opened, or until it is closed in silence. */
+struct relay_arrival {
+    struct relay_worker *worker;
+    struct list node;        /* in worker.arrivals */
+    struct arrival *arrival; /* owned */
+    struct address peer;
+    bool silent;
+    ev_io io;
+    ev_timer deadline;
+};
+
+/* Lets go of everything but the socket. */
+static void arrival_forget(struct relay_arrival *arrival)
+{
+    struct ev_loop *loop = arrival->worker->worker.loop;
+
+    ev_io_stop(loop, &arrival->io);
+    ev_timer_stop(loop, &arrival->deadline);
+    arrival_free(arrival->worker->admission, arrival->arrival);
+    list_remove(&arrival->node);
+    free(arrival);
+}
+
+static void arrival_close(struct relay_arrival *arrival)
+{
+    close(arrival->io.fd);
+    arrival_forget(arrival);
+}
+
+static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct relay_arrival *arrival = timer->data;
+    (void)loop;
+    (void)events;
+
+    /* With a byte unread the close would be a reset, which tells that it was not read. */
+    socket_discard(arrival->io.fd, arrival->worker->worker.input, WORKER_READ_SIZE);
+    arrival_close(arrival);
+}
+
+static void arm_deadline(struct relay_arrival *arrival, uint64_t now)
+{
+    struct ev_loop *loop = arrival->worker->worker.loop;
+    uint64_t deadline = arrival_deadline(arrival->arrival);
+
+    ev_timer_stop(loop, &arrival->deadline);
+    ev_timer_set(&arrival->deadline, deadline > now ? (double)(deadline - now) * 1e-9 : 0.,
+                 0.);
+    ev_timer_start(loop, &arrival->deadline);
+}
+
+/* ---- verdicts ---- */
+
+static void attach(struct relay_arrival *arrival, const struct arrival_result *result)
+{
+    struct relay_worker *worker = arrival->worker;
+    struct relay_session *session;
+    struct driver *driver;
+
+    if (result->created) {
+        /* One that began while the others are being closed would keep the relay running. */
+        session = worker->closing
+                      ? NULL
+                      : relay_session_new(worker, result->session, result->client,
+                                            result->refused);
+        if (session == NULL) {
+            admission_drop(worker->admission, result->session);
+            arrival_close(arrival);
+            return;
+        }
+    }
+    driver = session_user(result->session);
+    if (!result->created && subflow_number(result->subflow) == 0) /* that of a HELLO */
+        relay_session_resumed(driver->context);
+    ev_io_stop(worker->worker.loop, &arrival->io);
+    subflow_io_adopt(driver, result->subflow, arrival->io.fd, result->rest,
+                     result->rest_length);
+    arrival_forget(arrival);
+}
+
+static void move_out(struct relay_arrival *arrival, unsigned to)
+{
+    struct relay *relay = arrival->worker->relay;
+    struct relay_message *message = calloc(1, sizeof(*message));
+    const uint8_t *bytes;
+
+    if (message == NULL || to >= relay->worker_count) {
+        free(message);
+        arrival_close(arrival);
+        return;
+    }
+    bytes = arrival_bytes(arrival->arrival, &message->length);
+    memcpy(message->bytes, bytes, message->length);
+    message->fd = arrival->io.fd;
+    message->peer = arrival->peer;
+    arrival_forget(arrival);
+    relay_worker_post(&relay->workers[to], message);
+}
+
+static const char *why_refused(enum error why)
+{
+    switch (why) {
+    case ERROR_NOT_FOUND: return "its public key is not listed";
+    case ERROR_REPLAY:
+        return "the stamp of its HELLO was used before, or is older than those seen last: its "
+               "clock was set back, two machines share its key, or somebody has sent again "
+               "what it once sent";
+    case ERROR_LIMIT: return "too many failures from there, or in all";
+    case ERROR_DENIED: return "it asks for another server_id";
+    default: return NULL;
+    }
+}
+
+static void get_name(struct relay *relay, unsigned client,
+                     char name[sizeof(relay->clients->items->name)])
+{
+    pthread_mutex_lock(&relay->lock);
+    memcpy(name, relay->clients->items[client].name, sizeof(relay->clients->items->name));
+    pthread_mutex_unlock(&relay->lock);
+}
+
+/* What the owner of a client that gets no answer looks for. Anybody can cause the other
+ * errors, who knows no key. */
+static void log_refusal(const struct relay_arrival *arrival,
+                        const struct arrival_result *result)
+{
+    static _Thread_local struct log_limit limit;
+    char peer[ADDRESS_TEXT_SIZE];
+    char name[sizeof(arrival->worker->relay->clients->items->name)] = "a client";
+
+    if (why_refused(result->why) == NULL)
+        return;
+    if (result->why == ERROR_REPLAY)
+        get_name(arrival->worker->relay, result->client, name);
+    log_write_limited(&limit, clock_now(), LOG_WARNING, "no answer to %s at %s: %s", name,
+                      address_format(&arrival->peer, peer), why_refused(result->why));
+}
+
+static void close_evicted(struct relay_worker *worker)
+{
+    static _Thread_local struct log_limit limit;
+    const struct config_limits *limits = &atomic_load(&worker->config)->limits;
+    struct arrival *evicted;
+
+    while ((evicted = admission_next_evicted(worker->admission)) != NULL) {
+        log_write_limited(
+            &limit, clock_now(), LOG_WARNING,
+            "closed the oldest connection that has not proved to be a client's: "
+            "limits.unauthenticated (%u) or limits.half_open (%u) are in use",
+            limits->unauthenticated, limits->half_open);
+        arrival_close(arrival_user(evicted));
+    }
+}
+
+/* `length` more bytes are in the arrival's buffer. The arrival may be no more afterwards.
+ */
+static void judge(struct relay_arrival *arrival, size_t length)
+{
+    struct relay_worker *worker = arrival->worker;
+    struct relay *relay = worker->relay;
+    struct arrival_result result;
+    uint8_t random[64];
+    uint64_t now = clock_now();
+
+    random_fill(random, sizeof(random));
+    pthread_mutex_lock(&relay->lock);
+    result = admission_receive(worker->admission, arrival->arrival, length, random, now);
+    pthread_mutex_unlock(&relay->lock);
+    key_wipe(random, sizeof(random)); /* an ephemeral key is made of it */
+    if (result.disturbed != NULL)
+        driver_touch(session_user(result.disturbed));
+    switch (result.verdict) {
+    case ARRIVAL_MORE: arm_deadline(arrival, now); break;
+    case ARRIVAL_ANSWER:
+        /* Nothing was sent before it, so there is room for it. */
+        if (send(arrival->io.fd, result.answer, result.answer_length, MSG_NOSIGNAL) !=
+            (ssize_t)result.answer_length)
+            arrival_close(arrival);
+        else
+            arm_deadline(arrival, now);
+        break;
+    case ARRIVAL_ATTACHED: attach(arrival, &result); break;
+    case ARRIVAL_ELSEWHERE: move_out(arrival, result.worker); break;
+    case ARRIVAL_SILENT:
+        arrival->silent = true;
+        log_refusal(arrival, &result);
+        arm_deadline(arrival, now);
+        break;
+    }
+    close_evicted(worker);
+}
+
+/* ---- reading ---- */
+
+/* The arrival may be no more afterwards. */
+static void read_once(struct relay_arrival *arrival)
+{
+    size_t room = WORKER_READ_SIZE;
+    uint8_t *buffer = arrival->silent ? arrival->worker->worker.input
+                                      : arrival_buffer(arrival->arrival, &room);
+    ssize_t n = recv(arrival->io.fd, buffer, room, 0);
+
+    if (n > 0) {
+        if (!arrival->silent)
+            judge(arrival, (size_t)n);
+    } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+        arrival_close(arrival);
+    }
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *io, int events)
+{
+    (void)loop;
+    (void)events;
+
+    read_once(io->data);
+}
+
+static struct relay_arrival *arrival_make(struct relay_worker *worker, int fd,
+                                          const struct address *peer)
+{
+    struct relay_arrival *arrival = calloc(1, sizeof(*arrival));
+    uint64_t now = clock_now();
+
+    if (arrival == NULL)
+        return NULL;
+    arrival->arrival = arrival_new(worker->admission, peer, now);
+    if (arrival->arrival == NULL) {
+        free(arrival);
+        return NULL;
+    }
+    arrival->worker = worker;
+    arrival->peer = *peer;
+    list_init(&arrival->node);
+    list_append(&worker->arrivals, &arrival->node);
+    arrival_set_user(arrival->arrival, arrival);
+    ev_io_init(&arrival->io, on_readable, fd, EV_READ);
+    ev_init(&arrival->deadline, on_deadline);
+    arrival->io.data = arrival->deadline.data = arrival;
+    ev_io_start(worker->worker.loop, &arrival->io);
+    arm_deadline(arrival, now);
+    return arrival;
+}
+
+void relay_arrival_new(struct relay_worker *worker, int fd, const struct address *peer)
+{
+    struct relay_arrival *arrival = arrival_make(worker, fd, peer);
+
+    if (arrival == NULL)
+        close(fd);
+    else
+        read_once(arrival); /* the first bytes are what made it known */
+    close_evicted(worker);
+}
+
+void relay_arrival_move_in(struct relay_worker *worker, struct relay_message *message)
+{
+    struct relay_arrival *arrival = arrival_make(worker, message->fd, &message->peer);
+    size_t room;
+    uint8_t *buffer;
+
+    if (arrival == NULL) {
+        close(message->fd);
+        free(message);
+        return;
+    }
+    buffer = arrival_buffer(arrival->arrival, &room);
+    memcpy(buffer, message->bytes, MIN(message->length, room));
+    judge(arrival, MIN(message->length, room));
+    free(message);
+}
+
+void relay_arrivals_close(struct relay_worker *worker)
+{
+    while (!list_empty(&worker->arrivals))
+        arrival_close(list_first(&worker->arrivals, struct relay_arrival, node));
+}

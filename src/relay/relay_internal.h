@@ -1,0 +1,155 @@
+/* What the files of the relay share. */
+#ifndef RELAY_INTERNAL_H
+#define RELAY_INTERNAL_H
+
+#include <splitsocks/base/log.h>
+#include <splitsocks/base/outage_news.h>
+#include <splitsocks/config/config_relay.h>
+#include <splitsocks/crypto/key.h>
+#include <splitsocks/gate/admission.h>
+#include <splitsocks/gate/client_table.h>
+#include <splitsocks/gate/door.h>
+#include <splitsocks/io/driver.h>
+#include <splitsocks/io/listener.h>
+#include <splitsocks/io/resolver.h>
+#include <splitsocks/proxy/destination.h>
+#include <splitsocks/relay/outbound.h>
+#include <splitsocks/relay/relay.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* Who is served. An index stays with its client for as long as the relay runs, since
+ * sessions are known by it: the place of a client that a reload has removed stays empty. */
+struct relay_clients {
+    struct client_table *table; /* owned */
+    size_t count;
+    struct relay_client {
+        uint8_t public_key[CONFIG_KEY_SIZE];
+        char name[64];
+        bool gone;
+    } * items;                       /* owned */
+    struct admission_client *limits; /* owned; one for each client */
+};
+
+/* A configuration, and the one before it, which a worker may still use. */
+struct relay_config {
+    struct relay_config *older;
+    struct config_relay *config; /* owned */
+};
+
+struct relay {
+    struct key_pair key;
+    /* Changed by a reload: under `lock`. So is every call of an admission, which looks at
+     * the clients. */
+    pthread_mutex_t lock;
+    struct relay_clients *clients;
+    struct relay_config *config; /* the newest */
+    int *sockets;                /* owned: what is listened on */
+    size_t socket_count;
+    struct relay_worker *workers; /* owned */
+    unsigned worker_count;
+    unsigned initialised;         /* workers that need a deinit */
+    uint64_t silence_random;      /* for the doors of all workers */
+    atomic_uint_fast64_t stop_by; /* when sessions are closed; TIME_NEVER: not stopping */
+    atomic_uint threads;          /* workers' threads that have not ended */
+};
+
+/* A connection on its way to the worker that owns its session. */
+struct relay_message {
+    struct list node;
+    int fd;
+    struct address peer;
+    size_t length;
+    uint8_t bytes[ARRIVAL_BUFFER_SIZE];
+};
+
+struct relay_worker {
+    struct relay *relay; /* borrowed */
+    unsigned index;
+    bool own_loop; /* made here, and run by `thread` */
+    bool thread_started;
+    pthread_t thread;
+    struct worker worker;
+    struct resolver *resolver;
+    _Atomic(const struct config_relay *) config; /* the one it uses */
+    struct destination_rules rules;              /* of that configuration */
+    struct outbound_service outbound;
+    struct nat64_finder finder;
+    struct dialer_ways ways; /* of connections to destinations */
+    struct door *door;
+    struct admission *admission;
+    struct listener *listeners; /* owned; one for each socket of the relay */
+    struct list arrivals;       /* of struct relay_arrival */
+    struct list sessions;       /* of struct relay_session */
+    pthread_mutex_t mailbox_lock;
+    struct list mailbox; /* of struct relay_message; under mailbox_lock */
+    ev_async wake;       /* the mailbox has something, or the relay stops */
+    ev_timer stopping;   /* looks whether the streams have ended */
+    bool closing;        /* sessions were asked to close */
+    struct log_limit log_limit;
+};
+
+/* A session and what its streams have become. */
+struct relay_session {
+    struct list node; /* in worker.sessions */
+    struct relay_worker *worker;
+    struct session *session; /* the admission's */
+    struct driver driver;
+    struct outbound_list streams;
+    unsigned client; /* index */
+    bool refused;    /* it is there only to be ended */
+    struct outage_news resumed; /* each HELLO that went on with it ended an outage */
+    char name[64];   /* the client's */
+};
+
+/* ---- relay_clients.c ---- */
+
+/* The clients of a configuration, with the indices and stamps of `previous`, which may be
+ * NULL. NULL when memory is out. */
+struct relay_clients *relay_clients_new(const struct config_relay *config,
+                                        const struct relay_clients *previous) MUST_CHECK;
+void relay_clients_free(struct relay_clients *clients);
+
+/* ---- relay.c ---- */
+
+/* How many strangers there may be at a time: `limits.unauthenticated`, but no more than a
+ * quarter of the descriptors for subflows where listed clients could use them all. */
+uint32_t relay_unauthenticated_max(const struct config_relay *config);
+
+/* ---- relay_worker.c ---- */
+
+int relay_worker_init(struct relay_worker *worker, struct relay *relay, unsigned index,
+                      struct ev_loop *loop) MUST_CHECK;
+/* Waits until its thread has ended, if it has one. */
+void relay_worker_join(struct relay_worker *worker);
+/* The threads of all workers have ended. */
+void relay_worker_deinit(struct relay_worker *worker);
+int relay_worker_start(struct relay_worker *worker) MUST_CHECK;
+/* Makes it look at its mailbox, at relay.config and relay.stop_by; from any thread. */
+void relay_worker_wake(struct relay_worker *worker);
+/* Gives a connection to a worker, from any thread. Takes over the message. */
+void relay_worker_post(struct relay_worker *worker, struct relay_message *message);
+
+/* ---- relay_session.c ---- */
+
+/* The session has just been made; `refused`: only to be ended. Returns NULL when memory is
+ * out. */
+struct relay_session *relay_session_new(struct relay_worker *worker,
+                                        struct session *session, unsigned client,
+                                        bool refused) MUST_CHECK;
+/* For the log: it has another id from here on. */
+void relay_session_resumed(struct relay_session *session);
+/* Ends its streams and subflows, and drops the session. */
+void relay_session_free(struct relay_session *session);
+
+/* ---- relay_arrival.c ---- */
+
+/* Takes over an accepted socket. */
+void relay_arrival_new(struct relay_worker *worker, int fd, const struct address *peer);
+/* Takes over one that another worker has read from. Frees the message. */
+void relay_arrival_move_in(struct relay_worker *worker, struct relay_message *message);
+/* Closes all. */
+void relay_arrivals_close(struct relay_worker *worker);
+
+#endif

@@ -1,0 +1,346 @@
+#include "relay_internal.h"
+
+#include <splitsocks/io/clock.h>
+#include <splitsocks/io/movement.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define STOPPING_SECONDS 0.1
+
+/* ---- mailbox ---- */
+
+void relay_worker_wake(struct relay_worker *worker)
+{
+    if (worker->worker.loop != NULL)
+        ev_async_send(worker->worker.loop, &worker->wake);
+}
+
+void relay_worker_post(struct relay_worker *worker, struct relay_message *message)
+{
+    list_init(&message->node);
+    pthread_mutex_lock(&worker->mailbox_lock);
+    list_append(&worker->mailbox, &message->node);
+    pthread_mutex_unlock(&worker->mailbox_lock);
+    relay_worker_wake(worker);
+}
+
+static struct relay_message *take_message(struct relay_worker *worker)
+{
+    struct relay_message *message;
+
+    pthread_mutex_lock(&worker->mailbox_lock);
+    message = list_first(&worker->mailbox, struct relay_message, node);
+    if (message != NULL)
+        list_remove(&message->node);
+    pthread_mutex_unlock(&worker->mailbox_lock);
+    return message;
+}
+
+/* ---- stopping ---- */
+
+static unsigned count_streams(const struct relay_worker *worker)
+{
+    unsigned count = 0;
+
+    list_foreach(&worker->sessions, node, after) {
+        struct relay_session *session = list_entry(node, struct relay_session, node);
+
+        count += session_stream_count(session->session);
+    }
+    return count;
+}
+
+static bool something_moves(const struct relay_worker *worker, uint64_t now)
+{
+    if (movement_of_worker(&worker->worker, now))
+        return true;
+    list_foreach(&worker->sessions, node, after) {
+        struct relay_session *session = list_entry(node, struct relay_session, node);
+
+        if (movement_of_session(session->session))
+            return true;
+    }
+    return false;
+}
+
+static void close_sessions(struct relay_worker *worker)
+{
+    worker->closing = true;
+    list_foreach(&worker->sessions, node, after) {
+        struct relay_session *session = list_entry(node, struct relay_session, node);
+
+        session_close(session->session, CLOSE_STOPPED, "the relay is being stopped",
+                      clock_now());
+        driver_touch(&session->driver);
+    }
+}
+
+/* The process ends with the first worker, which therefore waits for the others. */
+static bool is_last(const struct relay_worker *worker)
+{
+    return worker->own_loop || atomic_load(&worker->relay->threads) == 0;
+}
+
+static void on_stopping(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct relay_worker *worker = timer->data;
+    (void)events;
+
+    uint64_t now = clock_now();
+    bool late = now >= atomic_load(&worker->relay->stop_by);
+    bool readers = !late && !list_empty(&worker->worker.remainders) &&
+                   movement_of_worker(&worker->worker, now);
+
+    if (!worker->closing &&
+        (late || count_streams(worker) == 0 || !something_moves(worker, now)))
+        close_sessions(worker);
+    if (worker->closing && list_empty(&worker->sessions) && !readers && is_last(worker)) {
+        ev_timer_stop(loop, timer);
+        ev_break(loop, EVBREAK_ALL);
+    }
+}
+
+/* ---- reload ---- */
+
+/* Sessions of clients that are served no more. */
+static void close_gone(struct relay_worker *worker)
+{
+    struct relay *relay = worker->relay;
+
+    list_foreach(&worker->sessions, node, after) {
+        struct relay_session *session = list_entry(node, struct relay_session, node);
+        bool gone;
+
+        pthread_mutex_lock(&relay->lock);
+        gone = relay->clients->items[session->client].gone;
+        pthread_mutex_unlock(&relay->lock);
+        if (!gone)
+            continue;
+        session_close(session->session, CLOSE_REMOVED, NULL, clock_now());
+        driver_touch(&session->driver);
+    }
+}
+
+static void use_config(struct relay_worker *worker, const struct config_relay *config)
+{
+    const struct config_destinations *destinations = &config->destinations;
+
+    worker->rules = (struct destination_rules){
+        .allow = destinations->allow.items,
+        .allow_count = destinations->allow.count,
+        .deny = destinations->deny.items,
+        .deny_count = destinations->deny.count,
+    };
+    atomic_store(&worker->config, config);
+}
+
+static void follow_config(struct relay_worker *worker)
+{
+    struct relay *relay = worker->relay;
+    const struct config_relay *config;
+
+    pthread_mutex_lock(&relay->lock);
+    config = relay->config->config;
+    pthread_mutex_unlock(&relay->lock);
+    if (config == atomic_load(&worker->config))
+        return;
+    if (resolver_configure(worker->resolver, &config->dns) != OK)
+        log_error("cannot change to other DNS servers: out of memory");
+    use_config(worker, config);
+    worker_set_timeouts(&worker->worker, &config->timeouts);
+    close_gone(worker);
+}
+
+static void on_wake(struct ev_loop *loop, ev_async *wake, int events)
+{
+    struct relay_worker *worker = wake->data;
+    struct relay_message *message;
+    (void)events;
+
+    while ((message = take_message(worker)) != NULL)
+        relay_arrival_move_in(worker, message);
+    follow_config(worker);
+    if (atomic_load(&worker->relay->stop_by) != TIME_NEVER)
+        ev_timer_again(loop, &worker->stopping);
+}
+
+/* ---- starting ---- */
+
+static void on_accept(void *context, int fd, const struct address *peer)
+{
+    relay_arrival_new(context, fd, peer);
+}
+
+static void *run(void *context)
+{
+    struct relay_worker *worker = context;
+
+    ev_run(worker->worker.loop, 0);
+    atomic_fetch_sub(&worker->relay->threads, 1);
+    return NULL;
+}
+
+/* Signals are for the first worker's loop. */
+static int start_thread(struct relay_worker *worker)
+{
+    sigset_t all, before;
+    int error;
+
+    atomic_fetch_add(&worker->relay->threads, 1);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    error = pthread_create(&worker->thread, NULL, run, worker);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error != 0) {
+        atomic_fetch_sub(&worker->relay->threads, 1);
+        log_error("cannot start a worker: %s", strerror(error));
+        return ERROR_SYSTEM;
+    }
+    worker->thread_started = true;
+    return OK;
+}
+
+int relay_worker_start(struct relay_worker *worker)
+{
+    struct relay *relay = worker->relay;
+
+    worker->listeners =
+        calloc(MAX(relay->socket_count, (size_t)1), sizeof(*worker->listeners));
+    if (worker->listeners == NULL)
+        return ERROR_MEMORY;
+    for (size_t i = 0; i < relay->socket_count; i++)
+        listener_init(&worker->listeners[i], worker->worker.loop, relay->sockets[i],
+                      DESCRIPTOR_SUBFLOW, on_accept, worker);
+    return worker->own_loop ? start_thread(worker) : OK;
+}
+
+/* A worker's part of a bound of the whole process. */
+static unsigned share(uint32_t bound, const struct relay *relay)
+{
+    return MAX(bound / relay->worker_count, 1u);
+}
+
+static int init_admission(struct relay_worker *worker, uint64_t silence_random)
+{
+    struct relay *relay = worker->relay;
+    const struct config_relay *config = atomic_load(&worker->config);
+    struct door_config door = {
+        .relay = &relay->key,
+        .clients = relay->clients->table,
+        .server_id = config->server_id,
+        .silence_random = silence_random,
+        .source_per_minute = share(config->limits.failures_per_minute_per_address, relay),
+    };
+    struct admission_config admission = {
+        .pages = &worker->worker.pages,
+        .server_id = config->server_id,
+        .worker = worker->index,
+        .workers = relay->worker_count,
+        .linger_ns = config->linger_ns,
+        .half_open_max = share(config->limits.half_open, relay),
+        .unauthenticated_max = share(relay_unauthenticated_max(config), relay),
+        .clients = relay->clients->limits,
+        .client_count = relay->clients->count,
+    };
+
+    random_fill(&door.hash_seed, sizeof(door.hash_seed));
+    worker->door = door_new(&door);
+    if (worker->door == NULL)
+        return ERROR_MEMORY;
+    admission.door = worker->door;
+    worker->admission = admission_new(&admission);
+    return worker->admission != NULL ? OK : ERROR_MEMORY;
+}
+
+static int init_resolver(struct relay_worker *worker)
+{
+    /* Search domains of the relay's own network are none of the client's business. */
+    const struct resolver_options options = {
+        .dns = atomic_load(&worker->config)->dns,
+        .search = false,
+    };
+    int error = resolver_new(worker->worker.loop, &options, &worker->resolver);
+
+    if (error == ERROR_SYSTEM)
+        log_error("cannot start the resolver");
+    return error;
+}
+
+int relay_worker_init(struct relay_worker *worker, struct relay *relay, unsigned index,
+                      struct ev_loop *loop)
+{
+    const struct config_relay *config = relay->config->config;
+    uint64_t buffered = config->limits.buffered_bytes / relay->worker_count;
+    int error;
+
+    worker->relay = relay;
+    worker->index = index;
+    worker->own_loop = loop == NULL;
+    use_config(worker, config);
+    list_init(&worker->arrivals);
+    list_init(&worker->sessions);
+    list_init(&worker->mailbox);
+    pthread_mutex_init(&worker->mailbox_lock, NULL);
+    if (worker->own_loop && (loop = ev_loop_new(EVFLAG_AUTO)) == NULL)
+        return ERROR_SYSTEM;
+    error = worker_init(&worker->worker, loop, buffered, config->linger_ns);
+    if (error != OK) {
+        if (worker->own_loop)
+            ev_loop_destroy(loop);
+        return error;
+    }
+    worker_set_timeouts(&worker->worker, &config->timeouts);
+    worker->worker.pages.shared = true; /* by clients that need not trust each other */
+    ev_async_init(&worker->wake, on_wake);
+    ev_init(&worker->stopping, on_stopping);
+    worker->wake.data = worker->stopping.data = worker;
+    worker->stopping.repeat = STOPPING_SECONDS;
+    ev_async_start(loop, &worker->wake);
+    error = init_resolver(worker);
+    worker->outbound.resolver = worker->resolver;
+    worker->outbound.rules = &worker->rules;
+    nat64_finder_init(&worker->finder, loop, worker->resolver);
+    worker->ways = (struct dialer_ways){.loop = loop, .finder = &worker->finder};
+    worker->outbound.ways = &worker->ways;
+    return error != OK ? error : init_admission(worker, relay->silence_random);
+}
+
+void relay_worker_join(struct relay_worker *worker)
+{
+    if (worker->thread_started)
+        pthread_join(worker->thread, NULL);
+    worker->thread_started = false;
+}
+
+void relay_worker_deinit(struct relay_worker *worker)
+{
+    struct ev_loop *loop = worker->worker.loop;
+    struct relay_message *message;
+
+    while ((message = take_message(worker)) != NULL) {
+        close(message->fd);
+        free(message);
+    }
+    for (size_t i = 0; worker->listeners != NULL && i < worker->relay->socket_count; i++)
+        listener_deinit(&worker->listeners[i]);
+    free(worker->listeners);
+    relay_arrivals_close(worker);
+    while (!list_empty(&worker->sessions))
+        relay_session_free(list_first(&worker->sessions, struct relay_session, node));
+    admission_free(worker->admission);
+    door_free(worker->door);
+    nat64_finder_deinit(&worker->finder);
+    resolver_free(worker->resolver);
+    if (loop != NULL) {
+        ev_async_stop(loop, &worker->wake);
+        ev_timer_stop(loop, &worker->stopping);
+    }
+    worker_deinit(&worker->worker);
+    if (loop != NULL && worker->own_loop)
+        ev_loop_destroy(loop);
+    pthread_mutex_destroy(&worker->mailbox_lock);
+}

@@ -1,0 +1,33 @@
+/* The parts of a status document. Each function returns a new reference, NULL when memory
+ * is out. */
+#ifndef IO_STATUS_INTERNAL_H
+#define IO_STATUS_INTERNAL_H
+
+#include <splitsocks/engine/session/session_status.h>
+#include <splitsocks/status/status.h>
+
+#include <jansson.h>
+
+/* `value`, or null when it is not known. */
+json_t *status_ms_or_null(bool known, uint64_t ns);
+json_t *status_integer_or_null(bool known, uint64_t value);
+static inline double status_ms(uint64_t ns)
+{
+    return (double)ns / (double)NS_PER_MS;
+}
+/* A rate in bytes a second, as bits a second. */
+static inline json_int_t status_bits(uint64_t bytes_per_second)
+{
+    return (json_int_t)(bytes_per_second * 8);
+}
+
+json_t *status_paths(const struct status_source *source, uint64_t now);
+/* `*omitted`: what is there beyond STATUS_STREAMS_MAX. */
+json_t *status_streams(const struct status_source *source, uint64_t now, size_t *omitted);
+/* Connections that are no streams, those that are open or those that are being opened: they
+ * are added to `list` while there is room, and counted in `*omitted` when there is none.
+ * False when memory is out. */
+bool status_add_connections(json_t *list, const struct status_source *source, bool open,
+                            size_t *omitted);
+
+#endif
