@@ -47,7 +47,7 @@
 #include <splitsocks/wire/frame.h>
 #include <splitsocks/wire/handshake.h>
 
-/* ---- constants (DESIGN.md names each; reasons stand where they are used) ---- */
+/* ---- constants (doc/TUNING.md has what each is derived from) ---- */
 
 #define CHUNK_OVERHEAD (2 + SEAL_TAG_SIZE)
 /* The first chunk of a subflow, header aside; a stranger makes the relay buffer no more. */
