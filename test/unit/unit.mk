@@ -55,6 +55,7 @@ UNIT_TESTS = \
 	test/unit/test_keepalive \
 	test/unit/test_session_paths \
 	test/unit/test_session_shed \
+	test/unit/test_generations \
 	test/unit/test_session_proof \
 	test/unit/test_session_status \
 	test/unit/test_socket \
@@ -179,6 +180,8 @@ test_unit_test_session_paths_SOURCES = test/unit/test_session_paths.c test/unit/
 test_unit_test_session_paths_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_session_shed_SOURCES = test/unit/test_session_shed.c test/unit/session_pair.c test/unit/session_pair.h test/unit/unit.h
 test_unit_test_session_shed_LDADD = $(GATE) $(CMOCKA_LIBS)
+test_unit_test_generations_SOURCES = test/unit/test_generations.c test/unit/session_pair.c test/unit/session_pair.h src/engine/session/session_internal.h test/unit/unit.h
+test_unit_test_generations_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_session_proof_SOURCES = test/unit/test_session_proof.c test/unit/session_pair.c test/unit/session_pair.h test/unit/unit.h
 test_unit_test_session_proof_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_session_status_SOURCES = test/unit/test_session_status.c test/unit/session_pair.c test/unit/session_pair.h test/unit/unit.h

@@ -165,7 +165,7 @@ struct sent_item {
         uint64_t number;           /* SENT_FINAL: subflow number; SENT_PATH: path */
     };
     uint64_t offset;     /* DATA; FINAL: chunks received */
-    uint32_t length;     /* DATA: bytes, the FIN counted as one; FINAL: tag */
+    uint32_t length;     /* DATA: bytes, the FIN counted as one; FINAL: generation's order */
     uint32_t copied;     /* DATA: as many of them were sent elsewhere, too */
     uint8_t kind;        /* enum sent_kind */
     bool copy;           /* DATA: this is such a copy */
@@ -402,7 +402,8 @@ enum session_state {
 };
 
 struct final_ack {
-    uint64_t tag, number, chunks;
+    uint64_t order; /* of the subflow's generation */
+    uint64_t number, chunks;
 };
 
 #define BY_NUMBER_BUCKETS 256
@@ -574,6 +575,8 @@ struct generation *generation_new(struct session *session, uint64_t id,
                                   const struct session_keys *keys) MUST_CHECK;
 struct generation *generation_current(const struct session *session);
 struct generation *generation_by_tag(const struct session *session, uint64_t tag);
+/* Whether a final count for a subflow of this generation can still be told by its tag. */
+bool generation_final_tag(const struct session *session, uint64_t order, uint64_t *tag);
 /* Alive, or among the last. */
 bool generation_tag_used(const struct session *session, uint64_t tag);
 /* Frees every generation but the current whose last subflow is gone. */

@@ -145,9 +145,10 @@ static void choose_finals(struct composer *c, struct ack_choice *choice)
         struct sent_item item = {.kind = SENT_FINAL,
                                  .number = final.number,
                                  .offset = final.chunks,
-                                 .length = (uint32_t)final.tag};
+                                 .length = (uint32_t)final.order};
+        uint64_t tag;
 
-        if (final.tag != choice->tag ||
+        if (!generation_final_tag(c->session, final.order, &tag) || tag != choice->tag ||
             !choose(choice, final.number, final.chunks, true))
             return;
         if (!push_item(c, &item)) {
@@ -174,11 +175,14 @@ static void choose_open(struct composer *c, struct ack_choice *choice)
 }
 
 /* The generation of what has waited longest; false when nothing waits. */
-static bool first_generation(const struct session *session, uint64_t *tag)
+static bool first_generation(struct session *session, uint64_t *tag)
 {
-    if (session->finals.count > 0) {
-        *tag = ((struct final_ack *)ring_at(&session->finals, 0))->tag;
-        return true;
+    while (session->finals.count > 0) {
+        const struct final_ack *final = ring_at(&session->finals, 0);
+
+        if (generation_final_tag(session, final->order, tag))
+            return true;
+        ring_pop(&session->finals);
     }
     if (list_empty(&session->ack_queue))
         return false;

@@ -62,6 +62,18 @@ bool generation_tag_used(const struct session *session, uint64_t tag)
     return generation_by_tag(session, tag) != NULL;
 }
 
+/* A final count that does not get through is sent again and again, and may outlive its
+ * generation by many resumes. A later generation with the same tag would take it for its
+ * own: what the peer never received would be settled, or the session would end. So it is
+ * dropped when half as many generations as have resting tags have come after its own; the
+ * other half covers what is on its way then. The peer misses nothing: without a final count
+ * it requeues what the subflow owed after a grace, see subflow_end(). */
+bool generation_final_tag(const struct session *session, uint64_t order, uint64_t *tag)
+{
+    *tag = session->tags_used[order % TAGS_RESTED];
+    return session->next_generation - order <= TAGS_RESTED / 2;
+}
+
 void generation_free(struct session *session, struct generation *generation)
 {
     (void)session;

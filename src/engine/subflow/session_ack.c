@@ -67,7 +67,7 @@ static void session_item_lost(struct session *session, const struct sent_item *i
             return;
         }
         *final = (struct final_ack){
-            .tag = item->length, .number = item->number, .chunks = item->offset};
+            .order = item->length, .number = item->number, .chunks = item->offset};
         session->ack_deadline_ns = MIN(session->ack_deadline_ns, session->now + ACK_DELAY_NS);
         session->pool_dirty = true;
         break;
@@ -257,7 +257,7 @@ void ack_note_final(struct session *session, struct subflow *subflow)
         outbox_fail(session, ERROR_MEMORY, "out of memory");
         return;
     }
-    *final = (struct final_ack){.tag = subflow->generation->tag,
+    *final = (struct final_ack){.order = subflow->generation->order,
                                 .number = subflow->number,
                                 .chunks = subflow->chunks_received};
     session->ack_deadline_ns = MIN(session->ack_deadline_ns, session->now + ACK_DELAY_NS);

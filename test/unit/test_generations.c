@@ -1,0 +1,68 @@
+/* What one generation of a session says of its subflows is never taken for another's. */
+#include "session_pair.h"
+
+#include "../../src/engine/session/session_internal.h"
+
+/* Takes away what one side has to say of subflows that have ended, as a path does that loses
+ * it each time. */
+static struct ring hold_finals(struct session *session)
+{
+    struct ring held = session->finals;
+
+    ring_init(&session->finals, sizeof(struct final_ack));
+    return held;
+}
+
+static void resume(struct pair *pair)
+{
+    unsigned resumed = pair->resumed_count;
+
+    pair->local->rekey_ns = pair->now + NS_PER_MS;
+    pair_run_ms(pair, 1000);
+    assert_int_equal(pair->resumed_count, resumed + 1);
+}
+
+/* The relay received much on a subflow of the first generation, and could not say so before a
+ * later one had the same tag. */
+static void test_a_count_that_comes_late_is_of_no_other_generation(void **state)
+{
+    struct session_config config = pair_config();
+    const struct target target = pair_target();
+    struct stream *stream;
+    struct generation *first;
+    struct ring held;
+    struct pair *pair;
+    uint64_t tag;
+    (void)state;
+
+    config.pool_size = config.pool_idle = 1;
+    config.budget_up = config.budget_down = SESSION_UNLIMITED;
+    pair = pair_new(&config);
+    pair->accept = true;
+    stream = session_stream_open(pair->local, &target, NULL, pair->now);
+    assert_non_null(stream);
+    pair_run_ms(pair, 500);
+    assert_true(pair_transfer(pair, pair->local, stream, pair->relay, pair->incoming[0],
+                              1024 * 1024, 5000));
+    first = generation_current(pair->relay);
+    tag = first->tag;
+    ack_note_final(pair->relay, subflow_find(pair->relay, tag, 0));
+    held = hold_finals(pair->relay);
+    assert_int_equal(held.count, 1);
+    do
+        resume(pair);
+    while (generation_current(pair->relay)->tag != tag);
+    assert_true(pair->resumed_count > TAGS_RESTED);
+    pair->relay->finals = held;
+    pair->relay->ack_deadline_ns = pair->now;
+    pair_run_ms(pair, 1000);
+    assert_int_equal(pair->ended, OK);
+    assert_int_equal(pair->reset_count, 0);
+    assert_int_equal(pair->relay->finals.count, 0);
+    session_stream_release(pair->local, stream, pair->now);
+    session_stream_release(pair->relay, pair->incoming[0], pair->now);
+    pair_run_ms(pair, 1000);
+    pair_free(pair);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_a_count_that_comes_late_is_of_no_other_generation))
