@@ -41,7 +41,7 @@ static int tell(const struct tally *tally)
     enum log_level level = mends_itself(tally->error) ? LOG_WARNING : LOG_ERROR;
     char text[LISTEN_FAILURE_SIZE];
 
-    listen_failure(&tally->first, tally->error, text);
+    listen_failure(&tally->first, tally->error, NULL, text);
     if (tally->error == EADDRINUSE)
         log_write(level, "%s; it may be this one, if it runs already", text);
     else

@@ -90,13 +90,11 @@ static bool parse_arguments(struct program *program, int argc, char **argv)
 /* The address at which this machine reaches a listener. */
 static struct address reachable(const struct address *listener)
 {
-    static const struct address any4 = {.family = ADDRESS_IPV4};
-    static const struct address any6 = {.family = ADDRESS_IPV6};
     struct address address = *listener;
 
-    if (memcmp(address.bytes, any4.bytes, sizeof(address.bytes)) == 0) {
-        address.bytes[0] = address.family == any4.family ? 127 : 0;
-        address.bytes[15] = address.family == any6.family ? 1 : 0;
+    if (address_is_any(listener)) {
+        address.bytes[0] = address.family == ADDRESS_IPV4 ? 127 : 0;
+        address.bytes[address.family == ADDRESS_IPV4 ? 3 : 15] = 1; /* loopback */
     }
     return address;
 }

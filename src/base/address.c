@@ -102,6 +102,18 @@ bool address_is_loopback(const struct address *address)
            memcmp(plain.bytes, loopback6, sizeof(loopback6)) == 0;
 }
 
+bool address_is_any(const struct address *address)
+{
+    static const uint8_t any[16];
+
+    return memcmp(address->bytes, any, sizeof(any)) == 0;
+}
+
+bool address_is_any_ipv6(const struct address *address)
+{
+    return address->family == ADDRESS_IPV6 && address_is_any(address);
+}
+
 const char *address_format(const struct address *address, char text[ADDRESS_TEXT_SIZE])
 {
     char literal[INET6_ADDRSTRLEN];

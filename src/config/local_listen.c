@@ -142,13 +142,6 @@ static int check_pair(struct reader *reader, const struct place *place,
     return result;
 }
 
-static bool is_any(const struct address *address)
-{
-    static const uint8_t any[16];
-
-    return memcmp(address->bytes, any, sizeof(any)) == 0;
-}
-
 /* Whether what a listener forwards to is `other`, on this machine; a name other than
  * "localhost" is not known here. */
 static bool leads_to(const struct config_host_port *to, const struct config_listener *other)
@@ -159,21 +152,20 @@ static bool leads_to(const struct config_host_port *to, const struct config_list
     if (to->host == NULL || to->port != bound->port)
         return false;
     if (strcasecmp(to->host, "localhost") == 0)
-        return is_any(bound) || address_is_loopback(bound);
+        return address_is_any(bound) || address_is_loopback(bound);
     if (address_parse(&plain, to->host) != OK)
         return false;
     plain = address_unmap(&plain);
     if (plain.family != bound->family)
         return false;
-    if (is_any(&plain)) /* connect(2) takes it for loopback */
-        return is_any(bound) || address_is_loopback(bound);
-    return is_any(bound) ? address_is_loopback(&plain)
+    if (address_is_any(&plain)) /* connect(2) takes it for loopback */
+        return address_is_any(bound) || address_is_loopback(bound);
+    return address_is_any(bound) ? address_is_loopback(&plain)
                          : memcmp(plain.bytes, bound->bytes, sizeof(plain.bytes)) == 0;
 }
 
 #define LOOP_WARNING \
-    "on this machine this is a listener of this file: connections would come back, and " \
-    "are " \
+    "on this machine this is a listener of this file: connections would come back, and are " \
     "refused unless the relay runs on another machine, whose own port this is"
 
 /* No error: the relay may be another machine, whose loopback addresses are meant. */

@@ -36,12 +36,10 @@ static int check_path(struct reader *reader, const struct place *place, json_t *
 
 static bool same_way(const struct config_path *a, const struct config_path *b)
 {
-    struct address source_a = address_unmap(&a->source), source_b = address_unmap(&b->source);
-
     return (a->interface == NULL
                 ? b->interface == NULL
                 : b->interface != NULL && strcmp(a->interface, b->interface) == 0) &&
-           address_equal(&source_a, &source_b);
+           address_equal(&a->source, &b->source);
 }
 
 /* One way under two names is an error and no warning, as nobody can want it: copies of what

@@ -9,6 +9,8 @@
 
 #define DNS_PORT 53
 
+/* An IPv4 address in its IPv6 form is the IPv4 address: the kernel makes the same socket of
+ * both, and one must not pass for two. */
 int read_address(struct reader *reader, const struct place *place,
                  const struct option *option, json_t *value, void *field)
 {
@@ -18,7 +20,7 @@ int read_address(struct reader *reader, const struct place *place,
     if (text == NULL || address_parse(&parsed, text) != OK)
         return refuse(reader, place, option, value, "%s", option->allowed);
     parsed.port = address->port;
-    *address = parsed;
+    *address = address_unmap(&parsed);
     return OK;
 }
 

@@ -45,13 +45,25 @@ static void explain_privilege(const struct address *address, char *text, size_t 
              first, program, address->port);
 }
 
+bool listen_excludes(const struct address *one, const struct address *other)
+{
+    if (one->port != other->port)
+        return false;
+    if (one->family != other->family)
+        return socket_listener_covers(one, other) || socket_listener_covers(other, one);
+    return address_is_any(one) || address_is_any(other) || address_equal(one, other);
+}
+
 const char *listen_failure(const struct address *address, int error,
-                           char text[LISTEN_FAILURE_SIZE])
+                           const struct address *rival, char text[LISTEN_FAILURE_SIZE])
 {
     char hint[LISTEN_FAILURE_SIZE / 2] = "", name[ADDRESS_TEXT_SIZE];
 
     if (error == EACCES || error == EPERM)
         explain_privilege(address, hint, sizeof(hint));
+    else if (error == EADDRINUSE && rival != NULL)
+        snprintf(hint, sizeof(hint), " by %s, which this configuration listens on too",
+                 address_format(rival, name));
     else if (error == EADDRINUSE)
         snprintf(hint, sizeof(hint),
                  "; another program has the port: sudo ss -ltnp sport = :%u shows which",

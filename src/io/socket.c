@@ -94,18 +94,6 @@ void socket_listen_at_once(int fd, bool at_once)
     socket_tune(fd, TUNE_DEFER_ACCEPT, at_once ? 0 : DEFER_ACCEPT_SECONDS);
 }
 
-bool address_is_any(const struct address *address)
-{
-    static const uint8_t any[16];
-
-    return memcmp(address->bytes, any, sizeof(any)) == 0;
-}
-
-bool address_is_any_ipv6(const struct address *address)
-{
-    return address->family == ADDRESS_IPV6 && address_is_any(address);
-}
-
 bool socket_listener_is_dual(void)
 {
     return socket_tune_lacks(TUNE_V6ONLY);

@@ -47,16 +47,6 @@ static bool is_covered(const struct local *local, const struct address *address)
 
 /* ---- making way ---- */
 
-/* Whether the kernel lets only one of the two listen. */
-static bool exclude(const struct address *one, const struct address *other)
-{
-    if (one->port != other->port)
-        return false;
-    if (one->family != other->family)
-        return socket_listener_covers(one, other) || socket_listener_covers(other, one);
-    return address_is_any(one) || address_is_any(other) || address_equal(one, other);
-}
-
 static bool is_wanted(struct local *local, const struct address *address)
 {
     for (size_t i = 0; i < local->config->listen.count; i++)
@@ -80,7 +70,7 @@ static bool make_way(struct local *local, struct local *previous,
         if (old->fd < 0 || is_wanted(local, &old->config->address))
             continue;
         bound = socket_local_address(old->fd);
-        if (!exclude(&bound, address))
+        if (!listen_excludes(&bound, address))
             continue;
         listener_drain(&old->listener);
         local_listener_stop(old);
@@ -88,6 +78,22 @@ static bool make_way(struct local *local, struct local *previous,
         made = true;
     }
     return made;
+}
+
+/* Another listener of the same configuration, without which the address could be listened
+ * on. */
+static const struct address *find_rival(const struct local_listener *listener)
+{
+    const struct local *local = listener->local;
+
+    for (size_t i = 0; i < local->config->listen.count; i++) {
+        const struct local_listener *other = &local->listeners[i];
+
+        if (other != listener &&
+            listen_excludes(&other->config->address, &listener->config->address))
+            return &other->config->address;
+    }
+    return NULL;
 }
 
 static int open_listener(struct local_listener *listener, struct local *previous)
@@ -109,7 +115,7 @@ static int open_listener(struct local_listener *listener, struct local *previous
     }
     if (errno == EADDRINUSE && is_covered(listener->local, address))
         return OK;
-    log_error("%s", listen_failure(address, errno, text));
+    log_error("%s", listen_failure(address, errno, find_rival(listener), text));
     return error;
 }
 

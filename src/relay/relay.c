@@ -32,6 +32,18 @@ static bool is_covered(const struct relay *relay, const struct address *address)
     return false;
 }
 
+/* What is listened on already and excludes the address: true, and `*rival`. */
+static bool find_rival(const struct relay *relay, const struct address *address,
+                       struct address *rival)
+{
+    for (size_t i = 0; i < relay->socket_count; i++) {
+        *rival = socket_local_address(relay->sockets[i]);
+        if (listen_excludes(rival, address))
+            return true;
+    }
+    return false;
+}
+
 static int listen_on(struct relay *relay, const struct config_relay_listener *listener,
                      uint16_t port)
 {
@@ -39,7 +51,7 @@ static int listen_on(struct relay *relay, const struct config_relay_listener *li
         .subflows = true,
         .congestion_control = relay->config->config->congestion_control,
     };
-    struct address address = listener->address;
+    struct address address = listener->address, rival;
     char text[LISTEN_FAILURE_SIZE];
     int fd;
 
@@ -50,7 +62,9 @@ static int listen_on(struct relay *relay, const struct config_relay_listener *li
         if ((listener->implied && failure == EAFNOSUPPORT) ||
             (failure == EADDRINUSE && is_covered(relay, &address)))
             return OK;
-        log_error("%s", listen_failure(&address, failure, text));
+        log_error("%s", listen_failure(
+                            &address, failure,
+                            find_rival(relay, &address, &rival) ? &rival : NULL, text));
         return ERROR_SYSTEM;
     }
     relay->sockets[relay->socket_count++] = fd;

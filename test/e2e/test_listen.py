@@ -79,6 +79,21 @@ def test_a_reload_that_cannot_have_all(t):
         t.check(socks_echo("127.0.0.1", pair.socks_port, server), "the new listener")
 
 
+def test_listeners_that_exclude_each_other(t):
+    """The start says that the configuration itself has the port twice, and not another program."""
+    pair, port = t.pair(start=False), free_port()
+    for one, other in (("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "0.0.0.0"), ("::", "::1")):
+        pair.local_config["listen"] = [{"address": one, "port": port}, {"address": other, "port": port}]
+        pair.relay_config["listen"] = [{"address": one, "ports": [port]},
+                                       {"address": other, "ports": [port]}]
+        pair.write_configs()
+        for role, path in (("local", pair.local_path), ("relay", pair.relay_path)):
+            result = subprocess.run([SPLITSOCKS, role, "-c", path], text=True,
+                                    stderr=subprocess.PIPE, timeout=20 * harness.SLOW)
+            t.equal(result.returncode, 1, f"status of {role} ({result.stderr})")
+            t.check("this configuration listens on too" in result.stderr, result.stderr)
+
+
 def listens(address, port):
     with contextlib.suppress(OSError), socket.create_connection((address, port)):
         return True

@@ -61,6 +61,7 @@ def test_own_listeners_by_address(t):
                 forward(ports[5], f"127.0.0.1:{ports[6]}"),
                 forward(ports[6], f"127.0.0.1:{ports[5]}"),
                 forward(ports[7], f"[2001:db8::77]:{ports[7]}", address="::"),
+                forward(ports[8], f"127.0.0.1:{ports[8]}", address="::ffff:127.0.0.1"),
                 # This one leads elsewhere: nobody is on that address, nor asked for it.
                 forward(server.port, f"127.0.0.2:{server.port}", address="127.0.0.3"),
             ]
@@ -69,7 +70,7 @@ def test_own_listeners_by_address(t):
             pair.start_local()
             pair.local.wait_output("session .* begins")
             before = pair.local.descriptors()
-            for port in ports[:7]:
+            for port in ports[:7] + ports[8:]:
                 check_refused(t, pair, port, before)
             check_refused(t, pair, ports[7], before, "::1")
             for host, port in (("127.0.0.1", pair.socks_port), (OTHER, ports[2])):

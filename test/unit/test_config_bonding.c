@@ -136,9 +136,9 @@ static void test_paths_are_checked(void **state)
          "l:3: paths[1]: found the same interface and source as in paths[0] (\"a\" and \"b\" "
          "are one way out of this machine); allowed: each way once"},
         {PATHS("{ \"interface\": \"c\" }, { \"source\": \"192.0.2.1\" },\n"
-               "{ \"source\": \"::ffff:192.0.2.1\", \"cost\": 1 }"),
+               "{ \"source\": \"::ffff:192.0.2.1\", \"name\": \"mapped\" }"),
          "l:3: paths[2]: found the same interface and source as in paths[1] (\"192.0.2.1\" and "
-         "\"::ffff:192.0.2.1\" are one way out of this machine); allowed: each way once"},
+         "\"mapped\" are one way out of this machine); allowed: each way once"},
         {PATHS("{ \"interface\": \"a\" }, { \"source\": \"::1\", \"name\": \"a\" }"),
          "l:2: paths[1]: found the name \"a\" a second time; allowed: names that differ "
          "(without a name, it is the interface or the source)"},

@@ -46,6 +46,8 @@ bool address_in_block(const struct address *address, const struct address_block 
  * any other is returned as it is. */
 struct address address_unmap(const struct address *address);
 bool address_is_loopback(const struct address *address);
+bool address_is_any(const struct address *address);      /* 0.0.0.0 or :: */
+bool address_is_any_ipv6(const struct address *address); /* :: */
 
 /* "192.0.2.7:80" or "[2001:db8::1]:80"; without ":port" when the port is 0.
  * Returns `text`. */

@@ -36,9 +36,13 @@ void listener_drain(struct listener *listener);
 
 #define LISTEN_FAILURE_SIZE 768
 
-/* Why the address cannot be listened on, by errno, and what helps. Returns `text`. */
+/* Whether the kernel lets only one of the two be listened on. */
+bool listen_excludes(const struct address *one, const struct address *other);
+
+/* Why the address cannot be listened on, by errno, and what helps. `rival` is what this
+ * process listens on and excludes the address, or NULL. Returns `text`. */
 const char *listen_failure(const struct address *address, int error,
-                           char text[LISTEN_FAILURE_SIZE]);
+                           const struct address *rival, char text[LISTEN_FAILURE_SIZE]);
 
 /* Whether an address that is listened on is none of this machine now: nobody can connect
  * there until it is. */

@@ -25,10 +25,6 @@ socklen_t socket_address_put(const struct address *address, struct sockaddr_stor
 /* Other families than IPv4 and IPv6 become ADDRESS_NONE. */
 struct address socket_address_get(const struct sockaddr *in);
 
-bool address_is_loopback(const struct address *address);
-bool address_is_any(const struct address *address);      /* 0.0.0.0 or :: */
-bool address_is_any_ipv6(const struct address *address); /* :: */
-
 /* A subflow whose peer's TCP acknowledges nothing for so long has failed. The session gives
  * it up sooner, after a few round trips; this is for what it does not see. */
 #define SOCKET_USER_TIMEOUT_MS 10000
