@@ -11,6 +11,9 @@ enum { RCODE_OK = 0, RCODE_NO_NAME = 3 };
 #define FLAG_ANSWER 0x8000
 #define FLAG_TRUNCATED 0x0200
 #define HEADER_SIZE 12
+/* The longest message over UDP (RFC 1035 section 2.3.4). Servers that send a longer one
+ * than was asked for exist; c-ares 1.18 passes on no more of it than this. */
+#define DATAGRAM_SIZE 512
 #define NAME_SIZE 255 /* RFC 1035 section 2.3.4, with the root */
 /* Chains of aliases longer than this are given up; resolvers themselves allow 8 to 16. */
 #define ALIASES_MAX 16
@@ -237,6 +240,7 @@ int dns_answer_parse(struct dns_answer *answer, const uint8_t *bytes, size_t len
     }
     while (walk_answers(&message, &name, answer, &whole) && ++aliases < ALIASES_MAX)
         ;
+    answer->truncated |= !whole && length == DATAGRAM_SIZE;
     if (!whole && !answer->truncated)
         return ERROR_MALFORMED;
     if (answer->count > 0) {

@@ -140,6 +140,14 @@ def test_truncated_and_no_tcp(t):
         fetch(t, pair_by(t, where, dns.server), "long.test", server.port, where)
 
 
+def test_more_than_fits_without_a_word(t):
+    """The server sends a long answer over UDP as if there was no bound, and the flag is missing."""
+    server = t.server(host="::1")
+    dns = FakeDns(t, {"long.test": ["::1", *(f"fd00::{i:x}" for i in range(1, 30))]}, tcp="closed")
+    for where in WHERE:
+        fetch(t, pair_by(t, where, dns.server), "long.test", server.port, where)
+
+
 def name_request(name, port):
     """A request with a name, whatever it looks like."""
     return b"\5\1\0\3" + bytes([len(name)]) + name + port.to_bytes(2, "big")

@@ -136,6 +136,26 @@ static void test_truncated(void **state)
     assert_int_equal(parse(&m, &answer), ERROR_MALFORMED);
 }
 
+/* A server that sends more over UDP than was asked for, and no flag. */
+static void test_cut_to_a_datagram(void **state)
+{
+    struct message m;
+    struct dns_answer answer;
+    (void)state;
+
+    begin(&m, RESPONSE, 20, 0);
+    for (int i = 0; i < 20; i++)
+        add(&m, "www.example", A, 300, i == 0 ? one : two, 4);
+    assert_true(wire_length(&m.w) > 512);
+    assert_int_equal(
+        dns_answer_parse(&answer, m.bytes, 512, "www.example", ADDRESS_IPV4), OK);
+    assert_true(answer.truncated);
+    assert_memory_equal(answer.addresses[0].bytes, one, 4);
+    assert_int_equal(
+        dns_answer_parse(&answer, m.bytes, 511, "www.example", ADDRESS_IPV4),
+        ERROR_MALFORMED);
+}
+
 static void test_broken(void **state)
 {
     struct message m;
@@ -167,4 +187,5 @@ static void test_broken(void **state)
 }
 
 UNIT_MAIN(cmocka_unit_test(test_aliases_in_any_order), cmocka_unit_test(test_absence),
-          cmocka_unit_test(test_truncated), cmocka_unit_test(test_broken))
+          cmocka_unit_test(test_truncated), cmocka_unit_test(test_cut_to_a_datagram),
+          cmocka_unit_test(test_broken))
