@@ -19,22 +19,59 @@ static size_t find(const struct endpoint *endpoint, const struct address *addres
 
 /* ---- NAT64 ---- */
 
-/* Adds those that stand for the IPv4 addresses, behind all others. True if there was any to
- * add: a network that shows no prefix has no NAT64, and none is guessed. */
+static void put(struct endpoint *endpoint, const struct address *address)
+{
+    if (find(endpoint, address) < endpoint->count ||
+        endpoint->count == ENDPOINT_ADDRESSES_MAX)
+        return;
+    endpoint->proven_ns[endpoint->count] = 0;
+    endpoint->addresses[endpoint->count++] = *address;
+}
+
+/* Puts those that stand for an IPv4 address right behind it, so that a path which cannot use
+ * the one tries the other next. A network that shows no prefix has no NAT64: none is
+ * guessed. */
+static void put_with_synthesised(struct endpoint *endpoint, const struct address *address)
+{
+    struct address embedded[NAT64_PREFIXES_MAX];
+    size_t count = nat64_embed_all(&endpoint->finder->prefixes, address, 1, embedded,
+                                   NAT64_PREFIXES_MAX);
+
+    put(endpoint, address);
+    for (size_t i = 0; endpoint->synthesise && i < count; i++)
+        put(endpoint, &embedded[i]);
+}
+
+/* Replaces the addresses. Those that are among the old ones as well stay what they are: the
+ * order of an answer often changes. True when there are others than before. */
+static bool replace(struct endpoint *endpoint, const struct address *addresses,
+                    size_t count)
+{
+    const struct endpoint old = *endpoint;
+    bool moved = false;
+
+    endpoint->count = 0;
+    memset(endpoint->choice, 0, sizeof(endpoint->choice));
+    for (size_t i = 0; i < count; i++)
+        put_with_synthesised(endpoint, &addresses[i]);
+    for (size_t i = 0; i < endpoint->count; i++) {
+        size_t before = find(&old, &endpoint->addresses[i]);
+
+        moved |= before == old.count;
+        endpoint->proven_ns[i] = before < old.count ? old.proven_ns[before] : 0;
+        for (unsigned path = 0; path < SESSION_PATHS_MAX; path++)
+            if (before < old.count && old.choice[path] == before)
+                endpoint->choice[path] = (uint8_t)i;
+    }
+    return moved;
+}
+
+/* True if there was any to add. */
 static bool add_synthesised(struct endpoint *endpoint)
 {
-    struct address embedded[TARGET_ADDRESSES_MAX];
-    const size_t before = endpoint->count;
-    size_t count = nat64_embed_all(&endpoint->finder->prefixes, endpoint->addresses, before,
-                                   embedded, TARGET_ADDRESSES_MAX);
+    const struct endpoint old = *endpoint;
 
-    for (size_t i = 0; i < count && endpoint->count < TARGET_ADDRESSES_MAX; i++) {
-        if (find(endpoint, &embedded[i]) < endpoint->count)
-            continue;
-        endpoint->proven_ns[endpoint->count] = 0;
-        endpoint->addresses[endpoint->count++] = embedded[i];
-    }
-    return endpoint->count > before;
+    return replace(endpoint, old.addresses, old.count);
 }
 
 static void on_prefixes(struct nat64_waiter *waiter)
@@ -59,42 +96,18 @@ static void go_by_nat64(struct endpoint *endpoint)
 
 /* ---- lookups ---- */
 
-/* Takes over other addresses. Those that are among the old ones as well stay what they are:
- * the order of an answer often changes. True when there are others than before. */
-static bool take(struct endpoint *endpoint, const struct address *addresses, size_t count)
-{
-    const struct endpoint old = *endpoint;
-    bool moved = false;
-
-    memcpy(endpoint->addresses, addresses, count * sizeof(*addresses));
-    endpoint->count = count;
-    memset(endpoint->choice, 0, sizeof(endpoint->choice));
-    for (size_t i = 0; i < count; i++) {
-        size_t before = find(&old, &addresses[i]);
-
-        moved |= old.count > 0 && before == old.count;
-        endpoint->proven_ns[i] = before < old.count ? old.proven_ns[before] : 0;
-        for (unsigned path = 0; path < SESSION_PATHS_MAX; path++)
-            if (before < old.count && old.choice[path] == before)
-                endpoint->choice[path] = (uint8_t)i;
-    }
-    if (endpoint->synthesise)
-        (void)add_synthesised(endpoint);
-    return moved;
-}
-
 static void on_resolved(void *context, int error, const struct address *addresses,
                         size_t count)
 {
     static struct log_limit limit;
     struct endpoint *endpoint = context;
-    bool moved = false;
+    bool moved = false, known = endpoint->count > 0;
 
     endpoint->query = NULL;
     endpoint->error = error;
     /* After an error, what was known before may still be right. */
     if (error == OK)
-        moved = take(endpoint, addresses, count);
+        moved = replace(endpoint, addresses, count) && known;
     else
         log_write_limited(&limit, clock_now(), LOG_WARNING,
                           "cannot resolve the relay's name %s: %s", endpoint->host,

@@ -64,6 +64,19 @@ def test_a_relay_whose_name_has_only_ipv4(t):
     reach_relay(t, OWN, names(**{"relay.test": [RELAY]}), relay={"host": "relay.test"})
 
 
+def test_a_relay_whose_name_has_many_ipv4_addresses(t):
+    """More than are taken of an answer: they leave room for those that stand for them."""
+    netns = ipv6_only(t)
+    netns.ip(f"-6 route add local {OWN} dev lo")
+    with netns.inside():
+        dns = FakeDns(t, names(**{"relay.test": [f"192.0.2.{i}" for i in range(1, 25)]}))
+        server = t.server()
+    pair = t.pair({"dns": {"servers": [dns.server]}}, local_netns=netns, relay_netns=netns,
+                  relay_address="::", dial_address="relay.test")
+    with netns.inside():
+        t.equal(pair.fetch("127.0.0.1", server.port, b"x", 60), b"x", "by one of many addresses")
+
+
 def test_a_path_that_has_only_ipv6(t):
     reach_relay(t, OWN, names(), paths=[{"source": "2001:db8:6::1"}])
 

@@ -17,6 +17,8 @@
 
 /* A failure is followed by a lookup, but lookups are this far apart. */
 #define ENDPOINT_REFRESH_NS (5 * NS_PER_S)
+/* Those of an answer, and as many that stand for them. */
+#define ENDPOINT_ADDRESSES_MAX (2 * TARGET_ADDRESSES_MAX)
 
 struct endpoint {
     struct ev_loop *loop;        /* borrowed */
@@ -30,8 +32,8 @@ struct endpoint {
     ev_timer refresh;             /* the next one, when it has to wait */
     int error;                    /* of the last one */
     size_t count;
-    struct address addresses[TARGET_ADDRESSES_MAX];
-    uint64_t proven_ns[TARGET_ADDRESSES_MAX]; /* when the relay last was there; 0: never */
+    struct address addresses[ENDPOINT_ADDRESSES_MAX];
+    uint64_t proven_ns[ENDPOINT_ADDRESSES_MAX]; /* when the relay last was there; 0: never */
     /* Which address each path uses: the first that works. */
     uint8_t choice[SESSION_PATHS_MAX];
     void (*resolved)(struct endpoint *endpoint, bool moved, void *context);
