@@ -2,6 +2,7 @@
 
 #include <splitsocks/base/list.h>
 #include <splitsocks/base/log.h>
+#include <splitsocks/io/half_closed.h>
 #include <splitsocks/local/stream_failure.h>
 
 #include <errno.h>
@@ -138,6 +139,8 @@ static void on_from(struct ev_loop *loop, ev_io *io, int events)
     }
     if (n == 0) {
         lane->read_ended = true;
+        if (lane == &lane->bridge->down)
+            half_closed_ask(lane->bridge->fd, lane->bridge->keepalive_ns);
         watch(lane);
         end_lane(lane);
         return;

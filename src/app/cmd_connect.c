@@ -211,6 +211,7 @@ static int run(struct program *program)
 
     if (error != OK)
         return EXIT_USAGE;
+    program->bridge.keepalive_ns = program->config->timeouts.keepalive_ns;
     program->bridge.done = on_done;
     program->bridge.context = program;
     error = start_through_running(program);

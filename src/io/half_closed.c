@@ -2,9 +2,13 @@
 
 #include <splitsocks/base/log.h>
 #include <splitsocks/io/clock.h>
+#include <splitsocks/io/socket.h>
 
 /* Looks in the time after which one ends. */
 #define LOOKS 4
+/* Keepalive begins no later after the end of the peer's direction: by then (60 s is Linux's
+ * tcp_fin_timeout) a machine has forgotten a connection that was closed there. */
+#define ASK_NS (75 * NS_PER_S)
 
 /* Whether nothing has moved for so long. */
 static bool is_due(const struct half_closed_list *list, struct half_closed *half,
@@ -97,4 +101,9 @@ void half_closed_add(struct half_closed_list *list, struct half_closed *half)
 void half_closed_remove(struct half_closed *half)
 {
     list_remove(&half->node);
+}
+
+void half_closed_ask(int fd, uint64_t keepalive_ns)
+{
+    socket_keepalive(fd, MIN(keepalive_ns, ASK_NS));
 }

@@ -109,16 +109,6 @@ static void on_gone(struct hangup *hangup, int error)
     driver_drain(driver);
 }
 
-/* A client that is gone and one that has only finished look alike, until its machine is
- * asked: it resets a connection that nobody there has any more. */
-static void ask_sooner(const struct plain *plain)
-{
-    const struct worker *worker = plain->driver->worker;
-
-    if (plain->of_client && worker->keepalive_ns != 0)
-        socket_keepalive(plain->io.fd, MIN(worker->keepalive_ns, HALF_CLOSED_ASK_NS));
-}
-
 /* Each end judges the direction that ends at its own socket, since the other end cannot
  * know how far its reader has come: the relay what the client has finished, local what the
  * destination has. A client that pauses with something left to read is waited for. */
@@ -200,7 +190,8 @@ static bool pump_in(struct plain *plain)
     if (n == 0) {
         session_stream_finish(session, plain->stream, clock_now());
         plain->read_ended = true;
-        ask_sooner(plain);
+        if (plain->of_client)
+            half_closed_ask(plain->io.fd, plain->driver->worker->keepalive_ns);
         watch(plain);
         return check_ended(plain);
     }

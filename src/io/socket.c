@@ -113,9 +113,12 @@ static int bind_listener(int fd, const struct sockaddr *address, socklen_t lengt
 
     if (bind(fd, address, length) == 0)
         return OK;
-    if (errno != EADDRNOTAVAIL ||
-        setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on)) != 0)
+    if (errno != EADDRNOTAVAIL)
         return ERROR_SYSTEM;
+    if (setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on)) != 0) {
+        errno = EADDRNOTAVAIL; /* which is the trouble, and not the option */
+        return ERROR_SYSTEM;
+    }
     return bind(fd, address, length) == 0 ? OK : ERROR_SYSTEM;
 }
 

@@ -113,13 +113,12 @@ static const struct half_closed_type half_type = {.look = look, .end = end_half}
 
 static void note_ended(struct direct_way *way)
 {
-    const struct worker *worker = way->direct->worker;
+    struct worker *worker = way->direct->worker;
 
     way->ended = true;
-    half_closed_add(&way->direct->worker->half_closed, &way->direct->half);
-    /* A client that is gone and one that has only finished are told apart by asking. */
-    if (of_client(way) && worker->keepalive_ns != 0)
-        socket_keepalive(way->io.fd, MIN(worker->keepalive_ns, HALF_CLOSED_ASK_NS));
+    half_closed_add(&worker->half_closed, &way->direct->half);
+    if (of_client(way))
+        half_closed_ask(way->io.fd, worker->keepalive_ns);
 }
 
 /* Writes to the other side what its socket takes. Returns how much that was, or -1. */

@@ -264,6 +264,24 @@ def test_connect_ends_when_nobody_reads_it(t):
             wait_until(lambda: origin.ended() == 1, 30, "the origin to be told")
 
 
+def test_connect_ends_when_local_vanishes(t):
+    """A running local that is killed looks like a destination that has only finished, as long as its
+    machine is not asked."""
+    netns = t.netns("n")
+    netns.sysctl("net.ipv4.tcp_fin_timeout", 1)
+    with netns.inside():
+        origin = Origin(t)
+        pair = t.pair({"timeouts": {"half_closed": None, "keepalive": 1}}, local_netns=netns,
+                      relay_netns=netns)
+        process = connect(t, pair, origin, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        t.stack.callback(process.kill)
+        wait_until(lambda: origin.clients, 20, "the connection")
+        time.sleep(0.3)
+        pair.local.kill()
+        wait_until(lambda: process.poll() is not None, 30, "connect to end")
+        t.equal(process.returncode, 1, "status of connect")
+
+
 def timers(netns_text, port, local):
     """Of the established sockets at `port`: what runs, by /proc/net/tcp (2: keepalive)."""
     found = []

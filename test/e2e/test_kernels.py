@@ -118,6 +118,15 @@ def test_a_lone_listener_on_ipv6_stays_closed_to_ipv4(t):
     t.check(pair.local.running(), "local has ended")
 
 
+def test_an_absent_address_that_the_kernel_cannot_wait_for(t):
+    pair = t.pair({"listen": [{"address": "192.0.2.77", "port": harness.free_port()}]}, start=False)
+    result = subprocess.run([*lacking(["IP_FREEBIND"]), harness.SPLITSOCKS, "local", "-c",
+                             pair.local_path], text=True, stderr=subprocess.PIPE,
+                            timeout=20 * harness.SLOW)
+    t.equal(result.returncode, 1, f"exit status ({result.stderr})")
+    t.check("does not have that address now" in result.stderr, result.stderr)
+
+
 def test_netlink_that_is_forbidden_after_it_was_bound(t):
     """As in some containers and on Android: nothing is known of interfaces, and paths are used all
     the same; automatic ones are what the kernel routes."""

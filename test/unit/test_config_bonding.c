@@ -293,6 +293,9 @@ static void test_listeners_are_checked(void **state)
         {LISTEN("{ \"max_per_target\": 0 }"),
          "l:2: listen[0].max_per_target: found 0; allowed: a whole number from 1 to "
          "1000000"},
+        {LISTEN("{},\n{ \"address\": \"::ffff:127.0.0.1\" }"),
+         "l:3: listen[1]: found 127.0.0.1:1080 a second time; allowed: each address and port "
+         "once"},
         {LISTEN("{ \"name\": \"a\" },\n{ \"name\": \"a\", \"port\": 1 }"),
          "l:3: listen[1]: found the name \"a\" a second time; allowed: names that differ"},
         {LISTEN("{ \"copies\": 1 }"),

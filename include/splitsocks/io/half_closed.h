@@ -37,10 +37,6 @@ struct half_closed_type {
     void (*end)(struct half_closed *half);
 };
 
-/* Keepalive of a socket that has ended its direction begins no later: by then (60 s is
- * Linux's tcp_fin_timeout) a machine has forgotten a connection that was closed there. */
-#define HALF_CLOSED_ASK_NS (75 * NS_PER_S)
-
 /* Embedded in the object whose connection it is. */
 struct half_closed {
     struct list node;     /* in members; the owner initialises it */
@@ -56,5 +52,10 @@ void half_closed_set_after(struct half_closed_list *list, uint64_t after_ns);
 /* It may be half-closed from now on. To add one that is there already does nothing. */
 void half_closed_add(struct half_closed_list *list, struct half_closed *half);
 void half_closed_remove(struct half_closed *half);
+
+/* The peer has ended its direction of the socket. A peer that is gone and one that has only
+ * finished look alike, until its machine is asked: it resets a connection that nobody there
+ * has any more. `keepalive_ns` is the configured one; 0: nothing is asked. */
+void half_closed_ask(int fd, uint64_t keepalive_ns);
 
 #endif
