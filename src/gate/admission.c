@@ -1,6 +1,6 @@
 #include <splitsocks/gate/admission.h>
 
-#include "../engine/session/session_internal.h"
+#include <splitsocks/engine/session/session_parts.h>
 #include "../engine/session/session_limit.h"
 
 #include <assert.h>
@@ -158,7 +158,7 @@ void admission_drop(struct admission *admission, struct session *session)
 static struct generation *find_generation(const struct session *session, uint64_t id)
 {
     struct generation *generation =
-        session == NULL ? NULL : generation_by_tag(session, GENERATION_TAG(id));
+        session == NULL ? NULL : generation_by_tag(&session->subflows, GENERATION_TAG(id));
 
     return generation != NULL && generation->id == id ? generation : NULL;
 }
@@ -294,13 +294,13 @@ static void grant(struct admission *admission, const struct door_hello *hello,
         return;
     answer->resume = RESUME_UNKNOWN;
     if (old == NULL || old->client != (unsigned)hello->client ||
-        old->state != SESSION_STATE_UP) {
+        old->context.state != SESSION_STATE_UP) {
         supersede(admission, (unsigned)hello->client, hello->offer.resume);
         return;
     }
     answer->resume = RESUME_RESUMED;
     for (unsigned i = 0; i < 64; i++)
-        if (generation_tag_used(old, GENERATION_TAG(answer->session_id)))
+        if (generation_tag_used(&old->subflows, GENERATION_TAG(answer->session_id)))
             answer->session_id = (answer->session_id & ~UINT64_C(0x3f)) |
                                  GENERATION_TAG(answer->session_id + 1);
 }
@@ -400,7 +400,7 @@ static struct arrival_result attach(struct admission *admission, struct arrival 
                                     uint64_t number, struct seal *opener, size_t offset,
                                     size_t sealed)
 {
-    struct subflow *subflow = subflow_new(session, 0);
+    struct subflow *subflow = subflow_new(&session->subflows, 0);
     size_t end = offset + 2 + sealed;
     struct arrival_result result = {.verdict = ARRIVAL_ATTACHED,
                                     .session = session,
@@ -413,12 +413,12 @@ static struct arrival_result attach(struct admission *admission, struct arrival 
         return silence(admission, arrival);
     subflow->state = SUBFLOW_STATE_OPEN;
     subflow->hello = number == 0;
-    subflow->up_ns = subflow->sent_ns = session->now;
-    subflow->progress_ns = subflow->answer_ns = session->now;
+    subflow->up_ns = subflow->sent_ns = session->context.now;
+    subflow->progress_ns = subflow->answer_ns = session->context.now;
     subflow->writable = true;
     subflow->opener = *opener;
     *opener = (struct seal){0};
-    subflow_set_number(session, subflow, generation, number);
+    subflow_set_number(&session->subflows, subflow, generation, number);
     number_window_mark(&generation->used, number);
     if (arrival->hello != NULL) {
         subflow->bytes_sent = arrival->hello->message_length;
@@ -428,10 +428,10 @@ static struct arrival_result attach(struct admission *admission, struct arrival 
         session_fail(session, ERROR_CRYPTO, "cryptographic library failure");
         return silence(admission, arrival);
     }
-    session->counters.subflows_opened++;
+    session->context.counters.subflows_opened++;
     session_take_first(session, subflow, end, arrival->buffer + offset + 2,
                        sealed - SEAL_TAG_SIZE);
-    session_settle(session, session->now); /* the buffer goes with the arrival */
+    session_settle(session, session->context.now); /* the buffer goes with the arrival */
     leave_half_open(admission, arrival);
     arrival->phase = PHASE_DONE;
     return result;
@@ -461,14 +461,14 @@ static struct arrival_result take_join(struct admission *admission, struct arriv
                    : silence(admission, arrival);
     session = find_session(admission, join.session_id);
     generation = find_generation(session, join.session_id);
-    if (generation == NULL || session->state != SESSION_STATE_UP ||
-        session->open_count >= SUBFLOWS_MAX ||
+    if (generation == NULL || session->context.state != SESSION_STATE_UP ||
+        session->subflows.open_count >= SUBFLOWS_MAX ||
         number_window_check(&generation->used, join.number) != OK)
         return silence(admission, arrival);
     error = generation_key(generation, DIRECTION_UP, join.number, false, &opener);
     if (error == OK)
         error = open_first(arrival, join.raw_length, &opener, &sealed);
-    session->now = now;
+    session->context.now = now;
     if (error == OK)
         result = attach(admission, arrival, session, generation, join.number, &opener,
                         join.raw_length, sealed);
@@ -500,8 +500,8 @@ static struct session *create_session(struct admission *admission,
         return NULL;
     session->refused = !allowed;
     session->client = hello->client;
-    session->peer_stream_window = hello->offer.stream_window;
-    session->out_window = hello->offer.session_window;
+    session->streams.initial_window = hello->offer.stream_window;
+    session->streams.out_window = hello->offer.session_window;
     list_append(&admission->sessions, &session->admitted);
     result->created = true;
     return session;
@@ -548,17 +548,17 @@ static struct arrival_result confirm(struct admission *admission, struct arrival
         session = find_session(admission, hello->offer.resume);
     else
         session = create_session(admission, hello, now, &noted);
-    if (session == NULL || session->state != SESSION_STATE_UP ||
-        generation_tag_used(session, GENERATION_TAG(hello->answer.session_id)))
+    if (session == NULL || session->context.state != SESSION_STATE_UP ||
+        generation_tag_used(&session->subflows, GENERATION_TAG(hello->answer.session_id)))
         return not_begun(admission, arrival, session, &noted);
-    session->now = now;
-    generation = generation_new(session, hello->answer.session_id, &hello->keys);
+    session->context.now = now;
+    generation = generation_new(&session->subflows, hello->answer.session_id, &hello->keys);
     if (generation == NULL)
         return not_begun(admission, arrival, session, &noted);
     hello->keys = (struct session_keys){0}; /* the generation owns them */
-    session->counters.resumes += hello->answer.resume == RESUME_RESUMED;
-    session->config.linger_ns = hello->answer.linger_s * NS_PER_S;
-    session->features = hello->answer.features;
+    session->context.counters.resumes += hello->answer.resume == RESUME_RESUMED;
+    session->context.config.linger_ns = hello->answer.linger_s * NS_PER_S;
+    session->context.features = hello->answer.features;
     if (!add_entry(admission, generation->id, generation->order, session))
         return not_begun(admission, arrival, session, &noted);
     if (hello->answer.resume == RESUME_RESUMED)

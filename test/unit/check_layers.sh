@@ -107,14 +107,10 @@ unknown_to() {
     done
 }
 
-# upward_includes ROOM: the lines that include a header of a room that ROOM may not know. The
-# rooms of the engine share the structure of a session, so far: among them symbols decide.
+# upward_includes ROOM: the lines that include a header of a room that ROOM may not know.
 upward_includes() {
     pattern=
     for room in $(unknown_to "$1"); do
-        case $1:$room in
-        engine/*:engine/*) continue ;;
-        esac
         pattern="$pattern${pattern:+|}$room"
     done
     [ -n "$pattern" ] || return

@@ -1,15 +1,15 @@
 /* What one generation of a session says of its subflows is never taken for another's. */
 #include "session_pair.h"
 
-#include "../../src/engine/session/session_internal.h"
+#include <splitsocks/engine/session/session_parts.h>
 
 /* Takes away what one side has to say of subflows that have ended, as a path does that loses
  * it each time. */
 static struct ring hold_finals(struct session *session)
 {
-    struct ring held = session->finals;
+    struct ring held = session->subflows.finals;
 
-    ring_init(&session->finals, sizeof(struct final_ack));
+    ring_init(&session->subflows.finals, sizeof(struct final_ack));
     return held;
 }
 
@@ -17,7 +17,7 @@ static void resume(struct pair *pair)
 {
     unsigned resumed = pair->resumed_count;
 
-    pair->local->rekey_ns = pair->now + NS_PER_MS;
+    pair->local->pool.rekey_ns = pair->now + NS_PER_MS;
     pair_run_ms(pair, 1000);
     assert_int_equal(pair->resumed_count, resumed + 1);
 }
@@ -44,21 +44,21 @@ static void test_a_count_that_comes_late_is_of_no_other_generation(void **state)
     pair_run_ms(pair, 500);
     assert_true(pair_transfer(pair, pair->local, stream, pair->relay, pair->incoming[0],
                               1024 * 1024, 5000));
-    first = generation_current(pair->relay);
+    first = generation_current(&pair->relay->subflows);
     tag = first->tag;
-    ack_note_final(pair->relay, subflow_find(pair->relay, tag, 0));
+    ack_note_final(&pair->relay->subflows, subflow_find(&pair->relay->subflows, tag, 0));
     held = hold_finals(pair->relay);
     assert_int_equal(held.count, 1);
     do
         resume(pair);
-    while (generation_current(pair->relay)->tag != tag);
+    while (generation_current(&pair->relay->subflows)->tag != tag);
     assert_true(pair->resumed_count > TAGS_RESTED);
-    pair->relay->finals = held;
-    pair->relay->ack_deadline_ns = pair->now;
+    pair->relay->subflows.finals = held;
+    pair->relay->subflows.ack_deadline_ns = pair->now;
     pair_run_ms(pair, 1000);
     assert_int_equal(pair->ended, OK);
     assert_int_equal(pair->reset_count, 0);
-    assert_int_equal(pair->relay->finals.count, 0);
+    assert_int_equal(pair->relay->subflows.finals.count, 0);
     session_stream_release(pair->local, stream, pair->now);
     session_stream_release(pair->relay, pair->incoming[0], pair->now);
     pair_run_ms(pair, 1000);

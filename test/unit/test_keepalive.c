@@ -1,7 +1,7 @@
 /* How often idle subflows are asked for a sign of life. */
 #include "session_pair.h"
 
-#include "../../src/engine/session/session_internal.h"
+#include <splitsocks/engine/session/session_parts.h>
 
 static struct pair *idle_pair(struct stream **stream)
 {
@@ -15,8 +15,8 @@ static struct pair *idle_pair(struct stream **stream)
     assert_non_null(*stream);
     pair_run_ms(pair, 8000);
     assert_int_equal(pair->opened_count, 1);
-    assert_int_equal(keepalive_ns(pair->local, 0),
-                     MIN(pair->local->config.linger_ns / 3, 45 * NS_PER_S));
+    assert_int_equal(keepalive_ns(&pair->local->subflows, 0),
+                     MIN(pair->local->context.config.linger_ns / 3, 45 * NS_PER_S));
     return pair;
 }
 
@@ -31,19 +31,20 @@ static void test_death_of_idleness_shortens_the_interval(void **state)
 {
     struct stream *stream;
     struct pair *pair = idle_pair(&stream);
-    uint64_t before_ns = keepalive_ns(pair->local, 0);
+    uint64_t before_ns = keepalive_ns(&pair->local->subflows, 0);
     (void)state;
 
     forget_connections(pair);
     pair_run_ms(pair, (unsigned)(before_ns / NS_PER_MS) + 2000);
-    assert_in_range(keepalive_ns(pair->local, 0), before_ns / 2 - NS_PER_S,
+    assert_in_range(keepalive_ns(&pair->local->subflows, 0), before_ns / 2 - NS_PER_S,
                     before_ns / 2 + NS_PER_S);
     /* And again, down to a bound. */
     for (unsigned i = 0; i < 3; i++) {
         forget_connections(pair);
-        pair_run_ms(pair, (unsigned)(keepalive_ns(pair->local, 0) / NS_PER_MS) + 2000);
+        pair_run_ms(pair,
+                    (unsigned)(keepalive_ns(&pair->local->subflows, 0) / NS_PER_MS) + 2000);
     }
-    assert_int_equal(keepalive_ns(pair->local, 0), 10 * NS_PER_S);
+    assert_int_equal(keepalive_ns(&pair->local->subflows, 0), 10 * NS_PER_S);
     pair_free(pair);
 }
 
@@ -52,15 +53,15 @@ static void test_an_outage_leaves_the_interval(void **state)
 {
     struct stream *stream;
     struct pair *pair = idle_pair(&stream);
-    uint64_t before_ns = keepalive_ns(pair->local, 0);
+    uint64_t before_ns = keepalive_ns(&pair->local->subflows, 0);
     (void)state;
 
     pair->blackhole = 1;
     pair_run_ms(pair, (unsigned)(before_ns / NS_PER_MS) + 6000);
     pair->blackhole = 0;
     pair_run_ms(pair, 10000);
-    assert_true(subflows_in_touch(pair->local));
-    assert_int_equal(keepalive_ns(pair->local, 0), before_ns);
+    assert_true(subflows_in_touch(&pair->local->subflows));
+    assert_int_equal(keepalive_ns(&pair->local->subflows, 0), before_ns);
     pair_free(pair);
 }
 
@@ -69,18 +70,18 @@ static void test_the_interval_holds_while_streams_are_open_in_this_network(void 
     const struct path_properties gone = {.usable = false}, back = {.usable = true};
     struct stream *stream;
     struct pair *pair = idle_pair(&stream);
-    uint64_t before_ns = keepalive_ns(pair->local, 0);
+    uint64_t before_ns = keepalive_ns(&pair->local->subflows, 0);
     (void)state;
 
     forget_connections(pair);
     pair_run_ms(pair, (unsigned)(before_ns / NS_PER_MS) + 2000);
-    assert_true(keepalive_ns(pair->local, 0) < before_ns);
+    assert_true(keepalive_ns(&pair->local->subflows, 0) < before_ns);
     session_stream_release(pair->local, stream, pair->now);
-    assert_int_equal(keepalive_ns(pair->local, 0), before_ns);
-    assert_true(pair->local->paths[0].keepalive_ns < before_ns);
+    assert_int_equal(keepalive_ns(&pair->local->subflows, 0), before_ns);
+    assert_true(pair->local->paths.items[0].keepalive_ns < before_ns);
     session_set_path(pair->local, 0, &gone, pair->now);
     session_set_path(pair->local, 0, &back, pair->now);
-    assert_int_equal(pair->local->paths[0].keepalive_ns, 0);
+    assert_int_equal(pair->local->paths.items[0].keepalive_ns, 0);
     pair_free(pair);
 }
 
@@ -92,7 +93,7 @@ static void test_the_configuration_bounds_the_interval(void **state)
 
     config.keepalive_ns = 3 * NS_PER_S;
     pair = pair_new(&config);
-    assert_int_equal(keepalive_ns(pair->local, 0), 3 * NS_PER_S);
+    assert_int_equal(keepalive_ns(&pair->local->subflows, 0), 3 * NS_PER_S);
     pair_free(pair);
 }
 

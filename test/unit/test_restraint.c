@@ -1,7 +1,7 @@
 /* How much bulk may be on its way on a path, by what its subflows' TCP is said to know. */
 #include "session_pair.h"
 
-#include "../../src/engine/session/session_internal.h"
+#include <splitsocks/engine/session/session_parts.h>
 
 #define LEAST_MS 20
 #define QUEUED_MS 40
@@ -20,7 +20,7 @@ static struct load load_begins(void)
     struct load load;
 
     load.pair = pair_new(&config);
-    load.path = &load.pair->local->paths[0];
+    load.path = &load.pair->local->paths.items[0];
     load.stream = session_stream_open(load.pair->local, &target, NULL, load.pair->now);
     assert_non_null(load.stream);
     pair_run_ms(load.pair, 300);
@@ -60,7 +60,7 @@ static void test_no_queue_no_bound(void **state)
     send_for(&load, 200, LEAST_MS, MUCH);
     /* Credit comes once in a round trip. */
     assert_true(send_for(&load, 2 * LEAST_MS, LEAST_MS, MUCH) > 0);
-    assert_false(restraint_holds(load.pair->local, 0));
+    assert_false(restraint_holds(&load.pair->local->schedule, 0));
     pair_free(load.pair);
 }
 
@@ -73,12 +73,12 @@ static void test_a_queue_of_one_round_trip_is_enough(void **state)
     send_for(&load, 500, LEAST_MS, 0);
     send_for(&load, 4, QUEUED_MS, MUCH);
     assert_int_equal(send_for(&load, 8, QUEUED_MS, MUCH), 0);
-    assert_true(restraint_holds(load.pair->local, 0));
+    assert_true(restraint_holds(&load.pair->local->schedule, 0));
     /* What is lost, or has arrived out of order, is not on its way. */
     assert_true(send_for(&load, 8, QUEUED_MS, 0) > 0);
-    restraint_update(load.pair->local);
-    rate = MAX(load.path->rate_acked, load.pair->local->restraints[0].rate_seen);
-    room = load.pair->local->restraints[0].room;
+    restraint_update(&load.pair->local->schedule);
+    rate = MAX(load.path->rate_acked, load.pair->local->schedule.restraints[0].rate_seen);
+    room = load.pair->local->schedule.restraints[0].room;
     assert_true(room <= rate * (2 * LEAST_MS + 2) / 1000);
     pair_free(load.pair);
 }
@@ -92,12 +92,12 @@ static void test_less_while_somebody_waits_for_little(void **state)
 
     send_for(&load, 500, LEAST_MS, 0);
     send_for(&load, 20, QUEUED_MS, 0);
-    assert_non_null(local->lane);
-    restraint_update(local);
-    alone = load.pair->local->restraints[0].room;
-    local->interactive_ns = local->now;
-    restraint_update(local);
-    beside = load.pair->local->restraints[0].room;
+    assert_non_null(local->subflows.lane);
+    restraint_update(&local->schedule);
+    alone = load.pair->local->schedule.restraints[0].room;
+    local->schedule.interactive_ns = local->context.now;
+    restraint_update(&local->schedule);
+    beside = load.pair->local->schedule.restraints[0].room;
     assert_true(alone > 0);
     assert_true(beside < alone / 4 * 3);
     pair_free(load.pair);
@@ -110,10 +110,11 @@ static void test_lifted_where_it_costs_the_rate(void **state)
     (void)state;
 
     send_for(&load, 1500, LEAST_MS, 0);
-    assert_true(load.pair->local->restraints[0].rate_seen > 0);
-    for (unsigned i = 0; i < 40 && load.pair->local->restraints[0].lifted_ns == 0; i++)
+    assert_true(load.pair->local->schedule.restraints[0].rate_seen > 0);
+    for (unsigned i = 0; i < 40 && load.pair->local->schedule.restraints[0].lifted_ns == 0;
+         i++)
         send_for(&load, 50, 4 * LEAST_MS, MUCH);
-    assert_true(load.pair->local->restraints[0].lifted_ns > load.pair->now);
+    assert_true(load.pair->local->schedule.restraints[0].lifted_ns > load.pair->now);
     assert_true(send_for(&load, 10, 4 * LEAST_MS, MUCH) > 0);
     pair_free(load.pair);
 }
@@ -126,16 +127,16 @@ static void test_without_bulk_nothing_is_kept(void **state)
 
     send_for(&load, 500, LEAST_MS, 0);
     send_for(&load, 8, QUEUED_MS, MUCH);
-    assert_true(restraint_holds(local, 0));
+    assert_true(restraint_holds(&local->schedule, 0));
     assert_true(path_held_rate(load.path) > 0);
     for (unsigned i = 0; i < 3000; i++) {
         pair_step(load.pair);
         pair_read_all(load.pair, load.pair->relay, load.pair->incoming[0]);
     }
-    restraint_update(local);
-    assert_false(restraint_holds(local, 0));
+    restraint_update(&local->schedule);
+    assert_false(restraint_holds(&local->schedule, 0));
     assert_int_equal(path_held_rate(load.path), 0);
-    assert_int_equal(restraint_timeout(local), TIME_NEVER);
+    assert_int_equal(restraint_timeout(&local->schedule), TIME_NEVER);
     pair_free(load.pair);
 }
 

@@ -3,7 +3,7 @@
 #include <splitsocks/base/ranges.h>
 #include <splitsocks/engine/session/session_status.h>
 
-#include "../../src/engine/session/session_internal.h"
+#include <splitsocks/engine/session/session_parts.h>
 
 #define MIB (1024 * 1024)
 
@@ -235,8 +235,8 @@ static unsigned generations(const struct session *session)
 {
     unsigned count = 0;
 
-    for (const struct list *node = session->generations.next; node != &session->generations;
-         node = node->next)
+    for (const struct list *node = session->subflows.generations.next;
+         node != &session->subflows.generations; node = node->next)
         count++;
     return count;
 }
@@ -285,11 +285,12 @@ static void test_an_ack_elsewhere_confirms(void **state)
     assert_true(pair_transfer(pair, pair->relay, pair->incoming[0], pair->local, stream,
                               5000, 1000));
     pair_run_ms(pair, 100);
-    pair->local->rekey_ns = pair->now + NS_PER_MS;
+    pair->local->pool.rekey_ns = pair->now + NS_PER_MS;
     pair_run_ms(pair, 200);
     assert_int_equal(pair->resumed_count, 1);
-    generation = generation_current(pair->local);
-    assert_int_equal(subflow_find(pair->local, generation->tag, 0)->chunks_received, 0);
+    generation = generation_current(&pair->local->subflows);
+    assert_int_equal(
+        subflow_find(&pair->local->subflows, generation->tag, 0)->chunks_received, 0);
     assert_true(generation->confirmed);
     dials = pair->connection_count;
     pair_run_ms(pair, 5000);
@@ -336,7 +337,7 @@ static void test_tcp_does_not_speak_for_the_relay(void **state)
 
 static struct subflow *usable_subflow(struct session *session)
 {
-    list_foreach(&session->subflows, node, after) {
+    list_foreach(&session->subflows.all, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
 
         if (subflow_usable(subflow))
@@ -360,11 +361,11 @@ static void test_a_subflow_nearly_used_up_is_replaced(void **state)
     subflow = usable_subflow(pair->local);
     assert_non_null(subflow);
     dials = pair->connection_count;
-    pool_count_bytes(pair->local, subflow, config.budget_up / 8 * 7 - subflow->bytes_sent,
-                     0);
+    pool_count_bytes(&pair->local->pool, subflow,
+                     config.budget_up / 8 * 7 - subflow->bytes_sent, 0);
     pair_run_ms(pair, 2);
     assert_int_equal(pair->connection_count, dials);
-    pool_count_bytes(pair->local, subflow, 1, 0);
+    pool_count_bytes(&pair->local->pool, subflow, 1, 0);
     pair_run_ms(pair, 2);
     assert_int_equal(pair->connection_count, dials + 1);
     release_all(pair, stream);

@@ -4,7 +4,7 @@
  */
 #include "session_pair.h"
 
-#include "../../src/engine/session/session_internal.h"
+#include <splitsocks/engine/session/session_parts.h>
 
 struct forged {
     struct wire_writer w;
@@ -19,7 +19,7 @@ static struct wire_writer *forge(struct forged *forged)
 
 static struct subflow *open_subflow(struct session *session)
 {
-    list_foreach(&session->subflows, node, after) {
+    list_foreach(&session->subflows.all, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
 
         if (subflow->state == SUBFLOW_STATE_OPEN && !subflow->end_sent && subflow->begun)
@@ -98,8 +98,8 @@ static void test_only_the_relay_raises_the_limit(void **state)
     frame_write_maximum(forge(&forged), FRAME_STREAM_LIMIT, VARINT_MAX);
     frame_write_reset(&forged.w, 100000, 0, 0);
     send_up(pair, &forged);
-    assert_int_equal(pair->relay->state, SESSION_STATE_CLOSING);
-    assert_true(pair->relay->by_id_count < 1000);
+    assert_int_equal(pair->relay->context.state, SESSION_STATE_CLOSING);
+    assert_true(pair->relay->streams.by_id_count < 1000);
     pair->incoming_count = 0;
     pair->relay = NULL;
     finish(pair, stream);
@@ -115,7 +115,7 @@ static void test_only_the_relay_demands(void **state)
 
     frame_write_demand(forge(&forged), VARINT_MAX, VARINT_MAX);
     send_up(pair, &forged);
-    assert_int_equal(pair->relay->state, SESSION_STATE_CLOSING);
+    assert_int_equal(pair->relay->context.state, SESSION_STATE_CLOSING);
     pair->incoming_count = 0;
     pair->relay = NULL;
     finish(pair, stream);
@@ -136,7 +136,7 @@ static void test_freed_with_borrowed_data(void **state)
     frame_write_data_header(&w, 1, 0, 3, true, false);
     wire_write_bytes(&w, "abc", 3);
     session_take_chunk(pair->relay, subflow, plaintext, wire_length(&w));
-    assert_int_equal(pair->relay->borrowed_count, 1);
+    assert_int_equal(pair->relay->streams.borrowed_count, 1);
     admission_drop(pair->admission, pair->relay);
     pair->relay = NULL;
     for (unsigned i = 0; i < pair->connection_count; i++)
@@ -184,11 +184,11 @@ static void test_old_subflow_does_not_spin(void **state)
     (void)state;
 
     pair_run_ms(pair, 6000);
-    list_foreach(&pair->local->subflows, node, after) {
+    list_foreach(&pair->local->subflows.all, node, after) {
         /* Unwritable, as behind a peer that reads nothing. */
         session_subflow_writable(pair->local, list_entry(node, struct subflow, node), false);
     }
-    pair->local->rekey_ns = TIME_NEVER;
+    pair->local->pool.rekey_ns = TIME_NEVER;
     pair->now += SUBFLOW_AGE_NS;
     pair->local->contact_ns = pair->now;
     for (; ticks < 100 && session_next_timeout(pair->local) <= pair->now; ticks++) {
@@ -298,13 +298,13 @@ static void test_open_after_reset_is_not_dialled(void **state)
     frame_write_data_header(forge(&forged), 2, 0, 3, true, true);
     wire_write_bytes(&forged.w, "abc", 3);
     send_up(pair, &forged);
-    early = stream_find(pair->relay, 2);
+    early = stream_find(&pair->relay->streams, 2);
     assert_non_null(early);
-    stream_fail(pair->relay, early, RESET_LIMIT);
+    stream_fail(&pair->relay->streams, early, RESET_LIMIT);
     frame_write_open(forge(&forged), 2, &target);
     send_up(pair, &forged);
     assert_true(early->incoming);
-    pair->local->next_stream_id = 3; /* its RESET is expected */
+    pair->local->streams.next_id = 3; /* its RESET is expected */
     pair_run_ms(pair, 300);
     assert_int_equal(pair->incoming_count, 1);
     finish(pair, stream);
@@ -316,19 +316,21 @@ static void test_subflow_frame_comes_first(void **state)
     struct session_config config = pair_config();
     struct stream *stream;
     struct pair *pair = connected(&config, &stream);
-    struct subflow *subflow = subflow_new(pair->relay, 0);
+    struct subflow *subflow = subflow_new(&pair->relay->subflows, 0);
     struct forged forged;
     (void)state;
 
     subflow->state = SUBFLOW_STATE_OPEN;
-    subflow_set_number(pair->relay, subflow, generation_current(pair->relay), 77);
-    frame_write_ack_header(forge(&forged), generation_current(pair->relay)->tag, 1);
+    subflow_set_number(&pair->relay->subflows, subflow,
+                       generation_current(&pair->relay->subflows), 77);
+    frame_write_ack_header(forge(&forged), generation_current(&pair->relay->subflows)->tag,
+                           1);
     frame_write_ack_entry(&forged.w, 77, 0, true);
     frame_write_subflow(&forged.w, 1, 0, 0);
     session_take_first(pair->relay, subflow, 100, forged.bytes, wire_length(&forged.w));
-    assert_int_equal(pair->relay->state, SESSION_STATE_CLOSING);
-    assert_true(pair->relay->paths[0].subflows < 100);
-    assert_int_equal(pair->relay->paths[1].subflows, 0);
+    assert_int_equal(pair->relay->context.state, SESSION_STATE_CLOSING);
+    assert_true(pair->relay->paths.items[0].subflows < 100);
+    assert_int_equal(pair->relay->paths.items[1].subflows, 0);
     pair->incoming_count = 0;
     admission_drop(pair->admission, pair->relay);
     pair->relay = NULL;
@@ -350,7 +352,7 @@ static void test_close_fits_small_chunks(void **state)
     session_fail(pair->relay, ERROR_PROTOCOL, "a reason that is longer than the smallest of "
                                               "chunks has room for");
     pair_run_ms(pair, 200);
-    assert_int_equal(pair->local->state, SESSION_STATE_ENDED);
+    assert_int_equal(pair->local->context.state, SESSION_STATE_ENDED);
     finish(pair, stream);
 }
 
@@ -378,14 +380,14 @@ static void test_subflows_of_a_session_are_bounded(void **state)
     struct stream *stream;
     struct pair *pair = connected(&config, &stream);
     uint64_t opened = session_counters(pair->relay)->subflows_opened;
-    unsigned count = pair->relay->open_count;
+    unsigned count = pair->relay->subflows.open_count;
     (void)state;
 
-    pair->relay->open_count = 2048 + count;
+    pair->relay->subflows.open_count = 2048 + count;
     open_subflow(pair->local)->retire = true;
     pair_run_ms(pair, 100);
     assert_int_equal(session_counters(pair->relay)->subflows_opened, opened);
-    pair->relay->open_count = count;
+    pair->relay->subflows.open_count = count;
     finish(pair, stream);
 }
 
@@ -406,9 +408,9 @@ static void test_relay_ends_what_local_has_ended(void **state)
         continue;
     subflow = open_subflow(pair->relay);
     subflow->end_received = true;
-    pair->relay->lane = NULL; /* not that one: it carries no bulk */
+    pair->relay->subflows.lane = NULL; /* not that one: it carries no bulk */
     assert_true(session_produce(pair->relay, subflow, bytes, CHUNK_SIZE_MAX, pair->now) > 0);
-    assert_true(pair->relay->waiting_bytes > 0);
+    assert_true(pair->relay->streams.waiting_bytes > 0);
     assert_true(subflow->end_sent);
     finish(pair, stream);
 }
@@ -456,7 +458,7 @@ static void test_boundless_credit_is_not_used(void **state)
     pair_run_ms(pair, 200);
     assert_int_equal(pair->opened_count, STREAMS);
     pair->blackhole = ~0u;
-    pair->local->out_window = UINT64_MAX / 2;
+    pair->local->streams.out_window = UINT64_MAX / 2;
     for (unsigned count = 1; count <= STREAMS; count += STREAMS - 1) {
         uint64_t allowed = MIN(count * STREAM_WINDOW_MAX, SESSION_WINDOW_MAX);
 
@@ -469,18 +471,18 @@ static void test_boundless_credit_is_not_used(void **state)
             }
             pair_step(pair);
         }
-        assert_true(pair->local->out_held <= allowed);
-        assert_true(pair->local->out_held > allowed / 2);
+        assert_true(pair->local->streams.out_held <= allowed);
+        assert_true(pair->local->streams.out_held > allowed / 2);
         assert_true(pair->local_pages.used * PAGE_SIZE <=
                     allowed + count * (uint64_t)(STREAM_WAIT_MAX + 2 * PAGE_SIZE));
     }
     /* Acknowledged, it makes room for more. */
     pair->blackhole = 0;
     pair_run_ms(pair, 3000);
-    assert_true(pair->local->out_held < SESSION_WINDOW_MAX / 2);
+    assert_true(pair->local->streams.out_held < SESSION_WINDOW_MAX / 2);
     for (unsigned i = 0; i < STREAMS; i++)
         session_stream_reset(pair->local, streams[i], RESET_CANCELLED, pair->now);
-    assert_int_equal(pair->local->out_held, 0);
+    assert_int_equal(pair->local->streams.out_held, 0);
     pair_free(pair);
 }
 
@@ -503,15 +505,15 @@ static void test_records_of_small_chunks_are_bounded(void **state)
     pair_run_ms(pair, 200);
     assert_int_equal(pair->opened_count, 1);
     pair->blackhole = ~0u;
-    pair->local->out_window = stream->out_window = UINT64_MAX / 2;
-    for (unsigned ms = 0; ms < 100 && pair->local->items_held != before; ms++) {
-        before = pair->local->items_held;
+    pair->local->streams.out_window = stream->out_window = UINT64_MAX / 2;
+    for (unsigned ms = 0; ms < 100 && pair->local->streams.items_held != before; ms++) {
+        before = pair->local->streams.items_held;
         while (session_stream_write(pair->local, stream, bytes, sizeof(bytes), pair->now) >
                0)
             continue;
         pair_step(pair);
     }
-    assert_in_range(pair->local->items_held, ITEMS_HELD_MAX, ITEMS_HELD_MAX + 8);
+    assert_in_range(pair->local->streams.items_held, ITEMS_HELD_MAX, ITEMS_HELD_MAX + 8);
     session_stream_release(pair->local, stream, pair->now);
     pair_free(pair);
 }

@@ -1,7 +1,7 @@
 /* More sessions than a client may have. */
 #include "session_pair.h"
 
-#include "../../src/engine/session/session_internal.h"
+#include <splitsocks/engine/session/session_parts.h>
 #include "../../src/engine/session/session_limit.h"
 
 #include <splitsocks/base/list.h>
@@ -30,7 +30,7 @@ static void make_sessions(struct list *sessions, struct page_pool *pages)
 
         assert_non_null(session);
         session->client = 7;
-        session->open_count = 1;
+        session->subflows.open_count = 1;
         list_append(sessions, &session->admitted);
     }
 }
@@ -50,7 +50,7 @@ static void free_sessions(struct list *sessions, struct page_pool *pages)
         struct session *session = list_entry(node, struct session, admitted);
 
         list_remove(&session->admitted);
-        session->open_count = 0;
+        session->subflows.open_count = 0;
         session_free(session);
     }
     page_pool_deinit(pages);
@@ -84,7 +84,7 @@ static void test_the_one_that_is_deserted_for_longest_gives_way(void **state)
     assert_true(session_limit_allows(&sessions, 7, COUNT, 90 * NS_PER_S, &replaced));
     assert_ptr_equal(replaced, nth(&sessions, 0));
     assert_int_equal(replaced->end_code, CLOSE_LIMIT);
-    assert_true(replaced->state >= SESSION_STATE_CLOSING);
+    assert_true(replaced->context.state >= SESSION_STATE_CLOSING);
     /* Which is no session any more. */
     replaced = NULL;
     assert_true(session_limit_allows(&sessions, 7, COUNT, 90 * NS_PER_S, &replaced));
@@ -100,7 +100,7 @@ static void test_one_without_a_connection_gives_way_sooner(void **state)
     (void)state;
 
     make_sessions(&sessions, &pages);
-    nth(&sessions, 2)->open_count = 0;
+    nth(&sessions, 2)->subflows.open_count = 0;
     assert_false(session_limit_allows(&sessions, 7, COUNT, 12 * NS_PER_S, &replaced));
     assert_true(session_limit_allows(&sessions, 7, COUNT, 13 * NS_PER_S, &replaced));
     assert_ptr_equal(replaced, nth(&sessions, 2));

@@ -1,7 +1,7 @@
 /* Several paths: their properties, whether they work, and what streams may use. */
 #include "session_pair.h"
 
-#include "../../src/engine/session/session_internal.h"
+#include <splitsocks/engine/session/session_parts.h>
 
 #define MIB (1024 * 1024)
 
@@ -94,13 +94,13 @@ static void test_an_unusable_path_is_left_at_once_and_used_again(void **state)
     dials = dials_on(pair, 1);
     assert_true(move(pair, stream, MIB, 5000));
     assert_int_equal(dials_on(pair, 1), dials);
-    assert_false(pair->relay->paths[1].properties.usable);
+    assert_false(pair->relay->paths.items[1].properties.usable);
     set_path(pair, 1, (struct path_properties){.usable = true});
     assert_true(move(pair, stream, 8 * MIB, 5000));
     pair_run_ms(pair, 100);
     assert_true(dials_on(pair, 1) > dials);
     assert_int_equal(pair->path_up_count, 3);
-    assert_true(pair->relay->paths[1].properties.usable);
+    assert_true(pair->relay->paths.items[1].properties.usable);
     pair_free(pair);
 }
 
@@ -141,7 +141,7 @@ static void test_the_relay_is_told_of_properties(void **state)
                                                   .rate_down = 125000};
     struct stream *stream;
     struct pair *pair = connected(NULL, &stream);
-    const struct path_properties *told = &pair->relay->paths[1].properties;
+    const struct path_properties *told = &pair->relay->paths.items[1].properties;
     (void)state;
 
     set_path(pair, 1, wanted);
@@ -154,7 +154,7 @@ static void test_the_relay_is_told_of_properties(void **state)
     pair_restart_relay(pair);
     pair_run_ms(pair, 2000);
     assert_non_null(pair->relay);
-    assert_int_equal(pair->relay->paths[1].properties.cost, 3);
+    assert_int_equal(pair->relay->paths.items[1].properties.cost, 3);
     pair_free(pair);
 }
 
@@ -301,7 +301,7 @@ static void test_small_data_leaves_a_subflow_that_waits(void **state)
     assert_true(move(pair, stream, 1000, 15)); /* by the other path */
     pair_run_ms(pair, 10);
     carried = first->down.total;
-    assert_true(pair->relay->late_paths == 0);
+    assert_true(pair->relay->paths.late == 0);
     pair->blackhole = 2;
     assert_true(move(pair, stream, 1000, 15));
     assert_int_equal(first->down.total, carried);
@@ -324,10 +324,10 @@ static void test_a_dead_path_makes_no_other_doubtful(void **state)
         assert_true(move(pair, stream, 100, 15));
         assert_true(pair_transfer(pair, pair->local, stream, pair->relay, pair->incoming[0],
                                   100, 15));
-        assert_false(pair->local->doubtful_paths & 2);
-        assert_false(pair->relay->doubtful_paths & 2);
+        assert_false(pair->local->paths.doubtful & 2);
+        assert_false(pair->relay->paths.doubtful & 2);
         if (i == 15) /* the copies are missed long before an ACK is */
-            assert_true(pair->local->doubtful_paths & pair->relay->doubtful_paths & 1);
+            assert_true(pair->local->paths.doubtful & pair->relay->paths.doubtful & 1);
     }
     pair_free(pair);
 }
@@ -341,21 +341,21 @@ static void test_control_always_has_a_subflow(void **state)
     (void)state;
 
     pair_run_ms(pair, 8000); /* one subflow on each path is left */
-    list_foreach(&pair->local->subflows, node, after) {
+    list_foreach(&pair->local->subflows.all, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
 
         on[subflow->path] = subflow;
     }
     assert_true(on[0] != NULL && on[1] != NULL);
-    assert_false(scheduler_avoids(pair->local, on[0]));
+    assert_false(scheduler_avoids(&pair->local->schedule, on[0]));
     on[0]->late = true;
-    assert_true(scheduler_avoids(pair->local, on[0]));
-    assert_false(scheduler_avoids(pair->local, on[1]));
-    pair->local->silent_paths = 1 << 1;
-    assert_false(scheduler_avoids(pair->local, on[0]));
-    assert_true(scheduler_avoids(pair->local, on[1]));
-    pair->local->silent_paths = 1 << 0 | 1 << 1;
-    assert_false(scheduler_avoids(pair->local, on[1]));
+    assert_true(scheduler_avoids(&pair->local->schedule, on[0]));
+    assert_false(scheduler_avoids(&pair->local->schedule, on[1]));
+    pair->local->paths.silent = 1 << 1;
+    assert_false(scheduler_avoids(&pair->local->schedule, on[0]));
+    assert_true(scheduler_avoids(&pair->local->schedule, on[1]));
+    pair->local->paths.silent = 1 << 0 | 1 << 1;
+    assert_false(scheduler_avoids(&pair->local->schedule, on[1]));
     pair_free(pair);
 }
 
@@ -474,7 +474,7 @@ static void bulk_waits_for_the_good_path(struct path_properties second)
     second.bulk_after_ns = 3 * NS_PER_S;
     pair = connected_over(2, &second, NULL, &stream);
     assert_true(move(pair, stream, MIB, 2500));
-    assert_true(pair->relay->paths[1].small_only);
+    assert_true(pair->relay->paths.items[1].small_only);
     for (unsigned i = 0; i < 3; i++) {
         pair->blackhole = 1 << 0;
         pair_run_ms(pair, 1000);
@@ -487,7 +487,7 @@ static void bulk_waits_for_the_good_path(struct path_properties second)
     assert_false(move(pair, stream, 4 * MIB, 2500));
     assert_in_range(down_on(pair, 1), 0, SPARED_MOST);
     pair_run_ms(pair, 2000);
-    assert_false(pair->relay->paths[1].small_only);
+    assert_false(pair->relay->paths.items[1].small_only);
     assert_true(down_on(pair, 1) > MIB / 2);
     pair_free(pair);
 }
@@ -672,7 +672,7 @@ static void test_a_queue_is_measured_until_it_is_gone(void **state)
 {
     struct stream *stream;
     struct pair *pair = connected(NULL, &stream);
-    struct path *paths = pair->local->paths;
+    struct path *paths = pair->local->paths.items;
     (void)state;
 
     session_stream_write(pair->local, stream, "x", 1, pair->now);

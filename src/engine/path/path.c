@@ -1,4 +1,4 @@
-#include "../session/session_internal.h"
+#include <splitsocks/engine/path/path.h>
 
 #include <assert.h>
 
@@ -63,13 +63,13 @@ uint64_t path_rtt_ns(const struct path *path)
     return path->srtt_ns == 0 ? RTT_UNKNOWN_NS : path->srtt_ns;
 }
 
-uint64_t session_best_rtt_ns(const struct session *session)
+uint64_t paths_best_rtt_ns(const struct paths *paths)
 {
     uint64_t best = TIME_NEVER;
 
     for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
-        if (session->paths[i].srtt_ns != 0)
-            best = MIN(best, session->paths[i].srtt_ns);
+        if (paths->items[i].srtt_ns != 0)
+            best = MIN(best, paths->items[i].srtt_ns);
     return best == TIME_NEVER ? RTT_UNKNOWN_NS : best;
 }
 
@@ -115,49 +115,49 @@ uint64_t rate_next(uint64_t rate, uint64_t bytes, uint64_t elapsed_ns, uint64_t 
     return MAX(rate - rate / 4, bytes * 1000 / ms);
 }
 
-void path_count(struct session *session, unsigned index, uint64_t received, uint64_t acked)
+void path_count(struct paths *paths, unsigned index, uint64_t received, uint64_t acked)
 {
-    struct path *path = &session->paths[index];
+    struct path *path = &paths->items[index];
     uint64_t window_ns = rate_window_ns(path->srtt_ns);
-    uint64_t elapsed_ns = session->now - path->window_start_ns;
+    uint64_t elapsed_ns = paths->context->now - path->window_start_ns;
 
     if (elapsed_ns >= window_ns) {
         path->rate_in = rate_next(path->rate_in, path->window_in, elapsed_ns, window_ns);
         path->rate_acked =
             rate_next(path->rate_acked, path->window_acked, elapsed_ns, window_ns);
-        path->window_start_ns = session->now;
+        path->window_start_ns = paths->context->now;
         path->window_in = path->window_acked = 0;
     }
     path->window_in += received;
     path->window_acked += acked;
 }
 
-void path_count_goodput(struct session *session, unsigned index, uint64_t received,
+void path_count_goodput(struct paths *paths, unsigned index, uint64_t received,
                         uint64_t acked)
 {
-    struct path *path = &session->paths[index];
+    struct path *path = &paths->items[index];
 
     if (received > 0) {
         path->counters.stream_bytes_received += received;
-        meter_add(&path->goodput_in, received, session->now);
+        meter_add(&path->goodput_in, received, paths->context->now);
     }
     if (acked > 0) {
         path->counters.stream_bytes_acked += acked;
-        meter_add(&path->goodput_out, acked, session->now);
+        meter_add(&path->goodput_out, acked, paths->context->now);
     }
 }
 
 /* ---- whether it works ---- */
 
-static void tell(struct session *session, enum session_event_type type, unsigned index)
+static void tell(struct paths *paths, enum session_event_type type, unsigned index)
 {
     struct session_event *event;
 
-    if (session->config.role != SESSION_LOCAL)
+    if (paths->context->config.role != SESSION_LOCAL)
         return;
-    event = outbox_push(session, type);
+    event = outbox_push(paths->context, type);
     event->path = index;
-    event->path_reason = session->paths[index].reason;
+    event->path_reason = paths->items[index].reason;
 }
 
 static void note_heard(struct path *path, uint64_t now)
@@ -170,14 +170,14 @@ static void note_heard(struct path *path, uint64_t now)
 /* Acknowledgements ask for no answer: on a path that swallows them nobody would miss one.
  * Where data comes that is to be acknowledged, its path is known to work: what came on it
  * is ACK_DELAY_NS old at most when it is answered. */
-bool path_quiet(const struct session *session, unsigned index)
+bool path_quiet(const struct paths *paths, unsigned index)
 {
-    const struct path *own = &session->paths[index];
+    const struct path *own = &paths->items[index];
     uint64_t least_ns =
         own->heard_ns + ACK_DELAY_NS + MAX(path_rtt_ns(own) / 2, QUIET_MIN_NS);
 
-    for (unsigned i = 0; session->live_paths >> i != 0; i++)
-        if (session->live_paths >> i & 1 && session->paths[i].heard_ns > least_ns)
+    for (unsigned i = 0; paths->live >> i != 0; i++)
+        if (paths->live >> i & 1 && paths->items[i].heard_ns > least_ns)
             return true;
     return false;
 }
@@ -193,73 +193,73 @@ void path_acked(struct path *path, uint64_t when)
     path->acked_ns = MAX(path->acked_ns, when);
 }
 
-void path_heard(struct session *session, unsigned index)
+void path_heard(struct paths *paths, unsigned index)
 {
-    struct path *path = &session->paths[index];
+    struct path *path = &paths->items[index];
 
-    note_heard(path, session->now);
+    note_heard(path, paths->context->now);
     path->timeouts = path->failures = path->unproven = 0;
     path->retry_ns = 0;
     if (path->reason == PATH_REASON_WORKS || path->reason == PATH_REASON_UNUSABLE)
         return;
     path->reason = PATH_REASON_WORKS;
-    tell(session, SESSION_PATH_UP, index);
+    tell(paths, SESSION_PATH_UP, index);
 }
 
-void path_set_down(struct session *session, unsigned index, enum path_reason reason)
+void path_set_down(struct paths *paths, unsigned index, enum path_reason reason)
 {
-    struct path *path = &session->paths[index];
+    struct path *path = &paths->items[index];
     enum path_reason before = path->reason;
 
     path->reason = reason;
-    session->pool_dirty = true;
+    paths->context->pool_dirty = true;
     /* What goes on not working may do so in many ways: told once. */
     if (before == PATH_REASON_WORKS || before == PATH_REASON_UNTRIED)
-        tell(session, SESSION_PATH_DOWN, index);
+        tell(paths, SESSION_PATH_DOWN, index);
 }
 
-void path_failed(struct session *session, unsigned index, enum path_reason reason,
+void path_failed(struct paths *paths, unsigned index, enum path_reason reason,
                  uint64_t since_ns)
 {
-    struct path *path = &session->paths[index];
+    struct path *path = &paths->items[index];
 
     if (path->heard_ns > since_ns || path->reason == PATH_REASON_UNUSABLE)
         return;
-    path_set_down(session, index, reason);
+    path_set_down(paths, index, reason);
 }
 
 /* ---- properties ---- */
 
-bool path_allows(const struct session *session, unsigned index,
+bool path_allows(const struct paths *paths, unsigned index,
                  const struct stream_policy *policy)
 {
-    uint8_t modes = session->paths[index].properties.modes;
+    uint8_t modes = paths->items[index].properties.modes;
 
     return (policy->paths == 0 || policy->paths >> index & 1) &&
            (modes == 0 || modes >> policy->mode & 1);
 }
 
-bool path_in_reserve(const struct session *session, unsigned index,
+bool path_in_reserve(const struct paths *paths, unsigned index,
                      const struct stream_policy *policy)
 {
-    if (!session->paths[index].properties.backup)
+    if (!paths->items[index].properties.backup)
         return false;
-    for (unsigned i = 0; session->live_paths >> i != 0; i++)
-        if (session->live_paths >> i & 1 && !session->paths[i].properties.backup &&
-            (policy == NULL || path_allows(session, i, policy)))
+    for (unsigned i = 0; paths->live >> i != 0; i++)
+        if (paths->live >> i & 1 && !paths->items[i].properties.backup &&
+            (policy == NULL || path_allows(paths, i, policy)))
             return true;
     return false;
 }
 
-bool path_takes_copies(const struct session *session, unsigned index,
+bool path_takes_copies(const struct paths *paths, unsigned index,
                        const struct stream_policy *policy)
 {
-    if (path_in_reserve(session, index, policy))
+    if (path_in_reserve(paths, index, policy))
         return false;
-    for (unsigned i = 0;
-         policy->mode != STREAM_MODE_REDUNDANT && session->live_paths >> i != 0; i++)
-        if (session->live_paths >> i & 1 && path_allows(session, i, policy) &&
-            path_comes_before(&session->paths[i], &session->paths[index]))
+    for (unsigned i = 0; policy->mode != STREAM_MODE_REDUNDANT && paths->live >> i != 0;
+         i++)
+        if (paths->live >> i & 1 && path_allows(paths, i, policy) &&
+            path_comes_before(&paths->items[i], &paths->items[index]))
             return false;
     return true;
 }
@@ -271,8 +271,8 @@ bool path_comes_before(const struct path *a, const struct path *b)
     return a->properties.cost < b->properties.cost;
 }
 
-uint64_t path_room(const struct session *session, unsigned index)
+uint64_t path_room(const struct paths *paths, unsigned index)
 {
-    return MIN(rate_limit_room(&session->paths[index].rate_limit, session->now),
-               rate_limit_room(&session->rate_limit, session->now));
+    return MIN(rate_limit_room(&paths->items[index].rate_limit, paths->context->now),
+               rate_limit_room(&paths->rate_limit, paths->context->now));
 }

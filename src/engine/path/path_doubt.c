@@ -4,7 +4,7 @@
  * not come on this one. What a path in doubt carries counts as a copy no more; it still
  * gets its own, which is how it shows that it lives.
  */
-#include "../session/session_internal.h"
+#include <splitsocks/engine/path/path.h>
 
 /* How much later than another path's a copy may come: jitter of an eighth of the round
  * trip, and what a queue of a few packets takes. */
@@ -29,24 +29,25 @@ void path_note_late(struct path *path, uint64_t oldest_ns, uint64_t late_ns, uin
 }
 
 /* When the copies that are awaited on the path are missing; TIME_NEVER when none are. */
-static uint64_t missed_ns(const struct session *session, const struct path *path)
+static uint64_t missed_ns(const struct paths *paths, const struct path *path)
 {
     if (path->awaited_ns <= path->received_ns)
         return TIME_NEVER;
-    return path->awaited_ns + (path_rtt_ns(path) - session_best_rtt_ns(session)) / 2 +
+    return path->awaited_ns + (path_rtt_ns(path) - paths_best_rtt_ns(paths)) / 2 +
            path_rtt_ns(path) / 8 + COPY_MARGIN_NS;
 }
 
-bool path_doubtful(const struct session *session, unsigned index)
+bool path_doubtful(const struct paths *paths, unsigned index)
 {
-    const struct path *path = &session->paths[index];
+    const struct path *path = &paths->items[index];
 
-    return path->doubted_ns > path->proven_ns || missed_ns(session, path) <= session->now;
+    return path->doubted_ns > path->proven_ns ||
+           missed_ns(paths, path) <= paths->context->now;
 }
 
-uint64_t path_doubt_timeout(const struct session *session, unsigned index)
+uint64_t path_doubt_timeout(const struct paths *paths, unsigned index)
 {
-    uint64_t when = missed_ns(session, &session->paths[index]);
+    uint64_t when = missed_ns(paths, &paths->items[index]);
 
-    return when > session->now ? when : TIME_NEVER;
+    return when > paths->context->now ? when : TIME_NEVER;
 }

@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libengine-pool.a
 libengine_pool_a_SOURCES = \
+	include/splitsocks/engine/pool/pool.h \
 	src/engine/pool/pool.c \
 	src/engine/pool/pool_internal.h \
 	src/engine/pool/pool_proof.c \

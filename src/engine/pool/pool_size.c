@@ -29,11 +29,11 @@
 
 /* ---- how many ---- */
 
-bool session_active(const struct session *session)
+bool pool_active(const struct pool *pool)
 {
-    return session->stream_count > 0 || session->waiting_bytes > 0 ||
-           !list_empty(&session->streams) || session->ack_wanted ||
-           !list_empty(&session->limbo) || session->send_session_window;
+    return pool->streams->count > 0 || pool->streams->waiting_bytes > 0 ||
+           !list_empty(&pool->streams->all) || pool->subflows->ack_wanted ||
+           !list_empty(&pool->subflows->limbo) || pool->context->send_session_window;
 }
 
 static uint64_t recent(struct peak *peak, uint64_t now, uint64_t window_ns, uint64_t value)
@@ -88,18 +88,18 @@ static uint64_t bulk_min(const struct session_config *config)
 /* The rate that slots are for. A loss that many subflows share lowers it for seconds, and
  * it is the new ones that raise it again: with slots for the rate of the moment there are
  * none. Four fifths, since the highest was measured in a burst. */
-static uint64_t slots_rate(const struct session *session, struct peak *peak, uint64_t rate)
+static uint64_t slots_rate(const struct pool *pool, struct peak *peak, uint64_t rate)
 {
-    return MAX(rate, recent(peak, session->now, RATE_WINDOW_NS, rate) / 5 * 4);
+    return MAX(rate, recent(peak, pool->context->now, RATE_WINDOW_NS, rate) / 5 * 4);
 }
 
-static uint64_t path_slots(const struct session *session, struct path *path)
+static uint64_t path_slots(const struct pool *pool, struct path *path)
 {
-    uint64_t in = slots_rate(session, &path->peak_in, path->rate_in);
-    uint64_t acked = slots_rate(session, &path->peak_acked, path->rate_acked);
+    uint64_t in = slots_rate(pool, &path->peak_in, path->rate_in);
+    uint64_t acked = slots_rate(pool, &path->peak_acked, path->rate_acked);
 
-    return MAX(slots(path, in, session->config.budget_down),
-               slots(path, acked, session->config.budget_up));
+    return MAX(slots(path, in, pool->context->config.budget_down),
+               slots(path, acked, pool->context->config.budget_up));
 }
 
 /* Subflows that a queue of this length keeps busy. */
@@ -108,19 +108,20 @@ static uint64_t queue_slots(uint64_t queue, uint64_t budget)
     return budget == SESSION_UNLIMITED ? queue > 0 : ceil_divide(queue, budget);
 }
 
-static bool tight(const struct session *session)
+static bool tight(const struct pool *pool)
 {
-    return MIN(session->config.budget_up, session->config.budget_down) <= TIGHT_BUDGET;
+    return MIN(pool->context->config.budget_up, pool->context->config.budget_down) <=
+           TIGHT_BUDGET;
 }
 
 /* ---- paths that streams ask for, and paths in reserve ---- */
 
-static bool allowed_before(const struct session *session, const struct stream *stream,
+static bool allowed_before(const struct pool *pool, const struct stream *stream,
                            unsigned index)
 {
-    for (unsigned i = 0; i < session->config.path_count; i++)
-        if (path_allows(session, i, &stream->policy) &&
-            path_comes_before(&session->paths[i], &session->paths[index]))
+    for (unsigned i = 0; i < pool->context->config.path_count; i++)
+        if (path_allows(pool->paths, i, &stream->policy) &&
+            path_comes_before(&pool->paths->items[i], &pool->paths->items[index]))
             return true;
     return false;
 }
@@ -128,66 +129,66 @@ static bool allowed_before(const struct session *session, const struct stream *s
 /* The paths that a stream wants to find open, whatever the pool is otherwise: all but
  * backups for a redundant one; the first in order for one that not every path may carry, or
  * that is redundant where that costs nothing. */
-static uint16_t asks_for(const struct session *session, const struct stream *stream)
+static uint16_t asks_for(const struct pool *pool, const struct stream *stream)
 {
     bool redundant = stream->policy.mode == STREAM_MODE_REDUNDANT;
     bool bound = stream->policy.mode != STREAM_MODE_SPLIT;
     uint16_t asks = 0;
 
-    for (unsigned i = 0; i < session->config.path_count; i++)
-        bound |= !path_allows(session, i, &stream->policy);
-    for (unsigned i = 0; i < session->config.path_count; i++)
-        if (bound && path_allows(session, i, &stream->policy) &&
-            ((redundant && !session->paths[i].properties.backup) ||
-             !allowed_before(session, stream, i)))
+    for (unsigned i = 0; i < pool->context->config.path_count; i++)
+        bound |= !path_allows(pool->paths, i, &stream->policy);
+    for (unsigned i = 0; i < pool->context->config.path_count; i++)
+        if (bound && path_allows(pool->paths, i, &stream->policy) &&
+            ((redundant && !pool->paths->items[i].properties.backup) ||
+             !allowed_before(pool, stream, i)))
             asks |= (uint16_t)(1u << i);
     return asks;
 }
 
-void pool_stream_begins(struct session *session, struct stream *stream)
+void pool_stream_begins(struct pool *pool, struct stream *stream)
 {
-    stream_set_asks(session, stream, asks_for(session, stream));
+    stream_set_asks(pool->streams, stream, asks_for(pool, stream));
 }
 
-void pool_recount_streams(struct session *session)
+void pool_recount_streams(struct pool *pool)
 {
-    list_foreach(&session->streams, node, after) {
-        pool_stream_begins(session, list_entry(node, struct stream, node));
+    list_foreach(&pool->streams->all, node, after) {
+        pool_stream_begins(pool, list_entry(node, struct stream, node));
     }
 }
 
 /* A driver may keep slots for paths that are not there now. */
-static unsigned usable_paths(const struct session *session)
+static unsigned usable_paths(const struct pool *pool)
 {
     unsigned count = 0;
 
-    for (unsigned i = 0; i < session->config.path_count; i++)
-        count += session->paths[i].properties.usable;
+    for (unsigned i = 0; i < pool->context->config.path_count; i++)
+        count += pool->paths->items[i].properties.usable;
     return count;
 }
 
 /* Works, as far as is known. Between two subflows of small budgets there may be none. */
-static bool path_works(const struct session *session, unsigned index)
+static bool path_works(const struct pool *pool, unsigned index)
 {
-    const struct path *path = &session->paths[index];
+    const struct path *path = &pool->paths->items[index];
 
     return path->properties.usable && path->reason == PATH_REASON_WORKS &&
-           (session->live_paths >> index & 1 ||
-            (session->suspects == 0 && path->failures == 0 && path->timeouts == 0));
+           (pool->paths->live >> index & 1 ||
+            (pool->subflows->suspects == 0 && path->failures == 0 && path->timeouts == 0));
 }
 
 /* Not tried for long enough to give it up. */
-static bool path_hopeful(const struct session *session, unsigned index)
+static bool path_hopeful(const struct pool *pool, unsigned index)
 {
-    const struct path *path = &session->paths[index];
+    const struct path *path = &pool->paths->items[index];
 
     if (!path->properties.usable || path->failures > 0 ||
         path->reason != PATH_REASON_UNTRIED)
         return false;
-    list_foreach_const(&session->subflows, node) {
+    list_foreach_const(&pool->subflows->all, node) {
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
 
-        if (subflow->path == index && session->now - subflow->dialled_ns >= HOPE_NS)
+        if (subflow->path == index && pool->context->now - subflow->dialled_ns >= HOPE_NS)
             return false;
     }
     return true;
@@ -195,29 +196,29 @@ static bool path_hopeful(const struct session *session, unsigned index)
 
 /* Nothing is dialled on the path as things are: a backup while another works; a dear one
  * while a cheaper works and no bulk waits. Unless streams ask for it. */
-bool pool_held_back(struct session *session, unsigned index)
+bool pool_held_back(struct pool *pool, unsigned index)
 {
-    const struct path *own = &session->paths[index];
+    const struct path *own = &pool->paths->items[index];
 
     if (own->streams > 0 || (!own->properties.backup && own->properties.cost == 0))
         return false;
-    for (unsigned i = 0; i < session->config.path_count; i++) {
-        const struct path *other = &session->paths[i];
+    for (unsigned i = 0; i < pool->context->config.path_count; i++) {
+        const struct path *other = &pool->paths->items[i];
 
         if (path_comes_before(other, own) &&
             (own->properties.backup != other->properties.backup ||
-             !pool_bulk_waits(session)) &&
-            (path_works(session, i) || path_hopeful(session, i)))
+             !pool_bulk_waits(pool)) &&
+            (path_works(pool, i) || path_hopeful(pool, i)))
             return true;
     }
     return false;
 }
 
-static uint64_t count_lasting(const struct session *session, unsigned index)
+static uint64_t count_lasting(const struct pool *pool, unsigned index)
 {
     uint64_t count = 0;
 
-    list_foreach_const(&session->subflows, node) {
+    list_foreach_const(&pool->subflows->all, node) {
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
 
         count += subflow->path == index && pool_lasting(subflow);
@@ -226,128 +227,130 @@ static uint64_t count_lasting(const struct session *session, unsigned index)
 }
 
 /* Works, and no other that works comes before it by its cost. */
-static bool in_front(const struct session *session, unsigned index)
+static bool in_front(const struct pool *pool, unsigned index)
 {
-    if (!path_works(session, index))
+    if (!path_works(pool, index))
         return false;
-    for (unsigned i = 0; i < session->config.path_count; i++)
-        if (path_comes_before(&session->paths[i], &session->paths[index]) &&
-            path_works(session, i))
+    for (unsigned i = 0; i < pool->context->config.path_count; i++)
+        if (path_comes_before(&pool->paths->items[i], &pool->paths->items[index]) &&
+            path_works(pool, i))
             return false;
     return true;
 }
 
 /* How long small data may take on the path; one that may be dead comes last. */
-static uint64_t shortness_ns(const struct session *session, unsigned index)
+static uint64_t shortness_ns(const struct pool *pool, unsigned index)
 {
-    const struct path *path = &session->paths[index];
-    bool doubtful = path->timeouts > 0 || path_silent(session, index);
+    const struct path *path = &pool->paths->items[index];
+    bool doubtful = path->timeouts > 0 || scheduler_path_silent(pool->schedule, index);
 
     return MAX(path_rtt_ns(path), doubtful ? DIAL_TIMEOUT_MAX_NS : 0);
 }
 
 /* The path that small data should find open: the one of least latency; one that is open
  * stays so until another is less than half as long. -1: none works. */
-static int short_path(const struct session *session)
+static int short_path(const struct pool *pool)
 {
     int best = -1, open = -1;
 
-    for (unsigned i = 0; i < session->config.path_count; i++) {
-        uint64_t own_ns = shortness_ns(session, i);
+    for (unsigned i = 0; i < pool->context->config.path_count; i++) {
+        uint64_t own_ns = shortness_ns(pool, i);
 
-        if (!in_front(session, i))
+        if (!in_front(pool, i))
             continue;
-        if (best < 0 || own_ns < shortness_ns(session, (unsigned)best))
+        if (best < 0 || own_ns < shortness_ns(pool, (unsigned)best))
             best = (int)i;
-        if ((open < 0 || own_ns < shortness_ns(session, (unsigned)open)) &&
-            count_lasting(session, i) > 0)
+        if ((open < 0 || own_ns < shortness_ns(pool, (unsigned)open)) &&
+            count_lasting(pool, i) > 0)
             open = (int)i;
     }
-    return open >= 0 && shortness_ns(session, (unsigned)open) <=
-                            2 * shortness_ns(session, (unsigned)best)
+    return open >= 0 && shortness_ns(pool, (unsigned)open) <=
+                            2 * shortness_ns(pool, (unsigned)best)
                ? open
                : best;
 }
 
 /* What is kept open, whatever it is for. */
-static unsigned kept_open(const struct session *session)
+static unsigned kept_open(const struct pool *pool)
 {
-    return MAX((unsigned)session_active(session), session->config.pool_idle);
+    return MAX((unsigned)pool_active(pool), pool->context->config.pool_idle);
 }
 
 /* Streams that ask for the path have several subflows there, so that a lost segment on one
  * does not hold all of them up; fewer where the pool is small. */
-unsigned pool_path_asked(const struct session *session, unsigned index)
+unsigned pool_path_asked(const struct pool *pool, unsigned index)
 {
-    const struct path *path = &session->paths[index];
+    const struct path *path = &pool->paths->items[index];
 
-    if (path->streams == 0 || !path->properties.usable || path->retry_ns > session->now)
+    if (path->streams == 0 || !path->properties.usable ||
+        path->retry_ns > pool->context->now)
         return 0;
-    return MIN(MAX(session->config.pool_size / usable_paths(session), 1), ASKED_MAX);
+    return MIN(MAX(pool->context->config.pool_size / usable_paths(pool), 1), ASKED_MAX);
 }
 
-unsigned pool_path_minimum(const struct session *session, unsigned index)
+unsigned pool_path_minimum(const struct pool *pool, unsigned index)
 {
-    bool is_short = kept_open(session) > 0 && short_path(session) == (int)index &&
-                    session->paths[index].retry_ns <= session->now;
+    bool is_short = kept_open(pool) > 0 && short_path(pool) == (int)index &&
+                    pool->paths->items[index].retry_ns <= pool->context->now;
 
-    return MAX(pool_path_asked(session, index), (unsigned)is_short);
+    return MAX(pool_path_asked(pool, index), (unsigned)is_short);
 }
 
-unsigned pool_needed(const struct session *session)
+unsigned pool_needed(const struct pool *pool)
 {
     unsigned least = 0;
 
-    for (unsigned i = 0; i < session->config.path_count; i++)
-        least += pool_path_minimum(session, i);
-    return MIN(MAX(kept_open(session), least), session->config.pool_burst);
+    for (unsigned i = 0; i < pool->context->config.path_count; i++)
+        least += pool_path_minimum(pool, i);
+    return MIN(MAX(kept_open(pool), least), pool->context->config.pool_burst);
 }
 
 /* Lately: subflows that take all of it at once must not make it look as if none were
  * needed. */
-static uint64_t queue_up(struct session *session)
+static uint64_t queue_up(struct pool *pool)
 {
-    uint64_t credit = session_credit(session) + session->owed_bytes;
+    uint64_t credit = streams_credit(pool->streams) + pool->streams->owed_bytes;
 
-    return recent(&session->queue_up, session->now, QUEUE_WINDOW_NS,
-                  MIN(session->waiting_bytes, credit));
+    return recent(&pool->queue_up, pool->context->now, QUEUE_WINDOW_NS,
+                  MIN(pool->streams->waiting_bytes, credit));
 }
 
-static uint64_t queue_down(struct session *session)
+static uint64_t queue_down(struct pool *pool)
 {
-    return recent(&session->queue_down, session->now, QUEUE_WINDOW_NS,
-                  session_peer_demand(session));
+    return recent(&pool->queue_down, pool->context->now, QUEUE_WINDOW_NS,
+                  streams_peer_demand(pool->streams));
 }
 
-bool pool_bulk_waits(struct session *session)
+bool pool_bulk_waits(struct pool *pool)
 {
-    return MAX(queue_up(session), queue_down(session)) >= BULK_QUEUE;
+    return MAX(queue_up(pool), queue_down(pool)) >= BULK_QUEUE;
 }
 
 /* Or may be about to: what is dialled only when it is seen to wait comes too late for the
  * beginning of a transfer. */
-static bool bulk_expected(struct session *session)
+static bool bulk_expected(struct pool *pool)
 {
-    return pool_bulk_waits(session) || (session->stream_begun_ns != 0 &&
-                                   session->now - session->stream_begun_ns < BEGINNING_NS);
+    return pool_bulk_waits(pool) ||
+           (pool->stream_begun_ns != 0 &&
+            pool->context->now - pool->stream_begun_ns < BEGINNING_NS);
 }
 
 /* Several paths: each has its share, which another's failure does not enlarge, since what
  * is dialled in its place would be in its way when it is back. */
-bool pool_shares_hold(struct session *session)
+bool pool_shares_hold(struct pool *pool)
 {
-    return usable_paths(session) > 1 && bulk_expected(session);
+    return usable_paths(pool) > 1 && bulk_expected(pool);
 }
 
 /* The path of least latency that works. */
-static unsigned lane_path(const struct session *session)
+static unsigned lane_path(const struct pool *pool)
 {
     uint64_t least_ns = TIME_NEVER;
     unsigned found = 0;
 
-    list_foreach_const(&session->subflows, node) {
+    list_foreach_const(&pool->subflows->all, node) {
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
-        uint64_t rtt_ns = path_rtt_ns(&session->paths[subflow->path]);
+        uint64_t rtt_ns = path_rtt_ns(&pool->paths->items[subflow->path]);
 
         if (!subflow_usable(subflow) || rtt_ns >= least_ns)
             continue;
@@ -358,49 +361,49 @@ static unsigned lane_path(const struct session *session)
 }
 
 /* What a path should have of the pool; one of them has the interactive lane too. */
-uint64_t pool_path_share(struct session *session, unsigned index)
+uint64_t pool_path_share(struct pool *pool, unsigned index)
 {
-    uint64_t share = path_slots(session, &session->paths[index]);
+    uint64_t share = path_slots(pool, &pool->paths->items[index]);
 
-    if (!session->paths[index].properties.usable)
+    if (!pool->paths->items[index].properties.usable)
         return 0;
-    if (session->paths[index].small_only)
-        return MAX(1, pool_path_asked(session, index));
-    if (bulk_expected(session))
-        share = MAX(share, bulk_min(&session->config)) + (index == lane_path(session));
-    return MAX(share, pool_path_asked(session, index));
+    if (pool->paths->items[index].small_only)
+        return MAX(1, pool_path_asked(pool, index));
+    if (bulk_expected(pool))
+        share = MAX(share, bulk_min(&pool->context->config)) + (index == lane_path(pool));
+    return MAX(share, pool_path_asked(pool, index));
 }
 
 /* Slots for bulk on all paths together. */
-static uint64_t bulk_slots(struct session *session)
+static uint64_t bulk_slots(struct pool *pool)
 {
     uint64_t total = 0;
 
-    for (unsigned i = 0; i < session->config.path_count; i++)
-        total += pool_path_share(session, i);
+    for (unsigned i = 0; i < pool->context->config.path_count; i++)
+        total += pool_path_share(pool, i);
     return total;
 }
 
 /* How many subflows there should be that last; `bound` becomes what may be open with those
  * that are about to end. */
-uint64_t pool_wanted(struct session *session, uint64_t *bound)
+uint64_t pool_wanted(struct pool *pool, uint64_t *bound)
 {
-    const struct session_config *config = &session->config;
-    uint64_t queue = MAX(queue_slots(queue_up(session), config->budget_up),
-                         queue_slots(queue_down(session), config->budget_down));
+    const struct session_config *config = &pool->context->config;
+    uint64_t queue = MAX(queue_slots(queue_up(pool), config->budget_up),
+                         queue_slots(queue_down(pool), config->budget_down));
     /* Large budgets make a queue of few slots of what is much. */
-    bool much = queue > config->pool_size || pool_bulk_waits(session);
+    bool much = queue > config->pool_size || pool_bulk_waits(pool);
     uint64_t busy = queue;
 
     /* Beyond `size` only while much waits, and as the paths have use for. */
     *bound = much ? config->pool_burst : config->pool_size;
     if (busy > 0)
-        busy += tight(session) ? 0 : 1; /* the interactive lane */
-    if (bulk_expected(session))
-        busy = MAX(busy, bulk_slots(session));
+        busy += tight(pool) ? 0 : 1; /* the interactive lane */
+    if (bulk_expected(pool))
+        busy = MAX(busy, bulk_slots(pool));
     if (busy > config->pool_size)
-        busy = much ? MAX(bulk_slots(session), config->pool_size) : config->pool_size;
-    return MIN(MAX(busy, pool_needed(session)), config->pool_burst);
+        busy = much ? MAX(bulk_slots(pool), config->pool_size) : config->pool_size;
+    return MIN(MAX(busy, pool_needed(pool)), config->pool_burst);
 }
 
 /* Counts as long as it will not be used up before a replacement is there. */
@@ -417,7 +420,7 @@ bool pool_lasting(const struct subflow *subflow)
            subflow->bytes_received <= subflow->budget_in / 8 * 3;
 }
 
-void pool_count_bytes(struct session *session, struct subflow *subflow, uint64_t sent,
+void pool_count_bytes(struct pool *pool, struct subflow *subflow, uint64_t sent,
                       uint64_t received)
 {
     bool lasted = pool_lasting(subflow);
@@ -426,14 +429,14 @@ void pool_count_bytes(struct session *session, struct subflow *subflow, uint64_t
     subflow->bytes_received += received;
     /* With large budgets nothing else may happen until it is used up. */
     if (lasted && !pool_lasting(subflow))
-        session->pool_dirty = true;
+        pool->context->pool_dirty = true;
 }
 
 /* Subflows of a path that last, told only up to its share while bulk waits: one path's
  * surplus does not make up for what another lacks. */
-uint64_t pool_lasting_on(struct session *session, unsigned index)
+uint64_t pool_lasting_on(struct pool *pool, unsigned index)
 {
-    uint64_t count = count_lasting(session, index);
+    uint64_t count = count_lasting(pool, index);
 
-    return pool_shares_hold(session) ? MIN(count, pool_path_share(session, index)) : count;
+    return pool_shares_hold(pool) ? MIN(count, pool_path_share(pool, index)) : count;
 }

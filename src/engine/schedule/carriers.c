@@ -5,27 +5,27 @@
  * second copy, where one path has to carry two, on the next; and chunks of nothing but
  * ACKs, whose loss goes unnoticed until something behind them is missed, on the others.
  */
-#include "../session/session_internal.h"
+#include <splitsocks/engine/schedule/schedule.h>
 
 /* The worse the higher: what is late waits for certain, bulk has a queue of its own. What
  * was sent a moment ago does not count, or the two copies of one thing would go together.
  */
-static uint64_t drawback(const struct session *session, const struct subflow *subflow)
+static uint64_t drawback(const struct schedule *schedule, const struct subflow *subflow)
 {
     uint64_t waits_ns = 0;
 
     if (subflow->chunks.count > 0)
-        waits_ns =
-            session->now - ((struct sent_chunk *)ring_at(&subflow->chunks, 0))->sent_ns;
-    if (waits_ns < path_rtt_ns(&session->paths[subflow->path]) / 8)
+        waits_ns = schedule->context->now -
+                   ((struct sent_chunk *)ring_at(&subflow->chunks, 0))->sent_ns;
+    if (waits_ns < path_rtt_ns(&schedule->paths->items[subflow->path]) / 8)
         waits_ns = 0;
     return (uint64_t)subflow->late << 63 | (uint64_t)subflow->bulk << 62 | waits_ns;
 }
 
-void carriers_consider(const struct session *session, struct carriers *carriers,
+void carriers_consider(const struct schedule *schedule, struct carriers *carriers,
                        struct subflow *subflow)
 {
-    uint64_t own = drawback(session, subflow);
+    uint64_t own = drawback(schedule, subflow);
 
     subflow->carrier = CARRIER_SPARE;
     if (!subflow->writable)
@@ -49,12 +49,12 @@ void carriers_appoint(const struct carriers *carriers)
         carriers->twin->carrier = CARRIER_TWIN;
 }
 
-bool carriers_spare(const struct session *session, const struct subflow *subflow)
+bool carriers_spare(const struct schedule *schedule, const struct subflow *subflow)
 {
     /* Small budgets are used up one after the other. */
     if (subflow->carrier == CARRIER_SPARE || subflow->budget_out <= TIGHT_BUDGET)
         return false;
-    list_foreach_const(&session->subflows, node) {
+    list_foreach_const(&schedule->subflows->all, node) {
         const struct subflow *other = (const struct subflow *)node; /* its first member */
 
         if (other->path == subflow->path && other->carrier == CARRIER_SPARE &&

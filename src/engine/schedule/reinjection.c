@@ -4,7 +4,7 @@
  * sooner, when there is nothing new to send; and the little that small streams wait for,
  * when what carries it is late.
  */
-#include "../session/session_internal.h"
+#include <splitsocks/engine/schedule/schedule.h>
 
 /* The least that an acknowledgement may be later than expected. */
 #define LATE_MARGIN_NS (5 * NS_PER_MS)
@@ -15,7 +15,7 @@
 
 /* ---- what is late ---- */
 
-uint64_t subflow_oldest_ns(const struct subflow *subflow)
+uint64_t reinjection_oldest_ns(const struct subflow *subflow)
 {
     const struct sent_chunk *chunk;
     size_t i = 0;
@@ -39,40 +39,42 @@ static uint64_t at_most_ns(const struct path *path)
 
 /* When not even the peer's TCP will have said anything on the path for longer than it takes
  * to answer. A lossy path is not silent, as what arrives is acknowledged out of order. */
-uint64_t subflow_silence_ns(const struct session *session, const struct subflow *subflow)
+uint64_t reinjection_silence_ns(const struct schedule *schedule,
+                                const struct subflow *subflow)
 {
-    const struct path *path = &session->paths[subflow->path];
+    const struct path *path = &schedule->paths->items[subflow->path];
     uint64_t rtt_ns = path_rtt_ns(path);
 
     if (subflow->state != SUBFLOW_STATE_OPEN || subflow->eliciting_unacked == 0)
         return TIME_NEVER;
 
-    return MAX(MAX(path->acked_ns, path->heard_ns), subflow_oldest_ns(subflow) + rtt_ns) +
+    return MAX(MAX(path->acked_ns, path->heard_ns),
+               reinjection_oldest_ns(subflow) + rtt_ns) +
            MAX(SILENCE_MARGIN_NS, rtt_ns / 2);
 }
 
 /* When the subflow may be on a dead path: nothing comes on it, or nothing was acknowledged
  * in order for longer than a lost segment explains, which takes one round trip to be made
  * good. */
-static uint64_t stall_begins_ns(const struct session *session,
+static uint64_t stall_begins_ns(const struct schedule *schedule,
                                 const struct subflow *subflow)
 {
-    const struct path *path = &session->paths[subflow->path];
-    uint64_t rtt_ns = MAX(subflow_rtt_ns(session, subflow), path_rtt_ns(path));
+    const struct path *path = &schedule->paths->items[subflow->path];
+    uint64_t rtt_ns = MAX(subflow_rtt_ns(schedule->subflows, subflow), path_rtt_ns(path));
 
-    return MIN(subflow_silence_ns(session, subflow),
+    return MIN(reinjection_silence_ns(schedule, subflow),
                subflow->progress_ns + rtt_ns + rtt_ns / 2 + STALL_MARGIN_NS);
 }
 
-uint64_t subflow_late_ns(const struct session *session, const struct subflow *subflow)
+uint64_t reinjection_late_ns(const struct schedule *schedule, const struct subflow *subflow)
 {
-    const struct path *path = &session->paths[subflow->path];
+    const struct path *path = &schedule->paths->items[subflow->path];
 
     if (subflow->state != SUBFLOW_STATE_OPEN || subflow->eliciting_unacked == 0)
         return TIME_NEVER;
     /* A quarter more than usual, so that jitter alone does not count. */
-    return MIN(stall_begins_ns(session, subflow),
-               subflow_oldest_ns(subflow) + at_most_ns(path) + path_rtt_ns(path) / 4 +
+    return MIN(stall_begins_ns(schedule, subflow),
+               reinjection_oldest_ns(subflow) + at_most_ns(path) + path_rtt_ns(path) / 4 +
                    LATE_MARGIN_NS);
 }
 
@@ -82,23 +84,18 @@ uint64_t subflow_late_ns(const struct session *session, const struct subflow *su
  * a copy itself; copies too, since what carries them may be dead. */
 enum reinject { REINJECT_NOTHING, REINJECT_SMALL, REINJECT_ORIGINALS, REINJECT_ALL };
 
-bool stream_is_small(const struct stream *stream)
-{
-    return stream->out_next - stream->out_acked < INTERACTIVE_MAX;
-}
-
 /* What of the item has neither been acknowledged nor copied, and may go on the path. */
-static bool still_missing(const struct session *session, unsigned path, unsigned from_path,
-                          struct sent_item *item, struct piece *piece)
+static bool still_missing(const struct schedule *schedule, unsigned path,
+                          unsigned from_path, struct sent_item *item, struct piece *piece)
 {
     const struct stream *stream = item->stream;
     uint64_t from = MAX(item->offset + item->copied, stream->out_acked);
     uint64_t end = item->offset + item->length;
 
-    if (!path_allows(session, path, &stream->policy) || stream->reset_sent || stream->send_done ||
-        from >= end || ranges_contains(&stream->acked, from, end) ||
-        redundant_covered(session, from_path, stream, from, end) ||
-        (path != from_path && scheduler_spares(session, path, stream)))
+    if (!path_allows(schedule->paths, path, &stream->policy) || stream->reset_sent ||
+        stream->send_done || from >= end || ranges_contains(&stream->acked, from, end) ||
+        redundant_covered(schedule, from_path, stream, from, end) ||
+        (path != from_path && scheduler_spares(schedule, path, stream)))
         return false;
     *piece = (struct piece){.stream = item->stream,
                             .offset = from,
@@ -125,7 +122,7 @@ static bool takes_small(const struct subflow *subflow, const struct subflow *oth
                 : CARRIER_FIRST);
 }
 
-static bool oldest_missing(const struct session *session, const struct subflow *subflow,
+static bool oldest_missing(const struct schedule *schedule, const struct subflow *subflow,
                            const struct subflow *other, enum reinject how,
                            struct piece *piece)
 {
@@ -134,17 +131,17 @@ static bool oldest_missing(const struct session *session, const struct subflow *
 
         if (item->kind == SENT_DATA && may_copy(item, how) &&
             (!stream_is_small(item->stream) || takes_small(subflow, other)) &&
-            still_missing(session, subflow->path, other->path, item, piece))
+            still_missing(schedule, subflow->path, other->path, item, piece))
             return true;
     }
     return false;
 }
 
 /* How long from now until what the other subflow has sent longest ago arrives. */
-static uint64_t expected_ns(const struct session *session, const struct subflow *other)
+static uint64_t expected_ns(const struct schedule *schedule, const struct subflow *other)
 {
-    const struct path *path = &session->paths[other->path];
-    uint64_t waited_ns = session->now - subflow_oldest_ns(other);
+    const struct path *path = &schedule->paths->items[other->path];
+    uint64_t waited_ns = schedule->context->now - reinjection_oldest_ns(other);
     uint64_t arrival_ns = path_arrival_ns(path, path->queued_out);
 
     /* Overdue: the estimate was wrong, and nobody knows when it will arrive. */
@@ -155,48 +152,51 @@ static uint64_t expected_ns(const struct session *session, const struct subflow 
 }
 
 /* `idle`: there is nothing new to send. */
-static enum reinject reinject_from(const struct session *session,
+static enum reinject reinject_from(const struct schedule *schedule,
                                    const struct subflow *subflow,
                                    const struct subflow *other, bool idle)
 {
-    const struct path *own = &session->paths[subflow->path];
+    const struct path *own = &schedule->paths->items[subflow->path];
 
     if (other == subflow || other->eliciting_unacked == 0)
         return REINJECT_NOTHING;
     /* Copies of copies, only where who takes them is better off for certain: two that stand
      * still would copy each other's without end. */
-    if (other->suspect || path_silent(session, other->path))
+    if (other->suspect || scheduler_path_silent(schedule, other->path))
         return REINJECT_ALL;
-    if (other->path != subflow->path && stall_begins_ns(session, other) <= session->now)
+    if (other->path != subflow->path &&
+        stall_begins_ns(schedule, other) <= schedule->context->now)
         return REINJECT_ORIGINALS;
     /* To be sooner is no reason to use a path that is to be spared. */
     if (idle && !subflow->late && other->path != subflow->path &&
-        !path_in_reserve(session, subflow->path, NULL) &&
-        own->properties.cost <= session->paths[other->path].properties.cost &&
-        expected_ns(session, other) > path_arrival_ns(own, own->queued_out))
+        !path_in_reserve(schedule->paths, subflow->path, NULL) &&
+        own->properties.cost <= schedule->paths->items[other->path].properties.cost &&
+        expected_ns(schedule, other) > path_arrival_ns(own, own->queued_out))
         return REINJECT_ORIGINALS;
     return other->late && !subflow->late ? REINJECT_SMALL : REINJECT_NOTHING;
 }
 
 /* Of all that may be copied, what is nearest to its stream's head: that is waited for. */
-bool reinjection_next(struct session *session, struct subflow *subflow, bool idle,
+bool reinjection_next(struct schedule *schedule, struct subflow *subflow, bool idle,
                       struct piece *piece)
 {
     uint64_t least = UINT64_MAX;
 
     /* A copy is to help at once. */
-    if (path_silent(session, subflow->path) || path_uncertain(session, subflow->path))
+    if (scheduler_path_silent(schedule, subflow->path) ||
+        scheduler_path_uncertain(schedule, subflow->path))
         return false;
-    list_foreach(&session->subflows, node, after) {
+    list_foreach(&schedule->subflows->all, node, after) {
         struct subflow *other = list_entry(node, struct subflow, node);
-        enum reinject how = reinject_from(session, subflow, other, idle);
+        enum reinject how = reinject_from(schedule, subflow, other, idle);
         struct piece found;
 
-        if (lane_is(session, subflow) || restraint_holds(session, subflow->path) ||
-            packets_hold(session, subflow))
+        if (scheduler_is_lane(schedule, subflow) ||
+            restraint_holds(schedule, subflow->path) ||
+            packets_hold(schedule->subflows, subflow))
             how = MIN(how, REINJECT_SMALL);
         if (how == REINJECT_NOTHING ||
-            !oldest_missing(session, subflow, other, how, &found) ||
+            !oldest_missing(schedule, subflow, other, how, &found) ||
             found.offset - found.stream->out_acked >= least)
             continue;
         least = found.offset - found.stream->out_acked;

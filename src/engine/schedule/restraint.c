@@ -20,7 +20,7 @@
  * it was, the path is not what it seemed (it may be longer than it was, or its delay vary,
  * or others fill the queue), and the bound is lifted for a while, each time for longer.
  */
-#include "../session/session_internal.h"
+#include <splitsocks/engine/schedule/schedule.h>
 
 /* How long a stream counts as interactive after it sent something, and how often it must
  * have sent little, with nothing on its way, until it does. */
@@ -47,13 +47,13 @@
 #define LIFT_FORGOTTEN_NS (30 * NS_PER_S)
 
 /* Who opens a stream beside bulk waits for the answer, and soon for more. */
-void restraint_note_opened(struct session *session)
+void restraint_note_opened(struct schedule *schedule)
 {
-    if (!list_empty(&session->ready[STREAM_BULK]))
-        session->interactive_ns = session->now;
+    if (!list_empty(&schedule->streams->ready[STREAM_BULK]))
+        schedule->interactive_ns = schedule->context->now;
 }
 
-void restraint_note_sent(struct session *session, struct stream *stream)
+void restraint_note_sent(struct schedule *schedule, struct stream *stream)
 {
     uint64_t on_its_way = stream->out_next - stream->out_acked;
 
@@ -64,41 +64,41 @@ void restraint_note_sent(struct session *session, struct stream *stream)
     if (on_its_way == 0 && stream->exchanges < EXCHANGES_MIN)
         stream->exchanges++;
     if (stream->exchanges == EXCHANGES_MIN)
-        session->interactive_ns = session->now;
+        schedule->interactive_ns = schedule->context->now;
 }
 
-static bool bulk_waits(const struct session *session)
+static bool bulk_waits(const struct schedule *schedule)
 {
-    return !list_empty(&session->ready[STREAM_BULK]);
+    return !list_empty(&schedule->streams->ready[STREAM_BULK]);
 }
 
 /* Somebody waits for small answers, on the path. */
-static bool interactive(const struct session *session, unsigned index)
+static bool interactive(const struct schedule *schedule, unsigned index)
 {
-    return session->lane != NULL && session->lane->path == index &&
-           session->interactive_ns != 0 &&
-           session->now - session->interactive_ns < INTERACTIVE_NS;
+    return schedule->subflows->lane != NULL && schedule->subflows->lane->path == index &&
+           schedule->interactive_ns != 0 &&
+           schedule->context->now - schedule->interactive_ns < INTERACTIVE_NS;
 }
 
-static bool wanted(const struct session *session)
+static bool wanted(const struct schedule *schedule)
 {
-    return session->bulk_ns != 0 && session->now - session->bulk_ns < BULK_NS;
+    return schedule->bulk_ns != 0 && schedule->context->now - schedule->bulk_ns < BULK_NS;
 }
 
-uint64_t restraint_measure_ns(const struct session *session, uint64_t usual_ns)
+uint64_t restraint_measure_ns(const struct schedule *schedule, uint64_t usual_ns)
 {
-    return wanted(session) ? MIN(usual_ns, MEASURE_NS) : usual_ns;
+    return wanted(schedule) ? MIN(usual_ns, MEASURE_NS) : usual_ns;
 }
 
 /* ---- the bound ---- */
 
 /* What the path holds of ours. Of what has yet to be sent a third counts: it waits for its
  * connection's window and is not in the link's queue, but will be within a round trip. */
-static uint64_t on_its_way(const struct session *session, unsigned index)
+static uint64_t on_its_way(const struct schedule *schedule, unsigned index)
 {
     uint64_t bytes = 0;
 
-    list_foreach_const(&session->subflows, node) {
+    list_foreach_const(&schedule->subflows->all, node) {
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
         const struct subflow_measure *measure = &subflow->measure;
 
@@ -110,32 +110,32 @@ static uint64_t on_its_way(const struct session *session, unsigned index)
     return bytes;
 }
 
-static bool draining(const struct session *session, const struct restraint *restraint)
+static bool draining(const struct schedule *schedule, const struct restraint *restraint)
 {
-    return session->now < restraint->drained_ns;
+    return schedule->context->now < restraint->drained_ns;
 }
 
 /* How long what is on its way may take to arrive; TIME_NEVER: no matter. */
-static uint64_t whole_ns(const struct session *session, unsigned index)
+static uint64_t whole_ns(const struct schedule *schedule, unsigned index)
 {
-    const struct path *path = &session->paths[index];
-    const struct restraint *restraint = &session->restraints[index];
+    const struct path *path = &schedule->paths->items[index];
+    const struct restraint *restraint = &schedule->restraints[index];
     uint64_t least_ns = path_least_rtt_ns(path);
-    bool small = interactive(session, index);
+    bool small = interactive(schedule, index);
     uint64_t queue_ns = MAX(small ? least_ns / 4 : least_ns, QUEUE_MIN_NS);
 
-    if (draining(session, restraint))
+    if (draining(schedule, restraint))
         return least_ns / 2;
     if (path_rtt_ns(path) < least_ns + queue_ns / 4 &&
-        session->now > restraint->drained_ns + 4 * least_ns)
+        schedule->context->now > restraint->drained_ns + 4 * least_ns)
         return small ? 2 * least_ns : TIME_NEVER;
     return least_ns + queue_ns;
 }
 
-static uint64_t bound_bytes(const struct session *session, unsigned index)
+static uint64_t bound_bytes(const struct schedule *schedule, unsigned index)
 {
-    const struct path *path = &session->paths[index];
-    uint64_t in_ns = whole_ns(session, index);
+    const struct path *path = &schedule->paths->items[index];
+    uint64_t in_ns = whole_ns(schedule, index);
 
     if (in_ns == TIME_NEVER)
         return UINT64_MAX;
@@ -150,30 +150,30 @@ static uint64_t drain_every_ns(const struct path *path)
 }
 
 /* The queue must have left, and the round trip be seen without it. */
-static void drain_if_due(struct session *session, unsigned index)
+static void drain_if_due(struct schedule *schedule, unsigned index)
 {
-    struct path *path = &session->paths[index];
-    struct restraint *restraint = &session->restraints[index];
+    struct path *path = &schedule->paths->items[index];
+    struct restraint *restraint = &schedule->restraints[index];
     uint64_t least_ns = path_least_rtt_ns(path);
     /* What lasted for long before was still too long: it may be so yet. */
     bool again = least_ns < restraint->least_ns / 8 * 7;
 
-    if (session->now <
+    if (schedule->context->now <
         (again ? restraint->drained_ns + DRAIN_AGAIN_NS : restraint->drain_ns))
         return;
     restraint->least_ns = least_ns;
-    restraint->drained_ns = session->now + 5 * least_ns / 2;
+    restraint->drained_ns = schedule->context->now + 5 * least_ns / 2;
     restraint->drain_ns = restraint->drained_ns + drain_every_ns(path);
 }
 
 /* ---- whether it does harm ---- */
 
-static void begin_window(struct session *session, unsigned index)
+static void begin_window(struct schedule *schedule, unsigned index)
 {
-    struct restraint *restraint = &session->restraints[index];
+    struct restraint *restraint = &schedule->restraints[index];
 
-    restraint->window_ns = session->now;
-    restraint->window_bytes = session->paths[index].counters.stream_bytes_acked;
+    restraint->window_ns = schedule->context->now;
+    restraint->window_bytes = schedule->paths->items[index].counters.stream_bytes_acked;
     restraint->held = restraint->spare = false;
 }
 
@@ -183,33 +183,33 @@ static uint64_t window_length_ns(const struct path *path)
 }
 
 /* What was taken for the path's round trip is learned anew. */
-static void lift(struct session *session, unsigned index)
+static void lift(struct schedule *schedule, unsigned index)
 {
-    struct path *path = &session->paths[index];
-    struct restraint *restraint = &session->restraints[index];
-    bool forgotten = session->now - restraint->lifted_ns >= LIFT_FORGOTTEN_NS;
+    struct path *path = &schedule->paths->items[index];
+    struct restraint *restraint = &schedule->restraints[index];
+    bool forgotten = schedule->context->now - restraint->lifted_ns >= LIFT_FORGOTTEN_NS;
 
     restraint->lift_ns = forgotten || restraint->lift_ns == 0
                              ? LIFT_MIN_NS
                              : MIN(2 * restraint->lift_ns, LIFT_MAX_NS);
     restraint->lifted_ns =
-        session->now + MAX(restraint->lift_ns, 3 * window_length_ns(path));
+        schedule->context->now + MAX(restraint->lift_ns, 3 * window_length_ns(path));
     restraint->rate_seen = restraint->least_ns = 0;
     path_forget_least(path);
 }
 
-static void judge(struct session *session, unsigned index)
+static void judge(struct schedule *schedule, unsigned index)
 {
-    struct path *path = &session->paths[index];
-    struct restraint *restraint = &session->restraints[index];
-    uint64_t elapsed_ns = session->now - restraint->window_ns;
+    struct path *path = &schedule->paths->items[index];
+    struct restraint *restraint = &schedule->restraints[index];
+    uint64_t elapsed_ns = schedule->context->now - restraint->window_ns;
     uint64_t bytes = path->counters.stream_bytes_acked - restraint->window_bytes;
     uint64_t rate;
 
     if (restraint->window_ns == 0) {
         restraint->rate_seen = 0;
-        restraint->drain_ns = session->now + drain_every_ns(path);
-        begin_window(session, index);
+        restraint->drain_ns = schedule->context->now + drain_every_ns(path);
+        begin_window(schedule, index);
         return;
     }
     if (elapsed_ns < window_length_ns(path) ||
@@ -217,79 +217,79 @@ static void judge(struct session *session, unsigned index)
         return;
     rate = bytes * 1000 / (elapsed_ns / NS_PER_MS);
     if (restraint->held && !restraint->spare && rate < restraint->rate_seen / 4 * 3)
-        lift(session, index);
+        lift(schedule, index);
     else
         restraint->rate_seen = MAX(restraint->rate_seen, rate);
-    begin_window(session, index);
+    begin_window(schedule, index);
 }
 
 /* How much bulk may go on the path. */
-static void update_path(struct session *session, unsigned index, bool waits)
+static void update_path(struct schedule *schedule, unsigned index, bool waits)
 {
-    struct path *path = &session->paths[index];
-    struct restraint *restraint = &session->restraints[index];
+    struct path *path = &schedule->paths->items[index];
+    struct restraint *restraint = &schedule->restraints[index];
     uint64_t bound, used;
 
     restraint->bounded = false;
-    if (!wanted(session) || path->subflows == 0) {
+    if (!wanted(schedule) || path->subflows == 0) {
         restraint->window_ns = 0;
         return;
     }
-    judge(session, index);
+    judge(schedule, index);
     path_hold(path, false, restraint->rate_seen);
-    if (session->now < restraint->lifted_ns || path->rate_acked == 0 ||
-        path->least_ns == 0 || (restraint->rate_seen == 0 && !interactive(session, index)))
+    if (schedule->context->now < restraint->lifted_ns || path->rate_acked == 0 ||
+        path->least_ns == 0 || (restraint->rate_seen == 0 && !interactive(schedule, index)))
         return;
     if (restraint->held)
-        drain_if_due(session, index);
-    bound = bound_bytes(session, index);
-    used = on_its_way(session, index);
+        drain_if_due(schedule, index);
+    bound = bound_bytes(schedule, index);
+    used = on_its_way(schedule, index);
     restraint->bounded = true;
     restraint->room = bound - MIN(bound, used);
     restraint->held |= waits && restraint->room == 0;
     restraint->spare |= !waits && restraint->room > 0;
 }
 
-void restraint_update(struct session *session)
+void restraint_update(struct schedule *schedule)
 {
-    bool waits = bulk_waits(session);
+    bool waits = bulk_waits(schedule);
 
     if (waits)
-        session->bulk_ns = session->now;
+        schedule->bulk_ns = schedule->context->now;
     for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
-        const struct restraint *restraint = &session->restraints[i];
+        const struct restraint *restraint = &schedule->restraints[i];
 
-        update_path(session, i, waits);
-        path_hold(&session->paths[i], restraint->bounded && restraint->held,
+        update_path(schedule, i, waits);
+        path_hold(&schedule->paths->items[i], restraint->bounded && restraint->held,
                   restraint->rate_seen);
     }
 }
 
-void restraint_spend(struct session *session, unsigned index, uint64_t bytes)
+void restraint_spend(struct schedule *schedule, unsigned index, uint64_t bytes)
 {
-    struct restraint *restraint = &session->restraints[index];
+    struct restraint *restraint = &schedule->restraints[index];
 
     restraint->room -= MIN(restraint->room, bytes);
 }
 
-bool restraint_holds(const struct session *session, unsigned index)
+bool restraint_holds(const struct schedule *schedule, unsigned index)
 {
-    const struct restraint *restraint = &session->restraints[index];
+    const struct restraint *restraint = &schedule->restraints[index];
 
     return restraint->bounded && restraint->room == 0;
 }
 
 /* When a fresh measure tells whether there is room again. */
-uint64_t restraint_timeout(const struct session *session)
+uint64_t restraint_timeout(const struct schedule *schedule)
 {
     uint64_t when = TIME_NEVER;
 
-    if (!bulk_waits(session))
+    if (!bulk_waits(schedule))
         return TIME_NEVER;
-    list_foreach_const(&session->subflows, node) {
+    list_foreach_const(&schedule->subflows->all, node) {
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
 
-        if (restraint_holds(session, subflow->path) &&
+        if (restraint_holds(schedule, subflow->path) &&
             subflow->state == SUBFLOW_STATE_OPEN && subflow->eliciting_unacked > 0)
             when = MIN(when, MAX(subflow->measured_ns, subflow->up_ns) + MEASURE_NS);
     }

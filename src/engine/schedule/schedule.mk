@@ -1,9 +1,9 @@
 noinst_LIBRARIES += libengine-schedule.a
 libengine_schedule_a_SOURCES = \
+	include/splitsocks/engine/schedule/schedule.h \
 	src/engine/schedule/carriers.c \
 	src/engine/schedule/reinjection.c \
 	src/engine/schedule/restraint.c \
-	src/engine/schedule/restraint.h \
 	src/engine/schedule/scheduler.c \
 	src/engine/schedule/scheduler_redundant.c \
 	src/engine/schedule/scheduler_split.c \

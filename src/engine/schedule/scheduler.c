@@ -4,13 +4,13 @@
  * on a path that the stream may not use, that is to be spared, or whose ceiling is met.
  * The modes decide the rest, each stream by its own: scheduler_split.c, _redundant.c.
  */
-#include "../session/session_internal.h"
+#include <splitsocks/engine/schedule/schedule.h>
 
 /* ---- the interactive lane ---- */
 
-bool lane_is(const struct session *session, const struct subflow *subflow)
+bool scheduler_is_lane(const struct schedule *schedule, const struct subflow *subflow)
 {
-    return session->lane == subflow;
+    return schedule->subflows->lane == subflow;
 }
 
 static bool fit_as_lane(const struct subflow *subflow)
@@ -19,40 +19,40 @@ static bool fit_as_lane(const struct subflow *subflow)
     return subflow_usable(subflow) && subflow->begun && subflow->budget_out > TIGHT_BUDGET;
 }
 
-static void set_paths(struct session *session, uint16_t live)
+static void set_paths(struct schedule *schedule, uint16_t live)
 {
     uint16_t doubtful = 0;
 
     for (unsigned i = 0; live >> i != 0; i++)
-        doubtful |= (uint16_t)((live >> i & 1u && path_doubtful(session, i)) << i);
-    if (session->live_paths == live && session->doubtful_paths == doubtful)
+        doubtful |= (uint16_t)((live >> i & 1u && path_doubtful(schedule->paths, i)) << i);
+    if (schedule->paths->live == live && schedule->paths->doubtful == doubtful)
         return;
-    if (session->live_paths != live)
-        session->pool_dirty = true; /* a backup may be wanted, or not any more */
-    session->live_paths = live;
-    session->doubtful_paths = doubtful;
+    if (schedule->paths->live != live)
+        schedule->context->pool_dirty = true; /* a backup may be wanted, or not any more */
+    schedule->paths->live = live;
+    schedule->paths->doubtful = doubtful;
     /* Other paths have to carry the copies now. */
-    list_foreach(&session->streams, node, after) {
+    list_foreach(&schedule->streams->all, node, after) {
         struct stream *stream = list_entry(node, struct stream, node);
 
         if (stream->copies != NULL)
-            stream_update_ready(session, stream);
+            stream_update_ready(schedule->streams, stream);
     }
 }
 
-static void look_whether_late(struct session *session, struct subflow *subflow)
+static void look_whether_late(struct schedule *schedule, struct subflow *subflow)
 {
-    uint64_t late_ns = subflow_late_ns(session, subflow);
+    uint64_t late_ns = reinjection_late_ns(schedule, subflow);
     uint16_t path = (uint16_t)(1u << subflow->path);
 
-    subflow->late = late_ns <= session->now;
+    subflow->late = late_ns <= schedule->context->now;
     if (!subflow->late)
         return; /* it is late before its path is doubtful, or silent */
-    session->late_paths |= path;
-    path_note_late(&session->paths[subflow->path], subflow_oldest_ns(subflow), late_ns,
-                   session->now);
-    if (subflow_silence_ns(session, subflow) <= session->now)
-        session->paths[subflow->path].silent_ns = session->now;
+    schedule->paths->late |= path;
+    path_note_late(&schedule->paths->items[subflow->path], reinjection_oldest_ns(subflow),
+                   late_ns, schedule->context->now);
+    if (reinjection_silence_ns(schedule, subflow) <= schedule->context->now)
+        schedule->paths->items[subflow->path].silent_ns = schedule->context->now;
 }
 
 /* Until something comes on the path again: that what waited for it was given up, and the
@@ -64,100 +64,105 @@ static bool still_silent(const struct path *path)
 
 /* With two or more subflows on the path of least latency, one carries no bulk. It stays the
  * lane until it is used up; a successor has carried as little bulk as can be had. */
-void scheduler_update(struct session *session)
+void scheduler_update(struct schedule *schedule)
 {
     unsigned usable[SESSION_PATHS_MAX] = {0};
     struct carriers carriers[SESSION_PATHS_MAX] = {0};
     struct subflow *best = NULL;
     uint16_t live = 0;
 
-    session->late_paths = session->silent_paths = 0;
+    schedule->paths->late = schedule->paths->silent = 0;
 
-    list_foreach(&session->subflows, node, after) {
+    list_foreach(&schedule->subflows->all, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
         uint64_t rtt_ns, best_ns;
 
-        look_whether_late(session, subflow);
+        look_whether_late(schedule, subflow);
         if (subflow_usable(subflow)) {
-            carriers_consider(session, &carriers[subflow->path], subflow);
+            carriers_consider(schedule, &carriers[subflow->path], subflow);
             live |= (uint16_t)(1u << subflow->path);
         }
         if (!fit_as_lane(subflow))
             continue;
         usable[subflow->path]++;
-        rtt_ns = path_rtt_ns(&session->paths[subflow->path]);
-        best_ns = best == NULL ? TIME_NEVER : path_rtt_ns(&session->paths[best->path]);
+        rtt_ns = path_rtt_ns(&schedule->paths->items[subflow->path]);
+        best_ns =
+            best == NULL ? TIME_NEVER : path_rtt_ns(&schedule->paths->items[best->path]);
         if (best == NULL || rtt_ns < best_ns ||
             (rtt_ns == best_ns && best->bulk && !subflow->bulk))
             best = subflow;
     }
     for (unsigned i = 0; live >> i != 0; i++) {
         carriers_appoint(&carriers[i]);
-        session->silent_paths |=
-            (uint16_t)((live >> i & 1u && still_silent(&session->paths[i])) << i);
+        schedule->paths->silent |=
+            (uint16_t)((live >> i & 1u && still_silent(&schedule->paths->items[i])) << i);
     }
-    set_paths(session, live);
+    set_paths(schedule, live);
     /* The path itself must not be lost to bulk. */
     if (best == NULL || usable[best->path] < 2)
-        session->lane = NULL;
-    else if (session->lane == NULL || !fit_as_lane(session->lane) ||
-             usable[session->lane->path] < 2 ||
-             path_rtt_ns(&session->paths[session->lane->path]) >
-                 2 * path_rtt_ns(&session->paths[best->path]))
-        session->lane = best;
-    sparing_update(session);
-    restraint_update(session);
+        schedule->subflows->lane = NULL;
+    else if (schedule->subflows->lane == NULL || !fit_as_lane(schedule->subflows->lane) ||
+             usable[schedule->subflows->lane->path] < 2 ||
+             path_rtt_ns(&schedule->paths->items[schedule->subflows->lane->path]) >
+                 2 * path_rtt_ns(&schedule->paths->items[best->path]))
+        schedule->subflows->lane = best;
+    sparing_update(schedule);
+    restraint_update(schedule);
 }
 
 /* ---- paths in reserve ---- */
 
 /* The path is one of them, and another that lives is not. */
-static bool is_worse(const struct session *session, uint16_t paths, unsigned index)
+static bool is_worse(const struct schedule *schedule, uint16_t paths, unsigned index)
 {
-    return paths >> index & 1 && (session->live_paths & ~paths) != 0;
+    return paths >> index & 1 && (schedule->paths->live & ~paths) != 0;
 }
 
-bool path_silent(const struct session *session, unsigned index)
+bool scheduler_path_silent(const struct schedule *schedule, unsigned index)
 {
-    return is_worse(session, session->silent_paths, index);
+    return is_worse(schedule, schedule->paths->silent, index);
 }
 
-bool path_uncertain(const struct session *session, unsigned index)
+bool scheduler_path_uncertain(const struct schedule *schedule, unsigned index)
 {
-    return is_worse(session, session->doubtful_paths, index);
+    return is_worse(schedule, schedule->paths->doubtful, index);
 }
 
-bool path_takes(const struct session *session, unsigned index, const struct stream *stream,
-                bool at_once)
+bool scheduler_path_takes(const struct schedule *schedule, unsigned index,
+                          const struct stream *stream, bool at_once)
 {
-    if (!path_allows(session, index, &stream->policy) || path_silent(session, index))
+    if (!path_allows(schedule->paths, index, &stream->policy) ||
+        scheduler_path_silent(schedule, index))
         return false;
-    list_foreach_const(&session->subflows, node) {
+    list_foreach_const(&schedule->subflows->all, node) {
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
 
         if (subflow->path == index && subflow_usable(subflow) &&
             (subflow->writable || !at_once) &&
             (stream->class == STREAM_INTERACTIVE ||
-             (!lane_is(session, subflow) && !packets_hold(session, subflow))))
+             (!scheduler_is_lane(schedule, subflow) &&
+              !packets_hold(schedule->subflows, subflow))))
             return true;
     }
     return false;
 }
 
-bool scheduler_spares(const struct session *session, unsigned index,
+bool scheduler_spares(const struct schedule *schedule, unsigned index,
                       const struct stream *stream)
 {
-    const struct path_properties *own = &session->paths[index].properties;
+    const struct path_properties *own = &schedule->paths->items[index].properties;
 
-    if (path_in_reserve(session, index, &stream->policy) ||
-        sparing_holds(session, index, stream))
+    if (path_in_reserve(schedule->paths, index, &stream->policy) ||
+        sparing_holds(schedule, index, stream))
         return true;
     /* Who wants copies pays for them. */
     if (stream->policy.mode == STREAM_MODE_REDUNDANT)
         return false;
-    for (unsigned i = 0; own->cost > 0 && session->live_paths >> i != 0; i++)
-        if (session->live_paths >> i & 1 && session->paths[i].properties.cost < own->cost &&
-            !path_in_reserve(session, i, &stream->policy) && path_takes(session, i, stream, true))
+    for (unsigned i = 0; own->cost > 0 && schedule->paths->live >> i != 0; i++)
+        if (schedule->paths->live >> i & 1 &&
+            schedule->paths->items[i].properties.cost < own->cost &&
+            !path_in_reserve(schedule->paths, i, &stream->policy) &&
+            scheduler_path_takes(schedule, i, stream, true))
             return true;
     return false;
 }
@@ -166,45 +171,47 @@ bool scheduler_spares(const struct session *session, unsigned index,
 
 /* The subflow may be waiting for a lost segment, and another is free of that: for small
  * data, and for control (`stream` NULL), the other is the better one. */
-static bool better_elsewhere(const struct session *session, const struct subflow *subflow,
+static bool better_elsewhere(const struct schedule *schedule, const struct subflow *subflow,
                              const struct stream *stream)
 {
     if (!subflow->late)
         return false;
-    list_foreach_const(&session->subflows, node) {
+    list_foreach_const(&schedule->subflows->all, node) {
         const struct subflow *other = (const struct subflow *)node; /* its first member */
 
         if (subflow_usable(other) && other->writable && !other->late &&
-            subflow_may_begin(session, other) && !path_silent(session, other->path) &&
-            (stream == NULL || path_allows(session, other->path, &stream->policy)))
+            subflow_may_begin(schedule->subflows, other) &&
+            !scheduler_path_silent(schedule, other->path) &&
+            (stream == NULL || path_allows(schedule->paths, other->path, &stream->policy)))
             return true;
     }
     return false;
 }
 
-bool scheduler_avoids(const struct session *session, const struct subflow *subflow)
+bool scheduler_avoids(const struct schedule *schedule, const struct subflow *subflow)
 {
-    return path_silent(session, subflow->path) || better_elsewhere(session, subflow, NULL);
+    return scheduler_path_silent(schedule, subflow->path) ||
+           better_elsewhere(schedule, subflow, NULL);
 }
 
-static bool next_of_stream(struct session *session, struct subflow *subflow,
+static bool next_of_stream(struct schedule *schedule, struct subflow *subflow,
                            struct stream *stream, struct piece *piece)
 {
-    uint64_t sendable = stream_sendable(session, stream);
+    uint64_t sendable = stream_sendable(schedule->streams, stream);
 
-    if (!path_allows(session, subflow->path, &stream->policy) ||
-        scheduler_spares(session, subflow->path, stream))
+    if (!path_allows(schedule->paths, subflow->path, &stream->policy) ||
+        scheduler_spares(schedule, subflow->path, stream))
         return false;
-    if (stream_is_redundant(stream) ? !redundant_takes(session, subflow, stream)
+    if (stream_is_redundant(stream) ? !redundant_takes(schedule, subflow, stream)
                                     : stream->class == STREAM_INTERACTIVE &&
-                                          better_elsewhere(session, subflow, stream))
+                                          better_elsewhere(schedule, subflow, stream))
         return false;
     if (stream->owed.count > 0)
         *piece = (struct piece){.stream = stream,
                                 .offset = stream->owed.items[0].start,
                                 .length = stream->owed.items[0].end -
                                           stream->owed.items[0].start};
-    else if (redundant_next(session, subflow, stream, piece))
+    else if (redundant_next(schedule, subflow, stream, piece))
         return true;
     else if (sendable > 0)
         *piece = (struct piece){
@@ -212,24 +219,25 @@ static bool next_of_stream(struct session *session, struct subflow *subflow,
     else
         return false;
     return stream_is_redundant(stream) ||
-           split_may_carry(session, subflow, stream, piece->length);
+           split_may_carry(schedule, subflow, stream, piece->length);
 }
 
-static bool next_waiting(struct session *session, struct subflow *subflow,
+static bool next_waiting(struct schedule *schedule, struct subflow *subflow,
                          struct piece *piece)
 {
-    bool held = packets_hold(session, subflow);
+    bool held = packets_hold(schedule->subflows, subflow);
 
     if (held && subflow->eliciting_unacked >= SMALL_CHUNKS_MAX)
         return false;
     for (unsigned position = 0; position < STREAM_CLASSES; position++) {
-        enum stream_class class = stream_class_turn(session, position);
+        enum stream_class class = stream_class_turn(schedule->streams, position);
 
-        if (((held || lane_is(session, subflow)) && class != STREAM_INTERACTIVE) ||
-            (class == STREAM_BULK && restraint_holds(session, subflow->path)))
+        if (((held || scheduler_is_lane(schedule, subflow)) &&
+             class != STREAM_INTERACTIVE) ||
+            (class == STREAM_BULK && restraint_holds(schedule, subflow->path)))
             continue;
-        list_foreach(&session->ready[class], node, after) {
-            if (next_of_stream(session, subflow, list_entry(node, struct stream, ready),
+        list_foreach(&schedule->streams->ready[class], node, after) {
+            if (next_of_stream(schedule, subflow, list_entry(node, struct stream, ready),
                                piece))
                 return true;
         }
@@ -239,34 +247,34 @@ static bool next_waiting(struct session *session, struct subflow *subflow,
 
 /* ---- all of it ---- */
 
-static unsigned active_paths(const struct session *session)
+static unsigned active_paths(const struct schedule *schedule)
 {
     unsigned active = 0;
 
     for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
-        active += session->paths[i].subflows > 0;
+        active += schedule->paths->items[i].subflows > 0;
     return active;
 }
 
 /* No new data may go anywhere: there is none, or credit forbids it. */
-static bool exhausted(const struct session *session)
+static bool exhausted(const struct schedule *schedule)
 {
-    return session->waiting_bytes == 0 ||
-           (session->owed_bytes == 0 && session_credit(session) == 0);
+    return schedule->streams->waiting_bytes == 0 ||
+           (schedule->streams->owed_bytes == 0 && streams_credit(schedule->streams) == 0);
 }
 
-bool scheduler_next(struct session *session, struct subflow *subflow, struct piece *piece)
+bool scheduler_next(struct schedule *schedule, struct subflow *subflow, struct piece *piece)
 {
     if (subflow->state != SUBFLOW_STATE_OPEN || subflow->end_sent || subflow->suspect ||
-        path_room(session, subflow->path) == 0)
+        path_room(schedule->paths, subflow->path) == 0)
         return false;
     /* What a suspect holds, or a small stream waits for, may block a head: it goes first.
      */
-    if ((session->suspects > 0 || session->late_paths != 0) &&
-        reinjection_next(session, subflow, false, piece))
+    if ((schedule->subflows->suspects > 0 || schedule->paths->late != 0) &&
+        reinjection_next(schedule, subflow, false, piece))
         return true;
-    if (next_waiting(session, subflow, piece))
+    if (next_waiting(schedule, subflow, piece))
         return true;
-    return exhausted(session) && active_paths(session) > 1 &&
-           reinjection_next(session, subflow, true, piece);
+    return exhausted(schedule) && active_paths(schedule) > 1 &&
+           reinjection_next(schedule, subflow, true, piece);
 }

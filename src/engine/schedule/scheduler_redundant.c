@@ -7,71 +7,61 @@
  * is dropped from the queues of the others the moment it is acknowledged. What is lost
  * with a subflow is no longer taken, and owed only when no other copy is on its way.
  */
-#include "../session/session_internal.h"
+#include <splitsocks/engine/schedule/schedule.h>
 
 /* No other path works, beyond doubt, that the stream may use. */
-static bool alone(const struct session *session, unsigned path, const struct stream *stream)
+static bool alone(const struct schedule *schedule, unsigned path,
+                  const struct stream *stream)
 {
-    unsigned certain = session->live_paths & ~session->doubtful_paths;
+    unsigned certain = schedule->paths->live & ~schedule->paths->doubtful;
 
     for (unsigned i = 0; certain >> i != 0; i++)
-        if (certain >> i & 1 && i != path && path_allows(session, i, &stream->policy) &&
-            path_takes_copies(session, i, &stream->policy))
+        if (certain >> i & 1 && i != path &&
+            path_allows(schedule->paths, i, &stream->policy) &&
+            path_takes_copies(schedule->paths, i, &stream->policy))
             return false;
     return true;
 }
 
 /* The path is to carry two copies. */
-static bool twofold(const struct session *session, unsigned path,
+static bool twofold(const struct schedule *schedule, unsigned path,
                     const struct stream *stream)
 {
     return stream->policy.copies != 1 && stream_is_small(stream) &&
-           !session->paths[path].small_only && alone(session, path, stream);
+           !schedule->paths->items[path].small_only && alone(schedule, path, stream);
 }
 
 /* Where it is kept what the subflow takes of the stream. */
-static unsigned way_of(const struct session *session, const struct subflow *subflow,
+static unsigned way_of(const struct schedule *schedule, const struct subflow *subflow,
                        const struct stream *stream)
 {
-    return subflow->carrier != CARRIER_FIRST && twofold(session, subflow->path, stream)
+    return subflow->carrier != CARRIER_FIRST && twofold(schedule, subflow->path, stream)
                ? COPIES_TWIN(subflow->path)
                : subflow->path;
 }
 
-int redundant_note_sent(const struct session *session, struct stream *stream,
+int redundant_note_sent(const struct schedule *schedule, struct stream *stream,
                         const struct subflow *subflow, uint64_t start, uint64_t end)
 {
     if (stream->policy.mode == STREAM_MODE_SPLIT)
         return OK;
-    return copies_sent(stream, way_of(session, subflow, stream), start, end);
-}
-
-bool stream_is_redundant(const struct stream *stream)
-{
-    switch (stream->policy.mode) {
-    case STREAM_MODE_REDUNDANT: return true;
-    case STREAM_MODE_AUTO:
-        return stream->out_next < YOUNG_MAX ||
-               stream->out_next - stream->out_acked + stream_waiting(stream) <
-                   INTERACTIVE_MAX;
-    default: return false;
-    }
+    return copies_sent(stream, way_of(schedule, subflow, stream), start, end);
 }
 
 /* How many of the stream's paths work, and come before this one by their latency. One that
  * is spared its copies must not keep another from carrying one. */
-static unsigned rank(const struct session *session, const struct stream *stream,
+static unsigned rank(const struct schedule *schedule, const struct stream *stream,
                      unsigned index)
 {
-    uint64_t own_ns = path_rtt_ns(&session->paths[index]);
+    uint64_t own_ns = path_rtt_ns(&schedule->paths->items[index]);
     unsigned before = 0;
 
     for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
-        uint64_t rtt_ns = path_rtt_ns(&session->paths[i]);
+        uint64_t rtt_ns = path_rtt_ns(&schedule->paths->items[i]);
 
-        before += i != index && session->live_paths >> i & 1 &&
-                  path_allows(session, i, &stream->policy) &&
-                  path_takes_copies(session, i, &stream->policy) &&
+        before += i != index && schedule->paths->live >> i & 1 &&
+                  path_allows(schedule->paths, i, &stream->policy) &&
+                  path_takes_copies(schedule->paths, i, &stream->policy) &&
                   (rtt_ns < own_ns || (rtt_ns == own_ns && i < index));
     }
     return before;
@@ -140,25 +130,26 @@ static bool next_copy(const struct stream *stream, unsigned way, struct range *f
     return false;
 }
 
-bool redundant_may_carry(const struct session *session, unsigned path,
+bool redundant_may_carry(const struct schedule *schedule, unsigned path,
                          const struct stream *stream)
 {
-    return rank(session, stream, path) < copies_wanted(stream);
+    return rank(schedule, stream, path) < copies_wanted(stream);
 }
 
-bool redundant_takes(const struct session *session, const struct subflow *subflow,
+bool redundant_takes(const struct schedule *schedule, const struct subflow *subflow,
                      const struct stream *stream)
 {
-    unsigned last = twofold(session, subflow->path, stream) ? CARRIER_TWIN : CARRIER_FIRST;
+    unsigned last = twofold(schedule, subflow->path, stream) ? CARRIER_TWIN : CARRIER_FIRST;
 
-    return redundant_may_carry(session, subflow->path, stream) &&
+    return redundant_may_carry(schedule, subflow->path, stream) &&
            (subflow->carrier <= last || !stream_is_small(stream));
 }
 
-bool redundant_covered(const struct session *session, unsigned path,
+bool redundant_covered(const struct schedule *schedule, unsigned path,
                        const struct stream *stream, uint64_t start, uint64_t end)
 {
-    unsigned timely = session->live_paths & ~session->doubtful_paths & ~session->late_paths;
+    unsigned timely =
+        schedule->paths->live & ~schedule->paths->doubtful & ~schedule->paths->late;
 
     if (stream->copies == NULL || !stream_is_redundant(stream))
         return false;
@@ -169,13 +160,13 @@ bool redundant_covered(const struct session *session, unsigned path,
     return false;
 }
 
-bool redundant_next(const struct session *session, const struct subflow *subflow,
+bool redundant_next(const struct schedule *schedule, const struct subflow *subflow,
                     struct stream *stream, struct piece *piece)
 {
     struct range range;
 
-    if (stream->copies == NULL || !redundant_may_carry(session, subflow->path, stream) ||
-        !next_copy(stream, way_of(session, subflow, stream), &range))
+    if (stream->copies == NULL || !redundant_may_carry(schedule, subflow->path, stream) ||
+        !next_copy(stream, way_of(schedule, subflow, stream), &range))
         return false;
     *piece = (struct piece){.stream = stream,
                             .offset = range.start,
@@ -184,36 +175,36 @@ bool redundant_next(const struct session *session, const struct subflow *subflow
     return true;
 }
 
-bool redundant_waits(const struct session *session, struct stream *stream)
+bool redundant_waits(const struct schedule *schedule, struct stream *stream)
 {
     struct piece piece;
 
     if (stream->copies == NULL || stream->send_done || stream->reset_sent)
         return false;
-    list_foreach_const(&session->subflows, node) {
+    list_foreach_const(&schedule->subflows->all, node) {
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
 
         if (subflow_usable(subflow) &&
-            path_allows(session, subflow->path, &stream->policy) &&
-            redundant_next(session, subflow, stream, &piece))
+            path_allows(schedule->paths, subflow->path, &stream->policy) &&
+            redundant_next(schedule, subflow, stream, &piece))
             return true;
     }
     return false;
 }
 
-void redundant_await_copies(struct session *session, const struct stream *stream,
+void redundant_await_copies(struct schedule *schedule, const struct stream *stream,
                             unsigned index)
 {
     if (stream->policy.mode == STREAM_MODE_SPLIT)
         return;
-    for (unsigned i = 0; session->live_paths >> i != 0; i++) {
-        struct path *path = &session->paths[i];
+    for (unsigned i = 0; schedule->paths->live >> i != 0; i++) {
+        struct path *path = &schedule->paths->items[i];
 
-        if (i != index && session->live_paths >> i & 1 &&
+        if (i != index && schedule->paths->live >> i & 1 &&
             path->awaited_ns <= path->received_ns &&
-            path_allows(session, i, &stream->policy) &&
-            path_takes_copies(session, i, &stream->policy) &&
-            redundant_may_carry(session, i, stream))
-            path->awaited_ns = session->now;
+            path_allows(schedule->paths, i, &stream->policy) &&
+            path_takes_copies(schedule->paths, i, &stream->policy) &&
+            redundant_may_carry(schedule, i, stream))
+            path->awaited_ns = schedule->context->now;
     }
 }

@@ -13,23 +13,23 @@
  * and half of the credit counts: a path that is as late as all of it would stall the others
  * whenever it is later than was estimated.
  */
-#include "../session/session_internal.h"
+#include <splitsocks/engine/schedule/schedule.h>
 
-static bool earliest(const struct session *session, const struct subflow *subflow,
+static bool earliest(const struct schedule *schedule, const struct subflow *subflow,
                      const struct stream *stream, uint64_t left)
 {
-    const struct path *own = &session->paths[subflow->path];
+    const struct path *own = &schedule->paths->items[subflow->path];
     uint64_t own_ns = path_arrival_ns(own, own->queued_out);
 
     for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
-        const struct path *other = &session->paths[i];
+        const struct path *other = &schedule->paths->items[i];
 
         /* Nobody waits for a path that is to be spared. */
         if (i == subflow->path || other->subflows == 0 ||
             other->properties.cost > own->properties.cost ||
-            path_in_reserve(session, i, &stream->policy) ||
+            path_in_reserve(schedule->paths, i, &stream->policy) ||
             path_arrival_ns(other, other->queued_out) >= own_ns ||
-            !path_takes(session, i, stream, false))
+            !scheduler_path_takes(schedule, i, stream, false))
             continue;
         /* Nothing is known of the faster path's rate before it was used: use it. */
         if (other->rate_out == 0 || own_ns > path_arrival_ns(other, other->queued_out) +
@@ -39,19 +39,20 @@ static bool earliest(const struct session *session, const struct subflow *subflo
     return true;
 }
 
-static uint64_t bytes_left(const struct session *session, const struct stream *stream,
+static uint64_t bytes_left(const struct schedule *schedule, const struct stream *stream,
                            uint64_t at_least)
 {
     uint64_t waiting = stream_waiting(stream);
     uint64_t end = stream_credit_end(stream);
-    uint64_t credit = MIN(session_credit(session), end - MIN(end, stream->out_next));
+    uint64_t credit =
+        MIN(streams_credit(schedule->streams), end - MIN(end, stream->out_next));
 
     return MAX(waiting < STREAM_WAIT_MAX / 2 ? MIN(credit, waiting) : credit / 2, at_least);
 }
 
-bool split_may_carry(const struct session *session, const struct subflow *subflow,
+bool split_may_carry(const struct schedule *schedule, const struct subflow *subflow,
                      const struct stream *stream, uint64_t length)
 {
-    return !path_silent(session, subflow->path) &&
-           earliest(session, subflow, stream, bytes_left(session, stream, length));
+    return !scheduler_path_silent(schedule, subflow->path) &&
+           earliest(schedule, subflow, stream, bytes_left(schedule, stream, length));
 }

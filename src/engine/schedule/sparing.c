@@ -11,7 +11,7 @@
  *
  * Local decides, and tells the relay by PATH frames.
  */
-#include "../session/session_internal.h"
+#include <splitsocks/engine/schedule/schedule.h>
 
 /* What a path to be spared may carry in one moment without its betters, in each direction:
  * some screens of text, or the small objects of a page. */
@@ -27,17 +27,18 @@
 
 /* ---- what local decides ---- */
 
-void sparing_note_bulk(struct session *session)
+void sparing_note_bulk(struct schedule *schedule)
 {
-    if (session->full_ns == 0 || session->now - session->full_ns > FULL_REST_NS)
-        session->full_since_ns = session->now;
-    session->full_ns = session->now;
+    if (schedule->full_ns == 0 || schedule->context->now - schedule->full_ns > FULL_REST_NS)
+        schedule->full_since_ns = schedule->context->now;
+    schedule->full_ns = schedule->context->now;
 }
 
-static bool long_full(const struct session *session, uint64_t after_ns)
+static bool long_full(const struct schedule *schedule, uint64_t after_ns)
 {
-    return session->full_ns != 0 && session->now - session->full_ns <= FULL_REST_NS &&
-           session->full_ns - session->full_since_ns >= after_ns;
+    return schedule->full_ns != 0 &&
+           schedule->context->now - schedule->full_ns <= FULL_REST_NS &&
+           schedule->full_ns - schedule->full_since_ns >= after_ns;
 }
 
 /* What the usable paths that come before one are like together. */
@@ -47,17 +48,18 @@ struct betters {
     uint64_t heard_ns; /* one was last heard on then; 0 = none ever */
 };
 
-static struct betters look_at_betters(const struct session *session, unsigned index)
+static struct betters look_at_betters(const struct schedule *schedule, unsigned index)
 {
     struct betters betters = {0};
 
-    for (unsigned i = 0; i < session->config.path_count; i++) {
-        const struct path *other = &session->paths[i];
+    for (unsigned i = 0; i < schedule->context->config.path_count; i++) {
+        const struct path *other = &schedule->paths->items[i];
 
-        if (!other->properties.usable || !path_comes_before(other, &session->paths[index]))
+        if (!other->properties.usable ||
+            !path_comes_before(other, &schedule->paths->items[index]))
             continue;
         betters.any = true;
-        betters.in_order |= (session->live_paths & ~session->silent_paths) >> i & 1;
+        betters.in_order |= (schedule->paths->live & ~schedule->paths->silent) >> i & 1;
         betters.heard_ns = MAX(betters.heard_ns, other->heard_ns);
     }
     return betters;
@@ -65,13 +67,13 @@ static struct betters look_at_betters(const struct session *session, unsigned in
 
 /* A connection alone does not bring a path back: something of the relay has to come on it.
  */
-static void note_gone(struct session *session, struct path *path,
+static void note_gone(struct schedule *schedule, struct path *path,
                       const struct betters *betters)
 {
     if (path->gone_ns != 0 && betters->heard_ns > path->gone_ns)
         path->gone_ns = 0;
     if (path->gone_ns == 0 && !betters->in_order)
-        path->gone_ns = session->now;
+        path->gone_ns = schedule->context->now;
 }
 
 /* When the path may carry bulk for its betters' being gone. Of one that was never heard on
@@ -83,53 +85,53 @@ static uint64_t gone_until(const struct path *path, const struct betters *better
     return path->gone_ns + (betters->heard_ns == 0 ? MIN(after_ns, HOPE_NS) : after_ns);
 }
 
-static bool is_small_only(const struct session *session, unsigned index,
+static bool is_small_only(const struct schedule *schedule, unsigned index,
                           const struct betters *betters)
 {
-    const struct path *path = &session->paths[index];
+    const struct path *path = &schedule->paths->items[index];
     uint64_t after_ns = path->properties.bulk_after_ns;
 
     if (!betters->any || after_ns == 0)
         return false;
     /* It goes on until one is back. */
     if (path->gone_ns != 0)
-        return path->small_only && gone_until(path, betters) > session->now;
-    return path_in_reserve(session, index, NULL) || !long_full(session, after_ns);
+        return path->small_only && gone_until(path, betters) > schedule->context->now;
+    return path_in_reserve(schedule->paths, index, NULL) || !long_full(schedule, after_ns);
 }
 
-void sparing_update(struct session *session)
+void sparing_update(struct schedule *schedule)
 {
-    if (session->config.role != SESSION_LOCAL)
+    if (schedule->context->config.role != SESSION_LOCAL)
         return;
-    for (unsigned i = 0; i < session->config.path_count; i++) {
-        struct path *path = &session->paths[i];
+    for (unsigned i = 0; i < schedule->context->config.path_count; i++) {
+        struct path *path = &schedule->paths->items[i];
         struct betters betters;
         bool small_only;
 
         if (!path->properties.backup && path->properties.cost == 0 && !path->small_only)
             continue;
-        betters = look_at_betters(session, i);
-        note_gone(session, path, &betters);
-        small_only = is_small_only(session, i, &betters);
+        betters = look_at_betters(schedule, i);
+        note_gone(schedule, path, &betters);
+        small_only = is_small_only(schedule, i, &betters);
         if (path->small_only == small_only)
             continue;
         path->small_only = small_only;
-        session->send_paths |= (uint16_t)(1u << i);
-        session->pool_dirty = true;
+        schedule->context->send_paths |= (uint16_t)(1u << i);
+        schedule->context->pool_dirty = true;
     }
 }
 
-uint64_t sparing_timeout(const struct session *session)
+uint64_t sparing_timeout(const struct schedule *schedule)
 {
     uint64_t when = TIME_NEVER;
 
-    if (session->config.role != SESSION_LOCAL)
+    if (schedule->context->config.role != SESSION_LOCAL)
         return when;
-    for (unsigned i = 0; i < session->config.path_count; i++) {
-        const struct path *path = &session->paths[i];
+    for (unsigned i = 0; i < schedule->context->config.path_count; i++) {
+        const struct path *path = &schedule->paths->items[i];
 
         if (path->small_only && path->gone_ns != 0) {
-            const struct betters betters = look_at_betters(session, i);
+            const struct betters betters = look_at_betters(schedule, i);
 
             when = MIN(when, gone_until(path, &betters));
         }
@@ -147,10 +149,10 @@ static uint64_t spent(const struct path *path, uint64_t now)
     return path->spent_bytes - MIN(path->spent_bytes, again);
 }
 
-bool sparing_holds(const struct session *session, unsigned index,
+bool sparing_holds(const struct schedule *schedule, unsigned index,
                    const struct stream *stream)
 {
-    const struct path *path = &session->paths[index];
+    const struct path *path = &schedule->paths->items[index];
     uint64_t used;
 
     if (!path->small_only)
@@ -158,17 +160,17 @@ bool sparing_holds(const struct session *session, unsigned index,
     /* Who wants copies pays for them; but backups carry none. */
     if (stream->policy.mode == STREAM_MODE_REDUNDANT && !path->properties.backup)
         return false;
-    used = spent(path, session->now);
+    used = spent(path, schedule->context->now);
     return (stream_send_limit(stream) - stream->out_acked) * STREAM_PART >
            ALLOWANCE_BYTES - MIN(used, ALLOWANCE_BYTES);
 }
 
-void sparing_spend(struct session *session, unsigned index, uint64_t bytes)
+void sparing_spend(struct schedule *schedule, unsigned index, uint64_t bytes)
 {
-    struct path *path = &session->paths[index];
+    struct path *path = &schedule->paths->items[index];
 
     if (!path->small_only)
         return;
-    path->spent_bytes = spent(path, session->now) + bytes;
-    path->spent_ns = session->now;
+    path->spent_bytes = spent(path, schedule->context->now) + bytes;
+    path->spent_ns = schedule->context->now;
 }

@@ -1,6 +1,6 @@
 #include <splitsocks/engine/session/session_status.h>
 
-#include "session_internal.h"
+#include <splitsocks/engine/session/session_parts.h>
 
 #include <assert.h>
 
@@ -16,9 +16,9 @@ static bool find_preferred(const struct session *session,
                            const struct path_properties *properties, unsigned *rival)
 {
     for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
-        const struct path_properties *other = &session->paths[i].properties;
+        const struct path_properties *other = &session->paths.items[i].properties;
 
-        if (!works(&session->paths[i]) || other->backup ||
+        if (!works(&session->paths.items[i]) || other->backup ||
             (!properties->backup && other->cost >= properties->cost))
             continue;
         *rival = i;
@@ -34,7 +34,7 @@ static bool find_earlier(const struct session *session, uint64_t arrival_ns,
     bool found = false;
 
     for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
-        const struct path *path = &session->paths[i];
+        const struct path *path = &session->paths.items[i];
         uint64_t ns = path_arrival_ns(path, path->queued_out);
 
         if (!works(path) || ns >= arrival_ns)
@@ -71,11 +71,11 @@ static bool none_may_use(const struct session *session, unsigned index, uint8_t 
 /* Neither side has had anything to send for some seconds. */
 static bool at_rest(const struct session *session, uint64_t now)
 {
-    if (session->waiting_bytes > 0 || session_peer_demand(session) > 0)
+    if (session->streams.waiting_bytes > 0 || streams_peer_demand(&session->streams) > 0)
         return false;
     for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
-        if (meter_bytes_per_second(&session->paths[i].goodput_in, now) > 0 ||
-            meter_bytes_per_second(&session->paths[i].goodput_out, now) > 0)
+        if (meter_bytes_per_second(&session->paths.items[i].goodput_in, now) > 0 ||
+            meter_bytes_per_second(&session->paths.items[i].goodput_out, now) > 0)
             return false;
     return true;
 }
@@ -107,7 +107,7 @@ static enum path_use use_of(const struct session *session, unsigned index, uint6
 static void count_subflows(const struct session *session, unsigned index,
                            struct path_status *status)
 {
-    list_foreach_const(&session->subflows, node) {
+    list_foreach_const(&session->subflows.all, node) {
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
 
         if (subflow->path != index)
@@ -135,7 +135,7 @@ static uint64_t next_dial_ns(const struct session *session, const struct path *p
 {
     uint64_t when = 0;
 
-    if (session->config.role == SESSION_LOCAL && path->ports.count > 0)
+    if (session->context.config.role == SESSION_LOCAL && path->ports.count > 0)
         port_chooser_pick(&path->ports, 0, now, &when);
     return MAX(when, path->retry_ns);
 }
@@ -146,11 +146,11 @@ void session_path_status(const struct session *session, unsigned index, uint64_t
     const struct path *path;
 
     assert(index < SESSION_PATHS_MAX);
-    path = &session->paths[index];
+    path = &session->paths.items[index];
     *status = (struct path_status){
         .reason = reason_of(path),
         .properties = path->properties,
-        .keepalive_ns = keepalive_ns(session, index),
+        .keepalive_ns = keepalive_ns(&session->subflows, index),
         .small_only = path->small_only,
         .srtt_ns = path->srtt_ns,
         .rate_out = path->rate_out,

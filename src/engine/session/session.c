@@ -1,6 +1,6 @@
 #include <splitsocks/engine/session/session.h>
 
-#include "session_internal.h"
+#include <splitsocks/engine/session/session_parts.h>
 
 #include <assert.h>
 #include <stdio.h>
@@ -50,43 +50,68 @@ const char *close_code_string(enum close_code code)
     return "unknown reason";
 }
 
+static bool copies_wait(const void *schedule, struct stream *stream)
+{
+    return redundant_waits(schedule, stream);
+}
+
+/* Each room knows the context, and the rooms below it. */
+static void compose(struct session *session)
+{
+    struct context *context = &session->context;
+    struct paths *paths = &session->paths;
+    struct streams *streams = &session->streams;
+    struct subflows *subflows = &session->subflows;
+    struct schedule *schedule = &session->schedule;
+    struct pool *pool = &session->pool;
+
+    paths->context = streams->context = subflows->context = context;
+    schedule->context = pool->context = context;
+    streams->paths = subflows->paths = schedule->paths = pool->paths = paths;
+    subflows->streams = schedule->streams = pool->streams = streams;
+    schedule->subflows = pool->subflows = subflows;
+    pool->schedule = schedule;
+    streams->copies_wait = copies_wait;
+    streams->schedule = schedule;
+}
+
 static struct session *new_session(const struct session_config *config, uint64_t now)
 {
     struct session *session = calloc(1, sizeof(*session));
 
     if (session == NULL)
         return NULL;
-    session->config = *config;
-    page_account_init(&session->account, config->pages);
-    session->config.linger_ns = MAX(config->linger_ns, LINGER_MIN_NS);
-    session->now = now;
-    session->random_state = config->seed;
+    compose(session);
+    session->context.config = *config;
+    page_account_init(&session->streams.account, config->pages);
+    session->context.config.linger_ns = MAX(config->linger_ns, LINGER_MIN_NS);
+    session->context.now = now;
+    session->context.random_state = config->seed;
     list_init(&session->admitted);
-    list_init(&session->generations);
-    list_init(&session->subflows);
-    list_init(&session->limbo);
-    list_init(&session->streams);
-    list_init(&session->control);
-    list_init(&session->unassigned);
-    list_init(&session->ack_queue);
+    list_init(&session->subflows.generations);
+    list_init(&session->subflows.all);
+    list_init(&session->subflows.limbo);
+    list_init(&session->streams.all);
+    list_init(&session->streams.control);
+    list_init(&session->streams.unassigned);
+    list_init(&session->subflows.ack_queue);
     for (unsigned class = 0; class < STREAM_CLASSES; class++)
-        list_init(&session->ready[class]);
-    ring_init(&session->finals, sizeof(struct final_ack));
-    ring_init(&session->events, sizeof(struct session_event));
-    session->limbo_wake_ns = TIME_NEVER;
-    session->ack_deadline_ns = TIME_NEVER;
-    session->hello_race_ns = TIME_NEVER;
-    session->rekey_ns = TIME_NEVER;
+        list_init(&session->streams.ready[class]);
+    ring_init(&session->subflows.finals, sizeof(struct final_ack));
+    ring_init(&session->context.events, sizeof(struct session_event));
+    session->subflows.limbo_wake_ns = TIME_NEVER;
+    session->subflows.ack_deadline_ns = TIME_NEVER;
+    session->pool.hello_race_ns = TIME_NEVER;
+    session->pool.rekey_ns = TIME_NEVER;
     session->close_deadline_ns = TIME_NEVER;
-    session->silent_ns = TIME_NEVER;
-    session->pool_wake_ns = TIME_NEVER;
-    session->next_stream_id = 1;
-    session->in_window = SESSION_WINDOW_INITIAL;
+    session->pool.silent_ns = TIME_NEVER;
+    session->pool.wake_ns = TIME_NEVER;
+    session->streams.next_id = 1;
+    session->streams.in_window = SESSION_WINDOW_INITIAL;
     session->contact_ns = now;
-    session->copies_wait = redundant_waits;
-    session->by_id_size = 16;
-    session->by_id = calloc(session->by_id_size, sizeof(struct stream *));
-    if (session->by_id == NULL) {
+    session->streams.by_id_size = 16;
+    session->streams.by_id = calloc(session->streams.by_id_size, sizeof(struct stream *));
+    if (session->streams.by_id == NULL) {
         free(session);
         return NULL;
     }
@@ -100,17 +125,17 @@ struct session *session_new(const struct session_config *config, uint64_t now)
     if (session == NULL)
         return NULL;
     for (unsigned i = 0; i < config->path_count; i++) {
-        session->paths[i].properties.usable = true;
-        path_packets_reset(session, &session->paths[i]);
-        if (port_chooser_init(&session->paths[i].ports, config->port_count,
+        session->paths.items[i].properties.usable = true;
+        packets_reset(&session->subflows, &session->paths.items[i]);
+        if (port_chooser_init(&session->paths.items[i].ports, config->port_count,
                               config->dials_per_second) != OK) {
             session_free(session);
             return NULL;
         }
     }
-    rate_limit_set(&session->rate_limit, config->rate_up, now);
-    session->state = SESSION_STATE_CONNECTING;
-    session->pool_dirty = true;
+    rate_limit_set(&session->paths.rate_limit, config->rate_up, now);
+    session->context.state = SESSION_STATE_CONNECTING;
+    session->context.pool_dirty = true;
     return session;
 }
 
@@ -119,10 +144,10 @@ struct session *session_new_relay(const struct session_config *config, uint64_t 
     struct session *session = new_session(config, now);
 
     if (session != NULL) {
-        session->state = SESSION_STATE_UP;
-        session->stream_limit = config->stream_limit;
+        session->context.state = SESSION_STATE_UP;
+        session->streams.limit = config->stream_limit;
         for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
-            session->paths[i].properties.usable = true;
+            session->paths.items[i].properties.usable = true;
     }
     return session;
 }
@@ -132,40 +157,40 @@ static void free_subflows(struct session *session, struct list *list)
     list_foreach(list, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
 
-        ack_forget(session, subflow);
-        subflow_free(session, subflow);
+        ack_forget(&session->subflows, subflow);
+        subflow_free(&session->subflows, subflow);
     }
 }
 
 static void release_event(struct session *session)
 {
     if (session->event_subflow != NULL) {
-        subflow_free(session, session->event_subflow);
+        subflow_free(&session->subflows, session->event_subflow);
         session->event_subflow = NULL;
     }
     if (session->event_stream != NULL) {
         struct stream *stream = session->event_stream;
 
         session->event_stream = NULL;
-        stream_unreference(session, stream);
+        stream_unreference(&session->streams, stream);
     }
 }
 
 static void drop_events(struct session *session)
 {
     release_event(session);
-    while (session->events.count > 0) {
-        struct session_event *event = ring_at(&session->events, 0);
+    while (session->context.events.count > 0) {
+        struct session_event *event = ring_at(&session->context.events, 0);
         struct stream *stream = event->stream;
         struct subflow *subflow = event->subflow;
 
-        ring_pop(&session->events);
+        ring_pop(&session->context.events);
         if (stream != NULL)
-            stream_unreference(session, stream);
+            stream_unreference(&session->streams, stream);
         if (subflow != NULL) {
             subflow->event_pending = false;
             if (subflow->state == SUBFLOW_STATE_LIMBO && !list_linked(&subflow->node))
-                subflow_free(session, subflow);
+                subflow_free(&session->subflows, subflow);
         }
     }
 }
@@ -173,46 +198,46 @@ static void drop_events(struct session *session)
 /* What session_settle() was not called for: a driver may free on SESSION_ENDED at once. */
 static void drop_borrowed(struct session *session)
 {
-    for (size_t i = 0; i < session->borrowed_count; i++)
-        stream_unreference(session, session->borrowed[i].stream);
-    session->borrowed_count = 0;
+    for (size_t i = 0; i < session->streams.borrowed_count; i++)
+        stream_unreference(&session->streams, session->streams.borrowed[i].stream);
+    session->streams.borrowed_count = 0;
 }
 
 void session_free(struct session *session)
 {
     if (session == NULL)
         return;
-    session->state = SESSION_STATE_ENDED;
+    session->context.state = SESSION_STATE_ENDED;
     drop_borrowed(session);
     drop_events(session);
-    list_foreach(&session->streams, node, after) {
+    list_foreach(&session->streams.all, node, after) {
         struct stream *stream = list_entry(node, struct stream, node);
 
         stream->borrowed = NULL;
         stream_reference(stream); /* until its subflows' records are gone */
     }
-    free_subflows(session, &session->subflows);
-    free_subflows(session, &session->limbo);
-    list_foreach(&session->streams, node, after) {
+    free_subflows(session, &session->subflows.all);
+    free_subflows(session, &session->subflows.limbo);
+    list_foreach(&session->streams.all, node, after) {
         struct stream *stream = list_entry(node, struct stream, node);
 
         stream->released = true;
         stream->send_done = true;
         stream->control_pending = 0;
-        stream_receive_discard(session, stream);
+        stream_receive_discard(&session->streams, stream);
         stream->in_final = stream->in_highest;
-        stream_unreference(session, stream);
+        stream_unreference(&session->streams, stream);
     }
-    assert(list_empty(&session->streams));
-    list_foreach(&session->generations, node, after) {
-        generation_free(session, list_entry(node, struct generation, node));
+    assert(list_empty(&session->streams.all));
+    list_foreach(&session->subflows.generations, node, after) {
+        generation_free(&session->subflows, list_entry(node, struct generation, node));
     }
     for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
-        port_chooser_deinit(&session->paths[i].ports);
-    ring_deinit(&session->finals);
-    ring_deinit(&session->events);
-    free(session->by_id);
-    explicit_bzero(&session->config, sizeof(session->config));
+        port_chooser_deinit(&session->paths.items[i].ports);
+    ring_deinit(&session->subflows.finals);
+    ring_deinit(&session->context.events);
+    free(session->streams.by_id);
+    explicit_bzero(&session->context.config, sizeof(session->context.config));
     free(session);
 }
 
@@ -226,15 +251,15 @@ void session_set_state(struct session *session, enum session_state state)
         [SESSION_STATE_ENDED] = 0,
     };
 
-    if (session->state == state)
+    if (session->context.state == state)
         return;
     assert(state == SESSION_STATE_CLOSING || state == SESSION_STATE_ENDED ||
-           (allowed[session->state] >> state & 1));
+           (allowed[session->context.state] >> state & 1));
     (void)allowed;
-    if (session->state == SESSION_STATE_UP)
-        session->left_up_ns = session->now;
-    session->state = state;
-    session->pool_dirty = true;
+    if (session->context.state == SESSION_STATE_UP)
+        session->left_up_ns = session->context.now;
+    session->context.state = state;
+    session->context.pool_dirty = true;
 }
 
 /* ---- events ---- */
@@ -264,15 +289,15 @@ static bool take_subflow(struct session *session, struct session_event *event)
 bool session_next_event(struct session *session, struct session_event *event)
 {
     release_event(session);
-    if (session->failure != OK)
-        session_fail(session, session->failure, session->failure_reason);
-    if (session->events.count == 0 && session->pool_dirty)
-        pool_update(session);
-    while (session->events.count > 0) {
+    if (session->context.failure != OK)
+        session_fail(session, session->context.failure, session->context.failure_reason);
+    if (session->context.events.count == 0 && session->context.pool_dirty)
+        pool_update(&session->pool);
+    while (session->context.events.count > 0) {
         bool wanted = true;
 
-        *event = *(struct session_event *)ring_at(&session->events, 0);
-        ring_pop(&session->events);
+        *event = *(struct session_event *)ring_at(&session->context.events, 0);
+        ring_pop(&session->context.events);
         if (event->subflow != NULL)
             wanted = take_subflow(session, event);
         if (event->stream != NULL) {
@@ -312,17 +337,17 @@ static void end(struct session *session)
 {
     struct session_event *event;
 
-    if (session->state == SESSION_STATE_ENDED)
+    if (session->context.state == SESSION_STATE_ENDED)
         return;
-    list_foreach(&session->subflows, node, after) {
+    list_foreach(&session->subflows.all, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
 
-        ack_forget(session, subflow);
-        subflow_close(session, subflow, SUBFLOW_ABANDONED);
+        ack_forget(&session->subflows, subflow);
+        subflow_close(&session->subflows, subflow, SUBFLOW_ABANDONED);
     }
     session_fail_streams(session, reset_of_end(session));
     session_set_state(session, SESSION_STATE_ENDED);
-    event = outbox_push(session, SESSION_ENDED);
+    event = outbox_push(&session->context, SESSION_ENDED);
     event->error = session->end_error;
     event->close = session->end_code;
     event->reason = session->end_reason;
@@ -331,13 +356,14 @@ static void end(struct session *session)
 static void begin_closing(struct session *session, enum error error, enum close_code code,
                           const char *reason, bool tell)
 {
-    if (session->state >= SESSION_STATE_CLOSING)
+    if (session->context.state >= SESSION_STATE_CLOSING)
         return;
     session->end_error = error;
     session->end_code = code;
     snprintf(session->end_reason, sizeof(session->end_reason), "%s", reason);
     session->send_close = tell;
-    session->close_deadline_ns = tell ? session->now + CLOSE_WAIT_NS : session->now;
+    session->close_deadline_ns =
+        tell ? session->context.now + CLOSE_WAIT_NS : session->context.now;
     session_fail_streams(session, reset_of_end(session));
     session_set_state(session, SESSION_STATE_CLOSING);
     if (!tell)
@@ -359,14 +385,15 @@ void session_closed_by_peer(struct session *session, enum close_code code,
 void session_close(struct session *session, enum close_code code, const char *reason,
                    uint64_t now)
 {
-    session->now = now;
+    session->context.now = now;
     begin_closing(session, OK, code, reason != NULL ? reason : close_code_string(code),
-                  session->state == SESSION_STATE_UP && session->open_count > 0);
+                  session->context.state == SESSION_STATE_UP &&
+                      session->subflows.open_count > 0);
 }
 
 void session_finish_closing(struct session *session)
 {
-    if (session->state == SESSION_STATE_CLOSING)
+    if (session->context.state == SESSION_STATE_CLOSING)
         end(session);
 }
 
@@ -376,7 +403,7 @@ unsigned session_stream_count(const struct session *session)
 {
     unsigned count = 0;
 
-    list_foreach_const(&session->streams, node)
+    list_foreach_const(&session->streams.all, node)
         count++;
     return count;
 }
@@ -393,14 +420,14 @@ void *session_user(const struct session *session)
 
 uint64_t session_id(const struct session *session)
 {
-    const struct generation *generation = generation_current(session);
+    const struct generation *generation = generation_current(&session->subflows);
 
     return generation == NULL ? 0 : generation->id;
 }
 
 bool session_is_closing(const struct session *session)
 {
-    return session->state >= SESSION_STATE_CLOSING;
+    return session->context.state >= SESSION_STATE_CLOSING;
 }
 
 uint64_t session_stamp(const struct session *session)
@@ -410,5 +437,5 @@ uint64_t session_stamp(const struct session *session)
 
 const struct session_counters *session_counters(const struct session *session)
 {
-    return &session->counters;
+    return &session->context.counters;
 }

@@ -1,11 +1,11 @@
 noinst_LIBRARIES += libengine-session.a
 libengine_session_a_SOURCES = \
 	include/splitsocks/engine/session/session.h \
+	include/splitsocks/engine/session/session_parts.h \
 	include/splitsocks/engine/session/session_status.h \
 	src/engine/session/path_status.c \
 	src/engine/session/session.c \
 	src/engine/session/session_handshake.c \
-	src/engine/session/session_internal.h \
 	src/engine/session/session_limit.c \
 	src/engine/session/session_limit.h \
 	src/engine/session/session_paths.c \

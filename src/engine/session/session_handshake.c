@@ -1,4 +1,4 @@
-#include "session_internal.h"
+#include <splitsocks/engine/session/session_parts.h>
 
 #include <stdlib.h>
 
@@ -12,7 +12,8 @@
  * HELLO, and two years (2^20 minutes) at most. */
 static uint64_t lead_ns(const struct session *session)
 {
-    unsigned tries = session->hellos_unanswered - MIN(session->hellos_unanswered, 1u);
+    unsigned tries =
+        session->pool.hellos_unanswered - MIN(session->pool.hellos_unanswered, 1u);
 
     return tries == 0 ? 0 : 60 * NS_PER_S << MIN(2 * (tries - 1), 20u);
 }
@@ -20,7 +21,7 @@ static uint64_t lead_ns(const struct session *session)
 bool handshake_begin(struct session *session, struct subflow *subflow,
                      const struct session_fresh *fresh)
 {
-    const struct session_config *config = &session->config;
+    const struct session_config *config = &session->context.config;
     struct hello_state *hello = calloc(1, sizeof(*hello));
     struct key_pair own;
     struct wire_writer w;
@@ -73,19 +74,19 @@ size_t handshake_produce(struct subflow *subflow, uint8_t *buffer, size_t capaci
 void session_reset_association(struct session *session, enum reset_code code,
                                struct subflow *keep)
 {
-    list_foreach(&session->subflows, node, after) {
+    list_foreach(&session->subflows.all, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
 
         if (subflow == keep)
             continue;
-        ack_forget(session, subflow);
-        subflow_close(session, subflow, SUBFLOW_ABANDONED);
+        ack_forget(&session->subflows, subflow);
+        subflow_close(&session->subflows, subflow, SUBFLOW_ABANDONED);
     }
-    list_foreach(&session->limbo, node, after) {
+    list_foreach(&session->subflows.limbo, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
 
-        ack_forget(session, subflow);
-        subflow_free(session, subflow);
+        ack_forget(&session->subflows, subflow);
+        subflow_free(&session->subflows, subflow);
     }
     if (code == RESET_SESSION_LOST && !session->heard)
         session_reopen_streams(session);
@@ -93,32 +94,33 @@ void session_reset_association(struct session *session, enum reset_code code,
     session->resume_id = session->resume_order = 0;
     session->association++;
     session->heard = false;
-    while (!list_empty(&session->generations))
-        generation_free(session, generation_current(session));
-    ring_deinit(&session->finals);
-    session->ack_deadline_ns = TIME_NEVER;
-    session->ack_bytes = 0;
-    session->ack_wanted = false;
-    session->next_stream_id = 1;
-    session->stream_limit = 0;
-    session->out_sum = session->out_window = 0;
-    session->in_sum = session->in_consumed = 0;
-    session->in_window = SESSION_WINDOW_INITIAL;
-    session->demand_maximum = session->demand_sequence = 0;
-    session->send_session_window = session->send_stream_limit = session->send_demand = false;
-    session->rekey_ns = TIME_NEVER;
-    session->silent_ns = TIME_NEVER;
+    while (!list_empty(&session->subflows.generations))
+        generation_free(&session->subflows, generation_current(&session->subflows));
+    ring_deinit(&session->subflows.finals);
+    session->subflows.ack_deadline_ns = TIME_NEVER;
+    session->subflows.ack_bytes = 0;
+    session->subflows.ack_wanted = false;
+    session->streams.next_id = 1;
+    session->streams.limit = 0;
+    session->streams.out_sum = session->streams.out_window = 0;
+    session->streams.in_sum = session->streams.in_consumed = 0;
+    session->streams.in_window = SESSION_WINDOW_INITIAL;
+    session->streams.demand_maximum = session->streams.demand_sequence = 0;
+    session->context.send_session_window = session->context.send_stream_limit =
+        session->context.send_demand = false;
+    session->pool.rekey_ns = TIME_NEVER;
+    session->pool.silent_ns = TIME_NEVER;
     session_tell_paths(session);
 }
 
 /* Only the HELLO that was answered first counts. */
 static void close_other_hellos(struct session *session, const struct subflow *winner)
 {
-    list_foreach(&session->subflows, node, after) {
+    list_foreach(&session->subflows.all, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
 
         if (subflow != winner && subflow->hello && subflow->state != SUBFLOW_STATE_OPEN)
-            subflow_close(session, subflow, SUBFLOW_ABANDONED);
+            subflow_close(&session->subflows, subflow, SUBFLOW_ABANDONED);
     }
 }
 
@@ -126,7 +128,7 @@ void handshake_confirmed(struct session *session, struct generation *generation)
 {
     if (generation->confirmed)
         return;
-    generation->confirmed = session->pool_dirty = true;
+    generation->confirmed = session->context.pool_dirty = true;
     if (generation->order >= session->resume_order) {
         session->resume_order = generation->order;
         session->resume_id = generation->id;
@@ -137,21 +139,21 @@ void handshake_contact(struct session *session, const struct subflow *subflow)
 {
     session->heard = true;
     handshake_confirmed(session, subflow->generation);
-    if (session->state != SESSION_STATE_LOST)
+    if (session->context.state != SESSION_STATE_LOST)
         return;
     /* It was not lost after all. */
     close_other_hellos(session, NULL);
     session_set_state(session, SESSION_STATE_UP);
-    outbox_push(session, SESSION_UP)->resumed = true;
+    outbox_push(&session->context, SESSION_UP)->resumed = true;
     session_assign_ids(session);
 }
 
 static void begin_session(struct session *session, const struct hello_answer *answer)
 {
     session->resume_id = answer->session_id;
-    session->peer_stream_window = answer->stream_window;
-    session->out_window = answer->session_window;
-    session->stream_limit = answer->stream_limit;
+    session->streams.initial_window = answer->stream_window;
+    session->streams.out_window = answer->session_window;
+    session->streams.limit = answer->stream_limit;
 }
 
 /* Takes the answer over into the session; false when it cannot be used. */
@@ -162,41 +164,42 @@ static bool adopt(struct session *session, struct subflow *subflow,
     struct session_event *event;
     struct generation *generation;
 
-    if (resumed && (subflow->handshake->offer.resume == 0 ||
-                    subflow->handshake->association != session->association ||
-                    generation_by_tag(session, GENERATION_TAG(answer->session_id)) != NULL))
+    if (resumed &&
+        (subflow->handshake->offer.resume == 0 ||
+         subflow->handshake->association != session->association ||
+         generation_by_tag(&session->subflows, GENERATION_TAG(answer->session_id)) != NULL))
         return false;
-    session->hellos_unanswered = session->hellos_unproven = 0;
+    session->pool.hellos_unanswered = session->pool.hellos_unproven = 0;
     session->stamp = MAX(session->stamp, subflow->handshake->offer.stamp);
     close_other_hellos(session, subflow);
     if (!resumed)
         session_reset_association(session, RESET_SESSION_LOST, subflow);
-    generation = generation_new(session, answer->session_id, keys);
+    generation = generation_new(&session->subflows, answer->session_id, keys);
     if (generation == NULL)
         return false;
     *keys = (struct session_keys){0}; /* the generation owns them */
     if (!resumed)
         begin_session(session, answer);
-    session->config.linger_ns =
-        MIN(session->config.linger_ns, MAX(answer->linger_s * NS_PER_S, LINGER_MIN_NS));
-    session->features = answer->features;
-    session->rekey_ns = session->now + REKEY_NS;
-    session->silent_ns = TIME_NEVER;
-    session->contact_ns = session->now;
-    path_heard(session, subflow->path);
-    session->backoff_ns = 0;
-    session->counters.resumes += resumed;
+    session->context.config.linger_ns = MIN(
+        session->context.config.linger_ns, MAX(answer->linger_s * NS_PER_S, LINGER_MIN_NS));
+    session->context.features = answer->features;
+    session->pool.rekey_ns = session->context.now + REKEY_NS;
+    session->pool.silent_ns = TIME_NEVER;
+    session->contact_ns = session->context.now;
+    path_heard(&session->paths, subflow->path);
+    session->pool.backoff_ns = 0;
+    session->context.counters.resumes += resumed;
     subflow->state = SUBFLOW_STATE_OPEN;
     subflow->confirmed = true;
-    pool_proven(session, subflow);
-    subflow_set_number(session, subflow, generation, 0);
-    if (generation_key_subflow(session, generation, subflow) != OK)
+    pool_proven(&session->pool, subflow);
+    subflow_set_number(&session->subflows, subflow, generation, 0);
+    if (generation_key_subflow(&session->subflows, generation, subflow) != OK)
         return false;
     session_set_state(session, SESSION_STATE_UP);
-    event = outbox_push(session, SESSION_UP);
+    event = outbox_push(&session->context, SESSION_UP);
     event->resumed = resumed;
     session_assign_ids(session);
-    session->pool_dirty = true;
+    session->context.pool_dirty = true;
     return true;
 }
 

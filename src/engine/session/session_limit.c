@@ -1,6 +1,6 @@
 #include "session_limit.h"
 
-#include "session_internal.h"
+#include <splitsocks/engine/session/session_parts.h>
 
 #include <splitsocks/base/list.h>
 
@@ -14,8 +14,9 @@
  * there sends a PING on each idle subflow: of two in a row one has arrived. */
 static bool is_deserted(const struct session *session, uint64_t now)
 {
-    uint64_t bound_ns =
-        session->open_count > 0 ? 2 * session_keepalive_ns(session) : DESERTED_NS;
+    uint64_t bound_ns = session->subflows.open_count > 0
+                            ? 2 * keepalive_longest_ns(&session->subflows)
+                            : DESERTED_NS;
 
     return now - MIN(now, session->contact_ns) >= bound_ns;
 }
@@ -29,7 +30,7 @@ bool session_limit_allows(struct list *sessions, unsigned client, unsigned most,
     list_foreach(sessions, node, after) {
         struct session *session = list_entry(node, struct session, admitted);
 
-        if (session->client != client || session->state != SESSION_STATE_UP)
+        if (session->client != client || session->context.state != SESSION_STATE_UP)
             continue;
         count++;
         if (is_deserted(session, now) &&

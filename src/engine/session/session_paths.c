@@ -1,5 +1,5 @@
 /* The faces of paths: what the driver says of them, and what local tells the relay. */
-#include "session_internal.h"
+#include <splitsocks/engine/session/session_parts.h>
 
 #include <assert.h>
 
@@ -14,20 +14,20 @@ void session_tell_paths(struct session *session)
 {
     static const struct path_properties plain = {.usable = true};
 
-    session->send_rate = session->config.rate_down != 0;
-    session->send_paths = 0;
-    for (unsigned i = 0; i < session->config.path_count; i++)
-        if (!equal_to_relay(&session->paths[i].properties, &plain))
-            session->send_paths |= (uint16_t)(1u << i);
+    session->context.send_rate = session->context.config.rate_down != 0;
+    session->context.send_paths = 0;
+    for (unsigned i = 0; i < session->context.config.path_count; i++)
+        if (!equal_to_relay(&session->paths.items[i].properties, &plain))
+            session->context.send_paths |= (uint16_t)(1u << i);
 }
 
 static void set_usable(struct session *session, unsigned index, bool usable)
 {
-    struct path *path = &session->paths[index];
+    struct path *path = &session->paths.items[index];
 
     if (!usable) {
-        path_set_down(session, index, PATH_REASON_UNUSABLE);
-        subflows_abandon_path(session, index);
+        path_set_down(&session->paths, index, PATH_REASON_UNUSABLE);
+        subflows_abandon_path(&session->subflows, index);
         return;
     }
     /* What was learned of it may hold no more. */
@@ -35,7 +35,7 @@ static void set_usable(struct session *session, unsigned index, bool usable)
     path->failures = path->unproven = path->timeouts = path->stalls = 0;
     path->retry_ns = 0;
     port_chooser_reset(&path->ports);
-    path_packets_reset(session, path);
+    packets_reset(&session->subflows, path);
     keepalive_forget(path);
 }
 
@@ -45,25 +45,26 @@ static void set_ceiling(struct session *session, struct path *path)
     const struct path_properties *properties = &path->properties;
 
     rate_limit_set(&path->rate_limit,
-                   session->config.role == SESSION_LOCAL ? properties->rate_up
-                                                         : properties->rate_down,
-                   session->now);
+                   session->context.config.role == SESSION_LOCAL ? properties->rate_up
+                                                                 : properties->rate_down,
+                   session->context.now);
 }
 
 void session_set_path(struct session *session, unsigned index,
                       const struct path_properties *properties, uint64_t now)
 {
-    struct path *path = &session->paths[index];
+    struct path *path = &session->paths.items[index];
     const struct path_properties before = path->properties;
 
-    assert(session->config.role == SESSION_LOCAL && index < session->config.path_count);
-    session->now = now;
+    assert(session->context.config.role == SESSION_LOCAL &&
+           index < session->context.config.path_count);
+    session->context.now = now;
     path->properties = *properties;
-    pool_recount_streams(session);
+    pool_recount_streams(&session->pool);
     set_ceiling(session, path);
     if (!equal_to_relay(properties, &before))
-        session->send_paths |= (uint16_t)(1u << index);
-    session->pool_dirty = true;
+        session->context.send_paths |= (uint16_t)(1u << index);
+    session->context.pool_dirty = true;
     if (before.usable != properties->usable)
         set_usable(session, index, properties->usable);
 }
@@ -72,9 +73,10 @@ bool session_take_path(struct session *session, const struct frame *frame)
 {
     struct path *path;
 
-    if (session->config.role != SESSION_RELAY || frame->path.path >= SESSION_PATHS_MAX)
+    if (session->context.config.role != SESSION_RELAY ||
+        frame->path.path >= SESSION_PATHS_MAX)
         return false;
-    path = &session->paths[frame->path.path];
+    path = &session->paths.items[frame->path.path];
     if (frame->path.sequence <= path->sequence)
         return true; /* overtaken */
     path->sequence = frame->path.sequence;
@@ -86,6 +88,30 @@ bool session_take_path(struct session *session, const struct frame *frame)
     path->small_only = frame->path.small_only;
     set_ceiling(session, path);
     if (!path->properties.usable)
-        subflows_abandon_path(session, (unsigned)frame->path.path);
+        subflows_abandon_path(&session->subflows, (unsigned)frame->path.path);
     return true;
+}
+
+void session_remember_packets(struct session *session, unsigned index, uint16_t size,
+                              uint64_t now)
+{
+    struct packet_ladder *ladder = &session->paths.items[index].ladder;
+
+    if (ladder->size != size)
+        packet_ladder_set(ladder, size, now);
+}
+
+void session_retry_path(struct session *session, unsigned index, uint64_t now)
+{
+    struct path *path = &session->paths.items[index];
+
+    assert(session->context.config.role == SESSION_LOCAL &&
+           index < session->context.config.path_count);
+    session->context.now = now;
+    path->failures = path->unproven = path->timeouts = 0;
+    path->retry_ns = 0;
+    port_chooser_reset(&path->ports);
+    session->pool.backoff_ns = 0;
+    session->pool.next_hello_ns = now;
+    session->context.pool_dirty = true;
 }

@@ -1,4 +1,4 @@
-#include "session_internal.h"
+#include <splitsocks/engine/session/session_parts.h>
 
 #include <assert.h>
 #include <string.h>
@@ -79,7 +79,7 @@ static bool push_item(struct composer *c, const struct sent_item *item)
     c->items++;
     if (item->kind < SENT_SESSION_WINDOW) {
         stream_reference(item->stream);
-        c->subflow->used_ns = c->session->now;
+        c->subflow->used_ns = c->session->context.now;
     }
     return true;
 }
@@ -138,7 +138,7 @@ static bool choose(struct ack_choice *choice, uint64_t number, uint64_t chunks, 
 
 static void choose_finals(struct composer *c, struct ack_choice *choice)
 {
-    struct ring *finals = &c->session->finals;
+    struct ring *finals = &c->session->subflows.finals;
 
     while (finals->count > 0) {
         struct final_ack final = *(struct final_ack *)ring_at(finals, 0);
@@ -148,8 +148,8 @@ static void choose_finals(struct composer *c, struct ack_choice *choice)
                                  .length = (uint32_t)final.order};
         uint64_t tag;
 
-        if (!generation_final_tag(c->session, final.order, &tag) || tag != choice->tag ||
-            !choose(choice, final.number, final.chunks, true))
+        if (!generation_final_tag(&c->session->subflows, final.order, &tag) ||
+            tag != choice->tag || !choose(choice, final.number, final.chunks, true))
             return;
         if (!push_item(c, &item)) {
             session_fail(c->session, ERROR_MEMORY, "out of memory");
@@ -161,7 +161,7 @@ static void choose_finals(struct composer *c, struct ack_choice *choice)
 
 static void choose_open(struct composer *c, struct ack_choice *choice)
 {
-    list_foreach(&c->session->ack_queue, node, after) {
+    list_foreach(&c->session->subflows.ack_queue, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, ack_node);
 
         if (subflow->generation->tag != choice->tag)
@@ -169,7 +169,7 @@ static void choose_open(struct composer *c, struct ack_choice *choice)
         if (!choose(choice, subflow->number, subflow->chunks_received, false))
             return;
         list_remove(&subflow->ack_node);
-        subflow->told_ns = c->session->now;
+        subflow->told_ns = c->session->context.now;
         subflow->told_on = c->subflow->number;
     }
 }
@@ -177,16 +177,17 @@ static void choose_open(struct composer *c, struct ack_choice *choice)
 /* The generation of what has waited longest; false when nothing waits. */
 static bool first_generation(struct session *session, uint64_t *tag)
 {
-    while (session->finals.count > 0) {
-        const struct final_ack *final = ring_at(&session->finals, 0);
+    while (session->subflows.finals.count > 0) {
+        const struct final_ack *final = ring_at(&session->subflows.finals, 0);
 
-        if (generation_final_tag(session, final->order, tag))
+        if (generation_final_tag(&session->subflows, final->order, tag))
             return true;
-        ring_pop(&session->finals);
+        ring_pop(&session->subflows.finals);
     }
-    if (list_empty(&session->ack_queue))
+    if (list_empty(&session->subflows.ack_queue))
         return false;
-    *tag = list_first(&session->ack_queue, struct subflow, ack_node)->generation->tag;
+    *tag =
+        list_first(&session->subflows.ack_queue, struct subflow, ack_node)->generation->tag;
     return true;
 }
 
@@ -225,9 +226,9 @@ static void add_acks(struct composer *c, size_t keep)
             return; /* the deadline stands: the next chunk takes it */
     }
     if (!first_generation(c->session, &tag)) {
-        c->session->ack_deadline_ns = TIME_NEVER;
-        c->session->ack_bytes = 0;
-        c->session->ack_wanted = false;
+        c->session->subflows.ack_deadline_ns = TIME_NEVER;
+        c->session->subflows.ack_bytes = 0;
+        c->session->subflows.ack_wanted = false;
     }
 }
 
@@ -236,15 +237,15 @@ static void add_acks(struct composer *c, size_t keep)
  * has just gone elsewhere goes again. */
 static void add_acks_again(struct composer *c)
 {
-    uint64_t window_ns = path_rtt_ns(&c->session->paths[c->subflow->path]);
+    uint64_t window_ns = path_rtt_ns(&c->session->paths.items[c->subflow->path]);
     struct ack_choice choice;
 
     choice_begin(&choice, c->subflow->generation->tag, room(c));
-    list_foreach(&c->session->subflows, node, after) {
+    list_foreach(&c->session->subflows.all, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
 
         if (subflow->state != SUBFLOW_STATE_OPEN || subflow->told_ns == 0 ||
-            subflow->told_ns + window_ns < c->session->now ||
+            subflow->told_ns + window_ns < c->session->context.now ||
             subflow->told_on == c->subflow->number ||
             subflow->generation->tag != choice.tag || list_linked(&subflow->ack_node))
             continue;
@@ -273,8 +274,9 @@ static bool write_stream_frame(struct composer *c, struct stream *stream, unsign
         break;
     case STREAM_SEND_POLICY: frame_write_policy(&w, stream->id, &stream->policy); break;
     default:
-        stream->in_window = MAX(stream->in_window,
-                                stream->in_read + stream_window_target(c->session, stream));
+        stream->in_window =
+            MAX(stream->in_window,
+                stream->in_read + stream_window_target(&c->session->streams, stream));
         frame_write_stream_window(&w, stream->id, stream->in_window);
     }
     if (w.failed || !push_item(c, &item))
@@ -286,7 +288,7 @@ static bool write_stream_frame(struct composer *c, struct stream *stream, unsign
 
 static void add_stream_controls(struct composer *c)
 {
-    list_foreach(&c->session->control, node, after) {
+    list_foreach(&c->session->streams.control, node, after) {
         struct stream *stream = list_entry(node, struct stream, control);
 
         for (unsigned control = 1; control <= STREAM_SEND_POLICY; control <<= 1)
@@ -313,7 +315,7 @@ static void add_maximum(struct composer *c, bool *pending, enum frame_type type,
 
 static bool add_path(struct composer *c, unsigned index)
 {
-    struct path *path = &c->session->paths[index];
+    struct path *path = &c->session->paths.items[index];
     const struct path_properties *properties = &path->properties;
     struct frame frame = {.path = {.path = index,
                                    .sequence = path->sequence + 1,
@@ -333,7 +335,7 @@ static bool add_path(struct composer *c, unsigned index)
         return false;
     frame_commit(c, &w, true);
     path->sequence++;
-    c->session->send_paths &= (uint16_t) ~(1u << index);
+    c->session->context.send_paths &= (uint16_t) ~(1u << index);
     return true;
 }
 
@@ -342,35 +344,36 @@ static void add_large_lost(struct composer *c)
 {
     struct session *session = c->session;
 
-    for (unsigned i = 0; session->large_lost >> i != 0; i++) {
+    for (unsigned i = 0; session->context.large_lost >> i != 0; i++) {
         struct wire_writer w;
 
-        if (!(session->large_lost >> i & 1) || !frame_begin(c, &w))
+        if (!(session->context.large_lost >> i & 1) || !frame_begin(c, &w))
             continue;
-        frame_write_large_lost(&w, i, session->paths[i].large.failed_bytes);
+        frame_write_large_lost(&w, i, session->paths.items[i].large.failed_bytes);
         if (frame_commit(c, &w, true))
-            session->large_lost &= (uint16_t) ~(1u << i);
+            session->context.large_lost &= (uint16_t) ~(1u << i);
     }
 }
 
 static void add_session_controls(struct composer *c)
 {
     struct session *session = c->session;
-    uint64_t limit = session->streams_ended + session->config.stream_limit;
+    uint64_t limit = session->streams.ended + session->context.config.stream_limit;
 
-    if (session->send_session_window)
-        session->in_window = session_window_next(session);
-    add_maximum(c, &session->send_session_window, FRAME_SESSION_WINDOW, SENT_SESSION_WINDOW,
-                session->in_window);
-    if (session->send_stream_limit)
-        session->stream_limit = MAX(session->stream_limit, limit);
-    add_maximum(c, &session->send_stream_limit, FRAME_STREAM_LIMIT, SENT_STREAM_LIMIT,
-                session->stream_limit);
-    add_maximum(c, &session->send_rate, FRAME_RATE, SENT_RATE, session->config.rate_down);
-    if (session->config.role == SESSION_RELAY)
+    if (session->context.send_session_window)
+        session->streams.in_window = streams_window_next(&session->streams);
+    add_maximum(c, &session->context.send_session_window, FRAME_SESSION_WINDOW,
+                SENT_SESSION_WINDOW, session->streams.in_window);
+    if (session->context.send_stream_limit)
+        session->streams.limit = MAX(session->streams.limit, limit);
+    add_maximum(c, &session->context.send_stream_limit, FRAME_STREAM_LIMIT,
+                SENT_STREAM_LIMIT, session->streams.limit);
+    add_maximum(c, &session->context.send_rate, FRAME_RATE, SENT_RATE,
+                session->context.config.rate_down);
+    if (session->context.config.role == SESSION_RELAY)
         add_large_lost(c);
-    for (unsigned i = 0; session->send_paths >> i != 0; i++)
-        if (session->send_paths >> i & 1 && !add_path(c, i))
+    for (unsigned i = 0; session->context.send_paths >> i != 0; i++)
+        if (session->context.send_paths >> i & 1 && !add_path(c, i))
             return;
 }
 
@@ -380,28 +383,29 @@ static void add_session_controls(struct composer *c)
 static void add_demand(struct composer *c, bool last)
 {
     struct session *session = c->session;
-    uint64_t credit = session_credit(session) + session->owed_bytes;
-    uint64_t waiting = MIN(session->waiting_bytes, credit);
-    uint64_t fresh = waiting - MIN(waiting, session->owed_bytes);
-    uint64_t sent = session->out_sum + MIN(fresh, room(c));
-    uint64_t known = session->demand_maximum - MIN(session->demand_maximum, sent);
+    uint64_t credit = streams_credit(&session->streams) + session->streams.owed_bytes;
+    uint64_t waiting = MIN(session->streams.waiting_bytes, credit);
+    uint64_t fresh = waiting - MIN(waiting, session->streams.owed_bytes);
+    uint64_t sent = session->streams.out_sum + MIN(fresh, room(c));
+    uint64_t known =
+        session->streams.demand_maximum - MIN(session->streams.demand_maximum, sent);
     struct sent_item item = {.kind = SENT_DEMAND};
     struct wire_writer w;
 
-    if (session->config.role != SESSION_RELAY)
+    if (session->context.config.role != SESSION_RELAY)
         return;
     waiting -= MIN(waiting, room(c));
     if (waiting > 2 * known || 2 * waiting < known || (last && waiting != known))
-        session->send_demand = true;
-    if (!session->send_demand || !frame_begin(c, &w))
+        session->context.send_demand = true;
+    if (!session->context.send_demand || !frame_begin(c, &w))
         return;
-    frame_write_demand(&w, session->demand_sequence + 1, sent + waiting);
+    frame_write_demand(&w, session->streams.demand_sequence + 1, sent + waiting);
     if (w.failed || !push_item(c, &item))
         return;
     frame_commit(c, &w, true);
-    session->demand_sequence++;
-    session->demand_maximum = sent + waiting;
-    session->send_demand = false;
+    session->streams.demand_sequence++;
+    session->streams.demand_maximum = sent + waiting;
+    session->context.send_demand = false;
 }
 
 static void add_close(struct composer *c)
@@ -422,7 +426,8 @@ static void add_close(struct composer *c)
     /* The socket is reset at the end, which destroys what has not left it. */
     session->close_deadline_ns =
         MIN(session->close_deadline_ns,
-            session->now + 4 * subflow_rtt_ns(session, c->subflow) + DEATH_GRACE_NS);
+            session->context.now + 4 * subflow_rtt_ns(&session->subflows, c->subflow) +
+                DEATH_GRACE_NS);
 }
 
 /* ---- data ---- */
@@ -431,13 +436,13 @@ static void count_copy(struct session *session, unsigned path, struct piece *pie
                        size_t length)
 {
     if (piece->copy_of == NULL) {
-        session->counters.bytes_redundant += length;
+        session->context.counters.bytes_redundant += length;
         return;
     }
     piece->copy_of->copied =
         (uint32_t)(piece->offset + piece->length - piece->copy_of->offset);
-    session->counters.bytes_reinjected += length;
-    session->paths[path].counters.bytes_reinjected += length;
+    session->context.counters.bytes_reinjected += length;
+    session->paths.items[path].counters.bytes_reinjected += length;
 }
 
 /* Appends one STREAM_DATA; false when nothing more fits or waits. */
@@ -451,7 +456,7 @@ static bool add_piece(struct composer *c)
     bool fin, with_length;
 
     if (room(c) < DATA_ROOM_MIN || c->part_count > PARTS_MAX - 4 ||
-        !scheduler_next(c->session, c->subflow, &piece))
+        !scheduler_next(&c->session->schedule, c->subflow, &piece))
         return false;
     stream = piece.stream;
     header = frame_data_header_length(stream->id, piece.offset, 0, false);
@@ -484,22 +489,22 @@ static bool add_piece(struct composer *c)
         c->part_count += viewed;
         c->length += length;
     }
-    c->session->data_ns = c->session->now;
-    sparing_spend(c->session, c->subflow->path, piece.length);
-    if (redundant_note_sent(c->session, stream, c->subflow, piece.offset,
+    c->session->data_ns = c->session->context.now;
+    sparing_spend(&c->session->schedule, c->subflow->path, piece.length);
+    if (redundant_note_sent(&c->session->schedule, stream, c->subflow, piece.offset,
                             piece.offset + piece.length) != OK)
         session_fail(c->session, ERROR_MEMORY, "out of memory");
     c->redundant |= stream_is_redundant(stream);
     if (piece.copy) {
         stream->extra_copies++;
         count_copy(c->session, c->subflow->path, &piece, length);
-        stream_copied(c->session, stream, piece.length);
+        stream_copied(&c->session->streams, stream, piece.length);
     } else {
         if (stream->class == STREAM_BULK)
             c->subflow->bulk = true;
         if (piece.offset == stream->out_next)
-            restraint_note_sent(c->session, stream);
-        stream_sent(c->session, stream, piece.offset, piece.length);
+            restraint_note_sent(&c->session->schedule, stream);
+        stream_sent(&c->session->streams, stream, piece.offset, piece.length);
     }
     return true;
 }
@@ -508,35 +513,38 @@ static bool add_piece(struct composer *c)
 
 static bool anything_to_send(struct session *session, struct subflow *subflow)
 {
-    bool controls = session->send_session_window || session->send_stream_limit ||
-                    session->send_demand || session->send_paths != 0 ||
-                    session->send_rate || !list_empty(&session->control) ||
-                    (session->large_lost != 0 && session->config.role == SESSION_RELAY);
+    bool controls =
+        session->context.send_session_window || session->context.send_stream_limit ||
+        session->context.send_demand || session->context.send_paths != 0 ||
+        session->context.send_rate || !list_empty(&session->streams.control) ||
+        (session->context.large_lost != 0 && session->context.config.role == SESSION_RELAY);
     struct piece piece;
 
     return subflow->ping || subflow->retire ||
-           (controls && !scheduler_avoids(session, subflow)) ||
-           scheduler_next(session, subflow, &piece);
+           (controls && !scheduler_avoids(&session->schedule, subflow)) ||
+           scheduler_next(&session->schedule, subflow, &piece);
 }
 
 /* An OPEN goes in one chunk, however small those are to be: the least size of the next that
  * this asks for. */
 static uint64_t open_size(const struct session *session)
 {
-    const struct stream *stream = list_first(&session->control, struct stream, control);
+    const struct stream *stream =
+        list_first(&session->streams.control, struct stream, control);
     size_t length;
 
     if (stream == NULL || !(stream->control_pending & STREAM_SEND_OPEN))
         return 0;
     length = CHUNK_OVERHEAD + frame_open_length(stream->id, stream->target);
-    return length > session->config.chunk_size ? length + FRAME_SUBFLOW_MAX + 1 : 0;
+    return length > session->context.config.chunk_size ? length + FRAME_SUBFLOW_MAX + 1 : 0;
 }
 
 /* The subflow's next chunk fits a packet that passes wherever anything does, and is sent by
  * itself. */
 static bool goes_small(const struct session *session, const struct subflow *subflow)
 {
-    return packets_begin_small(session, subflow) || packets_hold(session, subflow);
+    return packets_begin_small(&session->subflows, subflow) ||
+           packets_hold(&session->subflows, subflow);
 }
 
 /* What of the budget is left for plaintext of this chunk, and whether it is the last. */
@@ -544,14 +552,15 @@ static bool set_limit(struct composer *c, size_t header, size_t capacity)
 {
     struct session *session = c->session;
     uint64_t left = subflow_budget_left(c->subflow);
-    uint64_t size = MIN(MAX(session->config.chunk_size, open_size(session)), capacity - header);
+    uint64_t size =
+        MIN(MAX(session->context.config.chunk_size, open_size(session)), capacity - header);
 
-    if (!c->subflow->begun && session->config.role == SESSION_LOCAL)
+    if (!c->subflow->begun && session->context.config.role == SESSION_LOCAL)
         size = MIN(size, FIRST_CHUNK_MAX);
     if (goes_small(session, c->subflow))
         size = MIN(size, PACKET_SMALL);
     /* Frames of control go beyond a ceiling, and are paid for later; data waits. */
-    size = MIN(size, MAX(path_room(session, c->subflow->path), RATE_LIMIT_PIECE));
+    size = MIN(size, MAX(path_room(&session->paths, c->subflow->path), RATE_LIMIT_PIECE));
     left -= MIN(left, header);
     c->last = c->subflow->retire || c->subflow->chunks_sent + 1 >= SEAL_CHUNKS_MAX;
     if (left < size + BUDGET_RESERVE) {
@@ -560,8 +569,8 @@ static bool set_limit(struct composer *c, size_t header, size_t capacity)
         struct piece piece;
 
         if (left < 2 * BUDGET_RESERVE + CHUNK_OVERHEAD + DATA_ROOM_MIN ||
-            (session->waiting_bytes + CHUNK_OVERHEAD + BUDGET_RESERVE >= left &&
-             scheduler_next(session, c->subflow, &piece)))
+            (session->streams.waiting_bytes + CHUNK_OVERHEAD + BUDGET_RESERVE >= left &&
+             scheduler_next(&session->schedule, c->subflow, &piece)))
             c->last = true;
         size = MIN(size, c->last ? left : left - BUDGET_RESERVE);
     }
@@ -573,29 +582,29 @@ static bool set_limit(struct composer *c, size_t header, size_t capacity)
 
 static bool must_be_proven(const struct session *session, const struct subflow *subflow)
 {
-    return session->now - MAX(subflow->proven_ns, subflow->up_ns) >= PROVE_NS;
+    return session->context.now - MAX(subflow->proven_ns, subflow->up_ns) >= PROVE_NS;
 }
 
 static void compose(struct composer *c)
 {
     struct session *session = c->session;
     struct subflow *subflow = c->subflow;
-    bool wanted = session->ack_wanted;
+    bool wanted = session->subflows.ack_wanted;
 
-    if (!subflow->begun && session->config.role == SESSION_LOCAL)
+    if (!subflow->begun && session->context.config.role == SESSION_LOCAL)
         add_subflow(c);
     if (c->last)
         add_type(c, FRAME_END);
-    if (session->state == SESSION_STATE_CLOSING) {
+    if (session->context.state == SESSION_STATE_CLOSING) {
         add_close(c);
         return;
     }
-    if (!path_silent(session, subflow->path))
+    if (!scheduler_path_silent(&session->schedule, subflow->path))
         add_acks(c, c->last ? 10 : 0);
     if (subflow->ping)
         add_type(c, FRAME_PING);
     subflow->ping = false;
-    if (!scheduler_avoids(session, subflow)) {
+    if (!scheduler_avoids(&session->schedule, subflow)) {
         add_session_controls(c);
         add_stream_controls(c);
         add_demand(c, c->last);
@@ -607,7 +616,7 @@ static void compose(struct composer *c)
     /* Only where the ACKs matter: else two sides at rest would keep each other awake. */
     if (c->length > 0 && !c->eliciting && wanted && must_be_proven(session, subflow)) {
         add_type(c, FRAME_PING);
-        subflow->proven_ns = session->now;
+        subflow->proven_ns = session->context.now;
     }
 }
 
@@ -640,18 +649,18 @@ static bool record_chunk(struct composer *c, size_t length)
 
     if (chunk == NULL)
         return false;
-    *chunk = (struct sent_chunk){.sent_ns = c->session->now,
+    *chunk = (struct sent_chunk){.sent_ns = c->session->context.now,
                                  .end = subflow->bytes_sent + length,
                                  .items = c->items,
                                  .eliciting = c->eliciting,
-                                 .hedged = c->session->hedging && c->items > 0};
-    c->session->hedging &= c->items == 0;
-    c->session->items_held += c->items;
+                                 .hedged = c->session->subflows.hedging && c->items > 0};
+    c->session->subflows.hedging &= c->items == 0;
+    c->session->streams.items_held += c->items;
     subflow->chunks_sent++;
     if (subflow->eliciting_unacked == 0)
-        keepalive_note_used(c->session, subflow);
+        keepalive_note_used(&c->session->subflows, subflow);
     if (c->eliciting && subflow->eliciting_unacked++ == 0) /* the wait begins */
-        subflow->progress_ns = subflow->answer_ns = c->session->now;
+        subflow->progress_ns = subflow->answer_ns = c->session->context.now;
     return true;
 }
 
@@ -668,7 +677,8 @@ static size_t produce_chunk(struct session *session, struct subflow *subflow, ui
     c.items = 0;
     c.eliciting = c.redundant = false;
     c.writer.at = c.scratch;
-    if (!subflow->begun && !subflow->hello && session->config.role == SESSION_LOCAL) {
+    if (!subflow->begun && !subflow->hello &&
+        session->context.config.role == SESSION_LOCAL) {
         struct wire_writer w;
 
         wire_writer_init(&w, out, capacity);
@@ -692,9 +702,9 @@ static size_t produce_chunk(struct session *session, struct subflow *subflow, ui
         subflow->end_sent = true;
         /* The relay waits for nothing: local may close without an END of its own. */
         subflow->waits_for_end =
-            session->config.role == SESSION_LOCAL && !subflow->end_received;
+            session->context.config.role == SESSION_LOCAL && !subflow->end_received;
         subflow->retire = false;
-        session->pool_dirty = true;
+        session->context.pool_dirty = true;
     }
     return length;
 }
@@ -706,17 +716,18 @@ static bool local_has_ended(struct session *session, struct subflow *subflow)
 {
     struct piece piece;
 
-    return session->config.role == SESSION_RELAY && subflow->end_received &&
+    return session->context.config.role == SESSION_RELAY && subflow->end_received &&
            (subflow_budget_left(subflow) > LEFTOVER_MAX ||
-            !scheduler_next(session, subflow, &piece));
+            !scheduler_next(&session->schedule, subflow, &piece));
 }
 
 static size_t burst_limit(const struct session *session, const struct subflow *subflow,
                           size_t capacity)
 {
     /* Most of a pool is too young to have been measured: its path has. */
-    uint64_t rate = subflow->measure.rate != 0 ? subflow->measure.rate
-                                               : session->paths[subflow->path].rate_acked;
+    uint64_t rate = subflow->measure.rate != 0
+                        ? subflow->measure.rate
+                        : session->paths.items[subflow->path].rate_acked;
     uint64_t burst = rate == 0 ? 4 * CHUNK_SIZE_MAX : rate / (NS_PER_S / BURST_NS);
 
     return (size_t)MIN(MAX(burst, CHUNK_SIZE_MAX), MIN(capacity, PRODUCE_MAX));
@@ -731,19 +742,20 @@ static bool wants(struct session *session, struct subflow *subflow)
         return handshake_unwritten(subflow);
     if (subflow->state != SUBFLOW_STATE_OPEN || subflow->end_sent)
         return false;
-    if (session->state == SESSION_STATE_CLOSING)
+    if (session->context.state == SESSION_STATE_CLOSING)
         return session->send_close;
-    if (!subflow->begun && session->config.role == SESSION_LOCAL)
-        return subflow_may_begin(session, subflow);
+    if (!subflow->begun && session->context.config.role == SESSION_LOCAL)
+        return subflow_may_begin(&session->subflows, subflow);
     /* The relay has data for it, or answers with its own END. */
-    if (session->config.role == SESSION_RELAY && subflow->end_received)
+    if (session->context.config.role == SESSION_RELAY && subflow->end_received)
         return true;
     if (subflow->end_received)
         return false;
     if (subflow->suspect && !subflow->ping)
         return false;
-    return (ack_due(session) && !path_quiet(session, subflow->path) &&
-            !path_silent(session, subflow->path) && !carriers_spare(session, subflow)) ||
+    return (ack_due(&session->subflows) && !path_quiet(&session->paths, subflow->path) &&
+            !scheduler_path_silent(&session->schedule, subflow->path) &&
+            !carriers_spare(&session->schedule, subflow)) ||
            anything_to_send(session, subflow);
 }
 
@@ -753,19 +765,22 @@ static bool wants(struct session *session, struct subflow *subflow)
 static bool better(const struct session *session, const struct subflow *a,
                    const struct subflow *b)
 {
-    uint64_t rtt_a = path_rtt_ns(&session->paths[a->path]);
-    uint64_t rtt_b = path_rtt_ns(&session->paths[b->path]);
+    uint64_t rtt_a = path_rtt_ns(&session->paths.items[a->path]);
+    uint64_t rtt_b = path_rtt_ns(&session->paths.items[b->path]);
 
     if (!a->begun && b->begun && rtt_a <= rtt_b)
         return true;
     if (a->begun && !b->begun && rtt_b <= rtt_a)
         return false;
-    if (lane_is(session, a) != lane_is(session, b))
-        return lane_is(session, a);
-    if (path_in_reserve(session, a->path, NULL) != path_in_reserve(session, b->path, NULL))
-        return path_in_reserve(session, b->path, NULL);
-    if (session->paths[a->path].small_only != session->paths[b->path].small_only)
-        return session->paths[b->path].small_only;
+    if (scheduler_is_lane(&session->schedule, a) !=
+        scheduler_is_lane(&session->schedule, b))
+        return scheduler_is_lane(&session->schedule, a);
+    if (path_in_reserve(&session->paths, a->path, NULL) !=
+        path_in_reserve(&session->paths, b->path, NULL))
+        return path_in_reserve(&session->paths, b->path, NULL);
+    if (session->paths.items[a->path].small_only !=
+        session->paths.items[b->path].small_only)
+        return session->paths.items[b->path].small_only;
     if (a->path != b->path && rtt_a != rtt_b)
         return rtt_a < rtt_b;
     return a->bytes_sent > b->bytes_sent;
@@ -775,13 +790,13 @@ struct subflow *session_next_sender(struct session *session, uint64_t now)
 {
     struct subflow *best = NULL;
 
-    session->now = now;
-    if (session->state == SESSION_STATE_ENDED)
+    session->context.now = now;
+    if (session->context.state == SESSION_STATE_ENDED)
         return NULL;
-    if (session->config.role == SESSION_LOCAL && pool_bulk_waits(session))
-        sparing_note_bulk(session);
-    scheduler_update(session);
-    list_foreach(&session->subflows, node, after) {
+    if (session->context.config.role == SESSION_LOCAL && pool_bulk_waits(&session->pool))
+        sparing_note_bulk(&session->schedule);
+    scheduler_update(&session->schedule);
+    list_foreach(&session->subflows.all, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
 
         if ((best == NULL || better(session, subflow, best)) && wants(session, subflow))
@@ -796,7 +811,7 @@ size_t session_produce(struct session *session, struct subflow *subflow, uint8_t
     size_t length = 0;
     size_t limit = burst_limit(session, subflow, capacity);
 
-    session->now = now;
+    session->context.now = now;
     if (subflow->state == SUBFLOW_STATE_HELLO) {
         length = handshake_produce(subflow, buffer, capacity);
         subflow->bytes_sent += length;
@@ -817,24 +832,26 @@ size_t session_produce(struct session *session, struct subflow *subflow, uint8_t
             if (produced == 0)
                 break;
             length += produced;
-            pool_count_bytes(session, subflow, produced, 0);
-            rate_limit_spend(&session->paths[subflow->path].rate_limit, produced, now);
-            rate_limit_spend(&session->rate_limit, produced, now);
-            restraint_spend(session, subflow->path, produced);
-            session->counters.chunks_sent++;
-        } while (!alone && length < limit && capacity - length >= session->config.chunk_size &&
+            pool_count_bytes(&session->pool, subflow, produced, 0);
+            rate_limit_spend(&session->paths.items[subflow->path].rate_limit, produced,
+                             now);
+            rate_limit_spend(&session->paths.rate_limit, produced, now);
+            restraint_spend(&session->schedule, subflow->path, produced);
+            session->context.counters.chunks_sent++;
+        } while (!alone && length < limit &&
+                 capacity - length >= session->context.config.chunk_size &&
                  wants(session, subflow));
     }
     if (length > 0) {
         if (subflow->state == SUBFLOW_STATE_OPEN)
-            packets_note_sent(session, subflow, length);
+            packets_note_sent(&session->subflows, subflow, length);
         subflow->sent_ns = now;
-        session->counters.wire_bytes_sent += length;
-        session->paths[subflow->path].counters.wire_bytes_sent += length;
+        session->context.counters.wire_bytes_sent += length;
+        session->paths.items[subflow->path].counters.wire_bytes_sent += length;
     } else if (subflow->state == SUBFLOW_STATE_OPEN && wants(session, subflow)) {
         /* Not even what is due fits what is left of its budget: it has ended in effect. */
         subflow->end_sent = true;
-        session->pool_dirty = true;
+        session->context.pool_dirty = true;
     }
     return length;
 }

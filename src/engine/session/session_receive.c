@@ -1,4 +1,4 @@
-#include "session_internal.h"
+#include <splitsocks/engine/session/session_parts.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,31 +10,31 @@
  * frames of several streams overtake each other. */
 static struct stream *stream_of_frame(struct session *session, uint64_t id)
 {
-    struct stream *stream = stream_find(session, id);
+    struct stream *stream = stream_find(&session->streams, id);
 
     if (stream != NULL)
         return stream;
-    if (session->config.role == SESSION_LOCAL) {
-        if (id == 0 || id >= session->next_stream_id)
+    if (session->context.config.role == SESSION_LOCAL) {
+        if (id == 0 || id >= session->streams.next_id)
             session_fail(session, ERROR_PROTOCOL, "frame for a stream never opened");
         return NULL;
     }
-    if (id == 0 || id > session->stream_limit) {
+    if (id == 0 || id > session->streams.limit) {
         session_fail(session, ERROR_PROTOCOL, "stream id above the limit");
         return NULL;
     }
-    while (session->highest_stream_id < id) {
-        stream = stream_new(session, session->highest_stream_id + 1);
+    while (session->streams.highest_id < id) {
+        stream = stream_new(&session->streams, session->streams.highest_id + 1);
         if (stream == NULL) {
             session_fail(session, ERROR_MEMORY, "out of memory");
             return NULL;
         }
-        restraint_note_opened(session);
-        session->highest_stream_id++;
+        restraint_note_opened(&session->schedule);
+        session->streams.highest_id++;
         /* The driver hears of it with its OPEN. */
         stream->incoming = true;
         stream->released = true;
-        session->stream_count--;
+        session->streams.count--;
     }
     return stream;
 }
@@ -42,16 +42,17 @@ static struct stream *stream_of_frame(struct session *session, uint64_t id)
 static void take_subflow(struct session *session, struct subflow *subflow,
                          const struct frame *frame)
 {
-    if (session->config.role != SESSION_RELAY || subflow->begun ||
+    if (session->context.config.role != SESSION_RELAY || subflow->begun ||
         frame->subflow.path >= SESSION_PATHS_MAX) {
         session_fail(session, ERROR_PROTOCOL, "SUBFLOW out of place");
         return;
     }
     subflow->begun = true;
-    session->paths[subflow->path].subflows--;
+    session->paths.items[subflow->path].subflows--;
     subflow->path = (uint8_t)frame->subflow.path;
-    session->paths[subflow->path].subflows++;
-    session->paths[subflow->path].counters.wire_bytes_received += subflow->bytes_received;
+    session->paths.items[subflow->path].subflows++;
+    session->paths.items[subflow->path].counters.wire_bytes_received +=
+        subflow->bytes_received;
     if (frame->subflow.budget_up != 0)
         subflow->budget_in = frame->subflow.budget_up;
     if (frame->subflow.budget_down != 0)
@@ -66,7 +67,7 @@ static void take_open(struct session *session, const struct frame *frame)
     struct stream *stream;
     struct target target;
 
-    if (session->config.role != SESSION_RELAY ||
+    if (session->context.config.role != SESSION_RELAY ||
         frame_target_read(frame, &target) != OK) {
         session_fail(session, ERROR_PROTOCOL, "STREAM_OPEN malformed or out of place");
         return;
@@ -81,9 +82,9 @@ static void take_open(struct session *session, const struct frame *frame)
     }
     stream->incoming = false;
     stream->released = false;
-    session->stream_count++;
-    stream_tell(session, stream, SESSION_STREAM_INCOMING);
-    stream_tell_readable(session, stream);
+    session->streams.count++;
+    stream_tell(&session->streams, stream, SESSION_STREAM_INCOMING);
+    stream_tell_readable(&session->streams, stream);
 }
 
 /* Local: the relay has connected. */
@@ -97,14 +98,14 @@ static void set_opened(struct session *session, struct stream *stream)
     /* A copy that was taken for lost, and waits to be sent again, is moot. */
     stream->control_pending &= (uint8_t)~STREAM_SEND_OPEN;
     if (!stream->released && !stream->failed)
-        stream_tell(session, stream, SESSION_STREAM_OPENED);
+        stream_tell(&session->streams, stream, SESSION_STREAM_OPENED);
 }
 
 static void take_opened(struct session *session, const struct frame *frame)
 {
     struct stream *stream;
 
-    if (session->config.role != SESSION_LOCAL) {
+    if (session->context.config.role != SESSION_LOCAL) {
         session_fail(session, ERROR_PROTOCOL, "STREAM_OPENED out of place");
         return;
     }
@@ -118,16 +119,16 @@ static void cut_receiving(struct session *session, struct stream *stream)
 {
     uint64_t unread = stream->in_next - stream->in_read;
 
-    session->in_consumed += stream->in_highest - stream->in_next;
+    session->streams.in_consumed += stream->in_highest - stream->in_next;
     if (stream->in_parked > unread) {
-        session->in_consumed -= stream->in_parked - unread;
+        session->streams.in_consumed -= stream->in_parked - unread;
         stream->in_parked = unread;
     }
     stream->in_highest = stream->in_next;
     ranges_deinit(&stream->received);
     ranges_init(&stream->received);
     pages_release_from(&stream->in, stream->in_next);
-    session_window_update(session);
+    streams_window_update(&session->streams);
 }
 
 static void take_reset(struct session *session, const struct frame *frame)
@@ -140,7 +141,7 @@ static void take_reset(struct session *session, const struct frame *frame)
     /* Its end came before, with everything up to it. */
     complete = !stream->discard && stream->in_next == stream->in_final;
     stream_reference(stream);
-    if (stream_receive_final(session, stream, frame->reset.final_offset) != OK) {
+    if (stream_receive_final(&session->streams, stream, frame->reset.final_offset) != OK) {
         session_fail(session, ERROR_PROTOCOL, "STREAM_RESET against the final offset or credit");
     } else {
         stream->reset_received = true;
@@ -150,38 +151,39 @@ static void take_reset(struct session *session, const struct frame *frame)
                                                              : RESET_FAILURE);
         if (!stream->discard)
             cut_receiving(session, stream);
-        stream_reset_send(session, stream, RESET_CANCELLED);
+        stream_reset_send(&session->streams, stream, RESET_CANCELLED);
         if (complete)
-            stream_end_complete(session, stream, (enum reset_code)stream->peer_code);
-        stream_tell_reset(session, stream);
+            stream_end_complete(&session->streams, stream,
+                                (enum reset_code)stream->peer_code);
+        stream_tell_reset(&session->streams, stream);
     }
-    stream_unreference(session, stream);
+    stream_unreference(&session->streams, stream);
 }
 
 static void take_data(struct session *session, const struct subflow *subflow,
                       const struct frame *frame)
 {
     struct stream *stream = stream_of_frame(session, frame->data.id);
-    uint64_t received = session->counters.stream_bytes_received;
-    uint64_t duplicate = session->counters.bytes_duplicate;
+    uint64_t received = session->context.counters.stream_bytes_received;
+    uint64_t duplicate = session->context.counters.bytes_duplicate;
 
     if (stream == NULL)
         return;
     stream_reference(stream);
-    session->data_ns = session->now;
+    session->data_ns = session->context.now;
     /* Data says as much as STREAM_OPENED, which it may have overtaken; after a reset of the
      * relay that one never comes. */
-    if (session->config.role == SESSION_LOCAL)
+    if (session->context.config.role == SESSION_LOCAL)
         set_opened(session, stream);
-    if (stream_receive(session, stream, frame) != OK)
+    if (stream_receive(&session->streams, stream, frame) != OK)
         session_fail(session, ERROR_PROTOCOL, "STREAM_DATA beyond credit or final offset");
-    received = session->counters.stream_bytes_received - received;
-    path_count_goodput(session, subflow->path, received, 0);
+    received = session->context.counters.stream_bytes_received - received;
+    path_count_goodput(&session->paths, subflow->path, received, 0);
     if (received > 0)
-        redundant_await_copies(session, stream, subflow->path);
-    session->paths[subflow->path].counters.bytes_duplicate +=
-        session->counters.bytes_duplicate - duplicate;
-    stream_unreference(session, stream);
+        redundant_await_copies(&session->schedule, stream, subflow->path);
+    session->paths.items[subflow->path].counters.bytes_duplicate +=
+        session->context.counters.bytes_duplicate - duplicate;
+    stream_unreference(&session->streams, stream);
 }
 
 static void take_stream_window(struct session *session, const struct frame *frame)
@@ -191,14 +193,14 @@ static void take_stream_window(struct session *session, const struct frame *fram
     if (stream == NULL || frame->window.maximum <= stream->out_window)
         return;
     stream->out_window = frame->window.maximum;
-    stream_update_ready(session, stream);
+    stream_update_ready(&session->streams, stream);
 }
 
 static void take_policy(struct session *session, const struct frame *frame)
 {
     struct stream *stream;
 
-    if (session->config.role != SESSION_RELAY) {
+    if (session->context.config.role != SESSION_RELAY) {
         session_fail(session, ERROR_PROTOCOL, "STREAM_POLICY out of place");
         return;
     }
@@ -209,12 +211,12 @@ static void take_policy(struct session *session, const struct frame *frame)
 
 static void take_large_lost(struct session *session, const struct frame *frame)
 {
-    if (session->config.role != SESSION_LOCAL ||
-        !(session->features & WIRE_FEATURE_LARGE_LOST) ||
+    if (session->context.config.role != SESSION_LOCAL ||
+        !(session->context.features & WIRE_FEATURE_LARGE_LOST) ||
         frame->large_lost.path >= SESSION_PATHS_MAX)
         session_fail(session, ERROR_PROTOCOL, "LARGE_LOST out of place");
     else
-        packets_note_told(session, (unsigned)frame->large_lost.path,
+        packets_note_told(&session->subflows, (unsigned)frame->large_lost.path,
                           frame->large_lost.bytes);
 }
 
@@ -222,9 +224,10 @@ static void take_ack(struct session *session, struct frame *frame)
 {
     struct frame_ack_entry entry;
 
-    while (session->state < SESSION_STATE_CLOSING && frame_ack_next(frame, &entry)) {
+    while (session->context.state < SESSION_STATE_CLOSING &&
+           frame_ack_next(frame, &entry)) {
         struct subflow *subflow =
-            subflow_find(session, frame->ack.tag, entry.number);
+            subflow_find(&session->subflows, frame->ack.tag, entry.number);
 
         if (subflow == NULL)
             continue; /* settled long ago */
@@ -233,20 +236,20 @@ static void take_ack(struct session *session, struct frame *frame)
             return;
         }
         if (entry.chunks > subflow->chunks_acked) {
-            subflow->proven_ns = session->now;
-            path_heard(session, subflow->path);
-            session->paths[subflow->path].stalls = 0;
-            subflow_note_progress(session, subflow);
-            if (session->config.role == SESSION_LOCAL)
+            subflow->proven_ns = session->context.now;
+            path_heard(&session->paths, subflow->path);
+            session->paths.items[subflow->path].stalls = 0;
+            subflow_note_progress(&session->subflows, subflow);
+            if (session->context.config.role == SESSION_LOCAL)
                 handshake_confirmed(session, subflow->generation);
         }
-        ack_settle(session, subflow, entry.chunks);
+        ack_settle(&session->subflows, subflow, entry.chunks);
         if (entry.final)
-            ack_take_final(session, subflow);
+            ack_take_final(&session->subflows, subflow);
         else if (subflow->state == SUBFLOW_STATE_LIMBO && subflow->chunks.count == 0)
-            subflow_free(session, subflow);
+            subflow_free(&session->subflows, subflow);
         else
-            subflow_close_if_done(session, subflow);
+            subflow_close_if_done(&session->subflows, subflow);
     }
 }
 
@@ -284,37 +287,39 @@ static void take_frame(struct session *session, struct subflow *subflow, struct 
     case FRAME_STREAM_RESET: take_reset(session, frame); break;
     case FRAME_STREAM_WINDOW: take_stream_window(session, frame); break;
     case FRAME_SESSION_WINDOW:
-        session->out_window = MAX(session->out_window, frame->window.maximum);
-        session->pool_dirty = true;
+        session->streams.out_window =
+            MAX(session->streams.out_window, frame->window.maximum);
+        session->context.pool_dirty = true;
         break;
     case FRAME_STREAM_LIMIT:
-        if (session->config.role != SESSION_LOCAL) {
+        if (session->context.config.role != SESSION_LOCAL) {
             session_fail(session, ERROR_PROTOCOL, "STREAM_LIMIT out of place");
             break;
         }
-        session->stream_limit = MAX(session->stream_limit, frame->window.maximum);
+        session->streams.limit = MAX(session->streams.limit, frame->window.maximum);
         session_assign_ids(session);
         break;
     case FRAME_DEMAND:
-        if (session->config.role != SESSION_LOCAL) {
+        if (session->context.config.role != SESSION_LOCAL) {
             session_fail(session, ERROR_PROTOCOL, "DEMAND out of place");
             break;
         }
-        if (frame->demand.sequence <= session->demand_sequence)
+        if (frame->demand.sequence <= session->streams.demand_sequence)
             break; /* overtaken */
-        session->demand_sequence = frame->demand.sequence;
-        session->demand_maximum = frame->demand.maximum;
-        session->pool_dirty = true;
+        session->streams.demand_sequence = frame->demand.sequence;
+        session->streams.demand_maximum = frame->demand.maximum;
+        session->context.pool_dirty = true;
         break;
     case FRAME_PATH:
         if (!session_take_path(session, frame))
             session_fail(session, ERROR_PROTOCOL, "PATH out of place");
         break;
     case FRAME_RATE:
-        if (session->config.role != SESSION_RELAY)
+        if (session->context.config.role != SESSION_RELAY)
             session_fail(session, ERROR_PROTOCOL, "RATE out of place");
         else
-            rate_limit_set(&session->rate_limit, frame->window.maximum, session->now);
+            rate_limit_set(&session->paths.rate_limit, frame->window.maximum,
+                           session->context.now);
         break;
     case FRAME_STREAM_POLICY: take_policy(session, frame); break;
     case FRAME_LARGE_LOST: take_large_lost(session, frame); break;
@@ -358,7 +363,7 @@ void session_take_chunk(struct session *session, struct subflow *subflow,
     bool eliciting = false;
 
     wire_reader_init(&r, plaintext, length);
-    while (wire_remaining(&r) > 0 && session->state < SESSION_STATE_CLOSING) {
+    while (wire_remaining(&r) > 0 && session->context.state < SESSION_STATE_CLOSING) {
         struct frame frame;
         int result = frame_read(&r, &frame);
 
@@ -368,7 +373,7 @@ void session_take_chunk(struct session *session, struct subflow *subflow,
             return;
         }
         /* It says what the subflow is: nothing on it can be judged before. */
-        if (!subflow->begun && session->config.role == SESSION_RELAY &&
+        if (!subflow->begun && session->context.config.role == SESSION_RELAY &&
             frame.type != FRAME_SUBFLOW) {
             session_fail(session, ERROR_PROTOCOL, "first chunk does not begin with SUBFLOW");
             return;
@@ -376,16 +381,16 @@ void session_take_chunk(struct session *session, struct subflow *subflow,
         if (session->refused && frame.type != FRAME_SUBFLOW)
             continue;
         eliciting |= frame.type != FRAME_ACK && frame.type != FRAME_PADDING;
-        session->ack_wanted |= is_kept(frame.type);
+        session->subflows.ack_wanted |= is_kept(frame.type);
         if (is_of_stream(frame.type))
-            subflow->used_ns = session->now;
+            subflow->used_ns = session->context.now;
         take_frame(session, subflow, &frame);
     }
-    if (session->state >= SESSION_STATE_CLOSING)
+    if (session->context.state >= SESSION_STATE_CLOSING)
         return;
-    ack_note_received(session, subflow, eliciting, length + CHUNK_OVERHEAD);
+    ack_note_received(&session->subflows, subflow, eliciting, length + CHUNK_OVERHEAD);
     if (subflow->end_received)
-        session->pool_dirty = true;
+        session->context.pool_dirty = true;
 }
 
 /* ---- bytes ---- */
@@ -396,43 +401,43 @@ static void sign_of_life(struct session *session, struct subflow *subflow)
 {
     if (subflow->eliciting_unacked > 0)
         return;
-    subflow_note_progress(session, subflow);
+    subflow_note_progress(&session->subflows, subflow);
 }
 
 static void note_contact(struct session *session, struct subflow *subflow, size_t length)
 {
-    pool_count_bytes(session, subflow, 0, length);
+    pool_count_bytes(&session->pool, subflow, 0, length);
     subflow->chunks_received++;
-    if (!subflow->confirmed && session->config.role == SESSION_LOCAL)
-        pool_proven(session, subflow);
+    if (!subflow->confirmed && session->context.config.role == SESSION_LOCAL)
+        pool_proven(&session->pool, subflow);
     subflow->confirmed = true;
-    if (session->config.role == SESSION_LOCAL)
-        keepalive_note_heard(session, subflow);
-    subflow->received_ns = session->now;
+    if (session->context.config.role == SESSION_LOCAL)
+        keepalive_note_heard(&session->subflows, subflow);
+    subflow->received_ns = session->context.now;
     sign_of_life(session, subflow);
-    packets_note_received(session, subflow);
-    session->contact_ns = session->now;
-    session->silent_ns = TIME_NEVER;
-    if (session->config.role == SESSION_LOCAL)
+    packets_note_received(&session->subflows, subflow);
+    session->contact_ns = session->context.now;
+    session->pool.silent_ns = TIME_NEVER;
+    if (session->context.config.role == SESSION_LOCAL)
         handshake_contact(session, subflow);
-    session->counters.chunks_received++;
-    session->counters.wire_bytes_received += length;
+    session->context.counters.chunks_received++;
+    session->context.counters.wire_bytes_received += length;
     /* Before the relay has seen SUBFLOW it does not know the path. */
-    if (subflow->begun || session->config.role == SESSION_LOCAL)
-        session->paths[subflow->path].counters.wire_bytes_received += length;
-    path_count(session, subflow->path, length, 0);
-    path_note_received(&session->paths[subflow->path], session->now);
-    path_heard(session, subflow->path);
+    if (subflow->begun || session->context.config.role == SESSION_LOCAL)
+        session->paths.items[subflow->path].counters.wire_bytes_received += length;
+    path_count(&session->paths, subflow->path, length, 0);
+    path_note_received(&session->paths.items[subflow->path], session->context.now);
+    path_heard(&session->paths, subflow->path);
 }
 
 /* What does not open: the connection was tampered with, or is not the peer's. */
 static void reject(struct session *session, struct subflow *subflow)
 {
-    if (session->config.role == SESSION_LOCAL && !subflow->confirmed)
-        pool_unproven(session, subflow, UNPROVEN_STRANGE);
-    subflow_tell(session, subflow, SESSION_CLOSE_SUBFLOW)->silent =
-        session->config.role == SESSION_RELAY;
-    subflow_end(session, subflow, SUBFLOW_ABANDONED);
+    if (session->context.config.role == SESSION_LOCAL && !subflow->confirmed)
+        pool_unproven(&session->pool, subflow, UNPROVEN_STRANGE);
+    subflow_tell(&session->subflows, subflow, SESSION_CLOSE_SUBFLOW)->silent =
+        session->context.config.role == SESSION_RELAY;
+    subflow_end(&session->subflows, subflow, SUBFLOW_ABANDONED);
 }
 
 /* Takes one chunk; returns its length, or 0 when it is incomplete or the subflow ended. */
@@ -468,14 +473,14 @@ void session_take_first(struct session *session, struct subflow *subflow, size_t
     session_take_chunk(session, subflow, plaintext, length);
     if (!subflow->begun)
         session_fail(session, ERROR_PROTOCOL, "first chunk is empty");
-    subflow_unhold(session, subflow);
+    subflow_unhold(&session->subflows, subflow);
 }
 
 /* What has not opened yet may be of anybody, where somebody else has answered before. */
 static bool may_be_of_relay(const struct session *session, const struct subflow *subflow)
 {
     return subflow->confirmed || (subflow->state == SUBFLOW_STATE_OPEN &&
-                                  session->paths[subflow->path].unproven == 0);
+                                  session->paths.items[subflow->path].unproven == 0);
 }
 
 size_t session_receive(struct session *session, struct subflow *subflow, uint8_t *bytes,
@@ -484,16 +489,18 @@ size_t session_receive(struct session *session, struct subflow *subflow, uint8_t
     size_t used = 0;
     bool failed = false;
 
-    session->now = now;
+    session->context.now = now;
     /* Held as if by an event, so that its record outlives what its own chunks settle. */
     subflow->held = true;
-    if (subflow->state == SUBFLOW_STATE_HELLO && session->state < SESSION_STATE_CLOSING) {
+    if (subflow->state == SUBFLOW_STATE_HELLO &&
+        session->context.state < SESSION_STATE_CLOSING) {
         subflow->progress_ns = subflow->answer_ns = now;
         used = handshake_receive(session, subflow, bytes, length, &failed);
         if (failed)
             reject(session, subflow);
     }
-    while (subflow->state == SUBFLOW_STATE_OPEN && session->state < SESSION_STATE_CLOSING) {
+    while (subflow->state == SUBFLOW_STATE_OPEN &&
+           session->context.state < SESSION_STATE_CLOSING) {
         size_t taken = take_one(session, subflow, bytes + used, length - used);
 
         if (taken == 0)
@@ -503,14 +510,15 @@ size_t session_receive(struct session *session, struct subflow *subflow, uint8_t
     /* Bytes of an incomplete chunk are a sign of life too: the ACK may be in it. A relay
      * that does not know the session sends none; somebody in its place may. */
     if (length > used && may_be_of_relay(session, subflow)) {
-        session->silent_ns = TIME_NEVER;
+        session->pool.silent_ns = TIME_NEVER;
         subflow->received_ns = now;
-        subflow_note_progress(session, subflow);
-        path_note_received(&session->paths[subflow->path], now);
+        subflow_note_progress(&session->subflows, subflow);
+        path_note_received(&session->paths.items[subflow->path], now);
     }
     if (subflow->state == SUBFLOW_STATE_OPEN)
-        subflow_close_if_done(session, subflow);
-    *closed = subflow->state == SUBFLOW_STATE_LIMBO || session->state >= SESSION_STATE_CLOSING;
-    subflow_unhold(session, subflow);
+        subflow_close_if_done(&session->subflows, subflow);
+    *closed = subflow->state == SUBFLOW_STATE_LIMBO ||
+              session->context.state >= SESSION_STATE_CLOSING;
+    subflow_unhold(&session->subflows, subflow);
     return used;
 }

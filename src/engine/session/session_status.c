@@ -1,10 +1,10 @@
 #include <splitsocks/engine/session/session_status.h>
 
-#include "session_internal.h"
+#include <splitsocks/engine/session/session_parts.h>
 
 static enum session_phase phase_of(const struct session *session)
 {
-    switch (session->state) {
+    switch (session->context.state) {
     case SESSION_STATE_CONNECTING: return SESSION_PHASE_CONNECTING;
     case SESSION_STATE_UP: return SESSION_PHASE_UP;
     case SESSION_STATE_LOST: return SESSION_PHASE_LOST;
@@ -20,10 +20,10 @@ void session_status(const struct session *session, struct session_status *status
         .phase = phase_of(session),
         .id = session_id(session),
         .contact_ns = session->contact_ns,
-        .linger_ns = session->config.linger_ns,
-        .waiting_out = session->waiting_bytes,
-        .waiting_in = session_peer_demand(session),
-        .counters = session->counters,
+        .linger_ns = session->context.config.linger_ns,
+        .waiting_out = session->streams.waiting_bytes,
+        .waiting_in = streams_peer_demand(&session->streams),
+        .counters = session->context.counters,
     };
 }
 
@@ -32,10 +32,11 @@ void session_status(const struct session *session, struct session_status *status
 const struct stream *session_next_stream(const struct session *session,
                                          const struct stream *stream)
 {
-    const struct list *node = stream == NULL ? session->streams.next : stream->node.next;
+    const struct list *node =
+        stream == NULL ? session->streams.all.next : stream->node.next;
 
     /* The node is its first member. */
-    return node == &session->streams ? NULL : (const struct stream *)node;
+    return node == &session->streams.all ? NULL : (const struct stream *)node;
 }
 
 /* What was sent and not acknowledged, the FIN aside. */
@@ -64,9 +65,9 @@ static unsigned sending_waits(const struct session *session, const struct stream
         return 0;
     if (nothing_new && stream->owed_bytes == 0)
         return waits;
-    if (session->state != SESSION_STATE_UP)
+    if (session->context.state != SESSION_STATE_UP)
         return STREAM_WAITS_SESSION;
-    if (stream->owed_bytes > 0 || stream_sendable(session, stream) > 0)
+    if (stream->owed_bytes > 0 || stream_sendable(&session->streams, stream) > 0)
         return waits | STREAM_WAITS_SUBFLOW;
     if (stream->out_next < stream->out_window)
         return waits | STREAM_WAITS_SESSION_CREDIT;
@@ -90,12 +91,12 @@ static unsigned waits_of(const struct session *session, const struct stream *str
     if (status->ended)
         return 0;
     if (stream->id == 0)
-        return session->state == SESSION_STATE_UP ? STREAM_WAITS_STREAM_LIMIT
-                                                  : STREAM_WAITS_SESSION;
+        return session->context.state == SESSION_STATE_UP ? STREAM_WAITS_STREAM_LIMIT
+                                                          : STREAM_WAITS_SESSION;
     waits = sending_waits(session, stream, status) | receiving_waits(stream);
-    if (session->config.role == SESSION_LOCAL && !stream->opened)
-        waits |= session->state == SESSION_STATE_UP ? STREAM_WAITS_CONNECT
-                                                    : STREAM_WAITS_SESSION;
+    if (session->context.config.role == SESSION_LOCAL && !stream->opened)
+        waits |= session->context.state == SESSION_STATE_UP ? STREAM_WAITS_CONNECT
+                                                            : STREAM_WAITS_SESSION;
     return waits;
 }
 

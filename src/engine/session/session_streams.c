@@ -1,5 +1,5 @@
 /* The faces of streams: what the driver opens, writes, reads and ends. */
-#include "session_internal.h"
+#include <splitsocks/engine/session/session_parts.h>
 
 #include <assert.h>
 #include <string.h>
@@ -11,37 +11,37 @@ void session_fail_streams(struct session *session, enum reset_code code)
     /* Those that the peer has never heard of can be opened in the next session. */
     bool keep_unassigned = code == RESET_SESSION_LOST || code == RESET_LINGER;
 
-    list_foreach(&session->streams, node, after) {
+    list_foreach(&session->streams.all, node, after) {
         struct stream *stream = list_entry(node, struct stream, node);
 
         if (keep_unassigned && stream->id == 0 && !stream->failed)
             continue;
         stream_reference(stream);
         if (stream_is_complete(stream))
-            stream_end_complete(session, stream, code);
+            stream_end_complete(&session->streams, stream, code);
         else
-            stream_fail(session, stream, code);
+            stream_fail(&session->streams, stream, code);
         /* The peer is not there to settle anything, and ids may start anew. */
         stream->send_done = true;
-        stream_send_abort(session, stream);
+        stream_send_abort(&session->streams, stream);
         stream->in_final = stream->in_highest;
-        stream_lose_id(session, stream);
-        stream_unreference(session, stream);
+        stream_lose_id(&session->streams, stream);
+        stream_unreference(&session->streams, stream);
     }
 }
 
 void session_reopen_streams(struct session *session)
 {
-    struct list *later = session->unassigned.next; /* opened after all of these */
+    struct list *later = session->streams.unassigned.next; /* opened after all of these */
 
-    list_foreach(&session->streams, node, after) {
+    list_foreach(&session->streams.all, node, after) {
         struct stream *stream = list_entry(node, struct stream, node);
 
         if (stream->id == 0 || stream->failed || stream->reset_sent || stream->out_next > 0)
             continue;
-        stream_lose_id(session, stream);
+        stream_lose_id(&session->streams, stream);
         list_insert_before(later, &stream->control);
-        stream_update_ready(session, stream);
+        stream_update_ready(&session->streams, stream);
     }
 }
 
@@ -49,32 +49,33 @@ void session_reopen_streams(struct session *session)
 static bool open_fits(const struct session *session, const struct stream *stream)
 {
     return JOIN_HEADER_MAX + CHUNK_OVERHEAD + FRAME_SUBFLOW_MAX + BUDGET_RESERVE +
-               frame_open_length(session->next_stream_id, stream->target) <=
-           session->config.budget_up;
+               frame_open_length(session->streams.next_id, stream->target) <=
+           session->context.config.budget_up;
 }
 
 void session_assign_ids(struct session *session)
 {
-    if (session->state != SESSION_STATE_UP)
+    if (session->context.state != SESSION_STATE_UP)
         return;
-    while (session->next_stream_id <= session->stream_limit) {
-        struct stream *stream = list_first(&session->unassigned, struct stream, control);
+    while (session->streams.next_id <= session->streams.limit) {
+        struct stream *stream =
+            list_first(&session->streams.unassigned, struct stream, control);
 
         if (stream == NULL)
             return;
         if (!open_fits(session, stream)) {
-            stream_fail(session, stream, RESET_FAILURE);
+            stream_fail(&session->streams, stream, RESET_FAILURE);
             continue;
         }
         list_remove(&stream->control);
-        stream->out_window = session->peer_stream_window;
-        stream_insert(session, stream, session->next_stream_id++);
-        stream_queue_control(session, stream, STREAM_SEND_OPEN);
+        stream->out_window = session->streams.initial_window;
+        stream_insert(&session->streams, stream, session->streams.next_id++);
+        stream_queue_control(&session->streams, stream, STREAM_SEND_OPEN);
         if (stream->policy.mode != STREAM_MODE_SPLIT || stream->policy.paths != 0)
-            stream_queue_control(session, stream, STREAM_SEND_POLICY);
-        stream_update_ready(session, stream);
-        session->stream_begun_ns = session->now;
-        session->pool_dirty = true;
+            stream_queue_control(&session->streams, stream, STREAM_SEND_POLICY);
+        stream_update_ready(&session->streams, stream);
+        session->pool.stream_begun_ns = session->context.now;
+        session->context.pool_dirty = true;
     }
 }
 
@@ -84,11 +85,12 @@ void session_assign_ids(struct session *session)
  * hears of this stream; nothing else would be lost with it. */
 static void begin_anew_if_stale(struct session *session)
 {
-    uint64_t silent_ns = session->now - session->contact_ns;
-    bool vacant = session->open_count == 0 && list_empty(&session->streams);
+    uint64_t silent_ns = session->context.now - session->contact_ns;
+    bool vacant = session->subflows.open_count == 0 && list_empty(&session->streams.all);
 
-    if ((session->state != SESSION_STATE_UP && session->state != SESSION_STATE_LOST) ||
-        silent_ns < session->config.linger_ns / (vacant ? 2 : 1))
+    if ((session->context.state != SESSION_STATE_UP &&
+         session->context.state != SESSION_STATE_LOST) ||
+        silent_ns < session->context.config.linger_ns / (vacant ? 2 : 1))
         return;
     session_reset_association(session, RESET_LINGER, NULL);
     session_set_state(session, SESSION_STATE_CONNECTING);
@@ -99,59 +101,59 @@ struct stream *session_stream_open(struct session *session, const struct target 
 {
     struct stream *stream;
 
-    session->now = now;
+    session->context.now = now;
     begin_anew_if_stale(session);
-    stream = stream_new(session, 0);
+    stream = stream_new(&session->streams, 0);
     if (stream == NULL)
         return NULL;
-    restraint_note_opened(session);
+    restraint_note_opened(&session->schedule);
     if (!stream_set_target(stream, target)) {
         stream->released = stream->send_done = stream->discard = true;
         stream->in_final = 0;
-        session->stream_count--;
-        stream_forget_if_done(session, stream);
+        session->streams.count--;
+        stream_forget_if_done(&session->streams, stream);
         return NULL;
     }
     if (policy != NULL)
         stream->policy = *policy;
-    pool_stream_begins(session, stream);
-    pool_hurry(session);
-    list_append(&session->unassigned, &stream->control);
+    pool_stream_begins(&session->pool, stream);
+    pool_hurry(&session->pool);
+    list_append(&session->streams.unassigned, &stream->control);
     session_assign_ids(session);
     return stream;
 }
 
 void session_stream_accept(struct session *session, struct stream *stream, uint64_t now)
 {
-    session->now = now;
+    session->context.now = now;
     stream->opened = true;
-    stream_queue_control(session, stream, STREAM_SEND_OPENED);
+    stream_queue_control(&session->streams, stream, STREAM_SEND_OPENED);
 }
 
 void session_stream_reset(struct session *session, struct stream *stream,
                           enum reset_code code, uint64_t now)
 {
-    session->now = now;
+    session->context.now = now;
     stream_reference(stream);
     stream->failed = true; /* no event */
-    stream_reset_send(session, stream, code);
-    stream_receive_discard(session, stream);
-    stream_unreference(session, stream);
+    stream_reset_send(&session->streams, stream, code);
+    stream_receive_discard(&session->streams, stream);
+    stream_unreference(&session->streams, stream);
 }
 
 void session_stream_release(struct session *session, struct stream *stream, uint64_t now)
 {
-    session->now = now;
+    session->context.now = now;
     assert(!stream->released);
     stream_reference(stream);
     stream->released = true;
-    session->stream_count--;
-    session->pool_dirty = true;
+    session->streams.count--;
+    session->context.pool_dirty = true;
     if (!stream_receive_done(stream) || stream->out_final == OFFSET_UNKNOWN) {
-        stream_reset_send(session, stream, RESET_CANCELLED);
-        stream_receive_discard(session, stream);
+        stream_reset_send(&session->streams, stream, RESET_CANCELLED);
+        stream_receive_discard(&session->streams, stream);
     }
-    stream_unreference(session, stream);
+    stream_unreference(&session->streams, stream);
 }
 
 size_t session_stream_reserve(struct session *session, struct stream *stream, size_t length,
@@ -167,11 +169,11 @@ size_t session_stream_reserve(struct session *session, struct stream *stream, si
         count = pages_reserve(&stream->out, stream->out_end,
                               MIN(length, STREAM_WAIT_MAX - (size_t)waiting), parts, max);
     if (count > 0) {
-        session->starved_ns = 0;
+        session->streams.starved_ns = 0;
         return count;
     }
     if (waiting == 0)
-        session_starves(session);
+        streams_starve(&session->streams);
     stream->writable_wanted = true;
     return 0;
 }
@@ -179,13 +181,13 @@ size_t session_stream_reserve(struct session *session, struct stream *stream, si
 void session_stream_commit(struct session *session, struct stream *stream, size_t length,
                            uint64_t now)
 {
-    session->now = now;
+    session->context.now = now;
     stream->out_end += length;
     if (stream->out_acked == stream->out_end)
         pages_release_all(&stream->out);
     else
         pages_release_from(&stream->out, stream->out_end);
-    stream_update_ready(session, stream);
+    stream_update_ready(&session->streams, stream);
 }
 
 size_t session_stream_write(struct session *session, struct stream *stream,
@@ -208,11 +210,11 @@ size_t session_stream_write(struct session *session, struct stream *stream,
 
 void session_stream_finish(struct session *session, struct stream *stream, uint64_t now)
 {
-    session->now = now;
+    session->context.now = now;
     if (stream->out_final != OFFSET_UNKNOWN)
         return;
     stream->out_final = stream->out_end;
-    stream_update_ready(session, stream);
+    stream_update_ready(&session->streams, stream);
 }
 
 size_t session_stream_peek(struct session *session, struct stream *stream,
@@ -251,14 +253,14 @@ size_t session_stream_peek(struct session *session, struct stream *stream,
 void session_stream_consume(struct session *session, struct stream *stream, size_t length,
                             uint64_t now)
 {
-    session->now = now;
+    session->context.now = now;
     stream_reference(stream);
     assert(length <= stream->in_next - stream->in_read);
-    stream_consumed(session, stream, length);
+    stream_consumed(&session->streams, stream, length);
     if (stream->in_read == stream->in_next)
         stream->readable_told = stream->in_read == stream->in_final;
-    stream_tell_reset(session, stream);
-    stream_unreference(session, stream);
+    stream_tell_reset(&session->streams, stream);
+    stream_unreference(&session->streams, stream);
 }
 
 bool session_stream_take(struct session *session, struct stream *stream,
@@ -279,6 +281,12 @@ bool session_stream_take(struct session *session, struct stream *stream,
     stream->borrowed = NULL;
     *unread = (struct range){.start = stream->in_read, .end = stream->in_next};
     pages_move(pages, &stream->in);
-    stream_receive_discard(session, stream);
+    stream_receive_discard(&session->streams, stream);
     return true;
+}
+
+void session_settle(struct session *session, uint64_t now)
+{
+    session->context.now = now;
+    streams_settle(&session->streams);
 }

@@ -1,33 +1,35 @@
 /* The faces of subflows: what the driver says of their connections. */
-#include "session_internal.h"
+#include <splitsocks/engine/session/session_parts.h>
 
 void session_subflow_up(struct session *session, struct subflow *subflow,
                         const struct session_fresh *fresh, uint64_t now)
 {
-    session->now = now;
+    session->context.now = now;
     if (subflow->state != SUBFLOW_STATE_DIALLING)
         return; /* abandoned meanwhile; its close event waits */
     subflow->up_ns = subflow->progress_ns = subflow->answer_ns = now;
     subflow->received_ns = subflow->sent_ns = subflow->used_ns = now;
     subflow->writable = true;
-    path_sample_rtt(&session->paths[subflow->path], MAX(now - subflow->dialled_ns, 1), now);
-    pool_dial_succeeded(session, subflow);
+    path_sample_rtt(&session->paths.items[subflow->path], MAX(now - subflow->dialled_ns, 1),
+                    now);
+    pool_dial_succeeded(&session->pool, subflow);
     if (subflow->hello) {
         subflow->state = SUBFLOW_STATE_HELLO;
         if (handshake_begin(session, subflow, fresh))
             return;
     } else {
-        struct generation *generation = generation_current(session);
+        struct generation *generation = generation_current(&session->subflows);
 
         subflow->state = SUBFLOW_STATE_OPEN;
         /* A number is used up even if nothing of it reaches the wire. */
         if (generation != NULL) {
-            subflow_set_number(session, subflow, generation, generation->next_number++);
-            if (generation_key_subflow(session, generation, subflow) == OK)
+            subflow_set_number(&session->subflows, subflow, generation,
+                               generation->next_number++);
+            if (generation_key_subflow(&session->subflows, generation, subflow) == OK)
                 return;
         }
     }
-    subflow_close(session, subflow, SUBFLOW_ABANDONED);
+    subflow_close(&session->subflows, subflow, SUBFLOW_ABANDONED);
 }
 
 /* A reset that follows our own END is how local closes: orderly, even if its END was not
@@ -35,7 +37,7 @@ void session_subflow_up(struct session *session, struct subflow *subflow,
 static enum subflow_manner manner_of(const struct session *session,
                                      const struct subflow *subflow)
 {
-    bool orderly = session->config.role == SESSION_RELAY
+    bool orderly = session->context.config.role == SESSION_RELAY
                        ? subflow->end_sent
                        : subflow->end_sent && subflow->end_received;
 
@@ -45,19 +47,19 @@ static enum subflow_manner manner_of(const struct session *session,
 void session_subflow_down(struct session *session, struct subflow *subflow,
                           enum subflow_end end, uint64_t now)
 {
-    session->now = now;
+    session->context.now = now;
     subflow->driver_done = true;
     if (subflow->state == SUBFLOW_STATE_LIMBO)
         return; /* closed here at the same time; the event is dropped */
     if (subflow->state == SUBFLOW_STATE_DIALLING)
-        pool_dial_ended(session, subflow, end);
-    else if (session->config.role == SESSION_LOCAL && !subflow->confirmed &&
+        pool_dial_ended(&session->pool, subflow, end);
+    else if (session->context.config.role == SESSION_LOCAL && !subflow->confirmed &&
              !session_is_closing(session))
-        pool_unproven(session, subflow,
+        pool_unproven(&session->pool, subflow,
                       end == SUBFLOW_FAILED ? UNPROVEN_SILENT : UNPROVEN_CLOSED);
     if (subflow->state == SUBFLOW_STATE_OPEN && end == SUBFLOW_RESET)
-        keepalive_note_died(session, subflow);
-    subflow_end(session, subflow, manner_of(session, subflow));
+        keepalive_note_died(&session->subflows, subflow);
+    subflow_end(&session->subflows, subflow, manner_of(session, subflow));
 }
 
 void session_subflow_writable(struct session *session, struct subflow *subflow,
@@ -73,16 +75,17 @@ static bool several_paths(const struct session *session)
     unsigned active = 0;
 
     for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
-        active += session->paths[i].subflows > 0;
+        active += session->paths.items[i].subflows > 0;
     return active > 1;
 }
 
 struct subflow *session_next_unmeasured(struct session *session, uint64_t now)
 {
     bool several = several_paths(session);
-    uint64_t usual_ns = restraint_measure_ns(session, several ? NS_PER_MS : 10 * NS_PER_MS);
+    uint64_t usual_ns =
+        restraint_measure_ns(&session->schedule, several ? NS_PER_MS : 10 * NS_PER_MS);
 
-    list_foreach(&session->subflows, node, after) {
+    list_foreach(&session->subflows.all, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
         /* What has ended may be given up as soon as it has left; see give_way(). */
         uint64_t interval_ns = subflow->end_received ? MEASURE_ENDED_NS : usual_ns;
@@ -101,8 +104,8 @@ struct subflow *session_next_unmeasured(struct session *session, uint64_t now)
 void session_subflow_measured(struct session *session, struct subflow *subflow,
                               const struct subflow_measure *measure, uint64_t now)
 {
-    session->now = now;
-    subflow_take_measure(session, subflow, measure);
+    session->context.now = now;
+    subflow_take_measure(&session->subflows, subflow, measure);
 }
 
 void subflow_set_user(struct subflow *subflow, void *user)

@@ -1,4 +1,4 @@
-#include "session_internal.h"
+#include <splitsocks/engine/session/session_parts.h>
 
 /* How often parked bytes are looked for while credit is short, and a starved stream is
  * told of room. */
@@ -23,14 +23,14 @@
 /* When a stalled subflow is closed; before, it is suspect. */
 static uint64_t dead_ns(const struct session *session, const struct subflow *subflow)
 {
-    return 2 * subflow_stall_ns(session, subflow);
+    return 2 * subflow_stall_ns(&session->subflows, subflow);
 }
 
 /* Local: when the subflow's time is over, whatever it is busy with. */
 static uint64_t age_timeout(const struct session *session, const struct subflow *subflow)
 {
-    if (session->config.role != SESSION_LOCAL || subflow->retire || subflow->end_sent ||
-        subflow->end_received)
+    if (session->context.config.role != SESSION_LOCAL || subflow->retire ||
+        subflow->end_sent || subflow->end_received)
         return TIME_NEVER;
     return subflow->up_ns + SUBFLOW_AGE_NS;
 }
@@ -38,23 +38,23 @@ static uint64_t age_timeout(const struct session *session, const struct subflow 
 static uint64_t open_timeout(const struct session *session, const struct subflow *subflow)
 {
     uint64_t last_ns = MAX(subflow->sent_ns, subflow->received_ns);
-    bool local = session->config.role == SESSION_LOCAL;
+    bool local = session->context.config.role == SESSION_LOCAL;
     uint64_t when;
 
     if (subflow_outstanding(subflow))
         return subflow->progress_ns + (subflow->suspect
                                            ? dead_ns(session, subflow)
-                                           : subflow_stall_ns(session, subflow));
+                                           : subflow_stall_ns(&session->subflows, subflow));
     if (!local)
         return subflow->end_sent && subflow->end_received
                    ? last_ns + CLOSED_BOTH_NS
                    : subflow->received_ns + 2 * KEEPALIVE_NS +
-                         subflow_stall_ns(session, subflow);
-    when = last_ns + keepalive_ns(session, subflow->path);
+                         subflow_stall_ns(&session->subflows, subflow);
+    when = last_ns + keepalive_ns(&session->subflows, subflow->path);
     /* The relay has data, and nothing comes: only a question tells whether it can. */
-    if (session_peer_demand(session) > 0 && subflow_usable(subflow))
+    if (streams_peer_demand(&session->streams) > 0 && subflow_usable(subflow))
         when = MIN(when, MAX(session->contact_ns, subflow->sent_ns) +
-                             subflow_stall_ns(session, subflow));
+                             subflow_stall_ns(&session->subflows, subflow));
     return when;
 }
 
@@ -65,7 +65,7 @@ static uint64_t open_timeout(const struct session *session, const struct subflow
 static uint64_t answer_limit_ns(const struct session *session,
                                 const struct subflow *subflow)
 {
-    uint64_t rtt_ns = path_rtt_ns(&session->paths[subflow->path]);
+    uint64_t rtt_ns = path_rtt_ns(&session->paths.items[subflow->path]);
 
     return MIN(MAX(8 * rtt_ns, HELLO_ANSWER_NS), DIAL_TIMEOUT_MAX_NS);
 }
@@ -85,7 +85,8 @@ static uint64_t subflow_timeout(const struct session *session,
 
 static bool credit_is_short(const struct session *session)
 {
-    return session->in_window - session->in_sum < SESSION_WINDOW_INITIAL / 4;
+    return session->streams.in_window - session->streams.in_sum <
+           SESSION_WINDOW_INITIAL / 4;
 }
 
 /* Every path leads to something that takes connections and does not answer, or that is not the
@@ -94,10 +95,10 @@ static bool nobody_answers(const struct session *session)
 {
     bool any = false;
 
-    if (session->hellos_unproven < UNPROVEN_TOLD)
+    if (session->pool.hellos_unproven < UNPROVEN_TOLD)
         return false;
-    for (unsigned i = 0; i < session->config.path_count; i++) {
-        const struct path *path = &session->paths[i];
+    for (unsigned i = 0; i < session->context.config.path_count; i++) {
+        const struct path *path = &session->paths.items[i];
 
         if (!path->properties.usable)
             continue;
@@ -112,9 +113,10 @@ static bool nobody_answers(const struct session *session)
  */
 static uint64_t open_wait_until(const struct session *session, const struct stream *stream)
 {
-    uint64_t wait_ns = nobody_answers(session)                          ? OPEN_WAIT_UNPROVEN_NS
-                       : session->explicit_failures >= EXPLICIT_FAILURES ? OPEN_WAIT_REFUSED_NS
-                                                                         : OPEN_WAIT_NS;
+    uint64_t wait_ns = nobody_answers(session) ? OPEN_WAIT_UNPROVEN_NS
+                       : session->pool.explicit_failures >= EXPLICIT_FAILURES
+                           ? OPEN_WAIT_REFUSED_NS
+                           : OPEN_WAIT_NS;
 
     return MAX(stream->read_ns, session->left_up_ns) + wait_ns;
 }
@@ -124,9 +126,9 @@ static uint64_t silence_limit_ns(const struct session *session)
     uint64_t rtt_ns = 0;
 
     /* A dial and the first answer take two round trips, on whichever path it goes. */
-    for (unsigned i = 0; i < session->config.path_count; i++)
-        if (session->paths[i].subflows > 0)
-            rtt_ns = MAX(rtt_ns, path_rtt_ns(&session->paths[i]));
+    for (unsigned i = 0; i < session->context.config.path_count; i++)
+        if (session->paths.items[i].subflows > 0)
+            rtt_ns = MAX(rtt_ns, path_rtt_ns(&session->paths.items[i]));
     return MIN(MAX(4 * rtt_ns, SILENCE_MIN_NS), SILENCE_MAX_NS);
 }
 
@@ -136,7 +138,7 @@ static bool only_readers_left(const struct session *session)
 {
     bool any = false;
 
-    list_foreach_const(&session->streams, node) {
+    list_foreach_const(&session->streams.all, node) {
         const struct stream *stream = (const struct stream *)node; /* its first member */
 
         if (stream->released)
@@ -151,15 +153,16 @@ static bool only_readers_left(const struct session *session)
 /* When the session as a whole is lost or forgotten. */
 static uint64_t contact_timeout(const struct session *session)
 {
-    bool local = session->config.role == SESSION_LOCAL;
+    bool local = session->context.config.role == SESSION_LOCAL;
     uint64_t when = TIME_NEVER;
 
-    if (session->state == SESSION_STATE_UP && session->silent_ns != TIME_NEVER)
-        when = session->silent_ns + silence_limit_ns(session);
+    if (session->context.state == SESSION_STATE_UP && session->pool.silent_ns != TIME_NEVER)
+        when = session->pool.silent_ns + silence_limit_ns(session);
     /* Without anything to lose, local waits for its next need. */
-    if (local ? session->state != SESSION_STATE_CONNECTING && session_active(session)
+    if (local ? session->context.state != SESSION_STATE_CONNECTING &&
+                    pool_active(&session->pool)
               : !only_readers_left(session))
-        when = MIN(when, session->contact_ns + session->config.linger_ns);
+        when = MIN(when, session->contact_ns + session->context.config.linger_ns);
     return when;
 }
 
@@ -167,12 +170,11 @@ static uint64_t contact_timeout(const struct session *session)
  * gets no probes. */
 static uint64_t probe_timeout(const struct session *session, unsigned index)
 {
-    const struct path *path = &session->paths[index];
+    const struct path *path = &session->paths.items[index];
 
-    if ((session->live_paths & (session->live_paths - 1)) == 0 ||
-        !(session->live_paths >> index & 1) || path->properties.cost > 0 ||
-        path->properties.backup ||
-        session->data_ns + PROBE_NS <= session->now)
+    if ((session->paths.live & (session->paths.live - 1)) == 0 ||
+        !(session->paths.live >> index & 1) || path->properties.cost > 0 ||
+        path->properties.backup || session->data_ns + PROBE_NS <= session->context.now)
         return TIME_NEVER;
     return MAX(path->heard_ns, path->probed_ns) + PROBE_NS;
 }
@@ -180,7 +182,7 @@ static uint64_t probe_timeout(const struct session *session, unsigned index)
 static bool data_waits(const struct session *session)
 {
     for (unsigned class = 0; class < STREAM_CLASSES; class ++)
-        if (!list_empty(&session->ready[class]))
+        if (!list_empty(&session->streams.ready[class]))
             return true;
     return false;
 }
@@ -192,56 +194,62 @@ static uint64_t ceiling_timeout(const struct session *session)
 
     if (!data_waits(session))
         return TIME_NEVER;
-    for (unsigned i = 0; session->live_paths >> i != 0; i++)
-        if (session->live_paths >> i & 1)
-            soonest =
-                MIN(soonest, rate_limit_next(&session->paths[i].rate_limit, session->now));
-    soonest = MAX(soonest, rate_limit_next(&session->rate_limit, session->now));
-    return soonest > session->now ? soonest : TIME_NEVER;
+    for (unsigned i = 0; session->paths.live >> i != 0; i++)
+        if (session->paths.live >> i & 1)
+            soonest = MIN(soonest, rate_limit_next(&session->paths.items[i].rate_limit,
+                                                   session->context.now));
+    soonest =
+        MAX(soonest, rate_limit_next(&session->paths.rate_limit, session->context.now));
+    return soonest > session->context.now ? soonest : TIME_NEVER;
 }
 
 /* When another may help the subflow, or copy what its path carries. */
 static uint64_t late_timeout(const struct session *session, const struct subflow *subflow)
 {
-    uint64_t when = subflow_late_ns(session, subflow);
+    uint64_t when = reinjection_late_ns(&session->schedule, subflow);
 
-    if (when <= session->now)
-        when += path_patience_ns(&session->paths[subflow->path]);
-    return when > session->now ? when : TIME_NEVER;
+    if (when <= session->context.now)
+        when += path_patience_ns(&session->paths.items[subflow->path]);
+    return when > session->context.now ? when : TIME_NEVER;
 }
 
 uint64_t session_next_timeout(const struct session *session)
 {
-    uint64_t when = MIN(pool_next_timeout(session), session->limbo_wake_ns);
+    uint64_t when = MIN(pool_next_timeout(&session->pool), session->subflows.limbo_wake_ns);
 
-    if (session->state == SESSION_STATE_ENDED)
+    if (session->context.state == SESSION_STATE_ENDED)
         return TIME_NEVER;
-    if (session->state == SESSION_STATE_CLOSING)
+    if (session->context.state == SESSION_STATE_CLOSING)
         return session->close_deadline_ns;
     /* An ACK that no subflow can carry waits for one. */
-    if (ack_waiting(session) && session->ack_deadline_ns > session->now)
-        when = MIN(when, session->ack_deadline_ns);
-    list_foreach_const(&session->subflows, node) {
+    if (ack_waiting(&session->subflows) &&
+        session->subflows.ack_deadline_ns > session->context.now)
+        when = MIN(when, session->subflows.ack_deadline_ns);
+    list_foreach_const(&session->subflows.all, node) {
         const struct subflow *subflow = (const struct subflow *)node;
 
         when = MIN(when, subflow_timeout(session, subflow));
-        if (session->open_count > 1)
+        if (session->subflows.open_count > 1)
             when = MIN(when, late_timeout(session, subflow));
     }
-    if (session->state != SESSION_STATE_UP && !list_empty(&session->unassigned))
-        when = MIN(when, open_wait_until(session, list_first(&session->unassigned,
+    if (session->context.state != SESSION_STATE_UP &&
+        !list_empty(&session->streams.unassigned))
+        when = MIN(when, open_wait_until(session, list_first(&session->streams.unassigned,
                                                              struct stream, control)));
     when = MIN(when, ceiling_timeout(session));
-    when = MIN(when, MIN(restraint_timeout(session), sparing_timeout(session)));
-    for (unsigned i = 0; session->live_paths >> i != 0; i++)
-        when = MIN(when, MIN(packets_timeout(session, i),
-                             MIN(probe_timeout(session, i), path_doubt_timeout(session, i))));
-    if (session->starved || session->starved_ns != 0 ||
-        (credit_is_short(session) && session->stream_count > 0))
+    when = MIN(when, MIN(restraint_timeout(&session->schedule),
+                         sparing_timeout(&session->schedule)));
+    for (unsigned i = 0; session->paths.live >> i != 0; i++)
+        when = MIN(when, MIN(packets_timeout(&session->subflows, i),
+                             MIN(probe_timeout(session, i),
+                                 path_doubt_timeout(&session->paths, i))));
+    if (session->streams.starved || session->streams.starved_ns != 0 ||
+        (credit_is_short(session) && session->streams.count > 0))
         when = MIN(when, session->checked_ns + CHECK_NS);
     /* Once due, it is the pool's to wait for. */
-    if (session->state == SESSION_STATE_UP && session->rekey_ns > session->now)
-        when = MIN(when, session->rekey_ns);
+    if (session->context.state == SESSION_STATE_UP &&
+        session->pool.rekey_ns > session->context.now)
+        when = MIN(when, session->pool.rekey_ns);
     return MIN(when, contact_timeout(session));
 }
 
@@ -251,69 +259,70 @@ uint64_t session_next_timeout(const struct session *session)
  * any more. Then the subflows that seem to be well may only be quiet. */
 static void doubt(struct session *session)
 {
-    session->doubt_ns = session->now;
-    list_foreach(&session->subflows, node, after) {
+    session->subflows.doubt_ns = session->context.now;
+    list_foreach(&session->subflows.all, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
 
         if (subflow_usable(subflow) && !subflow_outstanding(subflow))
-            subflow_ask(session, subflow);
+            subflow_ask(&session->subflows, subflow);
     }
 }
 
 static void stalled(struct session *session, struct subflow *subflow)
 {
-    if (session->config.role == SESSION_LOCAL && !subflow->confirmed && !subflow->suspect)
+    if (session->context.config.role == SESSION_LOCAL && !subflow->confirmed &&
+        !subflow->suspect)
         doubt(session);
-    if (session->now - subflow->progress_ns < dead_ns(session, subflow)) {
-        subflow_set_suspect(session, subflow, true);
+    if (session->context.now - subflow->progress_ns < dead_ns(session, subflow)) {
+        subflow_set_suspect(&session->subflows, subflow, true);
         return;
     }
-    struct path *path = &session->paths[subflow->path];
+    struct path *path = &session->paths.items[subflow->path];
 
     path->stalled_ns = MAX(path->stalled_ns, subflow->progress_ns);
-    if (session->config.role == SESSION_LOCAL && !subflow->confirmed)
-        pool_unproven(session, subflow, UNPROVEN_SILENT);
-    keepalive_note_died(session, subflow);
-    subflow_close(session, subflow, SUBFLOW_ABANDONED);
+    if (session->context.config.role == SESSION_LOCAL && !subflow->confirmed)
+        pool_unproven(&session->pool, subflow, UNPROVEN_SILENT);
+    keepalive_note_died(&session->subflows, subflow);
+    subflow_close(&session->subflows, subflow, SUBFLOW_ABANDONED);
 }
 
 static void tick_open(struct session *session, struct subflow *subflow)
 {
-    bool local = session->config.role == SESSION_LOCAL;
+    bool local = session->context.config.role == SESSION_LOCAL;
 
-    if (age_timeout(session, subflow) <= session->now)
-        subflow->retire = session->pool_dirty = true;
-    if (open_timeout(session, subflow) > session->now)
+    if (age_timeout(session, subflow) <= session->context.now)
+        subflow->retire = session->context.pool_dirty = true;
+    if (open_timeout(session, subflow) > session->context.now)
         return;
     if (subflow_outstanding(subflow)) {
         stalled(session, subflow);
         return;
     }
     if (!local) {
-        subflow_close(session, subflow,
+        subflow_close(&session->subflows, subflow,
                       subflow->end_sent ? SUBFLOW_ORDERLY : SUBFLOW_ABANDONED);
         return;
     }
-    keepalive_note_asked(session, subflow->path);
-    subflow_ask(session, subflow);
+    keepalive_note_asked(&session->subflows, subflow->path);
+    subflow_ask(&session->subflows, subflow);
     /* One that cannot ask yet is looked at again after the same time. */
     if (!subflow->ping)
-        subflow->sent_ns = session->now;
+        subflow->sent_ns = session->context.now;
 }
 
 static void tick_subflow(struct session *session, struct subflow *subflow)
 {
-    if (subflow_timeout(session, subflow) > session->now)
+    if (subflow_timeout(session, subflow) > session->context.now)
         return;
     switch ((enum subflow_state)subflow->state) {
     case SUBFLOW_STATE_DIALLING:
         subflow->unproven = UNPROVEN_DIAL;
-        pool_dial_timed_out(session, subflow);
-        subflow_close(session, subflow, SUBFLOW_ABANDONED);
+        pool_dial_timed_out(&session->pool, subflow);
+        subflow_close(&session->subflows, subflow, SUBFLOW_ABANDONED);
         break;
     case SUBFLOW_STATE_HELLO:
-        pool_unproven(session, subflow, UNPROVEN_SILENT);
-        subflow_close(session, subflow, SUBFLOW_ABANDONED);
+        pool_unproven(&session->pool, subflow, UNPROVEN_SILENT);
+        subflow_close(&session->subflows, subflow, SUBFLOW_ABANDONED);
         break;
     case SUBFLOW_STATE_OPEN: tick_open(session, subflow); break;
     case SUBFLOW_STATE_LIMBO: break;
@@ -322,98 +331,102 @@ static void tick_subflow(struct session *session, struct subflow *subflow)
 
 static void tick_limbo(struct session *session)
 {
-    if (session->limbo_wake_ns > session->now)
+    if (session->subflows.limbo_wake_ns > session->context.now)
         return;
-    session->limbo_wake_ns = TIME_NEVER;
-    list_foreach(&session->limbo, node, after) {
+    session->subflows.limbo_wake_ns = TIME_NEVER;
+    list_foreach(&session->subflows.limbo, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
 
-        if (subflow->deadline_ns > session->now) {
-            session->limbo_wake_ns = MIN(session->limbo_wake_ns, subflow->deadline_ns);
+        if (subflow->deadline_ns > session->context.now) {
+            session->subflows.limbo_wake_ns =
+                MIN(session->subflows.limbo_wake_ns, subflow->deadline_ns);
             continue;
         }
-        ack_requeue(session, subflow);
-        subflow_free(session, subflow);
+        ack_requeue(&session->subflows, subflow);
+        subflow_free(&session->subflows, subflow);
     }
 }
 
 static void tick_unassigned(struct session *session)
 {
-    if (session->state == SESSION_STATE_UP)
+    if (session->context.state == SESSION_STATE_UP)
         return;
-    list_foreach(&session->unassigned, node, after) {
+    list_foreach(&session->streams.unassigned, node, after) {
         struct stream *stream = list_entry(node, struct stream, control);
 
-        if (open_wait_until(session, stream) <= session->now)
-            stream_fail(session, stream,
-                        nobody_answers(session) ? RESET_RELAY_SILENT : RESET_RELAY_UNREACHABLE);
+        if (open_wait_until(session, stream) <= session->context.now)
+            stream_fail(&session->streams, stream,
+                        nobody_answers(session) ? RESET_RELAY_SILENT
+                                                : RESET_RELAY_UNREACHABLE);
     }
 }
 
 static void tick_probes(struct session *session)
 {
-    list_foreach(&session->subflows, node, after) {
+    list_foreach(&session->subflows.all, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
 
         if (!subflow_usable(subflow) ||
-            probe_timeout(session, subflow->path) > session->now)
+            probe_timeout(session, subflow->path) > session->context.now)
             continue;
-        session->paths[subflow->path].probed_ns = session->now;
+        session->paths.items[subflow->path].probed_ns = session->context.now;
         if (!subflow_outstanding(subflow))
-            subflow_ask(session, subflow);
+            subflow_ask(&session->subflows, subflow);
     }
 }
 
 static void tick_checks(struct session *session)
 {
-    if (session->checked_ns + CHECK_NS > session->now)
+    if (session->checked_ns + CHECK_NS > session->context.now)
         return;
-    session->checked_ns = session->now;
+    session->checked_ns = session->context.now;
     if (credit_is_short(session))
-        session_return_parked(session);
-    session_tick_starved(session);
+        streams_return_parked(&session->streams);
+    streams_tick_starved(&session->streams);
 }
 
 static void tick_contact(struct session *session)
 {
-    if (contact_timeout(session) > session->now)
+    if (contact_timeout(session) > session->context.now)
         return;
-    if (session->contact_ns + session->config.linger_ns <= session->now) {
-        if (session->config.role == SESSION_RELAY) {
-            session_close(session, CLOSE_LINGER, NULL, session->now);
+    if (session->contact_ns + session->context.config.linger_ns <= session->context.now) {
+        if (session->context.config.role == SESSION_RELAY) {
+            session_close(session, CLOSE_LINGER, NULL, session->context.now);
             return;
         }
         session_reset_association(session, RESET_LINGER, NULL);
         session_set_state(session, SESSION_STATE_CONNECTING);
         return;
     }
-    if (session->config.role == SESSION_LOCAL) {
+    if (session->context.config.role == SESSION_LOCAL) {
         session_set_state(session, SESSION_STATE_LOST);
-        outbox_push(session, SESSION_LOST);
+        outbox_push(&session->context, SESSION_LOST);
     }
-    session->silent_ns = TIME_NEVER;
+    session->pool.silent_ns = TIME_NEVER;
 }
 
 void session_tick(struct session *session, uint64_t now)
 {
-    session->now = now;
-    if (session->state == SESSION_STATE_CLOSING && session->close_deadline_ns <= now)
+    session->context.now = now;
+    if (session->context.state == SESSION_STATE_CLOSING &&
+        session->close_deadline_ns <= now)
         session_finish_closing(session);
-    if (session->state >= SESSION_STATE_CLOSING)
+    if (session->context.state >= SESSION_STATE_CLOSING)
         return;
-    list_foreach(&session->subflows, node, after) {
+    list_foreach(&session->subflows.all, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
 
-        if (session->open_count > 1 && subflow_late_ns(session, subflow) <= session->now)
-            ack_hedge(session, subflow);
+        if (session->subflows.open_count > 1 &&
+            reinjection_late_ns(&session->schedule, subflow) <= session->context.now)
+            ack_hedge(&session->subflows, subflow);
         tick_subflow(session, subflow);
     }
-    subflows_judge_stalled(session);
+    subflows_judge_stalled(&session->subflows);
     tick_limbo(session);
     tick_probes(session);
     tick_unassigned(session);
     tick_checks(session);
     tick_contact(session);
-    if (session->pool_wake_ns <= now || session->rekey_ns <= now)
-        session->pool_dirty = true;
+    if (session->pool.wake_ns <= now || session->pool.rekey_ns <= now)
+        session->context.pool_dirty = true;
 }

@@ -1,4 +1,4 @@
-#include "../session/session_internal.h"
+#include <splitsocks/engine/stream/stream.h>
 
 #include <stdlib.h>
 

@@ -1,45 +1,45 @@
-#include "../session/session_internal.h"
+#include <splitsocks/engine/stream/stream.h>
 
 #include <string.h>
 
 /* The highest offset of a stream rises: it uses credit, of the stream and the session. */
-static int raise_highest(struct session *session, struct stream *stream, uint64_t end)
+static int raise_highest(struct streams *streams, struct stream *stream, uint64_t end)
 {
     uint64_t rise;
 
     if (end <= stream->in_highest)
         return OK;
     rise = end - stream->in_highest;
-    if (end > stream->in_window || rise > session->in_window - session->in_sum)
+    if (end > stream->in_window || rise > streams->in_window - streams->in_sum)
         return ERROR_PROTOCOL;
-    session->in_sum += rise;
+    streams->in_sum += rise;
     stream->in_highest = end;
     if (stream->discard) {
-        session->in_consumed += rise;
+        streams->in_consumed += rise;
         stream->in_read = stream->in_next = end;
     }
     return OK;
 }
 
-int stream_receive_final(struct session *session, struct stream *stream, uint64_t final)
+int stream_receive_final(struct streams *streams, struct stream *stream, uint64_t final)
 {
     if (stream->in_final != OFFSET_UNKNOWN)
         return stream->in_final == final ? OK : ERROR_PROTOCOL;
-    if (final < stream->in_highest || raise_highest(session, stream, final) != OK)
+    if (final < stream->in_highest || raise_highest(streams, stream, final) != OK)
         return ERROR_PROTOCOL;
     stream->in_final = final;
     return OK;
 }
 
 /* Takes in-order data without copying, while there is room to note it. */
-static bool borrow(struct session *session, struct stream *stream, uint64_t offset,
+static bool borrow(struct streams *streams, struct stream *stream, uint64_t offset,
                    const uint8_t *bytes, size_t length)
 {
     struct borrowed *entry;
 
-    if (session->borrowed_count == BORROWED_MAX)
+    if (streams->borrowed_count == BORROWED_MAX)
         return false;
-    entry = &session->borrowed[session->borrowed_count++];
+    entry = &streams->borrowed[streams->borrowed_count++];
     *entry = (struct borrowed){
         .stream = stream, .offset = offset, .bytes = bytes, .length = length};
     if (stream->borrowed == NULL)
@@ -53,21 +53,21 @@ static bool borrow(struct session *session, struct stream *stream, uint64_t offs
 
 /* Copies; when the bound on memory is met, another stream gives way first. False: the
  * stream itself had to go. */
-static bool store(struct session *session, struct stream *stream, uint64_t offset,
+static bool store(struct streams *streams, struct stream *stream, uint64_t offset,
                   const uint8_t *bytes, size_t length)
 {
     int result = pages_write(&stream->in, offset, bytes, length);
     size_t pages = (offset + length - 1) / PAGE_SIZE - offset / PAGE_SIZE + 1;
 
     if (result == ERROR_LIMIT) {
-        stream_shed_for(session, stream, pages);
+        stream_shed_for(streams, stream, pages);
         if (stream->discard)
             return true;
         result = pages_write(&stream->in, offset, bytes, length);
     }
     if (result == OK)
         return true;
-    stream_shed(session, stream,
+    stream_shed(streams, stream,
                 result == ERROR_LIMIT ? SESSION_BOUND_BUFFERED : SESSION_BOUND_MEMORY,
                 pages);
     return false;
@@ -83,21 +83,21 @@ static void advance_next(struct stream *stream, uint64_t end)
 }
 
 /* Takes one range of which nothing was received before. */
-static bool take_gap(struct session *session, struct stream *stream,
+static bool take_gap(struct streams *streams, struct stream *stream,
                      const struct range *gap, const uint8_t *bytes)
 {
     size_t length = (size_t)(gap->end - gap->start);
 
-    session->counters.stream_bytes_received += length;
+    streams->context->counters.stream_bytes_received += length;
     if (gap->start == stream->in_next) {
-        if (!borrow(session, stream, gap->start, bytes, length) &&
-            !store(session, stream, gap->start, bytes, length))
+        if (!borrow(streams, stream, gap->start, bytes, length) &&
+            !store(streams, stream, gap->start, bytes, length))
             return false;
         if (!stream->discard)
             advance_next(stream, gap->end);
         return true;
     }
-    if (!store(session, stream, gap->start, bytes, length))
+    if (!store(streams, stream, gap->start, bytes, length))
         return false;
     if (stream->discard)
         return true;
@@ -105,13 +105,13 @@ static bool take_gap(struct session *session, struct stream *stream,
      * cut off. */
     if (ranges_add(&stream->received, gap->start, gap->end) != OK ||
         stream->received.count * FRAGMENT_CHARGE > STREAM_WINDOW_MAX) {
-        stream_shed(session, stream, SESSION_BOUND_HOLES, 0);
+        stream_shed(streams, stream, SESSION_BOUND_HOLES, 0);
         return false;
     }
     return true;
 }
 
-int stream_receive(struct session *session, struct stream *stream,
+int stream_receive(struct streams *streams, struct stream *stream,
                    const struct frame *frame)
 {
     uint64_t from = frame->data.offset;
@@ -124,13 +124,13 @@ int stream_receive(struct session *session, struct stream *stream,
         return OK; /* all below its final offset is counted already */
     if (end > stream->in_final)
         return ERROR_PROTOCOL;
-    if (frame->data.fin && stream_receive_final(session, stream, end) != OK)
+    if (frame->data.fin && stream_receive_final(streams, stream, end) != OK)
         return ERROR_PROTOCOL;
-    if (raise_highest(session, stream, end) != OK)
+    if (raise_highest(streams, stream, end) != OK)
         return ERROR_PROTOCOL;
     from = MAX(from, stream->in_next);
     while (!stream->discard && ranges_next_gap(&stream->received, from, end, &gap)) {
-        if (!take_gap(session, stream, &gap,
+        if (!take_gap(streams, stream, &gap,
                       frame->data.bytes + (gap.start - frame->data.offset)))
             break;
         received += gap.end - gap.start;
@@ -138,33 +138,33 @@ int stream_receive(struct session *session, struct stream *stream,
         from = MAX(gap.end, stream->in_next);
     }
     if (!stream->discard)
-        session->counters.bytes_duplicate += frame->data.length - received;
+        streams->context->counters.bytes_duplicate += frame->data.length - received;
     if (was_empty && stream->in_next > stream->in_read)
-        stream->read_ns = session->now;
-    stream_tell_readable(session, stream);
-    stream_forget_if_done(session, stream);
+        stream->read_ns = streams->context->now;
+    stream_tell_readable(streams, stream);
+    stream_forget_if_done(streams, stream);
     return OK;
 }
 
-void stream_receive_discard(struct session *session, struct stream *stream)
+void stream_receive_discard(struct streams *streams, struct stream *stream)
 {
     stream->discard = true;
-    session->in_consumed += stream->in_highest - stream->in_read - stream->in_parked;
+    streams->in_consumed += stream->in_highest - stream->in_read - stream->in_parked;
     stream->in_parked = 0;
     stream->in_read = stream->in_next = stream->in_highest;
     pages_release_all(&stream->in);
     ranges_deinit(&stream->received);
     ranges_init(&stream->received);
-    session_window_update(session);
+    streams_window_update(streams);
 }
 
 /* Of the paths in use that something came on. */
-static uint64_t longest_rtt_ns(const struct session *session)
+static uint64_t longest_rtt_ns(const struct streams *streams)
 {
     uint64_t rtt_ns = 0;
 
     for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
-        const struct path *path = &session->paths[i];
+        const struct path *path = &streams->paths->items[i];
 
         if (path->subflows > 0 && path->rate_in > 0)
             rtt_ns = MAX(rtt_ns, path_rtt_ns(path));
@@ -173,29 +173,29 @@ static uint64_t longest_rtt_ns(const struct session *session)
 }
 
 /* How fast the reader takes it. */
-static void note_read(const struct session *session, struct stream *stream, uint64_t length)
+static void note_read(const struct streams *streams, struct stream *stream, uint64_t length)
 {
-    uint64_t window_ns = rate_window_ns(longest_rtt_ns(session));
-    uint64_t elapsed_ns = session->now - stream->window_start_ns;
+    uint64_t window_ns = rate_window_ns(longest_rtt_ns(streams));
+    uint64_t elapsed_ns = streams->context->now - stream->window_start_ns;
 
     if (elapsed_ns >= window_ns) {
         stream->read_rate =
             rate_next(stream->read_rate, stream->window_read, elapsed_ns, window_ns);
-        stream->window_start_ns = session->now;
+        stream->window_start_ns = streams->context->now;
         stream->window_read = 0;
     }
     stream->window_read += length;
 }
 
-void stream_consumed(struct session *session, struct stream *stream, uint64_t length)
+void stream_consumed(struct streams *streams, struct stream *stream, uint64_t length)
 {
     uint64_t parked = MIN(stream->in_parked, length);
 
     stream->in_read += length;
     stream->in_parked -= parked;
-    stream->read_ns = session->now;
-    note_read(session, stream, length);
-    session->in_consumed += length - parked;
+    stream->read_ns = streams->context->now;
+    note_read(streams, stream, length);
+    streams->in_consumed += length - parked;
     while (stream->borrowed != NULL &&
            stream->borrowed->offset + stream->borrowed->length <= stream->in_read)
         stream->borrowed = stream->borrowed->next;
@@ -204,19 +204,18 @@ void stream_consumed(struct session *session, struct stream *stream, uint64_t le
     else
         pages_release_before(&stream->in, stream->in_read);
     if (stream->in_final == OFFSET_UNKNOWN && !stream->discard) {
-        uint64_t target = stream_window_target(session, stream);
+        uint64_t target = stream_window_target(streams, stream);
 
         if (stream->in_read + target >= stream->in_window + target / 2)
-            stream_queue_control(session, stream, STREAM_SEND_WINDOW);
+            stream_queue_control(streams, stream, STREAM_SEND_WINDOW);
     }
-    session_window_update(session);
+    streams_window_update(streams);
 }
 
-void session_settle(struct session *session, uint64_t now)
+void streams_settle(struct streams *streams)
 {
-    session->now = now;
-    for (size_t i = 0; i < session->borrowed_count; i++) {
-        struct borrowed *entry = &session->borrowed[i];
+    for (size_t i = 0; i < streams->borrowed_count; i++) {
+        struct borrowed *entry = &streams->borrowed[i];
         struct stream *stream = entry->stream;
         uint64_t from = MAX(entry->offset, stream->in_read);
         uint64_t end = entry->offset + entry->length;
@@ -224,18 +223,18 @@ void session_settle(struct session *session, uint64_t now)
         if (stream->borrowed != NULL && stream->borrowed->offset <= entry->offset)
             stream->borrowed = entry->next;
         if (from < end && !stream->discard)
-            store(session, stream, from, entry->bytes + (from - entry->offset),
+            store(streams, stream, from, entry->bytes + (from - entry->offset),
                   (size_t)(end - from));
-        stream_unreference(session, stream);
+        stream_unreference(streams, stream);
     }
-    session->borrowed_count = 0;
+    streams->borrowed_count = 0;
 }
 
 /* ---- credit ---- */
 
-uint64_t session_peer_demand(const struct session *session)
+uint64_t streams_peer_demand(const struct streams *streams)
 {
-    return session->demand_maximum - MIN(session->demand_maximum, session->in_sum);
+    return streams->demand_maximum - MIN(streams->demand_maximum, streams->in_sum);
 }
 
 static uint64_t in_flight(uint64_t rate, uint64_t ns)
@@ -251,56 +250,57 @@ static uint64_t in_flight(uint64_t rate, uint64_t ns)
  * over 150 Mbit/s, 100 ms with budgets of 1 MiB four times bring 0.66 of the rate under
  * cubic and 0.74 under BBR, six 0.74 and 0.79.) A reader that takes little needs no more.
  */
-uint64_t stream_window_target(const struct session *session, const struct stream *stream)
+uint64_t stream_window_target(const struct streams *streams, const struct stream *stream)
 {
-    uint64_t target = in_flight(stream->read_rate, 6 * longest_rtt_ns(session));
+    uint64_t target = in_flight(stream->read_rate, 6 * longest_rtt_ns(streams));
     unsigned active = 0;
 
     for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
-        active += session->paths[i].subflows > 0;
+        active += streams->paths->items[i].subflows > 0;
     return MIN(MAX(target, active >= 2 ? STREAM_WINDOW_MIN_PATHS : STREAM_WINDOW_MIN),
                STREAM_WINDOW_MAX);
 }
 
 /* 24 x what comes in a round trip, for all streams together. */
-static uint64_t session_window_target(const struct session *session)
+static uint64_t streams_window_target(const struct streams *streams)
 {
     uint64_t rate = 0;
 
     for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
-        rate += session->paths[i].subflows > 0 ? session->paths[i].rate_in : 0;
-    return MIN(MAX(in_flight(rate, 24 * longest_rtt_ns(session)), SESSION_WINDOW_INITIAL),
+        rate +=
+            streams->paths->items[i].subflows > 0 ? streams->paths->items[i].rate_in : 0;
+    return MIN(MAX(in_flight(rate, 24 * longest_rtt_ns(streams)), SESSION_WINDOW_INITIAL),
                SESSION_WINDOW_MAX);
 }
 
-uint64_t session_window_next(const struct session *session)
+uint64_t streams_window_next(const struct streams *streams)
 {
-    return MAX(session->in_consumed + session_window_target(session), session->in_window);
+    return MAX(streams->in_consumed + streams_window_target(streams), streams->in_window);
 }
 
-void session_window_update(struct session *session)
+void streams_window_update(struct streams *streams)
 {
-    uint64_t target = session_window_target(session);
+    uint64_t target = streams_window_target(streams);
 
-    if (session->in_consumed + target >= session->in_window + target / 2)
-        session->send_session_window = true;
+    if (streams->in_consumed + target >= streams->in_window + target / 2)
+        streams->context->send_session_window = true;
 }
 
 /* What a reader that does not read has parked must not starve the other streams of the
  * session's credit: it is charged to the page pool's bound alone from then on. So is what
  * the peer may still send on such a stream: else many of them would take the session's
  * credit up to their own, one share after the other. */
-void session_return_parked(struct session *session)
+void streams_return_parked(struct streams *streams)
 {
-    list_foreach(&session->streams, node, after) {
+    list_foreach(&streams->all, node, after) {
         struct stream *stream = list_entry(node, struct stream, node);
         uint64_t granted = stream->in_window - stream->in_read;
 
         if (stream->in_highest > stream->in_read && granted > stream->in_parked &&
-            !stream->discard && session->now - stream->read_ns > PARKED_AFTER_NS) {
-            session->in_consumed += granted - stream->in_parked;
+            !stream->discard && streams->context->now - stream->read_ns > PARKED_AFTER_NS) {
+            streams->in_consumed += granted - stream->in_parked;
             stream->in_parked = granted;
         }
     }
-    session_window_update(session);
+    streams_window_update(streams);
 }

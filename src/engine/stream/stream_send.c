@@ -1,24 +1,24 @@
-#include "../session/session_internal.h"
+#include <splitsocks/engine/stream/stream.h>
 
 #include <assert.h>
 
 /* The share of bulk among chunks while higher classes never run out: one in 8. */
 #define BULK_TURN 8
 
-void stream_send_init(struct session *session, struct stream *stream)
+void stream_send_init(struct streams *streams, struct stream *stream)
 {
-    pages_init(&stream->out, &session->account);
+    pages_init(&stream->out, &streams->account);
     ranges_init(&stream->acked);
     ranges_init(&stream->owed);
     stream->out_final = OFFSET_UNKNOWN;
-    stream->out_window = session->peer_stream_window;
+    stream->out_window = streams->initial_window;
 }
 
-void stream_send_deinit(struct session *session, struct stream *stream)
+void stream_send_deinit(struct streams *streams, struct stream *stream)
 {
-    session->waiting_bytes -= stream->counted;
-    session->owed_bytes -= stream->owed_bytes;
-    session->out_held -= stream->held;
+    streams->waiting_bytes -= stream->counted;
+    streams->owed_bytes -= stream->owed_bytes;
+    streams->out_held -= stream->held;
     list_remove(&stream->ready);
     pages_deinit(&stream->out);
     ranges_deinit(&stream->acked);
@@ -43,25 +43,25 @@ uint64_t stream_credit_end(const struct stream *stream)
     return MIN(stream->out_window, stream->out_acked + STREAM_WINDOW_MAX);
 }
 
-uint64_t session_credit(const struct session *session)
+uint64_t streams_credit(const struct streams *streams)
 {
-    uint64_t held = session->out_held;
+    uint64_t held = streams->out_held;
 
     /* The record of a small frame is memory, too. */
-    if (held >= SESSION_WINDOW_MAX || session->items_held >= ITEMS_HELD_MAX)
+    if (held >= SESSION_WINDOW_MAX || streams->items_held >= ITEMS_HELD_MAX)
         return 0;
-    return MIN(session->out_window - session->out_sum, SESSION_WINDOW_MAX - held);
+    return MIN(streams->out_window - streams->out_sum, SESSION_WINDOW_MAX - held);
 }
 
 /* What was sent and is retained, since it is not acknowledged. */
-static void update_held(struct session *session, struct stream *stream)
+static void update_held(struct streams *streams, struct stream *stream)
 {
     uint64_t sent = MIN(stream->out_next, stream->out_end);
     uint64_t held = sent - MIN(stream->out_acked, sent);
 
     if (stream->reset_sent || stream->send_done)
         held = 0;
-    session->out_held += held - stream->held;
+    streams->out_held += held - stream->held;
     stream->held = held;
 }
 
@@ -74,10 +74,10 @@ static uint64_t allowed_by_window(const struct stream *stream)
     return length + (stream->out_next + length == stream->out_final ? 1 : 0);
 }
 
-uint64_t stream_sendable(const struct session *session, const struct stream *stream)
+uint64_t stream_sendable(const struct streams *streams, const struct stream *stream)
 {
     uint64_t length = allowed_by_window(stream);
-    uint64_t credit = session_credit(session);
+    uint64_t credit = streams_credit(streams);
 
     /* The FIN alone costs no credit. */
     if (length > credit)
@@ -92,16 +92,16 @@ static enum stream_class class_of(const struct stream *stream)
     return stream->out_next < YOUNG_MAX ? STREAM_YOUNG : STREAM_BULK;
 }
 
-void stream_update_ready(struct session *session, struct stream *stream)
+void stream_update_ready(struct streams *streams, struct stream *stream)
 {
     bool may_send = stream->id != 0 && !stream->reset_sent && !stream->send_done;
     uint64_t counted = may_send ? stream->owed_bytes + allowed_by_window(stream) : 0;
 
-    session->waiting_bytes += counted - stream->counted;
+    streams->waiting_bytes += counted - stream->counted;
     if ((counted == 0) != (stream->counted == 0))
-        session->pool_dirty = true;
+        streams->context->pool_dirty = true;
     stream->counted = counted;
-    if (counted == 0 && !session->copies_wait(session, stream)) {
+    if (counted == 0 && !streams->copies_wait(streams->schedule, stream)) {
         list_remove(&stream->ready);
         return;
     }
@@ -111,35 +111,35 @@ void stream_update_ready(struct session *session, struct stream *stream)
         return;
     list_remove(&stream->ready);
     stream->class = (uint8_t)class;
-    list_append(&session->ready[class], &stream->ready);
+    list_append(&streams->ready[class], &stream->ready);
 }
 
 /* Deficit round robin (Shreedhar and Varghese 1995) with a quantum of one large chunk. */
-static void charge_turn(struct session *session, struct stream *stream, uint64_t length)
+static void charge_turn(struct streams *streams, struct stream *stream, uint64_t length)
 {
     if (stream->class == STREAM_BULK)
-        session->bulk_skipped = 0;
-    else if (!list_empty(&session->ready[STREAM_BULK]))
-        session->bulk_skipped++;
+        streams->bulk_skipped = 0;
+    else if (!list_empty(&streams->ready[STREAM_BULK]))
+        streams->bulk_skipped++;
     stream->deficit -= (int32_t)length;
     if (stream->deficit > 0)
         return;
     stream->deficit += CHUNK_SIZE_MAX;
     if (list_linked(&stream->ready)) {
         list_remove(&stream->ready);
-        list_append(&session->ready[stream->class], &stream->ready);
+        list_append(&streams->ready[stream->class], &stream->ready);
     }
 }
 
-static void owed_changed(struct session *session, struct stream *stream)
+static void owed_changed(struct streams *streams, struct stream *stream)
 {
     uint64_t total = ranges_total(&stream->owed);
 
-    session->owed_bytes += total - stream->owed_bytes;
+    streams->owed_bytes += total - stream->owed_bytes;
     stream->owed_bytes = total;
 }
 
-void stream_sent(struct session *session, struct stream *stream, uint64_t offset,
+void stream_sent(struct streams *streams, struct stream *stream, uint64_t offset,
                  uint64_t length)
 {
     uint64_t end = offset + length;
@@ -147,30 +147,30 @@ void stream_sent(struct session *session, struct stream *stream, uint64_t offset
     if (offset == stream->out_next) {
         uint64_t data = MIN(end, stream->out_end) - MIN(offset, stream->out_end);
 
-        session->out_sum += data;
-        session->counters.stream_bytes_sent += data;
+        streams->out_sum += data;
+        streams->context->counters.stream_bytes_sent += data;
         stream->out_next = end;
-        update_held(session, stream);
+        update_held(streams, stream);
     } else if (stream->owed.count > 0) {
         if (ranges_remove(&stream->owed, offset, end) != OK)
-            outbox_fail(session, ERROR_MEMORY, "out of memory");
-        owed_changed(session, stream);
+            outbox_fail(streams->context, ERROR_MEMORY, "out of memory");
+        owed_changed(streams, stream);
     }
-    charge_turn(session, stream, length);
-    stream_update_ready(session, stream);
+    charge_turn(streams, stream, length);
+    stream_update_ready(streams, stream);
     if (stream->writable_wanted && !stream->released &&
         stream->out_end - MIN(stream->out_next, stream->out_end) <= STREAM_WAIT_MAX / 2) {
         stream->writable_wanted = false;
-        stream_tell(session, stream, SESSION_STREAM_WRITABLE);
+        stream_tell(streams, stream, SESSION_STREAM_WRITABLE);
     }
 }
 
-void stream_copied(struct session *session, struct stream *stream, uint64_t length)
+void stream_copied(struct streams *streams, struct stream *stream, uint64_t length)
 {
     if (stream->copies == NULL)
         return;
-    charge_turn(session, stream, length);
-    stream_update_ready(session, stream);
+    charge_turn(streams, stream, length);
+    stream_update_ready(streams, stream);
 }
 
 static void advance_acked(struct stream *stream)
@@ -200,7 +200,7 @@ static uint64_t count_unacked(const struct stream *stream, uint64_t from, uint64
     return count;
 }
 
-void stream_range_acked(struct session *session, struct stream *stream, uint64_t offset,
+void stream_range_acked(struct streams *streams, struct stream *stream, uint64_t offset,
                         uint64_t length)
 {
     uint64_t end = offset + length;
@@ -210,32 +210,32 @@ void stream_range_acked(struct session *session, struct stream *stream, uint64_t
     /* Copies of it that wait are moot. What is acknowledged may let more be sent. */
     bool moot = stream->copies != NULL || stream_credit_end(stream) < stream->out_window;
 
-    session->counters.stream_bytes_acked += count_unacked(stream, offset, end);
+    streams->context->counters.stream_bytes_acked += count_unacked(stream, offset, end);
     if (offset <= stream->out_acked) {
         stream->out_acked = end;
         advance_acked(stream);
-        update_held(session, stream);
+        update_held(streams, stream);
     } else if (ranges_add(&stream->acked, offset, end) != OK) {
-        outbox_fail(session, ERROR_MEMORY, "out of memory");
+        outbox_fail(streams->context, ERROR_MEMORY, "out of memory");
         return;
     }
     if (stream->owed.count > 0) {
         if (ranges_remove(&stream->owed, offset, end) != OK)
-            outbox_fail(session, ERROR_MEMORY, "out of memory");
-        owed_changed(session, stream);
+            outbox_fail(streams->context, ERROR_MEMORY, "out of memory");
+        owed_changed(streams, stream);
         moot = true;
     }
     copies_acked(stream);
     if (moot)
-        stream_update_ready(session, stream);
+        stream_update_ready(streams, stream);
     if (stream->out_final != OFFSET_UNKNOWN && stream->out_acked > stream->out_final) {
         stream->send_done = true;
-        stream_update_ready(session, stream);
-        stream_forget_if_done(session, stream);
+        stream_update_ready(streams, stream);
+        stream_forget_if_done(streams, stream);
     }
 }
 
-static int add_owed(struct session *session, struct stream *stream,
+static int add_owed(struct streams *streams, struct stream *stream,
                     const struct ranges *covered, uint64_t from, uint64_t end)
 {
     struct range gap, lost;
@@ -246,7 +246,7 @@ static int add_owed(struct session *session, struct stream *stream,
         while (ranges_next_gap(covered, at, gap.end, &lost)) {
             if (ranges_add(&stream->owed, lost.start, lost.end) != OK)
                 return ERROR_MEMORY;
-            session->counters.bytes_requeued += lost.end - lost.start;
+            streams->context->counters.bytes_requeued += lost.end - lost.start;
             at = lost.end;
         }
         from = gap.end;
@@ -254,7 +254,7 @@ static int add_owed(struct session *session, struct stream *stream,
     return OK;
 }
 
-void stream_range_lost(struct session *session, struct stream *stream, unsigned path,
+void stream_range_lost(struct streams *streams, struct stream *stream, unsigned path,
                        uint64_t offset, uint64_t length, const struct ranges *covered)
 {
     int result;
@@ -263,29 +263,30 @@ void stream_range_lost(struct session *session, struct stream *stream, unsigned 
         return;
     result = copies_lost(stream, path, offset, offset + length);
     if (result == OK)
-        result = add_owed(session, stream, covered, MAX(offset, stream->out_acked),
+        result = add_owed(streams, stream, covered, MAX(offset, stream->out_acked),
                           offset + length);
     if (result != OK) {
-        outbox_fail(session, ERROR_MEMORY, "out of memory");
+        outbox_fail(streams->context, ERROR_MEMORY, "out of memory");
         return;
     }
-    owed_changed(session, stream);
-    stream_update_ready(session, stream);
+    owed_changed(streams, stream);
+    stream_update_ready(streams, stream);
 }
 
-void stream_send_abort(struct session *session, struct stream *stream)
+void stream_send_abort(struct streams *streams, struct stream *stream)
 {
     /* What waited will never come. */
-    if (session->config.role == SESSION_RELAY && session->demand_maximum > session->out_sum)
-        session->send_demand = true;
+    if (streams->context->config.role == SESSION_RELAY &&
+        streams->demand_maximum > streams->out_sum)
+        streams->context->send_demand = true;
     pages_release_all(&stream->out);
     ranges_deinit(&stream->acked);
     ranges_deinit(&stream->owed);
     ranges_init(&stream->acked);
     ranges_init(&stream->owed);
-    update_held(session, stream);
-    owed_changed(session, stream);
-    stream_update_ready(session, stream);
+    update_held(streams, stream);
+    owed_changed(streams, stream);
+    stream_update_ready(streams, stream);
 }
 
 /* The class whose turn it is comes first, then the others in order. */
@@ -294,10 +295,27 @@ static const enum stream_class turns[2][STREAM_CLASSES] = {
     {STREAM_BULK, STREAM_INTERACTIVE, STREAM_YOUNG},
 };
 
-enum stream_class stream_class_turn(const struct session *session, unsigned position)
+enum stream_class stream_class_turn(const struct streams *streams, unsigned position)
 {
-    bool bulk_turn = session->bulk_skipped >= BULK_TURN - 1;
+    bool bulk_turn = streams->bulk_skipped >= BULK_TURN - 1;
 
     assert(position < STREAM_CLASSES);
     return turns[bulk_turn][position];
+}
+
+bool stream_is_small(const struct stream *stream)
+{
+    return stream->out_next - stream->out_acked < INTERACTIVE_MAX;
+}
+
+bool stream_is_redundant(const struct stream *stream)
+{
+    switch (stream->policy.mode) {
+    case STREAM_MODE_REDUNDANT: return true;
+    case STREAM_MODE_AUTO:
+        return stream->out_next < YOUNG_MAX ||
+               stream->out_next - stream->out_acked + stream_waiting(stream) <
+                   INTERACTIVE_MAX;
+    default: return false;
+    }
 }

@@ -1,4 +1,4 @@
-#include "../session/session_internal.h"
+#include <splitsocks/engine/stream/stream.h>
 
 #include <assert.h>
 
@@ -7,16 +7,16 @@
 #define STARVED_NS (1 * NS_PER_S)
 
 /* Tells the driver, and resets the stream. `wanted` pages could not be had. */
-static void shed(struct session *session, struct stream *stream, enum session_bound bound,
+static void shed(struct streams *streams, struct stream *stream, enum session_bound bound,
                  size_t wanted)
 {
-    const struct page_account *account = &session->account;
+    const struct page_account *account = &streams->account;
     const struct page_pool *pool = account->pool;
     struct session_event *event;
 
     /* Nobody loses a stream while there is room. */
     assert(bound != SESSION_BOUND_BUFFERED || page_account_room(account) < wanted);
-    event = stream_tell(session, stream, SESSION_SHED);
+    event = stream_tell(streams, stream, SESSION_SHED);
     event->shed = (struct session_shed){
         .bound = bound,
         .shared = pool->shared,
@@ -26,17 +26,17 @@ static void shed(struct session *session, struct stream *stream, enum session_bo
         .used_bytes = pool->used * PAGE_SIZE,
         .bound_bytes = pool->max_used * PAGE_SIZE,
     };
-    stream_fail(session, stream, RESET_LIMIT);
+    stream_fail(streams, stream, RESET_LIMIT);
 }
 
 /* Pages that wait for our reader, which takes nothing, and for the peer's, whose credit is
  * used up while nothing is on its way. */
-static size_t parked_pages(const struct session *session, const struct stream *stream)
+static size_t parked_pages(const struct streams *streams, const struct stream *stream)
 {
     size_t pages = 0;
 
     if (stream->in_next > stream->in_read &&
-        session->now - stream->read_ns > PARKED_AFTER_NS)
+        streams->context->now - stream->read_ns > PARKED_AFTER_NS)
         pages += pages_used(&stream->in);
     if (stream->id != 0 && stream->out_acked == stream->out_next &&
         stream->out_next >= stream->out_window)
@@ -46,14 +46,14 @@ static size_t parked_pages(const struct session *session, const struct stream *s
 
 /* The stream that has most parked for a reader, here or at the peer, that does not read;
  * NULL when none has any. */
-static struct stream *most_parked(const struct session *session)
+static struct stream *most_parked(const struct streams *streams)
 {
     struct stream *most = NULL;
     size_t pages = 0;
 
-    list_foreach_const(&session->streams, node) {
+    list_foreach_const(&streams->all, node) {
         struct stream *stream = (struct stream *)(uintptr_t)node;
-        size_t parked = parked_pages(session, stream);
+        size_t parked = parked_pages(streams, stream);
 
         if (parked > pages) {
             most = stream;
@@ -63,68 +63,69 @@ static struct stream *most_parked(const struct session *session)
     return most;
 }
 
-static bool no_room(const struct session *session)
+static bool no_room(const struct streams *streams)
 {
-    return page_account_room(&session->account) == 0;
+    return page_account_room(&streams->account) == 0;
 }
 
-void session_starves(struct session *session)
+void streams_starve(struct streams *streams)
 {
-    session->starved = true;
-    if (session->starved_ns == 0 && no_room(session))
-        session->starved_ns = session->now;
+    streams->starved = true;
+    if (streams->starved_ns == 0 && no_room(streams))
+        streams->starved_ns = streams->context->now;
 }
 
 /* Those that wait for memory try again. */
-static void tell_starved(struct session *session)
+static void tell_starved(struct streams *streams)
 {
-    list_foreach(&session->streams, node, after) {
+    list_foreach(&streams->all, node, after) {
         struct stream *stream = list_entry(node, struct stream, node);
 
         if (!stream->writable_wanted || stream->released ||
             stream->out_next < stream->out_end)
             continue;
         stream->writable_wanted = false;
-        stream_tell(session, stream, SESSION_STREAM_WRITABLE);
+        stream_tell(streams, stream, SESSION_STREAM_WRITABLE);
     }
 }
 
-void session_tick_starved(struct session *session)
+void streams_tick_starved(struct streams *streams)
 {
     struct stream *most;
 
     /* There is room, or nobody has asked for any since the last look. */
-    if (!session->starved || !no_room(session))
-        session->starved_ns = 0;
-    if (session->starved_ns != 0 && session->now - session->starved_ns > STARVED_NS) {
-        session->starved_ns = session->now;
-        most = most_parked(session);
+    if (!streams->starved || !no_room(streams))
+        streams->starved_ns = 0;
+    if (streams->starved_ns != 0 &&
+        streams->context->now - streams->starved_ns > STARVED_NS) {
+        streams->starved_ns = streams->context->now;
+        most = most_parked(streams);
         if (most != NULL)
-            shed(session, most, SESSION_BOUND_BUFFERED, 1);
+            shed(streams, most, SESSION_BOUND_BUFFERED, 1);
     }
-    if (session->starved)
-        tell_starved(session);
-    session->starved = false;
+    if (streams->starved)
+        tell_starved(streams);
+    streams->starved = false;
 }
 
-void stream_shed_for(struct session *session, struct stream *wanting, size_t pages)
+void stream_shed_for(struct streams *streams, struct stream *wanting, size_t pages)
 {
-    struct stream *most = most_parked(session);
+    struct stream *most = most_parked(streams);
 
     if (most == NULL) {
         most = wanting;
-        list_foreach(&session->streams, node, after) {
+        list_foreach(&streams->all, node, after) {
             struct stream *stream = list_entry(node, struct stream, node);
 
             if (pages_used(&stream->in) > pages_used(&most->in))
                 most = stream;
         }
     }
-    shed(session, most, SESSION_BOUND_BUFFERED, pages);
+    shed(streams, most, SESSION_BOUND_BUFFERED, pages);
 }
 
-void stream_shed(struct session *session, struct stream *stream, enum session_bound bound,
+void stream_shed(struct streams *streams, struct stream *stream, enum session_bound bound,
                  size_t pages)
 {
-    shed(session, stream, bound, pages);
+    shed(streams, stream, bound, pages);
 }

@@ -1,48 +1,48 @@
-#include "../session/session_internal.h"
+#include <splitsocks/engine/subflow/subflow.h>
 
 #include <stdlib.h>
 
 /* One that lost its last subflow while it was the newest has waited for its successor. */
-static void release_predecessors(struct session *session)
+static void release_predecessors(struct subflows *subflows)
 {
-    list_foreach(&session->generations, node, after) {
-        generation_release(session, list_entry(node, struct generation, node));
+    list_foreach(&subflows->generations, node, after) {
+        generation_release(subflows, list_entry(node, struct generation, node));
     }
 }
 
-struct generation *generation_new(struct session *session, uint64_t id,
+struct generation *generation_new(struct subflows *subflows, uint64_t id,
                                   const struct session_keys *keys)
 {
     struct generation *generation = calloc(1, sizeof(*generation));
 
     if (generation == NULL)
         return NULL;
-    if (session->config.role == SESSION_RELAY &&
+    if (subflows->context->config.role == SESSION_RELAY &&
         number_window_init(&generation->used, SUBFLOW_WINDOW) != OK) {
         free(generation);
         return NULL;
     }
     generation->id = id;
     generation->tag = GENERATION_TAG(id);
-    generation->order = session->next_generation++;
-    session->tags_used[generation->order % TAGS_RESTED] = generation->tag;
+    generation->order = subflows->next_generation++;
+    subflows->tags_used[generation->order % TAGS_RESTED] = generation->tag;
     generation->keys = *keys;
     generation->next_number = 1; /* 0 is the HELLO's own subflow */
-    list_append(&session->generations, &generation->node);
-    release_predecessors(session);
+    list_append(&subflows->generations, &generation->node);
+    release_predecessors(subflows);
     return generation;
 }
 
-struct generation *generation_current(const struct session *session)
+struct generation *generation_current(const struct subflows *subflows)
 {
-    return list_empty(&session->generations)
+    return list_empty(&subflows->generations)
                ? NULL
-               : list_entry(session->generations.prev, struct generation, node);
+               : list_entry(subflows->generations.prev, struct generation, node);
 }
 
-struct generation *generation_by_tag(const struct session *session, uint64_t tag)
+struct generation *generation_by_tag(const struct subflows *subflows, uint64_t tag)
 {
-    for (struct list *node = session->generations.next; node != &session->generations;
+    for (struct list *node = subflows->generations.next; node != &subflows->generations;
          node = node->next) {
         struct generation *generation = list_entry(node, struct generation, node);
 
@@ -52,14 +52,14 @@ struct generation *generation_by_tag(const struct session *session, uint64_t tag
     return NULL;
 }
 
-bool generation_tag_used(const struct session *session, uint64_t tag)
+bool generation_tag_used(const struct subflows *subflows, uint64_t tag)
 {
-    uint64_t count = MIN(session->next_generation, (uint64_t)TAGS_RESTED);
+    uint64_t count = MIN(subflows->next_generation, (uint64_t)TAGS_RESTED);
 
     for (uint64_t i = 0; i < count; i++)
-        if (session->tags_used[i] == tag)
+        if (subflows->tags_used[i] == tag)
             return true;
-    return generation_by_tag(session, tag) != NULL;
+    return generation_by_tag(subflows, tag) != NULL;
 }
 
 /* A final count that does not get through is sent again and again, and may outlive its
@@ -68,25 +68,25 @@ bool generation_tag_used(const struct session *session, uint64_t tag)
  * dropped when half as many generations as have resting tags have come after its own; the
  * other half covers what is on its way then. The peer misses nothing: without a final count
  * it requeues what the subflow owed after a grace, see subflow_end(). */
-bool generation_final_tag(const struct session *session, uint64_t order, uint64_t *tag)
+bool generation_final_tag(const struct subflows *subflows, uint64_t order, uint64_t *tag)
 {
-    *tag = session->tags_used[order % TAGS_RESTED];
-    return session->next_generation - order <= TAGS_RESTED / 2;
+    *tag = subflows->tags_used[order % TAGS_RESTED];
+    return subflows->next_generation - order <= TAGS_RESTED / 2;
 }
 
-void generation_free(struct session *session, struct generation *generation)
+void generation_free(struct subflows *subflows, struct generation *generation)
 {
-    (void)session;
+    (void)subflows;
     list_remove(&generation->node);
     session_keys_deinit(&generation->keys);
     number_window_deinit(&generation->used);
     free(generation);
 }
 
-void generation_release(struct session *session, struct generation *generation)
+void generation_release(struct subflows *subflows, struct generation *generation)
 {
-    if (generation->subflows == 0 && generation != generation_current(session))
-        generation_free(session, generation);
+    if (generation->subflows == 0 && generation != generation_current(subflows))
+        generation_free(subflows, generation);
 }
 
 int generation_key(struct generation *generation, enum direction direction, uint64_t number,
@@ -101,10 +101,10 @@ int generation_key(struct generation *generation, enum direction direction, uint
     return result;
 }
 
-int generation_key_subflow(struct session *session, struct generation *generation,
+int generation_key_subflow(struct subflows *subflows, struct generation *generation,
                            struct subflow *subflow)
 {
-    bool local = session->config.role == SESSION_LOCAL;
+    bool local = subflows->context->config.role == SESSION_LOCAL;
     int result = generation_key(generation, local ? DIRECTION_UP : DIRECTION_DOWN,
                                 subflow->number, true, &subflow->seal);
 

@@ -1,15 +1,15 @@
 /* What concerns all subflows together, or all of one path. */
-#include "../session/session_internal.h"
+#include <splitsocks/engine/subflow/subflow.h>
 
 /* ---- sums ---- */
 
-void subflows_refresh_path(struct session *session, unsigned index)
+void subflows_refresh_path(struct subflows *subflows, unsigned index)
 {
-    struct path *path = &session->paths[index];
+    struct path *path = &subflows->paths->items[index];
     uint64_t idle_rate = 0, held_rate = path_held_rate(path);
 
     path->rate_out = path->queued_out = 0;
-    list_foreach(&session->subflows, node, after) {
+    list_foreach(&subflows->all, node, after) {
         const struct subflow *subflow = list_entry(node, struct subflow, node);
 
         if (subflow->path != index || subflow->state != SUBFLOW_STATE_OPEN)
@@ -30,13 +30,13 @@ void subflows_refresh_path(struct session *session, unsigned index)
         path->rate_out = MIN(path->rate_out, path->rate_limit.rate);
 }
 
-bool subflows_in_touch(const struct session *session)
+bool subflows_in_touch(const struct subflows *subflows)
 {
-    list_foreach_const(&session->subflows, node) {
+    list_foreach_const(&subflows->all, node) {
         const struct subflow *subflow = (const struct subflow *)node;
 
         if (subflow->state == SUBFLOW_STATE_OPEN && subflow->confirmed &&
-            !subflow->suspect && subflow->received_ns >= session->doubt_ns)
+            !subflow->suspect && subflow->received_ns >= subflows->doubt_ns)
             return true;
     }
     return false;
@@ -45,43 +45,43 @@ bool subflows_in_touch(const struct session *session)
 /* ---- ends ---- */
 
 /* What waits for an answer on the path will get none; what does not is asked for one. */
-static void give_up(struct session *session, unsigned index)
+static void give_up(struct subflows *subflows, unsigned index)
 {
-    list_foreach(&session->subflows, node, after) {
+    list_foreach(&subflows->all, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
 
         if (subflow->path != index || subflow->state != SUBFLOW_STATE_OPEN)
             continue;
         if (subflow_outstanding(subflow)) {
-            keepalive_note_died(session, subflow);
-            subflow_close(session, subflow, SUBFLOW_ABANDONED);
+            keepalive_note_died(subflows, subflow);
+            subflow_close(subflows, subflow, SUBFLOW_ABANDONED);
         } else if (subflow_usable(subflow)) {
-            subflow_ask(session, subflow);
+            subflow_ask(subflows, subflow);
         }
     }
 }
 
-void subflows_judge_stalled(struct session *session)
+void subflows_judge_stalled(struct subflows *subflows)
 {
     for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
-        struct path *path = &session->paths[i];
+        struct path *path = &subflows->paths->items[i];
 
         if (path->stalled_ns == 0)
             continue;
         if (path->heard_ns <= path->stalled_ns)
-            give_up(session, i);
-        path_failed(session, i, PATH_REASON_SILENT, path->stalled_ns);
+            give_up(subflows, i);
+        path_failed(subflows->paths, i, PATH_REASON_SILENT, path->stalled_ns);
         path->stalls++;
         path->stalled_ns = 0;
     }
 }
 
-void subflows_abandon_path(struct session *session, unsigned index)
+void subflows_abandon_path(struct subflows *subflows, unsigned index)
 {
-    list_foreach(&session->subflows, node, after) {
+    list_foreach(&subflows->all, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
 
         if (subflow->path == index)
-            subflow_close(session, subflow, SUBFLOW_ABANDONED);
+            subflow_close(subflows, subflow, SUBFLOW_ABANDONED);
     }
 }

@@ -12,18 +12,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Of one path, since the session began. The bytes of streams count once for the whole
- * session: on the path that delivered them first. */
-struct path_counters {
-    uint64_t wire_bytes_sent, wire_bytes_received;
-    uint64_t stream_bytes_acked;    /* sent here, and acknowledged for the first time */
-    uint64_t stream_bytes_received; /* received here for the first time */
-    uint64_t bytes_reinjected; /* sent here while the first copy was on its way elsewhere */
-    uint64_t bytes_requeued;   /* owed by subflows that ended here, and sent again */
-    uint64_t bytes_duplicate;  /* received here again */
-    uint64_t subflows_retired, subflows_failed, dials_failed;
-};
-
 /* How much use is made of a path, and what keeps it from more. */
 enum path_use {
     PATH_USE_CARRIES, /* bytes of streams, within the last seconds */

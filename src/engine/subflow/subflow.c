@@ -1,20 +1,19 @@
-#include "../session/session_internal.h"
+#include <splitsocks/engine/subflow/subflow.h>
 
 #include <assert.h>
 #include <stdlib.h>
 
 /* ---- the table by number ---- */
 
-static struct subflow **bucket_of(struct session *session, const struct generation *generation,
-                                  uint64_t number)
+static struct subflow **bucket_of(struct subflows *subflows,
+                                  const struct generation *generation, uint64_t number)
 {
-    return &session->by_number[(number + generation->tag * 31) % BY_NUMBER_BUCKETS];
+    return &subflows->by_number[(number + generation->tag * 31) % BY_NUMBER_BUCKETS];
 }
 
-struct subflow *subflow_find(const struct session *session, uint64_t tag, uint64_t number)
+struct subflow *subflow_find(const struct subflows *subflows, uint64_t tag, uint64_t number)
 {
-    struct subflow *subflow =
-        session->by_number[(number + tag * 31) % BY_NUMBER_BUCKETS];
+    struct subflow *subflow = subflows->by_number[(number + tag * 31) % BY_NUMBER_BUCKETS];
 
     while (subflow != NULL &&
            (subflow->number != number || subflow->generation->tag != tag))
@@ -22,10 +21,10 @@ struct subflow *subflow_find(const struct session *session, uint64_t tag, uint64
     return subflow;
 }
 
-void subflow_set_number(struct session *session, struct subflow *subflow,
+void subflow_set_number(struct subflows *subflows, struct subflow *subflow,
                         struct generation *generation, uint64_t number)
 {
-    struct subflow **bucket = bucket_of(session, generation, number);
+    struct subflow **bucket = bucket_of(subflows, generation, number);
 
     assert(subflow->generation == NULL);
     subflow->generation = generation;
@@ -35,9 +34,9 @@ void subflow_set_number(struct session *session, struct subflow *subflow,
     generation->subflows++;
 }
 
-static void unhash(struct session *session, struct subflow *subflow)
+static void unhash(struct subflows *subflows, struct subflow *subflow)
 {
-    struct subflow **link = bucket_of(session, subflow->generation, subflow->number);
+    struct subflow **link = bucket_of(subflows, subflow->generation, subflow->number);
 
     while (*link != subflow)
         link = &(*link)->hash_next;
@@ -46,10 +45,10 @@ static void unhash(struct session *session, struct subflow *subflow)
 
 /* ---- life ---- */
 
-struct session_event *subflow_tell(struct session *session, struct subflow *subflow,
+struct session_event *subflow_tell(struct subflows *subflows, struct subflow *subflow,
                                    enum session_event_type type)
 {
-    struct session_event *event = outbox_push(session, type);
+    struct session_event *event = outbox_push(subflows->context, type);
 
     event->subflow = subflow;
     event->unproven = (enum unproven)subflow->unproven;
@@ -57,7 +56,7 @@ struct session_event *subflow_tell(struct session *session, struct subflow *subf
     return event;
 }
 
-struct subflow *subflow_new(struct session *session, unsigned path)
+struct subflow *subflow_new(struct subflows *subflows, unsigned path)
 {
     struct subflow *subflow = calloc(1, sizeof(*subflow));
 
@@ -68,12 +67,12 @@ struct subflow *subflow_new(struct session *session, unsigned path)
     ring_init(&subflow->items, sizeof(struct sent_item));
     subflow->path = (uint8_t)path;
     subflow->budget_out = subflow->budget_in = SESSION_UNLIMITED;
-    list_append(&session->subflows, &subflow->node);
-    session->open_count++;
-    session->paths[path].subflows++;
-    session->counters.subflows_open = session->open_count;
-    session->counters.subflows_open_max =
-        MAX(session->counters.subflows_open_max, session->open_count);
+    list_append(&subflows->all, &subflow->node);
+    subflows->open_count++;
+    subflows->paths->items[path].subflows++;
+    subflows->context->counters.subflows_open = subflows->open_count;
+    subflows->context->counters.subflows_open_max =
+        MAX(subflows->context->counters.subflows_open_max, subflows->open_count);
     return subflow;
 }
 
@@ -86,19 +85,19 @@ void hello_free(struct hello_state *hello)
 }
 
 /* Leaves the session's view; the memory stays while an event refers to it. */
-void subflow_free(struct session *session, struct subflow *subflow)
+void subflow_free(struct subflows *subflows, struct subflow *subflow)
 {
     list_remove(&subflow->node);
     list_remove(&subflow->ack_node);
-    if (session->lane == subflow)
-        session->lane = NULL;
+    if (subflows->lane == subflow)
+        subflows->lane = NULL;
     if (subflow->generation != NULL) {
         struct generation *generation = subflow->generation;
 
-        unhash(session, subflow);
+        unhash(subflows, subflow);
         subflow->generation = NULL;
         generation->subflows--;
-        generation_release(session, generation);
+        generation_release(subflows, generation);
     }
     if (subflow->event_pending || subflow->held)
         return;
@@ -110,16 +109,16 @@ void subflow_free(struct session *session, struct subflow *subflow)
     free(subflow);
 }
 
-static void leave_live(struct session *session, struct subflow *subflow)
+static void leave_live(struct subflows *subflows, struct subflow *subflow)
 {
     list_remove(&subflow->node);
-    subflow_set_suspect(session, subflow, false);
-    session->open_count--;
-    session->paths[subflow->path].subflows--;
-    session->counters.subflows_open = session->open_count;
-    session->pool_dirty = true;
-    if (session->lane == subflow)
-        session->lane = NULL;
+    subflow_set_suspect(subflows, subflow, false);
+    subflows->open_count--;
+    subflows->paths->items[subflow->path].subflows--;
+    subflows->context->counters.subflows_open = subflows->open_count;
+    subflows->context->pool_dirty = true;
+    if (subflows->lane == subflow)
+        subflows->lane = NULL;
     seal_deinit(&subflow->seal);
     seal_deinit(&subflow->opener);
     hello_free(subflow->handshake);
@@ -127,71 +126,73 @@ static void leave_live(struct session *session, struct subflow *subflow)
 }
 
 /* From here on the subflow only waits for the peer's final count, or for its grace. */
-void subflow_end(struct session *session, struct subflow *subflow,
+void subflow_end(struct subflows *subflows, struct subflow *subflow,
                  enum subflow_manner manner)
 {
     bool was_open = subflow->state == SUBFLOW_STATE_OPEN;
-    uint64_t rtt_ns = session_best_rtt_ns(session);
+    uint64_t rtt_ns = paths_best_rtt_ns(subflows->paths);
 
-    leave_live(session, subflow);
+    leave_live(subflows, subflow);
     subflow->state = SUBFLOW_STATE_LIMBO;
     /* Answered, but its first chunk did not arrive: the next HELLO is not for now. */
-    if (was_open && subflow->hello && session->config.role == SESSION_LOCAL &&
+    if (was_open && subflow->hello && subflows->context->config.role == SESSION_LOCAL &&
         !subflow->generation->confirmed)
-        session->hello_failed = true;
+        subflows->context->hello_failed = true;
     if (was_open || subflow->trial)
-        packets_note_ended(session, subflow, manner);
+        packets_note_ended(subflows, subflow, manner);
     if (was_open) {
-        subflows_refresh_path(session, subflow->path);
+        subflows_refresh_path(subflows, subflow->path);
         /* Local may have closed without the relay's last ACK: it was not sent yet. */
-        if (session->config.role == SESSION_LOCAL || manner == SUBFLOW_ABANDONED ||
-            list_linked(&subflow->ack_node))
-            ack_note_final(session, subflow);
+        if (subflows->context->config.role == SESSION_LOCAL ||
+            manner == SUBFLOW_ABANDONED || list_linked(&subflow->ack_node))
+            ack_note_final(subflows, subflow);
     }
     list_remove(&subflow->ack_node);
     if (manner == SUBFLOW_ORDERLY) {
-        session->counters.subflows_retired++;
-        session->paths[subflow->path].counters.subflows_retired++;
+        subflows->context->counters.subflows_retired++;
+        subflows->paths->items[subflow->path].counters.subflows_retired++;
     } else if (was_open) {
-        session->counters.subflows_failed++;
-        session->paths[subflow->path].counters.subflows_failed++;
+        subflows->context->counters.subflows_failed++;
+        subflows->paths->items[subflow->path].counters.subflows_failed++;
     }
     subflow->deadline_ns =
-        session->now + (manner == SUBFLOW_ORDERLY ? MAX(4 * rtt_ns, ORDERLY_GRACE_MIN_NS)
-                                                  : rtt_ns + DEATH_GRACE_NS);
+        subflows->context->now + (manner == SUBFLOW_ORDERLY
+                                      ? MAX(4 * rtt_ns, ORDERLY_GRACE_MIN_NS)
+                                      : rtt_ns + DEATH_GRACE_NS);
     if (subflow->chunks.count == 0) {
-        subflow_free(session, subflow);
+        subflow_free(subflows, subflow);
         return;
     }
-    list_append(&session->limbo, &subflow->node);
-    session->limbo_wake_ns = MIN(session->limbo_wake_ns, subflow->deadline_ns);
+    list_append(&subflows->limbo, &subflow->node);
+    subflows->limbo_wake_ns = MIN(subflows->limbo_wake_ns, subflow->deadline_ns);
 }
 
-void subflow_close(struct session *session, struct subflow *subflow,
+void subflow_close(struct subflows *subflows, struct subflow *subflow,
                    enum subflow_manner manner)
 {
     assert(subflow->state != SUBFLOW_STATE_LIMBO);
-    subflow_tell(session, subflow, SESSION_CLOSE_SUBFLOW);
-    subflow_end(session, subflow, manner);
+    subflow_tell(subflows, subflow, SESSION_CLOSE_SUBFLOW);
+    subflow_end(subflows, subflow, manner);
 }
 
-void subflow_unhold(struct session *session, struct subflow *subflow)
+void subflow_unhold(struct subflows *subflows, struct subflow *subflow)
 {
     subflow->held = false;
     if (subflow->state == SUBFLOW_STATE_LIMBO && !list_linked(&subflow->node))
-        subflow_free(session, subflow);
+        subflow_free(subflows, subflow);
 }
 
 /* Local's rule of closing: the relay's END was read, and every chunk of ours that asks for
  * it was acknowledged. Its own ACK of the relay's chunks goes elsewhere. */
-bool subflow_close_if_done(struct session *session, struct subflow *subflow)
+bool subflow_close_if_done(struct subflows *subflows, struct subflow *subflow)
 {
-    if (session->config.role != SESSION_LOCAL || subflow->state != SUBFLOW_STATE_OPEN ||
-        !subflow->end_received || subflow->eliciting_unacked > 0)
+    if (subflows->context->config.role != SESSION_LOCAL ||
+        subflow->state != SUBFLOW_STATE_OPEN || !subflow->end_received ||
+        subflow->eliciting_unacked > 0)
         return false;
     /* What is left asked for no acknowledgement and is on its way to nowhere now. */
-    ack_requeue(session, subflow);
-    subflow_close(session, subflow, SUBFLOW_ORDERLY);
+    ack_requeue(subflows, subflow);
+    subflow_close(subflows, subflow, SUBFLOW_ORDERLY);
     return true;
 }
 
@@ -210,53 +211,55 @@ bool subflow_usable(const struct subflow *subflow)
 
 /* A JOIN that overtakes the chunk which confirms the HELLO would meet silence, and be lost.
  * It can on any path: that chunk may be lost once, or its connection be looked at later. */
-bool subflow_may_begin(const struct session *session, const struct subflow *subflow)
+bool subflow_may_begin(const struct subflows *subflows, const struct subflow *subflow)
 {
     const struct generation *generation = subflow->generation;
 
-    return session->config.role == SESSION_RELAY || subflow->begun || subflow->hello ||
-           generation->confirmed || generation != generation_current(session);
+    return subflows->context->config.role == SESSION_RELAY || subflow->begun ||
+           subflow->hello || generation->confirmed ||
+           generation != generation_current(subflows);
 }
 
-uint64_t subflow_rtt_ns(const struct session *session, const struct subflow *subflow)
+uint64_t subflow_rtt_ns(const struct subflows *subflows, const struct subflow *subflow)
 {
-    return subflow->measure.srtt_ns != 0 ? subflow->measure.srtt_ns
-                                         : path_rtt_ns(&session->paths[subflow->path]);
+    return subflow->measure.srtt_ns != 0
+               ? subflow->measure.srtt_ns
+               : path_rtt_ns(&subflows->paths->items[subflow->path]);
 }
 
 /* Doubles each time that it was over before anything was acknowledged (as RFC 6298 does):
  * else a path which has become slower than that would never be used again. */
-uint64_t subflow_stall_ns(const struct session *session, const struct subflow *subflow)
+uint64_t subflow_stall_ns(const struct subflows *subflows, const struct subflow *subflow)
 {
-    const struct path *path = &session->paths[subflow->path];
+    const struct path *path = &subflows->paths->items[subflow->path];
 
-    return MAX(3 * subflow_rtt_ns(session, subflow), STALL_MIN_NS)
+    return MAX(3 * subflow_rtt_ns(subflows, subflow), STALL_MIN_NS)
            << MIN(path->stalls, STALL_DOUBLINGS);
 }
 
 /* How long the peer's TCP may speak for the peer. */
-static uint64_t answer_limit_ns(const struct session *session,
+static uint64_t answer_limit_ns(const struct subflows *subflows,
                                 const struct subflow *subflow)
 {
-    return MAX(12 * subflow_rtt_ns(session, subflow), ANSWER_MIN_NS);
+    return MAX(12 * subflow_rtt_ns(subflows, subflow), ANSWER_MIN_NS);
 }
 
-void subflow_note_progress(struct session *session, struct subflow *subflow)
+void subflow_note_progress(struct subflows *subflows, struct subflow *subflow)
 {
-    subflow->progress_ns = subflow->answer_ns = session->now;
-    subflow_set_suspect(session, subflow, false);
+    subflow->progress_ns = subflow->answer_ns = subflows->context->now;
+    subflow_set_suspect(subflows, subflow, false);
 }
 
-void subflow_set_suspect(struct session *session, struct subflow *subflow, bool suspect)
+void subflow_set_suspect(struct subflows *subflows, struct subflow *subflow, bool suspect)
 {
     if (subflow->suspect == suspect)
         return;
     subflow->suspect = suspect;
-    session->suspects += suspect ? 1 : -1u;
-    session->pool_dirty = true;
+    subflows->suspects += suspect ? 1 : -1u;
+    subflows->context->pool_dirty = true;
     /* What it was to acknowledge may be stuck in it. */
     if (suspect)
-        ack_repeat(session);
+        ack_repeat(subflows);
 }
 
 bool subflow_outstanding(const struct subflow *subflow)
@@ -264,14 +267,15 @@ bool subflow_outstanding(const struct subflow *subflow)
     return subflow->eliciting_unacked > 0 || subflow->waits_for_end || subflow->ping;
 }
 
-void subflow_ask(struct session *session, struct subflow *subflow)
+void subflow_ask(struct subflows *subflows, struct subflow *subflow)
 {
     /* A JOIN that may not begin yet cannot ask, and its silence says nothing. */
-    if (subflow->ping || (session->config.role == SESSION_LOCAL && !subflow->begun))
+    if (subflow->ping ||
+        (subflows->context->config.role == SESSION_LOCAL && !subflow->begun))
         return;
     /* The wait begins now: a socket that takes nothing any more is no answer either. */
     subflow->ping = true;
-    subflow->progress_ns = subflow->answer_ns = session->now;
+    subflow->progress_ns = subflow->answer_ns = subflows->context->now;
 }
 
 /* ---- measures ---- */
@@ -304,7 +308,7 @@ static uint64_t oldest_asking_end(const struct subflow *subflow)
  * complete. Those behind it prove nothing: a relay that discards what it reads
  * acknowledges them, and so does a box in the middle that has lost the other side. They
  * count while the answer may still be on its way. */
-static void note_taken(struct session *session, struct subflow *subflow,
+static void note_taken(struct subflows *subflows, struct subflow *subflow,
                        const struct subflow_measure *measure)
 {
     uint64_t before = taken_bytes(subflow->measured_bytes, &subflow->measure);
@@ -312,25 +316,26 @@ static void note_taken(struct session *session, struct subflow *subflow,
     if (taken_bytes(subflow->bytes_sent, measure) <= before)
         return;
     if (before < oldest_asking_end(subflow)) {
-        subflow_note_progress(session, subflow);
-    } else if (session->now - subflow->answer_ns < answer_limit_ns(session, subflow)) {
-        subflow->progress_ns = session->now;
-        subflow_set_suspect(session, subflow, false);
+        subflow_note_progress(subflows, subflow);
+    } else if (subflows->context->now - subflow->answer_ns <
+               answer_limit_ns(subflows, subflow)) {
+        subflow->progress_ns = subflows->context->now;
+        subflow_set_suspect(subflows, subflow, false);
     }
 }
 
-void subflow_take_measure(struct session *session, struct subflow *subflow,
+void subflow_take_measure(struct subflows *subflows, struct subflow *subflow,
                           const struct subflow_measure *measure)
 {
-    uint64_t now = session->now;
+    uint64_t now = subflows->context->now;
 
-    note_taken(session, subflow, measure);
-    packets_note_taken(session, subflow, taken_bytes(subflow->bytes_sent, measure));
+    note_taken(subflows, subflow, measure);
+    packets_note_taken(subflows, subflow, taken_bytes(subflow->bytes_sent, measure));
     subflow->measure = *measure;
     subflow->measured_ns = now;
     subflow->measured_bytes = subflow->bytes_sent;
-    path_acked(&session->paths[subflow->path], now - MIN(now, measure->silent_ns));
+    path_acked(&subflows->paths->items[subflow->path], now - MIN(now, measure->silent_ns));
     if (measure->srtt_ns != 0)
-        path_sample_rtt(&session->paths[subflow->path], measure->srtt_ns, now);
-    subflows_refresh_path(session, subflow->path);
+        path_sample_rtt(&subflows->paths->items[subflow->path], measure->srtt_ns, now);
+    subflows_refresh_path(subflows, subflow->path);
 }

@@ -9,7 +9,7 @@
  * Local alone can do something about it: the segment size that it announces when it dials
  * bounds both directions. A relay that finds its own large packets lost says so.
  */
-#include "../session/session_internal.h"
+#include <splitsocks/engine/subflow/subflow.h>
 
 /* Bytes received on a subflow that cannot have come in small packets alone: these are ACKs
  * and the like, a few dozen bytes each. */
@@ -25,105 +25,97 @@ void subflow_set_payload(struct subflow *subflow, uint32_t bytes)
     subflow->payload_bytes = bytes;
 }
 
-void path_packets_reset(const struct session *session, struct path *path)
+void packets_reset(const struct subflows *subflows, struct path *path)
 {
     path->large = (struct large_packets){.passed = false};
-    packet_ladder_init(&path->ladder, session->config.packet_retry_ns);
-}
-
-void session_remember_packets(struct session *session, unsigned index, uint16_t size,
-                              uint64_t now)
-{
-    struct packet_ladder *ladder = &session->paths[index].ladder;
-
-    if (ladder->size != size)
-        packet_ladder_set(ladder, size, now);
+    packet_ladder_init(&path->ladder, subflows->context->config.packet_retry_ns);
 }
 
 /* ---- what follows ---- */
 
-static void tell(struct session *session, unsigned index)
+static void tell(struct subflows *subflows, unsigned index)
 {
-    struct session_event *event = outbox_push(session, SESSION_PATH_PACKETS);
+    struct session_event *event = outbox_push(subflows->context, SESSION_PATH_PACKETS);
 
     event->path = index;
-    event->packet_size = session->paths[index].ladder.size;
-    event->given_up = session->paths[index].ladder.given_up;
+    event->packet_size = subflows->paths->items[index].ladder.size;
+    event->given_up = subflows->paths->items[index].ladder.given_up;
 }
 
-static void lower(struct session *session, unsigned index, uint64_t bytes,
+static void lower(struct subflows *subflows, unsigned index, uint64_t bytes,
                   unsigned direction)
 {
-    struct path *path = &session->paths[index];
+    struct path *path = &subflows->paths->items[index];
 
     /* What the configuration says is not doubted. */
     if (path->properties.packet_size != 0 || bytes > PACKET_SIZE_MAX - PACKET_HEADERS ||
         !packet_ladder_lower(&path->ladder, (unsigned)bytes + PACKET_HEADERS, direction,
-                             session->now))
+                             subflows->context->now))
         return;
-    session->large_lost |= (uint16_t)(1u << index);
-    session->pool_dirty = true;
+    subflows->context->large_lost |= (uint16_t)(1u << index);
+    subflows->context->pool_dirty = true;
 }
 
-void packets_update(struct session *session)
+void packets_update(struct subflows *subflows)
 {
-    for (unsigned i = 0; session->large_lost >> i != 0; i++) {
-        if (!(session->large_lost >> i & 1))
+    for (unsigned i = 0; subflows->context->large_lost >> i != 0; i++) {
+        if (!(subflows->context->large_lost >> i & 1))
             continue;
-        tell(session, i);
+        tell(subflows, i);
         /* The size of a connection is settled when it is dialled. */
-        subflows_abandon_path(session, i);
+        subflows_abandon_path(subflows, i);
     }
-    session->large_lost = 0;
+    subflows->context->large_lost = 0;
 }
 
-void packets_note_told(struct session *session, unsigned index, uint64_t bytes)
+void packets_note_told(struct subflows *subflows, unsigned index, uint64_t bytes)
 {
-    if (session->config.role == SESSION_LOCAL && index < session->config.path_count)
-        lower(session, index, bytes, PACKET_DOWN);
+    if (subflows->context->config.role == SESSION_LOCAL &&
+        index < subflows->context->config.path_count)
+        lower(subflows, index, bytes, PACKET_DOWN);
 }
 
-static void explain(struct session *session, unsigned index, uint64_t sent_ns)
+static void explain(struct subflows *subflows, unsigned index, uint64_t sent_ns)
 {
-    struct path *path = &session->paths[index];
+    struct path *path = &subflows->paths->items[index];
 
-    if (!large_packets_explain(&path->large, sent_ns, session->now) ||
+    if (!large_packets_explain(&path->large, sent_ns, subflows->context->now) ||
         path->large.failures < LARGE_FAILURES)
         return;
-    if (session->config.role == SESSION_LOCAL)
-        lower(session, index, path->large.failed_bytes, PACKET_UP);
-    else if (session->features & WIRE_FEATURE_LARGE_LOST)
-        session->large_lost |= (uint16_t)(1u << index);
+    if (subflows->context->config.role == SESSION_LOCAL)
+        lower(subflows, index, path->large.failed_bytes, PACKET_UP);
+    else if (subflows->context->features & WIRE_FEATURE_LARGE_LOST)
+        subflows->context->large_lost |= (uint16_t)(1u << index);
 }
 
 /* ---- evidence ---- */
 
-static void trial_passed(struct session *session, struct subflow *subflow,
+static void trial_passed(struct subflows *subflows, struct subflow *subflow,
                          unsigned direction)
 {
-    struct packet_ladder *ladder = &session->paths[subflow->path].ladder;
+    struct packet_ladder *ladder = &subflows->paths->items[subflow->path].ladder;
 
     subflow->passed |= (uint8_t)direction;
     if ((ladder->directions & ~subflow->passed) != 0)
         return;
     subflow->trial = false;
-    packet_ladder_raise(ladder, subflow->packet_size, session->now);
-    tell(session, subflow->path);
+    packet_ladder_raise(ladder, subflow->packet_size, subflows->context->now);
+    tell(subflows, subflow->path);
 }
 
-void packets_note_sent(struct session *session, struct subflow *subflow, uint64_t length)
+void packets_note_sent(struct subflows *subflows, struct subflow *subflow, uint64_t length)
 {
     uint32_t bytes = (uint32_t)MIN(length, (uint64_t)payload_of(subflow));
 
     if (subflow->large_ns != 0 || bytes <= PACKET_SMALL + JOIN_HEADER_MAX ||
         bytes <= subflow->passed_bytes)
         return;
-    subflow->large_ns = session->now;
+    subflow->large_ns = subflows->context->now;
     subflow->large_bytes = bytes;
     subflow->large_end = subflow->bytes_sent - length + bytes;
 }
 
-void packets_note_taken(struct session *session, struct subflow *subflow, uint64_t end)
+void packets_note_taken(struct subflows *subflows, struct subflow *subflow, uint64_t end)
 {
     bool full;
 
@@ -132,37 +124,39 @@ void packets_note_taken(struct session *session, struct subflow *subflow, uint64
     subflow->large_ns = 0;
     subflow->passed_bytes = subflow->large_bytes;
     full = subflow->passed_bytes >= payload_of(subflow);
-    large_packets_passed(&session->paths[subflow->path].large, subflow->passed_bytes, full);
+    large_packets_passed(&subflows->paths->items[subflow->path].large,
+                         subflow->passed_bytes, full);
     if (subflow->trial && full)
-        trial_passed(session, subflow, PACKET_UP);
+        trial_passed(subflows, subflow, PACKET_UP);
 }
 
-void packets_note_received(struct session *session, struct subflow *subflow)
+void packets_note_received(struct subflows *subflows, struct subflow *subflow)
 {
     if (subflow->trial && subflow->bytes_received >= RECEIVED_LARGE)
-        trial_passed(session, subflow, PACKET_DOWN);
+        trial_passed(subflows, subflow, PACKET_DOWN);
 }
 
-void packets_note_proven(struct session *session, unsigned index, uint64_t sent_ns)
+void packets_note_proven(struct subflows *subflows, unsigned index, uint64_t sent_ns)
 {
-    explain(session, index, sent_ns);
+    explain(subflows, index, sent_ns);
 }
 
-void packets_note_ended(struct session *session, const struct subflow *subflow,
+void packets_note_ended(struct subflows *subflows, const struct subflow *subflow,
                         enum subflow_manner manner)
 {
-    struct path *path = &session->paths[subflow->path];
+    struct path *path = &subflows->paths->items[subflow->path];
 
     if (subflow->trial) {
-        packet_ladder_tried(&path->ladder, manner == SUBFLOW_ABANDONED, session->now);
+        packet_ladder_tried(&path->ladder, manner == SUBFLOW_ABANDONED,
+                            subflows->context->now);
         return;
     }
     if (manner == SUBFLOW_ORDERLY || subflow->large_ns == 0 ||
-        session->now - subflow->large_ns <
-            MAX(2 * subflow_rtt_ns(session, subflow), STALL_MIN_NS))
+        subflows->context->now - subflow->large_ns <
+            MAX(2 * subflow_rtt_ns(subflows, subflow), STALL_MIN_NS))
         return;
     large_packets_lost(&path->large, subflow->large_ns, subflow->large_bytes);
-    explain(session, subflow->path, path->proven_ns);
+    explain(subflows, subflow->path, path->proven_ns);
 }
 
 /* ---- restraint ---- */
@@ -172,15 +166,15 @@ static uint64_t held_until_ns(const struct path *path)
     return path->large.failed_ns + large_packets_wait_ns(&path->large);
 }
 
-bool packets_hold(const struct session *session, const struct subflow *subflow)
+bool packets_hold(const struct subflows *subflows, const struct subflow *subflow)
 {
-    const struct path *path = &session->paths[subflow->path];
+    const struct path *path = &subflows->paths->items[subflow->path];
 
     if (!large_packets_fail(&path->large, payload_of(subflow)) || subflow->large_ns != 0)
         return false;
-    if (held_until_ns(path) > session->now)
+    if (held_until_ns(path) > subflows->context->now)
         return true;
-    list_foreach_const(&session->subflows, node) {
+    list_foreach_const(&subflows->all, node) {
         const struct subflow *other = (const struct subflow *)node; /* its first member */
 
         if (other->path == subflow->path && other->large_ns != 0)
@@ -189,11 +183,12 @@ bool packets_hold(const struct session *session, const struct subflow *subflow)
     return false;
 }
 
-uint64_t packets_timeout(const struct session *session, unsigned index)
+uint64_t packets_timeout(const struct subflows *subflows, unsigned index)
 {
-    const struct path *path = &session->paths[index];
+    const struct path *path = &subflows->paths->items[index];
 
-    return path->large.failures >= LARGE_FAILURES && held_until_ns(path) > session->now
+    return path->large.failures >= LARGE_FAILURES &&
+                   held_until_ns(path) > subflows->context->now
                ? held_until_ns(path)
                : TIME_NEVER;
 }
@@ -203,9 +198,9 @@ uint64_t packets_timeout(const struct session *session, unsigned index)
  * their price where budgets are tight, and nothing is ever of full size: there, a loss must
  * be the reason, but for the chunk that confirms a HELLO, without which there is nothing.
  */
-bool packets_begin_small(const struct session *session, const struct subflow *subflow)
+bool packets_begin_small(const struct subflows *subflows, const struct subflow *subflow)
 {
-    const struct large_packets *large = &session->paths[subflow->path].large;
+    const struct large_packets *large = &subflows->paths->items[subflow->path].large;
 
     return subflow->chunks_sent == 0 &&
            (large->lost_ns != 0 || large->failures > 0 ||
@@ -214,14 +209,14 @@ bool packets_begin_small(const struct session *session, const struct subflow *su
 
 /* ---- dialling ---- */
 
-void packets_choose(struct session *session, struct subflow *subflow)
+void packets_choose(struct subflows *subflows, struct subflow *subflow)
 {
-    struct path *path = &session->paths[subflow->path];
+    struct path *path = &subflows->paths->items[subflow->path];
 
     subflow->packet_size = path->properties.packet_size != 0 ? path->properties.packet_size
                                                              : path->ladder.size;
     if (path->properties.packet_size != 0 || path->ladder.size == 0 || subflow->hello ||
-        path->ladder.retry_ns > session->now)
+        path->ladder.retry_ns > subflows->context->now)
         return;
     subflow->trial = true;
     subflow->packet_size = packet_ladder_try(&path->ladder);

@@ -1,4 +1,4 @@
-#include "../session/session_internal.h"
+#include <splitsocks/engine/stream/stream.h>
 
 #include <assert.h>
 #include <stdlib.h>
@@ -6,29 +6,29 @@
 
 /* ---- the table by id ---- */
 
-static struct stream **bucket_of(const struct session *session, uint64_t id)
+static struct stream **bucket_of(const struct streams *streams, uint64_t id)
 {
     /* Ids are given in order, so their low bits spread by themselves. */
-    return &session->by_id[id & (session->by_id_size - 1)];
+    return &streams->by_id[id & (streams->by_id_size - 1)];
 }
 
-struct stream *stream_find(const struct session *session, uint64_t id)
+struct stream *stream_find(const struct streams *streams, uint64_t id)
 {
-    struct stream *stream = *bucket_of(session, id);
+    struct stream *stream = *bucket_of(streams, id);
 
     while (stream != NULL && stream->id != id)
         stream = stream->hash_next;
     return stream;
 }
 
-static void rehash(struct session *session, size_t size)
+static void rehash(struct streams *streams, size_t size)
 {
     struct stream **table = calloc(size, sizeof(struct stream *));
 
     if (table == NULL)
         return; /* longer chains, but still right */
-    for (size_t i = 0; i < session->by_id_size; i++) {
-        struct stream *stream = session->by_id[i];
+    for (size_t i = 0; i < streams->by_id_size; i++) {
+        struct stream *stream = streams->by_id[i];
 
         while (stream != NULL) {
             struct stream *next = stream->hash_next;
@@ -39,39 +39,39 @@ static void rehash(struct session *session, size_t size)
             stream = next;
         }
     }
-    free(session->by_id);
-    session->by_id = table;
-    session->by_id_size = size;
+    free(streams->by_id);
+    streams->by_id = table;
+    streams->by_id_size = size;
 }
 
-void stream_insert(struct session *session, struct stream *stream, uint64_t id)
+void stream_insert(struct streams *streams, struct stream *stream, uint64_t id)
 {
     struct stream **bucket;
 
-    if (session->by_id_count >= session->by_id_size)
-        rehash(session, session->by_id_size * 2);
+    if (streams->by_id_count >= streams->by_id_size)
+        rehash(streams, streams->by_id_size * 2);
     stream->id = id;
-    bucket = bucket_of(session, id);
+    bucket = bucket_of(streams, id);
     stream->hash_next = *bucket;
     *bucket = stream;
-    session->by_id_count++;
+    streams->by_id_count++;
 }
 
-static void unhash(struct session *session, struct stream *stream)
+static void unhash(struct streams *streams, struct stream *stream)
 {
-    struct stream **link = bucket_of(session, stream->id);
+    struct stream **link = bucket_of(streams, stream->id);
 
     if (stream->id == 0)
         return;
     while (*link != stream)
         link = &(*link)->hash_next;
     *link = stream->hash_next;
-    session->by_id_count--;
+    streams->by_id_count--;
 }
 
 /* ---- life ---- */
 
-struct stream *stream_new(struct session *session, uint64_t id)
+struct stream *stream_new(struct streams *streams, uint64_t id)
 {
     struct stream *stream = calloc(1, sizeof(*stream));
 
@@ -79,26 +79,26 @@ struct stream *stream_new(struct session *session, uint64_t id)
         return NULL;
     list_init(&stream->ready);
     list_init(&stream->control);
-    pages_init(&stream->in, &session->account);
+    pages_init(&stream->in, &streams->account);
     ranges_init(&stream->received);
     stream->in_final = OFFSET_UNKNOWN;
     stream->in_window = STREAM_WINDOW_INITIAL;
     stream->deficit = CHUNK_SIZE_MAX;
-    stream->read_ns = session->now;
-    stream_send_init(session, stream);
-    list_append(&session->streams, &stream->node);
-    session->stream_count++;
-    session->pool_dirty = true;
+    stream->read_ns = streams->context->now;
+    stream_send_init(streams, stream);
+    list_append(&streams->all, &stream->node);
+    streams->count++;
+    streams->context->pool_dirty = true;
     if (id != 0)
-        stream_insert(session, stream, id);
+        stream_insert(streams, stream, id);
     return stream;
 }
 
-static void stream_free(struct session *session, struct stream *stream)
+static void stream_free(struct streams *streams, struct stream *stream)
 {
-    stream_set_asks(session, stream, 0);
-    stream_send_deinit(session, stream);
-    unhash(session, stream);
+    stream_set_asks(streams, stream, 0);
+    stream_send_deinit(streams, stream);
+    unhash(streams, stream);
     list_remove(&stream->node);
     list_remove(&stream->control);
     pages_deinit(&stream->in);
@@ -106,21 +106,21 @@ static void stream_free(struct session *session, struct stream *stream)
     free(stream->target);
     free(stream->destination);
     free(stream);
-    session->pool_dirty = true;
-    if (session->config.role == SESSION_RELAY) {
+    streams->context->pool_dirty = true;
+    if (streams->context->config.role == SESSION_RELAY) {
         /* Half of what may be open at once is granted in one frame. */
-        session->streams_ended++;
-        if (session->streams_ended + session->config.stream_limit >
-            session->stream_limit + session->config.stream_limit / 2)
-            session->send_stream_limit = true;
+        streams->ended++;
+        if (streams->ended + streams->context->config.stream_limit >
+            streams->limit + streams->context->config.stream_limit / 2)
+            streams->context->send_stream_limit = true;
     }
 }
 
-void stream_lose_id(struct session *session, struct stream *stream)
+void stream_lose_id(struct streams *streams, struct stream *stream)
 {
     stream->control_pending = 0;
     list_remove(&stream->control);
-    unhash(session, stream);
+    unhash(streams, stream);
     stream->id = 0;
 }
 
@@ -129,17 +129,17 @@ void stream_reference(struct stream *stream)
     stream->references++;
 }
 
-void stream_set_asks(struct session *session, struct stream *stream, uint16_t asks)
+void stream_set_asks(struct streams *streams, struct stream *stream, uint16_t asks)
 {
     for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
-        session->paths[i].streams += (asks >> i & 1u) - (stream->asks >> i & 1u);
+        streams->paths->items[i].streams += (asks >> i & 1u) - (stream->asks >> i & 1u);
     stream->asks = asks;
 }
 
-struct session_event *stream_tell(struct session *session, struct stream *stream,
+struct session_event *stream_tell(struct streams *streams, struct stream *stream,
                                   enum session_event_type type)
 {
-    struct session_event *event = outbox_push(session, type);
+    struct session_event *event = outbox_push(streams->context, type);
 
     event->stream = stream;
     stream_reference(stream);
@@ -152,32 +152,32 @@ bool stream_receive_done(const struct stream *stream)
            (stream->discard || stream->reset_received || stream->in_read == stream->in_final);
 }
 
-void stream_forget_if_done(struct session *session, struct stream *stream)
+void stream_forget_if_done(struct streams *streams, struct stream *stream)
 {
     /* Local learns of the connection even when all else is said already. */
     if (stream->references == 0 && stream->released && stream->send_done &&
         stream_receive_done(stream) && !(stream->control_pending & STREAM_SEND_OPENED))
-        stream_free(session, stream);
+        stream_free(streams, stream);
 }
 
-void stream_unreference(struct session *session, struct stream *stream)
+void stream_unreference(struct streams *streams, struct stream *stream)
 {
     assert(stream->references > 0);
     stream->references--;
-    stream_forget_if_done(session, stream);
+    stream_forget_if_done(streams, stream);
 }
 
-void stream_queue_control(struct session *session, struct stream *stream, unsigned control)
+void stream_queue_control(struct streams *streams, struct stream *stream, unsigned control)
 {
     stream->control_pending |= (uint8_t)control;
     if (stream->id != 0 && !list_linked(&stream->control)) {
-        list_append(&session->control, &stream->control);
-        session->pool_dirty = true;
+        list_append(&streams->control, &stream->control);
+        streams->context->pool_dirty = true;
     }
 }
 
 /* Ends our direction, and asks the peer to end its own: what was not delivered, will not be. */
-void stream_reset_send(struct session *session, struct stream *stream, enum reset_code code)
+void stream_reset_send(struct streams *streams, struct stream *stream, enum reset_code code)
 {
     if (stream->reset_sent || (stream->send_done && stream->in_final != OFFSET_UNKNOWN))
         return;
@@ -186,11 +186,11 @@ void stream_reset_send(struct session *session, struct stream *stream, enum rese
     stream->reset_code = (uint8_t)code;
     /* What was never sent does not count; nor does a FIN. */
     stream->out_final = MIN(stream->out_next, stream->out_end);
-    stream_send_abort(session, stream);
+    stream_send_abort(streams, stream);
     /* Without its OPEN the relay still learns that the id is used up. */
     stream->control_pending = 0;
     if (stream->id != 0) {
-        stream_queue_control(session, stream, STREAM_SEND_RESET);
+        stream_queue_control(streams, stream, STREAM_SEND_RESET);
         return;
     }
     list_remove(&stream->control);
@@ -198,22 +198,22 @@ void stream_reset_send(struct session *session, struct stream *stream, enum rese
     stream->in_final = stream->in_highest;
 }
 
-static void tell_failed(struct session *session, struct stream *stream,
+static void tell_failed(struct streams *streams, struct stream *stream,
                         enum reset_code code)
 {
     if (stream->released || stream->failed)
         return;
     stream->failed = true;
-    stream_tell(session, stream, SESSION_STREAM_RESET)->code = code;
+    stream_tell(streams, stream, SESSION_STREAM_RESET)->code = code;
 }
 
-void stream_fail(struct session *session, struct stream *stream, enum reset_code code)
+void stream_fail(struct streams *streams, struct stream *stream, enum reset_code code)
 {
     stream_reference(stream);
-    stream_reset_send(session, stream, code);
-    stream_receive_discard(session, stream);
-    tell_failed(session, stream, code);
-    stream_unreference(session, stream);
+    stream_reset_send(streams, stream, code);
+    stream_receive_discard(streams, stream);
+    tell_failed(streams, stream, code);
+    stream_unreference(streams, stream);
 }
 
 /* Both sides have said all they had to say, and it has arrived here: what is left is
@@ -228,18 +228,18 @@ bool stream_is_complete(const struct stream *stream)
 }
 
 /* What is unread stays for session_stream_take(), and is no more the session's concern. */
-void stream_end_complete(struct session *session, struct stream *stream,
+void stream_end_complete(struct streams *streams, struct stream *stream,
                          enum reset_code code)
 {
     uint64_t unread = stream->in_highest - stream->in_read;
 
     stream->in_complete = true;
-    session->in_consumed += unread - stream->in_parked;
+    streams->in_consumed += unread - stream->in_parked;
     stream->in_parked = unread;
-    tell_failed(session, stream, code);
+    tell_failed(streams, stream, code);
 }
 
-void stream_tell_readable(struct session *session, struct stream *stream)
+void stream_tell_readable(struct streams *streams, struct stream *stream)
 {
     bool something = stream->in_next > stream->in_read || stream->in_read == stream->in_final;
 
@@ -247,7 +247,7 @@ void stream_tell_readable(struct session *session, struct stream *stream)
         stream->failed || stream->incoming)
         return;
     stream->readable_told = true;
-    stream_tell(session, stream, SESSION_STREAM_READABLE);
+    stream_tell(streams, stream, SESSION_STREAM_READABLE);
 }
 
 bool stream_set_target(struct stream *stream, const struct target *target)
@@ -264,10 +264,10 @@ bool stream_set_target(struct stream *stream, const struct target *target)
     return true;
 }
 
-void stream_tell_reset(struct session *session, struct stream *stream)
+void stream_tell_reset(struct streams *streams, struct stream *stream)
 {
     if (stream->reset_received && !stream->failed && stream->in_read == stream->in_next)
-        stream_fail(session, stream, (enum reset_code)stream->peer_code);
+        stream_fail(streams, stream, (enum reset_code)stream->peer_code);
 }
 
 void stream_set_user(struct stream *stream, void *user)

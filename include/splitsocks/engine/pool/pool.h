@@ -1,0 +1,64 @@
+/* How many subflows there are, where, and when to dial: local alone does. */
+#ifndef SPLITSOCKS_ENGINE_POOL_H
+#define SPLITSOCKS_ENGINE_POOL_H
+
+#include <splitsocks/engine/schedule/schedule.h>
+
+#define MEASURE_ENDED_NS (1 * NS_PER_MS)
+#define DIAL_TIMEOUT_MIN_NS (250 * NS_PER_MS)
+#define DIAL_TIMEOUT_MAX_NS (3 * NS_PER_S)
+#define HELLO_RACE_NS (250 * NS_PER_MS)
+#define BACKOFF_MIN_NS (100 * NS_PER_MS)
+#define BACKOFF_MAX_NS (1 * NS_PER_S)
+#define BACKOFF_IDLE_NS (15 * NS_PER_S)
+/* A subflow that has nothing to do beyond the idle number is retired after this. */
+#define SPARE_LIFE_NS (5 * NS_PER_S)
+
+/* The pool of a session. */
+struct pool {
+    struct context *context;
+    struct paths *paths;
+    struct streams *streams;
+    struct subflows *subflows;
+    struct schedule *schedule;
+    uint64_t rekey_ns;        /* local: when the hourly resume is due */
+    uint64_t silent_ns;       /* local: dialled since then without contact; or TIME_NEVER */
+    uint64_t backoff_ns;      /* between HELLOs that fail */
+    uint64_t hello_failed_ns; /* when the last has failed */
+    uint64_t next_hello_ns, hello_race_ns;
+    struct peak queue_up, queue_down; /* local: bytes that waited lately */
+    uint64_t stream_begun_ns; /* local: the last OPEN became ready to be sent; 0 = never */
+    uint64_t wake_ns;         /* when pool_update() wants to be called again */
+    unsigned explicit_failures; /* dials refused or unreachable, in a row */
+    unsigned hellos_unanswered; /* in a row */
+    unsigned hellos_unproven;   /* the same, those with a wrong answer too */
+};
+
+/* pool.c */
+void pool_update(struct pool *pool);
+/* Bytes of the subflow that were sent or received: it may want a replacement. */
+void pool_count_bytes(struct pool *pool, struct subflow *subflow, uint64_t sent,
+                      uint64_t received);
+/* Local: a stream begins that may ask for paths of its own. */
+void pool_stream_begins(struct pool *pool, struct stream *stream);
+/* The paths' properties have changed. */
+void pool_recount_streams(struct pool *pool);
+/* A live subflow ended, or a dial did. */
+void pool_dial_timed_out(struct pool *pool, struct subflow *subflow);
+/* A HELLO has led to no session. */
+void pool_hello_failed(struct pool *pool);
+void pool_dial_ended(struct pool *pool, struct subflow *subflow, enum subflow_end end);
+void pool_dial_succeeded(struct pool *pool, struct subflow *subflow);
+uint64_t pool_next_timeout(const struct pool *pool);
+
+/* pool_proof.c; local: an established connection has shown that it leads to the relay, or
+ * is given up since it has not. */
+void pool_proven(struct pool *pool, struct subflow *subflow);
+void pool_unproven(struct pool *pool, struct subflow *subflow, enum unproven how);
+/* Somebody waits for the relay now. */
+void pool_hurry(struct pool *pool);
+/* Local: a transfer whose end is not in sight waits, in either direction. */
+bool pool_bulk_waits(struct pool *pool);
+bool pool_active(const struct pool *pool);
+
+#endif

@@ -1,0 +1,292 @@
+#include <splitsocks/engine/subflow/subflow.h>
+
+#include <assert.h>
+
+#define FINALS_MAX 64
+
+/* ---- what we sent ---- */
+
+static void control_acked(struct subflows *subflows, struct stream *stream, unsigned kind)
+{
+    if (kind == SENT_RESET && stream->reset_sent)
+        stream->send_done = true;
+    (void)subflows;
+}
+
+static void control_lost(struct subflows *subflows, struct stream *stream, unsigned kind)
+{
+    switch (kind) {
+    case SENT_OPEN:
+        if (stream->target != NULL && !stream->opened && !stream->reset_sent)
+            stream_queue_control(subflows->streams, stream, STREAM_SEND_OPEN);
+        break;
+    case SENT_OPENED:
+        if (!stream->reset_sent)
+            stream_queue_control(subflows->streams, stream, STREAM_SEND_OPENED);
+        break;
+    case SENT_RESET:
+        if (!stream->send_done)
+            stream_queue_control(subflows->streams, stream, STREAM_SEND_RESET);
+        break;
+    case SENT_POLICY:
+        if (!stream->reset_sent && !stream->send_done)
+            stream_queue_control(subflows->streams, stream, STREAM_SEND_POLICY);
+        break;
+    case SENT_STREAM_WINDOW: /* the latest value, whatever was lost */
+        if (stream->in_final == OFFSET_UNKNOWN && !stream->reset_sent)
+            stream_queue_control(subflows->streams, stream, STREAM_SEND_WINDOW);
+        break;
+    default: assert(!"a kind of a stream");
+    }
+}
+
+/* The peer does not wait long for a final count. Where none came through for a while, the
+ * newest are of use, and they must not fill small budgets. */
+static void drop_old_finals(struct subflows *subflows)
+{
+    while (subflows->finals.count >= FINALS_MAX)
+        ring_pop(&subflows->finals);
+}
+
+static void item_lost(struct subflows *subflows, const struct sent_item *item)
+{
+    struct final_ack *final;
+
+    switch (item->kind) {
+    case SENT_SESSION_WINDOW: subflows->context->send_session_window = true; break;
+    case SENT_STREAM_LIMIT: subflows->context->send_stream_limit = true; break;
+    case SENT_DEMAND: subflows->context->send_demand = true; break;
+    case SENT_RATE: subflows->context->send_rate = true; break;
+    case SENT_PATH: subflows->context->send_paths |= (uint16_t)(1u << item->number); break;
+    case SENT_FINAL:
+        drop_old_finals(subflows);
+        final = ring_push(&subflows->finals);
+        if (final == NULL) {
+            outbox_fail(subflows->context, ERROR_MEMORY, "out of memory");
+            return;
+        }
+        *final = (struct final_ack){
+            .order = item->length, .number = item->number, .chunks = item->offset};
+        subflows->ack_deadline_ns =
+            MIN(subflows->ack_deadline_ns, subflows->context->now + ACK_DELAY_NS);
+        subflows->context->pool_dirty = true;
+        break;
+    default: assert(!"a kind of the session");
+    }
+}
+
+void ack_hedge(struct subflows *subflows, struct subflow *subflow)
+{
+    struct sent_chunk *chunk = ring_at(&subflow->chunks, 0);
+    size_t item_index = 0;
+
+    for (size_t i = 1; !chunk->eliciting; i++) {
+        item_index += chunk->items;
+        chunk = ring_at(&subflow->chunks, i);
+    }
+    if (chunk->hedged)
+        return;
+    chunk->hedged = subflows->hedging = true;
+    for (unsigned i = 0; i < chunk->items; i++) {
+        const struct sent_item *item = ring_at(&subflow->items, item_index + i);
+
+        if (item->kind < SENT_SESSION_WINDOW && item->kind != SENT_DATA)
+            control_lost(subflows, item->stream, item->kind);
+        else if (item->kind >= SENT_SESSION_WINDOW && item->kind != SENT_FINAL)
+            item_lost(subflows, item);
+    }
+}
+
+/* Adds to `covered` what of the stream is on its way on the subflows of `list`. */
+static int collect_outstanding(const struct list *list, const struct stream *stream,
+                               struct ranges *covered)
+{
+    list_foreach_const(list, node) {
+        const struct subflow *subflow =
+            (const struct subflow *)((const char *)node - offsetof(struct subflow, node));
+
+        for (size_t i = 0; i < subflow->items.count; i++) {
+            const struct sent_item *item = ring_at(&subflow->items, i);
+
+            if (item->kind == SENT_DATA && item->stream == stream &&
+                ranges_add(covered, item->offset, item->offset + item->length) != OK)
+                return ERROR_MEMORY;
+        }
+    }
+    return OK;
+}
+
+/* With copies about, a range is owed only when no other copy is on its way. */
+static void data_lost(struct subflows *subflows, unsigned path,
+                      const struct sent_item *item)
+{
+    struct stream *stream = item->stream;
+    struct ranges covered;
+    int result = OK;
+
+    ranges_init(&covered);
+    if (stream->extra_copies > 0) {
+        result = collect_outstanding(&subflows->all, stream, &covered);
+        if (result == OK)
+            result = collect_outstanding(&subflows->limbo, stream, &covered);
+    }
+    if (result == OK)
+        stream_range_lost(subflows->streams, stream, path, item->offset, item->length,
+                          &covered);
+    else
+        outbox_fail(subflows->context, ERROR_MEMORY, "out of memory");
+    ranges_deinit(&covered);
+}
+
+enum fate { FATE_ACKED, FATE_LOST, FATE_FORGOTTEN };
+
+static void settle_item(struct subflows *subflows, unsigned path,
+                        const struct sent_item *item, enum fate fate)
+{
+    struct stream *stream;
+
+    if (item->kind >= SENT_SESSION_WINDOW) {
+        if (fate == FATE_LOST)
+            item_lost(subflows, item);
+        return;
+    }
+    stream = item->stream;
+    if (fate == FATE_ACKED && item->kind == SENT_DATA)
+        stream_range_acked(subflows->streams, stream, item->offset, item->length);
+    else if (fate == FATE_ACKED)
+        control_acked(subflows, stream, item->kind);
+    else if (fate == FATE_LOST && item->kind == SENT_DATA)
+        data_lost(subflows, path, item);
+    else if (fate == FATE_LOST)
+        control_lost(subflows, stream, item->kind);
+    if (item->copy)
+        stream->extra_copies--;
+    stream_unreference(subflows->streams, stream);
+}
+
+/* Settles the oldest chunk. Items leave the ring first, so that what looks for other
+ * copies does not find this one. */
+static void settle_chunk(struct subflows *subflows, struct subflow *subflow, enum fate fate)
+{
+    struct sent_chunk chunk = *(struct sent_chunk *)ring_at(&subflow->chunks, 0);
+    uint64_t acked = subflows->context->counters.stream_bytes_acked;
+    uint64_t requeued = subflows->context->counters.bytes_requeued;
+
+    ring_pop(&subflow->chunks);
+    subflows->streams->items_held -= chunk.items;
+    subflow->chunks_acked++;
+    if (chunk.eliciting)
+        subflow->eliciting_unacked--;
+    if (fate == FATE_ACKED) {
+        path_proven(&subflows->paths->items[subflow->path], chunk.sent_ns);
+        packets_note_taken(subflows, subflow, chunk.end);
+        packets_note_proven(subflows, subflow->path, chunk.sent_ns);
+    }
+    for (unsigned i = 0; i < chunk.items; i++) {
+        struct sent_item item = *(struct sent_item *)ring_at(&subflow->items, 0);
+
+        ring_pop(&subflow->items);
+        if (fate == FATE_ACKED && item.kind == SENT_DATA)
+            path_count(subflows->paths, subflow->path, 0, item.length);
+        settle_item(subflows, subflow->path, &item, fate);
+    }
+    path_count_goodput(subflows->paths, subflow->path, 0,
+                       subflows->context->counters.stream_bytes_acked - acked);
+    subflows->paths->items[subflow->path].counters.bytes_requeued +=
+        subflows->context->counters.bytes_requeued - requeued;
+}
+
+void ack_requeue(struct subflows *subflows, struct subflow *subflow)
+{
+    while (subflow->chunks.count > 0)
+        settle_chunk(subflows, subflow, FATE_LOST);
+}
+
+void ack_forget(struct subflows *subflows, struct subflow *subflow)
+{
+    while (subflow->chunks.count > 0)
+        settle_chunk(subflows, subflow, FATE_FORGOTTEN);
+}
+
+void ack_take_final(struct subflows *subflows, struct subflow *subflow)
+{
+    if (subflow->state == SUBFLOW_STATE_OPEN && !subflow->end_sent)
+        keepalive_note_died(subflows, subflow);
+    ack_requeue(subflows, subflow);
+    if (subflow->state == SUBFLOW_STATE_LIMBO)
+        subflow_free(subflows, subflow);
+    else
+        subflow_close(subflows, subflow,
+                      subflow->end_sent ? SUBFLOW_ORDERLY : SUBFLOW_ABANDONED);
+}
+
+void ack_settle(struct subflows *subflows, struct subflow *subflow, uint64_t chunks)
+{
+    while (subflow->chunks_acked < chunks)
+        settle_chunk(subflows, subflow, FATE_ACKED);
+}
+
+/* ---- what we received ---- */
+
+void ack_note_received(struct subflows *subflows, struct subflow *subflow, bool eliciting,
+                       size_t length)
+{
+    subflows->ack_bytes += length;
+    if (!list_linked(&subflow->ack_node) && subflow->state == SUBFLOW_STATE_OPEN)
+        list_append(&subflows->ack_queue, &subflow->ack_node);
+    if (!eliciting)
+        return;
+    /* Local has ended the subflow and waits for this to let it go; or it waits for it to
+     * begin further ones. */
+    if ((subflows->context->config.role == SESSION_RELAY &&
+         (subflow->end_received || (subflow->hello && subflow->chunks_received == 1))) ||
+        subflows->ack_bytes >= ACK_BYTES)
+        subflows->ack_deadline_ns = subflows->context->now;
+    else
+        subflows->ack_deadline_ns =
+            MIN(subflows->ack_deadline_ns, subflows->context->now + ACK_DELAY_NS);
+    subflows->context->pool_dirty = true;
+}
+
+void ack_note_final(struct subflows *subflows, struct subflow *subflow)
+{
+    struct final_ack *final;
+
+    if (subflow->generation == NULL || subflows->context->state >= SESSION_STATE_CLOSING)
+        return;
+    drop_old_finals(subflows);
+    final = ring_push(&subflows->finals);
+    if (final == NULL) {
+        outbox_fail(subflows->context, ERROR_MEMORY, "out of memory");
+        return;
+    }
+    *final = (struct final_ack){.order = subflow->generation->order,
+                                .number = subflow->number,
+                                .chunks = subflow->chunks_received};
+    subflows->ack_deadline_ns =
+        MIN(subflows->ack_deadline_ns, subflows->context->now + ACK_DELAY_NS);
+    subflows->context->pool_dirty = true;
+}
+
+void ack_repeat(struct subflows *subflows)
+{
+    list_foreach(&subflows->all, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        if (subflow->state != SUBFLOW_STATE_OPEN || subflow->chunks_received == 0 ||
+            list_linked(&subflow->ack_node))
+            continue;
+        list_append(&subflows->ack_queue, &subflow->ack_node);
+        subflows->ack_deadline_ns = subflows->context->now;
+    }
+}
+
+bool ack_due(const struct subflows *subflows)
+{
+    return subflows->ack_deadline_ns <= subflows->context->now;
+}
+
+bool ack_waiting(const struct subflows *subflows)
+{
+    return subflows->ack_deadline_ns != TIME_NEVER;
+}
