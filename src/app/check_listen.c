@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 /* What there is to say of one kind of failure: one line, however many ports have it. */
 struct tally {
@@ -91,23 +90,10 @@ static int check_conflicts(const struct check_listen *items, size_t count)
     return result;
 }
 
-static int check_number(size_t count)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || count < limit.rlim_max)
-        return OK;
-    log_error(
-        "cannot listen on %zu ports: the process may have %llu descriptors (ulimit -n, "
-        "or LimitNOFILE= in a systemd unit)",
-        count, (unsigned long long)limit.rlim_max);
-    return ERROR_LIMIT;
-}
-
 int check_listen(struct check_listen *items, size_t count)
 {
     struct tally tallies[TALLIES] = {{.error = 0}};
-    int result = check_number(count);
+    int result = OK;
 
     qsort(items, count, sizeof(items[0]), by_port);
     for (size_t i = 0; i < count; i++) {

@@ -4,7 +4,9 @@
 #include "state_file.h"
 
 #include <splitsocks/base/log.h>
+#include <splitsocks/io/descriptors.h>
 #include <splitsocks/io/socket.h>
+#include <splitsocks/relay/relay.h>
 #include <splitsocks/status/control.h>
 
 #include <errno.h>
@@ -111,7 +113,8 @@ int check_local_start(const char *path, const struct config_local *config)
 
     for (size_t i = 0; i < config->listen.count; i++)
         items[i] = (struct check_listen){.address = config->listen.items[i].address};
-    result = check_listen(items, config->listen.count);
+    result = descriptors_can_hold(config->listen.count) ? OK : ERROR_LIMIT;
+    result = keep_first(result, check_listen(items, config->listen.count));
     for (size_t i = 0; i < config->paths.count; i++)
         check_path(&config->paths.items[i]);
     if (config->congestion_control != NULL)
@@ -143,7 +146,8 @@ int check_relay_start(const char *path, const struct config_relay *config)
             items[count].implied = listener->implied;
         }
     }
-    result = check_listen(items, count);
+    result = descriptors_can_hold(relay_held_descriptors(config)) ? OK : ERROR_LIMIT;
+    result = keep_first(result, check_listen(items, count));
     free(items);
     if (config->congestion_control != NULL)
         socket_try_congestion_control(config->congestion_control);

@@ -19,8 +19,9 @@ static atomic_uint_fast64_t told_ns[DESCRIPTOR_CLASSES]; /* 0: never */
 void descriptors_divide(unsigned long limit, const struct descriptor_needs *needs,
                         unsigned long result[DESCRIPTOR_CLASSES])
 {
-    unsigned long own = MIN(needs->own, limit / 8);
-    unsigned long subflows = MIN(needs->subflows, limit / 2 - own);
+    unsigned long rest = limit - MIN(needs->held, limit);
+    unsigned long own = MIN(needs->own, rest / 8);
+    unsigned long subflows = MIN(needs->subflows, rest / 2 - own);
 
     result[DESCRIPTOR_OWN] = limit;
     result[DESCRIPTOR_SUBFLOW] = limit - own;
@@ -48,6 +49,19 @@ void descriptors_reserve(const struct descriptor_needs *needs)
     descriptors_divide(MIN(limit.rlim_cur, (rlim_t)INT_MAX), needs, divided);
     for (int i = 0; i < DESCRIPTOR_CLASSES; i++)
         atomic_store(&bounds[i], divided[i]);
+}
+
+bool descriptors_can_hold(unsigned long held)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || held < limit.rlim_max)
+        return true;
+    log_error("the ports to listen on and the workers take %lu descriptors, and this process "
+              "may have %lu (to allow more, raise \"ulimit -n\", or LimitNOFILE of the "
+              "systemd unit)",
+              held, (unsigned long)limit.rlim_max);
+    return false;
 }
 
 unsigned long descriptors_limit(void)

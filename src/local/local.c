@@ -242,8 +242,8 @@ void local_reserve_descriptors(const struct config_local *config)
     const struct descriptor_needs needs = {
         /* One that was replaced may have as many. */
         .subflows = 2ul * config->pool.burst,
-        .own = DESCRIPTORS_RESOLVER + DESCRIPTORS_FILES + CONTROL_CLIENTS +
-               config->listen.count,
+        .held = config->listen.count,
+        .own = DESCRIPTORS_RESOLVER + DESCRIPTORS_FILES + CONTROL_CLIENTS,
     };
 
     descriptors_reserve(&needs);

@@ -94,14 +94,20 @@ static int listen_on_some(struct relay *relay, bool any_ipv6)
     return OK;
 }
 
-int relay_listen(struct relay *relay)
+static size_t count_ports(const struct config_relay_listeners *listen)
 {
-    const struct config_relay_listeners *listen = &relay->config->config->listen;
     size_t count = 0;
-    int error;
 
     for (size_t i = 0; i < listen->count; i++)
         count += listen->items[i].ports.count;
+    return count;
+}
+
+int relay_listen(struct relay *relay)
+{
+    size_t count = count_ports(&relay->config->config->listen);
+    int error;
+
     relay->sockets = calloc(MAX(count, (size_t)1), sizeof(*relay->sockets));
     if (relay->sockets == NULL)
         return ERROR_MEMORY;
@@ -156,9 +162,20 @@ static unsigned long subflows_of_clients(const struct config_relay *config)
     return sum;
 }
 
-static void reserve_descriptors(const struct config_relay *config)
+static unsigned long held_descriptors(size_t workers, size_t listeners)
+{
+    return workers * DESCRIPTORS_LOOP + listeners;
+}
+
+unsigned long relay_held_descriptors(const struct config_relay *config)
+{
+    return held_descriptors(config->workers, count_ports(&config->listen));
+}
+
+static void reserve_descriptors(const struct config_relay *config, unsigned long held)
 {
     const struct descriptor_needs needs = {
+        .held = held,
         .subflows = subflows_of_clients(config) + config->limits.unauthenticated,
         .own = DESCRIPTORS_RESOLVER * (unsigned long)config->workers + DESCRIPTORS_FILES,
     };
@@ -177,13 +194,17 @@ uint32_t relay_unauthenticated_max(const struct config_relay *config)
 int relay_new(struct ev_loop *loop, struct config_relay *config,
               const uint8_t private_key[CONFIG_KEY_SIZE], struct relay **out)
 {
-    struct relay *relay = calloc(1, sizeof(*relay));
+    unsigned long held = relay_held_descriptors(config);
+    struct relay *relay;
     int error;
 
     *out = NULL;
+    if (!descriptors_can_hold(held))
+        return ERROR_LIMIT;
+    relay = calloc(1, sizeof(*relay));
     if (relay == NULL)
         return ERROR_MEMORY;
-    reserve_descriptors(config);
+    reserve_descriptors(config, held);
     pthread_mutex_init(&relay->lock, NULL);
     atomic_init(&relay->stop_by, TIME_NEVER);
     random_fill(&relay->silence_random, sizeof(relay->silence_random));
@@ -337,7 +358,7 @@ int relay_reload(struct relay *relay, struct config_relay *config)
         return ERROR_MEMORY;
     }
     relay_clients_free(old);
-    reserve_descriptors(config);
+    reserve_descriptors(config, held_descriptors(relay->worker_count, relay->socket_count));
     for (unsigned i = 0; i < relay->worker_count; i++)
         relay_worker_wake(&relay->workers[i]);
     free_older(relay, newest);

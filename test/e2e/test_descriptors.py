@@ -168,5 +168,27 @@ def test_strangers_at_a_relay_with_few_descriptors(t):
         stranger.close()
 
 
+def test_what_a_relay_holds_from_the_start(t):
+    """Many ports and workers take nothing from what is kept for clients; where they leave nothing at
+    all, check and the start say so."""
+    server = t.server()
+    pair = t.pair(relay={"workers": 8}, relay_ports=100, start=False)
+    pair.local_config["relay"]["ports"] = pair.relay_ports[:1]
+    pair.write_configs()
+    pair.start_relay(under=FEW)
+    pair.start_local()
+    clients = [pair.open("127.0.0.1", server.port) for _ in range(20)]
+    for client in clients:
+        client.sendall(b"x")
+        t.equal(harness.recv_exactly(client, 1), b"x", "an echo")
+    for client in clients:
+        client.close()
+    for words in (["check", "relay", pair.relay_path], ["relay", "-c", pair.relay_path]):
+        result = subprocess.run(["sh", "-c", 'ulimit -n 100; exec "$@"', "sh", SPLITSOCKS, *words],
+                                text=True, stderr=subprocess.PIPE, timeout=20 * harness.SLOW)
+        t.check(result.returncode != 0 and "workers take 124 descriptors" in result.stderr,
+                f"{words[0]}: {result.returncode} {result.stderr}")
+
+
 if __name__ == "__main__":
     harness.main(globals())

@@ -13,20 +13,23 @@
 static void test_shares(void **state)
 {
     static const struct {
-        unsigned long limit, subflows, own;
+        unsigned long limit, held, subflows, own;
         unsigned long clients, with_subflows; /* the bounds that are wanted */
     } cases[] = {
-        {1048576, 96, 41, 1048439, 1048535}, /* as needed where there are plenty */
-        {200, 96, 41, 100, 175},             /* half for clients, an eighth for the rest */
-        {200, 10, 5, 185, 195},
-        {64, 1000, 1000, 32, 56},
-        {8, 96, 41, 4, 7},
-        {0, 96, 41, 0, 0},
+        {1048576, 0, 96, 41, 1048439, 1048535}, /* as needed where there are plenty */
+        {200, 0, 96, 41, 100, 175}, /* half for clients, an eighth for the rest */
+        {200, 0, 10, 5, 185, 195},
+        {200, 120, 96, 41, 160, 190}, /* of what is not held from the start */
+        {64, 0, 1000, 1000, 32, 56},
+        {8, 0, 96, 41, 4, 7},
+        {8, 9, 96, 41, 8, 8},
+        {0, 0, 96, 41, 0, 0},
     };
     (void)state;
 
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
-        const struct descriptor_needs needs = {.subflows = cases[i].subflows,
+        const struct descriptor_needs needs = {.held = cases[i].held,
+                                               .subflows = cases[i].subflows,
                                                .own = cases[i].own};
         unsigned long bounds[DESCRIPTOR_CLASSES];
 

@@ -28,13 +28,17 @@ enum descriptor_class {
 /* Files that are read for a moment, netlink, the loop itself, standard streams. */
 #define DESCRIPTORS_FILES 16
 
-/* What is to be kept from those of a lower class. */
+/* What a thread with a loop of its own has open: two for the loop, and hangup's. */
+#define DESCRIPTORS_LOOP 3
+
 struct descriptor_needs {
-    unsigned long subflows, own;
+    unsigned long held;          /* from the start to the end: these get the lowest numbers */
+    unsigned long subflows, own; /* to be kept from those of a lower class */
 };
 
-/* The first number that each class does not get, of `limit` in all. Half of them are for
- * clients however much the rest could use, and an eighth at most for DESCRIPTOR_OWN. */
+/* The first number that each class does not get, of `limit` in all. Of those that are not
+ * held half are for clients however much the rest could use, and an eighth at most for
+ * DESCRIPTOR_OWN. */
 void descriptors_divide(unsigned long limit, const struct descriptor_needs *needs,
                         unsigned long bounds[DESCRIPTOR_CLASSES]);
 
@@ -42,6 +46,8 @@ void descriptors_divide(unsigned long limit, const struct descriptor_needs *need
 void descriptors_raise_limit(void);
 /* Sets the bounds of the process, which had none. */
 void descriptors_reserve(const struct descriptor_needs *needs);
+/* Whether the process may open as many and more; if not, that is an error in the log. */
+bool descriptors_can_hold(unsigned long held);
 /* How many the process may open, and what is set aside for subflows; as many
  * as an int holds before descriptors_reserve(). */
 unsigned long descriptors_limit(void);
