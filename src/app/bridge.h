@@ -38,7 +38,7 @@ struct bridge {
     struct hangup_set hangups;
     struct hangup out_gone, fd_gone; /* nobody reads the output; the proxy has hung up */
     int error;                       /* of the proxy's socket, which is read to its end */
-    struct bridge_lane up, down; /* input to socket, socket to output */
+    struct bridge_lane up, down;     /* input to socket, socket to output */
     /* Set by the owner before the start. */
     uint64_t keepalive_ns; /* 0: a running local that vanishes may go unnoticed */
     void (*done)(struct bridge *bridge, bool good);

@@ -110,6 +110,11 @@ static const char *judge(const struct scan *scan, const char *at, size_t left)
     if (begins(at, left, "\xe2\x80\x9c") || begins(at, left, "\xe2\x80\x9d") ||
         begins(at, left, "\xe2\x80\x9e") || begins(at, left, "\xc2\xab"))
         return "a typographic quote";
+    /* As web pages and chats have them: no-break space, zero-width space and joiner, and a
+     * byte order mark that is not the first character. */
+    if (begins(at, left, "\xc2\xa0") || begins(at, left, "\xe2\x80\x8b") ||
+        begins(at, left, "\xe2\x80\x8d") || begins(at, left, "\xef\xbb\xbf"))
+        return "a blank that is no plain space";
     return NULL;
 }
 

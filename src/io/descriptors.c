@@ -57,10 +57,11 @@ bool descriptors_can_hold(unsigned long held)
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || held < limit.rlim_max)
         return true;
-    log_error("the ports to listen on and the workers take %lu descriptors, and this process "
-              "may have %lu (to allow more, raise \"ulimit -n\", or LimitNOFILE of the "
-              "systemd unit)",
-              held, (unsigned long)limit.rlim_max);
+    log_error(
+        "the ports to listen on and the workers take %lu descriptors, and this process "
+        "may have %lu (to allow more, raise \"ulimit -n\", or LimitNOFILE of the "
+        "systemd unit)",
+        held, (unsigned long)limit.rlim_max);
     return false;
 }
 

@@ -62,9 +62,9 @@ static int listen_on(struct relay *relay, const struct config_relay_listener *li
         if ((listener->implied && failure == EAFNOSUPPORT) ||
             (failure == EADDRINUSE && is_covered(relay, &address)))
             return OK;
-        log_error("%s", listen_failure(
-                            &address, failure,
-                            find_rival(relay, &address, &rival) ? &rival : NULL, text));
+        log_error("%s", listen_failure(&address, failure,
+                                       find_rival(relay, &address, &rival) ? &rival : NULL,
+                                       text));
         return ERROR_SYSTEM;
     }
     relay->sockets[relay->socket_count++] = fd;

@@ -522,6 +522,8 @@ static void test_broken_json(void **state)
         {"{ 'pool': {} }", "l.json:1: found a single quote; " A_JSON},
         {"{ \"mode\": \xe2\x80\x9csplit\xe2\x80\x9d }",
          "l.json:1: mode: found a typographic quote; " A_JSON},
+        {"{\xc2\xa0}", "l.json:1: found a blank that is no plain space; " A_JSON},
+        {"\xe2\x80\x8b{}", "l.json:1: found a blank that is no plain space; " A_JSON},
         /* What looks like one in a text is none. */
         {"{ \"mode\": \"// # ' \\\" ,]\" ] }",
          "l.json:1: found no JSON at column 26 ('}' expected); allowed: JSON, "

@@ -32,7 +32,7 @@ enum descriptor_class {
 #define DESCRIPTORS_LOOP 3
 
 struct descriptor_needs {
-    unsigned long held;          /* from the start to the end: these get the lowest numbers */
+    unsigned long held; /* from the start to the end: these get the lowest numbers */
     unsigned long subflows, own; /* to be kept from those of a lower class */
 };
 

@@ -20,8 +20,8 @@ struct relay;
 unsigned long relay_held_descriptors(const struct config_relay *config);
 
 /* Takes over the configuration on success; the key is copied. Returns OK, ERROR_MEMORY,
- * ERROR_CRYPTO, ERROR_SYSTEM when the resolver cannot start, or ERROR_LIMIT, logged, when the
- * process may not open enough files. */
+ * ERROR_CRYPTO, ERROR_SYSTEM when the resolver cannot start, or ERROR_LIMIT, logged, when
+ * the process may not open enough files. */
 int relay_new(struct ev_loop *loop, struct config_relay *config,
               const uint8_t private_key[CONFIG_KEY_SIZE], struct relay **out) MUST_CHECK;
 /* Its loop does not run any more: it never did, or relay_stop() has broken it. */
