@@ -411,7 +411,7 @@ static struct arrival_result attach(struct admission *admission, struct arrival 
 
     if (subflow == NULL)
         return silence(admission, arrival);
-    subflow->state = SUBFLOW_STATE_OPEN;
+    subflow_set_state(subflow, SUBFLOW_STATE_OPEN);
     subflow->hello = number == 0;
     subflow->up_ns = subflow->sent_ns = session->context.now;
     subflow->progress_ns = subflow->answer_ns = session->context.now;

@@ -320,7 +320,7 @@ static void test_subflow_frame_comes_first(void **state)
     struct forged forged;
     (void)state;
 
-    subflow->state = SUBFLOW_STATE_OPEN;
+    subflow_set_state(subflow, SUBFLOW_STATE_OPEN);
     subflow_set_number(&pair->relay->subflows, subflow,
                        generation_current(&pair->relay->subflows), 77);
     frame_write_ack_header(forge(&forged), generation_current(&pair->relay->subflows)->tag,

@@ -136,7 +136,6 @@ static bool dial(struct pool *pool, bool hello)
     if (subflow == NULL)
         return false;
     port_chooser_dialled(&path->ports, port, pool->context->now);
-    subflow->state = SUBFLOW_STATE_DIALLING;
     subflow->hello = hello;
     subflow->port = (uint8_t)port;
     subflow->dialled_ns = pool->context->now;

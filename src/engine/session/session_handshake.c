@@ -189,7 +189,7 @@ static bool adopt(struct session *session, struct subflow *subflow,
     path_heard(&session->paths, subflow->path);
     session->pool.backoff_ns = 0;
     session->context.counters.resumes += resumed;
-    subflow->state = SUBFLOW_STATE_OPEN;
+    subflow_set_state(subflow, SUBFLOW_STATE_OPEN);
     subflow->confirmed = true;
     pool_proven(&session->pool, subflow);
     subflow_set_number(&session->subflows, subflow, generation, 0);

@@ -14,13 +14,13 @@ void session_subflow_up(struct session *session, struct subflow *subflow,
                     now);
     pool_dial_succeeded(&session->pool, subflow);
     if (subflow->hello) {
-        subflow->state = SUBFLOW_STATE_HELLO;
+        subflow_set_state(subflow, SUBFLOW_STATE_HELLO);
         if (handshake_begin(session, subflow, fresh))
             return;
     } else {
         struct generation *generation = generation_current(&session->subflows);
 
-        subflow->state = SUBFLOW_STATE_OPEN;
+        subflow_set_state(subflow, SUBFLOW_STATE_OPEN);
         /* A number is used up even if nothing of it reaches the wire. */
         if (generation != NULL) {
             subflow_set_number(&session->subflows, subflow, generation,

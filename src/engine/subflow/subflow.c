@@ -45,6 +45,22 @@ static void unhash(struct subflows *subflows, struct subflow *subflow)
 
 /* ---- life ---- */
 
+void subflow_set_state(struct subflow *subflow, enum subflow_state state)
+{
+    static const unsigned allowed[] = {
+        /* The relay's are accepted, and open from the first. */
+        [SUBFLOW_STATE_DIALLING] = 1 << SUBFLOW_STATE_HELLO | 1 << SUBFLOW_STATE_OPEN |
+                                   1 << SUBFLOW_STATE_LIMBO,
+        [SUBFLOW_STATE_HELLO] = 1 << SUBFLOW_STATE_OPEN | 1 << SUBFLOW_STATE_LIMBO,
+        [SUBFLOW_STATE_OPEN] = 1 << SUBFLOW_STATE_LIMBO,
+        [SUBFLOW_STATE_LIMBO] = 0,
+    };
+
+    assert(allowed[subflow->state] >> state & 1);
+    (void)allowed;
+    subflow->state = (uint8_t)state;
+}
+
 struct session_event *subflow_tell(struct subflows *subflows, struct subflow *subflow,
                                    enum session_event_type type)
 {
@@ -133,7 +149,7 @@ void subflow_end(struct subflows *subflows, struct subflow *subflow,
     uint64_t rtt_ns = paths_best_rtt_ns(subflows->paths);
 
     leave_live(subflows, subflow);
-    subflow->state = SUBFLOW_STATE_LIMBO;
+    subflow_set_state(subflow, SUBFLOW_STATE_LIMBO);
     /* Answered, but its first chunk did not arrive: the next HELLO is not for now. */
     if (was_open && subflow->hello && subflows->context->config.role == SESSION_LOCAL &&
         !subflow->generation->confirmed)

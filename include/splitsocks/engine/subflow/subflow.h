@@ -224,6 +224,8 @@ void subflow_set_number(struct subflows *subflows, struct subflow *subflow,
                         struct generation *generation, uint64_t number);
 struct subflow *subflow_find(const struct subflows *subflows, uint64_t tag,
                              uint64_t number);
+/* The one way to another state: asserts that it is a legal one. */
+void subflow_set_state(struct subflow *subflow, enum subflow_state state);
 /* An event of the subflow, which outlives it. */
 struct session_event *subflow_tell(struct subflows *subflows, struct subflow *subflow,
                                    enum session_event_type type);
