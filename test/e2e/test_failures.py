@@ -105,6 +105,35 @@ def test_connect_says_whose_fault_it_is(t):
         t.check(f"cannot connect to {host} port {port}: {words}" in result.stderr, result.stderr)
 
 
+def test_a_relay_that_has_gone(t):
+    """Killed, or stopped in good order, after it was there: a stream that is asked for fails in
+    seconds, the first one too, which nothing had told yet; one that is open waits."""
+    server, waiting = t.server(), []
+    for end in "kill", "stop":
+        pair = t.pair(name=end)
+        pair.open("127.0.0.1", server.port).close()
+        if end == "kill":
+            opened = pair.open("127.0.0.1", server.port)
+            pair.relay.kill()
+        else:
+            pair.relay.stop()
+        for _ in range(2):
+            client = harness.socks_dial(pair.socks_port, 40)
+            client.sendall(b"\5\1\0" + harness.socks_request("127.0.0.1", server.port))
+            harness.recv_exactly(client, 2)
+            waiting.append((end, pair, client))
+    for end, pair, client in waiting:
+        t.equal(harness.socks_reply(client)[0], 1, f"reply after {end}")
+        pair.local.wait_output("failed: the relay cannot be reached")
+        client.close()
+    with opened:
+        opened.settimeout(0.1)
+        try:
+            t.check(opened.recv(1), "the stream that was open has ended")
+        except TimeoutError:
+            pass
+
+
 def test_log_lines_carry_a_time_outside_the_journal(t):
     """The journal notes the time by itself; a terminal reads none of connect's few words."""
     pair = t.pair()

@@ -149,6 +149,8 @@ static bool dial(struct pool *pool, bool hello)
     event->port = port;
     event->hello = hello;
     event->packet_size = subflow->packet_size;
+    if (pool->silent_ns == TIME_NEVER && !subflows_in_touch(pool->subflows))
+        pool->silent_ns = pool->context->now;
     return true;
 }
 
@@ -266,11 +268,8 @@ static void dial_joins(struct pool *pool)
         yield_place(pool);
     if (count < want && pool->subflows->open_count >= bound)
         give_way(pool);
-    while (count < want && pool->subflows->open_count < bound && dial(pool, false)) {
+    while (count < want && pool->subflows->open_count < bound && dial(pool, false))
         count++;
-        if (pool->silent_ns == TIME_NEVER && !subflows_in_touch(pool->subflows))
-            pool->silent_ns = pool->context->now;
-    }
 }
 
 /* Which path spares go from: one on which nothing is to be dialled as things are, then the

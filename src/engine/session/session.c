@@ -256,8 +256,10 @@ void session_set_state(struct session *session, enum session_state state)
     assert(state == SESSION_STATE_CLOSING || state == SESSION_STATE_ENDED ||
            (allowed[session->context.state] >> state & 1));
     (void)allowed;
-    if (session->context.state == SESSION_STATE_UP)
+    if (session->context.state == SESSION_STATE_UP) {
         session->left_up_ns = session->context.now;
+        session->openings_failed = false;
+    }
     session->context.state = state;
     session->context.pool_dirty = true;
 }

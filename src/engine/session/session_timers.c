@@ -109,16 +109,30 @@ static bool nobody_answers(const struct session *session)
     return any;
 }
 
+/* How long a stream may wait for a relay that is not there. */
+static uint64_t open_wait_ns(const struct session *session)
+{
+    if (nobody_answers(session))
+        return OPEN_WAIT_UNPROVEN_NS;
+    return session->pool.explicit_failures >= EXPLICIT_FAILURES ? OPEN_WAIT_REFUSED_NS
+                                                                : OPEN_WAIT_NS;
+}
+
 /* A stream may have waited long for its id while there was a session; that does not count.
  */
 static uint64_t open_wait_until(const struct session *session, const struct stream *stream)
 {
-    uint64_t wait_ns = nobody_answers(session) ? OPEN_WAIT_UNPROVEN_NS
-                       : session->pool.explicit_failures >= EXPLICIT_FAILURES
-                           ? OPEN_WAIT_REFUSED_NS
-                           : OPEN_WAIT_NS;
+    return MAX(stream->read_ns, session->left_up_ns) + open_wait_ns(session);
+}
 
-    return MAX(stream->read_ns, session->left_up_ns) + wait_ns;
+/* Local: when those fail that have an id, and of which the relay has said nothing yet. All
+ * have waited since the session was up. */
+static uint64_t opening_until(const struct session *session)
+{
+    if (session->context.config.role != SESSION_LOCAL || session->openings_failed ||
+        session->context.state == SESSION_STATE_UP)
+        return TIME_NEVER;
+    return session->left_up_ns + open_wait_ns(session);
 }
 
 static uint64_t silence_limit_ns(const struct session *session)
@@ -236,6 +250,7 @@ uint64_t session_next_timeout(const struct session *session)
         !list_empty(&session->streams.unassigned))
         when = MIN(when, open_wait_until(session, list_first(&session->streams.unassigned,
                                                              struct stream, control)));
+    when = MIN(when, opening_until(session));
     when = MIN(when, ceiling_timeout(session));
     when = MIN(when, MIN(restraint_timeout(&session->schedule),
                          sparing_timeout(&session->schedule)));
@@ -347,7 +362,15 @@ static void tick_limbo(struct session *session)
     }
 }
 
-static void tick_unassigned(struct session *session)
+static void fail_opening(struct session *session, struct stream *stream)
+{
+    stream_fail(&session->streams, stream,
+                nobody_answers(session) ? RESET_RELAY_SILENT : RESET_RELAY_UNREACHABLE);
+}
+
+/* The application waits for an answer that does not come: what is open waits for the relay
+ * as long as `linger` allows, what is not does not. */
+static void tick_opening(struct session *session)
 {
     if (session->context.state == SESSION_STATE_UP)
         return;
@@ -355,9 +378,16 @@ static void tick_unassigned(struct session *session)
         struct stream *stream = list_entry(node, struct stream, control);
 
         if (open_wait_until(session, stream) <= session->context.now)
-            stream_fail(&session->streams, stream,
-                        nobody_answers(session) ? RESET_RELAY_SILENT
-                                                : RESET_RELAY_UNREACHABLE);
+            fail_opening(session, stream);
+    }
+    if (opening_until(session) > session->context.now)
+        return;
+    session->openings_failed = true;
+    list_foreach(&session->streams.all, node, after) {
+        struct stream *stream = list_entry(node, struct stream, node);
+
+        if (stream->id != 0 && !stream->opened && !stream->failed && !stream->released)
+            fail_opening(session, stream);
     }
 }
 
@@ -424,7 +454,7 @@ void session_tick(struct session *session, uint64_t now)
     subflows_judge_stalled(&session->subflows);
     tick_limbo(session);
     tick_probes(session);
-    tick_unassigned(session);
+    tick_opening(session);
     tick_checks(session);
     tick_contact(session);
     if (session->pool.wake_ns <= now || session->pool.rekey_ns <= now)
