@@ -16,6 +16,7 @@
 
 struct text {
     struct list node;
+    unsigned long tells; /* of how many that were dropped; 0: it is no such text */
     size_t length;
     char bytes[];
 };
@@ -29,11 +30,12 @@ struct outlet {
     struct list texts;     /* that wait */
     size_t waiting_bytes;  /* in them, and in the one that is being written */
     unsigned long dropped; /* since it was last said */
+    bool failing;          /* the last write has failed: nobody can be told of losses */
     bool writing, finishing;
 };
 
-/* What cannot be written is gone: there is nobody to tell. */
-static void write_all(struct outlet *outlet, const char *bytes, size_t length)
+/* False: it cannot be written, or not all of it, as on a full disk. */
+static bool write_all(struct outlet *outlet, const char *bytes, size_t length)
 {
     while (length > 0) {
         ssize_t n = write(outlet->fd, bytes, length);
@@ -50,9 +52,10 @@ static void write_all(struct outlet *outlet, const char *bytes, size_t length)
 
             (void)poll(&poll_fd, 1, -1);
         } else if (n == 0 || errno != EINTR) {
-            return;
+            return false;
         }
     }
+    return true;
 }
 
 /* Takes what is to be written next; NULL: nothing is. The lock is held. */
@@ -64,13 +67,14 @@ static struct text *take(struct outlet *outlet)
         list_remove(&text->node);
         return text;
     }
-    if (outlet->dropped == 0 || outlet->loss == NULL)
+    if (outlet->dropped == 0 || outlet->loss == NULL || outlet->failing)
         return NULL;
     text = malloc(sizeof(*text) + LOSS_SIZE);
     if (text == NULL)
         return NULL;
     text->length = outlet->loss(outlet->dropped, text->bytes, LOSS_SIZE);
     outlet->waiting_bytes += text->length;
+    text->tells = outlet->dropped;
     outlet->dropped = 0;
     return text;
 }
@@ -79,6 +83,7 @@ static void *run(void *context)
 {
     struct outlet *outlet = context;
     struct text *text;
+    bool written;
 
     pthread_mutex_lock(&outlet->lock);
     for (;;) {
@@ -88,9 +93,12 @@ static void *run(void *context)
             break;
         outlet->writing = true;
         pthread_mutex_unlock(&outlet->lock);
-        write_all(outlet, text->bytes, text->length);
+        written = write_all(outlet, text->bytes, text->length);
         pthread_mutex_lock(&outlet->lock);
         outlet->writing = false;
+        outlet->failing = !written;
+        if (!written)
+            outlet->dropped += MAX(text->tells, 1ul);
         outlet->waiting_bytes -= text->length;
         free(text);
         pthread_cond_signal(&outlet->progress);
@@ -148,6 +156,7 @@ void outlet_put(struct outlet *outlet, const char *bytes, size_t length)
 
     if (text != NULL) {
         list_init(&text->node);
+        text->tells = 0;
         text->length = length;
         memcpy(text->bytes, bytes, length);
     }
@@ -187,7 +196,7 @@ void outlet_finish(struct outlet *outlet)
     outlet->finishing = true;
     pthread_cond_signal(&outlet->filled);
     while (!stuck && (outlet->writing || !list_empty(&outlet->texts) ||
-                      (outlet->dropped > 0 && outlet->loss != NULL)))
+                      (outlet->dropped > 0 && outlet->loss != NULL && !outlet->failing)))
         stuck = !wait_for_progress(outlet);
     pthread_mutex_unlock(&outlet->lock);
     if (stuck) {

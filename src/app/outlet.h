@@ -1,7 +1,7 @@
 /*
  * A standard stream of a process that must never wait for whoever reads it: a pipe to a
  * pager, a terminal that was stopped with Ctrl-S, the socket of a logger. A thread writes;
- * what it has no room for is dropped and counted.
+ * what it has no room for, or what a full disk does not take, is dropped and counted.
  *
  * The stream stays in blocking mode: that is a property of the open file, which other
  * processes may share.
