@@ -66,8 +66,8 @@ static void explain_unproven(const json_t *path, const char *reason, FILE *strea
     if (strcmp(reason, "unanswered") == 0)
         fprintf(stream,
                 "%s takes connections but does not answer: the relay does so when it does "
-                "not list this side's public key, has another than relay.public_key, or was "
-                "told a later time before than this machine's clock shows; or it is not the "
+                "not list this side's public key, has another key than relay.public_key, or has "
+                "been told a later time than this machine's clock shows; or it is not the "
                 "relay",
                 address);
     if (strcmp(reason, "stranger") == 0)

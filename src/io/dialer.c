@@ -74,7 +74,8 @@ static void start_attempt(struct dialer *dialer, size_t index)
     int fd;
 
     if (dialer->rules != NULL && destination_check(dialer->rules, to) != OK) {
-        dialer->denied = *to;
+        if (dialer->denied.family == ADDRESS_NONE)
+            dialer->denied = *to;
         code = RESET_DENIED;
     } else if (socket_connect(to, NULL, &fd) != OK) {
         code = code_of_errno(errno);

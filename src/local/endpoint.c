@@ -3,6 +3,7 @@
 #include <splitsocks/base/log.h>
 #include <splitsocks/io/clock.h>
 
+#include <stdio.h>
 #include <string.h>
 
 /* The index of an address, whatever its port; `count` when it is not one of them. */
@@ -96,22 +97,34 @@ static void go_by_nat64(struct endpoint *endpoint)
 
 /* ---- lookups ---- */
 
+/* One that goes on is told once. */
+static void note_error(struct endpoint *endpoint, int error)
+{
+    static struct log_limit limit;
+    bool told = endpoint->error == error;
+
+    endpoint->error = error;
+    if (error == OK)
+        return;
+    snprintf(endpoint->why, sizeof(endpoint->why), "cannot resolve the relay's name %s: %s",
+             endpoint->host, error_string((enum error)error));
+    if (told)
+        log_debug("%s", endpoint->why);
+    else
+        log_write_limited(&limit, clock_now(), LOG_WARNING, "%s", endpoint->why);
+}
+
 static void on_resolved(void *context, int error, const struct address *addresses,
                         size_t count)
 {
-    static struct log_limit limit;
     struct endpoint *endpoint = context;
     bool moved = false, known = endpoint->count > 0;
 
     endpoint->query = NULL;
-    endpoint->error = error;
+    note_error(endpoint, error);
     /* After an error, what was known before may still be right. */
     if (error == OK)
         moved = replace(endpoint, addresses, count) && known;
-    else
-        log_write_limited(&limit, clock_now(), LOG_WARNING,
-                          "cannot resolve the relay's name %s: %s", endpoint->host,
-                          error_string((enum error)error));
     if (moved)
         log_info("the relay's name %s has other addresses now", endpoint->host);
     endpoint->resolved(endpoint, moved, endpoint->context);

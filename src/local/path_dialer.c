@@ -141,8 +141,10 @@ static void note_failure(struct path_dialer *dialer, const struct subflow_io *io
     address_format(&io->to, to);
     path_table_name(dialer->paths, io->path, name);
     /* Of time-outs the session tells, when there were enough. The rest is limited too,
-     * since a dial may succeed now and then. */
-    if (dialer->errors[io->path] != 0 || error == ETIMEDOUT)
+     * since a dial may succeed now and then. Where some address takes connections and is not
+     * the relay, that is told, and not what the host's other addresses do. */
+    if (dialer->errors[io->path] != 0 || error == ETIMEDOUT ||
+        dialer->strangers[io->path].at.family != ADDRESS_NONE)
         log_debug("cannot reach the relay at %s by path %s: %s", to, name, strerror(error));
     else
         log_write_limited(&limit, clock_now(), LOG_WARNING,
@@ -237,6 +239,7 @@ void path_dialer_unproven(struct path_dialer *dialer, const struct subflow_io *i
 {
     endpoint_failed(endpoint_of(dialer, io->path), io->path, &io->to, io->dialled_ns,
                     false);
+    dialer->strangers[io->path].at = io->to;
     if (how != UNPROVEN_SILENT)
         note_strange(dialer, io, how);
     else if (io->hello)
@@ -248,6 +251,7 @@ void path_dialer_describe(const struct path_dialer *dialer, unsigned index,
 {
     const struct path_table *table = dialer->paths;
     const struct path_slot *slot = path_table_slot(table, index);
+    const struct endpoint *endpoint = &dialer->endpoints[path_table_host(table, index)];
     size_t local = index / table->host_count;
 
     *path = (struct status_path){.name = NULL};
@@ -257,8 +261,11 @@ void path_dialer_describe(const struct path_dialer *dialer, unsigned index,
     path->interface = slot->path.interface[0] != '\0' ? slot->path.interface : NULL;
     path->source = slot->path.source;
     path->address = dialer->last[index];
+    path->stranger = dialer->strangers[index].at;
     if (slot->seen && !slot->view.usable)
         path->detail = slot->view.why;
+    else if (endpoint->count == 0 && endpoint->error != OK)
+        path->detail = endpoint->why;
     else if (dialer->errors[index] != 0)
         path->detail = strerror(dialer->errors[index]);
     if (dialer->blocked[index][0] != '\0')

@@ -139,6 +139,16 @@ static const char *format_or_null(const struct address *address,
     return address->family != ADDRESS_NONE ? address_format(address, text) : NULL;
 }
 
+/* Of a host's addresses the one that the reason is about. */
+static const struct address *relay_address(const struct status_path *path,
+                                           enum path_reason reason)
+{
+    bool unproven = reason == PATH_REASON_UNANSWERED || reason == PATH_REASON_STRANGER;
+
+    return unproven && path->stranger.family != ADDRESS_NONE ? &path->stranger
+                                                             : &path->address;
+}
+
 static json_t *describe_path(const struct status_source *source, unsigned index,
                              uint64_t payload_bytes, uint64_t now)
 {
@@ -156,7 +166,7 @@ static json_t *describe_path(const struct status_source *source, unsigned index,
         "s:o}",
         "name", path->name, "interface", path->interface, "source",
         format_or_null(&path->source, source_text), "relay_address",
-        format_or_null(&path->address, address), "state", state_name(status.reason),
+        format_or_null(relay_address(path, status.reason), address), "state", state_name(status.reason),
         "reason", reason_name(status.reason), "detail",
         reason_name(status.reason) != NULL ? path->detail : NULL, "hint", path->hint, "use",
         use_name(status.use), "rival", rival, "small_only", (int)status.small_only,

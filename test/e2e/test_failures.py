@@ -58,7 +58,8 @@ def test_the_line_that_the_logs_name_opens_the_way(t):
 
 
 def test_a_refused_name_is_explained_where_it_is_resolved(t):
-    dns = FakeDns(t, {"nas.test": ["10.1.2.3"]})
+    """By the first of its addresses, at both ends."""
+    dns = FakeDns(t, {"nas.test": ["10.1.2.3", "192.168.4.5"]})
     for where, words in (("local", r"10\.1\.2\.3 is in 10\.0\.0\.0/8"), ("relay", "its log names the rule")):
         pair = t.pair({"dns": {"resolve": where, "servers": [dns.server]}},
                       {"destinations": ..., "dns": {"servers": [dns.server]}}, name=where)
@@ -132,6 +133,21 @@ def test_a_relay_that_has_gone(t):
             t.check(opened.recv(1), "the stream that was open has ended")
         except TimeoutError:
             pass
+
+
+def test_a_relay_whose_name_cannot_be_resolved(t):
+    """It is told once, however often it is tried, and explained."""
+    dns = FakeDns(t, {"gone.test": []})
+    pair = t.pair({"relay": {"host": "gone.test"}, "dns": {"servers": [dns.server]}}, start=False)
+    pair.start_local()
+    words = "cannot resolve the relay's name gone.test: not found"
+    t.equal(refused(pair, "192.0.32.7", 80)[0], 1, "reply")
+    t.equal(pair.local.log().count(f"warning: {words}"), 1, "warnings")
+    t.check(pair.local.log().count(words) > 1, "it was tried once only")
+    explained = subprocess.run([SPLITSOCKS, "status", "--explain", "-c", pair.local_path], text=True,
+                               env={**os.environ, "XDG_RUNTIME_DIR": t.directory},
+                               stdout=subprocess.PIPE).stdout
+    t.check(f"default: connections fail at once: {words}" in explained, explained)
 
 
 def test_log_lines_carry_a_time_outside_the_journal(t):

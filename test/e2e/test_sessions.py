@@ -195,6 +195,25 @@ def test_a_key_that_is_not_listed(t):
     pair.relay.wait_output("no answer to a client at 127.0.0.1:[0-9]+: its public key is not listed")
 
 
+def test_a_key_that_is_not_listed_at_one_of_several_hosts(t):
+    """That another host refuses connections neither delays what is told nor hides it."""
+    pair = t.pair({"relay": {"host": ["127.0.0.1", "127.0.0.2"]}}, start=False)
+    pair.relay_config["clients"] = []
+    pair.write_configs()
+    pair.start_relay()
+    pair.start_local()
+    s, code = pair.connect("127.0.0.1", 9)
+    s.close()
+    t.equal(code, 1, "reply")
+    t.check("does not answer (keys, clock, or another machine)" in pair.local.log(),
+            "the stream's failure is not explained")
+    for _ in range(30):
+        text = status(t, pair, "--explain")
+        t.check(f"default to 127.0.0.1: 127.0.0.1:{pair.dial_ports[0]} takes connections but does not answer"
+                in text, text)
+        t.check("default to 127.0.0.2: the relay's machine refuses connections" in text, text)
+
+
 def test_nothing_fails_in_the_log_when_nothing_fails(t):
     """At a start, with streams, at reloads and stops: neither a warning nor a word of failure."""
     pair, server = t.pair(), t.server()

@@ -101,6 +101,56 @@ static void test_a_stream_shortens_the_wait(void **state)
     pair_free(pair);
 }
 
+/* A stream is told as soon as where there is one way only. */
+static void test_one_silent_path_and_one_that_is_refused(void **state)
+{
+    struct session_config config = pair_config();
+    struct pair *pair;
+    (void)state;
+
+    config.path_count = 2;
+    pair = pair_new(&config);
+    pair_replace_relay(pair, STRANGER_IS_SILENT);
+    pair->refuse = 2;
+    pair_run_ms(pair, 6000); /* nothing was urgent */
+    open_stream(pair);
+    pair_run_ms(pair, 3000);
+    assert_int_equal(pair->reset_count, 1);
+    assert_int_equal(pair->resets[0].code, RESET_RELAY_SILENT);
+    pair_free(pair);
+}
+
+/* One of a host's addresses takes connections and is not the relay, and another refuses them:
+ * the first is told, until nothing takes connections any more. */
+static void test_an_address_that_refuses_hides_no_stranger(void **state)
+{
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(strangers); i++) {
+        const struct session_config config = pair_config();
+        struct pair *pair = pair_new(&config);
+
+        pair_replace_relay(pair, strangers[i]);
+        open_stream(pair);
+        pair_run_ms(pair, 3000);
+        for (unsigned ms = 0; ms < 6000; ms += 50) {
+            unsigned dials = pair->connection_count;
+
+            pair->refuse = !pair->refuse;
+            while (pair->connection_count == dials && ms++ < 6000)
+                pair_step(pair);
+            assert_int_equal(reason_of(pair), reason_for(strangers[i]));
+        }
+        pair->refuse = 1;
+        pair_run_ms(pair, 10000);
+        assert_int_equal(reason_of(pair), PATH_REASON_REFUSED);
+        assert_int_equal(pair->path_down_count, 1);
+        pair_free(pair);
+    }
+}
+
 UNIT_MAIN(cmocka_unit_test(test_strangers_are_dialled_rarely_and_told),
           cmocka_unit_test(test_a_session_survives_strangers),
-          cmocka_unit_test(test_a_stream_shortens_the_wait))
+          cmocka_unit_test(test_a_stream_shortens_the_wait),
+          cmocka_unit_test(test_one_silent_path_and_one_that_is_refused),
+          cmocka_unit_test(test_an_address_that_refuses_hides_no_stranger))

@@ -13,7 +13,7 @@
 #include <ev.h>
 
 /* `fd` is the connected socket, the callee's from here on; or -1, and `code` says why:
- * with RESET_DENIED the dialer's `denied` is one of the addresses that the rules refuse. */
+ * with RESET_DENIED the dialer's `denied` is the first address that the rules refuse. */
 typedef void dialer_done(void *context, int fd, enum reset_code code);
 
 /* What those who dial on one loop share: how connections get out of this machine. */
@@ -29,7 +29,7 @@ struct dialer {
     dialer_done *done;                     /* NULL: not running */
     void *context;
     struct eyeballs eyeballs;
-    struct address denied; /* an address that the rules refuse; ADDRESS_NONE: none so far */
+    struct address denied; /* the first that the rules refuse; ADDRESS_NONE: none so far */
     struct nat64_waiter waiter;
     bool by_nat64; /* nothing else is left to try */
     ev_timer timer;

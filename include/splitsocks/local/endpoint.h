@@ -20,6 +20,8 @@
 /* Those of an answer, and as many that stand for them. */
 #define ENDPOINT_ADDRESSES_MAX (2 * TARGET_ADDRESSES_MAX)
 
+#define ENDPOINT_WHY_SIZE 400 /* a name has at most 255 bytes */
+
 struct endpoint {
     struct ev_loop *loop;        /* borrowed */
     struct resolver *resolver;   /* borrowed */
@@ -31,6 +33,7 @@ struct endpoint {
     uint64_t asked;               /* when the last query began */
     ev_timer refresh;             /* the next one, when it has to wait */
     int error;                    /* of the last one */
+    char why[ENDPOINT_WHY_SIZE];  /* that error, in words */
     size_t count;
     struct address addresses[ENDPOINT_ADDRESSES_MAX];
     uint64_t proven_ns[ENDPOINT_ADDRESSES_MAX]; /* when the relay last was there; 0: never */

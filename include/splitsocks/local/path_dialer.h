@@ -30,6 +30,7 @@ struct path_dialer {
         unsigned unanswered; /* HELLOs without an answer */
         unsigned strange;    /* somebody else has ended or answered them */
         uint64_t strange_ns; /* when the first was */
+        struct address at;   /* of the last of either; ADDRESS_NONE: there was none */
         bool unanswered_told, strange_told;
     } strangers[SESSION_PATHS_MAX];
 };

@@ -30,6 +30,7 @@ struct status_path {
     const char *interface; /* NULL: any */
     struct address source; /* ADDRESS_NONE: the kernel's choice */
     struct address address; /* of the relay, as last dialled; ADDRESS_NONE: not yet */
+    struct address stranger; /* what took connections, and was not the relay; or NONE */
     const char *detail;    /* more of why it does not work, in words; NULL */
     const char *hint;      /* what would mend it, in a sentence; NULL */
     uint64_t quota_bytes;  /* 0: none */

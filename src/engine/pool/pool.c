@@ -425,6 +425,22 @@ void pool_back_off(struct pool *pool, struct path *path)
     pool->context->pool_dirty = true;
 }
 
+/* Of a host with several addresses one may refuse connections, while another takes them and
+ * does not answer. That is what people have to know; so it stands until so many dials in a
+ * row, by which all addresses have had their turn, were not even established. */
+#define UNREACHED_TOLD 4
+
+static void dial_failed(struct pool *pool, const struct subflow *subflow,
+                        enum path_reason reason)
+{
+    struct path *path = &pool->paths->items[subflow->path];
+    bool unproven =
+        path->reason == PATH_REASON_UNANSWERED || path->reason == PATH_REASON_STRANGER;
+
+    if (!unproven || path->unreached >= UNREACHED_TOLD)
+        path_failed(pool->paths, subflow->path, reason, subflow->dialled_ns);
+}
+
 void pool_dial_ended(struct pool *pool, struct subflow *subflow, enum subflow_end end)
 {
     struct path *path = &pool->paths->items[subflow->path];
@@ -438,10 +454,10 @@ void pool_dial_ended(struct pool *pool, struct subflow *subflow, enum subflow_en
                             pool->context->now);
     pool->explicit_failures++;
     pool_back_off(pool, path);
+    path->unreached++;
     if (path->subflows <= 1)
-        path_failed(pool->paths, subflow->path,
-                    end == SUBFLOW_REFUSED ? PATH_REASON_REFUSED : PATH_REASON_UNREACHABLE,
-                    subflow->dialled_ns);
+        dial_failed(pool, subflow,
+                    end == SUBFLOW_REFUSED ? PATH_REASON_REFUSED : PATH_REASON_UNREACHABLE);
     if (subflow->hello)
         pool_hello_failed(pool);
 }
@@ -471,8 +487,9 @@ void pool_dial_timed_out(struct pool *pool, struct subflow *subflow)
      */
     if (path->subflows <= 1)
         pool_back_off(pool, path);
+    path->unreached++;
     if (++path->timeouts >= PATH_TIMEOUTS)
-        path_failed(pool->paths, subflow->path, PATH_REASON_TIMED_OUT, subflow->dialled_ns);
+        dial_failed(pool, subflow, PATH_REASON_TIMED_OUT);
     if (subflow->hello)
         pool_hello_failed(pool);
 }
@@ -511,7 +528,7 @@ void pool_dial_succeeded(struct pool *pool, struct subflow *subflow)
 {
     struct path *path = &pool->paths->items[subflow->path];
 
-    pool->explicit_failures = 0;
+    pool->explicit_failures = path->unreached = 0;
     pool->context->pool_dirty = true; /* one more that may turn out not to be needed */
     port_chooser_result(&path->ports, subflow->port, DIAL_SUCCESS, subflow->dialled_ns,
                         pool->context->now);

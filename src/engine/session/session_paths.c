@@ -32,7 +32,8 @@ static void set_usable(struct session *session, unsigned index, bool usable)
     }
     /* What was learned of it may hold no more. */
     path->reason = PATH_REASON_UNTRIED;
-    path->failures = path->unproven = path->timeouts = path->stalls = 0;
+    path->failures = path->unproven = path->unreached = 0;
+    path->timeouts = path->stalls = 0;
     path->retry_ns = 0;
     port_chooser_reset(&path->ports);
     packets_reset(&session->subflows, path);
@@ -108,7 +109,7 @@ void session_retry_path(struct session *session, unsigned index, uint64_t now)
     assert(session->context.config.role == SESSION_LOCAL &&
            index < session->context.config.path_count);
     session->context.now = now;
-    path->failures = path->unproven = path->timeouts = 0;
+    path->failures = path->unproven = path->unreached = path->timeouts = 0;
     path->retry_ns = 0;
     port_chooser_reset(&path->ports);
     session->pool.backoff_ns = 0;

@@ -89,8 +89,8 @@ static bool credit_is_short(const struct session *session)
            SESSION_WINDOW_INITIAL / 4;
 }
 
-/* Every path leads to something that takes connections and does not answer, or that is not the
- * relay: what waits need not wait for long. */
+/* No path works, and at least one leads to something that takes connections and does not
+ * answer, or that is not the relay: what waits need not wait for long. */
 static bool nobody_answers(const struct session *session)
 {
     bool any = false;
@@ -102,9 +102,9 @@ static bool nobody_answers(const struct session *session)
 
         if (!path->properties.usable)
             continue;
-        any = true;
-        if (path->reason != PATH_REASON_UNANSWERED && path->reason != PATH_REASON_STRANGER)
+        if (path->reason == PATH_REASON_UNTRIED || path->reason == PATH_REASON_WORKS)
             return false;
+        any |= path->reason == PATH_REASON_UNANSWERED || path->reason == PATH_REASON_STRANGER;
     }
     return any;
 }

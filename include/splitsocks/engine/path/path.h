@@ -56,6 +56,7 @@ struct path {
     unsigned failures;  /* dials failed in a row, HELLOs and JOINs that nothing of the
                            relay came for among them */
     unsigned unproven;  /* of them: connections that were established */
+    unsigned unreached; /* dials failed since one was established */
     unsigned timeouts;  /* dials given up since the path was heard */
     unsigned stalls;    /* deaths of a stall since something was acknowledged */
     uint64_t failed_ns; /* when the last of the failures was */
