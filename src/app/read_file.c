@@ -15,11 +15,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Whoever writes into a pipe does so within this time, and goes on as soon. */
+/* The writer of a pipe may take so long for its first bytes, and between two writes. */
 #define PIPE_WAIT_SECONDS 5
 
 /* Waits until something can be read. A pipe without a writer must not make us wait for
- * ever; whoever types may take his time. */
+ * ever; somebody who types may take longer. */
 static bool wait_readable(int descriptor)
 {
     struct pollfd poll_fd = {.fd = descriptor, .events = POLLIN};

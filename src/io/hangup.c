@@ -61,7 +61,7 @@ void hangup_set_init(struct hangup_set *set, struct ev_loop *loop)
 
     set->loop = loop;
     ev_io_init(&set->io, on_readable, fd, EV_READ);
-    /* What can still be read or written is looked at before. */
+    /* Reading and writing come first: they may still find data. */
     ev_set_priority(&set->io, EV_MINPRI);
     if (fd >= 0)
         ev_io_start(loop, &set->io);

@@ -140,8 +140,8 @@ static void end_half(struct half_closed *half)
 
 static const struct half_closed_type half_type = {.look = look, .end = end_half};
 
-/* What the peer finishes reaches the relay unnoticed while the destination takes nothing.
- */
+/* While the destination takes nothing, the relay does not notice that the peer has finished
+ * its direction. */
 static void note_half_closed(struct plain *plain)
 {
     if (plain->write_ended || (plain->write_blocked && !plain->of_client))

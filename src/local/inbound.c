@@ -129,7 +129,8 @@ static void log_no_room(const struct inbound *inbound)
         pool->max_used * (PAGE_SIZE / 1024));
 }
 
-/* What the application sent behind its request. False when there is no room for it. */
+/* Passes on the bytes that the application sent behind its request. False when there is no
+ * room for them. */
 static bool write_early(const struct inbound *inbound, struct stream *stream, uint64_t now)
 {
     struct session *session = inbound->service->driver->session;
@@ -142,8 +143,8 @@ static bool write_early(const struct inbound *inbound, struct stream *stream, ui
     return false;
 }
 
-/* What the relay gets: nothing that only this network can reach. A name that has nothing
- * else is the relay's to resolve, unless DNS may not be asked for it. */
+/* The target as the relay gets it, without addresses that only this network can reach. The
+ * relay resolves a name that has no others, unless DNS may not be asked for it. */
 static struct target relay_target(const struct inbound *inbound)
 {
     const struct nat64_view *view = &inbound->view;
@@ -261,7 +262,7 @@ static void match(struct inbound *inbound)
     inbound->outcome = rules_match(inbound->service->rules, &query);
 }
 
-/* What the policy asks for beyond the mode, as in the configuration. */
+/* Writes the policy in the words of the configuration. */
 static void describe_policy(const struct stream_policy *policy, char *text, size_t size)
 {
     int at = snprintf(text, size, ", mode %s", stream_mode_string(policy->mode));
@@ -368,7 +369,7 @@ static void on_resolved(void *context, int error, const struct address *addresse
         act(inbound);
 }
 
-/* What the rules say may need the addresses, and so may what comes of it. */
+/* The rules may need the addresses, and so may the action. */
 static bool needs_addresses(const struct inbound *inbound)
 {
     const struct rules_outcome *outcome = &inbound->outcome;
@@ -379,7 +380,7 @@ static bool needs_addresses(const struct inbound *inbound)
            (outcome->action == RULE_PROXY || outcome->needs_addresses);
 }
 
-/* Whatever stands for an address is one: rules see it, and nobody is asked. What is no
+/* An address in any notation is an address: rules see it, and DNS is not asked. What is no
  * name is refused here, wherever names are resolved; and what DNS is not asked for does not
  * go to the relay, which might ask. */
 static void decide(struct inbound *inbound)
@@ -411,7 +412,7 @@ static void decide(struct inbound *inbound)
     }
     watch_hangup(inbound);
     if (resolver_query(inbound->service->resolver, inbound->target.name, on_resolved,
-                            inbound, &inbound->query) != OK)
+                       inbound, &inbound->query) != OK)
         refuse(inbound, RESET_NAME_FAILURE);
 }
 

@@ -299,7 +299,7 @@ static void on_restart(struct ev_loop *loop, ev_timer *timer, int events)
         ev_timer_start(loop, timer);
 }
 
-/* What is not remembered is missed most where a quota depends on it. */
+/* Only a quota that cannot be remembered is worth a warning. */
 static enum log_level state_trouble_level(const struct config_local *config)
 {
     for (size_t i = 0; i < config->paths.count; i++)
@@ -321,8 +321,8 @@ static int init_resolver(struct local *local)
     return error;
 }
 
-/* Another network may have other DNS servers and other answers, another prefix of NAT64, and
- * another family that works. */
+/* Another network may have other DNS servers and other answers, another prefix of NAT64,
+ * and another family that works. */
 static void on_moved(void *context)
 {
     struct local *local = context;

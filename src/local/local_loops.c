@@ -52,7 +52,7 @@ bool local_comes_back(const struct local *local, const struct address *to, bool 
 {
     struct address plain = address_unmap(to);
 
-    /* What the relay takes for its own host is this one only if it runs here. */
+    /* The relay takes such an address for its own host, which may be another one. */
     if (!direct && is_this_host(&plain) && !relay_is_here(&local->dialer))
         return false;
     for (size_t i = 0; i < local->config->listen.count; i++) {

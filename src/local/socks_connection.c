@@ -68,7 +68,7 @@ static void proceed(struct socks_connection *connection)
         .reply = write_reply,
     };
 
-    /* What else the client sends waits in the kernel. */
+    /* The kernel keeps whatever the client sends from here on. */
     ev_io_stop(connection->service->inbound->worker->loop, &connection->io);
     socks5_target(&connection->socks5, &target);
     inbound_start(connection->service->inbound, &request);

@@ -32,7 +32,7 @@ static bool is_covered(const struct relay *relay, const struct address *address)
     return false;
 }
 
-/* What is listened on already and excludes the address: true, and `*rival`. */
+/* Finds the listener of this relay that excludes the address. */
 static bool find_rival(const struct relay *relay, const struct address *address,
                        struct address *rival)
 {
