@@ -126,16 +126,30 @@ void nat64_look(struct nat64_view *view, const struct nat64_prefixes *prefixes,
             put(view, &addresses[i]);
 }
 
+/* Network-specific prefixes are of the network's own global addresses (RFC 6052
+ * section 3.1), of its unique local ones, or of 64:ff9b:1::/48 (RFC 8215). */
+static bool may_be_synthesised(const struct address *address)
+{
+    static const struct address_block blocks[] = {
+        {.address = {.family = ADDRESS_IPV6, .bytes = {0x20}}, .bits = 3},
+        {.address = {.family = ADDRESS_IPV6, .bytes = {0xfc}}, .bits = 7},
+        {.address = {.family = ADDRESS_IPV6, .bytes = {0, 0x64, 0xff, 0x9b, 0, 1}},
+         .bits = 48},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(blocks); i++)
+        if (address_in_block(address, &blocks[i]))
+            return true;
+    return false;
+}
+
 bool nat64_in_question(const struct address *addresses, size_t count)
 {
     bool any_ipv4 = false, any_ipv6 = false, resembling = false;
-    struct address ipv4;
 
     for (size_t i = 0; i < count; i++) {
         any_ipv4 |= addresses[i].family == ADDRESS_IPV4;
-        if (addresses[i].family != ADDRESS_IPV6 || is_link_local(&addresses[i]) ||
-            address_is_loopback(&addresses[i]) ||
-            nat64_extract(&nat64_well_known, &addresses[i], &ipv4))
+        if (!may_be_synthesised(&addresses[i]))
             continue;
         any_ipv6 = true;
         for (size_t k = 0; k < count; k++)

@@ -174,6 +174,8 @@ def test_what_is_no_name_is_not_asked_for(t):
                      b"x" * 64 + b".test", b".".join([b"x" * 63] * 4), "b\u00fccher.test".encode(),
                      b"abcdefghij.onion", b"www.example.invalid", b"1.0.0.127.in-addr.arpa"):
             t.equal(ask(pair, name, v4.port), HOST_UNREACHABLE, f"{where}: {name}")
+        for name in (b"::", b"::127.0.0.1", b"ff02::1", b"[fe80::1%lo]"):
+            t.equal(ask(pair, name, v4.port), 2, f"{where}: {name}, which the relay refuses")
         t.equal(dns.queries["udp"], 0, f"{where}: questions ({dict(dns.asked)})")
 
 

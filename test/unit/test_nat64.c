@@ -146,6 +146,8 @@ static void test_when_the_prefix_is_asked_for(void **state)
         {{"2001:db8::192.0.2.1", "192.0.2.1"}, true},
         {{"2001:db8::1", "2001:db8::2"}, true},
         {{"64:ff9b::192.0.2.1", "fe80::1"}, false}, /* known, or of no use anyway */
+        {{"::192.0.2.1", "ff02::1"}, false},        /* of no network's prefix */
+        {{"fd64::192.0.2.1", "64:ff9b:1::1"}, true},
     };
     (void)state;
 
