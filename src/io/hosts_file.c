@@ -44,12 +44,23 @@ static void read_later(struct hosts_file *file)
     ev_timer_start(file->loop, &file->turn);
 }
 
+static void look(const struct hosts_file *file, struct stat *status)
+{
+    if (stat(file->path, status) != 0)
+        *status = (struct stat){0};
+}
+
 static int begin_reading(struct hosts_file *file)
 {
+    look(file, &file->status);
+    /* A file that is gone is an empty one; what is no file has nothing to say. */
+    if (!S_ISREG(file->status.st_mode))
+        return OK;
     file->fd = open(file->path, O_RDONLY | O_CLOEXEC);
     if (file->fd < 0)
         return errno == ENOENT ? OK : ERROR_SYSTEM;
-    file->next = hosts_table_new((size_t)file->status.st_size);
+    file->left = (size_t)file->status.st_size;
+    file->next = hosts_table_new(file->left);
     return file->next != NULL ? OK : ERROR_MEMORY;
 }
 
@@ -62,11 +73,11 @@ static void on_turn(struct ev_loop *loop, ev_timer *turn, int events)
     (void)loop;
     (void)events;
 
-    /* A file that is gone is an empty one; what is no file has nothing to say. */
-    if (file->fd < 0 && S_ISREG(file->status.st_mode))
+    if (file->fd < 0)
         error = begin_reading(file);
     if (error == OK && file->fd >= 0) {
-        length = read(file->fd, part, sizeof(part));
+        length = read(file->fd, part, MIN(sizeof(part), file->left));
+        file->left -= (size_t)MAX(length, 0);
         if (length < 0)
             error = ERROR_SYSTEM;
         else if (length > 0)
@@ -91,12 +102,13 @@ bool hosts_file_current(struct hosts_file *file)
 {
     struct stat status;
 
-    if (stat(file->path, &status) != 0)
-        status = (struct stat){0};
+    /* One that changes meanwhile is read again for who asks later: those who wait for a
+     * file that somebody goes on writing would wait for as long. */
+    if (file->reading)
+        return false;
+    look(file, &status);
     if (!file->seen || !same_file(&status, &file->status)) {
-        stop_reading(file);
         file->seen = file->reading = true;
-        file->status = status;
         read_later(file);
     }
     return !file->reading;

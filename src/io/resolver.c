@@ -315,19 +315,27 @@ static void start_candidate(struct resolver_query *query)
     look(query);
 }
 
-static void start(struct resolver_query *query)
+/* By what is known of the hosts file. */
+static void start_with_hosts(struct resolver_query *query)
 {
-    struct resolver *resolver = query->resolver;
+    const struct resolver *resolver = query->resolver;
 
-    query->hosts_pending = !hosts_file_current(&resolver->hosts);
-    if (query->hosts_pending)
-        arm_timer(query);
-    else if (hosts_first(resolver) && finish_by_hosts(query))
+    query->hosts_pending = false;
+    if (hosts_first(resolver) && finish_by_hosts(query))
         return;
     else if (asks_dns(resolver) && !query->special)
         start_candidate(query);
     else
         finish(query, ERROR_NOT_FOUND);
+}
+
+static void start(struct resolver_query *query)
+{
+    query->hosts_pending = !hosts_file_current(&query->resolver->hosts);
+    if (query->hosts_pending)
+        arm_timer(query);
+    else
+        start_with_hosts(query);
 }
 
 static void on_hosts_ready(void *context)
@@ -348,7 +356,7 @@ static void on_hosts_ready(void *context)
         list_remove(&query->node);
         list_append(&resolver->waiting, &query->node);
         if (query->hosts_pending)
-            start(query);
+            start_with_hosts(query);
     }
 }
 

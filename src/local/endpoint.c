@@ -29,8 +29,8 @@ static void put(struct endpoint *endpoint, const struct address *address)
     endpoint->addresses[endpoint->count++] = *address;
 }
 
-/* Puts those that stand for an IPv4 address right behind it, so that a path which cannot use
- * the one tries the other next. A network that shows no prefix has no NAT64: none is
+/* Puts those that stand for an IPv4 address right behind it, so that a path which cannot
+ * use the one tries the other next. A network that shows no prefix has no NAT64: none is
  * guessed. */
 static void put_with_synthesised(struct endpoint *endpoint, const struct address *address)
 {

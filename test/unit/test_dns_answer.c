@@ -147,13 +147,12 @@ static void test_cut_to_a_datagram(void **state)
     for (int i = 0; i < 20; i++)
         add(&m, "www.example", A, 300, i == 0 ? one : two, 4);
     assert_true(wire_length(&m.w) > 512);
-    assert_int_equal(
-        dns_answer_parse(&answer, m.bytes, 512, "www.example", ADDRESS_IPV4), OK);
+    assert_int_equal(dns_answer_parse(&answer, m.bytes, 512, "www.example", ADDRESS_IPV4),
+                     OK);
     assert_true(answer.truncated);
     assert_memory_equal(answer.addresses[0].bytes, one, 4);
-    assert_int_equal(
-        dns_answer_parse(&answer, m.bytes, 511, "www.example", ADDRESS_IPV4),
-        ERROR_MALFORMED);
+    assert_int_equal(dns_answer_parse(&answer, m.bytes, 511, "www.example", ADDRESS_IPV4),
+                     ERROR_MALFORMED);
 }
 
 static void test_broken(void **state)

@@ -575,6 +575,26 @@ static void test_a_large_hosts_file_holds_nobody_up(void **state)
     assert_int_equal(fixture->server.asked, 0);
 }
 
+/* Somebody writes it without a pause: what has been read so far answers. */
+static void test_a_hosts_file_that_never_rests(void **state)
+{
+    struct fixture *fixture = *state;
+    struct report report;
+    FILE *file = fopen(fixture->file, "w");
+
+    assert_non_null(file);
+    fprintf(file, "192.0.2.99 first.example\n");
+    fflush(file);
+    for (ask(fixture, "first.example", &report); report.calls == 0;) {
+        fprintf(file, "# a line more\n");
+        fflush(file);
+        ev_run(fixture->loop, EVRUN_ONCE);
+    }
+    fclose(file);
+    assert_int_equal(report.error, OK);
+    assert_int_equal(report.addresses[0].bytes[3], 99);
+}
+
 /* Silence costs the query that met it, and no other. */
 static void test_silence_is_bounded_and_alone(void **state)
 {
@@ -647,5 +667,5 @@ UNIT_MAIN(TEST(test_both_families), TEST(test_literals_and_localhost_ask_nobody)
           TEST(test_truncated_answers_are_better_than_none),
           TEST(test_the_hosts_file_is_followed),
           TEST(test_a_large_hosts_file_holds_nobody_up),
-          TEST(test_silence_is_bounded_and_alone), TEST(test_cancelled_is_not_reported),
-          TEST(test_too_many))
+          TEST(test_a_hosts_file_that_never_rests), TEST(test_silence_is_bounded_and_alone),
+          TEST(test_cancelled_is_not_reported), TEST(test_too_many))

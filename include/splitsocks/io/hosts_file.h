@@ -20,6 +20,7 @@ struct hosts_file {
     struct hosts_table *next;  /* owned; of what is read now */
     bool reading;
     int fd;        /* of what is read now; -1: it is not open */
+    size_t left;   /* of it to be read: not what is added meanwhile */
     ev_timer turn; /* reads the next part */
     void (*ready)(void *context);
     void *context;

@@ -56,8 +56,8 @@ struct session {
     uint64_t close_deadline_ns;
     uint64_t left_up_ns;  /* local: when the session was last UP */
     bool openings_failed; /* local: since then, those that were being opened */
-    uint64_t contact_ns; /* last authenticated chunk */
-    uint64_t data_ns;    /* data of a stream was last sent, or received */
+    uint64_t contact_ns;  /* last authenticated chunk */
+    uint64_t data_ns;     /* data of a stream was last sent, or received */
     uint64_t checked_ns;
     uint64_t last_stamp; /* sent in a HELLO */
     uint64_t stamp;      /* the newest that was answered */
