@@ -49,8 +49,10 @@ bool listen_excludes(const struct address *one, const struct address *other)
 {
     if (one->port != other->port)
         return false;
+    /* Where :: cannot be confined to IPv6, it takes the port of every IPv4 address. */
     if (one->family != other->family)
-        return socket_listener_covers(one, other) || socket_listener_covers(other, one);
+        return socket_listener_is_dual() &&
+               (address_is_any_ipv6(one) || address_is_any_ipv6(other));
     return address_is_any(one) || address_is_any(other) || address_equal(one, other);
 }
 

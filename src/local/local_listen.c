@@ -27,15 +27,17 @@ static struct local_listener *find_previous(struct local *previous,
 }
 
 /* Whether the address is in use by a listener of ours that takes its connections, or
- * leaves no room for them; the log says which. */
-static bool is_covered(const struct local *local, const struct address *address)
+ * leaves no room for them; the log says which. A listener may still be with `previous`. */
+static bool is_covered(const struct local *local, struct local *previous,
+                       const struct address *address)
 {
     char text[ADDRESS_TEXT_SIZE];
 
     for (size_t i = 0; i < local->config->listen.count; i++) {
         const struct local_listener *other = &local->listeners[i];
 
-        if (other->fd < 0 || !socket_listener_covers(&other->config->address, address))
+        if (!socket_listener_covers(&other->config->address, address) ||
+            (other->fd < 0 && find_previous(previous, &other->config->address) == NULL))
             continue;
         if (address->family == ADDRESS_IPV6)
             log_warning("cannot listen on %s beside 0.0.0.0: IPv6 is not served there",
@@ -113,7 +115,7 @@ static int open_listener(struct local_listener *listener, struct local *previous
             listen_tell_absent(address);
         return OK;
     }
-    if (errno == EADDRINUSE && is_covered(listener->local, address))
+    if (errno == EADDRINUSE && is_covered(listener->local, previous, address))
         return OK;
     log_error("%s", listen_failure(address, errno, find_rival(listener), text));
     return error;

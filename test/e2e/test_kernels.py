@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Kernels that lack socket options: what only tunes is warned of and done without."""
 import re
+import signal
 import socket
 import subprocess
 
@@ -101,6 +102,25 @@ def test_listeners_of_both_families_without_v6only(t):
             t.equal(harness.recv_exactly(s, 2), b"\5\xff", "the method of the listener on ::")
         for daemon in (pair.local, pair.relay):
             daemon.stop()
+
+
+def test_reloads_without_v6only(t):
+    """A listener moves to :: and back, and gets 0.0.0.0 beside it."""
+    server = t.server()
+    pair = make_pair(t, ["IPV6_V6ONLY"], "")
+    port = pair.socks_port
+    for addresses in (["127.0.0.1"], ["::"], ["::", "0.0.0.0"], ["::1", "127.0.0.1"], ["::"],
+                      ["127.0.0.1"]):
+        pair.local_config["listen"] = [{"address": address, "port": port} for address in addresses]
+        pair.write_configs()
+        lines = pair.local.log().count("was read again")
+        pair.local.signal(signal.SIGHUP)
+        harness.wait_until(lambda: pair.local.log().count("was read again") > lines, 10,
+                           f"a reload with {addresses}")
+        for address in {"::": ["::1"], "0.0.0.0": ["127.0.0.1"]}.get(addresses[-1], addresses):
+            s, code = harness.socks_connect(port, "127.0.0.1", server.port, proxy=address)
+            s.close()
+            t.equal(code, 0, f"reply at {address} with {addresses}")
 
 
 def test_a_lone_listener_on_ipv6_stays_closed_to_ipv4(t):
