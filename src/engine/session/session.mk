@@ -3,6 +3,11 @@ libengine_session_a_SOURCES = \
 	include/splitsocks/engine/session/session.h \
 	include/splitsocks/engine/session/session_parts.h \
 	include/splitsocks/engine/session/session_status.h \
+	src/engine/session/compose_acks.c \
+	src/engine/session/compose_controls.c \
+	src/engine/session/compose_data.c \
+	src/engine/session/composer.c \
+	src/engine/session/composer.h \
 	src/engine/session/path_status.c \
 	src/engine/session/session.c \
 	src/engine/session/session_handshake.c \

@@ -1,6 +1,6 @@
 /* Relay: how many sessions a client may have, and what happens to one more. */
-#ifndef CORE_SESSION_LIMIT_H
-#define CORE_SESSION_LIMIT_H
+#ifndef SPLITSOCKS_SESSION_LIMIT_H
+#define SPLITSOCKS_SESSION_LIMIT_H
 
 #include <splitsocks/engine/session/session.h>
 

@@ -5,7 +5,8 @@
  *   session.c            the object, its events, its end
  *   session_handshake.c  local's HELLO, resume
  *   session_receive.c    bytes to chunks to frames, and what each frame does
- *   session_produce.c    what a subflow carries now: composing and sealing chunks
+ *   session_produce.c    what a subflow carries now: which one, how much, sealed
+ *   composer.c, compose_*.c   the frames of one chunk, by kind; see composer.h
  *   session_paths.c, session_subflows.c, session_streams.c   the faces
  *   session_timers.c     what happens when nothing arrives
  *   session_limit.c      how many sessions a client may have
