@@ -1,7 +1,9 @@
 #include <splitsocks/gate/admission.h>
 
+#include "session_ids.h"
+
+#include <splitsocks/engine/session/session_limit.h>
 #include <splitsocks/engine/session/session_parts.h>
-#include "../engine/session/session_limit.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -37,15 +39,6 @@ struct arrival {
     } *hello; /* owned */
 };
 
-/* A session id and whose it is; a resumed session has several. */
-struct entry {
-    struct entry *next;
-    uint64_t id;
-    uint64_t order; /* of its generation */
-    struct session *session;
-};
-
-#define BUCKETS 256
 /* Subflows of one session: twice the largest pool of a local, since the end of a subflow is
  * seen here later, or not at all. */
 #define SUBFLOWS_MAX 2048
@@ -57,7 +50,7 @@ struct admission {
     struct list arrivals, half_open;
     unsigned arrival_count, half_open_count;
     struct list sessions;
-    struct entry *entries[BUCKETS];
+    struct session_ids ids;
 };
 
 struct admission *admission_new(const struct admission_config *config)
@@ -91,66 +84,11 @@ void admission_set_clients(struct admission *admission,
     admission->config.client_count = count;
 }
 
-/* ---- sessions by id ---- */
-
-static struct entry **entry_bucket(struct admission *admission, uint64_t id)
-{
-    return &admission->entries[id % BUCKETS];
-}
-
-static struct entry *find_entry(struct admission *admission, uint64_t id)
-{
-    struct entry *entry = *entry_bucket(admission, id);
-
-    while (entry != NULL && entry->id != id)
-        entry = entry->next;
-    return entry;
-}
-
-static struct session *find_session(struct admission *admission, uint64_t id)
-{
-    struct entry *entry = find_entry(admission, id);
-
-    return entry == NULL ? NULL : entry->session;
-}
-
-static bool add_entry(struct admission *admission, uint64_t id, uint64_t order,
-                      struct session *session)
-{
-    struct entry **bucket = entry_bucket(admission, id);
-    struct entry *entry = malloc(sizeof(*entry));
-
-    if (entry == NULL)
-        return false;
-    *entry = (struct entry){
-        .next = *bucket, .id = id, .order = order, .session = session};
-    *bucket = entry;
-    return true;
-}
-
-/* Those of generations older than `order`. */
-static void remove_entries(struct admission *admission, const struct session *session,
-                           uint64_t order)
-{
-    for (unsigned i = 0; i < BUCKETS; i++) {
-        struct entry **link = &admission->entries[i];
-
-        while (*link != NULL) {
-            struct entry *entry = *link;
-
-            if (entry->session != session || entry->order >= order) {
-                link = &entry->next;
-                continue;
-            }
-            *link = entry->next;
-            free(entry);
-        }
-    }
-}
+/* ---- sessions ---- */
 
 void admission_drop(struct admission *admission, struct session *session)
 {
-    remove_entries(admission, session, UINT64_MAX);
+    session_ids_remove(&admission->ids, session, UINT64_MAX);
     list_remove(&session->admitted);
     session_free(session);
 }
@@ -281,7 +219,7 @@ static void grant(struct admission *admission, const struct door_hello *hello,
                   const uint8_t random[6], struct hello_answer *answer)
 {
     const struct admission_config *config = &admission->config;
-    struct session *old = find_session(admission, hello->offer.resume);
+    struct session *old = session_ids_find(&admission->ids, hello->offer.resume);
 
     answer->session_id = session_id_make(config->server_id, config->worker, random);
     answer->linger_s = MAX(MIN(hello->offer.linger_s, config->linger_ns / NS_PER_S),
@@ -326,7 +264,7 @@ static struct arrival_result answer_hello(struct admission *admission,
         hello_agree(&hello->offer, &half_open->answer) != OK)
         return silence(admission, arrival);
     grant(admission, hello, random + KEY_SIZE, &half_open->answer);
-    if (find_session(admission, half_open->answer.session_id) != NULL ||
+    if (session_ids_find(&admission->ids, half_open->answer.session_id) != NULL ||
         door_answer(admission->config.door, hello, &half_open->answer, &w,
                     &half_open->keys) != OK)
         return silence(admission, arrival);
@@ -459,7 +397,7 @@ static struct arrival_result take_join(struct admission *admission, struct arriv
         return session_id_worker(join.session_id) < admission->config.workers
                    ? elsewhere(arrival, join.session_id)
                    : silence(admission, arrival);
-    session = find_session(admission, join.session_id);
+    session = session_ids_find(&admission->ids, join.session_id);
     generation = find_generation(session, join.session_id);
     if (generation == NULL || session->context.state != SESSION_STATE_UP ||
         session->subflows.open_count >= SUBFLOWS_MAX ||
@@ -509,13 +447,12 @@ static struct session *create_session(struct admission *admission,
 
 /* Local names the newest id that it is sure of, and will not come back to an older one. As
  * it may be sure of none for long, there is a bound too. */
-static uint64_t oldest_wanted(struct admission *admission, uint64_t named,
+static uint64_t oldest_wanted(const struct admission *admission, uint64_t named,
                               const struct generation *newest)
 {
-    const struct entry *entry = find_entry(admission, named);
     uint64_t least = newest->order - MIN(newest->order, (uint64_t)IDS_MAX);
 
-    return entry == NULL ? least : MAX(entry->order, least);
+    return MAX(session_ids_order(&admission->ids, named), least);
 }
 
 /* Memory is out, or libcrypto has failed. A session that was just made has nobody who
@@ -545,7 +482,7 @@ static struct arrival_result confirm(struct admission *admission, struct arrival
     if (admission->config.clients[hello->client].max_sessions == 0)
         return silence(admission, arrival);
     if (hello->answer.resume == RESUME_RESUMED)
-        session = find_session(admission, hello->offer.resume);
+        session = session_ids_find(&admission->ids, hello->offer.resume);
     else
         session = create_session(admission, hello, now, &noted);
     if (session == NULL || session->context.state != SESSION_STATE_UP ||
@@ -559,10 +496,10 @@ static struct arrival_result confirm(struct admission *admission, struct arrival
     session->context.counters.resumes += hello->answer.resume == RESUME_RESUMED;
     session->context.config.linger_ns = hello->answer.linger_s * NS_PER_S;
     session->context.features = hello->answer.features;
-    if (!add_entry(admission, generation->id, generation->order, session))
+    if (!session_ids_add(&admission->ids, generation->id, generation->order, session))
         return not_begun(admission, arrival, session, &noted);
     if (hello->answer.resume == RESUME_RESUMED)
-        remove_entries(admission, session,
+        session_ids_remove(&admission->ids, session,
                        oldest_wanted(admission, hello->offer.resume, generation));
     result = attach(admission, arrival, session, generation, 0, opener, 0, sealed);
     if (result.verdict != ARRIVAL_ATTACHED)

@@ -7,4 +7,6 @@ libgate_a_SOURCES = \
 	src/gate/admission.c \
 	src/gate/client_table.c \
 	src/gate/door.c \
-	src/gate/failure_limit.c
+	src/gate/failure_limit.c \
+	src/gate/session_ids.c \
+	src/gate/session_ids.h

@@ -2,7 +2,7 @@
 #include "session_pair.h"
 
 #include <splitsocks/engine/session/session_parts.h>
-#include "../../src/engine/session/session_limit.h"
+#include <splitsocks/engine/session/session_limit.h>
 
 #include <splitsocks/base/list.h>
 

@@ -1,6 +1,7 @@
 noinst_LIBRARIES += libengine-session.a
 libengine_session_a_SOURCES = \
 	include/splitsocks/engine/session/session.h \
+	include/splitsocks/engine/session/session_limit.h \
 	include/splitsocks/engine/session/session_parts.h \
 	include/splitsocks/engine/session/session_status.h \
 	src/engine/session/compose_acks.c \
@@ -12,7 +13,6 @@ libengine_session_a_SOURCES = \
 	src/engine/session/session.c \
 	src/engine/session/session_handshake.c \
 	src/engine/session/session_limit.c \
-	src/engine/session/session_limit.h \
 	src/engine/session/session_paths.c \
 	src/engine/session/session_produce.c \
 	src/engine/session/session_receive.c \

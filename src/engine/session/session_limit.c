@@ -1,4 +1,4 @@
-#include "session_limit.h"
+#include <splitsocks/engine/session/session_limit.h>
 
 #include <splitsocks/engine/session/session_parts.h>
 

@@ -1,0 +1,67 @@
+#include "session_ids.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+struct session_id_entry {
+    struct session_id_entry *next;
+    uint64_t id;
+    uint64_t order; /* of its generation */
+    struct session *session;
+};
+
+static const struct session_id_entry *find(const struct session_ids *ids, uint64_t id)
+{
+    const struct session_id_entry *entry = ids->buckets[id % SESSION_IDS_BUCKETS];
+
+    while (entry != NULL && entry->id != id)
+        entry = entry->next;
+    return entry;
+}
+
+struct session *session_ids_find(const struct session_ids *ids, uint64_t id)
+{
+    const struct session_id_entry *entry = find(ids, id);
+
+    return entry == NULL ? NULL : entry->session;
+}
+
+uint64_t session_ids_order(const struct session_ids *ids, uint64_t id)
+{
+    const struct session_id_entry *entry = find(ids, id);
+
+    return entry == NULL ? 0 : entry->order;
+}
+
+bool session_ids_add(struct session_ids *ids, uint64_t id, uint64_t order,
+                     struct session *session)
+{
+    struct session_id_entry **bucket = &ids->buckets[id % SESSION_IDS_BUCKETS];
+    struct session_id_entry *entry = malloc(sizeof(*entry));
+
+    if (entry == NULL)
+        return false;
+    *entry = (struct session_id_entry){
+        .next = *bucket, .id = id, .order = order, .session = session};
+    *bucket = entry;
+    return true;
+}
+
+void session_ids_remove(struct session_ids *ids, const struct session *session,
+                        uint64_t order)
+{
+    for (unsigned i = 0; i < SESSION_IDS_BUCKETS; i++) {
+        struct session_id_entry **link = &ids->buckets[i];
+
+        while (*link != NULL) {
+            struct session_id_entry *entry = *link;
+
+            if (entry->session != session || entry->order >= order) {
+                link = &entry->next;
+                continue;
+            }
+            *link = entry->next;
+            free(entry);
+        }
+    }
+}
