@@ -61,13 +61,6 @@ void ring_pop(struct ring *ring)
     release_if_empty(ring);
 }
 
-void ring_pop_newest(struct ring *ring)
-{
-    assert(ring->count > 0);
-    ring->count--;
-    release_if_empty(ring);
-}
-
 void *ring_at(const struct ring *ring, size_t index)
 {
     return ring->elements +

@@ -25,8 +25,6 @@ void ring_deinit(struct ring *ring);
 void *ring_push(struct ring *ring) MUST_CHECK;
 /* Removes the oldest element; the ring must not be empty. */
 void ring_pop(struct ring *ring);
-/* Removes the newest element; the ring must not be empty. */
-void ring_pop_newest(struct ring *ring);
 /* The element at position `index` from the oldest; index < count. */
 void *ring_at(const struct ring *ring, size_t index);
 
