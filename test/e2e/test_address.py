@@ -51,13 +51,18 @@ def sends_garbage(client):
     drain(client)
 
 
+def says_a_byte(client):
+    client.sendall(b"?")
+    drain(client)
+
+
 def never_stops(client):
     while True:
         client.sendall(GARBAGE)
 
 
 CLOSING = (closes, resets, says_bad_request, sends_an_alert)
-STRANGERS = (is_silent, *CLOSING, sends_garbage, never_stops)
+STRANGERS = (is_silent, *CLOSING, sends_garbage, says_a_byte, never_stops)
 
 
 class Stranger:

@@ -389,6 +389,7 @@ static void step_stranger(struct pair *pair, struct pair_connection *c)
         break;
     case STRANGER_ANSWERS: append(pair, &c->down, other, sizeof(other)); break;
     case STRANGER_BEGINS: append(pair, &c->down, beginning, sizeof(beginning)); break;
+    case STRANGER_MUMBLES: append(pair, &c->down, other, 1); break;
     case STRANGER_IS_SILENT: break;
     }
 }

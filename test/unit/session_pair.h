@@ -37,6 +37,7 @@ enum pair_stranger {
     STRANGER_RESETS,
     STRANGER_ANSWERS, /* with what does not open */
     STRANGER_BEGINS,  /* with what seems to be the beginning of a chunk */
+    STRANGER_MUMBLES, /* with a byte, and no more */
     STRANGER_IS_SILENT,
 };
 

@@ -9,7 +9,7 @@
 
 static const enum pair_stranger strangers[] = {STRANGER_CLOSES, STRANGER_RESETS,
                                                STRANGER_ANSWERS, STRANGER_BEGINS,
-                                               STRANGER_IS_SILENT};
+                                               STRANGER_MUMBLES, STRANGER_IS_SILENT};
 
 static enum path_reason reason_of(struct pair *pair)
 {

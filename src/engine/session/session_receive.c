@@ -495,6 +495,7 @@ size_t session_receive(struct session *session, struct subflow *subflow, uint8_t
     if (subflow->state == SUBFLOW_STATE_HELLO &&
         session->context.state < SESSION_STATE_CLOSING) {
         subflow->progress_ns = subflow->answer_ns = now;
+        subflow->heard = length > 0;
         used = handshake_receive(session, subflow, bytes, length, &failed);
         if (failed)
             reject(session, subflow);

@@ -336,7 +336,9 @@ static void tick_subflow(struct session *session, struct subflow *subflow)
         subflow_close(&session->subflows, subflow, SUBFLOW_ABANDONED);
         break;
     case SUBFLOW_STATE_HELLO:
-        pool_unproven(&session->pool, subflow, UNPROVEN_SILENT);
+        /* A relay's answer is one segment. */
+        pool_unproven(&session->pool, subflow,
+                      subflow->heard ? UNPROVEN_STRANGE : UNPROVEN_SILENT);
         subflow_close(&session->subflows, subflow, SUBFLOW_ABANDONED);
         break;
     case SUBFLOW_STATE_OPEN: tick_open(session, subflow); break;

@@ -114,6 +114,7 @@ struct subflow {
     bool writable;
     bool begun;     /* local: header and first chunk produced */
     bool confirmed; /* an authenticated byte was received on it */
+    bool heard;     /* HELLO: something came, and not all of an answer */
     bool end_sent, end_received;
     bool waits_for_end; /* END was sent, the peer's is yet to come */
     bool retire;        /* END is to be sent with the next chunk */
