@@ -58,13 +58,17 @@ static json_t *describe(const void *context)
     const struct program *program = context;
     const struct generation *serving = program->generations;
     json_t *document, *head;
+    char *config;
 
     if (serving == NULL)
         return json_pack("{s:s}", "error", "about to end");
     document = local_status(serving->local);
+    config = realpath(program->config_path, NULL); /* whoever asks may be in another folder */
     head = json_pack("{s:i, s:s, s:i, s:s, s:o}", "format", STATUS_FORMAT, "version",
-                     PACKAGE_VERSION, "pid", (int)getpid(), "config", program->config_path,
-                     "retired", describe_retired(serving->next));
+                     PACKAGE_VERSION, "pid", (int)getpid(), "config",
+                     config != NULL ? config : program->config_path, "retired",
+                     describe_retired(serving->next));
+    free(config);
     if (head == NULL || document == NULL || json_object_update(head, document) != 0) {
         json_decref(head);
         head = NULL;

@@ -11,6 +11,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -127,19 +128,36 @@ static int request(const struct places *places, char **answer)
 
 /* ---- showing ---- */
 
+/* Configurations of one user that have one base name have one usual place, which the first
+ * local has taken. */
+static void warn_of_another(const struct options *options, const json_t *document)
+{
+    const char *config = view_text(document, "config");
+    struct stat own, asked;
+
+    if (stat(config, &own) == 0 && stat(options->config_path, &asked) == 0 &&
+        (own.st_dev != asked.st_dev || own.st_ino != asked.st_ino))
+        log_warning("this is the status of a local that runs with %s; one with %s has no "
+                    "control socket, or does not run",
+                    config, options->config_path);
+}
+
 static int show(const struct options *options, const char *answer)
 {
     json_error_t why;
     json_t *document;
     bool good;
 
-    if (options->json)
-        return fputs(answer, stdout) >= 0 && fflush(stdout) == 0 ? OK : ERROR_SYSTEM;
     document = json_loads(answer, 0, &why);
     if (document == NULL || !json_is_object(json_object_get(document, "session"))) {
         log_error("the local has answered something else than its status: %.200s", answer);
         json_decref(document);
         return ERROR_MALFORMED;
+    }
+    warn_of_another(options, document);
+    if (options->json) {
+        json_decref(document);
+        return fputs(answer, stdout) >= 0 && fflush(stdout) == 0 ? OK : ERROR_SYSTEM;
     }
     good = status_print_tables(document, stdout);
     if (options->explain) {
@@ -210,6 +228,7 @@ static int run(const struct options *options)
                   options->config_path);
         return EXIT_FAILURE;
     }
+    log_set_level(LOG_WARNING);
     error = show_all(options, &places);
     control_places_free(&places.all);
     return error == OK ? EXIT_SUCCESS : EXIT_FAILURE;

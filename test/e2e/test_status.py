@@ -71,7 +71,7 @@ def test_the_document(t):
     t.equal(set(found), {"format", "version", "pid", "config", "session", "paths", "streams",
                          "streams_omitted", "listeners", "retired"}, "names of the document")
     t.equal((found["format"], found["pid"], found["config"], found["retired"]),
-            (1, pair.local.pid, pair.local_path, []), "what it says of itself")
+            (1, pair.local.pid, os.path.realpath(pair.local_path), []), "what it says of itself")
     session, paths = found["session"], found["paths"]
     t.check(set(session) >= SESSION_NAMES, f"names of session: {sorted(session)}")
     t.equal((session["state"], session["relays"]), ("up", ["127.0.0.1"]), "the session")
@@ -394,6 +394,14 @@ def test_two_locals_with_one_socket(t):
     t.check("warning: " + control_path(t) + " cannot be the control socket" in other.log(),
             other.log())
     t.equal(document(t, first)["pid"], first.local.pid, "who answers")
+    # Whoever asks for the second by its file is told who answers.
+    for path, told in ((t.path("again/local.json"), True), (first.local_path, False)):
+        for option in "--json", "--explain":
+            result = subprocess.run([SPLITSOCKS, "status", "-c", path, option], text=True,
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60 * SLOW,
+                                    env={**os.environ, "XDG_RUNTIME_DIR": t.directory})
+            t.equal(f"a local that runs with {os.path.realpath(first.local_path)}" in result.stderr, told,
+                    f"status -c {path} {option} says {result.stderr}")
 
 
 def test_reload(t):
