@@ -234,11 +234,13 @@ static int change_locked(const char *path, bool (*change)(json_t *document, void
 int state_file_change(struct state_file *file, bool must,
                       bool (*change)(json_t *document, void *context), void *context)
 {
-    int lock, error, saved;
+    int lock, error, saved, unlocked = 0;
 
     if (file->path == NULL)
         return OK;
     error = lock_patiently(file->path, must, &lock);
+    if (error == ERROR_SYSTEM)
+        unlocked = errno;
     if (error == ERROR_DENIED && !must) {
         unlock(lock);
         return error;
@@ -247,7 +249,8 @@ int state_file_change(struct state_file *file, bool must,
     error = change_locked(file->path, change, context);
     saved = errno;
     unlock(lock);
-    errno = saved;
+    /* Why the folder is not there says more than that it is not. */
+    errno = saved == ENOENT && unlocked != 0 ? unlocked : saved;
     if (error != OK && error != ERROR_UNSUPPORTED && !file->troubled)
         log_write(file->level,
                   "cannot write the state file %s: %s; what is used of quotas, and the last "

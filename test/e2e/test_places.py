@@ -73,6 +73,15 @@ def test_a_home_without_the_variable(t):
     t.equal((done.returncode, done.stderr), (0, ""), "check without variables")
 
 
+def test_a_state_folder_that_cannot_be_made(t):
+    """The log says why it is not there, and everything else works."""
+    _, path, _, user, splitsocks = prepare(t)
+    t.daemon("relay", t.path("relay.json"))
+    local = start(t, user, splitsocks, path)
+    local.wait_output(f"cannot write the state file {t.directory}/splitsocks/state: Permission denied")
+    local.wait_output("session [0-9a-f]+ with the relay begins")
+
+
 def test_root_has_a_place_too(t):
     if os.geteuid() != 0:
         raise harness.Skip("needs root")
