@@ -122,7 +122,8 @@ def check_complete(tree, text):
 
 
 def check_guards(tree, text):
-    named = set(re.findall(r"\| `([\w-]+)` \|$", text, re.M))
+    last_cells = re.findall(r"^\|.*\| ([^|]+) \|$", text, re.M)
+    named = {name for cell in last_cells for name in re.findall(r"`([\w-]+)`", cell)}
     return sorted(named - tree.tests)
 
 
