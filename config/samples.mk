@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Samples by use, local's and relay's; splitsocks.conf(5) explains each, and a test checks them.
 SAMPLES = \
 	config/local.json \

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 EXTRA_DIST += \
 	contrib/check-dist \
 	contrib/fuzz \

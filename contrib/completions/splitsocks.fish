@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # fish completion for splitsocks(1)
 
 complete -c splitsocks -f

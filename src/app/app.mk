@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 bin_PROGRAMS += splitsocks
 splitsocks_SOURCES = \
 	include/splitsocks/app/notify.h \

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * `splitsocks connect`: a SOCKS5 client on a connected socket, and then bytes between it
  * and standard input and output, each direction closing by itself.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "check_start.h"
 
 #include <splitsocks/base/log.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "check_paths.h"
 
 #include <splitsocks/base/log.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What `splitsocks check` finds out about the paths of a local on this machine, as it is
  * now. */
 #ifndef APP_CHECK_PATHS_H

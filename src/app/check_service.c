@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "check_start.h"
 
 #include "read_file.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "check_start.h"
 
 #include "control_places.h"

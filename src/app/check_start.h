@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Whether a start would succeed, as far as can be seen without starting anything. */
 #ifndef APP_CHECK_START_H
 #define APP_CHECK_START_H

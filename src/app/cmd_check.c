@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "check_paths.h"
 #include "check_start.h"
 #include "commands.h"

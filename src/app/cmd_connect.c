@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "bridge.h"
 #include "commands.h"
 #include "daemon.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "commands.h"
 #include "daemon.h"
 #include "load_config.h"

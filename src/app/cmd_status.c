@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "commands.h"
 #include "control_places.h"
 #include "load_config.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The subcommands of the program. Each gets the arguments from its own name on
  * (argv[0] is "check" and so on) and returns the exit status: EXIT_SUCCESS (done),

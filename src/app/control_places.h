@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Where the control socket of a local is, by its configuration, the environment and the
  * user. There is always a place, and `status` looks at all that a local may have taken in

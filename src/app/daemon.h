@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the two daemons and `connect` have in common: options, signals, readiness. */
 #ifndef APP_DAEMON_H
 #define APP_DAEMON_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Folders that the environment names. */
 #ifndef APP_FOLDERS_H
 #define APP_FOLDERS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A configuration with the private key it names, from their files. */
 #ifndef APP_LOAD_CONFIG_H
 #define APP_LOAD_CONFIG_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "local_control.h"
 
 #include "control_places.h"

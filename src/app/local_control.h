@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The control socket of a running local, kept over reloads that do not move it. */
 #ifndef APP_LOCAL_CONTROL_H
 #define APP_LOCAL_CONTROL_H

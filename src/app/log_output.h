@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Where a daemon's lines go: the log to standard error, and what it says of itself to
  * standard output, neither of which may stop it. See outlet.h.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/app/notify.h>
 
 #include <stddef.h>

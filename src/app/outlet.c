@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "outlet.h"
 
 #include <splitsocks/base/list.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A standard stream of a process that must never wait for whoever reads it: a pipe to a
  * pager, a terminal that was stopped with Ctrl-S, the socket of a logger. A thread writes;

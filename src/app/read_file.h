@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Reading configuration and key files. */
 #ifndef APP_READ_FILE_H
 #define APP_READ_FILE_H

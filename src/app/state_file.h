@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Where a local keeps what it remembers from one run to the next. */
 #ifndef APP_STATE_FILE_H
 #define APP_STATE_FILE_H

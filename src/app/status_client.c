@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "status_client.h"
 
 #include <splitsocks/base/error.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Asks a running local for its status. */
 #ifndef APP_STATUS_CLIENT_H
 #define APP_STATUS_CLIENT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Numbers of a status document in words. Each returns `text`. */
 #ifndef APP_STATUS_TEXT_H
 #define APP_STATUS_TEXT_H

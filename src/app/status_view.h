@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A status document, as status.h describes it, shown to a person. */
 #ifndef APP_STATUS_VIEW_H
 #define APP_STATUS_VIEW_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A table of short texts for a terminal: columns as wide as they need to be. */
 #ifndef APP_TABLE_H
 #define APP_TABLE_H

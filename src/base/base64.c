@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/base/base64.h>
 
 #include <splitsocks/base/error.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/base/error.h>
 
 const char *error_string(enum error error)

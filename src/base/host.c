@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/base/host.h>
 
 #include <splitsocks/base/attributes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/base/log.h>
 
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/base/meter.h>
 
 static uint64_t slot_of(uint64_t now)

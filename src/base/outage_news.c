@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/base/outage_news.h>
 
 #define HOUR_NS (3600 * NS_PER_S)

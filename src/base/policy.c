@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/base/policy.h>
 
 const char *stream_mode_string(enum stream_mode mode)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/base/ranges.h>
 
 #include <splitsocks/base/error.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/base/rate_limit.h>
 
 #include <splitsocks/base/attributes.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 noinst_LIBRARIES += libconfig-layer.a
 libconfig_layer_a_SOURCES = \
 	include/splitsocks/config/config.h \

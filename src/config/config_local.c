@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/config/config_local.h>
 
 #include "local_parts.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/config/config_relay.h>
 
 #include "schema.h"

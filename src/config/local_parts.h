@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The larger parts of local.json, a file each. */
 #ifndef CONFIG_LOCAL_PARTS_H
 #define CONFIG_LOCAL_PARTS_H

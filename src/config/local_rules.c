@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "local_parts.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Memory that lives as long as one configuration and is wiped and freed in one go. */
 #ifndef CONFIG_MEMORY_H
 #define CONFIG_MEMORY_H

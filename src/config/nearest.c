@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "nearest.h"
 
 #include <splitsocks/base/attributes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a misspelt name was meant to be. */
 #ifndef CONFIG_NEAREST_H
 #define CONFIG_NEAREST_H

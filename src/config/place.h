@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Places in a JSON text: jansson forgets where a value stood, so these find it again.
  *

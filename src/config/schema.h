@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A configuration as tables: each option with its name, type, bounds and default. The
  * reader here walks a JSON tree along them and fills in structures; src/config/values.h

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "side.h"
 
 static size_t count_keys(json_t *tree, const struct option *of, const struct option *not_of,

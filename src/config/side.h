@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Which of the two sides a configuration is for. */
 #ifndef CONFIG_SIDE_H
 #define CONFIG_SIDE_H

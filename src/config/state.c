@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/config/state.h>
 
 #include <splitsocks/config/usage_text.h>

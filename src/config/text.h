@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What files of the field have instead of JSON in UTF-8, and how it is told. */
 #ifndef CONFIG_TEXT_H
 #define CONFIG_TEXT_H

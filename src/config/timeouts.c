@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "values.h"
 
 /* As the kernel bounds TCP_KEEPIDLE: 32767 s. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/config/units.h>
 
 #include <splitsocks/base/error.h>

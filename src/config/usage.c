@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/config/usage.h>
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/config/usage_text.h>
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Readers for the types of values. The fields they store to are named in brackets. */
 #ifndef CONFIG_VALUES_H
 #define CONFIG_VALUES_H

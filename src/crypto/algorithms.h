@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The libcrypto algorithm objects, fetched once per process: a fetch takes a lock and
  * walks the providers, which is far dearer than the operation itself. They live until

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 noinst_LIBRARIES += libcrypto-layer.a
 libcrypto_layer_a_SOURCES = \
 	include/splitsocks/crypto/hash.h \

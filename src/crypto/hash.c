@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/crypto/hash.h>
 
 #include "algorithms.h"

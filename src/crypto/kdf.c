@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/crypto/kdf.h>
 
 #include "algorithms.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/crypto/key.h>
 
 #include <splitsocks/base/base64.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/crypto/noise.h>
 
 #include "algorithms.h"

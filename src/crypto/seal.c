@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/crypto/seal.h>
 
 #include "algorithms.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/gate/admission.h>
 
 #include "session_ids.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/gate/client_table.h>
 
 #include <assert.h>

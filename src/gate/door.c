@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/gate/door.h>
 
 #include <splitsocks/gate/failure_limit.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/gate/failure_limit.h>
 
 #include <stddef.h>

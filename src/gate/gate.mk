@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 noinst_LIBRARIES += libgate.a
 libgate_a_SOURCES = \
 	include/splitsocks/gate/admission.h \

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "session_ids.h"
 
 #include <stddef.h>

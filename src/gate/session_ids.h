@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The sessions of a relay's worker by their ids; a resumed session has several. */
 #ifndef GATE_SESSION_IDS_H
 #define GATE_SESSION_IDS_H

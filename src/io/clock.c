@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/io/clock.h>
 
 #include <splitsocks/base/attributes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/io/descriptors.h>
 
 #include <splitsocks/base/attributes.h>

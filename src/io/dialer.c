@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/io/dialer.h>
 
 #include <splitsocks/base/log.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "dns_channel.h"
 
 #include <splitsocks/base/error.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * One DNS server, asked by c-ares on a libev loop, over UDP or over TCP. A channel sends
  * each query once; whom to ask when is its owner's matter.

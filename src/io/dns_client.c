@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "dns_client.h"
 
 #include "dns_channel.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Asks DNS servers for the addresses of a name of one family, until one says something
  * that can be relied on. The server that answers best is asked first; the next one too

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/io/driver.h>
 
 #include <splitsocks/io/clock.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/io/farewell.h>
 
 #include <splitsocks/base/list.h>

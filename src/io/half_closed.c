@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/io/half_closed.h>
 
 #include <splitsocks/base/log.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/io/hosts_file.h>
 
 #include <splitsocks/base/error.h>

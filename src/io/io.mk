@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 noinst_LIBRARIES += libio.a
 libio_a_SOURCES = \
 	include/splitsocks/io/clock.h \

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/io/listener.h>
 
 #include <splitsocks/base/log.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/io/movement.h>
 
 #include <splitsocks/engine/session/session_status.h>

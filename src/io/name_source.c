@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "name_source.h"
 
 #include "dns_client.h"

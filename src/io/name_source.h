@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What DNS says of a name's addresses of one family, from memory or from the servers. All
  * who want to know the same at the same time share one question, and what is learned is

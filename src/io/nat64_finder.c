@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/io/nat64_finder.h>
 
 #include <splitsocks/base/log.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/io/outage_log.h>
 
 #include <splitsocks/io/clock.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/io/shed_text.h>
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/io/socket.h>
 
 #include "socket_tune.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "socket_tune.h"
 
 #include <splitsocks/base/log.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Socket options that only tune: a connection works without them, so that a kernel that
  * lacks one (WSL, gVisor, old ones) is warned of once and used all the same.

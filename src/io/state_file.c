@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/io/state_file.h>
 
 #include <splitsocks/config/state.h>

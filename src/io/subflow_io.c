@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/io/subflow_io.h>
 
 #include <splitsocks/crypto/key.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* How this system resolves names: its DNS servers, search domains and order of sources,
  * read again when they change. */
 #ifndef IO_SYSTEM_NAMES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/io/worker.h>
 
 #include <splitsocks/io/driver.h>

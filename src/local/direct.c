@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/local/direct.h>
 
 #include <splitsocks/io/clock.h>

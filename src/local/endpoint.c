@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/local/endpoint.h>
 
 #include <splitsocks/base/log.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/local/inbound.h>
 
 #include <splitsocks/base/log.h>

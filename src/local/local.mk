@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 noinst_LIBRARIES += liblocal.a
 liblocal_a_SOURCES = \
 	include/splitsocks/local/direct.h \

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the files of the local side share. */
 #ifndef IO_LOCAL_INTERNAL_H
 #define IO_LOCAL_INTERNAL_H

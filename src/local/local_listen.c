@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * How a local comes to its listening sockets: its own, or those of the one that it
  * replaces.

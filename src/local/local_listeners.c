@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The listeners of a local: SOCKS5, and forward to one target. */
 #include "local_internal.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Connections that would come back to this local. */
 #include "local_internal.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/local/local_path.h>
 
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "local_rules.h"
 
 #include <splitsocks/local/path_table.h>

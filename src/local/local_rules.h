@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The configuration's words about streams in those of the engine. */
 #ifndef IO_LOCAL_RULES_H
 #define IO_LOCAL_RULES_H

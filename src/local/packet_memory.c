@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/local/packet_memory.h>
 
 #include <splitsocks/config/state.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/local/path_advice.h>
 
 #include <splitsocks/io/socket.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/local/path_quota.h>
 
 #include <splitsocks/base/log.h>

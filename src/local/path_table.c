@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/local/path_table.h>
 
 #include "local_rules.h"

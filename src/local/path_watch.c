@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/local/path_watch.h>
 
 #include <splitsocks/base/log.h>

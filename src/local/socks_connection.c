@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/local/socks_connection.h>
 
 #include <splitsocks/base/log.h>

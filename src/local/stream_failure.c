@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/local/stream_failure.h>
 
 #include <splitsocks/base/log.h>

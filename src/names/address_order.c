@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/names/address_order.h>
 
 #include <splitsocks/base/attributes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/names/dns_answer.h>
 
 #include <splitsocks/base/error.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/names/hosts_table.h>
 
 #include <splitsocks/base/error.h>

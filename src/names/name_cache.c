@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/names/name_cache.h>
 
 #include <splitsocks/base/list.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 noinst_LIBRARIES += libnames.a
 libnames_a_SOURCES = \
 	include/splitsocks/names/address_order.h \

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/names/nat64.h>
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/names/resolv_conf.h>
 
 #include <splitsocks/base/attributes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/names/server_choice.h>
 
 #include <splitsocks/base/attributes.h>

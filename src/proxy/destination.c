@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/proxy/destination.h>
 
 #include <splitsocks/base/error.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/proxy/eyeballs.h>
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/proxy/family_memory.h>
 
 static bool avoided(const struct family_memory *memory)

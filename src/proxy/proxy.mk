@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 noinst_LIBRARIES += libproxy.a
 libproxy_a_SOURCES = \
 	include/splitsocks/proxy/destination.h \

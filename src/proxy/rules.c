@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/proxy/rules.h>
 
 #include <splitsocks/base/target.h>

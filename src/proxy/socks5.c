@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/proxy/socks5.h>
 
 #include <splitsocks/base/attributes.h>

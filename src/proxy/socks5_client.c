@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/proxy/socks5_client.h>
 
 #include <splitsocks/base/error.h>

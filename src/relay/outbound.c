@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/relay/outbound.h>
 
 #include <splitsocks/base/log.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/relay/relay.h>
 
 #include "relay_internal.h"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 noinst_LIBRARIES += librelay.a
 librelay_a_SOURCES = \
 	include/splitsocks/relay/outbound.h \

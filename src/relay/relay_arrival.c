@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "relay_internal.h"
 
 #include <splitsocks/io/clock.h>

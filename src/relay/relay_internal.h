@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the files of the relay share. */
 #ifndef RELAY_INTERNAL_H
 #define RELAY_INTERNAL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/status/control.h>
 
 #include "control_socket.h"

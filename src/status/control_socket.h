@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Opening and removing the file of a control socket. */
 #ifndef IO_CONTROL_SOCKET_H
 #define IO_CONTROL_SOCKET_H

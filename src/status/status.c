@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/status/status.h>
 
 #include "status_internal.h"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 noinst_LIBRARIES += libstatus.a
 libstatus_a_SOURCES = \
 	include/splitsocks/status/control.h \

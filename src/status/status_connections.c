@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "status_internal.h"
 
 /* As a stream is described, with what such a connection has not got left empty. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The parts of a status document. Each function returns a new reference, NULL when memory
  * is out. */
 #ifndef IO_STATUS_INTERNAL_H

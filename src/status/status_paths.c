@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "status_internal.h"
 
 static const char *state_name(enum path_reason reason)

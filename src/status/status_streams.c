@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "status_internal.h"
 
 /* In the order of enum stream_wait's bits. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/wire/frame.h>
 
 #include <splitsocks/base/error.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/wire/handshake.h>
 
 #include <string.h>

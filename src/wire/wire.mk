@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 noinst_LIBRARIES += libwire.a
 libwire_a_SOURCES = \
 	include/splitsocks/wire/frame.h \

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The bare loop that recycling is measured against: connect, send so many bytes, read so
  * many, reset. Two processes, as local and relay are two; each does nothing but the system

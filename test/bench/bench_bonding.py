@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Several paths: splitsocks beside kernel MPTCP, and single TCP on each path alone, over the same
 emulated paths in one run. `--scenario` and `--shape` choose, `--quick` is short."""
 import subprocess

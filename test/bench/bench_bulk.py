@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Bulk on loopback beside `ssh -D` and shadowsocks-libev: goodput and CPU seconds per GiB."""
 import peers
 from peers import GIB, median

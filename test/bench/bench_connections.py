@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """New connections a second, and the round trip of an echo, beside shadowsocks-libev."""
 import peers
 from peers import median

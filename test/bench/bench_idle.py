@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """What idle streams and idle processes cost: memory, CPU and wake-ups of both processes."""
 import subprocess
 import time

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Subflows recycled a second with budgets of 1000 bytes, beside a bare loop of connect and reset."""
 import json
 import subprocess

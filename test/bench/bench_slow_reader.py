@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """A fast download beside readers that have stopped reading: its speed, and the memory it takes."""
 import peers
 from peers import median

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Many short connections, or one that is asked again and again, through a SOCKS5 proxy; the
  * destination is a child process. As most programs do, the client ends a connection by

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the benches share: the proxies side by side, their CPU time and memory, and tables.
 
 A bench function gets a harness.Test, so that all it starts ends with it. Figures of one run are

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """One connection, measured at its user's end: over TCP, kernel MPTCP or a SOCKS5 proxy.
 
     probe.py serve ADDRESS PORT [--mptcp]

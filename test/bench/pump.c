@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Bulk traffic that costs next to nothing beside what it measures: the sender sends one
  * page of memory over and over by sendfile(), the receiver lets the kernel drop what has

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* How a test talks to a running test program: lines over a unix socket, one client at a
  * time. Each command gets one line in answer. */
 #ifndef TEST_E2E_CONTROL_H

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The real program with real clients and links. The scripts print TAP; see harness.py.
 E2E_TOOLS = \
 	test/e2e/lacking \

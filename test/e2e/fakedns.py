@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A DNS server that does as it is told: answers from a table, or is silent, or lies."""
 import collections
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the end-to-end tests share: TAP, processes, ports, configurations, network namespaces.
 
 A test script defines functions test_*(t) and ends with harness.main(globals()). Each function gets

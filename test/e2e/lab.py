@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The lab for several paths: two namespaces, A and B, with an emulated link for each path.
 
 The relay's side, B, has one address that is reached over every link; A's address on link i is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Runs a program on a kernel that lacks socket options, or in a sandbox that forbids netlink:
  * a seccomp filter answers calls for them with an error.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One direction of an emulated link, as a value: packets and the time go in, packets come
  * out.
  *

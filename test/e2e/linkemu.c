@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A link emulator: carries IP packets between TUN devices, which it makes in network
  * namespaces, with the rate, delay, jitter, loss, queue and black holes that a test asks
  * for.

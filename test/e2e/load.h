@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What origin and socksload say to each other on a stream: a header, pseudo-random bytes
  * both ways (pattern.h), and the origin's verdict. Both directions run at once and each is
  * checked byte by byte by its receiver. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The server that the load client talks to through the proxy: see load.h.
  *
  *     origin --control PATH --listen ADDRESS:PORT...

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A pseudo-random byte stream that any position of can be computed by itself: whoever knows
  * the seed can produce it and check it without storing or hashing anything. */
 #ifndef TEST_E2E_PATTERN_H

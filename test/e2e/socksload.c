@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A SOCKS5 client that opens many streams to an origin (see load.h), moves bytes both ways,
  * checks every one of them and prints what came of it as one JSON object.
  *

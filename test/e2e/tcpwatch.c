@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "tcpwatch.h"
 
 #include <inttypes.h>

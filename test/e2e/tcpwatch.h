@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Watches the TCP connections on an emulated link from packet headers alone: an observer
  * that trusts neither endpoint's counters. It stands at the initiator's edge: it is shown
  * the initiator's packets before the link may lose them and the responder's when they come

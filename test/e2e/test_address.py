@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """The relay's address leads to somebody else: a portal, another machine, a box on the way."""
 import contextlib
 import json

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Budgets and pool limits, counted on the wire by a proxy between local and relay."""
 import harness
 from harness import bulk, count_time_wait, full

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """What `check` and a start say of files as people have them."""
 import os
 import re

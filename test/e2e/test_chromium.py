@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Headless Chromium: a page with a dozen resources, by a name that only the proxy's side knows."""
 import base64
 import subprocess

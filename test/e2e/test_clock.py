@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Wall clocks that are wrong, and machines that share a key: the relay takes no HELLO that is older
 than those it has seen of the same key."""
 import calendar

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # check and keygen: what they print, what they leave behind and how they exit. Every sample
 # passes check, and the manual page of the configuration names every key and sample.
 # Prints TAP.

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """curl through local and relay: addresses, names, TLS, passwords, large transfers."""
 import hashlib
 import subprocess

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """A process that may open few descriptors: clients wait or are refused, and the session, names and
 the control socket keep what they need."""
 import contextlib

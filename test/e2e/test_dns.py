@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Names: resolved here or at the relay, by dnsmasq and by servers that are silent or lie."""
 import socket
 import time

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """A relay that dies, subflows that are cut, a path that goes dark: streams go on, or end clearly."""
 import re
 import signal

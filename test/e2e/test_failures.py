@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """A stream that fails says why: to the SOCKS client, to the user of connect, and in both logs."""
 import json
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """A family that is broken while the other works costs its head start once or twice, not always."""
 import socket
 import subprocess

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Ends that neither reading nor writing shows: peers that hang up, vanish or only seem to be there."""
 import contextlib
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Strangers, recordings and damage: nothing is answered, nothing crashes, honest traffic goes on."""
 import glob
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Kernels that lack socket options: what only tunes is warned of and done without."""
 import re
 import signal

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Addresses to listen on: those that move at a reload, and those that are not there yet."""
 import contextlib
 import json

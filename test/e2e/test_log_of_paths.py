@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """What the log says of paths that come and go: a state that lasts, and not each hiccup."""
 import re
 import time

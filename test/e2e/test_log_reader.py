@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Whoever reads the log, or the line that says ready, stops reading: the proxy goes on."""
 import contextlib
 import fcntl

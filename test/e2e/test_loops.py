@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Connections that would come back to the listener that they came from: seen at once by their address,
 or else ended by a bound, without harm to others."""
 import contextlib

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Paths on which large packets vanish without a word (no ICMP message comes, as behind many tunnels
 and firewalls), while the kernel's TCP does not probe for it: transfers go on with smaller packets,
 soon, little is sent in vain, and it is told and remembered.

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Names: how many questions they cost, what a server that answers half costs, what is no name."""
 import os
 import signal

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Networks that have IPv6 alone, and NAT64 for the rest."""
 import ipaddress
 import subprocess

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Paths that this machine itself keeps from working: what is wrong and what mends it is told, by
 the log, by status --explain and by check."""
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Interfaces that go and come, change their address, lose their carrier, are made again: a download
 and an echo go on, and what is back is used again soon.
 

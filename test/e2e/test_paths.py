@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Two paths between local and relay: both carry, either may die, and nothing is lost.
 
 What fails is a changed byte, a path that was not used, or a transfer that did not end; goodput is

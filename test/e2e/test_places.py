@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Where the control socket is without the variables that name a place, and who is trusted there."""
 import os
 import shutil

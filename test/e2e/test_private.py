@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """What the relay refuses to connect to, and how that is opened."""
 import harness
 from fakedns import FakeDns

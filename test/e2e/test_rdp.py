@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """A remote desktop and an ssh session stay up while paths are cut, change address, and the relay
 changes its ports.
 

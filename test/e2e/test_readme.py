@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """What README.md tells the user: its configurations and the fragments of its table of uses are
 accepted, and its five steps, run word by word, end with a download."""
 import http.server

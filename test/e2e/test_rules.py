@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Listeners that forward, and rules: who goes through the relay, past it, or nowhere."""
 import signal
 import socket

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """How sessions end, and how many there may be: each cause is told to those at local."""
 import json
 import os

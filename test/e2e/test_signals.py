@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Signals, exit statuses, configurations and keys that are refused."""
 import json
 import os

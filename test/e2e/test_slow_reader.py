@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """One reader that stops reading: it stalls its own stream alone, and memory stays bounded."""
 import contextlib
 import socket

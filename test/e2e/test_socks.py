@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """SOCKS5 byte by byte: replies that tell the truth, pipelining, half-closes, refusals."""
 import socket
 import struct

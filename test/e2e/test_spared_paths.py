@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """A backup, and a path that costs more, while the good one stalls for moments, and when it is gone."""
 import time
 

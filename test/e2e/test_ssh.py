@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """OpenSSH through `splitsocks connect` and `nc -X 5`: commands, copies, both ways of connecting."""
 import getpass
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """`splitsocks status`: the document, the tables, the words, and the socket that they come by."""
 import json
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Budgets of 1000 and 500 bytes over 100 ms of round trip: goodput beside what is possible.
 
 What fails is a changed byte, a budget or a pool that was exceeded; goodput is printed, not judged.

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """The test programs themselves: what they measure and what they do is believed elsewhere."""
 import socket
 import time

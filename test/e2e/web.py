@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A web server for the tests with real HTTP clients; plain, or TLS with a throw-away certificate."""
 import contextlib
 import hashlib

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "wirepair.h"
 
 #include <errno.h>

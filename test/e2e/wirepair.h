@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One proxied TCP connection of wireproxy: two sockets and what travels between them. Bytes
  * are counted as they are read, so they are what the sender put on the wire. Ends are
  * passed on as what they are: FIN as FIN, a reset as a reset that overtakes whatever is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A TCP proxy that stands between local and relay and sees what is on the wire: counts
  * bytes and connections, records, and does harm on request.
  *

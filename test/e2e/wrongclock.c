@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * For LD_PRELOAD: a wall clock that is wrong by as many seconds as the file WRONG_CLOCK says
  * when it is read.

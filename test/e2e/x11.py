@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """As much of the X protocol (version 11) as shows whether a remote desktop is alive: the colour of
 the root window, where the pointer is, and what is on the screen of an Xvfb.
 

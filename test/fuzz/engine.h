@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A session engine and, played by a fuzz input, both of its neighbours: the application
  * above, which keeps the rules of session.h, and the peer below, which has the keys and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # One libFuzzer target per parser. Without --enable-fuzzers each is linked with main.c, which
 # replays test/fuzz/corpus/X for fuzz_X in `make check`. A new target is its name in
 # FUZZ_TARGETS, its _SOURCES and its _LDADD, and a folder with at least one file.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Both configurations, from the same text: what is accepted keeps the promises of the
  * header, and what is refused is explained in one printable line.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The frames of a chunk. Each frame that is accepted is written again in its shortest form;
  * reading and writing that once more must change nothing.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What opens a subflow, as the relay and local read it before anyone has proved anything.
  * The first byte of the input chooses the parser. What is accepted comes out the same when

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * All that is read of names. The first byte of the input chooses: a DNS message, a text
  * that names a host, a hosts file in two pieces, or resolv.conf and nsswitch.conf.

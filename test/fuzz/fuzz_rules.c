@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The hosts of a rule. The input is texts that end with a line feed each: the first is the
  * name that a client asks for, the others are patterns. The search must find what comparing

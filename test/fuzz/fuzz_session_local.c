@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Local's engine, from its first dial on, against a relay of its own that keeps no rule.
  * The first byte of the input chooses the configuration; the script's operations are those

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The relay's engine, from HELLO on, against a client of its own that keeps no rule. The
  * script's operations are those of engine.h and: another subflow, a resume, accepting a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Both sides of SOCKS5. The first byte of the input chooses the side, whether there is
  * authentication, and into what pieces the rest is cut; the pieces must make no difference.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The cursor. The first byte of the input chooses an order of reads over the rest; what was
  * read is written again, and a shortest form must come out the same.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Runs a fuzz target without libFuzzer: every file of its corpus once, one TAP result each.
  * Without arguments the corpus of program fuzz_X is test/fuzz/corpus/X below $TOP_SRCDIR;

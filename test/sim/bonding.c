@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "directed_internal.h"
 
 #include <inttypes.h>

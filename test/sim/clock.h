@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The simulator's heart: virtual time, the queue of what happens next, the seeded
  * generator, and the trace. Everything a run does follows from its seed; nothing here or

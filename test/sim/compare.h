@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Several paths beside the best of them alone: never worse. */
 #ifndef TEST_SIM_COMPARE_H
 #define TEST_SIM_COMPARE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "directed.h"
 
 #include "directed_internal.h"

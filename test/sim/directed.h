@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Scenarios written by hand, with ceilings in virtual time. */
 #ifndef TEST_SIM_DIRECTED_H
 #define TEST_SIM_DIRECTED_H

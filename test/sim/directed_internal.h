@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the directed scenarios share: one run, its verdict, and what it is judged by.
  */

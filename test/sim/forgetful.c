@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* NATs that forget connections on which nothing goes: what the origin sends first after a
  * while has to find one that lives. */
 #include "directed_internal.h"

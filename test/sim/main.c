@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * sim [--seeds FIRST-LAST | --seed N | --scenario NAME | --compare FIRST-LAST |
  *      --digest FIRST-LAST] [--trace] [--verbose]

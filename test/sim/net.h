@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The simulated network: paths with a rate, delay, jitter, loss and a shared queue in each
  * direction, and TCP connections across them.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the files of the network model share. */
 #ifndef TEST_SIM_NET_INTERNAL_H
 #define TEST_SIM_NET_INTERNAL_H

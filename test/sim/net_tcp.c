@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "net_internal.h"
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What is to happen in a run. A scenario is plain data: all of it is drawn from the seed,
  * or written by hand, before the run begins.

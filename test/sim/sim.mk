@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The network model has tests of its own, since every verdict of the simulator rests on it.
 SIM_MODEL = \
 	test/sim/clock.c test/sim/clock.h \

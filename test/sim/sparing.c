@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Paths that are to be spared: what they carry while a better one works, and while it does
  * not. */
 #include "directed_internal.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* TAP by hand: the simulator links nothing but the layers below it. */
 #ifndef TEST_SIM_TAP_H
 #define TEST_SIM_TAP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The network model itself: what the simulator's verdicts rest on. */
 #include "net.h"
 #include "tap.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * One simulated run: two processes with the real engine, the network between them, the
  * applications on both ends, and what goes wrong meanwhile.

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """The documents for maintainers name what is in the tree: paths, functions, constants with
 their values, and tests. TUNING.md has every constant of the engine. Prints TAP."""
 import os
@@ -11,6 +12,7 @@ ENGINE = ("src/engine", "include/splitsocks/engine")
 UNITS = {
     "ns": 1, "ms": 10**6, "s": 10**9, "KiB": 1024, "MiB": 1024**2,
 }
+LICENCE = "SPDX-License-Identifier: MIT"
 PLACEHOLDER = r"(^|[/_])(X|ROOM|TARGET)([/.]|$)"
 MACROS = {"NS_PER_MS": "1000000", "NS_PER_S": "1000000000"}
 
@@ -127,6 +129,14 @@ def check_guards(tree, text):
     return sorted(named - tree.tests)
 
 
+def check_licence():
+    """Files of these kinds that do not name their licence in their first lines."""
+    sources = []
+    for folder in ("src", "include", "test"):
+        sources += files(folder, ".c", ".h", ".py", ".sh", ".mk")
+    return [path for path in sources if LICENCE not in "".join(read(path).splitlines()[:2])]
+
+
 def main():
     tree = Tree()
     texts = {name: read(f"doc/{name}.md") for name in NAMES}
@@ -140,6 +150,7 @@ def main():
     results.append(("TUNING.md has every constant of the engine",
                     check_complete(tree, tuning)))
     results.append(("every guard in TUNING.md exists", check_guards(tree, tuning)))
+    results.append(("each source file names its licence", check_licence()))
     print(f"1..{len(results)}")
     for index, (name, offences) in enumerate(results, 1):
         print(f"{'not ' if offences else ''}ok {index} - {name}")

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Proves the rooms. Those below `io` are pure: they take bytes and time as arguments, and their
 # objects may name no socket, clock, random, file or event symbol. No room may name a symbol
 # of a room above it, or include a header of one. Prints TAP.

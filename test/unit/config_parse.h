@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Shared by the tests of the two configurations. */
 #ifndef TEST_UNIT_CONFIG_PARSE_H
 #define TEST_UNIT_CONFIG_PARSE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A local session and a relay with admission, joined by lossless in-memory connections of
  * a fixed delay: enough to test the engine's rules one at a time. The simulator in

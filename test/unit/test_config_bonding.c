@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The keys of local.json about several paths, listeners that forward, and rules. */
 #include "unit.h"
 

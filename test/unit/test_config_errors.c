@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a configuration is refused for: all of it, in order, whatever bytes it is made of.
  */
 #include "unit.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Memory runs out at each allocation in turn: an error each time, and nothing leaks (the
  * sanitizers and valgrind tell). */
 #include "unit.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The control socket: its file, and the clients that it bears. */
 #include "unit.h"
 

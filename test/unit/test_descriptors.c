@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* How descriptors are shared out between clients, subflows and the rest. */
 #include "unit.h"
 

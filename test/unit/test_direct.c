@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Two applications, each with a socket to a direct between them. */
 #include "unit.h"
 

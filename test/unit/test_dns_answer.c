@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* DNS messages: what is taken from them, and that nothing else is. */
 #include "unit.h"
 

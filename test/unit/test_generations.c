@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What one generation of a session says of its subflows is never taken for another's. */
 #include "session_pair.h"
 

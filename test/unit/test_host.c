@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What texts that name a host are. */
 #include "unit.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What rtnetlink's messages make of a table of interfaces; the messages are constructed. */
 #include "unit.h"
 

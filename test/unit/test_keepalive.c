@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* How often idle subflows are asked for a sign of life. */
 #include "session_pair.h"
 

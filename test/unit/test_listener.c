@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The listener, and the connections that are closed with a last message. */
 #include "unit.h"
 

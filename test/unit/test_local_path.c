@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a table of interfaces makes of a local path. */
 #include "unit.h"
 

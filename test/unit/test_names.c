@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What is known of names and servers: the cache, the hosts file, the choice of servers, the
  * system's configuration, and the order of addresses. */
 #include "unit.h"

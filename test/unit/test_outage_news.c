@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Which outages the log is told of: those that last, and of what flaps less and less. */
 #include "unit.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A stream whose reader does not read: nothing waits for it, and what was lost is told. */
 #include "unit.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Black holes: what counts as a large packet that is lost for its size, and which size is
  * used and tried next. */
 #include "unit.h"

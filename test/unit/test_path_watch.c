@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The watch on this machine's own interfaces, and in a network namespace of its own. */
 #include "unit.h"
 

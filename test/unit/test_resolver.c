@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The resolver against a DNS server in this process, which misbehaves by name. */
 #include "unit.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* How much bulk may be on its way on a path, by what its subflows' TCP is said to know. */
 #include "session_pair.h"
 

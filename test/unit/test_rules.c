@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Which rule decides, read as the specification of rules.h. */
 #include "unit.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "session_pair.h"
 
 #include <splitsocks/base/ranges.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What is left of a stream when its peer hangs up after it had ended its direction. */
 #include "session_pair.h"
 

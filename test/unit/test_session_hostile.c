@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What an authenticated peer that breaks the rules, or stretches them, may not achieve. The
  * frames are put on the wire with the session's own keys, behind the engine's back.

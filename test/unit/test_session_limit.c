@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* More sessions than a client may have. */
 #include "session_pair.h"
 

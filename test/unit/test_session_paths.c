@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Several paths: their properties, whether they work, and what streams may use. */
 #include "session_pair.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Somebody who is not the relay takes the connections to it. */
 #include "session_pair.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Which streams give way for want of memory, and when: never while there is room. */
 #include "session_pair.h"
 

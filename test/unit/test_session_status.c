@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the snapshots of paths and streams say. */
 #include "session_pair.h"
 

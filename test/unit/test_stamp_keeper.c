@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* With a wall clock that the test sets. */
 #include "unit.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The state file, in a folder of its own. */
 #include "unit.h"
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # One program per module, linked only with the layers it may use. Each prints TAP.
 if HAVE_CMOCKA
 UNIT_TESTS = \

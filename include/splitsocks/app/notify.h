@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tells the service manager what state the process is in, as sd_notify(3) does. */
 #ifndef SPLITSOCKS_NOTIFY_H
 #define SPLITSOCKS_NOTIFY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* An IP address with a port, as a plain value: no sockaddr in the pure layers. */
 #ifndef SPLITSOCKS_ADDRESS_H
 #define SPLITSOCKS_ADDRESS_H

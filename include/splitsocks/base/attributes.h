@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Compiler attributes that the headers use. */
 #ifndef SPLITSOCKS_ATTRIBUTES_H
 #define SPLITSOCKS_ATTRIBUTES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Base64 (RFC 4648 section 4) of whole values, as keys are written in files. The one
  * implementation: the configuration reads public keys with it, the crypto layer keys.

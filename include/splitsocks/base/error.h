@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The one error enum. Functions that can fail return 0 or a negative value of it. */
 #ifndef SPLITSOCKS_ERROR_H
 #define SPLITSOCKS_ERROR_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What a text is that should say where a host is: an address in one of its spellings, a
  * name that DNS may be asked for, or neither. Whoever takes such a text from a user or a

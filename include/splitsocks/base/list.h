@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * An intrusive doubly linked list: the node is embedded in the object, the list owns
  * nothing. A node that is in no list points to itself, so list_remove() is safe on it

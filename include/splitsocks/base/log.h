@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The log sink. One line per event, to standard error by default. The pure layers do not
  * log: they return events, which io and app turn into lines. Thread-safe.

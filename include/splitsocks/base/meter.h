@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Bytes a second over the last few seconds, for people to read: in slots of half a second,
  * of which the oldest is forgotten as the next one begins. Costs no timer.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Which numbers were used, seen through a window that ends at the highest: each number is
  * taken once, and one below the window never. Asking and marking are apart, so that a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the log is told of something that works or does not, and may change a thousand times
  * a day: a path behind a NAT that forgets idle connections is gone and back within a moment

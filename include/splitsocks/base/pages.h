@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The bytes of one direction of one stream, addressed by stream offset: whatever lies
  * between the offset that is no longer needed and the newest byte, in fixed pages from a

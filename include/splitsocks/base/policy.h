@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* How the data of one stream is spread over paths: chosen at local by rules, told to the
  * relay, and obeyed by both for what they send. */
 #ifndef SPLITSOCKS_POLICY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A sorted set of disjoint half-open ranges [start, end) of stream offsets: what was
  * received, what was acknowledged, what is owed. Ranges that touch or overlap are one, so

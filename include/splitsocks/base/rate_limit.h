@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A ceiling on bytes a second: a token bucket, in debt for what was more than it held.
  *

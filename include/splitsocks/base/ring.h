@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A growable first-in first-out queue of fixed-size elements in one power-of-two array:
  * no allocation per element; a ring that empties keeps no more than a small array.

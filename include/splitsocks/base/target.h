@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Where a stream goes: a name for the relay to resolve, or addresses in order of preference. */
 #ifndef SPLITSOCKS_TARGET_H
 #define SPLITSOCKS_TARGET_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A hash of a text of ASCII, upper and lower case alike, for tables in memory. */
 #ifndef SPLITSOCKS_TEXT_HASH_H
 #define SPLITSOCKS_TEXT_HASH_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A bounded cursor over a byte buffer, for reading or for writing, with a sticky error:
  * once an operation does not fit, it and every later one does nothing (a read yields

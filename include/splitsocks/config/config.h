@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the configurations of local and relay have in common. splitsocks.conf(5) is the
  * user's description of each key.

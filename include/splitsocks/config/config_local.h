@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The configuration of `splitsocks local` and `splitsocks connect`: local.json. */
 #ifndef SPLITSOCKS_CONFIG_LOCAL_H
 #define SPLITSOCKS_CONFIG_LOCAL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The configuration of `splitsocks relay`: relay.json. */
 #ifndef SPLITSOCKS_CONFIG_RELAY_H
 #define SPLITSOCKS_CONFIG_RELAY_H

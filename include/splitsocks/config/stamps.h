@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The last stamp that was sent to each relay in a HELLO; the section "stamp" of a state
  * document: { PUBLIC KEY OF THE RELAY: stamp }.

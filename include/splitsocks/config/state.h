@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What a local keeps from one run to the next: a JSON document of sections, each the business
  * of one module, which reads it and writes it anew:

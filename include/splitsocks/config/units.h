@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Quantities as people write them: "64KiB", "2.5Mbit", "120s".
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Bytes used in calendar months, by name; the section "usage" of a state document:
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What a state file was before it had sections: the bytes used in one month.
  *

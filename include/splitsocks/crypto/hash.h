@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* SHA-256, and a comparison that tells nothing by its time. */
 #ifndef SPLITSOCKS_HASH_H
 #define SPLITSOCKS_HASH_H

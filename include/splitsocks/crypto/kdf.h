@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A keyed HMAC-SHA256 (RFC 2104) that is used many times: it derives each subflow's keys
  * from a direction secret, and authenticates HELLO headers. The key schedule is computed

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * X25519 keys (RFC 7748) and how they are written: base64 of 32 bytes, 44 characters, as
  * in configurations; a private key file is that one line. Random bytes are passed in.

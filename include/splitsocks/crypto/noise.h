@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Noise_IK_25519_ChaChaPoly_SHA256 (The Noise Protocol Framework, revision 34), one
  * handshake of two messages: the initiator knows the responder's public key and proves

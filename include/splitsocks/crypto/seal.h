@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Sealing and opening the chunks of one direction of one subflow: an AEAD with a key of
  * its own, whose nonce is the chunk's index in that subflow, so that no number travels

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The relay's front: what a new connection must show before it is given to a session.
  *

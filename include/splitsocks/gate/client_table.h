@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The clients a relay serves, by public key, and the newest stamps each has used.
  *

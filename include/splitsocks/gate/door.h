@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The relay's door: decides about HELLOs from connections that have proved nothing yet.
  * Every error means silence: the connection is read and discarded until

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * How often costly failures may happen: a token bucket for each source (an IPv4 address,
  * or the /64 of an IPv6 one) and one for all of them. Only failures take tokens; who

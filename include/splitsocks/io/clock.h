@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Where time and randomness come from; the pure layers get both as arguments. */
 #ifndef SPLITSOCKS_CLOCK_H
 #define SPLITSOCKS_CLOCK_H

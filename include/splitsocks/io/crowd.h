@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * How many connections there are to each target through each listener, and a bound on it. A
  * loop that no address gives away, such as by way of another program's forwarding, makes

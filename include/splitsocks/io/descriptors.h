@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * How the descriptors that the process may open are shared out, so that clients, of which
  * there may be any number, never take those that the session lives on.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Connects to the first address of a host that answers, by the rules of eyeballs.h, after
  * checking each against the relay's destination rules.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Drives one session on a worker's loop: carries its events to sockets and back, lets it
  * produce once per turn of the loop, and keeps one timer for all its deadlines.

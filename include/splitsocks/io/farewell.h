@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Closes a connection after a last message while the peer may still be sending: closing
  * with bytes unread would make the kernel send a reset, which destroys the message before

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Ends connections of which one direction has ended and on which nothing moves any more
  * (the key timeouts.half_closed). One timer for all of a worker's looks at them four times

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Notices that the other end of a connection is gone while nothing is read from it and
  * nothing written to it: when its reader is full, or its end of file was read long ago. The

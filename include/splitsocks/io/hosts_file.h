@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The system's hosts file, read once and again when it has changed: a part in each turn of
  * the loop, since lists that block advertising have hundreds of thousands of lines.

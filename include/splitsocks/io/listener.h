@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Accepts connections from a listening socket and hands each to its owner. */
 #ifndef SPLITSOCKS_LISTENER_H
 #define SPLITSOCKS_LISTENER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What still moves, for a process that was asked to end: it waits for that, and not for
  * streams that are merely open.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Local: which NAT64 prefixes this network has. Asks the network's DNS when somebody wants
  * to know, as RFC 7050 has it, and remembers the answer for a while.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Writes the outages of one thing to the log as outage_news.h has it. */
 #ifndef SPLITSOCKS_OUTAGE_LOG_H
 #define SPLITSOCKS_OUTAGE_LOG_H

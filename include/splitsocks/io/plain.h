@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The plain socket at one end of a stream: the SOCKS client at local, the destination at
  * the relay. Bytes go from the socket straight into the session's pages and back, with no

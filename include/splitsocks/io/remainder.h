@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What a stream has left for a slow reader when its session has ended: both directions had
  * ended in order and all had arrived, so the reader gets it nevertheless. It is written to

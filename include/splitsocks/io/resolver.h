@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Names to addresses, by c-ares on a libev loop. One resolver per thread.
  *

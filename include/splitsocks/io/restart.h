@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Local: how its last session has ended, and how long to wait before the next one: longer
  * each time while sessions do not last, so that neither a relay that refuses them nor a fault

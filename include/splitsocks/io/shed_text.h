@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* In words for the log: why a stream was reset for want of memory. */
 #ifndef SPLITSOCKS_SHED_TEXT_H
 #define SPLITSOCKS_SHED_TEXT_H

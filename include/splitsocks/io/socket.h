@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * TCP sockets: making them, their options, and what the kernel knows of them. All are
  * non-blocking and close-on-exec. Functions that fail return ERROR_SYSTEM with errno set.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The file with a state document (state.h). All processes that are given the same name, and
  * what a reload has replaced, share it: each reads it again before it changes its section.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The socket of one subflow: dialled by local, or taken over from an arrival at the relay.
  *

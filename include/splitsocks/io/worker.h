@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What one thread's sessions share: the event loop, the memory for stream data, and two
  * large buffers that every subflow reads into and writes from, in turn.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A connection that a rule sends past the relay: two sockets, and the bytes of each go to
  * the other. Each direction closes by itself, and what one side does not take is not read

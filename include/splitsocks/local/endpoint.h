@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Local: where a host of the relay is. Its name is resolved when the first dial asks, and
  * again while what is there does not turn out to be the relay, which may have moved. Where

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A connection of an application whose target is known, from then until its bytes flow:
  * asks the rules, resolves the name where that is to be done here, and opens a stream,

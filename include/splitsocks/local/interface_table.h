@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The machine's network interfaces as the kernel's rtnetlink tells of them: what each is
  * called, whether it is up, its addresses, and for which families it has a default route.

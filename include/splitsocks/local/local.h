@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The local side: SOCKS5 listeners, one session with the relay, and what is between.
  *

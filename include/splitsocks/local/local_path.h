@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * One way out of this machine, seen against its interfaces: may it be used now, for which
  * families, and if not, why. No sockets here.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Which packets the paths of a local let through, from one session to the next, and from
  * one run to the next: the section "mtu" of the state file, { NAME: bytes }.

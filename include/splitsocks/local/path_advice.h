@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What of this machine's own routing keeps a path from working, though its interface is
  * well:

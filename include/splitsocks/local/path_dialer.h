@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Local: connects the subflows that a session asks for, each by its path to its host of the
  * relay, and tells the log what comes of it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * How much of their quotas the paths have used in this month, kept in the state file.
  *

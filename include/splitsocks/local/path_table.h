@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Which ways there are to the relay, and which of them may be used now.
  *

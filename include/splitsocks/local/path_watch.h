@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Tells when the machine's network interfaces change, as rtnetlink says.
  *

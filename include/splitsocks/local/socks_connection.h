@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * One connection of a SOCKS client, from accept until its request is complete, which is
  * then an inbound's. It frees itself.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Local: the stamps of its HELLOs to a relay, which takes none that is older than the newest
  * that it has seen of the same key. They are the wall clock's, or follow the last one that was

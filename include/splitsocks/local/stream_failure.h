@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Why a stream was not opened or has broken, in words for a person at local: the log, and
  * the user of `splitsocks connect`.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* In which order the addresses of a host are tried: RFC 8305 section 4. */
 #ifndef SPLITSOCKS_ADDRESS_ORDER_H
 #define SPLITSOCKS_ADDRESS_ORDER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a DNS server says of a name's addresses of one family: RFC 1035, 2308, 3596. */
 #ifndef SPLITSOCKS_DNS_ANSWER_H
 #define SPLITSOCKS_DNS_ANSWER_H

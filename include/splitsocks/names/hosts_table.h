@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What a hosts file (hosts(5)) says, ready to be looked up: it is taken in parts, so that
  * a large one can be read a little at a time.

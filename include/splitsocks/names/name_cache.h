@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What is known of names for a while: their addresses of a family, or that there are none,
  * or that nobody could say. Bounded: the entry that was used least recently makes room.

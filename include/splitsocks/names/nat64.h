@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * IPv6 addresses that carry an IPv4 one, for a network's NAT64 (RFC 6052): how they are
  * made and read, and how the network's own prefix shows in an answer (RFC 7050). Such an

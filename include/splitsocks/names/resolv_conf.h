@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* How the system wants names to be resolved: resolv.conf(5) and nsswitch.conf(5). */
 #ifndef SPLITSOCKS_RESOLV_CONF_H
 #define SPLITSOCKS_RESOLV_CONF_H

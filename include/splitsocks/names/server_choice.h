@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Which DNS server is asked: the first in the order given that answers. Those that did not
  * are asked last, and tried again now and then beside one that works, so that a dead one

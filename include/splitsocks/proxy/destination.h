@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Where the relay may connect to, decided on the resolved address that is about to be
  * dialled, never on a name.

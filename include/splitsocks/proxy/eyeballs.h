@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Connecting to a host that has several addresses: the racing of RFC 8305 ("Happy Eyeballs
  * version 2") as a policy without sockets. The driver loops

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Which family of addresses does not get through of late. Where IPv6 is broken and IPv4 is
  * not, or the reverse, each race of eyeballs.h would give the broken one a head start that

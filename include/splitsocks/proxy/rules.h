@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What is done with a connection that a program wants: the first rule whose conditions all
  * hold decides. Names are compared as DNS does, without regard to case or a final dot.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The server side of SOCKS5 (RFC 1928) with user/password authentication (RFC 1929), as a
  * state machine without sockets: bytes go in, in any pieces; bytes to send come out.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The client side of SOCKS5 (RFC 1928 and 1929), for `splitsocks connect` through a running
  * local: one CONNECT, without sockets.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The relay's end of a stream from its STREAM_OPEN on: resolves the name, connects to the
  * destination, and makes a plain of the socket; or resets the stream with the reason. It

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The relay: listeners, and as many worker threads as configured, each with the sessions
  * that began in it. The first worker runs on the caller's loop.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The control socket: a Unix stream socket on which a running local is asked about itself.
  *

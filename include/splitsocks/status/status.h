@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The status of a local as a JSON document. Its names are documented in splitsocks(1) and
  * are relied upon: add to them, do not rename. "Up" is from local to the relay.

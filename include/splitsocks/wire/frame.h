@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Frames: the units inside a chunk. This is the codec alone: no state, no rules of order.
  * Every field is a varint (RFC 9000 section 16) unless the comment says otherwise.

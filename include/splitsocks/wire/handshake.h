@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The bytes that open a session (HELLO and its answer) and a further subflow (JOIN), and
  * the keys that follow from them. Integers are big-endian, a varint is that of wire.h.

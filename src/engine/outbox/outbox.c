@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/engine/outbox/context.h>
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 noinst_LIBRARIES += libengine-outbox.a
 libengine_outbox_a_SOURCES = \
 	include/splitsocks/engine/outbox/context.h \

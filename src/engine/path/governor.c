@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/engine/path/governor.h>
 
 #define WINDOW_NS NS_PER_S

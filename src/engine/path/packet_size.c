@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/engine/path/packet_size.h>
 
 #define FAILED_WAIT_MIN_NS (100 * NS_PER_MS)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/engine/path/path.h>
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 noinst_LIBRARIES += libengine-path.a
 libengine_path_a_SOURCES = \
 	include/splitsocks/engine/path/governor.h \

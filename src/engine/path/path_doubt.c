@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Which paths may be dead: a subflow of the path is late, and nothing that was sent on it
  * since has been acknowledged; or redundant data came on another path, and its copy does

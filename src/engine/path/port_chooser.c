@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/engine/path/port_chooser.h>
 
 #include <splitsocks/base/error.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Local's pool: when to dial the next subflow, and by which path; which ones to retire. */
 #include "pool_internal.h"
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 noinst_LIBRARIES += libengine-pool.a
 libengine_pool_a_SOURCES = \
 	include/splitsocks/engine/pool/pool.h \

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What pool.c asks of pool_size.c. Both are local's alone. */
 #ifndef SPLITSOCKS_POOL_INTERNAL_H
 #define SPLITSOCKS_POOL_INTERNAL_H

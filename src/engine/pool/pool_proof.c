@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Local: connections that were established, and then did not show that they lead to the
  * relay: a portal, another machine or a box on the way has taken them, or the relay does

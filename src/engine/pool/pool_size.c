@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * How many subflows local's pool should have, in all and on each path.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Which subflows of a path carry small data. One that waits for a lost segment holds up all
  * that is sent on it for a round trip or more, and nobody knows before that is over. So

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Reinjection: sending again, on another subflow, what one has not delivered: all that a
  * suspect holds or that stands still on another path; what another path would deliver

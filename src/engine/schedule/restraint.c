@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Restraint: how much bulk may be on its way on a path.
  *

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 noinst_LIBRARIES += libengine-schedule.a
 libengine_schedule_a_SOURCES = \
 	include/splitsocks/engine/schedule/schedule.h \

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Which data goes on which subflow: the order in which streams, what is owed, copies and
  * reinjections are looked at, and what no mode may do: bulk on the interactive lane, data

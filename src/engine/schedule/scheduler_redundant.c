@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * `redundant`: each byte travels on several paths, and the first copy to arrive counts.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * `split`: each range of data travels once, on the subflow that completes it earliest.
  *

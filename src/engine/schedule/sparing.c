@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Sparing: which paths carry no bulk now, because a better one is expected back.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "composer.h"
 
 /* An ACK under construction: the entries of one generation. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "composer.h"
 
 void compose_type(struct composer *c, enum frame_type type)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "composer.h"
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "composer.h"
 
 bool composer_begin(struct composer *c, struct wire_writer *w)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A chunk under construction. session_produce.c decides that there is one, how large it may
  * be, and seals it; the other functions each add what is due of one kind and fits:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 noinst_LIBRARIES += libengine-session.a
 libengine_session_a_SOURCES = \
 	include/splitsocks/engine/session/session.h \

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "composer.h"
 
 /* The most that is still sent on a subflow that local has ended. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/engine/session/session_status.h>
 
 #include <splitsocks/engine/session/session_parts.h>

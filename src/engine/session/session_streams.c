@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The faces of streams: what the driver opens, writes, reads and ends. */
 #include <splitsocks/engine/session/session_parts.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The faces of subflows: what the driver says of their connections. */
 #include <splitsocks/engine/session/session_parts.h>
 

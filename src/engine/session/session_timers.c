@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/engine/session/session_parts.h>
 
 /* How often parked bytes are looked for while credit is short, and a starved stream is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 noinst_LIBRARIES += libengine-stream.a
 libengine_stream_a_SOURCES = \
 	include/splitsocks/engine/stream/stream.h \

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/engine/stream/stream.h>
 
 #include <assert.h>

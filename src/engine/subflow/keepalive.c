@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Keepalive: how often an idle subflow is asked for a sign of life.
  *

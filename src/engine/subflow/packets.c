@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Whether a path lets large packets through (packet_size.h), as the engine sees it.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <splitsocks/engine/subflow/subflow.h>
 
 #include <assert.h>

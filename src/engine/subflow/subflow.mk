@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 noinst_LIBRARIES += libengine-subflow.a
 libengine_subflow_a_SOURCES = \
 	include/splitsocks/engine/subflow/subflow.h \

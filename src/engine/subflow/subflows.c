@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What concerns all subflows together, or all of one path. */
 #include <splitsocks/engine/subflow/subflow.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The cacophony test vector of Noise_IK_25519_ChaChaPoly_SHA256, as published with the
  * snow project (tests/vectors/cacophony.txt), in hexadecimal.

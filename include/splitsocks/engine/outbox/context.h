@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What every room of the engine shares: the configuration, the time of the call under way,
  * and the outbox, in which a room puts what concerns those above it. The session reads

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the engine and its driver tell each other: the types of session.h, which every room
  * of the engine knows. */
 #ifndef SPLITSOCKS_ENGINE_TYPES_H

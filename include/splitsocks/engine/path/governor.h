@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * How fast one relay port may be dialled. Some networks drop or refuse connections that
  * are opened too fast; the recycled pool must find the rate they carry and stay near it.

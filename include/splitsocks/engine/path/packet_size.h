@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Black holes: paths on which packets above some size vanish, and nobody tells (the ICMP
  * message that should is filtered, or never sent by a tunnel). TCP alone does not get over

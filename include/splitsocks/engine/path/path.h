@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What is known of the paths: estimates, whether they work, whether they may be dead. */
 #ifndef SPLITSOCKS_ENGINE_PATH_H
 #define SPLITSOCKS_ENGINE_PATH_H

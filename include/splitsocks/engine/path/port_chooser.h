@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Which of the relay's ports is dialled next. Networks block some ports and limit others;
  * the relay listens on several so that one that works can be found and the load shared.

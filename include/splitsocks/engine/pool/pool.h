@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* How many subflows there are, where, and when to dial: local alone does. */
 #ifndef SPLITSOCKS_ENGINE_POOL_H
 #define SPLITSOCKS_ENGINE_POOL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What goes on which subflow: split, redundant, reinjection, restraint, sparing. */
 #ifndef SPLITSOCKS_ENGINE_SCHEDULE_H
 #define SPLITSOCKS_ENGINE_SCHEDULE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The session engine: streams above, subflows below, for local and for relay.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Relay: how many sessions a client may have, and what happens to one more. */
 #ifndef SPLITSOCKS_SESSION_LIMIT_H
 #define SPLITSOCKS_SESSION_LIMIT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The session: the composition of the engine's rooms. The files of engine/session include
  * this, and the gate, which begins sessions.

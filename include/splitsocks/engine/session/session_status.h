@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What a session is doing, for people to read: snapshots of its paths and its streams.
  * Taking one changes nothing and costs no more than a walk over what it describes.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Streams: what is sent and received of each, copies, credit, and who gives way. */
 #ifndef SPLITSOCKS_ENGINE_STREAM_H
 #define SPLITSOCKS_ENGINE_STREAM_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Subflows: their lives, their keys, the ledger of what was sent, and acknowledgements. */
 #ifndef SPLITSOCKS_ENGINE_SUBFLOW_H
 #define SPLITSOCKS_ENGINE_SUBFLOW_H
