@@ -2,7 +2,7 @@
 /*
  * What the log is told of something that works or does not, and may change a thousand times
  * a day: a path behind a NAT that forgets idle connections is gone and back within a moment
- * each minute. What matters is a state that lasts.
+ * each minute. People want to hear of a state that lasts.
  *
  * An outage is told once it has lasted for a while, and its end only if it was told. The
  * first few are told as soon as the caller likes; then each has to last twice as long as

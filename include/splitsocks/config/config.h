@@ -76,7 +76,7 @@ struct config_timeouts {
     /* TCP's keepalive on sockets of clients and destinations begins after so long without
      * traffic; 0: no keepalive. */
     uint64_t keepalive_ns;
-    /* What still moves may go on for so long after the process was asked to end. */
+    /* Streams that still move may go on for so long after the process was asked to end. */
     uint64_t stop_ns;
 };
 

@@ -9,7 +9,7 @@
  *
  * Both families are asked for at once. When IPv4 has answered and IPv6 is silent for
  * RESOLVER_DELAY_NS more, the query reports what there is; the other way round it waits for
- * RESOLVER_DOUBT_NS. What comes later is there for the next one who asks.
+ * RESOLVER_DOUBT_NS. Addresses that come later serve the next query.
  */
 #ifndef SPLITSOCKS_RESOLVER_H
 #define SPLITSOCKS_RESOLVER_H

@@ -21,7 +21,7 @@ struct json_t;
 struct local;
 
 /* Sets aside the descriptors that a local with this configuration lives on, from those of
- * the process. What the limit of open files does not allow is logged. */
+ * the process. The log says how much of it the limit of open files does not allow. */
 void local_reserve_descriptors(const struct config_local *config);
 
 /* The configuration and the name of the state file (NULL: none) are borrowed for the life
