@@ -334,6 +334,13 @@ static bool has_losses(const struct sim_scenario *scenario)
     return losses;
 }
 
+/* Local did not wait for the relay any more. */
+static bool was_given_up(const struct sim_end *end)
+{
+    return end->outcome == SIM_RESET &&
+           (end->code == RESET_RELAY_UNREACHABLE || end->code == RESET_RELAY_SILENT);
+}
+
 /* Why a reset with this code may have come, or what is wrong with it. */
 static bool is_explained(const struct sim_end *end, enum reset_code code)
 {
@@ -353,6 +360,7 @@ static bool is_explained(const struct sim_end *end, enum reset_code code)
     case RESET_PROTOCOL: return true; /* SESSION_ENDED says what was broken, and fails */
     default:
         return (peer->outcome == SIM_CANCELLED && peer->code == code) ||
+               (code == RESET_CANCELLED && was_given_up(peer)) ||
                (peer->outcome == SIM_RESET && world->scenario.may_starve);
     }
 }

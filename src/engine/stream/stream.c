@@ -208,10 +208,11 @@ static void tell_failed(struct streams *streams, struct stream *stream,
     stream_tell(streams, stream, SESSION_STREAM_RESET)->code = code;
 }
 
+/* What is for the application only, the peer hears as a cancellation. */
 void stream_fail(struct streams *streams, struct stream *stream, enum reset_code code)
 {
     stream_reference(stream);
-    stream_reset_send(streams, stream, code);
+    stream_reset_send(streams, stream, code < RESET_SESSION_LOST ? code : RESET_CANCELLED);
     stream_receive_discard(streams, stream);
     tell_failed(streams, stream, code);
     stream_unreference(streams, stream);
