@@ -304,6 +304,32 @@ static bool silent_origins(struct outcome *outcome)
            directed_within(outcome, "all over", outcome->report.virtual_ns, 15 * NS_PER_S);
 }
 
+/* ---- descriptors ---- */
+
+/* The path breaks for two seconds, and until two seconds later there is no descriptor for
+ * a connection in place of those that are lost. Streams go on where they stood. */
+static bool no_descriptors(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+    const uint64_t bytes = 20000000;
+
+    sim_scenario_init(&scenario, "no descriptors", 7);
+    sim_scenario_stream(&scenario, 0, bytes);
+    sim_scenario_stream(&scenario, bytes / 4, 1000);
+    sim_scenario_fault(&scenario, (struct sim_fault){.kind = SIM_FAULT_OUTAGE,
+                                                     .at_ns = NS_PER_S,
+                                                     .lasts_ns = 2 * NS_PER_S});
+    sim_scenario_fault(&scenario, (struct sim_fault){.kind = SIM_FAULT_DESCRIPTORS,
+                                                     .at_ns = NS_PER_S,
+                                                     .lasts_ns = 4 * NS_PER_S});
+    return directed_once(outcome, &scenario) && outcome->report.complete == 4 &&
+           outcome->report.reset == 0 &&
+           directed_within(outcome, "the pause",
+                           MAX(outcome->report.pause_ns[SIM_LOCAL][0],
+                               outcome->report.pause_ns[SIM_RELAY][1]),
+                           5500 * NS_PER_MS);
+}
+
 /* ---- black holes ---- */
 
 /* Packets with more payload than `largest` vanish, up, down, or both ways. A side gives a
@@ -369,6 +395,7 @@ static const struct directed_scenario scenarios[] = {
     {"slow-reader", slow_reader},
     {"paused-reader", paused_reader},
     {"silent-origins", silent_origins},
+    {"no-descriptors", no_descriptors},
     {"black-hole", black_hole_both},
     {"black-hole-up", black_hole_up},
     {"black-hole-down", black_hole_down},

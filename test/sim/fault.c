@@ -183,6 +183,7 @@ static void set_fault(struct sim_fault_state *state, bool begins)
                                                                    : SIM_PORT_HANGS;
         break;
     case SIM_FAULT_RESTART: set_relay(state, begins); break;
+    case SIM_FAULT_DESCRIPTORS: state->world->no_descriptors = begins; break;
     }
 }
 
@@ -220,6 +221,7 @@ static void heal(struct sim_timer *timer)
     }
     for (size_t i = 0; i < net->ports; i++)
         net->port[i] = SIM_PORT_ACCEPTS;
+    world->no_descriptors = false;
     if (world->process[SIM_RELAY].admission == NULL)
         sim_relay_start(&world->process[SIM_RELAY]);
     sim_trace(&world->clock, "healed", 0, 0, 0);

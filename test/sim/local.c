@@ -56,9 +56,16 @@ void sim_local_dial(struct sim_session *owner, const struct session_event *event
 {
     struct sim_process *local = owner->process;
     struct sim_world *world = local->world;
-    struct sim_tcp *tcp = sim_tcp_dial(&world->net, event->path, event->port, NULL, NULL);
-    struct sim_wire *wire = sim_wire_new(local, tcp);
+    struct sim_tcp *tcp;
+    struct sim_wire *wire;
 
+    if (world->no_descriptors) {
+        session_subflow_down(owner->session, event->subflow, SUBFLOW_UNREACHABLE,
+                             world->clock.now_ns);
+        return;
+    }
+    tcp = sim_tcp_dial(&world->net, event->path, event->port, NULL, NULL);
+    wire = sim_wire_new(local, tcp);
     if (event->packet_size != 0)
         tcp->segment_bytes = event->packet_size - PACKET_HEADERS;
     tcp->budget[SIM_LOCAL] = world->scenario.config.budget_up;

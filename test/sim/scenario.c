@@ -427,6 +427,25 @@ static void draw_black_holes(struct sim_scenario *scenario, uint64_t seed)
     scenario->config.packet_retry_ns = 5 * NS_PER_S;
 }
 
+/* Local has no descriptors left for a while, most often when connections are lost. */
+static void draw_no_descriptors(struct sim_scenario *scenario, uint64_t seed)
+{
+    struct sim_random random;
+    struct sim_fault fault = {.kind = SIM_FAULT_DESCRIPTORS};
+
+    sim_random_init(&random, sim_mix(seed + 1));
+    if (!sim_random_chance(&random, 100000))
+        return;
+    fault.at_ns = scenario->fault_count > 0 && sim_random_chance(&random, 700000)
+                      ? scenario->faults[0].at_ns
+                      : sim_random_log(&random, 100, 15000) * NS_PER_MS;
+    fault.lasts_ns = sim_random_log(&random, 20, 8000) * NS_PER_MS;
+    sim_scenario_fault(scenario, fault);
+    scenario->may_linger |=
+        MIN(scenario->config.linger_ns, scenario->relay_linger_ns) <= 60 * NS_PER_S;
+    scenario->may_be_unreachable = true;
+}
+
 void sim_scenario_draw(struct sim_scenario *scenario, uint64_t seed)
 {
     struct sim_random random, wishes;
@@ -444,5 +463,6 @@ void sim_scenario_draw(struct sim_scenario *scenario, uint64_t seed)
         draw_wishes(scenario, &wishes);
     draw_patience(scenario, seed);
     draw_black_holes(scenario, seed);
+    draw_no_descriptors(scenario, seed);
     scenario->limit_ns = MAX(scenario->limit_ns, 600 * NS_PER_S);
 }

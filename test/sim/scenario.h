@@ -55,6 +55,7 @@ enum sim_fault_kind {
     SIM_FAULT_REPLAY,    /* a stranger sends again what a connection began with */
     SIM_FAULT_GARBAGE,   /* a stranger sends something else */
     SIM_FAULT_RESTART,   /* the relay is killed and started again */
+    SIM_FAULT_DESCRIPTORS, /* local has none left for a connection to the relay */
 };
 
 struct sim_fault {

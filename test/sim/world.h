@@ -131,6 +131,7 @@ struct sim_world {
     uint64_t wall_ns; /* the wall clock is this and what has passed */
     uint64_t over_ns; /* when the last stream ended */
     bool restarted;
+    bool no_descriptors; /* local's dials fail at once */
     unsigned sheds;     /* streams that were reset for want of memory */
     bool sessions_lost; /* a relay restart was noticed, or linger passed */
     uint8_t *input, *output;
