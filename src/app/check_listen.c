@@ -43,11 +43,13 @@ static int tell(const struct tally *tally)
 
     listen_failure(&tally->first, tally->error, NULL, text);
     if (tally->error == EADDRINUSE)
-        log_write(level, "%s; it may be this one, if it runs already", text);
+        log_write(level, "%s; perhaps it is this program, running with this file already",
+                  text);
     else
         log_write(level, "%s", text);
     if (tally->count > 1)
-        log_write(level, "the same holds for %zu more to listen on", tally->count - 1);
+        log_write(level, "the same is true of %zu more addresses and ports to listen on",
+                  tally->count - 1);
     return level == LOG_ERROR ? ERROR_SYSTEM : OK;
 }
 

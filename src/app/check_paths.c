@@ -73,10 +73,9 @@ static void check_links(const struct config_local *config)
             continue;
         for (size_t j = 0; j < i; j++)
             if (strcmp(names[i], names[j]) == 0)
-                log_warning(
-                    "paths %s and %s both leave by %s: they are one link, so neither "
-                    "does the one go on when the other is lost, nor do they add up",
-                    items[j].name, items[i].name, names[i]);
+                log_warning("paths %s and %s both leave by %s: they are one link, so they "
+                            "fail together, and their rates do not add up",
+                            items[j].name, items[i].name, names[i]);
     }
 }
 

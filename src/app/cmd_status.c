@@ -225,7 +225,7 @@ static int run(const struct options *options)
     if (error != OK)
         return EXIT_FAILURE;
     if (places.all.count == 0) {
-        log_error("a local with %s cannot be asked: its control is null",
+        log_error("a local with %s has no control socket: its control is null",
                   options->config_path);
         return EXIT_FAILURE;
     }

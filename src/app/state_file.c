@@ -64,9 +64,8 @@ char *find_state_file(const char *config_path, const struct config_local *config
     if (path != NULL)
         take_over(path);
     else
-        log_write(
-            has_quota(config) ? LOG_WARNING : LOG_INFO,
-            "there is no place for a state file: what is used of quotas, and the last "
-            "stamp, will be forgotten");
+        log_write(has_quota(config) ? LOG_WARNING : LOG_INFO,
+                  "there is no place for a state file: the used part of quotas, and the "
+                  "last time stamp, will be forgotten");
     return path;
 }

@@ -22,17 +22,16 @@ static void explain_session(const json_t *session, FILE *stream)
     if (json_is_object(ending))
         fprintf(stream, "Of the last session: %s.\n", view_text(ending, "reason"));
     if (strcmp(state, "lost") == 0)
-        fprintf(
-            stream,
-            "The relay was heard %s ago; streams are kept for another %s, and go on when "
-            "some path works.\n",
-            text_duration(view_number(session, "heard_ms"), a),
-            text_duration(MAX(left_ms, 0), b));
+        fprintf(stream,
+                "Nothing has arrived from the relay for %s; streams are kept for another "
+                "%s, and continue when some path works.\n",
+                text_duration(view_number(session, "heard_ms"), a),
+                text_duration(MAX(left_ms, 0), b));
     else if (strcmp(state, "connecting") == 0)
-        fprintf(stream, "There is no session with the relay yet; streams wait for one for "
-                        "some seconds.\n");
+        fprintf(stream, "There is no session with the relay yet; streams wait some seconds "
+                        "for a session.\n");
     else if (view_number(ending, "next_ms") > 0)
-        fprintf(stream, "The next session is begun in %s.\n",
+        fprintf(stream, "The next session begins in %s.\n",
                 text_duration(view_number(ending, "next_ms"), a));
     else
         fprintf(stream,
@@ -65,12 +64,12 @@ static void explain_unproven(const json_t *path, const char *reason, FILE *strea
     const char *address = view_text(path, "relay_address");
 
     if (strcmp(reason, "unanswered") == 0)
-        fprintf(stream,
-                "%s takes connections but does not answer: the relay does so when it does "
-                "not list this side's public key, has another key than relay.public_key, or has "
-                "been told a later time than this machine's clock shows; or it is not the "
-                "relay",
-                address);
+        fprintf(
+            stream,
+            "%s takes connections but does not answer: the relay does not list this side's "
+            "public key, has another key than relay.public_key, or has seen a later time "
+            "stamp than this machine's clock shows; or this is not the relay",
+            address);
     if (strcmp(reason, "stranger") == 0)
         fprintf(stream,
                 "something answers at %s, but it is not the relay: the network may want a "
@@ -111,7 +110,7 @@ static void explain_untried(const json_t *path, FILE *stream)
     if (view_number(json_object_get(path, "subflows"), "dialling") > 0)
         fputs("it is being connected, and has not answered yet", stream);
     else
-        fputs("nothing has had to be connected on it yet", stream);
+        fputs("no connection was needed on it yet", stream);
 }
 
 /* ---- paths that work ---- */
@@ -149,7 +148,7 @@ static void explain_later(const json_t *path, const json_t *rival, FILE *stream)
 {
     char a[STATUS_TEXT_SIZE], b[STATUS_TEXT_SIZE];
 
-    fprintf(stream, "what is sent on it arrives after %s, on %s after %s",
+    fprintf(stream, "data sent on it arrives after %s, on %s after %s",
             text_duration(view_number(path, "delivers_ms"), a), view_text(rival, "name"),
             text_duration(view_number(rival, "delivers_ms"), b));
 }
@@ -213,13 +212,13 @@ static void explain_allowed(const json_t *limits, FILE *stream)
     size_t index;
 
     if (!json_is_array(modes)) {
-        fputs("by the rules no stream that is open may use it", stream);
+        fputs("the rules let no open stream use it", stream);
         return;
     }
     fputs("it is for streams of mode", stream);
     json_array_foreach(modes, index, mode)
         fprintf(stream, "%s %s", index > 0 ? " or" : "", json_string_value(mode));
-    fputs(" alone, and none is open that may use it", stream);
+    fputs(" alone, and no open stream may use it", stream);
 }
 
 static void explain_use(const json_t *path, const json_t *paths, FILE *stream)
@@ -243,7 +242,7 @@ static void explain_use(const json_t *path, const json_t *paths, FILE *stream)
     else if (strcmp(use, "idle") == 0)
         fputs("it works; no stream has anything to send", stream);
     else if (strcmp(use, "ready") == 0)
-        fputs("it works, and what is sent next may go on it", stream);
+        fputs("it works, and may carry the next data", stream);
     else if (strcmp(use, "untried") == 0)
         explain_untried(path, stream);
     else
@@ -255,15 +254,14 @@ static void explain_mtu(const json_t *path, FILE *stream)
     const json_t *mtu = json_object_get(path, "mtu");
 
     if (json_is_true(json_object_get(mtu, "large_lost")))
-        fputs("; it loses whatever is large and passes what is small, and smaller packets "
+        fputs("; it loses large packets and lets small ones through, and smaller packets "
               "do not help",
               stream);
     else if (strcmp(view_text(mtu, "source"), "found") == 0)
-        fprintf(
-            stream,
-            "; it loses packets of more than %.0f bytes, and nobody says so (an MTU black "
-            "hole), so it is used with smaller ones",
-            view_number(mtu, "bytes"));
+        fprintf(stream,
+                "; it loses packets of more than %.0f bytes silently (an MTU black hole), "
+                "so it is used with smaller ones",
+                view_number(mtu, "bytes"));
 }
 
 static void explain_paths(const json_t *paths, FILE *stream)
@@ -292,13 +290,13 @@ static void explain_wait(const json_t *item, const char *what, FILE *stream)
         {"session", "a session with the relay"},
         {"stream_limit", "another stream to end, since the relay allows no more"},
         {"connect", "the destination to answer"},
-        {"subflow", "a subflow that takes what is to be sent"},
+        {"subflow", "a subflow that can take its data"},
         {"stream_credit",
-         "the relay to allow it more, which it does as the destination reads"},
-        {"peer_reader", "the destination to read: no more is taken for it"},
-        {"session_credit", "the relay to allow all streams together more"},
+         "the relay to grant it credit, as the relay does when the destination reads"},
+        {"peer_reader", "the destination to read: it takes no data now"},
+        {"session_credit", "the relay to grant all streams together more credit"},
         {"acknowledgement", "the relay to acknowledge what was sent"},
-        {"missing_data", "data that comes before some which is here already"},
+        {"missing_data", "missing data, since later data is here already"},
     };
     char a[STATUS_TEXT_SIZE], b[STATUS_TEXT_SIZE];
 
@@ -341,11 +339,10 @@ static void explain_listeners(const json_t *listeners, FILE *stream)
 
     json_array_foreach(listeners, index, listener)
         if (view_listener_absent(listener))
-            fprintf(
-                stream,
-                "Nobody can connect to %s: that is no address of this machine until some "
-                "interface has it.\n",
-                view_text(listener, "address"));
+            fprintf(stream,
+                    "Nobody can connect to %s: no interface of this machine has that "
+                    "address now.\n",
+                    view_text(listener, "address"));
 }
 
 static void explain_one(const json_t *status, FILE *stream)

@@ -422,8 +422,8 @@ static void refuse_for_crowd(struct inbound *inbound, uint32_t max)
     char reason[STREAM_FAILURE_TEXT_SIZE];
 
     snprintf(reason, sizeof(reason),
-             "%u connections to it are open already by listen[%u], whose max_per_target "
-             "this is; does it lead back here?",
+             "%u connections to it are open already, which is the max_per_target of "
+             "listen[%u]; does it lead back here?",
              max, inbound->listener);
     refuse_with(inbound, RESET_LIMIT, reason);
 }

@@ -37,7 +37,7 @@ static void note_presence(struct local_listener *listener)
     if (!listener->absent)
         return;
     listener->absent = false;
-    log_info("%s is there now, and listened on",
+    log_info("%s is there now; listening on it",
              address_format(&listener->config->address, text));
 }
 

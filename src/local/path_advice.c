@@ -136,16 +136,17 @@ bool path_advice_blocked(const struct local_path *path, const struct address *fr
     if (bound)
         snprintf(
             why, PATH_ADVICE_SIZE,
-            "this machine drops the answers that come in on %s, since its way back leads "
+            "this machine drops the answers that come in on %s, since its own route leads "
             "through %s and rp_filter is strict; \"sysctl -w "
-            "net.ipv4.conf.%s.rp_filter=2\" mends it (and for good, the line "
-            "\"net.ipv4.conf.%s.rp_filter=2\" in /etc/sysctl.d/splitsocks.conf)",
+            "net.ipv4.conf.%s.rp_filter=2\" mends it (for later boots put the line "
+            "\"net.ipv4.conf.%s.rp_filter=2\" into /etc/sysctl.d/splitsocks.conf)",
             own, by, own, own);
     else
-        snprintf(why, PATH_ADVICE_SIZE,
-                 "what comes from %s leaves by %s, and not by %s, which has the address: a "
-                 "rule of ip-rule(8) for it is missing, or give the \"interface\" instead",
-                 address_format(&source, text), by, own);
+        snprintf(
+            why, PATH_ADVICE_SIZE,
+            "what comes from %s leaves by %s, and not by %s, which has the address: add a "
+            "rule of ip-rule(8) for this address, or give the \"interface\" instead",
+            address_format(&source, text), by, own);
     return true;
 }
 

@@ -28,7 +28,7 @@ static void load(struct path_quota *quota)
     json_t *document = state_file_read(quota->file);
 
     if (usage_read(&quota->usage, state_section(document, SECTION)) != OK)
-        log_warning("the state file %s says nothing useful of quotas: they count from zero",
+        log_warning("the state file %s has no usable count of quotas: they count from zero",
                     quota->file->path);
     json_decref(document);
 }

@@ -52,13 +52,13 @@ static void note_packets(struct path_table *table, const struct session_event *e
 
     if (event->given_up)
         log_write_limited(&slot->log_limit, now, warning,
-                          "path %s loses whatever is large, and passes what is small; "
+                          "path %s loses large packets, and lets small ones through; "
                           "smaller packets, down to %d bytes, do not help",
                           name, PACKET_SIZE_MIN);
     else if (event->packet_size != 0)
         log_write_limited(&slot->log_limit, now, warning,
-                          "path %s loses packets of more than %u bytes, and nobody says so "
-                          "(an MTU black hole): it is used with smaller ones",
+                          "path %s loses packets of more than %u bytes silently (an MTU "
+                          "black hole): it is used with smaller ones",
                           name, event->packet_size);
     else
         log_write_limited(&slot->log_limit, now, level_of(table, LOG_INFO),
@@ -306,9 +306,9 @@ static void follow(struct path_table *table, struct path_slot *slot,
 {
     if ((before->index != 0 && slot->view.index != before->index) ||
         is_uprooted(table, slot)) {
-        log_write_limited(&slot->log_limit, clock_now(), level_of(table, LOG_INFO),
-                          "path %s has another address or route: it begins anew",
-                          slot->name);
+        log_write_limited(
+            &slot->log_limit, clock_now(), level_of(table, LOG_INFO),
+            "path %s has another address or route: its connections begin anew", slot->name);
         restart(table, slot);
     } else if (slot->view.signature != before->signature && !works(table, slot)) {
         restart(table, slot); /* now it may work */

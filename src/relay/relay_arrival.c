@@ -115,10 +115,10 @@ static const char *why_refused(enum error why)
     switch (why) {
     case ERROR_NOT_FOUND: return "its public key is not listed";
     case ERROR_REPLAY:
-        return "the stamp of its HELLO was used before, or is older than those seen last: its "
-               "clock was set back, two machines share its key, or somebody has sent again "
-               "what it once sent";
-    case ERROR_LIMIT: return "too many failures from there, or in all";
+        return "the stamp of its HELLO was used before, or is older than the newest ones "
+               "seen: its clock was set back, two machines share its key, or somebody "
+               "replays an old HELLO";
+    case ERROR_LIMIT: return "too many failed connections from this address, or in all";
     case ERROR_DENIED: return "it asks for another server_id";
     default: return NULL;
     }

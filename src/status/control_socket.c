@@ -138,7 +138,8 @@ static bool set_path(struct sockaddr_un *address, const char *path, const char *
 {
     *address = (struct sockaddr_un){.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof(address->sun_path)) {
-        *why = "the name is longer than 107 bytes, which no socket can have";
+        *why =
+            "its path is longer than 107 bytes, which is the most that a socket can have";
         return false;
     }
     strcpy(address->sun_path, path);
