@@ -24,8 +24,9 @@ static const struct {
     {"connect", cmd_connect, "[-c FILE] [-v] HOST PORT",
      "carry one stream on stdin/stdout"},
     {"status", cmd_status, "[-c FILE] [--json|--explain] [--watch[=SECONDS]]",
-     "show the paths and streams of a running local"},
-    {"check", cmd_check, "{local|relay} FILE", "check a configuration for mistakes"},
+     "show what a running local does"},
+    {"check", cmd_check, "{local|relay} FILE",
+     "check a configuration and what a start needs"},
     {"keygen", cmd_keygen, "[-y] FILE", "make a private key, print the public one"},
 };
 
