@@ -90,14 +90,13 @@ static void log_cut(const struct worker *worker, const struct remainder *remaind
     static _Thread_local struct log_limit limit;
     const struct page_pool *pool = &worker->pages;
 
-    log_write_limited(
-        &limit, clock_now(), LOG_WARNING,
-        "cut off a reader after its session had ended: %zu KiB are lost; %zu of "
-        "%zu KiB for stream data are in use, %zu by such readers, who may have "
-        "no more than is free",
-        pages_used(&remainder->pages) * (PAGE_SIZE / 1024), pool->used * (PAGE_SIZE / 1024),
-        pool->max_used * (PAGE_SIZE / 1024),
-        worker->remainder_pages.used * (PAGE_SIZE / 1024));
+    log_write_limited(&limit, clock_now(), LOG_WARNING,
+                      "cut off a reader after its session had ended: %zu KiB are lost; %zu "
+                      "of %zu KiB for stream data are in use, %zu by such readers, which "
+                      "may have no more than is free",
+                      pages_used(&remainder->pages) * (PAGE_SIZE / 1024),
+                      pool->used * (PAGE_SIZE / 1024), pool->max_used * (PAGE_SIZE / 1024),
+                      worker->remainder_pages.used * (PAGE_SIZE / 1024));
 }
 
 /* A client could otherwise leave behind one session after the other. */

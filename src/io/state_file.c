@@ -98,8 +98,8 @@ void state_file_init(struct state_file *file, const char *path, enum log_level l
                     "is remembered",
                     path);
     else if (error == ERROR_MALFORMED)
-        log_warning("cannot use the state file %s: %s; it is begun anew, and what was used "
-                    "of quotas counts from zero",
+        log_warning("cannot use the state file %s: %s; a new one is begun, and quotas "
+                    "count from zero",
                     path, error_string((enum error)error));
     else if (error != OK)
         log_write(level, "cannot use the state file %s: %s; nothing is remembered", path,
@@ -254,8 +254,8 @@ int state_file_change(struct state_file *file, bool must,
     errno = saved == ENOENT && unlocked != 0 ? unlocked : saved;
     if (error != OK && error != ERROR_UNSUPPORTED && !file->troubled)
         log_write(file->level,
-                  "cannot write the state file %s: %s; what is used of quotas, and the last "
-                  "stamp, will be forgotten",
+                  "cannot write the state file %s: %s; the used part of quotas, and the "
+                  "last time stamp, will be forgotten",
                   file->path, reason(error));
     file->troubled = error != OK;
     return error;
