@@ -89,6 +89,9 @@ def check_paths(text):
     named = set(re.findall(rf"`((?:{roots})/[\w./@-]*)`", text))
     named |= {os.path.normpath("doc/" + link)
               for link in re.findall(r"\]\(([\w./-]+)(?:#[\w-]+)?\)", text)}
+    if not os.path.exists(os.path.join(TOP, ".git")):
+        # An archive leaves out the files whose names begin with a dot.
+        named = {path for path in named if not path.startswith(".")}
     return [path for path in sorted(named) if not re.search(PLACEHOLDER, path)
             and not os.path.exists(os.path.join(TOP, path))]
 
