@@ -1,30 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What a configuration is refused for: all of it, in order, whatever bytes it is made of.
  */
-#include "unit.h"
-
-#include "config_parse.h"
-
-#include <splitsocks/config/config_local.h>
+#include "config_local_parse.h"
 
 #include <stdio.h>
-
-/* What must be there, on lines 1 to 3; more members follow from line 4 on. */
-#define WITH(members) \
-    "{ \"relay\": { \"host\": \"vps.example.net\",\n" \
-    "  \"public_key\": \"" KEY_1 "\" },\n" \
-    "  \"private_key_file\": \"local.key\"" members "}"
-#define AND(member) ",\n" member
-
-static struct config_local *parse(const char *text)
-{
-    struct config_local *config;
-    struct config_error error;
-
-    if (config_local_parse(text, strlen(text), "l.json", &config, &error) != OK)
-        fail_msg("%s", error.problems[0].text);
-    return config;
-}
 
 static void expect_refusal_of(const char *text, size_t length, const char *message)
 {

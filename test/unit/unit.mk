@@ -77,9 +77,11 @@ test_unit_test_client_table_SOURCES = test/unit/test_client_table.c test/unit/un
 test_unit_test_client_table_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_config_bonding_SOURCES = test/unit/test_config_bonding.c test/unit/config_parse.h test/unit/unit.h
 test_unit_test_config_bonding_LDADD = $(CONFIG) $(CMOCKA_LIBS)
-test_unit_test_config_errors_SOURCES = test/unit/test_config_errors.c test/unit/config_parse.h test/unit/unit.h
+test_unit_test_config_errors_SOURCES = test/unit/test_config_errors.c \
+	test/unit/config_local_parse.h test/unit/config_parse.h test/unit/unit.h
 test_unit_test_config_errors_LDADD = $(CONFIG) $(CMOCKA_LIBS)
-test_unit_test_config_local_SOURCES = test/unit/test_config_local.c test/unit/config_parse.h test/unit/unit.h
+test_unit_test_config_local_SOURCES = test/unit/test_config_local.c \
+	test/unit/config_local_parse.h test/unit/config_parse.h test/unit/unit.h
 test_unit_test_config_local_LDADD = $(CONFIG) $(CMOCKA_LIBS)
 test_unit_test_config_memory_SOURCES = test/unit/test_config_memory.c test/unit/config_parse.h test/unit/unit.h
 test_unit_test_config_memory_LDADD = $(CONFIG) $(CMOCKA_LIBS)

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* Shared by the tests of local.json. */
+#ifndef TEST_UNIT_CONFIG_LOCAL_PARSE_H
+#define TEST_UNIT_CONFIG_LOCAL_PARSE_H
+
+#include "config_parse.h"
+#include "unit.h"
+
+#include <splitsocks/config/config_local.h>
+
+/* What must be there, on lines 1 to 3; more members follow from line 4 on. */
+#define WITH(members) \
+    "{ \"relay\": { \"host\": \"vps.example.net\",\n" \
+    "  \"public_key\": \"" KEY_1 "\" },\n" \
+    "  \"private_key_file\": \"local.key\"" members "}"
+#define AND(member) ",\n" member
+
+/* A text that must be accepted. The caller frees the result. */
+static inline struct config_local *parse(const char *text)
+{
+    struct config_local *config;
+    struct config_error error;
+
+    if (config_local_parse(text, strlen(text), "l.json", &config, &error) != OK)
+        fail_msg("%s", error.problems[0].text);
+    return config;
+}
+
+#endif
