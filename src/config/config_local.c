@@ -98,7 +98,7 @@ static int check_local(struct reader *reader, const struct place *place, json_t 
     struct place at = member_place(place, value, "paths");
     int result = OK;
 
-    /* What could not be read cannot be referred to. */
+    /* Entries cannot refer to a list of paths that could not be read. */
     if (member_failed(reader, local_options, "paths"))
         return result;
     if (paths * hosts > CONFIG_PATHS_MAX)

@@ -2,8 +2,8 @@
 /*
  * Which family of addresses does not get through of late. Where IPv6 is broken and IPv4 is
  * not, or the reverse, each race of eyeballs.h would give the broken one a head start that
- * is lost. What is broken shows when it is overtaken by the other several times in a row;
- * then the other goes first, and the broken one is tried first again now and then.
+ * is lost. A family counts as broken when the other one overtakes it several times in a
+ * row; then the other goes first, and the broken one is tried first again now and then.
  */
 #ifndef SPLITSOCKS_FAMILY_MEMORY_H
 #define SPLITSOCKS_FAMILY_MEMORY_H

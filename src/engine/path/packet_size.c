@@ -12,7 +12,7 @@
 
 void large_packets_lost(struct large_packets *large, uint64_t sent_ns, uint32_t bytes)
 {
-    /* What was on its way together is lost together: one failure. */
+    /* Packets that were on their way together are lost together: one failure. */
     if (sent_ns < large->failed_ns || large->lost_ns != 0)
         return;
     large->lost_ns = sent_ns;

@@ -214,7 +214,7 @@ void path_set_down(struct paths *paths, unsigned index, enum path_reason reason)
 
     path->reason = reason;
     paths->context->pool_dirty = true;
-    /* What goes on not working may do so in many ways: told once. */
+    /* A path that stays down may give another reason at each dial: told once. */
     if (before == PATH_REASON_WORKS || before == PATH_REASON_UNTRIED)
         tell(paths, SESSION_PATH_DOWN, index);
 }

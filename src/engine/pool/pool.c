@@ -304,8 +304,8 @@ static uint16_t giving_paths(struct pool *pool)
 
 /* Subflows that have carried nothing of streams for a while go back to the idle number:
  * PINGs and ACKs keep none. Those that are nearly used up do not count, as they were
- * replaced already, and go too. What is still busy is looked at again in a while: that it
- * has come to rest may pass unnoticed. */
+ * replaced already, and go too. Busy subflows are looked at again in a while, since no
+ * event tells when they come to rest. */
 static void retire_spares(struct pool *pool)
 {
     unsigned spares = 0, needed;

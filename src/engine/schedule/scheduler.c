@@ -156,7 +156,7 @@ bool scheduler_spares(const struct schedule *schedule, unsigned index,
     if (path_in_reserve(schedule->paths, index, &stream->policy) ||
         sparing_holds(schedule, index, stream))
         return true;
-    /* Who wants copies pays for them. */
+    /* The user who asks for copies pays for them. */
     if (stream->policy.mode == STREAM_MODE_REDUNDANT)
         return false;
     for (unsigned i = 0; own->cost > 0 && schedule->paths->live >> i != 0; i++)
@@ -269,8 +269,8 @@ bool scheduler_next(struct schedule *schedule, struct subflow *subflow, struct p
     if (subflow->state != SUBFLOW_STATE_OPEN || subflow->end_sent || subflow->suspect ||
         path_room(schedule->paths, subflow->path) == 0)
         return false;
-    /* What a suspect holds, or a small stream waits for, may block a head: it goes first.
-     */
+    /* Pieces that a suspect holds, or that a small stream waits for, may block a head:
+     * they go first. */
     if ((schedule->subflows->suspects > 0 || schedule->paths->late != 0) &&
         reinjection_next(schedule, subflow, false, piece))
         return true;

@@ -158,7 +158,7 @@ bool sparing_holds(const struct schedule *schedule, unsigned index,
 
     if (!path->small_only)
         return false;
-    /* Who wants copies pays for them; but backups carry none. */
+    /* The user who asks for copies pays for them; but backups carry none. */
     if (stream->policy.mode == STREAM_MODE_REDUNDANT && !path->properties.backup)
         return false;
     used = spent(path, schedule->context->now);

@@ -31,7 +31,7 @@ static void set_usable(struct session *session, unsigned index, bool usable)
         subflows_abandon_path(&session->subflows, index);
         return;
     }
-    /* What was learned of it may hold no more. */
+    /* The path may lead through another network now: forget the old measurements. */
     path->reason = PATH_REASON_UNTRIED;
     path->failures = path->unproven = path->unreached = 0;
     path->timeouts = path->stalls = 0;

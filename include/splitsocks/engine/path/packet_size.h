@@ -6,11 +6,11 @@
  *
  * `struct large_packets` is what the sender knows of one direction of a path. A connection
  * on which a large packet was sent, and none has ever arrived, proves nothing by its death:
- * the path may have been out. When something small that was sent later does arrive, it was
- * the size. What distinguishes this from networks that let each connection carry only so
- * much: there, the first large packets of a connection do arrive.
+ * the path may have been out. When something small that was sent later does arrive, the
+ * size was the cause. Networks that limit how much a connection may carry look different:
+ * there, the first large packets of a connection do arrive.
  *
- * `struct packet_ladder` is what size a path is to be used with, and when a larger one is
+ * `struct packet_ladder` holds the packet size that a path uses, and when a larger one is
  * tried again. Sizes are those of IP packets; times are nanoseconds, given by the caller.
  */
 #ifndef SPLITSOCKS_PACKET_SIZE_H
