@@ -106,12 +106,7 @@ static void tell(struct question *question, const struct name_entry *entry, bool
     struct list batch;
 
     list_init(&batch);
-    while (!list_empty(&question->waiters)) {
-        struct list *node = question->waiters.next;
-
-        list_remove(node);
-        list_append(&batch, node);
-    }
+    list_append_all(&batch, &question->waiters);
     while (!list_empty(&batch)) {
         struct name_wait *wait = list_first(&batch, struct name_wait, node);
 

@@ -17,12 +17,7 @@ static void wake(struct nat64_finder *finder)
 
     ev_timer_stop(finder->loop, &finder->patience);
     list_init(&batch);
-    while (!list_empty(&finder->waiters)) {
-        struct list *node = finder->waiters.next;
-
-        list_remove(node);
-        list_append(&batch, node);
-    }
+    list_append_all(&batch, &finder->waiters);
     /* One may take others with it. */
     while (!list_empty(&batch)) {
         struct nat64_waiter *waiter = list_first(&batch, struct nat64_waiter, node);

@@ -107,12 +107,7 @@ static void on_report(struct ev_loop *loop, ev_timer *timer, int events)
     /* What finishes meanwhile is for the next round. A query of the batch that a callback
      * cancels takes itself out of it. */
     list_init(&batch);
-    while (!list_empty(&resolver->finished)) {
-        struct list *node = resolver->finished.next;
-
-        list_remove(node);
-        list_append(&batch, node);
-    }
+    list_append_all(&batch, &resolver->finished);
     while (!list_empty(&batch)) {
         struct resolver_query *query = list_first(&batch, struct resolver_query, node);
         const struct resolver_query report = *query;
@@ -345,12 +340,7 @@ static void on_hosts_ready(void *context)
     struct list batch;
 
     list_init(&batch);
-    while (!list_empty(&resolver->waiting)) {
-        struct list *node = resolver->waiting.next;
-
-        list_remove(node);
-        list_append(&batch, node);
-    }
+    list_append_all(&batch, &resolver->waiting);
     while (!list_empty(&batch)) {
         struct resolver_query *query = list_first(&batch, struct resolver_query, node);
 

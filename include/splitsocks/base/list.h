@@ -51,6 +51,18 @@ static inline void list_prepend(struct list *list, struct list *node)
     list_insert_before(list->next, node);
 }
 
+/* Appends all nodes of `from`, in their order, and leaves `from` empty. */
+static inline void list_append_all(struct list *list, struct list *from)
+{
+    if (list_empty(from))
+        return;
+    from->next->prev = list->prev;
+    list->prev->next = from->next;
+    from->prev->next = list;
+    list->prev = from->prev;
+    list_init(from);
+}
+
 static inline void list_remove(struct list *node)
 {
     node->next->prev = node->prev;
