@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -86,6 +87,7 @@ static void *run(void *context)
     struct text *text;
     bool written;
 
+    prctl(PR_SET_NAME, OUTLET_THREAD_NAME);
     pthread_mutex_lock(&outlet->lock);
     for (;;) {
         while ((text = take(outlet)) == NULL && !outlet->finishing)

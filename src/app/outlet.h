@@ -19,6 +19,9 @@
 #define OUTLET_MAX (256 * 1024)
 /* At the end of the process, a reader that takes nothing for so long is given up. */
 #define OUTLET_PATIENCE_MS 1000
+/* In /proc/PID/task/TID/comm. When the thread sleeps, everything is written: the tests wait
+ * for that before they read a log. */
+#define OUTLET_THREAD_NAME "output"
 
 struct outlet;
 

@@ -10,6 +10,7 @@ Environment: SPLITSOCKS (the program), TOP_BUILDDIR (where the test programs are
 """
 import contextlib
 import ctypes
+import glob
 import json
 import os
 import random
@@ -155,7 +156,23 @@ class Process:
         with open(self.out_path, errors="replace") as f:
             return f.read()
 
+    def _threads_that_write(self):
+        """The states of the threads that write the standard streams of a splitsocks
+        (OUTLET_THREAD_NAME): "S" is asleep."""
+        states = []
+        for task in glob.glob(f"/proc/{self.pid}/task/*/stat"):
+            with contextlib.suppress(OSError), open(task, errors="replace") as f:
+                name, _, rest = f.read().partition("(")[2].rpartition(")")
+                if name == "output":
+                    states.append(rest.split()[0])
+        return states
+
     def log(self):
+        """All that the process has logged so far. A thread of its own writes the log, so what the
+        process has just done need not be in the file yet: the thread is asleep when it is."""
+        deadline = time.monotonic() + SLOW
+        while set(self._threads_that_write()) - {"S"} and time.monotonic() < deadline:
+            time.sleep(0.001)
         with open(self.err_path, errors="replace") as f:
             return f.read()
 
