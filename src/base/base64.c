@@ -64,7 +64,7 @@ static uint32_t decode_group(uint8_t *data, size_t count, const char *text)
     }
     for (size_t i = 0; i < count; i++)
         data[i] = (uint8_t)(group >> (16 - 8 * i));
-    /* What the last digit holds beyond the bytes. */
+    /* The bits of the last digit that belong to no byte. */
     return wrong | (group & (0xffffffU >> 8 * count));
 }
 

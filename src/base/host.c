@@ -19,8 +19,8 @@ static int digit_value(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : 16;
 }
 
-/* A part of an IPv4 address: decimal, octal behind "0", or hexadecimal behind "0x".
- * Returns where it ends, or NULL when it is none. */
+/* Reads one part of an IPv4 address: decimal, octal behind "0", or hexadecimal behind
+ * "0x". Returns its end, or NULL when the text is no such number. */
 static const char *read_number(const char *text, const char *end, uint64_t *number)
 {
     const char *at = text;
@@ -48,7 +48,7 @@ static const char *read_number(const char *text, const char *end, uint64_t *numb
     return at;
 }
 
-/* As inet_aton(3): one to four parts, the last of which fills what is left. */
+/* As inet_aton(3): one to four parts, of which the last fills the remaining bytes. */
 static bool parse_ipv4(struct address *address, const char *text, const char *end)
 {
     uint64_t value = 0, part = 0;
@@ -122,7 +122,7 @@ static bool ends_in_number(const char *text, const char *end)
     return end > label && strspn(label, "0123456789") >= (size_t)(end - label);
 }
 
-/* Why this is no name; NULL when it is one. */
+/* The reason why the text is no name; NULL when it is one. */
 static const char *find_flaw(const char *text, size_t length)
 {
     size_t label = 0;

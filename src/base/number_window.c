@@ -42,8 +42,8 @@ int number_window_check(const struct number_window *window, uint64_t number)
     return OK;
 }
 
-/* Moves the window up so that `number` is its highest; the numbers that come in are
- * unused. Amortised it is one step for each number. */
+/* Moves the window up so that `number` is its highest; the numbers that enter are unused.
+ * The amortised cost is one step for each number. */
 static void move_up(struct number_window *window, uint64_t number)
 {
     if (number - window->end >= window->width) {

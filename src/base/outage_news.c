@@ -2,12 +2,12 @@
 #include <splitsocks/base/outage_news.h>
 
 #define HOUR_NS (3600 * NS_PER_S)
-/* As many as somebody may want to follow one by one, with a cable in the hand. */
+/* As many as a person who plugs a cable in and out may want to follow one by one. */
 #define FREE_COUNT 6
 #define PATIENCE_NS (4 * NS_PER_S)
 #define PATIENCE_MAX_NS (600 * NS_PER_S)
 #define DOUBLINGS_MAX 10
-/* The first hour is summed up, then two, and so on up to 16: some five lines in a day. */
+/* The first sum covers an hour, the next two hours, up to 16: some five lines a day. */
 #define SUMS_MAX 4
 
 static uint64_t patience_ns(const struct outage_news *news)
@@ -17,8 +17,8 @@ static uint64_t patience_ns(const struct outage_news *news)
     return MIN(PATIENCE_NS << (news->told_count - FREE_COUNT), PATIENCE_MAX_NS);
 }
 
-/* All, when nothing has happened for an hour; and one each two hours, so that those that
- * last do not wait for longer and longer over the weeks. */
+/* Forgets all reported outages after an hour without any, and one of them every two hours,
+ * so that lasting outages are not reported later and later over the weeks. */
 static void forget(struct outage_news *news, uint64_t now)
 {
     if (now - news->ended_ns >= HOUR_NS)

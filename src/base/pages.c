@@ -54,7 +54,7 @@ size_t page_account_room(const struct page_account *account)
 
     if (!account->pool->shared)
         return unused;
-    /* Each one taken brings what is in use and what is free nearer by two. */
+    /* Each page that is taken brings the used and the unused count closer by two. */
     return account->used < unused ? (unused - account->used + 1) / 2 : 0;
 }
 
@@ -148,8 +148,8 @@ static int grow(struct pages *pages, uint64_t span)
     return OK;
 }
 
-/* Makes the ring reach from page `low` to page `high`, both included, beside what it
- * reaches already. */
+/* Makes the ring reach from page `low` to page `high`, both included, in addition to the
+ * pages that it reaches already. */
 static int extend(struct pages *pages, uint64_t low, uint64_t high)
 {
     uint64_t first = pages->span == 0 ? low : MIN(low, pages->first);
@@ -180,8 +180,8 @@ static void drop_index_if_empty(struct pages *pages)
     }
 }
 
-/* Returns the page with this number, taking it if it is absent and the ring reaches it;
- * NULL when memory or the pool's bound forbids. */
+/* Returns the page with this number. Takes it from the pool if it is absent and the ring
+ * reaches it; NULL when memory or the pool's bound forbids that. */
 static uint8_t *need_page(struct pages *pages, uint64_t number)
 {
     uint8_t **slot = slot_at(pages, number - pages->first);
@@ -193,7 +193,7 @@ static uint8_t *need_page(struct pages *pages, uint64_t number)
     return *slot;
 }
 
-/* Takes all the pages from `low` to `high`, or none for want of allowance. */
+/* Takes all pages from `low` to `high`, or none if the allowance does not suffice. */
 static int need_all(struct pages *pages, uint64_t low, uint64_t high)
 {
     size_t missing = 0;

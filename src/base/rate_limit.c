@@ -3,7 +3,8 @@
 
 #include <splitsocks/base/attributes.h>
 
-/* What is beyond the burst is lost. The greatest rate over an hour stays below overflow. */
+/* Tokens beyond the burst are lost. Even the greatest rate does not overflow within an
+ * hour. */
 static int64_t tokens_at(const struct rate_limit *limit, uint64_t now)
 {
     uint64_t passed_ns = MIN(now - limit->filled_ns, 3600 * NS_PER_S);
@@ -48,7 +49,7 @@ uint64_t rate_limit_next(const struct rate_limit *limit, uint64_t now)
     if (rate_limit_room(limit, now) > 0)
         return now;
     lacking = RATE_LIMIT_PIECE - limit->tokens;
-    /* One nanosecond more than truncated, so that the piece is there. */
+    /* Add one nanosecond to the truncated time, so that the piece is there by then. */
     return limit->filled_ns + (uint64_t)((double)lacking / (double)limit->rate * NS_PER_S) +
            1;
 }

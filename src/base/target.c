@@ -12,7 +12,7 @@ const char *target_format(const struct target *target, char text[TARGET_TEXT_SIZ
         return address_format(&address, text);
     }
     snprintf(text, TARGET_TEXT_SIZE, "%s:%u", target->name, target->port);
-    /* A name is whatever a client has said; this goes to terminals. */
+    /* The name comes from a client and is printed on terminals. */
     for (char *c = text; *c != '\0'; c++)
         if (*c <= ' ' || *c > '~')
             *c = '?';

@@ -22,8 +22,8 @@ size_t address_interleave(const struct address *ipv6, size_t ipv6_count,
     return count;
 }
 
-/* The policy table of RFC 6724 section 2.1, of which only the labels are needed: those of
- * source and destination differ where a packet would not find its way back. */
+/* The policy table of RFC 6724 section 2.1, reduced to labels. A source and a destination
+ * with different labels do not suit each other: a packet might not find its way back. */
 static unsigned label_of(const struct address *address)
 {
     static const struct {

@@ -12,8 +12,8 @@ enum { RCODE_OK = 0, RCODE_NO_NAME = 3 };
 #define FLAG_ANSWER 0x8000
 #define FLAG_TRUNCATED 0x0200
 #define HEADER_SIZE 12
-/* The longest message over UDP (RFC 1035 section 2.3.4). Servers that send a longer one
- * than was asked for exist; c-ares 1.18 passes on no more of it than this. */
+/* The longest message over UDP (RFC 1035 section 2.3.4). Some servers send longer ones
+ * than were asked for; c-ares 1.18 passes on only this many bytes of them. */
 #define DATAGRAM_SIZE 512
 #define NAME_SIZE 255 /* RFC 1035 section 2.3.4, with the root */
 /* Chains of aliases longer than this are given up; resolvers themselves allow 8 to 16. */
@@ -21,7 +21,7 @@ enum { RCODE_OK = 0, RCODE_NO_NAME = 3 };
 /* An RDATA of SOA: two names of one byte at least, and five numbers. */
 #define SOA_SIZE_MIN 22
 
-/* A name as it stands in messages, uncompressed and in lower case. */
+/* A name as in messages, but uncompressed and in lower case. */
 struct name {
     uint8_t length;
     uint8_t bytes[NAME_SIZE];
@@ -32,7 +32,7 @@ struct message {
     size_t length;
     uint16_t counts[4]; /* records in each section */
     size_t answers;     /* where the answer section begins */
-    uint16_t type;      /* asked for */
+    uint16_t type;      /* the type asked for */
     uint8_t size;       /* of an address of that type */
 };
 
@@ -59,8 +59,8 @@ static bool add_label(struct name *name, const uint8_t *label, uint8_t length)
     return true;
 }
 
-/* Reads a name, which may be compressed: RFC 1035 section 4.1.4. A pointer leads to what
- * stands before it, so that the way has an end. */
+/* Reads a name, which may be compressed: RFC 1035 section 4.1.4. A pointer must lead to
+ * earlier bytes, so that there is no loop. */
 static bool read_name(const struct message *message, struct wire_reader *r,
                       struct name *name)
 {
@@ -148,8 +148,8 @@ static bool read_header(struct message *message, uint16_t *flags)
     return wire_ok(&r) && (*flags & FLAG_ANSWER) != 0;
 }
 
-/* One walk over the answer section: takes the addresses of `name`; or, when it is an alias,
- * returns true with `name` changed to what it stands for. */
+/* Walks once over the answer section: takes the addresses of `name`; or, when `name` is an
+ * alias, replaces it by its target and returns true. */
 static bool walk_answers(const struct message *message, struct name *name,
                          struct dns_answer *answer, bool *whole)
 {
@@ -193,7 +193,7 @@ static bool walk_answers(const struct message *message, struct name *name,
     return false;
 }
 
-/* How long the absence holds: RFC 2308 section 5. */
+/* How long the absence may be cached: RFC 2308 section 5. */
 static uint32_t negative_ttl(const struct message *message)
 {
     struct wire_reader r;

@@ -9,15 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of a longer line only the beginning counts. */
+/* Only the beginning of a longer line counts. */
 #define LINE_MAX_LENGTH 4096
-/* A usual line of a blocking list has some 30 bytes and one name. */
+/* A typical line of a blocking list has some 30 bytes and one name. */
 #define BYTES_PER_NAME 32
 #define NOTHING UINT32_MAX
 
 /* One name of one line. */
 struct entry {
-    uint32_t name;    /* where it begins in `names` */
+    uint32_t name;    /* its offset in `names` */
     uint32_t address; /* index */
     uint32_t next;    /* in its bucket, in the order of the file; NOTHING: the last */
 };
@@ -27,7 +27,7 @@ struct hosts_table {
     size_t names_length, names_room;
     struct entry *entries;
     size_t entry_count, entry_room;
-    struct host *addresses; /* a run of lines with the same one has it once */
+    struct host *addresses; /* consecutive lines with the same address share it */
     size_t address_count, address_room;
     uint32_t *first, *last; /* of each bucket */
     size_t bucket_count;    /* a power of two */

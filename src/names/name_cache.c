@@ -41,8 +41,8 @@ struct name_cache *name_cache_new(size_t bound)
     return cache;
 }
 
-/* Names that a client chooses so that they share a bucket cost one comparison for each, of
- * which the bound allows few. */
+/* A client can choose names that share a bucket. Each costs one more comparison, and the
+ * cache's bound keeps these few. */
 static struct list *bucket_of(struct name_cache *cache, const char *name)
 {
     return &cache->buckets[text_hash(name) & (cache->bucket_count - 1)];

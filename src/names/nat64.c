@@ -32,8 +32,8 @@ struct address nat64_embed(const struct address_block *prefix, const struct addr
     return address;
 }
 
-/* What a prefix of this length has behind it. What follows is to be ignored (section 2.3).
- */
+/* Reads the IPv4 address behind a prefix of this length. The bytes behind it are to be
+ * ignored (section 2.3). */
 static bool read_behind(unsigned bits, const struct address *address, struct address *ipv4)
 {
     if (address->family != ADDRESS_IPV6 || address->bytes[RESERVED_BYTE] != 0)
@@ -61,7 +61,7 @@ bool nat64_carried(const struct nat64_prefixes *prefixes, const struct address *
     return false;
 }
 
-/* The longest prefix with which the address carries this one; 0: none does. */
+/* The length of the longest prefix with which `address` carries `ipv4`; 0: none. */
 static unsigned length_for(const struct address *address, const struct address *ipv4)
 {
     struct address found;
@@ -91,7 +91,7 @@ size_t nat64_embed_all(const struct nat64_prefixes *prefixes,
     return n;
 }
 
-/* ---- what others make of addresses ---- */
+/* ---- addresses for other networks ---- */
 
 static bool is_link_local(const struct address *address)
 {
@@ -127,8 +127,8 @@ void nat64_look(struct nat64_view *view, const struct nat64_prefixes *prefixes,
             put(view, &addresses[i]);
 }
 
-/* Network-specific prefixes are of the network's own global addresses (RFC 6052
- * section 3.1), of its unique local ones, or of 64:ff9b:1::/48 (RFC 8215). */
+/* Network-specific prefixes come from the network's own global addresses (RFC 6052 section
+ * 3.1), its unique local addresses, or 64:ff9b:1::/48 (RFC 8215). */
 static bool may_be_synthesised(const struct address *address)
 {
     static const struct address_block blocks[] = {

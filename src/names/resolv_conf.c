@@ -9,7 +9,7 @@
 #define BLANKS " \t\r\v\f"
 
 /* Copies the next word of a line, which ends at '\n' or a comment; false when there is
- * none. A word that does not fit is cut, and so is no name of anything. */
+ * none. A word that does not fit is cut, which makes it no valid name. */
 static bool next_word(const char **at, char *word, size_t size)
 {
     size_t length;
@@ -34,7 +34,7 @@ static void take_domains(struct resolv_conf *conf, const char *at)
 {
     char word[HOST_NAME_MAX_LENGTH + 2];
 
-    conf->domain_count = 0; /* the last line of its kind counts */
+    conf->domain_count = 0; /* the last such line replaces earlier ones */
     while (conf->domain_count < RESOLV_DOMAINS_MAX && next_word(&at, word, sizeof(word))) {
         size_t length = strlen(word);
 
@@ -97,7 +97,7 @@ bool resolv_conf_candidate(const struct resolv_conf *conf, const char *name, boo
                            size_t index, char candidate[HOST_NAME_MAX_LENGTH + 1])
 {
     size_t domains = absolute ? 0 : conf->domain_count, length = strlen(name);
-    size_t bare; /* the index of the name as it is */
+    size_t bare; /* the index of the unchanged name */
     unsigned dots = 0;
 
     for (const char *c = name; *c != '\0'; c++)
@@ -109,7 +109,8 @@ bool resolv_conf_candidate(const struct resolv_conf *conf, const char *name, boo
     if (index == bare)
         return true;
     name = conf->domains[index - (bare == 0)];
-    /* One that is too long cannot exist; the name as it is is tried once more instead. */
+    /* A candidate that is too long cannot exist; try the unchanged name once more
+     * instead. */
     if (length + 1 + strlen(name) <= HOST_NAME_MAX_LENGTH) {
         candidate[length] = '.';
         strcpy(candidate + length + 1, name);

@@ -5,13 +5,13 @@
 
 #include <assert.h>
 
-/* Four round trips, since a server may have to ask others first; not so short that every
- * name it has to look for is asked for twice, and not as long as somebody would wait. */
+/* Four round trips: a server may have to ask others first, and a shorter time would ask
+ * twice for every name that it has to look up; a person would not notice this long. */
 #define PATIENCE_RTTS 4
 #define PATIENCE_MIN_NS (250 * NS_PER_MS)
 #define PATIENCE_UNKNOWN_NS (500 * NS_PER_MS)
 #define PATIENCE_MAX_NS (1000 * NS_PER_MS)
-/* A probe is one more query beside one that is sent anyway. */
+/* A probe costs one more query beside one that is sent anyway. */
 #define PROBE_MIN_NS (15 * NS_PER_S)
 #define PROBE_MAX_NS (240 * NS_PER_S)
 

@@ -13,7 +13,8 @@ struct named_block {
     const char *kind;
 };
 
-/* IANA IPv4 Special-Purpose Address Registry: what is not globally reachable. */
+/* IANA IPv4 Special-Purpose Address Registry: the blocks that are not globally
+ * reachable. */
 static const struct named_block refused_ipv4[] = {
     {{0}, 8, "this network, RFC 791"}, /* and the unspecified address */
     {{10}, 8, "private use, RFC 1918"},
@@ -36,7 +37,8 @@ static const struct named_block refused_ipv4[] = {
 /* IPv6: nothing outside of these blocks is allowed ... */
 static const struct named_block considered_ipv6[] = {
     {{0x20}, 3, "global unicast, RFC 4291"},
-    {{0x00, 0x64, 0xff, 0x9b}, 96, "NAT64, RFC 6052"}, /* what it carries is checked */
+    {{0x00, 0x64, 0xff, 0x9b}, 96, "NAT64, RFC 6052"}, /* the carried address is checked,
+                                                          too */
 };
 
 /* ... nor inside of these, of the IANA IPv6 Special-Purpose Address Registry. Those that

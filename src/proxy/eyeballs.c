@@ -10,12 +10,12 @@ void eyeballs_init(struct eyeballs *eyeballs, bool resolving)
 
 void eyeballs_avoid(struct eyeballs *eyeballs, enum address_family family)
 {
-    /* As if the last attempt had been of that family: the other has its turn. */
+    /* As if the last attempt had been of that family: the other takes its turn. */
     eyeballs->last_family = (uint8_t)family;
 }
 
-/* How much a failure tells: a machine that answered says more than silence, and that more
- * than what never left for the destination. */
+/* How much a failure says: an answer of a machine says more than silence, and silence more
+ * than an attempt that never left this machine. */
 static unsigned telling(enum reset_code code)
 {
     static const enum reset_code order[] = {
@@ -41,8 +41,8 @@ enum reset_code eyeballs_code(const struct eyeballs *eyeballs)
     return (enum reset_code)eyeballs->code;
 }
 
-/* Where an address of `family` may stand when all places are taken: a family that has more
- * than half of them gives up the last that was not tried. `count`: nowhere. */
+/* The place for an address of `family` when all places are taken: a family that has more
+ * than half of them gives up its last untried one. `count`: no place. */
 static size_t find_room(const struct eyeballs *eyeballs, uint8_t family)
 {
     size_t others = 0, last = eyeballs->count;

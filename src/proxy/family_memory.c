@@ -32,7 +32,7 @@ bool family_memory_overtaken(struct family_memory *memory, enum address_family f
         *memory = (struct family_memory){.suspect = (uint8_t)family};
     before = avoided(memory);
     if (before && !memory->trying)
-        return false; /* a race that began before tells nothing new */
+        return false; /* a race that began earlier tells nothing new */
     memory->wait_ns = before ? MIN(2 * memory->wait_ns, FAMILY_MEMORY_RETRY_MAX_NS)
                              : FAMILY_MEMORY_RETRY_NS;
     memory->retry_ns = now + memory->wait_ns;

@@ -12,7 +12,7 @@ struct compiled {
     bool any_host;
     size_t pattern_count;
     char **patterns; /* sorted, in lower case, without final dots */
-    char *texts;     /* where they are */
+    char *texts;     /* memory of `patterns` */
 };
 
 struct rules {
@@ -161,7 +161,7 @@ struct rules_outcome rules_match(const struct rules *rules, const struct rules_q
         .action = RULE_PROXY, .policy = *query->otherwise, .rule = RULES_NONE};
     char name[TARGET_NAME_MAX + 1] = "";
 
-    /* No longer name can be resolved or travel to the relay. */
+    /* A longer name can neither be resolved nor travel to the relay. */
     if (query->name != NULL && strlen(query->name) <= TARGET_NAME_MAX)
         canonical(name, query->name);
     for (size_t i = 0; i < rules->count; i++) {

@@ -71,8 +71,8 @@ static void refuse(struct socks5 *socks5, const char *refusal)
     socks5->refusal = refusal;
 }
 
-/* Adds to what waits to be written. A client that sends all its messages at once gets at
- * most a method, a verdict on the password and a reply: they fit. */
+/* Adds to the output. A client that sends all its messages at once gets at most a method,
+ * a verdict on the password and a reply: they fit. */
 static void put_output(struct socks5 *socks5, const void *bytes, size_t length)
 {
     assert(socks5->output_length + length <= sizeof(socks5->small_output));
@@ -96,7 +96,7 @@ static void begin_stage(struct socks5 *socks5, enum stage stage)
     socks5->length = 0;
 }
 
-/* ---- what is not SOCKS5 ---- */
+/* ---- clients of other protocols ---- */
 
 enum match { MATCH_NO, MATCH_PARTLY, MATCH_FULL };
 
@@ -123,7 +123,7 @@ static enum match match_http(const struct socks5 *socks5)
     return best;
 }
 
-/* Refuses once the first bytes tell what this is. */
+/* Refuses the client once its first bytes show another protocol. */
 static void take_foreign_byte(struct socks5 *socks5)
 {
     enum match tls = match_text(socks5, "\x16\x03");
@@ -146,8 +146,8 @@ static void take_foreign_byte(struct socks5 *socks5)
 
 /* ---- the three messages ---- */
 
-/* How many bytes the current message has in all, as far as its first bytes tell: no more
- * than this may be taken before asking again. */
+/* The length of the current message, as far as its first bytes tell: no more than this may
+ * be taken before asking again. */
 static size_t message_size(const struct socks5 *socks5)
 {
     const uint8_t *m = socks5->message;
@@ -182,7 +182,8 @@ static bool offers(const struct socks5 *socks5, uint8_t method)
     return memchr(socks5->message + 2, method, socks5->message[1]) != NULL;
 }
 
-/* A client that insists on giving a name and a password may do so where nobody asks. */
+/* A client that insists on a name and a password may give them although none are
+ * required. */
 static void take_methods(struct socks5 *socks5)
 {
     bool open = socks5->user_count == 0;
@@ -200,7 +201,7 @@ static void take_methods(struct socks5 *socks5)
     begin_stage(socks5, wanted == METHOD_PASSWORD ? STAGE_PASSWORD : STAGE_REQUEST);
 }
 
-/* Compares without telling by its duration where the first difference lies. */
+/* Compares in a time that does not depend on where the first difference lies. */
 static unsigned differs(const uint8_t *sent, size_t sent_length, const char *expected)
 {
     size_t length = strlen(expected);
@@ -217,9 +218,9 @@ static void take_password(struct socks5 *socks5)
     const uint8_t *name = m + 2;
     const uint8_t *password = name + m[1] + 1;
     uint8_t answer[2] = {PASSWORD_VERSION, 1};
-    unsigned known = socks5->user_count == 0; /* then any will do */
+    unsigned known = socks5->user_count == 0; /* then any password is good */
 
-    /* Every user is looked at, whether or not one was found before. */
+    /* Compare with every user, so that the time does not tell which one matched. */
     for (size_t i = 0; i < socks5->user_count; i++)
         known |= !(differs(name, m[1], socks5->users[i].name) |
                    differs(password, password[-1], socks5->users[i].password));

@@ -91,7 +91,7 @@ static void send_request(struct socks5_client *client)
     begin_stage(client, STAGE_REPLY);
 }
 
-/* How many bytes the current message has, as far as its first bytes tell. */
+/* The length of the current message, as far as its first bytes tell. */
 static size_t message_size(const struct socks5_client *client)
 {
     const uint8_t *m = client->message;

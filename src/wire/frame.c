@@ -17,7 +17,7 @@ static void read_ack(struct wire_reader *r, struct frame *frame)
     frame->ack.entries.end = r->at;
 }
 
-/* Walks over the target, leaving it to frame_target_read() to judge. */
+/* Skips the target: frame_target_read() checks it. */
 static void read_open(struct wire_reader *r, struct frame *frame)
 {
     frame->open.id = wire_read_varint(r);
@@ -87,7 +87,7 @@ static void read_data(struct wire_reader *r, struct frame *frame, unsigned flags
     frame->data.id = wire_read_varint(r);
     frame->data.offset = wire_read_varint(r);
     length = flags & FRAME_DATA_LENGTH ? wire_read_varint(r) : wire_remaining(r);
-    /* Compared before the cast, which may narrow. */
+    /* Compare before the cast, which may narrow. */
     if (length > wire_remaining(r) || frame->data.offset > VARINT_MAX - 1 - length)
         r->failed = true;
     frame->data.length = (size_t)length;

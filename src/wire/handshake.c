@@ -14,8 +14,8 @@
 #define LENGTH_OFFSET (MAC_OFFSET + HELLO_MAC_SIZE)
 _Static_assert(LENGTH_OFFSET + 2 == HELLO_HEADER_SIZE, "the header's fields fill it");
 
-/* Type, route and length: the header without the MAC, which is made over message 1 and so
- * cannot be in its prologue. */
+/* Type, route and length: the header without the MAC. The MAC covers message 1, so it
+ * cannot be in message 1's prologue. */
 #define BOUND_SIZE (HELLO_HEADER_SIZE - HELLO_MAC_SIZE)
 #define PROLOGUE_SIZE (sizeof(PROLOGUE_LABEL) - 1 + 1 + BOUND_SIZE)
 
@@ -68,7 +68,7 @@ int hello_mac_init(struct kdf *mac, const uint8_t relay_public_key[KEY_SIZE])
     return error;
 }
 
-/* The MAC of a whole HELLO; its own field is not looked at. */
+/* Computes the MAC of a whole HELLO, and ignores the HELLO's own MAC field. */
 static int compute_mac(struct kdf *mac, const uint8_t header[HELLO_HEADER_SIZE],
                        const uint8_t *message, size_t message_length,
                        uint8_t out[HELLO_MAC_SIZE])
@@ -216,7 +216,7 @@ int hello_write_answer(struct noise *noise, struct wire_writer *out,
     return OK;
 }
 
-/* Whether the relay kept to what was offered. */
+/* Whether the answer chooses only what was offered. */
 static bool answer_fits(const struct hello_answer *answer, const struct hello_offer *offer)
 {
     bool resume_fits = offer->resume == 0 ? answer->resume == RESUME_NEW

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Base64 (RFC 4648 section 4) of whole values, as keys are written in files. The one
- * implementation: the configuration reads public keys with it, the crypto layer keys.
+ * Base64 (RFC 4648 section 4) of whole values, the form in which files hold keys. This is
+ * the only implementation: the configuration reads public keys with it, the crypto room
+ * private ones.
  *
- * Time depends on the lengths alone, not on the contents, since they may be private keys.
+ * The time that a call takes depends on the lengths alone, not on the contents, since
+ * these may be private keys.
  */
 #ifndef SPLITSOCKS_BASE64_H
 #define SPLITSOCKS_BASE64_H

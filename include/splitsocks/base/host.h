@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a text is that should say where a host is: an address in one of its spellings, a
- * name that DNS may be asked for, or neither. Whoever takes such a text from a user or a
- * client asks here, so that no server is ever asked for what is no name.
+ * Sorts a text that should name a host: an address in one of its spellings, a name that
+ * DNS may be asked for, or neither. All texts from users and clients are sorted here, so
+ * that no DNS server is ever asked for a text that is not a name.
  */
 #ifndef SPLITSOCKS_HOST_H
 #define SPLITSOCKS_HOST_H
@@ -12,7 +12,7 @@
 /* Characters of a name, without the final dot: RFC 1035 section 2.3.4, where the 255
  * bytes count the length of each label and the root. */
 #define HOST_NAME_MAX_LENGTH 253
-/* As IFNAMSIZ has it. */
+/* The size of an interface's name, as IFNAMSIZ. */
 #define HOST_ZONE_SIZE 16
 
 enum host_kind {

@@ -81,7 +81,7 @@ static inline void list_remove(struct list *node)
     for (struct list *node = (head)->next, *after = node->next; node != (head); \
          node = after, after = node->next)
 
-/* Iterates over what may not be changed. */
+/* Iterates over a list that may not be changed. */
 #define list_foreach_const(head, node) \
     for (const struct list *node = (head)->next; node != (head); node = node->next)
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The log sink. One line per event, to standard error by default. The pure layers do not
+ * The log sink. One line per event, to standard error by default. The pure rooms do not
  * log: they return events, which io and app turn into lines. Thread-safe.
  *
- * What a peer can trigger goes through a struct log_limit, so that nobody can fill a disk.
+ * Lines that a peer can cause go through a struct log_limit, so that no peer can fill a
+ * disk.
  */
 #ifndef SPLITSOCKS_LOG_H
 #define SPLITSOCKS_LOG_H
@@ -31,10 +32,11 @@ struct log_limit {
 void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
 
-/* Longest line without what log_format() puts around it, and with that. */
+/* The longest text of a line, and the longest line with what log_format() adds to the
+ * text. */
 #define LOG_TEXT_SIZE 1024
 #define LOG_LINE_SIZE (LOG_TEXT_SIZE + 64)
-/* What standard error gets of `line`, its newline included; returns the length. */
+/* Writes the line as standard error gets it, with its newline; returns the length. */
 size_t log_format(enum log_level level, const char *line, char text[LOG_LINE_SIZE]);
 
 /* Replaces the sink; NULL restores standard error. `line` has no newline. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which numbers were used, seen through a window that ends at the highest: each number is
- * taken once, and one below the window never. Asking and marking are apart, so that a
- * number is marked only after what carries it has proved to be authentic.
+ * Remembers which numbers were used, through a window that ends at the highest one: each
+ * number is accepted once, and a number below the window never. number_window_check() asks
+ * and number_window_mark() marks, so that a number is marked only after the message that
+ * carries it has proved to be authentic.
  *
  * Subflow numbers use a window of SUBFLOW_WINDOW, datagrams one of DATAGRAM_WINDOW.
  */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bytes of one direction of one stream, addressed by stream offset: whatever lies
- * between the offset that is no longer needed and the newest byte, in fixed pages from a
- * shared pool. Bytes may arrive in any order, and pages between may be absent. Which bytes
- * of a page hold data is the caller's to know (struct ranges).
+ * The bytes of one direction of one stream, addressed by stream offset: everything from
+ * the lowest offset that is still needed to the newest byte, in fixed pages from a shared
+ * pool. Bytes may arrive in any order, and pages between may be absent. The caller knows
+ * which bytes of a page hold data (struct ranges).
  *
  * Empty storage has no heap, so that an idle stream costs only the struct.
  */
@@ -19,12 +19,13 @@
 /* Bytes in a page: one chunk of the largest size touches two pages at most. */
 #define PAGE_SIZE 16384
 
-/* The pages between the lowest and the highest present, holes counted: 1 GiB, far above any
- * stream's credit. It bounds the index that one stray offset can ask for. */
+/* A struct pages spans at most this many pages from its lowest to its highest, holes
+ * counted: 1 GiB, far above any stream's credit. It bounds the index that one stray offset
+ * can ask for. */
 #define PAGES_SPAN_MAX 65536
 
-/* Under AddressSanitizer a page goes back to the allocator at once, so that a use after
- * release is found; so it does wherever this macro is set by hand. */
+/* Under AddressSanitizer a released page goes back to the allocator at once, so that a use
+ * after release is found. Defining this macro has the same effect anywhere. */
 #if !defined(PAGES_NO_RECYCLE) && defined(__SANITIZE_ADDRESS__)
 #define PAGES_NO_RECYCLE
 #endif
@@ -34,25 +35,26 @@
 #endif
 #endif
 
-/* The pages of one thread: counts them, bounds them, and keeps a few for the next taker. */
+/* The pages of one thread: counts and bounds them, and keeps a few unused ones for
+ * reuse. */
 struct page_pool {
     void *unused;        /* owned: spare pages, each linking to the next */
     size_t unused_count; /* at most max_unused */
     size_t max_unused;
     size_t used; /* pages that are held by some struct pages */
     size_t max_used;
-    bool shared; /* no account may have more in use than is free */
+    bool shared; /* no account may use more pages than are free */
 };
 
-/* What one of those who share a pool has in use: a session. With `shared` set, one that
- * hoards gets half of the pool at most, n of them leave an (n + 1)th part free, and whoever
- * has little in use always gets some (dynamic thresholds: Choudhury and Hahne 1998). */
+/* What one user of a pool (a session) has in use. In a shared pool one greedy user gets at
+ * most half of the pages, n of them leave an (n + 1)th part free, and a user with few
+ * pages always gets some (dynamic thresholds: Choudhury and Hahne 1998). */
 struct page_account {
     struct page_pool *pool; /* borrowed; outlives this */
     size_t used;
 };
 
-/* Bounds in pages. */
+/* `max_used` and `max_unused` are numbers of pages. */
 void page_pool_init(struct page_pool *pool, size_t max_used, size_t max_unused);
 /* Every struct pages of this pool must have been released before. */
 void page_pool_deinit(struct page_pool *pool);
@@ -60,9 +62,10 @@ void page_pool_deinit(struct page_pool *pool);
 void page_pool_trim(struct page_pool *pool, size_t keep);
 
 void page_account_init(struct page_account *account, struct page_pool *pool);
-/* How many pages it may take now, one after the other. */
+/* How many pages the account may take now, one after the other. */
 size_t page_account_room(const struct page_account *account);
-/* Whether it has more in use than a shared pool lets it, by what was moved to it. */
+/* Whether the account uses more than a shared pool allows, because pages were moved to
+ * it. */
 bool page_account_is_over(const struct page_account *account);
 
 struct pages {
@@ -77,20 +80,20 @@ struct pages {
 
 void pages_init(struct pages *pages, struct page_account *account);
 void pages_deinit(struct pages *pages);
-/* Moves all that `from` has, which is empty afterwards, to `to`, which is empty. The bound
- * is not looked at; the accounts may differ, and their pool is the same. */
+/* Moves all pages of `from`, which is empty afterwards, to `to`, which must be empty. The
+ * accounts may differ, but must share a pool. No bound is checked. */
 void pages_move(struct pages *to, struct pages *from);
 
 /* Copies [data, data + length) to `offset`, taking the pages that are absent. Returns OK;
- * ERROR_LIMIT when a bound of the pool or PAGES_SPAN_MAX would be exceeded, with nothing
- * taken; or ERROR_MEMORY, when pages may have been taken but no byte was changed. */
+ * ERROR_LIMIT, with nothing taken, when a bound of the pool or PAGES_SPAN_MAX would be
+ * exceeded; or ERROR_MEMORY, when pages may have been taken but no byte was changed. */
 int pages_write(struct pages *pages, uint64_t offset, const void *data,
                 size_t length) MUST_CHECK;
 
 /* Takes the absent pages of [offset, offset + length) and describes that memory, in order,
- * for a socket to be read into. Returns how many elements of `vector` were filled: fewer
- * than needed, even 0, when `max` or a bound of the pool is met or memory is out. Pages
- * that stay without data are given back with pages_release_from(). */
+ * so that a socket can be read into it. Returns how many elements of `vector` were filled:
+ * fewer than needed, even 0, when `max` or a bound of the pool is met or memory is out.
+ * Give pages that get no data back with pages_release_from(). */
 size_t pages_reserve(struct pages *pages, uint64_t offset, size_t length,
                      struct iovec *vector, size_t max) MUST_CHECK;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* How the data of one stream is spread over paths: chosen at local by rules, told to the
- * relay, and obeyed by both for what they send. */
+/* How the data of one stream is spread over paths. The rules of local choose it, local
+ * tells the relay, and each side applies it to the data that it sends. */
 #ifndef SPLITSOCKS_POLICY_H
 #define SPLITSOCKS_POLICY_H
 

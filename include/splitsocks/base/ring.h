@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A growable first-in first-out queue of fixed-size elements in one power-of-two array:
- * no allocation per element; a ring that empties keeps no more than a small array.
+ * A growable first-in first-out queue of fixed-size elements in one power-of-two array: no
+ * allocation per element. A ring that empties keeps only a small array.
  */
 #ifndef SPLITSOCKS_RING_H
 #define SPLITSOCKS_RING_H

@@ -11,8 +11,9 @@
 struct target {
     uint16_t port;
     uint8_t address_count; /* 0 when `name` is used */
-    struct address addresses[TARGET_ADDRESSES_MAX]; /* the port of each is not looked at */
-    /* Zero-terminated. Beside addresses it is only for people to read, and may be empty. */
+    struct address addresses[TARGET_ADDRESSES_MAX]; /* ports are not used */
+    /* Zero-terminated. If there are addresses, it is only for people to read, and may be
+     * empty. */
     char name[TARGET_NAME_MAX + 1];
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A hash of a text of ASCII, upper and lower case alike, for tables in memory. */
+/* A hash of an ASCII text, the same for upper and lower case, for tables in memory. */
 #ifndef SPLITSOCKS_TEXT_HASH_H
 #define SPLITSOCKS_TEXT_HASH_H
 
@@ -10,8 +10,8 @@ static inline char text_lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-/* FNV-1a, 32 bits. Whoever chooses texts can make them collide, so that a table of them
- * needs a bound. */
+/* FNV-1a, 32 bits. A peer that chooses the texts can make them collide, so a table of such
+ * texts needs a bound. */
 static inline uint32_t text_hash(const char *text)
 {
     uint32_t hash = 2166136261u;

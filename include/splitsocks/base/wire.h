@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A bounded cursor over a byte buffer, for reading or for writing, with a sticky error:
- * once an operation does not fit, it and every later one does nothing (a read yields
- * zero), so one look at wire_ok() after a run of operations is enough.
+ * once an operation does not fit, it and all later ones do nothing (a read returns zero),
+ * so that one wire_ok() after a run of operations is enough.
  *
- * Integers are big-endian. A varint is RFC 9000 section 16: 1, 2, 4 or 8 bytes, the two
- * top bits of the first byte giving the length, values up to VARINT_MAX. Readers accept
- * a longer form than needed; writers always choose the shortest.
+ * Integers are big-endian. A varint is RFC 9000 section 16: 1, 2, 4 or 8 bytes; the two
+ * top bits of the first byte give the length; values go up to VARINT_MAX. Readers accept a
+ * longer form than needed; writers always choose the shortest.
  *
  * The cursor borrows the buffer and owns nothing.
  */
@@ -29,7 +29,7 @@ struct wire_writer {
     uint8_t *begin;
     uint8_t *at;  /* next byte to write; begin <= at <= end */
     uint8_t *end; /* one past the last byte that may be written */
-    bool failed;  /* a write did not fit; nothing of it was written */
+    bool failed;  /* a write did not fit, and wrote nothing */
 };
 
 static inline void wire_reader_init(struct wire_reader *r, const void *data, size_t length)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the configurations of local and relay have in common. splitsocks.conf(5) is the
- * user's description of each key.
+ * Parts that the configurations of local and relay have in common. splitsocks.conf(5)
+ * describes each key for users.
  *
  * A configuration is made from a text in memory and never changes. It owns all it points
- * to, until it is freed. No file is read here: names of files are kept as written, and
- * are relative to the folder of the configuration.
+ * to, until it is freed. No file is read here: names of files are kept as written, and are
+ * relative to the folder of the configuration.
  *
  * Defaults are already filled in: no field says "absent" unless its comment does.
  */
@@ -27,24 +27,24 @@
 
 /* Why a text was refused, ready to be shown. */
 struct config_problem {
-    /* ERROR_MALFORMED: no JSON; ERROR_INVALID: a key or value that is not allowed;
-     * ERROR_UNSUPPORTED: one that this version does not accept yet; ERROR_MEMORY. */
+    /* ERROR_MALFORMED: the text is not JSON; ERROR_INVALID: a key or value is not allowed;
+     * ERROR_UNSUPPORTED: this version does not accept it yet; ERROR_MEMORY. */
     enum error code;
     unsigned line; /* from 1; 0 when memory ran out */
-    size_t offset; /* of what was found, in the text; orders those of a line */
+    size_t offset; /* in the text; orders the problems of one line */
     /* One line without a newline: FILE:LINE: JSON.path[3].key: found X; allowed: Y */
     char text[768];
 };
 
-/* More than anybody mends before the next look. */
+/* More problems than a user mends before trying again. */
 #define CONFIG_PROBLEMS_MAX 32
 
-/* All that is wrong with a text, in the order of its lines. A text that is no JSON has one problem,
- * since what stands behind that cannot be read. */
+/* All problems of a text, in the order of its lines. A text that is not JSON has one
+ * problem, since the rest cannot be read. */
 struct config_error {
     struct config_problem problems[CONFIG_PROBLEMS_MAX];
     size_t count;    /* at least one */
-    size_t left_out; /* beyond CONFIG_PROBLEMS_MAX */
+    size_t left_out; /* problems beyond CONFIG_PROBLEMS_MAX */
 };
 
 /* Lists. `items` is NULL when count is 0. */
@@ -68,23 +68,23 @@ struct config_blocks {
     size_t count;
 };
 
-/* What waits for so long is ended. */
+/* After these times things end. */
 struct config_timeouts {
-    /* A stream of which one direction has ended, while nothing moves in the other; 0:
-     * never. */
+    /* A stream whose one direction has ended, when nothing has moved in the other for so
+     * long; 0: never. */
     uint64_t half_closed_ns;
     /* TCP's keepalive on sockets of clients and destinations begins after so long without
      * traffic; 0: no keepalive. */
     uint64_t keepalive_ns;
-    /* Streams that still move may go on for so long after the process was asked to end. */
+    /* Streams that still move, so long after the process was asked to end. */
     uint64_t stop_ns;
 };
 
 /* How names are resolved. */
 struct config_dns {
-    struct config_addresses servers; /* with ports; count 0: those of the system */
+    struct config_addresses servers; /* with ports; count 0: the system's servers */
     uint64_t timeout_ns;             /* for each name */
-    uint32_t cache;                  /* entries that are remembered */
+    uint32_t cache;                  /* entries that are kept */
     uint64_t max_ttl_ns;
     uint64_t max_negative_ttl_ns;
     uint32_t max_waiting; /* names looked up at a time */

@@ -12,23 +12,24 @@ enum config_protocol {
 
 /* How streams are carried. */
 enum config_mode {
-    CONFIG_MODE_UNSET, /* not said here: an outer level decides */
+    CONFIG_MODE_UNSET, /* an outer level decides */
     CONFIG_MODE_SPLIT,
     CONFIG_MODE_REDUNDANT,
     CONFIG_MODE_AUTO, /* young and interactive streams redundant, bulk split */
 };
 
-/* What the whole file, a listener or a rule says about streams. What an inner level leaves
- * unset comes from the next outer one; the outermost one leaves nothing unset but paths. */
+/* How streams are carried, as the whole file, a listener or a rule sets it. An inner level
+ * that leaves a field unset takes it from the next outer one; the outermost leaves only
+ * `paths` unset. */
 struct config_policy {
     enum config_mode mode;
     uint32_t copies; /* 2..16, CONFIG_COPIES_ALL or CONFIG_COPIES_UNSET */
-    uint16_t paths;  /* bit i: paths.items[i] may be used; 0: not said, which is all */
-    struct config_strings path_names; /* what `paths` was made of */
+    uint16_t paths;  /* bit i: paths.items[i] may be used; 0: unset, all may */
+    struct config_strings path_names; /* the names behind `paths` */
 };
 
 #define CONFIG_COPIES_UNSET 0
-#define CONFIG_COPIES_ALL UINT32_MAX /* one on every path */
+#define CONFIG_COPIES_ALL UINT32_MAX /* one copy on every path */
 
 enum config_resolve {
     CONFIG_RESOLVE_LOCAL, /* names are resolved here; the relay gets addresses */
@@ -42,7 +43,7 @@ struct config_user {
 };
 
 struct config_users {
-    const struct config_user *items; /* names differ */
+    const struct config_user *items; /* names are unique */
     size_t count;                    /* 0: no authentication */
 };
 
@@ -57,7 +58,7 @@ struct config_listener {
     const char *name;       /* for rules; unique; NULL: none */
     struct address address; /* port 0: the kernel chooses one */
     struct config_users users;
-    struct config_host_port to; /* FORWARD alone; else its host is NULL */
+    struct config_host_port to; /* only for FORWARD; else its host is NULL */
     uint32_t max_per_target;    /* connections to one target at a time */
     struct config_policy policy;
 };
@@ -69,39 +70,40 @@ struct config_listeners {
     size_t count;
 };
 
-/* What the session engine can tell apart. */
+/* The number of paths that a session can tell apart. */
 #define CONFIG_PATHS_MAX 16
 
-/* Bits a second, where a rate is given at all. Frames of control take some 200 bytes a
- * second, beyond any ceiling: data needs more. */
+/* Bits a second; the least rate that may be set. Frames of control, which ignore the
+ * ceiling, take some 200 bytes a second: data needs more. */
 #define CONFIG_RATE_MINIMUM 16000
 #define CONFIG_RATE_MAXIMUM UINT64_C(1000000000000)
 
-/* One way out of this machine. Interface, source or both are given. */
+/* One way out of this machine. At least one of interface and source is given. */
 struct config_path {
-    const char *name;      /* unique; the interface or the source where the file has none */
+    const char *name;      /* unique; defaults to the interface or the source */
     const char *interface; /* NULL: any; shorter than IFNAMSIZ */
     struct address source; /* family ADDRESS_NONE: the kernel's choice; port 0 */
     bool backup;           /* used while no other path works */
-    uint32_t cost;         /* dearer paths are filled when cheaper ones are full */
-    uint64_t bulk_after_ns; /* better ones are to be gone, or full, for so long before */
-    uint64_t quota_bytes;  /* in a calendar month; CONFIG_UNLIMITED: any number */
+    uint32_t cost;         /* a dearer path is filled only when cheaper ones are full */
+    uint64_t bulk_after_ns; /* bulk waits until better paths are gone or full for so
+                               long */
+    uint64_t quota_bytes;   /* per calendar month; or CONFIG_UNLIMITED */
     uint64_t rate_up_bits; /* a second; 0: no bound */
     uint64_t rate_down_bits;
-    enum config_mode mode; /* for streams of that mode alone; UNSET: for all */
-    uint32_t mtu;          /* of its IP packets; 0: found out */
+    enum config_mode mode; /* only for streams of this mode; UNSET: for all */
+    uint32_t mtu;          /* largest IP packet; 0: found out by the engine */
 };
 
 struct config_paths {
     bool automatic; /* every interface with a default route; count is 0 */
     const struct config_path *items;
-    size_t count; /* 0 without `automatic`: one path, what the kernel routes */
+    size_t count; /* 0 without `automatic`: one path, chosen by the kernel's routes */
 };
 
 #define CONFIG_RELAY_HOSTS_MAX 8
 
-/* Each path and each host together are one path of the session: no more than
- * CONFIG_PATHS_MAX of these, where paths are listed. */
+/* Each pair of a path and a host is one path of the session. Where paths are listed, there
+ * are at most CONFIG_PATHS_MAX such pairs. */
 struct config_relay_endpoint {
     struct config_strings hosts; /* names, or literals without brackets; 1..HOSTS_MAX */
     struct config_ports ports;   /* at least one */
@@ -119,21 +121,21 @@ struct config_port_ranges {
     size_t count;
 };
 
-/* A rule wins when all of its conditions hold; an empty condition always does. Of a list,
- * one element suffices. */
+/* A rule holds when all of its conditions hold. An empty condition always holds; a list
+ * holds when one of its elements does. */
 struct config_rule {
     /* "www.example.org", "*.example.org" or "*"; in any case, perhaps with a final dot */
     struct config_strings hosts;
     struct config_blocks blocks;
     struct config_port_ranges ports;
     uint64_t listeners;                   /* bit i: listen.items[i]; 0: any */
-    struct config_strings listener_names; /* what `listeners` was made of */
+    struct config_strings listener_names; /* the names behind `listeners` */
     enum config_action action;
     struct config_policy policy; /* nothing is set unless the action is PROXY */
 };
 
 struct config_rules {
-    const struct config_rule *items; /* the first one that wins decides */
+    const struct config_rule *items; /* the first rule that holds decides */
     size_t count;
 };
 
@@ -147,9 +149,9 @@ struct config_rate {
 struct config_pool {
     uint32_t size;           /* open subflows while data waits */
     uint32_t idle;           /* kept usable when nothing waits */
-    uint32_t burst;          /* never more than this are open, handshakes counted */
+    uint32_t burst;          /* never more are open, handshakes counted */
     double dials_per_second; /* > 0; 0: no ceiling until a dial fails */
-    uint64_t keepalive_ns;   /* an idle one is asked for a sign of life so often at least */
+    uint64_t keepalive_ns;   /* longest time between two PINGs on an idle subflow */
 };
 
 /* TCP payload bytes of one subflow; at least CONFIG_BUDGET_MINIMUM, or
@@ -166,10 +168,10 @@ struct config_local_dns {
     struct config_dns common;
 };
 
-/* Where `splitsocks status` asks. */
+/* The socket that `splitsocks status` connects to. */
 struct config_control {
-    bool given;       /* false: at the usual place, if there is one */
-    const char *file; /* as written; NULL: nowhere */
+    bool given;       /* false: at the default place, if that is possible */
+    const char *file; /* as written; NULL: no control socket */
 };
 
 struct config_local {
@@ -188,15 +190,15 @@ struct config_local {
     uint64_t linger_ns;
     uint64_t mtu_retry_ns; /* TIME_NEVER: never */
     struct config_timeouts timeouts;
-    const char *state_file; /* as written; NULL: in the usual place */
+    const char *state_file; /* as written; NULL: in the default place */
     struct config_control control;
     struct config_strings warnings; /* FILE:LINE: PATH: text; the app logs each */
-    struct config_memory *memory;   /* owned; of no use outside the configuration */
+    struct config_memory *memory;   /* owned; only for the configuration itself */
 };
 
-/* Parses `length` bytes of JSON. `file_name` is used in messages alone. On success *out
- * is a new configuration, for config_local_free(), and `error` is left alone; else *out
- * is NULL, `error` is filled in and the code of its first problem returned. */
+/* Parses `length` bytes of JSON. `file_name` is used only in messages. On success *out is
+ * a new configuration, for config_local_free(), and `error` is untouched; else *out is
+ * NULL, `error` is filled in, and the code of its first problem is returned. */
 int config_local_parse(const char *text, size_t length, const char *file_name,
                        struct config_local **out, struct config_error *error) MUST_CHECK;
 /* Wipes and frees it. NULL is allowed. */

@@ -7,10 +7,10 @@
 
 /* One address to listen on, at each of the ports. */
 struct config_relay_listener {
-    struct address address;    /* port 0; an IPv6 one stands for IPv6 alone (V6ONLY) */
+    struct address address;    /* port 0; an IPv6 one takes only IPv6 (V6ONLY) */
     struct config_ports ports; /* at least one */
-    /* The file named no address: both 0.0.0.0 and :: are listed, and a kernel without
-     * one of the families is no error. */
+    /* The file named no address: both 0.0.0.0 and :: are listed, and it is no error if the
+     * kernel lacks one of the families. */
     bool implied;
 };
 
@@ -19,7 +19,7 @@ struct config_relay_listeners {
     size_t count;
 };
 
-/* Who is served. Names and keys are unique. */
+/* A client that the relay serves. Names and keys are unique. */
 struct config_client {
     const char *name; /* for the log; 1..63 printable characters */
     uint8_t public_key[CONFIG_KEY_SIZE];
@@ -29,12 +29,12 @@ struct config_client {
 
 struct config_clients {
     const struct config_client *items;
-    size_t count; /* 0: nobody is served; there is a warning */
+    size_t count; /* 0: nobody is served, and there is a warning */
 };
 
 /* Exceptions from the relay's built-in refusals (loopback, link-local, private, multicast,
- * metadata). Of the blocks that contain a destination the longest decides, a `deny` block
- * before an `allow` block of the same length; without any, the built-in rules do. */
+ * metadata). Of the blocks that contain a destination the longest decides; of two equally
+ * long ones `deny` does. If no block contains it, the built-in rules decide. */
 struct config_destinations {
     struct config_blocks allow;
     struct config_blocks deny;
@@ -42,8 +42,9 @@ struct config_destinations {
 
 /* Bounds of the whole process. */
 struct config_limits {
-    uint32_t half_open;                       /* HELLO answered, no chunk opened yet */
-    uint32_t unauthenticated;                 /* connections without an opened chunk */
+    uint32_t half_open;                       /* connections with an answered HELLO, but no
+                                                 valid chunk yet */
+    uint32_t unauthenticated;                 /* connections without a valid chunk */
     uint32_t failures_per_minute_per_address; /* IPv6: per /64 */
     uint64_t buffered_bytes;
 };
@@ -61,7 +62,7 @@ struct config_relay {
     const char *congestion_control; /* NULL: the kernel's default */
     struct config_limits limits;
     struct config_strings warnings; /* FILE:LINE: PATH: text; the app logs each */
-    struct config_memory *memory;   /* owned; of no use outside the configuration */
+    struct config_memory *memory;   /* owned; only for the configuration itself */
 };
 
 /* As config_local_parse(). */

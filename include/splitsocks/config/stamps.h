@@ -12,15 +12,15 @@
 
 struct json_t;
 
-/* Relays that are remembered; those with the oldest stamps are forgotten. */
+/* Relays that are remembered; beyond that, the one with the oldest stamp is forgotten. */
 #define STAMPS_MAX 64
-/* What a section can say; in nanoseconds it is the year 2262. */
+/* The largest stamp that a section can hold; in nanoseconds it is the year 2262. */
 #define STAMP_MAX ((uint64_t)INT64_MAX)
 
-/* `section` may be NULL or damaged. 0: nothing is known. */
+/* The relay's stamp, or 0. `section` may be NULL or damaged. */
 uint64_t stamps_get(const struct json_t *section, const char *relay);
-/* The section with this stamp, where it is newer than what `section` (which may be NULL or
- * damaged) has: a new reference, NULL when memory is out. */
+/* A copy of `section` (which may be NULL or damaged) with this stamp, unless it has a
+ * newer one: a new reference, NULL when memory is out. */
 struct json_t *stamps_with(const struct json_t *section, const char *relay,
                            uint64_t stamp) MUST_CHECK;
 

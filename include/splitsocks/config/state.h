@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a local keeps from one run to the next: a JSON document of sections, each the business
- * of one module, which reads it and writes it anew:
+ * The state that local keeps from one run to the next: a JSON document of sections. Each
+ * section belongs to one module, which reads it and writes it anew:
  *
  *     { "splitsocks_state": 1, "usage": { ... }, ... }
  *
@@ -18,14 +18,14 @@
 struct json_t;
 
 #define STATE_VERSION 1
-/* Of a text; far more than all sections need. */
+/* The longest text of a document; far more than all sections need. */
 #define STATE_TEXT_MAX (1 << 20)
 
-/* Without sections: a new reference, NULL when memory is out. */
+/* A document without sections: a new reference, NULL when memory is out. */
 struct json_t *state_new(void) MUST_CHECK;
-/* Parses what state_format() made, or the text of usage_text.h. Returns OK and a new
- * reference; else *document is NULL: ERROR_MALFORMED: it is damaged; ERROR_UNSUPPORTED: a
- * later version made it; ERROR_MEMORY. */
+/* Parses a text of state_format() or of usage_text.h. Returns OK and a new reference; else
+ * *document is NULL: ERROR_MALFORMED for a damaged text, ERROR_UNSUPPORTED for one of a
+ * later version, ERROR_MEMORY. */
 int state_parse(const char *text, size_t length, struct json_t **document) MUST_CHECK;
 /* A new string, for free(); NULL when memory is out. */
 char *state_format(const struct json_t *document) MUST_CHECK;

@@ -4,17 +4,17 @@
  *
  *     { "month": "2026-11", "bytes": { "2026-11": { "wwan0": 1234567 } } }
  *
- * Months are those of UTC, counted from January 1970. A clock may be wrong in both ways, and
- * only later shows whether it was this one or the one before:
+ * Months are those of UTC, counted from January 1970. A clock may be slow or fast, and
+ * only later readings show which of two was wrong:
  *
- *   - A clock that is not set yet must not begin a month. One that shows a time before
- *     USAGE_CLOCK_MIN_NS is not set, and is not looked at. One that shows an earlier month
- *     than before is followed, but all that was counted in later months counts, too.
- *   - A clock that was ahead must not hold a month open for ever. When the present clock goes
- *     on to another month, what was counted beyond that one is forgotten. When the clock is
- *     put back to the month before, that has what was counted in it.
+ *   - A clock that is not set yet must not begin a month. Times before USAGE_CLOCK_MIN_NS
+ *     are ignored. An earlier month than before becomes the present one, but the bytes of
+ *     later months count, too.
+ *   - A clock that was ahead must not hold a month open for ever. When the clock goes on to
+ *     another month, the bytes of months beyond that one are forgotten. When the clock is
+ *     put back by a month, that month still has its own bytes.
  *
- * So a quota is never freed by a clock that goes back, and always by a clock that goes on.
+ * So a clock that goes back never frees a quota, and a clock that goes on always does.
  */
 #ifndef SPLITSOCKS_USAGE_H
 #define SPLITSOCKS_USAGE_H
@@ -30,9 +30,10 @@ struct json_t;
 
 #define USAGE_ENTRIES_MAX 64
 #define USAGE_NAME_SIZE 64 /* with the final zero */
-/* The one before, the present one, and what a wrong clock may have begun beyond it. */
+/* The month before, the present one, and one beyond it that a wrong clock may have
+ * begun. */
 #define USAGE_MONTHS_MAX 3
-/* 2026-11-01: no clock that is right has shown an earlier time to this program. */
+/* 2026-11-01: a correct clock never shows this program an earlier time. */
 #define USAGE_CLOCK_MIN_NS (UINT64_C(1793491200) * NS_PER_S)
 
 struct usage_month {
@@ -44,22 +45,23 @@ struct usage_month {
     } entries[USAGE_ENTRIES_MAX];
 };
 
-/* Zero-initialised it has nothing used, long ago. */
+/* Zero-initialised: nothing was used, and the month is long ago. */
 struct usage {
     uint32_t month;                              /* the present one */
     size_t count;                                /* of months that have entries */
     struct usage_month months[USAGE_MONTHS_MAX]; /* ascending */
 };
 
-/* Of a wall clock in nanoseconds since 1970. */
+/* The month of a wall clock in nanoseconds since 1970. */
 uint32_t usage_month(uint64_t wall_ns);
 
-/* Follows a wall clock; true when another month is the present one. */
+/* Follows a wall clock; true when the present month changes. */
 bool usage_turn(struct usage *usage, uint64_t wall_ns);
-/* In the present month and later ones; 0 for a name that is not known. */
+/* Bytes in the present month and later ones; 0 for an unknown name. */
 uint64_t usage_get(const struct usage *usage, const char *name);
-/* In the present month. Names are 1 to USAGE_NAME_SIZE - 1 bytes without control characters.
- * Sums stop at INT64_MAX. Returns OK, or ERROR_LIMIT when there are too many names. */
+/* Adds to the present month. Names are 1 to USAGE_NAME_SIZE - 1 bytes without control
+ * characters. Sums stop at INT64_MAX. Returns OK, or ERROR_LIMIT when there are too many
+ * names. */
 int usage_add(struct usage *usage, const char *name, uint64_t bytes) MUST_CHECK;
 
 /* The section: a new reference, NULL when memory is out. */

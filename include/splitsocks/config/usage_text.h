@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a state file was before it had sections: the bytes used in one month.
+ * The form of state files of versions without sections: the bytes used in one month.
  *
  *     splitsocks usage 1
  *     month 2026-11
@@ -12,7 +12,7 @@
 
 #include <splitsocks/config/usage.h>
 
-/* Whether the text begins as such a one does. */
+/* Whether the text begins in this form. */
 bool usage_text_is(const char *text, size_t length);
 /* Returns OK; or ERROR_MALFORMED, and then `usage` is empty. */
 int usage_text_parse(struct usage *usage, const char *text, size_t length) MUST_CHECK;

@@ -23,8 +23,8 @@
 #define EYEBALLS_DELAY_NS (250 * NS_PER_MS)
 /* Resolution Delay of section 8: how long an IPv4 answer waits for the IPv6 one. */
 #define EYEBALLS_RESOLUTION_DELAY_NS (50 * NS_PER_MS)
-/* An attempt is given up then: after SYNs at 0, 1, 3 and 7 s. The kernel's own limit of
- * about two minutes is of no use to somebody who waits. */
+/* An attempt is given up after this time, that is after SYNs at 0, 1, 3 and 7 s. A person
+ * will not wait for the kernel's own limit of about two minutes. */
 #define EYEBALLS_TIMEOUT_NS (10 * NS_PER_S)
 /* Attempts under way at once: bounds the sockets that one stream may hold. */
 #define EYEBALLS_CONCURRENT 6
@@ -56,38 +56,41 @@ struct eyeballs {
     bool started;        /* a first attempt was made */
     bool connected;
     uint8_t overtaken; /* enum address_family, see eyeballs_overtaken() */
-    uint64_t next_ns; /* the next attempt may start, if one more may be under way */
+    uint64_t next_ns;  /* earliest start of the next attempt, if EYEBALLS_CONCURRENT allows
+                          it */
 };
 
-/* `resolving`: answers for IPv6 and IPv4 arrive one by one, each added as it comes, until
- * eyeballs_resolved(); IPv6 is preferred then. Otherwise all addresses are added before
- * the first eyeballs_next(), in order of preference. */
+/* `resolving`: the answers for IPv6 and IPv4 arrive one by one, and the caller adds each
+ * as it comes, until eyeballs_resolved(); IPv6 is preferred then. Otherwise the caller
+ * adds all addresses before the first eyeballs_next(), in order of preference. */
 void eyeballs_init(struct eyeballs *eyeballs, bool resolving);
 
-/* Before the first attempt: if there are both families, not this one goes first. */
+/* Before the first attempt: if there are both families, the other one goes first. */
 void eyeballs_avoid(struct eyeballs *eyeballs, enum address_family family);
 
-/* Adds a candidate; one that is there already is ignored. Returns OK, or ERROR_LIMIT when
- * TARGET_ADDRESSES_MAX are there, unless most of them are of the other family: then one of
- * those gives way. */
+/* Adds a candidate, unless it is there already. Returns OK, or ERROR_LIMIT when
+ * TARGET_ADDRESSES_MAX are there. If most of those are of the other family, one of them
+ * gives way instead. */
 int eyeballs_add(struct eyeballs *eyeballs, const struct address *address,
                  uint64_t now) MUST_CHECK;
 /* No more addresses will follow. */
 void eyeballs_resolved(struct eyeballs *eyeballs);
-/* A candidate was turned down without being added (RESET_DENIED), or a lookup failed. */
+/* The caller turned a candidate down without adding it (RESET_DENIED), or a lookup
+ * failed. */
 void eyeballs_reject(struct eyeballs *eyeballs, enum reset_code code);
 
 enum eyeballs_action eyeballs_next(struct eyeballs *eyeballs, uint64_t now, size_t *index);
-/* When eyeballs_next() wants to be called again, TIME_NEVER if not for time's sake. */
+/* When eyeballs_next() must be called again; TIME_NEVER: no time is due. */
 uint64_t eyeballs_next_timeout(const struct eyeballs *eyeballs);
 
-/* Results of an attempt that was started and neither reported nor abandoned yet. */
+/* Report the result of an attempt that was started and neither reported nor abandoned
+ * yet. */
 void eyeballs_succeeded(struct eyeballs *eyeballs, size_t index);
 void eyeballs_failed(struct eyeballs *eyeballs, size_t index, enum reset_code code,
                      uint64_t now);
 
-/* After success: the family that was tried before the winner's, and has not answered
- * although it had a whole head start; ADDRESS_NONE: there is no such. */
+/* After success: the family that was tried before the winner's and has not answered within
+ * its whole head start; ADDRESS_NONE: there is none. */
 enum address_family eyeballs_overtaken(const struct eyeballs *eyeballs);
 
 /* The most telling of all failures, for a truthful reply: refused, timed out, denied, host

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is done with a connection that a program wants: the first rule whose conditions all
- * hold decides. Names are compared as DNS does, without regard to case or a final dot.
+ * Decides how a program's connection is made: the first rule whose conditions all hold
+ * decides. Names are compared as DNS does, without regard to case or a final dot.
  *
- * A rule that looks at addresses cannot be decided for a name that was not resolved yet. It
- * does not hold then, but the outcome tells that addresses may change it: whoever resolves
- * the name asks again with what was found. A rule that comes earlier and holds for the name
- * alone is never reopened.
+ * A rule with conditions on addresses cannot be decided for a name that is not resolved
+ * yet. It does not hold then, but the outcome has needs_addresses set: the caller should
+ * resolve the name and ask again with its addresses. An earlier rule that holds for the
+ * name alone stays decisive.
  */
 #ifndef SPLITSOCKS_RULES_H
 #define SPLITSOCKS_RULES_H
@@ -25,16 +25,17 @@ enum rule_action {
     RULE_BLOCK,  /* refused */
 };
 
-/* What a rule or a listener says about a stream; of the rest it says nothing. */
+/* The fields of a stream's policy that a rule or a listener sets; the others are left
+ * open. */
 struct policy_choice {
     struct stream_policy policy;
     bool has_mode, has_copies, has_paths;
 };
 
-/* What `choice` says replaces what is in `policy`. */
+/* Replaces the fields of `policy` that `choice` sets. */
 void policy_override(struct stream_policy *policy, const struct policy_choice *choice);
 
-/* A condition with no elements always holds; of several, one suffices. */
+/* A condition without elements always holds; else one of its elements must hold. */
 struct rule {
     /* "www.example.org": that name; "*.example.org": all below it; "*": everything */
     const char *const *hosts;
@@ -55,16 +56,17 @@ struct rules;
 struct rules *rules_new(const struct rule *items, size_t count) MUST_CHECK;
 void rules_free(struct rules *rules); /* NULL is allowed */
 
-/* No listener: of those that name any, no rule holds. */
+/* Rules that name listeners do not hold. */
 #define RULES_NO_LISTENER UINT32_MAX
 
 struct rules_query {
     uint32_t listener;               /* index below 64, or RULES_NO_LISTENER */
-    const char *name;                /* what the program asked for; NULL: an address */
-    const struct address *addresses; /* that address, or those of the name */
+    const char *name;                /* the name that the program asked for; NULL: an
+                                        address */
+    const struct address *addresses; /* that address, or the name's addresses */
     size_t address_count;            /* 0: the name is not resolved */
     uint16_t port;
-    const struct stream_policy *otherwise; /* where the rule says nothing */
+    const struct stream_policy *otherwise; /* for the fields that the rule leaves open */
 };
 
 /* No rule holds. */
@@ -73,7 +75,7 @@ struct rules_query {
 struct rules_outcome {
     enum rule_action action; /* RULE_PROXY where no rule holds */
     struct stream_policy policy;
-    size_t rule;          /* index of the one that decided, or RULES_NONE */
+    size_t rule;          /* index of the decisive rule, or RULES_NONE */
     bool needs_addresses; /* an earlier rule may hold once the name is resolved */
 };
 

@@ -8,8 +8,9 @@
  *     SOCKS5_CONNECT: open the stream; when it is decided, write a socks5_reply()
  *     SOCKS5_REFUSED: write the output, close; log socks5_refusal(s)
  *
- * Only CONNECT is served. Whatever is not SOCKS5 is recognised by its first bytes and
- * refused in its own language where that has one, so that the user sees what is wrong.
+ * Only CONNECT is served. A client of another protocol (HTTP, SOCKS4, TLS) is recognised
+ * by its first bytes and refused in its own protocol where possible, so that the user sees
+ * the mistake.
  */
 #ifndef SPLITSOCKS_SOCKS5_H
 #define SPLITSOCKS_SOCKS5_H
@@ -50,9 +51,9 @@ enum socks5_code {
 /* A phrase for logs and for the user of `splitsocks connect`; never NULL. */
 const char *socks5_code_string(enum socks5_code code);
 
-/* What RFC 1928 has for a stream that ended with `code` before it was open. A name that
- * cannot be resolved, for whatever reason, is an unreachable host; a relay that cannot be
- * reached is a failure of the proxy, and says nothing of the destination's network. */
+/* The RFC 1928 code for a stream that ended with `code` before it was open. A name that
+ * cannot be resolved, for whatever reason, is an unreachable host. A relay that cannot be
+ * reached is a failure of the proxy, and says nothing about the destination's network. */
 enum socks5_code socks5_code_of(enum reset_code code);
 
 /* Longest reply that socks5_reply() writes: one with an IPv6 address. */
@@ -63,7 +64,8 @@ enum socks5_code socks5_code_of(enum reset_code code);
 /* Lives during the negotiation only. All fields are private. */
 struct socks5 {
     const struct socks5_user *users; /* borrowed until the negotiation has ended */
-    size_t user_count;     /* 0: no authentication, and any where a client insists */
+    size_t user_count;     /* 0: no authentication; clients that insist on it may give
+                              any */
     const char *refusal;   /* static text; NULL unless refused */
     const uint8_t *output; /* into small_output or static text */
     uint16_t output_length;
@@ -76,8 +78,8 @@ struct socks5 {
 
 void socks5_init(struct socks5 *socks5, const struct socks5_user *users, size_t user_count);
 
-/* Takes what belongs to the negotiation and returns how many bytes that was: never one
- * behind the request, so a client may send its data along. */
+/* Takes the bytes of the negotiation and returns their number. It never takes bytes behind
+ * the request, so that a client may send its data along. */
 size_t socks5_receive(struct socks5 *socks5, const uint8_t *data, size_t length);
 
 static inline enum socks5_state socks5_state(const struct socks5 *socks5)
@@ -85,26 +87,26 @@ static inline enum socks5_state socks5_state(const struct socks5 *socks5)
     return (enum socks5_state)socks5->state;
 }
 
-/* What must be written now, in full; empty when `*length` becomes 0. Valid until the next
- * call. socks5_sent() says that it was written, or taken over. */
+/* The bytes that must be written now, in full; none when `*length` becomes 0. Valid until
+ * the next call. socks5_sent() says that they were written, or taken over. */
 const uint8_t *socks5_output(const struct socks5 *socks5, size_t *length);
 void socks5_sent(struct socks5 *socks5);
 
-/* Where the client wants to go, in SOCKS5_CONNECT: one address (an IP literal given as a
- * name is one, an IPv4-mapped address is an IPv4 one), or a name of 1 to 255 bytes
+/* In SOCKS5_CONNECT: the client's target. It is one address (an IP literal given as a name
+ * is an address, an IPv4-mapped address is an IPv4 one), or a name of 1 to 255 bytes
  * without spaces and control characters. The port is not 0. */
 void socks5_target(const struct socks5 *socks5, struct target *target);
 
-/* In SOCKS5_REFUSED: what was refused, for one log line; static text. */
+/* In SOCKS5_REFUSED: the reason, for one log line; static text. */
 const char *socks5_refusal(const struct socks5 *socks5);
 
-/* Writes the reply to a CONNECT and returns its length. `bound` is the address the relay
- * connected from; NULL stands for 0.0.0.0:0, when it is not known or there is none. */
+/* Writes the reply to a CONNECT and returns its length. `bound` is the address that the
+ * relay connected from; NULL (unknown, or none) becomes 0.0.0.0:0. */
 size_t socks5_reply(uint8_t buffer[SOCKS5_REPLY_SIZE], enum socks5_code code,
                     const struct address *bound);
 
-/* Writes the reply to a CONNECT that failed with `code` and returns its length. BND.PORT,
- * which means nothing in such a reply, carries `code`, so that `splitsocks connect` can
+/* Writes the reply to a CONNECT that failed with `code` and returns its length. BND.PORT
+ * has no meaning in such a reply; here it carries `code`, so that `splitsocks connect` can
  * say more than RFC 1928's eight codes do. */
 size_t socks5_failure_reply(uint8_t buffer[SOCKS5_REPLY_SIZE], enum reset_code code);
 /* The code of a failing reply that socks5_failure_reply() wrote; RESET_FAILURE for one

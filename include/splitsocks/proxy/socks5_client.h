@@ -43,8 +43,8 @@ struct socks5_client {
 int socks5_client_init(struct socks5_client *client, const char *host, uint16_t port,
                        const char *user, const char *password) MUST_CHECK;
 
-/* Takes what belongs to the negotiation, never a byte behind the reply; returns how many
- * bytes that was. */
+/* Takes the bytes of the negotiation, never a byte behind the reply; returns their
+ * number. */
 size_t socks5_client_receive(struct socks5_client *client, const uint8_t *data,
                              size_t length);
 
@@ -54,14 +54,14 @@ socks5_client_state(const struct socks5_client *client)
     return (enum socks5_client_state)client->state;
 }
 
-/* What must be written now, in full. Valid until the next call. */
+/* The bytes that must be written now, in full. Valid until the next call. */
 const uint8_t *socks5_client_output(const struct socks5_client *client, size_t *length);
 void socks5_client_sent(struct socks5_client *client);
 
 /* In SOCKS5_CLIENT_FAILED: a phrase, static text. */
 const char *socks5_client_failure(const struct socks5_client *client);
-/* In SOCKS5_CLIENT_FAILED: why the stream was not opened, where a splitsocks local has
- * said so; RESET_FAILURE otherwise. */
+/* In SOCKS5_CLIENT_FAILED: why the stream was not opened, if a splitsocks local has said
+ * so; else RESET_FAILURE. */
 enum reset_code socks5_client_code(const struct socks5_client *client);
 
 #endif

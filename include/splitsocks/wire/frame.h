@@ -23,28 +23,28 @@ enum frame_type {
     FRAME_STREAM_WINDOW = 0x08,  /* id, maximum offset */
     FRAME_SESSION_WINDOW = 0x09, /* maximum sum of offsets */
     FRAME_STREAM_LIMIT = 0x0a,   /* largest stream id */
-    FRAME_DEMAND = 0x0b,         /* bytes that wait at the sender */
+    FRAME_DEMAND = 0x0b,         /* sum, in sequence: see `demand` below */
     FRAME_SESSION_CLOSE = 0x0c,  /* code, length, reason (UTF-8) */
     FRAME_PATH = 0x0d, /* path, sequence, flags, cost, modes, rate down (0 = none) */
     FRAME_STREAM_POLICY = 0x0e, /* id, mode, copies (0 = all), paths (bits; 0 = all) */
     FRAME_RATE = 0x0f, /* bytes a second down, of all paths together; 0 = no ceiling */
     FRAME_STREAM_DATA = 0x10, /* | FIN | LENGTH: id, offset, [length,] bytes */
-    FRAME_LARGE_LOST = 0x14, /* path, bytes of payload; WIRE_FEATURE_LARGE_LOST */
+    FRAME_LARGE_LOST = 0x14,  /* path, bytes of payload; WIRE_FEATURE_LARGE_LOST */
 };
 
 #define FRAME_DATA_FIN 0x01
-/* Without it the bytes extend to the end of the chunk. */
+/* Without this flag the bytes extend to the end of the chunk. */
 #define FRAME_DATA_LENGTH 0x02
 #define FRAME_DATA_MASK 0x03
 
 #define FRAME_PATH_USABLE 0x01
 #define FRAME_PATH_BACKUP 0x02
-#define FRAME_PATH_SMALL_ONLY 0x04 /* relays that do not know it ignore it */
+#define FRAME_PATH_SMALL_ONLY 0x04 /* ignored by relays that do not know it */
 
 #define FRAME_REASON_MAX 128
 
-/* Kinds of target in STREAM_OPEN: one byte, then for addresses a count (one byte) and
- * that many of family (1 byte, 4 or 6) and 4 or 16 bytes; for a name its length (one
+/* Kinds of target in STREAM_OPEN. One byte has the kind. Addresses: a count (one byte),
+ * and for each a family (one byte, 4 or 6) and 4 or 16 bytes. A name: its length (one
  * byte) and its bytes. */
 enum frame_target { FRAME_TARGET_ADDRESSES = 1, FRAME_TARGET_NAME = 2 };
 
@@ -74,8 +74,8 @@ struct frame {
             uint64_t maximum;
         } window; /* STREAM_WINDOW, SESSION_WINDOW, STREAM_LIMIT, RATE */
         struct {
-            uint64_t sequence; /* rises with each: one that was overtaken does not count */
-            uint64_t maximum;  /* what the sum of stream offsets sent is to become */
+            uint64_t sequence; /* rises with each DEMAND; a stale one is ignored */
+            uint64_t maximum;  /* sum of stream offsets once all waiting data is sent */
         } demand;
         struct {
             uint64_t code;
@@ -124,7 +124,7 @@ void frame_write_subflow(struct wire_writer *w, uint64_t path, uint64_t budget_u
 void frame_write_ack_header(struct wire_writer *w, uint64_t tag, uint64_t count);
 void frame_write_ack_entry(struct wire_writer *w, uint64_t number, uint64_t chunks, bool final);
 void frame_write_open(struct wire_writer *w, uint64_t id, const struct target *target);
-/* Bytes of that frame. */
+/* The length of a STREAM_OPEN. */
 size_t frame_open_length(uint64_t id, const struct target *target);
 void frame_write_opened(struct wire_writer *w, uint64_t id);
 void frame_write_reset(struct wire_writer *w, uint64_t id, uint64_t code,
@@ -133,12 +133,13 @@ void frame_write_stream_window(struct wire_writer *w, uint64_t id, uint64_t maxi
 /* SESSION_WINDOW, STREAM_LIMIT or RATE. */
 void frame_write_maximum(struct wire_writer *w, enum frame_type type, uint64_t maximum);
 void frame_write_demand(struct wire_writer *w, uint64_t sequence, uint64_t maximum);
-void frame_write_path(struct wire_writer *w, const struct frame *frame); /* its `path` */
+/* its member `path` */
+void frame_write_path(struct wire_writer *w, const struct frame *frame);
 void frame_write_large_lost(struct wire_writer *w, uint64_t path, uint64_t bytes);
 void frame_write_policy(struct wire_writer *w, uint64_t id,
                         const struct stream_policy *policy);
 void frame_write_close(struct wire_writer *w, uint64_t code, const char *reason);
-/* The header only; the bytes follow from elsewhere. `length` is written when
+/* Writes the header only; the caller appends the bytes. The header has the length if
  * `with_length`. */
 void frame_write_data_header(struct wire_writer *w, uint64_t id, uint64_t offset,
                              size_t length, bool with_length, bool fin);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The bytes that open a session (HELLO and its answer) and a further subflow (JOIN), and
- * the keys that follow from them. Integers are big-endian, a varint is that of wire.h.
+ * how keys are derived. Integers are big-endian; varints are those of wire.h.
  *
  *   HELLO     type          1   HELLO_TYPE
  *             route         8   the relay's server id or 0 (any), then 7 zero bytes
@@ -27,11 +27,12 @@
  *             number   varint   of the subflow, from 1; its first chunk follows, with
  *                               these raw bytes in front of its additional data
  *
- * What follows the known fields of a payload is ignored: a later minor version may add
- * there. Another WIRE_MAJOR has another MAC key, and so is met with silence.
+ * Bytes behind the known fields of a payload are ignored: a later minor version may add
+ * fields there. A peer with another WIRE_MAJOR computes the MAC with another key, and so
+ * gets no response.
  *
  * Keys: direction secret = HKDF-Expand(Noise split key, "splitsocks direction" || minor ||
- * cipher || handshake hash), the first split key being that of up (local to relay);
+ * cipher || handshake hash), where the first split key is that of up (local to relay);
  * subflow key = HKDF-Expand(direction secret, "splitsocks subflow" || number as u64).
  */
 #ifndef SPLITSOCKS_HANDSHAKE_H
@@ -49,8 +50,8 @@
 #include <stdint.h>
 
 #define WIRE_MAJOR 1
-#define WIRE_MINOR 0              /* the highest spoken here; all below it are too */
-/* Optional features, one bit each, and those known here. */
+#define WIRE_MINOR 0 /* the highest minor version that this program speaks */
+/* Optional features, one bit each. WIRE_FEATURES: those that this version knows. */
 #define WIRE_FEATURE_LARGE_LOST UINT64_C(1) /* the relay may send LARGE_LOST */
 #define WIRE_FEATURES WIRE_FEATURE_LARGE_LOST
 
@@ -81,24 +82,25 @@ static inline uint8_t session_id_worker(uint64_t id)
 
 uint64_t session_id_make(uint8_t server, uint8_t worker, const uint8_t random[6]);
 
-/* ---- what is offered and agreed ---- */
+/* ---- the offer and the answer ---- */
 
 struct hello_offer {
     uint64_t stamp;          /* wall clock, ns since 1970; at least the last used + 1 */
-    uint8_t minor;           /* highest minor version spoken; all below it are too */
+    uint8_t minor;           /* highest minor version; all below it are supported too */
     uint64_t features;       /* bits; unknown ones are ignored */
-    uint8_t ciphers;         /* CIPHER_BIT()s of those that run fast here */
-    uint64_t resume;         /* session to go on with, or 0 */
-    uint64_t linger_s;       /* seconds wanted */
-    uint64_t chunk_size;     /* bytes on the wire, the most for either direction */
+    uint8_t ciphers;         /* CIPHER_BIT()s of the ciphers that run fast here */
+    uint64_t resume;         /* id of the session to go on with, or 0 */
+    uint64_t linger_s;       /* how long the relay should keep a session without
+                                subflows */
+    uint64_t chunk_size;     /* largest chunk in either direction, bytes on the wire */
     uint64_t stream_window;  /* bytes a stream may receive at first */
     uint64_t session_window; /* bytes all streams may receive at first */
 };
 
 enum resume_status {
-    RESUME_NEW = 0,     /* none was asked for */
-    RESUME_RESUMED = 1, /* the streams stay */
-    RESUME_UNKNOWN = 2, /* not known, or not this client's: the streams are lost */
+    RESUME_NEW = 0,     /* local asked for no resume */
+    RESUME_RESUMED = 1, /* the session goes on; its streams stay */
+    RESUME_UNKNOWN = 2, /* no such session of this client: its streams are lost */
 };
 
 struct hello_answer {
@@ -109,16 +111,18 @@ struct hello_answer {
     uint64_t session_id;
     uint64_t linger_s;                      /* the smaller of both sides' */
     uint64_t stream_window, session_window; /* as in the offer, for the other direction */
-    uint64_t stream_limit;                  /* streams that local may open so far */
+    uint64_t stream_limit;                  /* the number of streams that local may open at
+                                               first */
 };
 
 #define CIPHER_BIT(cipher) (1u << (cipher))
-/* What this side offers, and accepts: ChaCha20-Poly1305 always, AES where it is fast. */
+/* The ciphers that this side offers and accepts: always ChaCha20-Poly1305, and AES where
+ * the CPU runs it fast. */
 uint8_t ciphers_supported(void);
 
-/* Fills minor, features and cipher with the best both sides have. The cipher is AES only
- * when it is fast on both. Returns OK, or ERROR_UNSUPPORTED when there is no common
- * cipher. */
+/* Fills minor, features and cipher with the best that both sides support. The cipher is
+ * AES only when it is fast on both. Returns OK, or ERROR_UNSUPPORTED when there is no
+ * common cipher. */
 int hello_agree(const struct hello_offer *offer, struct hello_answer *answer) MUST_CHECK;
 
 /* ---- keys ---- */
@@ -131,32 +135,32 @@ struct session_keys {
     uint8_t minor;
 };
 
-/* `noise` has done both messages. Returns OK, ERROR_MEMORY or ERROR_CRYPTO; then there is
- * nothing to deinit. */
+/* `noise` has done both messages. Returns OK, ERROR_MEMORY or ERROR_CRYPTO; on error there
+ * is nothing to deinit. */
 int session_keys_init(struct session_keys *keys, struct noise *noise, uint8_t minor,
                       enum cipher cipher) MUST_CHECK;
 /* Wipes the secrets. Safe on zeroed keys, and twice. */
 void session_keys_deinit(struct session_keys *keys);
-/* The key of one direction of one subflow. Returns OK or ERROR_CRYPTO. The caller wipes
- * it (key_wipe()) once its seal is keyed. */
+/* Derives the key of one direction of one subflow. Returns OK or ERROR_CRYPTO. The caller
+ * wipes the key with key_wipe() once its seal is keyed. */
 int session_keys_subflow(struct session_keys *keys, enum direction direction,
                          uint64_t number, uint8_t key[SEAL_KEY_SIZE]) MUST_CHECK;
 
 /* ---- HELLO, at local ---- */
 
-/* Writes a HELLO. `server` is the server id to be routed to, or 0. `noise` is initialised
- * here and waits for the answer: the caller deinits it, whatever is returned. Returns OK;
- * ERROR_LIMIT when `out` has no room for it; ERROR_AUTHENTICATION for a relay key of low
- * order; or ERROR_CRYPTO. */
+/* Writes a HELLO. `server` is the id of the server that is to get it, or 0 for any.
+ * Initialises `noise`, which then waits for the answer: the caller deinits it, whatever is
+ * returned. Returns OK; ERROR_LIMIT when `out` has no room for it; ERROR_AUTHENTICATION
+ * for a relay key of low order; or ERROR_CRYPTO. */
 int hello_write(struct noise *noise, struct wire_writer *out, const struct key_pair *local,
                 const uint8_t relay_public_key[KEY_SIZE], const uint8_t ephemeral[KEY_SIZE],
                 uint8_t server, const struct hello_offer *offer) MUST_CHECK;
 
-/* Reads the answer to `offer` and derives the session's keys. Returns OK;
- * ERROR_TRUNCATED while it is incomplete (try again from its first byte);
- * ERROR_MALFORMED or ERROR_AUTHENTICATION when it is no answer to this HELLO;
- * ERROR_PROTOCOL when it chooses what was not offered; ERROR_MEMORY or ERROR_CRYPTO. On
- * any error but ERROR_TRUNCATED `noise` is dead. */
+/* Reads the answer to `offer` and derives the session's keys. Returns OK; ERROR_TRUNCATED
+ * while the answer is incomplete (try again from its first byte); ERROR_MALFORMED or
+ * ERROR_AUTHENTICATION when it does not answer this HELLO; ERROR_PROTOCOL when the relay
+ * chose something that was not offered; ERROR_MEMORY or ERROR_CRYPTO. On any error but
+ * ERROR_TRUNCATED `noise` is dead. */
 int hello_read_answer(struct noise *noise, struct wire_reader *in,
                       const struct hello_offer *offer, struct hello_answer *answer,
                       struct session_keys *keys) MUST_CHECK;
@@ -171,19 +175,19 @@ struct hello_header {
     size_t message_length;
 };
 
-/* Reads a whole HELLO. Returns OK, ERROR_TRUNCATED, or ERROR_MALFORMED for another type, a
- * route that is not as above, or a length out of range; said as early as it can be. */
+/* Reads a whole HELLO. Returns OK; ERROR_TRUNCATED; or ERROR_MALFORMED, as soon as the
+ * bytes show another type, a malformed route or a length out of range. */
 int hello_read_header(struct wire_reader *in, struct hello_header *header) MUST_CHECK;
 
-/* Keys the MAC for HELLOs to `relay_public_key`. Returns OK, ERROR_MEMORY or
+/* Prepares `mac` for HELLOs to `relay_public_key`. Returns OK, ERROR_MEMORY or
  * ERROR_CRYPTO. */
 int hello_mac_init(struct kdf *mac, const uint8_t relay_public_key[KEY_SIZE]) MUST_CHECK;
 /* Returns OK, ERROR_AUTHENTICATION or ERROR_CRYPTO. */
 int hello_check_mac(struct kdf *mac, const struct hello_header *header) MUST_CHECK;
 
-/* Opens message 1. `noise` is initialised here; the caller deinits it, whatever is
- * returned. On OK the client's public key is noise->remote_static. Returns OK,
- * ERROR_AUTHENTICATION, ERROR_MALFORMED (the offer), or ERROR_CRYPTO. */
+/* Opens message 1 and initialises `noise`; the caller deinits it, whatever is returned. On
+ * OK the client's public key is noise->remote_static. Returns OK, ERROR_AUTHENTICATION,
+ * ERROR_MALFORMED (the offer), or ERROR_CRYPTO. */
 int hello_open(struct noise *noise, const struct hello_header *header,
                const struct key_pair *relay, const uint8_t ephemeral[KEY_SIZE],
                struct hello_offer *offer) MUST_CHECK;
@@ -198,7 +202,7 @@ int hello_write_answer(struct noise *noise, struct wire_writer *out,
 /* ---- payloads (exposed for tests and fuzzing) ---- */
 
 void hello_offer_write(struct wire_writer *out, const struct hello_offer *offer);
-/* Return OK or ERROR_MALFORMED; what follows the known fields is left unread. */
+/* Return OK or ERROR_MALFORMED; bytes behind the known fields are left unread. */
 int hello_offer_read(struct wire_reader *in, struct hello_offer *offer) MUST_CHECK;
 void hello_answer_write(struct wire_writer *out, const struct hello_answer *answer);
 int hello_answer_read(struct wire_reader *in, struct hello_answer *answer) MUST_CHECK;
@@ -207,8 +211,8 @@ int hello_answer_read(struct wire_reader *in, struct hello_answer *answer) MUST_
 
 struct join {
     uint64_t session_id;
-    uint64_t number;    /* of the subflow */
-    const uint8_t *raw; /* the header, in the reader's buffer */
+    uint64_t number;    /* the subflow's number */
+    const uint8_t *raw; /* the header's bytes, in the reader's buffer */
     size_t raw_length;  /* at most JOIN_HEADER_MAX */
 };
 
