@@ -3,8 +3,9 @@
 
 #include "session_ids.h"
 
+#include <splitsocks/base/list.h>
+#include <splitsocks/engine/session/session_accept.h>
 #include <splitsocks/engine/session/session_limit.h>
-#include <splitsocks/engine/session/session_parts.h>
 
 #include <assert.h>
 #include <stdlib.h>
@@ -40,9 +41,6 @@ struct arrival {
     } *hello; /* owned */
 };
 
-/* Subflows of one session: twice the largest pool of a local, since the end of a subflow is
- * seen here later, or not at all. */
-#define SUBFLOWS_MAX 2048
 /* Ids by which one session is found. */
 #define IDS_MAX 64
 
@@ -69,12 +67,13 @@ struct admission *admission_new(const struct admission_config *config)
 
 void admission_free(struct admission *admission)
 {
+    struct session *session;
+
     if (admission == NULL)
         return;
     assert(admission->arrival_count == 0);
-    list_foreach(&admission->sessions, node, after) {
-        admission_drop(admission, list_entry(node, struct session, admitted));
-    }
+    while ((session = session_first(&admission->sessions)) != NULL)
+        admission_drop(admission, session);
     free(admission);
 }
 
@@ -90,16 +89,7 @@ void admission_set_clients(struct admission *admission,
 void admission_drop(struct admission *admission, struct session *session)
 {
     session_ids_remove(&admission->ids, session, UINT64_MAX);
-    list_remove(&session->admitted);
     session_free(session);
-}
-
-static struct generation *find_generation(const struct session *session, uint64_t id)
-{
-    struct generation *generation =
-        session == NULL ? NULL : generation_by_tag(&session->subflows, GENERATION_TAG(id));
-
-    return generation != NULL && generation->id == id ? generation : NULL;
 }
 
 /* ---- arrivals ---- */
@@ -223,25 +213,18 @@ static void grant(struct admission *admission, const struct door_hello *hello,
     struct session *old = session_ids_find(&admission->ids, hello->offer.resume);
 
     answer->session_id = session_id_make(config->server_id, config->worker, random);
-    answer->linger_s = MAX(MIN(hello->offer.linger_s, config->linger_ns / NS_PER_S),
-                           LINGER_MIN_NS / NS_PER_S);
-    answer->stream_window = STREAM_WINDOW_INITIAL;
-    answer->session_window = SESSION_WINDOW_INITIAL;
-    answer->stream_limit = config->clients[hello->client].max_streams;
+    session_grant(&hello->offer, config->linger_ns,
+                  config->clients[hello->client].max_streams, answer);
     answer->resume = RESUME_NEW;
     if (hello->offer.resume == 0)
         return;
     answer->resume = RESUME_UNKNOWN;
-    if (old == NULL || old->client != (unsigned)hello->client ||
-        old->context.state != SESSION_STATE_UP) {
+    if (!session_may_resume(old, (unsigned)hello->client)) {
         supersede(admission, (unsigned)hello->client, hello->offer.resume);
         return;
     }
     answer->resume = RESUME_RESUMED;
-    for (unsigned i = 0; i < 64; i++)
-        if (generation_tag_used(&old->subflows, GENERATION_TAG(answer->session_id)))
-            answer->session_id = (answer->session_id & ~UINT64_C(0x3f)) |
-                                 GENERATION_TAG(answer->session_id + 1);
+    answer->session_id = session_free_id(old, answer->session_id);
 }
 
 static struct arrival_result answer_hello(struct admission *admission,
@@ -312,111 +295,23 @@ static struct arrival_result take_hello(struct admission *admission, struct arri
 
 /* ---- attaching ---- */
 
-/* Opens the first chunk, which lies at `offset` of the buffer behind `aad` bytes of header.
- * OK, ERROR_TRUNCATED, or another error: silence. */
-static int open_first(struct arrival *arrival, size_t offset, struct seal *opener,
-                      size_t *sealed)
-{
-    const uint8_t *chunk = arrival->buffer + offset;
-    size_t there = arrival->length - offset;
-
-    if (there < 2)
-        return ERROR_TRUNCATED;
-    *sealed = (size_t)chunk[0] << 8 | chunk[1];
-    if (*sealed < SEAL_TAG_SIZE || *sealed + 2 > FIRST_CHUNK_MAX)
-        return ERROR_MALFORMED;
-    if (there < 2 + *sealed)
-        return ERROR_TRUNCATED;
-    /* The header, if any, begins the buffer: it and the length are the additional data. */
-    return seal_open(opener, arrival->buffer, offset + 2, arrival->buffer + offset + 2,
-                     *sealed - SEAL_TAG_SIZE,
-                     arrival->buffer + offset + 2 + *sealed - SEAL_TAG_SIZE);
-}
-
-/* The chunk at `offset` has proved the subflow: it becomes part of the session. */
+/* The first chunk has proved the connection: it becomes a subflow of the session. */
 static struct arrival_result attach(struct admission *admission, struct arrival *arrival,
-                                    struct session *session, struct generation *generation,
-                                    uint64_t number, struct seal *opener, size_t offset,
-                                    size_t sealed)
+                                    struct session *session, uint64_t id,
+                                    struct first_chunk *first, uint64_t now)
 {
-    struct subflow *subflow = subflow_new(&session->subflows, 0);
-    size_t end = offset + 2 + sealed;
-    struct arrival_result result = {.verdict = ARRIVAL_ATTACHED,
-                                    .session = session,
-                                    .subflow = subflow,
-                                    .rest = arrival->buffer + end,
-                                    .rest_length = arrival->length - end,
-                                    .client = session->client};
+    struct subflow *subflow = session_accept(session, id, first, now);
 
     if (subflow == NULL)
         return silence(admission, arrival);
-    subflow_set_state(subflow, SUBFLOW_STATE_OPEN);
-    subflow->hello = number == 0;
-    subflow->up_ns = subflow->sent_ns = session->context.now;
-    subflow->progress_ns = subflow->answer_ns = session->context.now;
-    subflow->writable = true;
-    subflow->opener = *opener;
-    *opener = (struct seal){0};
-    subflow_set_number(&session->subflows, subflow, generation, number);
-    number_window_mark(&generation->used, number);
-    if (arrival->hello != NULL) {
-        subflow->bytes_sent = arrival->hello->message_length;
-        subflow->bytes_received = arrival->hello->hello_length;
-    }
-    if (generation_key(generation, DIRECTION_DOWN, number, true, &subflow->seal) != OK) {
-        session_fail(session, ERROR_CRYPTO, "cryptographic library failure");
-        return silence(admission, arrival);
-    }
-    session->context.counters.subflows_opened++;
-    session_take_first(session, subflow, end, arrival->buffer + offset + 2,
-                       sealed - SEAL_TAG_SIZE);
-    session_settle(session, session->context.now); /* the buffer goes with the arrival */
     leave_half_open(admission, arrival);
     arrival->phase = PHASE_DONE;
-    return result;
-}
-
-static struct arrival_result take_join(struct admission *admission, struct arrival *arrival,
-                                       uint64_t now)
-{
-    struct arrival_result result;
-    struct generation *generation;
-    struct seal opener = {0};
-    struct session *session;
-    struct wire_reader r;
-    struct join join;
-    size_t sealed;
-    int error;
-
-    wire_reader_init(&r, arrival->buffer, arrival->length);
-    error = join_read(&r, &join);
-    if (error == ERROR_TRUNCATED)
-        return more(admission, arrival);
-    if (error != OK || session_id_server(join.session_id) != admission->config.server_id)
-        return silence(admission, arrival);
-    if (session_id_worker(join.session_id) != admission->config.worker)
-        return session_id_worker(join.session_id) < admission->config.workers
-                   ? elsewhere(arrival, join.session_id)
-                   : silence(admission, arrival);
-    session = session_ids_find(&admission->ids, join.session_id);
-    generation = find_generation(session, join.session_id);
-    if (generation == NULL || session->context.state != SESSION_STATE_UP ||
-        session->subflows.open_count >= SUBFLOWS_MAX ||
-        number_window_check(&generation->used, join.number) != OK)
-        return silence(admission, arrival);
-    error = generation_key(generation, DIRECTION_UP, join.number, false, &opener);
-    if (error == OK)
-        error = open_first(arrival, join.raw_length, &opener, &sealed);
-    session->context.now = now;
-    if (error == OK)
-        result = attach(admission, arrival, session, generation, join.number, &opener,
-                        join.raw_length, sealed);
-    else if (error == ERROR_TRUNCATED)
-        result = more(admission, arrival);
-    else
-        result = silence(admission, arrival);
-    seal_deinit(&opener);
-    return result;
+    return (struct arrival_result){.verdict = ARRIVAL_ATTACHED,
+                                   .session = session,
+                                   .subflow = subflow,
+                                   .rest = arrival->buffer + first->end,
+                                   .rest_length = arrival->length - first->end,
+                                   .client = session_client(session)};
 }
 
 /* One that may not be is made, too, to tell the client so. */
@@ -424,34 +319,30 @@ static struct session *create_session(struct admission *admission,
                                       const struct half_open *hello, uint64_t now,
                                       struct arrival_result *result)
 {
-    struct session_config config = {.role = SESSION_RELAY,
-                                    .pages = admission->config.pages,
-                                    .chunk_size = (uint32_t)hello->offer.chunk_size,
-                                    .linger_ns = hello->answer.linger_s * NS_PER_S,
-                                    .stream_limit = hello->answer.stream_limit,
-                                    .seed = hello->answer.session_id};
-    bool allowed = session_limit_allows(
+    struct session_promise promise = {.pages = admission->config.pages,
+                                      .sessions = &admission->sessions,
+                                      .offer = &hello->offer,
+                                      .answer = &hello->answer,
+                                      .client = hello->client};
+    struct session *session;
+
+    promise.refused = !session_limit_allows(
         &admission->sessions, hello->client,
         admission->config.clients[hello->client].max_sessions, now, &result->disturbed);
-    struct session *session = session_new_relay(&config, now);
-
+    session = session_new_relay(&promise, now);
     if (session == NULL)
         return NULL;
-    session->refused = !allowed;
-    session->client = hello->client;
-    session->streams.initial_window = hello->offer.stream_window;
-    session->streams.out_window = hello->offer.session_window;
-    list_append(&admission->sessions, &session->admitted);
     result->created = true;
+    result->refused = promise.refused;
     return session;
 }
 
 /* Local names the newest id that it is sure of, and will not come back to an older one. As
  * it may be sure of none for long, there is a bound too. */
 static uint64_t oldest_wanted(const struct admission *admission, uint64_t named,
-                              const struct generation *newest)
+                              uint64_t newest)
 {
-    uint64_t least = newest->order - MIN(newest->order, (uint64_t)IDS_MAX);
+    uint64_t least = newest - MIN(newest, (uint64_t)IDS_MAX);
 
     return MAX(session_ids_order(&admission->ids, named), least);
 }
@@ -472,70 +363,98 @@ static struct arrival_result not_begun(struct admission *admission, struct arriv
 
 /* The first chunk behind a HELLO has opened: now its session begins, or goes on. */
 static struct arrival_result confirm(struct admission *admission, struct arrival *arrival,
-                                     struct seal *opener, size_t sealed, uint64_t now)
+                                     struct first_chunk *first, uint64_t now)
 {
     struct half_open *hello = arrival->hello;
+    unsigned most = admission->config.clients[hello->client].max_sessions;
+    uint64_t id = hello->answer.session_id, named = hello->offer.resume, order;
+    bool resumed = hello->answer.resume == RESUME_RESUMED;
     struct arrival_result noted = {0}, result;
-    struct generation *generation;
     struct session *session;
 
     /* The client may have been taken off the list since its HELLO. */
-    if (admission->config.clients[hello->client].max_sessions == 0)
+    if (most == 0)
         return silence(admission, arrival);
-    if (hello->answer.resume == RESUME_RESUMED)
-        session = session_ids_find(&admission->ids, hello->offer.resume);
-    else
-        session = create_session(admission, hello, now, &noted);
-    if (session == NULL || session->context.state != SESSION_STATE_UP ||
-        generation_tag_used(&session->subflows, GENERATION_TAG(hello->answer.session_id)))
+    session = resumed ? session_ids_find(&admission->ids, named)
+                      : create_session(admission, hello, now, &noted);
+    if (session == NULL ||
+        session_add_keys(session, &hello->answer, &hello->keys, now, &order) != OK ||
+        !session_ids_add(&admission->ids, id, order, session))
         return not_begun(admission, arrival, session, &noted);
-    session->context.now = now;
-    generation = generation_new(&session->subflows, hello->answer.session_id, &hello->keys);
-    if (generation == NULL)
-        return not_begun(admission, arrival, session, &noted);
-    hello->keys = (struct session_keys){0}; /* the generation owns them */
-    session->context.counters.resumes += hello->answer.resume == RESUME_RESUMED;
-    session->context.config.linger_ns = hello->answer.linger_s * NS_PER_S;
-    session->context.features = hello->answer.features;
-    if (!session_ids_add(&admission->ids, generation->id, generation->order, session))
-        return not_begun(admission, arrival, session, &noted);
-    if (hello->answer.resume == RESUME_RESUMED)
+    if (resumed)
         session_ids_remove(&admission->ids, session,
-                       oldest_wanted(admission, hello->offer.resume, generation));
-    result = attach(admission, arrival, session, generation, 0, opener, 0, sealed);
+                           oldest_wanted(admission, named, order));
+    result = attach(admission, arrival, session, id, first, now);
     if (result.verdict != ARRIVAL_ATTACHED)
         return not_begun(admission, arrival, session, &noted);
-    if (session->refused)
-        session_limit_refuse(
-            session, admission->config.clients[session->client].max_sessions, now);
+    if (noted.refused)
+        session_limit_refuse(session, most, now);
     result.created = noted.created;
-    result.refused = session->refused;
+    result.refused = noted.refused;
     result.disturbed = noted.disturbed;
     return result;
+}
+
+/* What has come behind a HELLO, or with the JOIN of that session and id. */
+static struct arrival_result take_first(struct admission *admission,
+                                        struct arrival *arrival, struct session *session,
+                                        uint64_t id, struct first_chunk *first,
+                                        uint64_t now)
+{
+    bool joins = session != NULL;
+    struct arrival_result result;
+    int error;
+
+    first->bytes = arrival->buffer;
+    first->length = arrival->length;
+    error = joins ? session_open_first(session, id, first)
+                  : first_chunk_open(first, &arrival->hello->keys);
+    if (error == ERROR_TRUNCATED)
+        result = more(admission, arrival);
+    else if (error != OK)
+        result = silence(admission, arrival);
+    else if (joins)
+        result = attach(admission, arrival, session, id, first, now);
+    else
+        result = confirm(admission, arrival, first, now);
+    first_chunk_deinit(first);
+    return result;
+}
+
+static struct arrival_result take_join(struct admission *admission, struct arrival *arrival,
+                                       uint64_t now)
+{
+    struct first_chunk first = {0};
+    struct session *session;
+    struct wire_reader r;
+    struct join join;
+    int error;
+
+    wire_reader_init(&r, arrival->buffer, arrival->length);
+    error = join_read(&r, &join);
+    if (error == ERROR_TRUNCATED)
+        return more(admission, arrival);
+    if (error != OK || session_id_server(join.session_id) != admission->config.server_id)
+        return silence(admission, arrival);
+    if (session_id_worker(join.session_id) != admission->config.worker)
+        return session_id_worker(join.session_id) < admission->config.workers
+                   ? elsewhere(arrival, join.session_id)
+                   : silence(admission, arrival);
+    session = session_ids_find(&admission->ids, join.session_id);
+    if (session == NULL)
+        return silence(admission, arrival);
+    first.header_length = join.raw_length;
+    first.number = join.number;
+    return take_first(admission, arrival, session, join.session_id, &first, now);
 }
 
 static struct arrival_result take_confirmation(struct admission *admission,
                                                struct arrival *arrival, uint64_t now)
 {
-    struct seal opener = {0};
-    struct arrival_result result;
-    uint8_t key[SEAL_KEY_SIZE];
-    size_t sealed;
-    int error = session_keys_subflow(&arrival->hello->keys, DIRECTION_UP, 0, key);
+    struct first_chunk first = {.hello_length = arrival->hello->hello_length,
+                                .answer_length = arrival->hello->message_length};
 
-    if (error == OK)
-        error = seal_init(&opener, arrival->hello->keys.cipher, false, key);
-    key_wipe(key, sizeof(key));
-    if (error == OK)
-        error = open_first(arrival, 0, &opener, &sealed);
-    if (error == OK)
-        result = confirm(admission, arrival, &opener, sealed, now);
-    else if (error == ERROR_TRUNCATED)
-        result = more(admission, arrival);
-    else
-        result = silence(admission, arrival);
-    seal_deinit(&opener);
-    return result;
+    return take_first(admission, arrival, NULL, 0, &first, now);
 }
 
 struct arrival_result admission_receive(struct admission *admission,

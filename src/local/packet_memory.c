@@ -2,7 +2,7 @@
 #include <splitsocks/local/packet_memory.h>
 
 #include <splitsocks/config/state.h>
-#include <splitsocks/engine/path/packet_size.h>
+#include <splitsocks/engine/session/session.h>
 #include <splitsocks/io/state_file.h>
 
 #include <jansson.h>

@@ -3,7 +3,6 @@
 
 #include "local_rules.h"
 
-#include <splitsocks/engine/path/packet_size.h>
 #include <splitsocks/engine/session/session_status.h>
 #include <splitsocks/io/clock.h>
 #include <splitsocks/io/socket.h>

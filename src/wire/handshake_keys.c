@@ -62,3 +62,16 @@ int session_keys_subflow(struct session_keys *keys, enum direction direction,
     wire_write_u64(&w, number);
     return kdf_expand(kdf, SUBFLOW_LABEL, context, sizeof(context), key);
 }
+
+int session_keys_seal(struct session_keys *keys, enum direction direction, uint64_t number,
+                      bool encrypt, struct seal *seal)
+{
+    uint8_t key[SEAL_KEY_SIZE];
+    int error = session_keys_subflow(keys, direction, number, key);
+
+    *seal = (struct seal){0};
+    if (error == OK)
+        error = seal_init(seal, keys->cipher, encrypt, key);
+    key_wipe(key, sizeof(key));
+    return error;
+}

@@ -58,12 +58,11 @@ void engine_forget(struct engine_subflow *subflow)
 
 void engine_key(struct engine *engine, struct engine_subflow *subflow, uint64_t number)
 {
-    uint8_t key[SEAL_KEY_SIZE];
-    int error = session_keys_subflow(&engine->keys, engine->role->peer_direction, number, key);
+    int error;
 
-    assert(error == OK);
     seal_deinit(&subflow->seal);
-    error = seal_init(&subflow->seal, engine->keys.cipher, true, key);
+    error = session_keys_seal(&engine->keys, engine->role->peer_direction, number, true,
+                              &subflow->seal);
     assert(error == OK);
 }
 

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 # Proves the rooms. Those below `io` are pure: they take bytes and time as arguments, and their
 # objects may name no socket, clock, random, file or event symbol. No room may name a symbol
-# of a room above it, or include a header of one. Prints TAP.
+# of a room above it, or include a header of one. No room may include a header that lies beside
+# the sources of another, and those above the engine know only the faces of the session. Prints
+# TAP.
 set -u
 
 nm=${NM:-nm}
@@ -116,19 +118,54 @@ upward_includes() {
     done
     [ -n "$pattern" ] || return
     for folder in "$srcdir/src/$1" "$srcdir/include/splitsocks/$1"; do
-        [ ! -d "$folder" ] || grep -nE "#include [<\"](splitsocks/|(\.\./)+)($pattern)/" "$folder"/*.[ch]
+        [ ! -d "$folder" ] || grep -nE "#include <splitsocks/($pattern)/" "$folder"/*.[ch]
     done
+}
+
+# private_includes TREE ROOM: the lines that include what is no face of another room. The
+# compiler looks for <...> in include/ alone, where faces are, and for "..." beside the file.
+private_includes() {
+    for folder in "$1/src/$2" "$1/include/splitsocks/$2"; do
+        [ ! -d "$folder" ] || grep -nE '#include "[^"]*/' "$folder"/*.[ch]
+    done
+    case $2 in
+    engine/session)
+        grep -n '#include <splitsocks/engine/' "$1/include/splitsocks/$2"/*.h |
+            grep -vE '<splitsocks/engine/(session/|outbox/types\.h>)'
+        ;;
+    engine/*) ;;
+    *)
+        grep -n '#include <splitsocks/engine/' "$1/src/$2"/*.[ch] "$1/include/splitsocks/$2"/*.h 2>/dev/null |
+            grep -v '<splitsocks/engine/session/'
+        ;;
+    esac
+}
+
+# private_self_test NAME EXPECTED LINE: the check itself, on a gate whose one file has LINE.
+private_self_test() {
+    mkdir -p "$scratch/src/gate"
+    echo "$3" >"$scratch/src/gate/sample.c"
+    found=$(private_includes "$scratch" gate | wc -l)
+    if [ "$found" -eq "$2" ]; then
+        report "$1" ''
+    else
+        report "$1" "found $found lines, expected $2"
+    fi
 }
 
 set -- $rooms
 pure_count=$(echo "$pure" | wc -w)
-echo "1..$((3 + pure_count + 2 * $# - 1))"
+echo "1..$((6 + pure_count + 3 * $# - 1))"
 self_test 'a call of the clock is found' 'sample.o time' \
     'long time(long *); long now(void); long now(void) { return time(0); }'
 self_test 'a libev symbol is found' 'sample.o ev_run' \
     'int ev_run(void); int loop(void); int loop(void) { return ev_run(); }'
 self_test 'a pure object passes' '' \
     'int timer; int strcmp(const char *, const char *); int reads(void); int reads(void) { return strcmp("", ""); }'
+private_self_test 'the parts of the session are private' 1 \
+    '#include "../engine/session/session_parts.h"'
+private_self_test 'the rooms of the engine are, too' 1 '#include <splitsocks/engine/subflow/subflow.h>'
+private_self_test 'the faces of the session are not' 0 '#include <splitsocks/engine/session/session.h>'
 
 for room in $pure; do
     if [ -f "$(archive "$room")" ]; then
@@ -148,4 +185,5 @@ for room in $rooms; do
 done
 for room in $rooms; do
     report "$room includes no header of a room above" "$(upward_includes "$room")"
+    report "$room includes only faces of other rooms" "$(private_includes "$srcdir" "$room")"
 done

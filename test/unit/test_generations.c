@@ -2,7 +2,7 @@
 /* What one generation of a session says of its subflows is never taken for another's. */
 #include "session_pair.h"
 
-#include <splitsocks/engine/session/session_parts.h>
+#include "../../src/engine/session/session_parts.h"
 
 /* Takes away what one side has to say of subflows that have ended, as a path does that loses
  * it each time. */

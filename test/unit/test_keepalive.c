@@ -2,7 +2,7 @@
 /* How often idle subflows are asked for a sign of life. */
 #include "session_pair.h"
 
-#include <splitsocks/engine/session/session_parts.h>
+#include "../../src/engine/session/session_parts.h"
 
 static struct pair *idle_pair(struct stream **stream)
 {

@@ -2,7 +2,7 @@
 /* How much bulk may be on its way on a path, by what its subflows' TCP is said to know. */
 #include "session_pair.h"
 
-#include <splitsocks/engine/session/session_parts.h>
+#include "../../src/engine/session/session_parts.h"
 
 #define LEAST_MS 20
 #define QUEUED_MS 40

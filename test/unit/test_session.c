@@ -4,7 +4,7 @@
 #include <splitsocks/base/ranges.h>
 #include <splitsocks/engine/session/session_status.h>
 
-#include <splitsocks/engine/session/session_parts.h>
+#include "../../src/engine/session/session_parts.h"
 
 #define MIB (1024 * 1024)
 

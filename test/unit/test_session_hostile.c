@@ -5,7 +5,7 @@
  */
 #include "session_pair.h"
 
-#include <splitsocks/engine/session/session_parts.h>
+#include "../../src/engine/session/session_parts.h"
 
 struct forged {
     struct wire_writer w;

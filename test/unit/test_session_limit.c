@@ -2,37 +2,33 @@
 /* More sessions than a client may have. */
 #include "session_pair.h"
 
-#include <splitsocks/engine/session/session_parts.h>
+#include "../../src/engine/session/session_parts.h"
+#include <splitsocks/engine/session/session_accept.h>
 #include <splitsocks/engine/session/session_limit.h>
 
 #include <splitsocks/base/list.h>
 
 #define COUNT 4
 
-static struct session_config config_of(struct page_pool *pages)
-{
-    return (struct session_config){.role = SESSION_RELAY,
-                                   .pages = pages,
-                                   .chunk_size = 16384,
-                                   .linger_ns = 120 * NS_PER_S,
-                                   .stream_limit = 16,
-                                   .seed = 1};
-}
-
 /* Sessions of one client, each heard of a second after the one before, with a connection. */
 static void make_sessions(struct list *sessions, struct page_pool *pages)
 {
-    struct session_config config = config_of(pages);
+    const struct hello_offer offer = {.chunk_size = 16384};
+    const struct hello_answer answer = {
+        .linger_s = 120, .stream_limit = 16, .session_id = 1};
+    const struct session_promise promise = {.pages = pages,
+                                            .sessions = sessions,
+                                            .offer = &offer,
+                                            .answer = &answer,
+                                            .client = 7};
 
     list_init(sessions);
     page_pool_init(pages, 65536, 64);
     for (unsigned i = 0; i < COUNT; i++) {
-        struct session *session = session_new_relay(&config, (i + 1) * NS_PER_S);
+        struct session *session = session_new_relay(&promise, (i + 1) * NS_PER_S);
 
         assert_non_null(session);
-        session->client = 7;
         session->subflows.open_count = 1;
-        list_append(sessions, &session->admitted);
     }
 }
 
@@ -50,7 +46,6 @@ static void free_sessions(struct list *sessions, struct page_pool *pages)
     list_foreach(sessions, node, after) {
         struct session *session = list_entry(node, struct session, admitted);
 
-        list_remove(&session->admitted);
         session->subflows.open_count = 0;
         session_free(session);
     }

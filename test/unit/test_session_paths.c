@@ -2,7 +2,7 @@
 /* Several paths: their properties, whether they work, and what streams may use. */
 #include "session_pair.h"
 
-#include <splitsocks/engine/session/session_parts.h>
+#include "../../src/engine/session/session_parts.h"
 
 #define MIB (1024 * 1024)
 

@@ -145,6 +145,10 @@ void session_keys_deinit(struct session_keys *keys);
  * wipes the key with key_wipe() once its seal is keyed. */
 int session_keys_subflow(struct session_keys *keys, enum direction direction,
                          uint64_t number, uint8_t key[SEAL_KEY_SIZE]) MUST_CHECK;
+/* The same, as a seal with that key. Also ERROR_MEMORY. On error there is nothing to
+ * deinit. */
+int session_keys_seal(struct session_keys *keys, enum direction direction, uint64_t number,
+                      bool encrypt, struct seal *seal) MUST_CHECK;
 
 /* ---- HELLO, at local ---- */
 

@@ -10,7 +10,7 @@
 #ifndef SPLITSOCKS_COMPOSER_H
 #define SPLITSOCKS_COMPOSER_H
 
-#include <splitsocks/engine/session/session_parts.h>
+#include "session_parts.h"
 
 #define COMPOSER_PARTS_MAX 64
 /* Room that a data frame must find to be worth its header. */

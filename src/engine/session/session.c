@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <splitsocks/engine/session/session.h>
 
-#include <splitsocks/engine/session/session_parts.h>
+#include "session_parts.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -76,7 +76,7 @@ static void compose(struct session *session)
     streams->schedule = schedule;
 }
 
-static struct session *new_session(const struct session_config *config, uint64_t now)
+struct session *session_make(const struct session_config *config, uint64_t now)
 {
     struct session *session = calloc(1, sizeof(*session));
 
@@ -121,7 +121,7 @@ static struct session *new_session(const struct session_config *config, uint64_t
 
 struct session *session_new(const struct session_config *config, uint64_t now)
 {
-    struct session *session = new_session(config, now);
+    struct session *session = session_make(config, now);
 
     if (session == NULL)
         return NULL;
@@ -137,19 +137,6 @@ struct session *session_new(const struct session_config *config, uint64_t now)
     rate_limit_set(&session->paths.rate_limit, config->rate_up, now);
     session->context.state = SESSION_STATE_CONNECTING;
     session->context.pool_dirty = true;
-    return session;
-}
-
-struct session *session_new_relay(const struct session_config *config, uint64_t now)
-{
-    struct session *session = new_session(config, now);
-
-    if (session != NULL) {
-        session->context.state = SESSION_STATE_UP;
-        session->streams.limit = config->stream_limit;
-        for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
-            session->paths.items[i].properties.usable = true;
-    }
     return session;
 }
 
@@ -209,6 +196,7 @@ void session_free(struct session *session)
     if (session == NULL)
         return;
     session->context.state = SESSION_STATE_ENDED;
+    list_remove(&session->admitted);
     drop_borrowed(session);
     drop_events(session);
     list_foreach(&session->streams.all, node, after) {

@@ -2,8 +2,8 @@
 noinst_LIBRARIES += libengine-session.a
 libengine_session_a_SOURCES = \
 	include/splitsocks/engine/session/session.h \
+	include/splitsocks/engine/session/session_accept.h \
 	include/splitsocks/engine/session/session_limit.h \
-	include/splitsocks/engine/session/session_parts.h \
 	include/splitsocks/engine/session/session_status.h \
 	src/engine/session/compose_acks.c \
 	src/engine/session/compose_controls.c \
@@ -12,8 +12,10 @@ libengine_session_a_SOURCES = \
 	src/engine/session/composer.h \
 	src/engine/session/path_status.c \
 	src/engine/session/session.c \
+	src/engine/session/session_accept.c \
 	src/engine/session/session_handshake.c \
 	src/engine/session/session_limit.c \
+	src/engine/session/session_parts.h \
 	src/engine/session/session_paths.c \
 	src/engine/session/session_produce.c \
 	src/engine/session/session_receive.c \

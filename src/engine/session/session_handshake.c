@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include <splitsocks/engine/session/session_parts.h>
+#include "session_parts.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <splitsocks/engine/session/session_limit.h>
 
-#include <splitsocks/engine/session/session_parts.h>
+#include "session_parts.h"
 
 #include <splitsocks/base/list.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The faces of paths: what the driver says of them, and what local tells the relay. */
-#include <splitsocks/engine/session/session_parts.h>
+#include "session_parts.h"
 
 #include <assert.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <splitsocks/engine/session/session_status.h>
 
-#include <splitsocks/engine/session/session_parts.h>
+#include "session_parts.h"
 
 static enum session_phase phase_of(const struct session *session)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The faces of streams: what the driver opens, writes, reads and ends. */
-#include <splitsocks/engine/session/session_parts.h>
+#include "session_parts.h"
 
 #include <assert.h>
 #include <string.h>

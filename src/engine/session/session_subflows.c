@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The faces of subflows: what the driver says of their connections. */
-#include <splitsocks/engine/session/session_parts.h>
+#include "session_parts.h"
 
 void session_subflow_up(struct session *session, struct subflow *subflow,
                         const struct session_fresh *fresh, uint64_t now)
@@ -8,9 +8,7 @@ void session_subflow_up(struct session *session, struct subflow *subflow,
     session->context.now = now;
     if (subflow->state != SUBFLOW_STATE_DIALLING)
         return; /* abandoned meanwhile; its close event waits */
-    subflow->up_ns = subflow->progress_ns = subflow->answer_ns = now;
-    subflow->received_ns = subflow->sent_ns = subflow->used_ns = now;
-    subflow->writable = true;
+    subflow_connected(&session->subflows, subflow);
     path_sample_rtt(&session->paths.items[subflow->path], MAX(now - subflow->dialled_ns, 1),
                     now);
     pool_dial_succeeded(&session->pool, subflow);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include <splitsocks/engine/session/session_parts.h>
+#include "session_parts.h"
 
 /* How often parked bytes are looked for while credit is short, and a starved stream is
  * told of room. */

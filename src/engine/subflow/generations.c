@@ -90,27 +90,15 @@ void generation_release(struct subflows *subflows, struct generation *generation
         generation_free(subflows, generation);
 }
 
-int generation_key(struct generation *generation, enum direction direction, uint64_t number,
-                   bool encrypt, struct seal *seal)
-{
-    uint8_t key[SEAL_KEY_SIZE];
-    int result = session_keys_subflow(&generation->keys, direction, number, key);
-
-    if (result == OK)
-        result = seal_init(seal, generation->keys.cipher, encrypt, key);
-    key_wipe(key, sizeof(key));
-    return result;
-}
-
 int generation_key_subflow(struct subflows *subflows, struct generation *generation,
                            struct subflow *subflow)
 {
     bool local = subflows->context->config.role == SESSION_LOCAL;
-    int result = generation_key(generation, local ? DIRECTION_UP : DIRECTION_DOWN,
-                                subflow->number, true, &subflow->seal);
+    int result = session_keys_seal(&generation->keys, local ? DIRECTION_UP : DIRECTION_DOWN,
+                                   subflow->number, true, &subflow->seal);
 
     if (result == OK)
-        result = generation_key(generation, local ? DIRECTION_DOWN : DIRECTION_UP,
-                                subflow->number, false, &subflow->opener);
+        result = session_keys_seal(&generation->keys, local ? DIRECTION_DOWN : DIRECTION_UP,
+                                   subflow->number, false, &subflow->opener);
     return result;
 }

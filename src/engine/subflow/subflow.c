@@ -93,6 +93,15 @@ struct subflow *subflow_new(struct subflows *subflows, unsigned path)
     return subflow;
 }
 
+void subflow_connected(struct subflows *subflows, struct subflow *subflow)
+{
+    uint64_t now = subflows->context->now;
+
+    subflow->up_ns = subflow->progress_ns = subflow->answer_ns = now;
+    subflow->received_ns = subflow->sent_ns = subflow->used_ns = now;
+    subflow->writable = true;
+}
+
 void hello_free(struct hello_state *hello)
 {
     if (hello == NULL)

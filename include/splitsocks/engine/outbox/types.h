@@ -27,6 +27,11 @@ struct subflow;
 /* The least budget that carries a HELLO and a first chunk. */
 #define BUDGET_MIN 256
 
+/* Sizes of IP packets that a path may be set to, or found to let through. The least is
+ * IPv4's datagram that every host takes (RFC 791). */
+#define PACKET_SIZE_MIN 576
+#define PACKET_SIZE_MAX 65535
+
 /* session_produce() needs room for at least one chunk, and never writes more than this. */
 #define PRODUCE_MAX (256 * 1024)
 

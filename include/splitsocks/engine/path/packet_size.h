@@ -17,6 +17,7 @@
 #define SPLITSOCKS_PACKET_SIZE_H
 
 #include <splitsocks/base/attributes.h>
+#include <splitsocks/engine/outbox/types.h>
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,9 +31,6 @@
 /* What a packet has on top of its payload: IPv4, TCP and timestamps. For IPv6, 20 more:
  * taking it for smaller than it is does no harm. */
 #define PACKET_HEADERS 52
-/* The least that a path may be set to: IPv4's datagram that every host takes. */
-#define PACKET_SIZE_MIN 576
-#define PACKET_SIZE_MAX 65535
 /* Connections in a row that must have lost what is large. One alone may be bad luck: on a
  * path that drops a tenth of its packets, the first one is sent again once and still lost
  * on one connection in a hundred. */

@@ -7,9 +7,9 @@
 
 struct list;
 
-/* Whether the client may have one more of the `sessions` (linked by session.admitted), of
- * which `most` may be up. Where it has all that it may have, a session that is deserted gives
- * its place: it is closed, and *replaced is set to it. One that is alive never does. */
+/* Whether the client may have one more of the worker's `sessions`, of which `most` may be
+ * up. Where it has all that it may have, a session that is deserted gives its place: it is
+ * closed, and *replaced is set to it. One that is alive never does. */
 bool session_limit_allows(struct list *sessions, unsigned client, unsigned most,
                           uint64_t now, struct session **replaced);
 /* Closes a session that is one too many, and tells local why. It was marked as refused from

@@ -40,7 +40,6 @@ struct generation {
     bool confirmed;            /* local: the relay has answered in it */
     struct number_window used; /* relay: numbers whose first chunk has opened */
     unsigned subflows;         /* that refer to it */
-    uint64_t born_ns;
 };
 
 /* ---- subflows ---- */
@@ -211,10 +210,7 @@ bool generation_tag_used(const struct subflows *subflows, uint64_t tag);
 /* Frees every generation but the current whose last subflow is gone. */
 void generation_release(struct subflows *subflows, struct generation *generation);
 void generation_free(struct subflows *subflows, struct generation *generation);
-/* One direction's key of a subflow; OK or an error of the crypto layer. */
-int generation_key(struct generation *generation, enum direction direction, uint64_t number,
-                   bool encrypt, struct seal *seal) MUST_CHECK;
-/* Both of the subflow's; OK or an error of the crypto layer. */
+/* Both keys of the subflow; OK or an error of the crypto layer. */
 int generation_key_subflow(struct subflows *subflows, struct generation *generation,
                            struct subflow *subflow) MUST_CHECK;
 
@@ -226,6 +222,8 @@ void subflow_set_number(struct subflows *subflows, struct subflow *subflow,
                         struct generation *generation, uint64_t number);
 struct subflow *subflow_find(const struct subflows *subflows, uint64_t tag,
                              uint64_t number);
+/* Its connection is established: all that is to be timed begins now. */
+void subflow_connected(struct subflows *subflows, struct subflow *subflow);
 /* The one way to another state: asserts that it is a legal one. */
 void subflow_set_state(struct subflow *subflow, enum subflow_state state);
 /* An event of the subflow, which outlives it. */

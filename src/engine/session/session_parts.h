@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The session: the composition of the engine's rooms. The files of engine/session include
- * this, and the gate, which begins sessions.
+ * The session: the composition of the engine's rooms. Only the files of engine/session
+ * include this.
  *
  *   session.c            the object, its events, its end
+ *   session_accept.c     how a relay's session begins, and takes in connections
  *   session_handshake.c  local's HELLO, resume
  *   session_receive.c    bytes to chunks to frames, and what each frame does
  *   session_produce.c    what a subflow carries now: which one, how much, sealed
@@ -13,8 +14,8 @@
  *   session_limit.c      how many sessions a client may have
  *   session_status.c, path_status.c   snapshots of it all, for people
  */
-#ifndef SPLITSOCKS_ENGINE_SESSION_PARTS_H
-#define SPLITSOCKS_ENGINE_SESSION_PARTS_H
+#ifndef ENGINE_SESSION_PARTS_H
+#define ENGINE_SESSION_PARTS_H
 
 #include <splitsocks/engine/pool/pool.h>
 #include <splitsocks/engine/session/session.h>
@@ -42,7 +43,7 @@ struct session {
     struct schedule schedule;
     struct pool pool;
     void *user;
-    struct list admitted; /* relay: admission's list */
+    struct list admitted; /* relay: the worker's sessions */
     unsigned client;      /* relay: index of the client */
     /* Local: what a HELLO names. Only a generation that the relay has answered in is sure
      * to be known there: message 2 alone makes none. */
@@ -69,8 +70,8 @@ struct session {
 };
 
 /* session.c */
-struct session *session_new_relay(const struct session_config *config,
-                                  uint64_t now) MUST_CHECK;
+/* What is common to both sides. NULL when memory is out. */
+struct session *session_make(const struct session_config *config, uint64_t now) MUST_CHECK;
 /* The peer broke a rule, or this side cannot go on: everything ends. */
 void session_fail(struct session *session, enum error error, const char *reason);
 /* The peer has closed the session. */
