@@ -326,7 +326,7 @@ static void pump(struct sim_end *end)
 /* The chunk that confirms a session may come too late. */
 static bool has_losses(const struct sim_scenario *scenario)
 {
-    bool losses = scenario->fault_count > 0;
+    bool losses = scenario->fault_count > 0 || scenario->box_count > 0;
 
     for (size_t i = 0; i < scenario->path_count; i++)
         for (int side = 0; side < 2; side++)

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEADER_BYTES 52 /* IPv4 and TCP with time stamps */
-
 static const char *const packet_names[] = {"syn", "syn-ack", "refusal", "data",
                                            "ack", "probe",   "reset"};
 
@@ -17,6 +15,7 @@ void sim_net_init(struct sim_net *net, struct sim_clock *clock)
 {
     memset(net, 0, sizeof *net);
     net->clock = clock;
+    net->began_ns = clock->now_ns;
     list_init(&net->connections);
     list_init(&net->free_packets);
 }
@@ -31,6 +30,7 @@ static void tcp_free(struct sim_tcp *tcp)
         free(pipe->data);
         sim_timer_cancel(tcp->net->clock, &tcp->end[side].patience);
     }
+    box_forget(tcp);
     list_remove(&tcp->link);
     free(tcp);
 }
@@ -51,6 +51,7 @@ void sim_net_deinit(struct sim_net *net)
         tcp_free(list_entry(node, struct sim_tcp, link));
     list_foreach(&net->free_packets, node, after)
         free(list_entry(node, struct packet, link));
+    boxes_deinit(net);
 }
 
 void tcp_free_if_gone(struct sim_tcp *tcp)
@@ -107,17 +108,25 @@ static bool nat_passes(struct sim_tcp *tcp, const struct packet *packet)
     return !tcp->forgotten;
 }
 
-static void packet_put(struct sim_tcp *tcp, const struct packet *packet,
-                       uint32_t payload_bytes, bool lost);
-
-void packet_send(struct sim_tcp *tcp, const struct packet *packet, uint32_t payload_bytes)
+/* The packet passes on, or arrives, at that time. */
+static void packet_set(struct sim_tcp *tcp, const struct packet *packet,
+                       uint32_t payload_bytes, bool held, uint64_t when_ns)
 {
-    bool passes = nat_passes(tcp, packet);
+    struct sim_net *net = tcp->net;
+    struct packet *copy = list_first(&net->free_packets, struct packet, link);
 
-    packet_put(tcp, packet, payload_bytes, !passes);
-    if (!passes && packet->from == SIM_LOCAL && tcp->net->path[tcp->path].nat_resets)
-        packet_put(tcp, &(struct packet){.kind = PACKET_RESET, .from = SIM_RELAY}, 0,
-                   false);
+    if (copy != NULL)
+        list_remove(&copy->link);
+    else if ((copy = malloc(sizeof *copy)) == NULL)
+        abort();
+    *copy = *packet;
+    copy->tcp = tcp;
+    copy->payload_bytes = payload_bytes;
+    copy->held = held;
+    list_init(&copy->link);
+    sim_timer_init(&copy->timer, packet_arrives);
+    sim_timer_set(net->clock, &copy->timer, when_ns);
+    tcp->holds++;
 }
 
 static void packet_put(struct sim_tcp *tcp, const struct packet *packet,
@@ -130,25 +139,41 @@ static void packet_put(struct sim_tcp *tcp, const struct packet *packet,
     if (link->largest_bytes != 0 && payload_bytes > link->largest_bytes)
         link->oversize++;
     else if (!lost && !connection_is_stalled(tcp))
-        arrival_ns = link_carry(net, link, payload_bytes + HEADER_BYTES);
+        arrival_ns = link_carry(net, link, payload_bytes + SIM_HEADER_BYTES);
     sim_trace(net->clock, packet_names[packet->kind],
               tcp->number << 1 | (packet->from == SIM_RELAY), packet->segment,
               arrival_ns == TIME_NEVER ? 0 : arrival_ns);
     if (arrival_ns == TIME_NEVER)
         return;
-    struct packet *copy = list_first(&net->free_packets, struct packet, link);
-
-    if (copy != NULL)
-        list_remove(&copy->link);
-    else if ((copy = malloc(sizeof *copy)) == NULL)
-        abort();
-    *copy = *packet;
-    copy->tcp = tcp;
-    list_init(&copy->link);
-    sim_timer_init(&copy->timer, packet_arrives);
-    sim_timer_set(net->clock, &copy->timer, arrival_ns);
+    packet_set(tcp, packet, payload_bytes, false, arrival_ns);
     link->payload_bytes += payload_bytes;
-    tcp->holds++;
+}
+
+void packet_cross(struct sim_tcp *tcp, const struct packet *packet, uint32_t payload_bytes)
+{
+    bool passes = nat_passes(tcp, packet);
+
+    packet_put(tcp, packet, payload_bytes, !passes);
+    if (!passes && packet->from == SIM_LOCAL && tcp->net->path[tcp->path].nat_resets)
+        packet_put(tcp, &(struct packet){.kind = PACKET_RESET, .from = SIM_RELAY}, 0,
+                   false);
+}
+
+void packet_hold(struct sim_tcp *tcp, const struct packet *packet, uint32_t payload_bytes,
+                 uint64_t waits_ns)
+{
+    packet_set(tcp, packet, payload_bytes, true, tcp->net->clock->now_ns + waits_ns);
+}
+
+void packet_send(struct sim_tcp *tcp, const struct packet *packet, uint32_t payload_bytes)
+{
+    uint64_t waits_ns =
+        packet->from == SIM_RELAY ? box_judge(tcp, packet, payload_bytes) : 0;
+
+    if (waits_ns == 0)
+        packet_cross(tcp, packet, payload_bytes);
+    else if (waits_ns != TIME_NEVER)
+        packet_hold(tcp, packet, payload_bytes, waits_ns);
 }
 
 void packet_send_plain(struct sim_tcp *tcp, enum sim_side from, enum packet_kind kind)
@@ -174,12 +199,21 @@ void packet_acknowledge(struct sim_tcp *tcp, enum sim_side from, uint64_t segmen
                 0);
 }
 
+/* It has crossed the link, or leaves a box. */
 static void packet_arrives(struct sim_timer *timer)
 {
     struct packet *packet = container_of(timer, struct packet, timer);
     struct sim_tcp *tcp = packet->tcp;
+    uint64_t waits_ns = packet->from == SIM_LOCAL && !packet->held
+                            ? box_judge(tcp, packet, packet->payload_bytes)
+                            : 0;
 
-    tcp_take_packet(tcp, packet);
+    if (packet->held && packet->from == SIM_RELAY)
+        packet_cross(tcp, packet, packet->payload_bytes);
+    else if (waits_ns == 0)
+        tcp_take_packet(tcp, packet);
+    else if (waits_ns != TIME_NEVER)
+        packet_hold(tcp, packet, packet->payload_bytes, waits_ns);
     list_append(&tcp->net->free_packets, &packet->link);
     tcp->holds--;
     tcp_free_if_gone(tcp);

@@ -10,18 +10,22 @@
  * handshake of one round trip, FIN, and resets that destroy what real ones destroy: at the
  * side that resets all it had not sent and not read, at its peer what came out of order.
  *
+ * Boxes that limit connections stand in front of the relay, see box.h.
+ *
  * A connection tells its two owners only that something changed; they look at its state,
  * read and write. Nothing calls back from inside a call.
  */
 #ifndef TEST_SIM_NET_H
 #define TEST_SIM_NET_H
 
+#include "box.h"
 #include "clock.h"
 
 #include <splitsocks/base/list.h>
 #include <splitsocks/base/ring.h>
 
 #define SIM_SEGMENT_BYTES 1448
+#define SIM_HEADER_BYTES 52 /* IPv4 and TCP with time stamps */
 #define SIM_INITIAL_WINDOW_BYTES (10 * SIM_SEGMENT_BYTES)
 /* What may wait unsent in a socket: TCP_NOTSENT_LOWAT. */
 #define SIM_NOTSENT_BYTES 16384
@@ -138,6 +142,7 @@ struct sim_tcp {
     uint64_t stalled_until_ns; /* this connection alone loses everything until then */
     uint64_t passed_ns;        /* when the NAT last saw a packet of it */
     bool forgotten;            /* by the NAT */
+    struct sim_boxed boxed;
     unsigned handshakes;       /* SYNs sent */
     unsigned holds;            /* packets in flight and running timers: they keep it */
     bool corrupt[2];           /* the next byte that the side reads is not what was sent */
@@ -157,6 +162,10 @@ struct sim_net {
     size_t paths;
     enum sim_port port[SIM_PORTS_MAX];
     size_t ports;
+    struct sim_box boxes[SIM_BOXES_MAX];
+    size_t box_count;
+    struct sim_random box_random; /* of the boxes alone: they change nothing else */
+    uint64_t began_ns;
     sim_accept *accept; /* a connection whose first bytes have come */
     void *context;
     bool reset_discards; /* a reset also discards what its victim had not read */
@@ -182,6 +191,9 @@ struct sim_tcp_info {
 void sim_net_init(struct sim_net *net, struct sim_clock *clock);
 /* Forgets every connection, whatever its state. */
 void sim_net_deinit(struct sim_net *net);
+/* Puts copies of the boxes into the network, before anything is dialled. */
+void sim_net_set_boxes(struct sim_net *net, const struct sim_box *boxes, size_t count,
+                       uint64_t seed);
 
 /* Never fails at once: a path that is off reports REFUSED at the next wake. */
 struct sim_tcp *sim_tcp_dial(struct sim_net *net, size_t path, size_t port, sim_wake *wake,

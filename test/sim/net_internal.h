@@ -37,6 +37,8 @@ struct packet {
     uint64_t segment;      /* DATA: its number; ACK: the one that caused it */
     uint64_t acknowledged; /* ACK: number of the first segment that is missing */
     uint64_t window_end;   /* ACK */
+    uint32_t payload_bytes;
+    bool held; /* in a box's queue, which it leaves when the timer fires */
 };
 
 /* net.c: packets and the links that carry them */
@@ -44,10 +46,25 @@ struct packet {
 /* Puts a copy of `packet` on the path; it may get lost. */
 void packet_send(struct sim_tcp *tcp, const struct packet *packet, uint32_t payload_bytes);
 void packet_send_plain(struct sim_tcp *tcp, enum sim_side from, enum packet_kind kind);
+/* The same for a packet that has passed the box already, or that the box sends: it crosses
+ * the link. */
+void packet_cross(struct sim_tcp *tcp, const struct packet *packet, uint32_t payload_bytes);
+/* The box keeps the packet for so long, and then passes it on. */
+void packet_hold(struct sim_tcp *tcp, const struct packet *packet, uint32_t payload_bytes,
+                 uint64_t waits_ns);
 /* `from` acknowledges what its peer sent. */
 void packet_acknowledge(struct sim_tcp *tcp, enum sim_side from, uint64_t segment);
 /* A connection goes when neither side, nor a packet, knows it any more. */
 void tcp_free_if_gone(struct sim_tcp *tcp);
+
+/* net_box.c: what limits connections */
+
+/* A packet is at the box: for how long the box keeps it, or TIME_NEVER when the box drops
+ * it. 0 where there is no box. */
+uint64_t box_judge(struct sim_tcp *tcp, const struct packet *packet, uint32_t payload);
+/* Both ends have forgotten the connection. */
+void box_forget(struct sim_tcp *tcp);
+void boxes_deinit(struct sim_net *net);
 
 /* net_pipe.c: one direction of a connection, at its sender */
 

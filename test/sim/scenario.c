@@ -66,6 +66,16 @@ void sim_scenario_fault(struct sim_scenario *scenario, struct sim_fault fault)
     scenario->heal_ns = MAX(scenario->heal_ns, fault.at_ns + lasts_ns);
 }
 
+struct sim_box *sim_scenario_box(struct sim_scenario *scenario, size_t path, uint32_t ports,
+                                 struct sim_limits limits)
+{
+    struct sim_box *box = &scenario->boxes[scenario->box_count++];
+
+    *box = (struct sim_box){
+        .path = path, .ports = ports, .limits = {limits}, .limit_count = 1};
+    return box;
+}
+
 /* ---- the draw ---- */
 
 static struct sim_link draw_link(struct sim_random *random, uint64_t rate,

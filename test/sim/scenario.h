@@ -76,6 +76,8 @@ struct sim_scenario {
     size_t pages;           /* of each process */
     struct sim_path paths[SIM_PATHS_MAX];
     size_t path_count, port_count;
+    struct sim_box boxes[SIM_BOXES_MAX]; /* what limits connections, see box.h */
+    size_t box_count;
     struct path_properties properties[SIM_PATHS_MAX]; /* what local wants of the paths */
     bool told; /* local hears at once of an interface that is gone, or back */
     struct sim_plan plans[SIM_STREAMS_MAX];
@@ -102,6 +104,10 @@ struct sim_plan *sim_scenario_stream(struct sim_scenario *scenario, uint64_t up,
                                      uint64_t down);
 /* Everything is healed when the last fault is over. */
 void sim_scenario_fault(struct sim_scenario *scenario, struct sim_fault fault);
+/* A box on the path, for the ports of the mask. Further limits, of a later time, may be
+ * added to what is returned. */
+struct sim_box *sim_scenario_box(struct sim_scenario *scenario, size_t path, uint32_t ports,
+                                 struct sim_limits limits);
 struct sim_path sim_path_make(uint64_t bits_per_second, unsigned round_trip_ms,
                               unsigned queue_ms);
 

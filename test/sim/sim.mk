@@ -3,6 +3,7 @@
 SIM_MODEL = \
 	test/sim/clock.c test/sim/clock.h \
 	test/sim/net.c test/sim/net.h test/sim/net_internal.h \
+	test/sim/box.h test/sim/net_box.c \
 	test/sim/net_pipe.c test/sim/net_tcp.c \
 	test/sim/tap.h
 check_PROGRAMS += test/sim/sim test/sim/test_net

@@ -239,6 +239,301 @@ static void test_blackhole(void)
     teardown(&f);
 }
 
+/* ---- boxes that limit connections ---- */
+
+/* A network of 1 MB/s and 20 ms with one box. */
+static void setup_box(struct fixture *f, struct sim_limits limits)
+{
+    struct sim_box box = {.ports = SIM_ALL_PORTS, .limits = {limits}};
+
+    setup(f, 1000000, 10 * NS_PER_MS, 0);
+    sim_net_set_boxes(&f->net, &box, 1, 1);
+}
+
+static const struct sim_box_counts *counts(const struct fixture *f)
+{
+    return &f->net.boxes[0].counts;
+}
+
+/* Writes as much as fits for so long. Returns how much the other side has read. */
+static uint64_t flood(struct fixture *f, struct sim_tcp *tcp, enum sim_side from,
+                      uint64_t ns)
+{
+    static const uint8_t zeros[SIM_NOTSENT_BYTES];
+    uint64_t until_ns = f->clock.now_ns + ns;
+    enum sim_side to = sim_peer(from);
+    uint8_t buffer[4096];
+    uint64_t read = 0;
+    size_t length;
+
+    do {
+        while ((length = sim_tcp_room(tcp, from)) > 0)
+            sim_tcp_write(tcp, from, zeros, length);
+        while ((length = sim_tcp_read(tcp, to, buffer, sizeof buffer)) > 0)
+            read += length;
+    } while (sim_clock_step(&f->clock, until_ns));
+    return read;
+}
+
+/* A connection that the relay has accepted; one byte has gone up. */
+static struct sim_tcp *establish(struct fixture *f)
+{
+    struct sim_tcp *tcp = dial(f);
+    uint8_t byte = 0;
+
+    run_for(f, 100 * NS_PER_MS);
+    sim_tcp_write(tcp, SIM_LOCAL, &byte, 1);
+    run_for(f, 100 * NS_PER_MS);
+    if (f->relay == tcp)
+        sim_tcp_read(tcp, SIM_RELAY, &byte, 1);
+    return tcp;
+}
+
+static void test_freeze(void)
+{
+    static const struct {
+        const char *what;
+        struct sim_limits limits;
+        uint64_t passes; /* of what is sent in the direction that counts */
+    } cases[] = {
+        /* Packets have 1448 bytes of payload; what would go beyond is dropped whole. One
+         * byte went up before. */
+        {"payload up",
+         {.counted = SIM_COUNTED_UP, .payload = true, .cut_bytes = 1 + 8 * 1448},
+         8 * 1448},
+        {"payload down",
+         {.counted = SIM_COUNTED_DOWN, .payload = true, .cut_bytes = 8 * 1448 + 1447},
+         8 * 1448},
+        /* SYN, the acknowledgement of its answer, and the byte have 52 bytes of headers. */
+        {"IP packets up",
+         {.counted = SIM_COUNTED_UP, .cut_bytes = 3 * 52 + 1 + 5 * 1500},
+         5 * 1448},
+        {"IP packets up, one byte less",
+         {.counted = SIM_COUNTED_UP, .cut_bytes = 3 * 52 + 5 * 1500},
+         4 * 1448},
+        /* The answer to SYN, the byte's acknowledgement; and one for each packet. */
+        {"the sum", {.cut_bytes = 5 * 52 + 1 + 5 * 1552 - 52}, 5 * 1448},
+    };
+    struct fixture f;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        const struct sim_limits *limits = &cases[i].limits;
+        enum sim_side from = limits->counted == SIM_COUNTED_DOWN ? SIM_RELAY : SIM_LOCAL;
+
+        setup_box(&f, *limits);
+        struct sim_tcp *tcp = establish(&f);
+        uint64_t passed = flood(&f, tcp, from, 3 * NS_PER_S);
+        uint64_t back = flood(&f, tcp, sim_peer(from), NS_PER_S);
+
+        tap_ok(passed == cases[i].passes && back == 0 && counts(&f)->frozen == 1 &&
+                   tcp->end[0].state == SIM_TCP_OPEN && tcp->end[1].state == SIM_TCP_OPEN,
+               "frozen after %s: %" PRIu64 " bytes passed, then %" PRIu64 " back",
+               cases[i].what, passed, back);
+        teardown(&f);
+    }
+    setup_box(&f, (struct sim_limits){
+                      .counted = SIM_COUNTED_UP, .payload = true, .cut_bytes = 1000});
+    uint64_t passed = flood(&f, establish(&f), SIM_RELAY, NS_PER_S);
+
+    tap_ok(passed > 500000, "what does not count passes: %" PRIu64, passed);
+    teardown(&f);
+}
+
+/* Cuts that reset both ends, and by age. A reset that is lost is sent again when the next
+ * packet comes. */
+static void test_cuts(void)
+{
+    struct fixture f;
+    struct sim_tcp *tcp;
+    uint8_t byte = 0;
+
+    setup_box(&f, (struct sim_limits){.counted = SIM_COUNTED_DOWN,
+                                      .payload = true,
+                                      .cut_bytes = 4 * 1448,
+                                      .cut_resets = true});
+    tcp = establish(&f);
+    uint64_t passed = flood(&f, tcp, SIM_RELAY, NS_PER_S);
+
+    tap_ok(passed == 4 * 1448 && tcp->end[0].state == SIM_TCP_RESET &&
+               tcp->end[1].state == SIM_TCP_RESET && f.net.boxes[0].open == 0,
+           "reset at both ends after %" PRIu64 " bytes", passed);
+    teardown(&f);
+    for (int resets = 0; resets < 2; resets++) {
+        setup_box(&f, (struct sim_limits){.age_ns = NS_PER_S, .age_resets = resets});
+        tcp = establish(&f);
+        run_for(&f, 600 * NS_PER_MS);
+        sim_tcp_write(tcp, SIM_LOCAL, &byte, 1);
+        run_for(&f, 100 * NS_PER_MS);
+        bool young = sim_tcp_read(tcp, SIM_RELAY, &byte, 1) == 1;
+
+        f.net.path[0].link[SIM_RELAY].blackhole = true;
+        run_for(&f, 200 * NS_PER_MS);
+        sim_tcp_write(tcp, SIM_LOCAL, &byte, 1);
+        run_for(&f, 100 * NS_PER_MS);
+        bool early = tcp->end[SIM_LOCAL].state == SIM_TCP_RESET;
+
+        f.net.path[0].link[SIM_RELAY].blackhole = false;
+        run_for(&f, 3 * NS_PER_S);
+        tap_ok(young && !early && sim_tcp_readable(tcp, SIM_RELAY) == 0 &&
+                   tcp->end[SIM_LOCAL].state == (resets ? SIM_TCP_RESET : SIM_TCP_OPEN) &&
+                   tcp->end[SIM_RELAY].state == (resets ? SIM_TCP_RESET : SIM_TCP_OPEN),
+               "%s after a second", resets ? "reset" : "frozen");
+        teardown(&f);
+    }
+}
+
+/* Dials. Whether the connection is open after a tenth of a second. */
+static bool dial_passes(struct fixture *f, struct sim_tcp **tcp)
+{
+    *tcp = dial(f);
+    run_for(f, 100 * NS_PER_MS);
+    return (*tcp)->end[SIM_LOCAL].state == SIM_TCP_OPEN;
+}
+
+static void test_open_most(void)
+{
+    struct sim_tcp *tcp[3], *late;
+    struct fixture f;
+    unsigned passed = 0;
+
+    setup_box(&f, (struct sim_limits){.open_most = 3});
+    for (size_t i = 0; i < 3; i++)
+        passed += dial_passes(&f, &tcp[i]);
+    bool beyond = dial_passes(&f, &late);
+
+    run_for(&f, 2 * NS_PER_S);
+    beyond |= late->end[SIM_LOCAL].state == SIM_TCP_OPEN;
+    tap_ok(passed == 3 && !beyond && f.net.boxes[0].open == 3 &&
+               counts(&f)->syns_dropped == 2,
+           "3 connections open, and no fourth: %u, dropped SYNs %" PRIu64, passed,
+           counts(&f)->syns_dropped);
+    sim_tcp_reset(tcp[1], SIM_LOCAL);
+    run_for(&f, 5 * NS_PER_S);
+    tap_ok(late->end[SIM_LOCAL].state == SIM_TCP_OPEN,
+           "the next SYN passes when one has ended");
+    teardown(&f);
+}
+
+/* How long after the reset of a frozen connection the next one is let in; 0 when a frozen
+ * connection is not what its limits say. */
+static uint64_t zombie_lasts_ns(struct sim_limits limits)
+{
+    struct sim_tcp *tcp, *next;
+    struct fixture f;
+    uint64_t began_ns;
+
+    limits.open_most = 1;
+    limits.payload = true;
+    limits.cut_bytes = 1000;
+    setup_box(&f, limits);
+    tcp = establish(&f);
+    flood(&f, tcp, SIM_LOCAL, NS_PER_S);
+    bool refused = !dial_passes(&f, &next);
+
+    sim_tcp_reset(next, SIM_LOCAL);
+    began_ns = f.clock.now_ns;
+    sim_tcp_reset(tcp, SIM_LOCAL);
+    while (f.clock.now_ns - began_ns < 20 * NS_PER_S && !dial_passes(&f, &next))
+        sim_tcp_reset(next, SIM_LOCAL);
+    uint64_t lasted_ns = f.clock.now_ns - began_ns;
+    bool knows = f.relay->end[SIM_RELAY].state == SIM_TCP_RESET;
+
+    teardown(&f);
+    return refused && knows == limits.frozen_ends_pass ? lasted_ns : 0;
+}
+
+static void test_zombies(void)
+{
+    uint64_t none_ns = zombie_lasts_ns((struct sim_limits){0});
+    uint64_t two_ns = zombie_lasts_ns((struct sim_limits){.zombie_ns = 2 * NS_PER_S});
+    uint64_t seen_ns = zombie_lasts_ns(
+        (struct sim_limits){.zombie_ns = 2 * NS_PER_S, .frozen_ends_pass = true});
+
+    tap_ok(none_ns == 100 * NS_PER_MS, "an entry goes with its connection: %" PRIu64 " ms",
+           none_ns / NS_PER_MS);
+    tap_ok(two_ns == 2100 * NS_PER_MS, "or stays for 2 s more: %" PRIu64 " ms",
+           two_ns / NS_PER_MS);
+    tap_ok(seen_ns == 100 * NS_PER_MS, "unless the end passes: %" PRIu64 " ms",
+           seen_ns / NS_PER_MS);
+}
+
+static void test_syns(void)
+{
+    for (int refused = 0; refused < 2; refused++) {
+        struct sim_tcp *tcp[30];
+        unsigned open = 0, refusals = 0;
+        struct fixture f;
+
+        setup_box(&f, (struct sim_limits){.syns_per_second = 10, .syns_refused = refused});
+        /* 20 at once, of which one second's worth passes; then 10 in half a second. */
+        for (size_t i = 0; i < 30; i++) {
+            tcp[i] = dial(&f);
+            if (i >= 20)
+                run_for(&f, 50 * NS_PER_MS);
+        }
+        run_for(&f, 30 * NS_PER_MS);
+        for (size_t i = 0; i < 30; i++) {
+            open += tcp[i]->end[SIM_LOCAL].state == SIM_TCP_OPEN;
+            refusals += tcp[i]->end[SIM_LOCAL].state == SIM_TCP_REFUSED;
+        }
+        tap_ok(open == 14 && refusals == (refused ? 16 : 0) &&
+                   counts(&f)->syns_dropped == 16,
+               "10 SYNs, and 10 a second: %u passed, %u were refused", open, refusals);
+        teardown(&f);
+    }
+}
+
+static void test_rates(void)
+{
+    struct fixture f;
+    uint64_t bytes, most;
+
+    /* 125 kB/s of IP, of which 1448/1500 is payload, for 10 s, and what is on its way. */
+    setup_box(&f, (struct sim_limits){.police_rate = 125000});
+    bytes = flood(&f, establish(&f), SIM_RELAY, 10 * NS_PER_S);
+    most = UINT64_C(1250000) * 1448 / 1500;
+    tap_ok(bytes > most * 9 / 10 && bytes <= most && counts(&f)->policed > 0,
+           "policed to 1 Mbit/s: %" PRIu64 " bytes in 10 s, at most %" PRIu64, bytes, most);
+    teardown(&f);
+    setup_box(&f, (struct sim_limits){.slow_bytes = 300000, .slow_rate = 12000});
+    bytes = flood(&f, establish(&f), SIM_LOCAL, 10 * NS_PER_S);
+    tap_ok(bytes > 300000 && bytes < 300000 + 120000,
+           "slow beyond 300 kB: %" PRIu64 " bytes in 10 s", bytes);
+    teardown(&f);
+}
+
+/* The limit is another from 2 s on, and each connection has its own share of the jitter. */
+static void test_changes(void)
+{
+    struct sim_box box = {
+        .ports = 1,
+        .limits = {{.payload = true, .cut_bytes = 100000},
+                   {.from_ns = 2 * NS_PER_S, .payload = true, .cut_bytes = 10000}},
+        .limit_count = 2};
+    uint64_t before, after, least = UINT64_MAX, most = 0;
+    struct fixture f;
+
+    setup(&f, 1000000, 10 * NS_PER_MS, 0);
+    sim_net_set_boxes(&f.net, &box, 1, 1);
+    before = flood(&f, establish(&f), SIM_RELAY, NS_PER_S);
+    run_for(&f, NS_PER_S);
+    after = flood(&f, establish(&f), SIM_RELAY, NS_PER_S);
+    tap_ok(before > 98000 && before < 100000 && after > 8500 && after < 10000,
+           "limits that change: %" PRIu64 ", then %" PRIu64 " bytes", before, after);
+    teardown(&f);
+    setup_box(&f, (struct sim_limits){
+                      .payload = true, .cut_bytes = 100000, .jitter_percent = 30});
+    for (int i = 0; i < 40; i++) {
+        uint64_t bytes = flood(&f, establish(&f), SIM_RELAY, 500 * NS_PER_MS);
+
+        least = MIN(least, bytes);
+        most = MAX(most, bytes);
+    }
+    tap_ok(least > 68000 && least < 80000 && most > 120000 && most < 130000,
+           "jitter of 30%%: %" PRIu64 " to %" PRIu64 " bytes", least, most);
+    teardown(&f);
+}
+
 int main(void)
 {
     test_bulk();
@@ -246,5 +541,12 @@ int main(void)
     test_dials();
     test_reset();
     test_blackhole();
+    test_freeze();
+    test_cuts();
+    test_open_most();
+    test_zombies();
+    test_syns();
+    test_rates();
+    test_changes();
     return tap_end();
 }

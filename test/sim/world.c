@@ -42,6 +42,8 @@ static void network_begins(struct sim_world *world)
     world->net.reset_discards = scenario->reset_discards;
     for (size_t i = 0; i < scenario->path_count; i++)
         world->net.path[i] = scenario->paths[i];
+    sim_net_set_boxes(&world->net, scenario->boxes, scenario->box_count,
+                      sim_mix(scenario->seed ^ UINT64_C(0x626f786573)));
 }
 
 static void keys_begin(struct sim_world *world)
