@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "unit.h"
+#include "addresses.h"
 
 #include <splitsocks/proxy/destination.h>
 
 static int check(const struct destination_rules *rules, const char *text)
 {
-    struct address address;
+    struct address address = address_of(text);
 
-    if (address_parse(&address, text) != OK)
-        fail_msg("%s is no address", text);
     return destination_check(rules, &address);
 }
 
@@ -120,11 +118,9 @@ static void check_refusal(const struct destination_rules *rules, const char *tex
                           const char *expected)
 {
     struct destination_refusal refusal;
-    struct address address;
+    struct address address = endpoint_of(text, 80); /* the port does not matter */
     char found[DESTINATION_TEXT_SIZE];
 
-    assert_int_equal(address_parse(&address, text), OK);
-    address.port = 80; /* is no matter */
     assert_int_equal(destination_judge(rules, &address, &refusal), ERROR_DENIED);
     if (strstr(destination_refusal_format(&refusal, found), expected) != found)
         fail_msg("%s: found \"%s\", expected \"%s\"", text, found, expected);
@@ -162,11 +158,9 @@ static const struct destination_rules *parse(struct rules *rules, const char *co
 {
     *rules = (struct rules){.rules = {.allow = rules->allow, .deny = rules->deny}};
     for (; *allow != NULL; allow++)
-        assert_int_equal(
-            address_block_parse(&rules->allow[rules->rules.allow_count++], *allow), OK);
+        rules->allow[rules->rules.allow_count++] = block_of(*allow);
     for (; *deny != NULL; deny++)
-        assert_int_equal(
-            address_block_parse(&rules->deny[rules->rules.deny_count++], *deny), OK);
+        rules->deny[rules->rules.deny_count++] = block_of(*deny);
     return &rules->rules;
 }
 

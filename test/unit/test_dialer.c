@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "unit.h"
+#include "addresses.h"
 
 #include <splitsocks/io/clock.h>
 #include <splitsocks/io/dialer.h>
@@ -25,21 +25,12 @@ static void on_done(void *context, int fd, enum reset_code code)
     result->code = code;
 }
 
-static struct address literal(const char *text)
-{
-    struct address address;
-
-    assert_int_equal(address_parse(&address, text), OK);
-    return address;
-}
-
 static int listen_at(const char *text, uint16_t *port)
 {
     const struct socket_listen_options options = {.subflows = false};
-    struct address address = literal(text);
+    struct address address = endpoint_of(text, *port);
     int fd;
 
-    address.port = *port;
     assert_int_equal(socket_listen(&address, &options, &fd), OK);
     *port = socket_local_address(fd).port;
     return fd;
@@ -65,8 +56,8 @@ static struct result dial(const struct destination_rules *rules,
 
 static void test_the_first_that_answers(void **state)
 {
-    const struct address addresses[] = {literal("127.0.0.2"), literal("127.0.0.3"),
-                                        literal("127.0.0.4")};
+    const struct address addresses[] = {address_of("127.0.0.2"), address_of("127.0.0.3"),
+                                        address_of("127.0.0.4")};
     struct sockaddr_storage storage;
     socklen_t length = sizeof(storage);
     struct address peer;
@@ -85,7 +76,7 @@ static void test_the_first_that_answers(void **state)
 
 static void test_refused(void **state)
 {
-    const struct address address = literal("127.0.0.1");
+    const struct address address = address_of("127.0.0.1");
     uint16_t port = 0;
     struct result result;
     (void)state;
@@ -108,7 +99,7 @@ static void test_denied_by_default(void **state)
     (void)state;
 
     for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
-        const struct address address = literal(texts[i]);
+        const struct address address = address_of(texts[i]);
         struct result result = dial(&rules, &address, 1, port);
 
         assert_int_equal(result.fd, -1);
@@ -121,8 +112,8 @@ static void test_denied_by_default(void **state)
 /* Each address is checked by itself: a name may lead to allowed and denied ones. */
 static void test_denied_ones_are_passed_by(void **state)
 {
-    const struct address addresses[] = {literal("127.0.0.2"), literal("127.0.0.1")};
-    struct address_block only;
+    const struct address addresses[] = {address_of("127.0.0.2"), address_of("127.0.0.1")};
+    const struct address_block only = block_of("127.0.0.1/32");
     struct destination_rules rules = {.allow = &only, .allow_count = 1};
     uint16_t port = 0;
     int listener = listen_at("127.0.0.1", &port), other = listen_at("127.0.0.2", &port);
@@ -130,7 +121,6 @@ static void test_denied_ones_are_passed_by(void **state)
     struct result result;
     (void)state;
 
-    assert_int_equal(address_block_parse(&only, "127.0.0.1/32"), OK);
     result = dial(&rules, addresses, ARRAY_LENGTH(addresses), port);
     assert_true(result.fd >= 0);
     assert_int_equal(poll(&poll_fd, 1, 0), 0);
@@ -150,7 +140,7 @@ static void test_no_addresses(void **state)
 static void test_cancelled(void **state)
 {
     struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
-    const struct address address = literal("127.0.0.1");
+    const struct address address = address_of("127.0.0.1");
     struct result result = {.fd = -1};
     struct dialer_ways ways = {.loop = loop};
     struct dialer dialer = {0};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "unit.h"
+#include "addresses.h"
 
 #include <splitsocks/gate/door.h>
 
@@ -49,7 +49,7 @@ static void set_up(struct scene *s)
             assert_int_equal(client_table_add(s->clients, s->locals[i].public_key), i);
     }
     s->door = make_door(s, 0);
-    assert_int_equal(address_parse(&s->peer, "192.0.2.1"), OK);
+    s->peer = address_of("192.0.2.1");
 }
 
 static void tear_down(struct scene *s)
@@ -235,7 +235,7 @@ static void test_costly_failures_are_limited(void **state)
     assert_int_equal(knock(&s, start, &hello), ERROR_LIMIT);
     assert_int_equal(knock(&s, start + NS_PER_S, &hello), OK);
     door_hello_deinit(&hello);
-    assert_int_equal(address_parse(&s.peer, "192.0.2.2"), OK);
+    s.peer = address_of("192.0.2.2");
     assert_int_equal(knock(&s, start, &hello), OK);
     door_hello_deinit(&hello);
     tear_down(&s);

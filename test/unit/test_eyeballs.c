@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "unit.h"
+#include "addresses.h"
 
 #include <splitsocks/proxy/eyeballs.h>
 
@@ -9,10 +9,17 @@
 
 static void add(struct eyeballs *e, const char *text, uint64_t now)
 {
-    struct address address;
+    struct address address = address_of(text);
 
-    assert_int_equal(address_parse(&address, text), OK);
     assert_int_equal(eyeballs_add(e, &address, now), OK);
+}
+
+/* A race of one address of each family. */
+static void begin_with_both(struct eyeballs *e)
+{
+    eyeballs_init(e, false);
+    add(e, "2001:db8::1", START);
+    add(e, "192.0.2.1", START);
 }
 
 static void check_next(struct eyeballs *e, uint64_t now, enum eyeballs_action expected,
@@ -72,9 +79,7 @@ static void test_the_winner_ends_the_others(void **state)
     const uint64_t later = START + EYEBALLS_DELAY_NS;
     (void)state;
 
-    eyeballs_init(&e, false);
-    add(&e, "2001:db8::1", START);
-    add(&e, "192.0.2.1", START);
+    begin_with_both(&e);
     add(&e, "192.0.2.2", START);
     check_next(&e, START, EYEBALLS_START, 0);
     check_next(&e, later, EYEBALLS_START, 1);
@@ -106,9 +111,7 @@ static void test_a_family_that_is_avoided_comes_second(void **state)
     struct eyeballs e;
     (void)state;
 
-    eyeballs_init(&e, false);
-    add(&e, "2001:db8::1", START);
-    add(&e, "192.0.2.1", START);
+    begin_with_both(&e);
     eyeballs_avoid(&e, ADDRESS_IPV6);
     check_next(&e, START, EYEBALLS_START, 1);
     check_next(&e, START + EYEBALLS_DELAY_NS, EYEBALLS_START, 0);
@@ -127,26 +130,20 @@ static void test_who_is_overtaken(void **state)
     const uint64_t later = START + EYEBALLS_DELAY_NS;
     (void)state;
 
-    eyeballs_init(&e, false);
-    add(&e, "2001:db8::1", START);
-    add(&e, "192.0.2.1", START);
+    begin_with_both(&e);
     check_next(&e, START, EYEBALLS_START, 0);
     check_next(&e, later, EYEBALLS_START, 1);
     eyeballs_succeeded(&e, 1);
     assert_int_equal(eyeballs_overtaken(&e), ADDRESS_IPV6);
     /* What has answered, be it with a refusal, was not. */
-    eyeballs_init(&e, false);
-    add(&e, "2001:db8::1", START);
-    add(&e, "192.0.2.1", START);
+    begin_with_both(&e);
     check_next(&e, START, EYEBALLS_START, 0);
     eyeballs_failed(&e, 0, RESET_REFUSED, START + 5);
     check_next(&e, START + 5, EYEBALLS_START, 1);
     eyeballs_succeeded(&e, 1);
     assert_int_equal(eyeballs_overtaken(&e), ADDRESS_NONE);
     /* Nor what has won after the other was started. */
-    eyeballs_init(&e, false);
-    add(&e, "2001:db8::1", START);
-    add(&e, "192.0.2.1", START);
+    begin_with_both(&e);
     check_next(&e, START, EYEBALLS_START, 0);
     check_next(&e, later, EYEBALLS_START, 1);
     eyeballs_succeeded(&e, 0);
@@ -247,7 +244,7 @@ static void test_bounds(void **state)
     (void)state;
 
     eyeballs_init(&e, false);
-    assert_int_equal(address_parse(&address, "192.0.2.0"), OK);
+    address = address_of("192.0.2.0");
     for (int i = 0; i < TARGET_ADDRESSES_MAX; i++) {
         assert_int_equal(eyeballs_add(&e, &address, now), OK);
         address.bytes[3]++;
@@ -270,10 +267,10 @@ static void test_no_family_crowds_out_the_other(void **state)
     (void)state;
 
     eyeballs_init(&e, true);
-    assert_int_equal(address_parse(&address, "192.0.2.0"), OK);
+    address = address_of("192.0.2.0");
     for (int i = 0; i < TARGET_ADDRESSES_MAX; i++, address.bytes[3]++)
         assert_int_equal(eyeballs_add(&e, &address, START), OK);
-    assert_int_equal(address_parse(&address, "2001:db8::"), OK);
+    address = address_of("2001:db8::");
     for (int i = 0; i < TARGET_ADDRESSES_MAX / 2; i++, address.bytes[15]++)
         assert_int_equal(eyeballs_add(&e, &address, START), OK);
     assert_int_equal(eyeballs_add(&e, &address, START), ERROR_LIMIT);

@@ -1,19 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "unit.h"
+#include "addresses.h"
 
 #include <splitsocks/gate/failure_limit.h>
 
 static const struct failure_rate source_rate = {.burst = 4, .per_minute = 120};
 static const struct failure_rate total_rate = {.burst = 100, .per_minute = 3000};
 static const uint64_t start = 1000 * NS_PER_S;
-
-static struct address parse(const char *text)
-{
-    struct address address;
-
-    assert_int_equal(address_parse(&address, text), OK);
-    return address;
-}
 
 static unsigned spend(struct failure_limit *limit, const struct address *peer, uint64_t now)
 {
@@ -29,8 +21,8 @@ static unsigned spend(struct failure_limit *limit, const struct address *peer, u
 static void test_burst_then_rate(void **state)
 {
     struct failure_limit *limit = failure_limit_new(source_rate, total_rate, 1);
-    struct address peer = parse("192.0.2.1");
-    struct address neighbour = parse("192.0.2.2");
+    struct address peer = address_of("192.0.2.1");
+    struct address neighbour = address_of("192.0.2.2");
     (void)state;
 
     assert_non_null(limit);
@@ -48,7 +40,7 @@ static void test_burst_then_rate(void **state)
 static void test_debt_is_bounded(void **state)
 {
     struct failure_limit *limit = failure_limit_new(source_rate, total_rate, 1);
-    struct address peer = parse("192.0.2.1");
+    struct address peer = address_of("192.0.2.1");
     (void)state;
 
     for (unsigned i = 0; i < 50; i++)
@@ -61,11 +53,11 @@ static void test_debt_is_bounded(void **state)
 static void test_what_is_one_source(void **state)
 {
     struct failure_limit *limit = failure_limit_new(source_rate, total_rate, 1);
-    struct address one = parse("2001:db8:0:7::1");
-    struct address same = parse("2001:db8:0:7:ffff::2");
-    struct address other = parse("2001:db8:0:8::1");
-    struct address mapped = parse("::ffff:192.0.2.1");
-    struct address plain = parse("192.0.2.1");
+    struct address one = address_of("2001:db8:0:7::1");
+    struct address same = address_of("2001:db8:0:7:ffff::2");
+    struct address other = address_of("2001:db8:0:8::1");
+    struct address mapped = address_of("::ffff:192.0.2.1");
+    struct address plain = address_of("192.0.2.1");
     (void)state;
 
     one.port = 1;
@@ -81,7 +73,7 @@ static void test_what_is_one_source(void **state)
 static void test_total(void **state)
 {
     struct failure_limit *limit = failure_limit_new(source_rate, total_rate, 1);
-    struct address peer = parse("198.51.100.0");
+    struct address peer = address_of("198.51.100.0");
     unsigned spent = 0;
     (void)state;
 
@@ -90,7 +82,7 @@ static void test_total(void **state)
         spent += spend(limit, &peer, start);
     }
     assert_int_equal(spent, 100);
-    peer = parse("203.0.113.1"); /* who did nothing has to wait too */
+    peer = address_of("203.0.113.1"); /* who did nothing has to wait too */
     assert_false(failure_limit_allows(limit, &peer, start));
     assert_true(failure_limit_allows(limit, &peer, start + NS_PER_S / 50));
     failure_limit_free(limit);
@@ -100,7 +92,7 @@ static void test_total(void **state)
 static void test_flood_of_sources(void **state)
 {
     struct failure_limit *limit = failure_limit_new(source_rate, total_rate, 99);
-    struct address peer = parse("2001:db8::");
+    struct address peer = address_of("2001:db8::");
     unsigned spent = 0;
     (void)state;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What rtnetlink's messages make of a table of interfaces; the messages are constructed. */
-#include "unit.h"
+#include "addresses.h"
 
 #include <splitsocks/local/interface_table.h>
 
@@ -109,17 +109,9 @@ static void read_all(struct interface_table *table, const struct answer *answer)
     assert_true(done);
 }
 
-static struct address literal(const char *text)
-{
-    struct address address;
-
-    assert_int_equal(address_parse(&address, text), OK);
-    return address;
-}
-
 static const char *owner(const struct interface_table *table, const char *text)
 {
-    struct address address = literal(text);
+    struct address address = address_of(text);
     const struct interface *interface = interface_table_owner(table, &address);
 
     return interface != NULL ? interface->name : "nobody";

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The listener, and the connections that are closed with a last message. */
-#include "unit.h"
+#include "addresses.h"
 
 #include <splitsocks/app/notify.h>
 #include <splitsocks/io/farewell.h>
@@ -41,7 +41,7 @@ static int listen_somewhere(struct address *address)
     const struct socket_listen_options options = {.subflows = false};
     int fd;
 
-    assert_int_equal(address_parse(address, "127.0.0.1"), OK);
+    *address = address_of("127.0.0.1");
     assert_int_equal(socket_listen(address, &options, &fd), OK);
     *address = socket_local_address(fd);
     return fd;

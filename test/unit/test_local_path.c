@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a table of interfaces makes of a local path. */
-#include "unit.h"
+#include "addresses.h"
 
 #include <splitsocks/local/local_path.h>
 
@@ -12,14 +12,6 @@ struct network {
     struct interface_address addresses[5];
     struct interface_table table;
 };
-
-static struct address literal(const char *text)
-{
-    struct address address;
-
-    assert_int_equal(address_parse(&address, text), OK);
-    return address;
-}
 
 static struct network *network(void)
 {
@@ -38,11 +30,11 @@ static struct network *network(void)
               .up = true,
               .running = true,
               .default_routes = FAMILIES_ALL}},
-        .addresses = {{.index = 1, .address = literal("127.0.0.1")},
-                      {.index = 2, .address = literal("192.0.2.2")},
-                      {.index = 2, .address = literal("2001:db8:2::2")},
-                      {.index = 3, .address = literal("2001:db8:3::3")},
-                      {.index = 3, .address = literal("192.0.2.3")}},
+        .addresses = {{.index = 1, .address = address_of("127.0.0.1")},
+                      {.index = 2, .address = address_of("192.0.2.2")},
+                      {.index = 2, .address = address_of("2001:db8:2::2")},
+                      {.index = 3, .address = address_of("2001:db8:3::3")},
+                      {.index = 3, .address = address_of("192.0.2.3")}},
     };
     network.table = (struct interface_table){
         .interfaces = network.interfaces,
@@ -60,7 +52,7 @@ static struct local_path path_of(const char *interface, const char *source)
     if (interface != NULL)
         snprintf(path.interface, sizeof(path.interface), "%s", interface);
     if (source != NULL)
-        path.source = literal(source);
+        path.source = address_of(source);
     return path;
 }
 
@@ -113,7 +105,7 @@ static void test_its_addresses(void **state)
     net->addresses[2].tentative = true;
     assert_string_equal(look(&path, net).why, "interface eth0: no address");
     net->addresses[2].tentative = false;
-    net->addresses[2].address = literal("fe80::2");
+    net->addresses[2].address = address_of("fe80::2");
     assert_false(look(&path, net).usable);
 }
 
@@ -140,7 +132,7 @@ static void test_a_source(void **state)
     assert_int_equal(view.index, 3);
     net->interfaces[2].running = false;
     assert_string_equal(look(&path, net).why, "interface wlan0: no carrier");
-    net->addresses[4].address = literal("192.0.2.4");
+    net->addresses[4].address = address_of("192.0.2.4");
     assert_string_equal(look(&path, net).why,
                         "this machine does not have the address 192.0.2.3");
     /* In no table, and this machine's all the same. */
@@ -162,7 +154,7 @@ static void test_an_interface_with_a_source(void **state)
     net = network();
     net->addresses[1].index = 1; /* an address of lo may be sent from anywhere */
     assert_true(look(&path, net).usable);
-    net->addresses[1].address = literal("192.0.2.9");
+    net->addresses[1].address = address_of("192.0.2.9");
     assert_string_equal(look(&path, net).why,
                         "this machine does not have the address 192.0.2.2");
 }
@@ -192,7 +184,7 @@ static void test_signatures(void **state)
     net = network();
     net->interfaces[0].index = 9; /* it routes nothing */
     assert_true(look(&any, net).signature == any_before);
-    net->addresses[1].address = literal("192.0.2.99");
+    net->addresses[1].address = address_of("192.0.2.99");
     assert_true(look(&eth, net).signature != eth_before);
     assert_true(look(&any, net).signature != any_before);
     net = network();

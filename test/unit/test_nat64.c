@@ -1,23 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "unit.h"
+#include "addresses.h"
 
 #include <splitsocks/names/nat64.h>
-
-static struct address literal(const char *text)
-{
-    struct address address;
-
-    assert_int_equal(address_parse(&address, text), OK);
-    return address;
-}
-
-static struct address_block block(const char *text)
-{
-    struct address_block block;
-
-    assert_int_equal(address_block_parse(&block, text), OK);
-    return block;
-}
 
 /* The tables of RFC 6052 section 2.4. */
 static const struct {
@@ -34,12 +18,12 @@ static const struct {
 
 static void test_the_rfcs_examples(void **state)
 {
-    const struct address ipv4 = literal("192.0.2.33");
+    const struct address ipv4 = address_of("192.0.2.33");
     (void)state;
 
     for (size_t i = 0; i < ARRAY_LENGTH(examples); i++) {
-        const struct address_block prefix = block(examples[i].prefix);
-        const struct address address = literal(examples[i].address);
+        const struct address_block prefix = block_of(examples[i].prefix);
+        const struct address address = address_of(examples[i].address);
         struct address made = nat64_embed(&prefix, &ipv4), back;
 
         assert_true(address_equal(&made, &address));
@@ -55,13 +39,13 @@ static void test_what_carries_nothing(void **state)
     static const char *const others[] = {"2001:db8::1", "64:ff9b:1::192.0.2.33",
                                          "::ffff:192.0.2.33", "192.0.2.33"};
     const struct nat64_prefixes none = {.count = 0};
-    const struct address_block own = block("2001:db8:122::/48");
-    const struct address reserved = literal("2001:db8:122:c000:102:2100::");
+    const struct address_block own = block_of("2001:db8:122::/48");
+    const struct address reserved = address_of("2001:db8:122:c000:102:2100::");
     struct address ipv4;
     (void)state;
 
     for (size_t i = 0; i < ARRAY_LENGTH(others); i++) {
-        const struct address address = literal(others[i]);
+        const struct address address = address_of(others[i]);
 
         assert_false(nat64_carried(&none, &address, &ipv4));
     }
@@ -75,12 +59,13 @@ static void test_the_prefix_is_learned_from_the_answer(void **state)
     (void)state;
 
     for (size_t i = 0; i < ARRAY_LENGTH(examples); i++) {
-        const struct address_block prefix = block(examples[i].prefix);
-        const struct address known[] = {literal("192.0.0.170"), literal("192.0.0.171")};
+        const struct address_block prefix = block_of(examples[i].prefix);
+        const struct address known[] = {address_of("192.0.0.170"),
+                                        address_of("192.0.0.171")};
         const struct address answer[] = {known[0], known[1],
                                          nat64_embed(&prefix, &known[0]),
                                          nat64_embed(&prefix, &known[1])};
-        const struct address other = literal(examples[i].address);
+        const struct address other = address_of(examples[i].address);
 
         nat64_learn(&prefixes, answer, ARRAY_LENGTH(answer));
         assert_int_equal(prefixes.count, 1);
@@ -95,17 +80,17 @@ static void test_the_prefix_is_learned_from_the_answer(void **state)
 
 static void look(struct nat64_view *view, const char *const *texts, size_t count)
 {
-    const struct nat64_prefixes own = {.count = 1, .items = {block("2001:db8:64::/96")}};
+    const struct nat64_prefixes own = {.count = 1, .items = {block_of("2001:db8:64::/96")}};
     struct address addresses[4];
 
     for (size_t i = 0; i < count; i++)
-        addresses[i] = literal(texts[i]);
+        addresses[i] = address_of(texts[i]);
     nat64_look(view, &own, addresses, count);
 }
 
 static void check(const struct nat64_view *view, size_t index, const char *text)
 {
-    const struct address wanted = literal(text);
+    const struct address wanted = address_of(text);
 
     assert_true(index < view->count);
     assert_true(address_equal(&view->addresses[index], &wanted));
@@ -153,8 +138,8 @@ static void test_when_the_prefix_is_asked_for(void **state)
     (void)state;
 
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
-        const struct address addresses[] = {literal(cases[i].texts[0]),
-                                            literal(cases[i].texts[1])};
+        const struct address addresses[] = {address_of(cases[i].texts[0]),
+                                            address_of(cases[i].texts[1])};
 
         assert_int_equal(nat64_in_question(addresses, 2), cases[i].question);
     }

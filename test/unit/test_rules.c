@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Which rule decides, read as the specification of rules.h. */
-#include "unit.h"
+#include "addresses.h"
 
 #include <splitsocks/proxy/rules.h>
 
@@ -14,22 +14,6 @@ static struct rules *make(const struct rule *items, size_t count)
 
     assert_non_null(rules);
     return rules;
-}
-
-static struct address address_of(const char *text)
-{
-    struct address address;
-
-    assert_int_equal(address_parse(&address, text), OK);
-    return address;
-}
-
-static struct address_block block_of(const char *text)
-{
-    struct address_block block;
-
-    assert_int_equal(address_block_parse(&block, text), OK);
-    return block;
 }
 
 static struct rules_outcome match_name(const struct rules *rules, const char *name)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the snapshots of paths and streams say. */
+#include "addresses.h"
 #include "session_pair.h"
 
 #include <splitsocks/engine/session/session_status.h>
@@ -482,7 +483,7 @@ static void test_destinations_are_fit_to_print(void **state)
     }
     /* A name stands for the addresses that were found for it. */
     target.address_count = 1;
-    assert_int_equal(address_parse(&target.addresses[0], "2001:db8::7"), OK);
+    target.addresses[0] = address_of("2001:db8::7");
     strcpy(target.name, "named.example");
     stream = session_stream_open(pair->local, &target, NULL, pair->now);
     assert_string_equal(stream_of(pair->local, stream).destination, "named.example:80");

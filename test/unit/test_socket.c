@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "unit.h"
+#include "addresses.h"
 
 #include <splitsocks/io/clock.h>
 #include <splitsocks/io/socket.h>
@@ -11,15 +11,6 @@
 #include <stdio.h>
 #include <sys/uio.h>
 #include <unistd.h>
-
-static struct address literal(const char *text, uint16_t port)
-{
-    struct address address;
-
-    assert_int_equal(address_parse(&address, text), OK);
-    address.port = port;
-    return address;
-}
 
 static int get_option(int fd, int level, int name)
 {
@@ -51,7 +42,7 @@ static void test_addresses_survive_conversion(void **state)
     (void)state;
 
     for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
-        struct address address = literal(texts[i], 65535), back;
+        struct address address = endpoint_of(texts[i], 65535), back;
         struct sockaddr_storage storage;
         socklen_t length = socket_address_put(&address, &storage);
 
@@ -66,9 +57,9 @@ static void test_addresses_survive_conversion(void **state)
 
 static void test_loopback(void **state)
 {
-    struct address a = literal("127.200.0.1", 1), b = literal("::1", 1),
-                   c = literal("128.0.0.1", 1), d = literal("::2", 1),
-                   e = literal("::ffff:127.0.0.1", 1);
+    struct address a = endpoint_of("127.200.0.1", 1), b = endpoint_of("::1", 1),
+                   c = endpoint_of("128.0.0.1", 1), d = endpoint_of("::2", 1),
+                   e = endpoint_of("::ffff:127.0.0.1", 1);
     (void)state;
 
     assert_true(address_is_loopback(&a));
@@ -84,9 +75,9 @@ static void test_subflow_options_on_both_ends(void **state)
                                                  .congestion_control = "reno"};
     const struct socket_connect_options options = {.subflow = true,
                                                    .interface = "lo",
-                                                   .source = literal("127.0.0.2", 0),
+                                                   .source = endpoint_of("127.0.0.2", 0),
                                                    .congestion_control = "reno"};
-    struct address to = literal("127.0.0.1", 0), from;
+    struct address to = endpoint_of("127.0.0.1", 0), from;
     struct sockaddr_storage peer;
     socklen_t length = sizeof(peer);
     char name[16];
@@ -132,7 +123,7 @@ static void test_a_listener_waits_for_bytes_or_not(void **state)
 
     for (int at_once = 0; at_once < 2; at_once++) {
         const struct socket_listen_options options = {.at_once = at_once};
-        struct address to = literal("127.0.0.1", 0);
+        struct address to = endpoint_of("127.0.0.1", 0);
         int listener;
 
         assert_int_equal(socket_listen(&to, &options, &listener), OK);
@@ -145,8 +136,9 @@ static void test_a_listener_waits_for_bytes_or_not(void **state)
 
 static void test_what_the_kernel_would_do(void **state)
 {
-    struct address loopback = literal("127.0.0.1", 80), all_of_it = literal("127.9.9.9", 0),
-                   foreign = literal("192.0.2.77", 0), source;
+    struct address loopback = endpoint_of("127.0.0.1", 80),
+                   all_of_it = endpoint_of("127.9.9.9", 0),
+                   foreign = endpoint_of("192.0.2.77", 0), source;
     (void)state;
 
     assert_true(socket_address_is_local(&loopback));
@@ -161,11 +153,12 @@ static void test_what_the_kernel_would_do(void **state)
 static void test_failures_name_their_reason(void **state)
 {
     const struct socket_connect_options no_interface = {.interface = "nosuch0"};
-    const struct socket_connect_options no_source = {.source = literal("192.0.2.77", 0)};
+    const struct socket_connect_options no_source = {.source =
+                                                         endpoint_of("192.0.2.77", 0)};
     const struct socket_connect_options no_control = {.subflow = true,
                                                       .congestion_control = "nosuch"};
     const struct socket_listen_options plain = {.subflows = false};
-    struct address to = literal("127.0.0.1", 0);
+    struct address to = endpoint_of("127.0.0.1", 0);
     int listener, second, fd;
     (void)state;
 
@@ -192,7 +185,7 @@ static void test_what_the_kernel_knows(void **state)
 {
     static uint8_t data[1 << 20];
     const struct socket_listen_options plain = {.subflows = false};
-    struct address to = literal("127.0.0.1", 0);
+    struct address to = endpoint_of("127.0.0.1", 0);
     struct socket_info info;
     int listener, client;
     (void)state;

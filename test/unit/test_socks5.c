@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "unit.h"
+#include "addresses.h"
 
 #include <splitsocks/proxy/socks5.h>
 
@@ -330,12 +330,10 @@ static void test_replies(void **state)
 
     assert_int_equal(socks5_reply(reply, SOCKS5_CONNECTION_REFUSED, NULL), 10);
     assert_memory_equal(reply, "\5\5\0\1\0\0\0\0\0\0", 10);
-    assert_int_equal(address_parse(&bound, "192.0.2.7"), OK);
-    bound.port = 443;
+    bound = endpoint_of("192.0.2.7", 443);
     assert_int_equal(socks5_reply(reply, SOCKS5_SUCCEEDED, &bound), 10);
     assert_memory_equal(reply, "\5\0\0\1\300\0\2\7\1\273", 10);
-    assert_int_equal(address_parse(&bound, "2001:db8::1"), OK);
-    bound.port = 80;
+    bound = endpoint_of("2001:db8::1", 80);
     assert_int_equal(socks5_reply(reply, SOCKS5_SUCCEEDED, &bound), 22);
     assert_memory_equal(reply, "\5\0\0\4\x20\1\xd\xb8\0\0\0\0\0\0\0\0\0\0\0\1\0\x50", 22);
 }
