@@ -4,16 +4,6 @@
 #include <limits.h>
 #include <stdio.h>
 
-uint8_t pair_byte(uint64_t offset)
-{
-    return (uint8_t)(offset * 31 + (offset >> 8) * 7 + (offset >> 16));
-}
-
-struct target pair_target(void)
-{
-    return (struct target){.port = 80, .name = "example.org"};
-}
-
 struct session_config pair_config(void)
 {
     return (struct session_config){.role = SESSION_LOCAL,
@@ -538,64 +528,4 @@ void pair_restart_relay(struct pair *pair)
         c->local = NULL;
         session_subflow_down(pair->local, local, SUBFLOW_RESET, pair->now);
     }
-}
-
-static uint64_t write_some(struct pair *pair, struct session *session, struct stream *stream,
-                           uint64_t offset, uint64_t length)
-{
-    uint8_t bytes[16384];
-    size_t part = (size_t)(length - offset < sizeof(bytes) ? length - offset : sizeof(bytes));
-
-    for (size_t i = 0; i < part; i++)
-        bytes[i] = pair_byte(offset + i);
-    return session_stream_write(session, stream, bytes, part, pair->now);
-}
-
-static uint64_t read_some(struct pair *pair, struct session *session, struct stream *stream,
-                          uint64_t offset)
-{
-    struct iovec parts[16];
-    bool finished;
-    size_t count = session_stream_peek(session, stream, parts, 16, &finished), total = 0;
-
-    for (size_t i = 0; i < count; i++)
-        for (size_t j = 0; j < parts[i].iov_len; j++)
-            assert_int_equal(((uint8_t *)parts[i].iov_base)[j], pair_byte(offset + total++));
-    session_stream_consume(session, stream, total, pair->now);
-    return total;
-}
-
-uint64_t pair_read_all(struct pair *pair, struct session *session, struct stream *stream)
-{
-    struct iovec parts[64];
-    bool finished;
-    uint64_t total = 0;
-    size_t count;
-
-    while ((count = session_stream_peek(session, stream, parts, 64, &finished)) > 0) {
-        size_t length = 0;
-
-        for (size_t i = 0; i < count; i++)
-            length += parts[i].iov_len;
-        session_stream_consume(session, stream, length, pair->now);
-        total += length;
-    }
-    return total;
-}
-
-bool pair_transfer(struct pair *pair, struct session *from, struct stream *out,
-                   struct session *to, struct stream *in, uint64_t length, unsigned ms)
-{
-    uint64_t written = 0, got = 0;
-
-    for (unsigned i = 0; i < ms && got < length; i++) {
-        uint64_t taken;
-
-        while (written < length &&
-               (taken = write_some(pair, from, out, written, length)) > 0)
-            written += taken;
-        pair_step(pair);
-        got += read_some(pair, to, in, got);
-    }
-    return got == length;
 }

@@ -19,6 +19,8 @@
 #define PAIR_STREAMS 512
 #define PAIR_STEP_NS NS_PER_MS
 
+#define MIB (1024 * 1024)
+
 /* Bytes on their way in one direction, each batch with its time of arrival. */
 struct pair_pipe {
     struct pair_batch {
@@ -100,13 +102,41 @@ void pair_restart_local(struct pair *pair, const struct session_config *config);
 void pair_restart_relay(struct pair *pair);
 /* From now on somebody else is in the relay's place: what is open gets no answer. */
 void pair_replace_relay(struct pair *pair, enum pair_stranger stranger);
+
+/* ---- streams: session_pair_streams.c ---- */
+
+uint8_t pair_byte(uint64_t offset);
+struct target pair_target(void);
+struct stream *pair_open(struct pair *pair, const struct stream_policy *policy);
+/* A new pair with one stream that is open; the relay's end of it is pair->incoming[0]. */
+struct pair *pair_connected(const struct session_config *config, struct stream **stream);
+/* Local's end of one stream, and whatever the relay has. */
+void pair_release_all(struct pair *pair, struct stream *stream);
+/* Writes as much as the stream takes, `most` at most; returns how many bytes that were. */
+uint64_t pair_feed(struct pair *pair, struct session *session, struct stream *stream,
+                   uint64_t most);
+/* Takes all that can be read now, whatever it is; returns how many bytes that were. */
+uint64_t pair_read_all(struct pair *pair, struct session *session, struct stream *stream);
 /* Runs until `length` bytes have come through, at most `ms`; true when they did, with the
  * content of pair_byte(). */
 bool pair_transfer(struct pair *pair, struct session *from, struct stream *out,
                    struct session *to, struct stream *in, uint64_t length, unsigned ms);
-/* Takes all that can be read now, whatever it is; returns how many bytes that were. */
-uint64_t pair_read_all(struct pair *pair, struct session *session, struct stream *stream);
-uint8_t pair_byte(uint64_t offset);
-struct target pair_target(void);
+/* The same for the stream whose other end is pair->incoming[0]. */
+bool pair_upload(struct pair *pair, struct stream *stream, uint64_t length, unsigned ms);
+bool pair_download(struct pair *pair, struct stream *stream, uint64_t length, unsigned ms);
+
+/* ---- paths: session_pair_paths.c ---- */
+
+/* Some paths, and one stream that is open. `second` are the properties of the second path.
+ */
+struct pair *pair_over(unsigned paths, const struct path_properties *second,
+                       const struct stream_policy *policy, struct stream **stream);
+/* Bytes that have gone down a path. */
+uint64_t pair_down_on(const struct pair *pair, unsigned path);
+/* Connections of a path: those that are open, and all that were ever dialled. */
+unsigned pair_open_on(const struct pair *pair, unsigned path);
+unsigned pair_dials_on(const struct pair *pair, unsigned path);
+/* Answers what local asks of its subflows' TCP: the same for each of them. */
+void pair_measure(struct pair *pair, const struct subflow_measure *measure);
 
 #endif

@@ -28,7 +28,6 @@ static void resume(struct pair *pair)
 static void test_a_count_that_comes_late_is_of_no_other_generation(void **state)
 {
     struct session_config config = pair_config();
-    const struct target target = pair_target();
     struct stream *stream;
     struct generation *first;
     struct ring held;
@@ -40,11 +39,9 @@ static void test_a_count_that_comes_late_is_of_no_other_generation(void **state)
     config.budget_up = config.budget_down = SESSION_UNLIMITED;
     pair = pair_new(&config);
     pair->accept = true;
-    stream = session_stream_open(pair->local, &target, NULL, pair->now);
-    assert_non_null(stream);
+    stream = pair_open(pair, NULL);
     pair_run_ms(pair, 500);
-    assert_true(pair_transfer(pair, pair->local, stream, pair->relay, pair->incoming[0],
-                              1024 * 1024, 5000));
+    assert_true(pair_upload(pair, stream, MIB, 5000));
     first = generation_current(&pair->relay->subflows);
     tag = first->tag;
     ack_note_final(&pair->relay->subflows, subflow_find(&pair->relay->subflows, tag, 0));

@@ -7,13 +7,11 @@
 static struct pair *idle_pair(struct stream **stream)
 {
     struct session_config config = pair_config();
-    struct target target = pair_target();
     struct pair *pair;
 
     config.linger_ns = 600 * NS_PER_S;
     pair = pair_new(&config);
-    *stream = session_stream_open(pair->local, &target, NULL, pair->now);
-    assert_non_null(*stream);
+    *stream = pair_open(pair, NULL);
     pair_run_ms(pair, 8000);
     assert_int_equal(pair->opened_count, 1);
     assert_int_equal(keepalive_ns(&pair->local->subflows, 0),

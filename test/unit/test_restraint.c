@@ -6,7 +6,7 @@
 
 #define LEAST_MS 20
 #define QUEUED_MS 40
-#define MUCH (16 * 1024 * 1024)
+#define MUCH (16 * MIB)
 
 struct load {
     struct pair *pair;
@@ -17,15 +17,10 @@ struct load {
 static struct load load_begins(void)
 {
     struct session_config config = pair_config();
-    struct target target = pair_target();
     struct load load;
 
-    load.pair = pair_new(&config);
+    load.pair = pair_connected(&config, &load.stream);
     load.path = &load.pair->local->paths.items[0];
-    load.stream = session_stream_open(load.pair->local, &target, NULL, load.pair->now);
-    assert_non_null(load.stream);
-    pair_run_ms(load.pair, 300);
-    assert_int_equal(load.pair->opened_count, 1);
     return load;
 }
 
@@ -33,7 +28,7 @@ static struct load load_begins(void)
  * same; returns the bytes that were sent. */
 static uint64_t send_for(struct load *load, unsigned ms, unsigned rtt_ms, uint32_t flying)
 {
-    static uint8_t bytes[1024 * 1024];
+    static uint8_t bytes[MIB];
     const struct subflow_measure measure = {.srtt_ns = rtt_ms * NS_PER_MS,
                                             .rate = 1000000,
                                             .queued_bytes = flying,
@@ -42,11 +37,8 @@ static uint64_t send_for(struct load *load, unsigned ms, unsigned rtt_ms, uint32
     uint64_t before = load->stream->out_next;
 
     for (unsigned i = 0; i < ms; i++) {
-        struct subflow *subflow;
-
         session_stream_write(pair->local, load->stream, bytes, sizeof(bytes), pair->now);
-        while ((subflow = session_next_unmeasured(pair->local, pair->now)) != NULL)
-            session_subflow_measured(pair->local, subflow, &measure, pair->now);
+        pair_measure(pair, &measure);
         pair_step(pair);
         pair_read_all(pair, pair->relay, pair->incoming[0]);
     }

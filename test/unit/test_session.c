@@ -6,39 +6,6 @@
 
 #include "../../src/engine/session/session_parts.h"
 
-#define MIB (1024 * 1024)
-
-static struct stream *open_stream(struct pair *pair)
-{
-    struct target target = pair_target();
-    struct stream *stream = session_stream_open(pair->local, &target, NULL, pair->now);
-
-    assert_non_null(stream);
-    return stream;
-}
-
-/* A pair with one accepted stream; the relay's end is pair->incoming[0]. */
-static struct pair *connected(const struct session_config *config, struct stream **stream)
-{
-    struct pair *pair = pair_new(config);
-
-    *stream = open_stream(pair);
-    pair_run_ms(pair, 200);
-    assert_int_equal(pair->up_count, 1);
-    assert_int_equal(pair->opened_count, 1);
-    assert_int_equal(pair->incoming_count, 1);
-    return pair;
-}
-
-static void release_all(struct pair *pair, struct stream *stream)
-{
-    session_stream_release(pair->local, stream, pair->now);
-    for (unsigned i = 0; i < pair->incoming_count; i++)
-        if (pair->incoming[i] != NULL)
-            session_stream_release(pair->relay, pair->incoming[i], pair->now);
-    pair->incoming_count = 0;
-}
-
 static void test_transfers_both_ways(void **state)
 {
     static const uint64_t budgets[] = {500, 1000, 65536, MIB, SESSION_UNLIMITED};
@@ -50,12 +17,10 @@ static void test_transfers_both_ways(void **state)
         struct stream *stream;
 
         config.budget_up = config.budget_down = budgets[i];
-        struct pair *pair = connected(&config, &stream);
+        struct pair *pair = pair_connected(&config, &stream);
 
-        assert_true(pair_transfer(pair, pair->local, stream, pair->relay, pair->incoming[0],
-                                  length, 20000));
-        assert_true(pair_transfer(pair, pair->relay, pair->incoming[0], pair->local, stream,
-                                  length, 20000));
+        assert_true(pair_upload(pair, stream, length, 20000));
+        assert_true(pair_download(pair, stream, length, 20000));
         assert_true(pair->open_max <= 8);
         for (unsigned c = 0; c < pair->connection_count; c++) {
             assert_true(pair->connections[c].up.total <= budgets[i]);
@@ -64,7 +29,7 @@ static void test_transfers_both_ways(void **state)
         assert_int_equal(session_counters(pair->local)->bytes_requeued, 0);
         assert_int_equal(session_counters(pair->relay)->bytes_requeued, 0);
         assert_int_equal(session_counters(pair->local)->bytes_duplicate, 0);
-        release_all(pair, stream);
+        pair_release_all(pair, stream);
         pair_run_ms(pair, 3000);
         assert_int_equal(session_stream_count(pair->relay), 0);
         pair_free(pair);
@@ -75,7 +40,7 @@ static void test_half_close_both_ways(void **state)
 {
     struct session_config config = pair_config();
     struct stream *stream;
-    struct pair *pair = connected(&config, &stream);
+    struct pair *pair = pair_connected(&config, &stream);
     struct iovec part;
     bool finished;
     (void)state;
@@ -95,7 +60,7 @@ static void test_half_close_both_ways(void **state)
     assert_memory_equal(part.iov_base, "answer", 6);
     assert_true(finished);
     session_stream_consume(pair->local, stream, 6, pair->now);
-    release_all(pair, stream);
+    pair_release_all(pair, stream);
     pair_run_ms(pair, 1000);
     assert_int_equal(pair->reset_count, 0);
     pair_free(pair);
@@ -109,7 +74,7 @@ static void test_reset_codes_reach_the_other_side(void **state)
     (void)state;
 
     pair->accept = false;
-    stream = open_stream(pair);
+    stream = pair_open(pair, NULL);
     pair_run_ms(pair, 200);
     assert_int_equal(pair->incoming_count, 1);
     session_stream_reset(pair->relay, pair->incoming[0], RESET_REFUSED, pair->now);
@@ -127,7 +92,7 @@ static void test_outage_within_linger_resumes(void **state)
 {
     struct session_config config = pair_config();
     struct stream *stream;
-    struct pair *pair = connected(&config, &stream);
+    struct pair *pair = pair_connected(&config, &stream);
     (void)state;
 
     session_stream_write(pair->local, stream, "before", 6, pair->now);
@@ -138,7 +103,7 @@ static void test_outage_within_linger_resumes(void **state)
     pair_run_ms(pair, 4000);
     assert_int_equal(pair->resumed_count, 1);
     assert_int_equal(pair->reset_count, 0);
-    release_all(pair, stream);
+    pair_release_all(pair, stream);
     pair_run_ms(pair, 1000);
     pair_free(pair);
 }
@@ -147,7 +112,7 @@ static void test_restarted_relay_resets_streams_and_serves_new_ones(void **state
 {
     struct session_config config = pair_config();
     struct stream *stream, *second;
-    struct pair *pair = connected(&config, &stream);
+    struct pair *pair = pair_connected(&config, &stream);
     (void)state;
 
     pair_restart_relay(pair);
@@ -155,12 +120,11 @@ static void test_restarted_relay_resets_streams_and_serves_new_ones(void **state
     assert_int_equal(pair->reset_count, 1);
     assert_int_equal(pair->resets[0].code, RESET_SESSION_LOST);
     session_stream_release(pair->local, stream, pair->now);
-    second = open_stream(pair);
+    second = pair_open(pair, NULL);
     pair_run_ms(pair, 200);
     assert_int_equal(pair->opened_count, 2);
-    assert_true(pair_transfer(pair, pair->local, second, pair->relay, pair->incoming[0],
-                              MIB, 5000));
-    release_all(pair, second);
+    assert_true(pair_upload(pair, second, MIB, 5000));
+    pair_release_all(pair, second);
     pair_run_ms(pair, 1000);
     pair_free(pair);
 }
@@ -173,7 +137,7 @@ static void test_unreachable_relay_is_told_in_time(void **state)
     (void)state;
 
     pair->refuse = true;
-    stream = open_stream(pair);
+    stream = pair_open(pair, NULL);
     pair_run_ms(pair, 5000);
     assert_int_equal(pair->reset_count, 1);
     assert_int_equal(pair->resets[0].code, RESET_RELAY_UNREACHABLE);
@@ -185,16 +149,15 @@ static void test_hourly_resume_keeps_streams(void **state)
 {
     struct session_config config = pair_config();
     struct stream *stream;
-    struct pair *pair = connected(&config, &stream);
+    struct pair *pair = pair_connected(&config, &stream);
     uint64_t id = session_id(pair->local);
     (void)state;
 
     pair_run_ms(pair, 3700 * 1000);
     assert_int_equal(pair->resumed_count, 1);
     assert_true(session_id(pair->local) != id);
-    assert_true(pair_transfer(pair, pair->local, stream, pair->relay, pair->incoming[0],
-                              MIB, 5000));
-    release_all(pair, stream);
+    assert_true(pair_upload(pair, stream, MIB, 5000));
+    pair_release_all(pair, stream);
     pair_run_ms(pair, 1000);
     pair_free(pair);
 }
@@ -204,7 +167,7 @@ static void test_an_answer_while_closing_is_moot(void **state)
 {
     struct session_config config = pair_config();
     struct stream *stream;
-    struct pair *pair = connected(&config, &stream);
+    struct pair *pair = pair_connected(&config, &stream);
     const struct pair_connection *newest;
     (void)state;
 
@@ -221,15 +184,6 @@ static void test_an_answer_while_closing_is_moot(void **state)
     assert_int_equal(pair->resumed_count, 0);
     session_stream_release(pair->local, stream, pair->now);
     pair_free(pair);
-}
-
-/* Writes as much as the stream takes, and reads as much as there is. */
-static void feed(struct pair *pair, struct session *session, struct stream *stream)
-{
-    static const uint8_t bytes[65536];
-
-    while (session_stream_write(session, stream, bytes, sizeof(bytes), pair->now) > 0)
-        continue;
 }
 
 static unsigned generations(const struct session *session)
@@ -252,7 +206,7 @@ static void test_generations_are_forgotten(void **state)
     (void)state;
 
     config.pool_size = config.pool_burst = config.pool_idle = 1;
-    pair = connected(&config, &stream);
+    pair = pair_connected(&config, &stream);
     for (unsigned i = 1; i <= 70; i++) {
         pair->blackhole = 1;
         session_stream_write(pair->local, stream, "x", 1, pair->now);
@@ -264,7 +218,7 @@ static void test_generations_are_forgotten(void **state)
         assert_true(generations(pair->relay) <= 2);
     }
     assert_int_equal(pair->reset_count, 0);
-    release_all(pair, stream);
+    pair_release_all(pair, stream);
     pair_run_ms(pair, 1000);
     pair_free(pair);
 }
@@ -282,9 +236,8 @@ static void test_an_ack_elsewhere_confirms(void **state)
 
     /* Of two subflows the one that has carried more is preferred. */
     config.pool_size = config.pool_idle = 1;
-    pair = connected(&config, &stream);
-    assert_true(pair_transfer(pair, pair->relay, pair->incoming[0], pair->local, stream,
-                              5000, 1000));
+    pair = pair_connected(&config, &stream);
+    assert_true(pair_download(pair, stream, 5000, 1000));
     pair_run_ms(pair, 100);
     pair->local->pool.rekey_ns = pair->now + NS_PER_MS;
     pair_run_ms(pair, 200);
@@ -296,7 +249,7 @@ static void test_an_ack_elsewhere_confirms(void **state)
     dials = pair->connection_count;
     pair_run_ms(pair, 5000);
     assert_true(pair->connection_count - dials <= 4);
-    release_all(pair, stream);
+    pair_release_all(pair, stream);
     pair_run_ms(pair, 1000);
     pair_free(pair);
 }
@@ -307,19 +260,16 @@ static void test_tcp_does_not_speak_for_the_relay(void **state)
 {
     struct session_config config = pair_config();
     struct stream *stream;
-    struct subflow *subflow;
+    const struct subflow_measure measure = {.srtt_ns = 20 * NS_PER_MS, .rate = 1000000};
     struct pair *pair;
     (void)state;
 
     config.pool_size = config.pool_burst = config.pool_idle = 1;
-    pair = connected(&config, &stream);
+    pair = pair_connected(&config, &stream);
     assert_int_equal(pair->open, 1);
     pair->blackhole = 1;
     for (unsigned ms = 0; ms < 3000 && pair->lost_count == 0; ms++) {
-        struct subflow_measure measure = {.srtt_ns = 20 * NS_PER_MS, .rate = 1000000};
-
-        while ((subflow = session_next_unmeasured(pair->local, pair->now)) != NULL)
-            session_subflow_measured(pair->local, subflow, &measure, pair->now);
+        pair_measure(pair, &measure);
         if (ms % 50 == 0)
             session_stream_write(pair->local, stream, "x", 1, pair->now);
         pair_step(pair);
@@ -331,7 +281,7 @@ static void test_tcp_does_not_speak_for_the_relay(void **state)
     pair_run_ms(pair, 3000);
     assert_int_equal(pair->reset_count, 0);
     assert_int_equal(pair_read_all(pair, pair->relay, pair->incoming[0]), stream->out_end);
-    release_all(pair, stream);
+    pair_release_all(pair, stream);
     pair_run_ms(pair, 1000);
     pair_free(pair);
 }
@@ -357,7 +307,7 @@ static void test_a_subflow_nearly_used_up_is_replaced(void **state)
     unsigned dials;
     (void)state;
 
-    pair = connected(&config, &stream);
+    pair = pair_connected(&config, &stream);
     pair_run_ms(pair, 8000); /* spares have gone */
     subflow = usable_subflow(pair->local);
     assert_non_null(subflow);
@@ -369,7 +319,7 @@ static void test_a_subflow_nearly_used_up_is_replaced(void **state)
     pool_count_bytes(&pair->local->pool, subflow, 1, 0);
     pair_run_ms(pair, 2);
     assert_int_equal(pair->connection_count, dials + 1);
-    release_all(pair, stream);
+    pair_release_all(pair, stream);
     pair_run_ms(pair, 1000);
     pair_free(pair);
 }
@@ -385,18 +335,18 @@ static void test_stalled_readers_do_not_stall_others(void **state)
     (void)state;
 
     for (unsigned i = 0; i <= STALLED; i++)
-        streams[i] = open_stream(pair);
+        streams[i] = pair_open(pair, NULL);
     pair_run_ms(pair, 300);
     assert_int_equal(pair->incoming_count, STALLED + 1);
     for (unsigned ms = 0; ms < 3000; ms++) {
-        feed(pair, pair->relay, pair->incoming[STALLED]);
+        pair_feed(pair, pair->relay, pair->incoming[STALLED], UINT64_MAX);
         pair_step(pair);
         got += pair_read_all(pair, pair->local, streams[STALLED]);
     }
     alone = got;
     for (unsigned ms = 0; ms < 6000; ms++) {
         for (unsigned i = 0; i <= STALLED; i++)
-            feed(pair, pair->relay, pair->incoming[i]);
+            pair_feed(pair, pair->relay, pair->incoming[i], UINT64_MAX);
         pair_step(pair);
         got = pair_read_all(pair, pair->local, streams[STALLED]);
         if (ms >= 3000)
@@ -407,7 +357,7 @@ static void test_stalled_readers_do_not_stall_others(void **state)
     assert_true(pair->local_pages.used * PAGE_SIZE <= (STALLED + 16) * UINT64_C(1100000));
     for (unsigned i = 0; i < STALLED; i++)
         session_stream_release(pair->local, streams[i], pair->now);
-    release_all(pair, streams[STALLED]);
+    pair_release_all(pair, streams[STALLED]);
     pair_run_ms(pair, 3000);
     assert_int_equal(pair->local_pages.used, 0);
     pair_free(pair);
@@ -427,11 +377,11 @@ static void test_many_stalled_readers_give_way_soon(void **state)
     (void)state;
 
     for (unsigned i = 0; i <= STALLED; i++)
-        streams[i] = open_stream(pair);
+        streams[i] = pair_open(pair, NULL);
     pair_run_ms(pair, 300);
     assert_int_equal(pair->incoming_count, STALLED + 1);
     for (ms = 0; ms < 1000; ms++) {
-        feed(pair, pair->relay, pair->incoming[STALLED]);
+        pair_feed(pair, pair->relay, pair->incoming[STALLED], UINT64_MAX);
         pair_step(pair);
         got = pair_read_all(pair, pair->local, streams[STALLED]);
         alone += ms >= 500 ? got : 0;
@@ -441,7 +391,7 @@ static void test_many_stalled_readers_give_way_soon(void **state)
         got = 0;
         for (unsigned k = 0; k < 100; k++) {
             for (unsigned i = 0; i <= STALLED; i++)
-                feed(pair, pair->relay, pair->incoming[i]);
+                pair_feed(pair, pair->relay, pair->incoming[i], UINT64_MAX);
             pair_step(pair);
             got += pair_read_all(pair, pair->local, streams[STALLED]);
         }
@@ -449,7 +399,7 @@ static void test_many_stalled_readers_give_way_soon(void **state)
     assert_true(ms <= 1400);
     for (unsigned i = 0; i < STALLED; i++)
         session_stream_release(pair->local, streams[i], pair->now);
-    release_all(pair, streams[STALLED]);
+    pair_release_all(pair, streams[STALLED]);
     pair_run_ms(pair, 3000);
     pair_free(pair);
 }
@@ -471,32 +421,30 @@ static void test_a_hoarder_costs_no_other_client(void **state)
     hoarder->relay_pages.max_used = (32 * MIB) / PAGE_SIZE;
     hoarder->relay_pages.shared = true;
     for (unsigned i = 0; i < HOARDED; i++)
-        streams[i] = open_stream(hoarder);
+        streams[i] = pair_open(hoarder, NULL);
     pair_run_ms(hoarder, 300);
     assert_int_equal(hoarder->incoming_count, HOARDED);
     for (unsigned ms = 0; ms < 3000; ms++) {
         for (unsigned i = 0; i < HOARDED; i++) {
-            feed(hoarder, hoarder->local, streams[i]);
+            pair_feed(hoarder, hoarder->local, streams[i], UINT64_MAX);
             if (hoarder->incoming[i] != NULL)
-                feed(hoarder, hoarder->relay, hoarder->incoming[i]);
+                pair_feed(hoarder, hoarder->relay, hoarder->incoming[i], UINT64_MAX);
         }
         pair_step(hoarder);
     }
     assert_true(hoarder->relay_pages.used * PAGE_SIZE >= 14 * MIB);
-    stream = open_stream(honest);
+    stream = pair_open(honest, NULL);
     pair_run_ms(honest, 300);
     assert_int_equal(honest->incoming_count, 1);
-    assert_true(pair_transfer(honest, honest->local, stream, honest->relay,
-                              honest->incoming[0], 30 * MIB, 5000));
-    assert_true(pair_transfer(honest, honest->relay, honest->incoming[0], honest->local,
-                              stream, 30 * MIB, 5000));
+    assert_true(pair_upload(honest, stream, 30 * MIB, 5000));
+    assert_true(pair_download(honest, stream, 30 * MIB, 5000));
     assert_int_equal(honest->reset_count, 0);
-    release_all(honest, stream);
+    pair_release_all(honest, stream);
     pair_run_ms(honest, 1000);
     pair_free(honest);
 
     resets = hoarder->reset_count;
-    stream = open_stream(hoarder);
+    stream = pair_open(hoarder, NULL);
     pair_run_ms(hoarder, 300);
     assert_int_equal(hoarder->incoming_count, HOARDED + 1);
     assert_true(pair_transfer(hoarder, hoarder->relay, hoarder->incoming[HOARDED],
@@ -505,7 +453,7 @@ static void test_a_hoarder_costs_no_other_client(void **state)
     assert_non_null(hoarder->incoming[HOARDED]);
     for (unsigned i = 0; i < HOARDED; i++)
         session_stream_release(hoarder->local, streams[i], hoarder->now);
-    release_all(hoarder, stream);
+    pair_release_all(hoarder, stream);
     pair_free(hoarder);
 }
 
@@ -546,7 +494,7 @@ static void test_readers_outlive_the_session(void **state)
     for (unsigned closed = 0; closed < 2; closed++) {
         struct session_config config = pair_config();
         struct stream *stream;
-        struct pair *pair = connected(&config, &stream);
+        struct pair *pair = pair_connected(&config, &stream);
         struct page_account account;
         struct pages pages;
         struct range unread;
@@ -583,7 +531,7 @@ static void test_readers_outlive_a_restart(void **state)
 {
     struct session_config config = pair_config();
     struct stream *stream, *second;
-    struct pair *pair = connected(&config, &stream);
+    struct pair *pair = pair_connected(&config, &stream);
     struct page_account account;
     struct pages pages;
     struct range unread;
@@ -596,15 +544,14 @@ static void test_readers_outlive_a_restart(void **state)
     pair_restart_relay(pair);
     pair_run_ms(pair, 2000);
     assert_int_equal(pair->resets[0].code, RESET_SESSION_LOST);
-    second = open_stream(pair);
+    second = pair_open(pair, NULL);
     pair_run_ms(pair, 200);
     assert_true(session_stream_take(pair->local, stream, &pages, &unread));
     session_stream_release(pair->local, stream, pair->now);
     check_taken(&pages, &unread);
     pages_deinit(&pages);
-    assert_true(pair_transfer(pair, pair->relay, pair->incoming[0], pair->local, second,
-                              20 * MIB, 20000));
-    release_all(pair, second);
+    assert_true(pair_download(pair, second, 20 * MIB, 20000));
+    pair_release_all(pair, second);
     pair_run_ms(pair, 1000);
     pair_free(pair);
 }
@@ -623,15 +570,15 @@ static void test_tight_budgets_reach_the_bound(void **state)
         uint64_t up = 0, down = 0, bound;
 
         config.budget_up = config.budget_down = 1000;
-        struct pair *pair = connected(&config, &stream);
+        struct pair *pair = pair_connected(&config, &stream);
 
         pair->delay_ns = 50 * NS_PER_MS;
         pair_run_ms(pair, 2000);
         for (unsigned ms = 0; ms < 20000; ms++) {
             if (modes[i].up)
-                feed(pair, pair->local, stream);
+                pair_feed(pair, pair->local, stream, UINT64_MAX);
             if (modes[i].down)
-                feed(pair, pair->relay, pair->incoming[0]);
+                pair_feed(pair, pair->relay, pair->incoming[0], UINT64_MAX);
             pair_step(pair);
             up += pair_read_all(pair, pair->relay, pair->incoming[0]);
             down += pair_read_all(pair, pair->local, stream);
@@ -643,7 +590,7 @@ static void test_tight_budgets_reach_the_bound(void **state)
         assert_true(pair->open_max <= 8);
         assert_int_equal(session_counters(pair->local)->bytes_requeued, 0);
         assert_int_equal(session_counters(pair->relay)->bytes_requeued, 0);
-        release_all(pair, stream);
+        pair_release_all(pair, stream);
         pair_free(pair);
     }
 }
@@ -654,7 +601,6 @@ static void test_later_stamps_are_tried(void **state)
 {
     struct session_config config = pair_config();
     struct pair *pair = pair_new(&config);
-    struct target target = pair_target();
     uint64_t ahead_ns = pair->now + 600 * NS_PER_S;
     (void)state;
 
@@ -662,7 +608,7 @@ static void test_later_stamps_are_tried(void **state)
         assert_int_equal(client_table_accept_stamp(pair->clients, 0, ahead_ns + i), OK);
     /* Each is told after a while; they come again. */
     for (unsigned i = 0; i < 9; i++) {
-        assert_non_null(session_stream_open(pair->local, &target, NULL, pair->now));
+        pair_open(pair, NULL);
         pair_run_ms(pair, 1000);
     }
     assert_int_equal(pair->up_count, 1);
@@ -677,12 +623,11 @@ static void test_a_silent_relay_is_told_in_time(void **state)
 {
     struct session_config config = pair_config();
     struct pair *pair = pair_new(&config);
-    struct target target = pair_target();
     (void)state;
 
     for (unsigned i = 0; i < CLIENT_STAMPS; i++)
         assert_int_equal(client_table_accept_stamp(pair->clients, 0, UINT64_MAX - i), OK);
-    assert_non_null(session_stream_open(pair->local, &target, NULL, pair->now));
+    pair_open(pair, NULL);
     pair_run_ms(pair, 1900);
     assert_int_equal(pair->reset_count, 0);
     pair_run_ms(pair, 1000);
@@ -694,7 +639,7 @@ static void test_a_silent_relay_is_told_in_time(void **state)
     for (unsigned i = 0; i < 20; i++) {
         struct path_status status;
 
-        assert_non_null(session_stream_open(pair->local, &target, NULL, pair->now));
+        pair_open(pair, NULL);
         pair_run_ms(pair, 500);
         session_path_status(pair->local, 0, pair->now, &status);
         assert_int_equal(status.reason, PATH_REASON_UNANSWERED);
@@ -711,7 +656,6 @@ static void test_stamps_do_not_run_away(void **state)
 {
     struct session_config config = pair_config();
     struct pair *pair = pair_new(&config);
-    struct target target = pair_target();
     (void)state;
 
     pair->limits.max_sessions = 0;
@@ -719,7 +663,7 @@ static void test_stamps_do_not_run_away(void **state)
         assert_int_equal(client_table_accept_stamp(pair->clients, 0, UINT64_MAX - i), OK);
     for (unsigned i = 0; i < 100; i++) {
         if (i % 10 == 0)
-            assert_non_null(session_stream_open(pair->local, &target, NULL, pair->now));
+            pair_open(pair, NULL);
         pair_run_ms(pair, 1000);
     }
     assert_int_equal(pair->up_count, 0);
@@ -728,7 +672,7 @@ static void test_stamps_do_not_run_away(void **state)
     assert_int_equal(client_table_add(pair->clients, pair->local_key.public_key), 0);
     door_set_clients(pair->door, pair->clients);
     pair->limits.max_sessions = 4;
-    assert_non_null(session_stream_open(pair->local, &target, NULL, pair->now));
+    pair_open(pair, NULL);
     pair_run_ms(pair, 5000);
     assert_int_equal(pair->up_count, 1);
     assert_in_range(session_stamp(pair->local), pair->now,

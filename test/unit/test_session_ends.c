@@ -13,14 +13,12 @@
 static struct pair *begin(struct stream **stream, bool finished)
 {
     struct session_config config = pair_config();
-    struct target target = pair_target();
     struct pair *pair = pair_new(&config);
     uint8_t bytes[LENGTH];
 
     for (size_t i = 0; i < LENGTH; i++)
         bytes[i] = pair_byte(i);
-    *stream = session_stream_open(pair->local, &target, NULL, pair->now);
-    assert_non_null(*stream);
+    *stream = pair_open(pair, NULL);
     pair_run_ms(pair, 200);
     assert_int_equal(
         session_stream_write(pair->relay, pair->incoming[0], bytes, LENGTH, pair->now),

@@ -59,32 +59,18 @@ static void send_on(struct pair *pair, struct session *from, struct session *to,
     free(chunk);
 }
 
+/* The relay forgets the session, and local is not told. */
+static void drop_session(struct pair *pair)
+{
+    admission_drop(pair->admission, pair->relay);
+    pair->relay = NULL;
+    for (unsigned i = 0; i < pair->connection_count; i++)
+        pair->connections[i].relay = NULL;
+}
+
 static void send_up(struct pair *pair, const struct forged *forged)
 {
     send_on(pair, pair->local, pair->relay, open_subflow(pair->local), forged);
-}
-
-/* A pair with one accepted stream, at rest. */
-static struct pair *connected(const struct session_config *config, struct stream **stream)
-{
-    struct pair *pair = pair_new(config);
-    struct target target = pair_target();
-
-    *stream = session_stream_open(pair->local, &target, NULL, pair->now);
-    assert_non_null(*stream);
-    pair_run_ms(pair, 300);
-    assert_int_equal(pair->incoming_count, 1);
-    return pair;
-}
-
-static void finish(struct pair *pair, struct stream *stream)
-{
-    session_stream_release(pair->local, stream, pair->now);
-    for (unsigned i = 0; i < pair->incoming_count; i++)
-        if (pair->relay != NULL && pair->incoming[i] != NULL)
-            session_stream_release(pair->relay, pair->incoming[i], pair->now);
-    pair->incoming_count = 0;
-    pair_free(pair);
 }
 
 /* The relay grants streams; local does not grant them to itself. */
@@ -92,7 +78,7 @@ static void test_only_the_relay_raises_the_limit(void **state)
 {
     struct session_config config = pair_config();
     struct stream *stream;
-    struct pair *pair = connected(&config, &stream);
+    struct pair *pair = pair_connected(&config, &stream);
     struct forged forged;
     (void)state;
 
@@ -103,14 +89,15 @@ static void test_only_the_relay_raises_the_limit(void **state)
     assert_true(pair->relay->streams.by_id_count < 1000);
     pair->incoming_count = 0;
     pair->relay = NULL;
-    finish(pair, stream);
+    pair_release_all(pair, stream);
+    pair_free(pair);
 }
 
 static void test_only_the_relay_demands(void **state)
 {
     struct session_config config = pair_config();
     struct stream *stream;
-    struct pair *pair = connected(&config, &stream);
+    struct pair *pair = pair_connected(&config, &stream);
     struct forged forged;
     (void)state;
 
@@ -119,7 +106,8 @@ static void test_only_the_relay_demands(void **state)
     assert_int_equal(pair->relay->context.state, SESSION_STATE_CLOSING);
     pair->incoming_count = 0;
     pair->relay = NULL;
-    finish(pair, stream);
+    pair_release_all(pair, stream);
+    pair_free(pair);
 }
 
 /* A reader that lets the session end between receiving and settling. */
@@ -127,7 +115,7 @@ static void test_freed_with_borrowed_data(void **state)
 {
     struct session_config config = pair_config();
     struct stream *stream;
-    struct pair *pair = connected(&config, &stream);
+    struct pair *pair = pair_connected(&config, &stream);
     struct subflow *subflow = open_subflow(pair->relay);
     uint8_t plaintext[64];
     struct wire_writer w;
@@ -138,11 +126,9 @@ static void test_freed_with_borrowed_data(void **state)
     wire_write_bytes(&w, "abc", 3);
     session_take_chunk(pair->relay, subflow, plaintext, wire_length(&w));
     assert_int_equal(pair->relay->streams.borrowed_count, 1);
-    admission_drop(pair->admission, pair->relay);
-    pair->relay = NULL;
-    for (unsigned i = 0; i < pair->connection_count; i++)
-        pair->connections[i].relay = NULL;
-    finish(pair, stream);
+    drop_session(pair);
+    pair_release_all(pair, stream);
+    pair_free(pair);
 }
 
 /* What was to be acknowledged went with its subflow: others are not given up for it. */
@@ -150,7 +136,7 @@ static void test_subflow_survives_moot_ack(void **state)
 {
     struct session_config config = pair_config();
     struct stream *stream;
-    struct pair *pair = connected(&config, &stream);
+    struct pair *pair = pair_connected(&config, &stream);
     struct subflow *subflow = open_subflow(pair->local);
     struct pair_connection *c = subflow_user(subflow);
     struct subflow *end = c->relay;
@@ -172,7 +158,8 @@ static void test_subflow_survives_moot_ack(void **state)
                                         pair->now) > 0 ||
                         !sender->end_sent);
     }
-    finish(pair, stream);
+    pair_release_all(pair, stream);
+    pair_free(pair);
 }
 
 /* One that overlooks no timer: the engine never asks for a tick that does nothing. */
@@ -180,7 +167,7 @@ static void test_old_subflow_does_not_spin(void **state)
 {
     struct session_config config = pair_config();
     struct stream *stream;
-    struct pair *pair = connected(&config, &stream);
+    struct pair *pair = pair_connected(&config, &stream);
     unsigned ticks = 0;
     (void)state;
 
@@ -201,10 +188,7 @@ static void test_old_subflow_does_not_spin(void **state)
     }
     assert_true(ticks < 100);
     session_stream_release(pair->local, stream, pair->now);
-    admission_drop(pair->admission, pair->relay);
-    pair->relay = NULL;
-    for (unsigned i = 0; i < pair->connection_count; i++)
-        pair->connections[i].relay = NULL;
+    drop_session(pair);
     pair_free(pair);
 }
 
@@ -213,7 +197,7 @@ static void test_busy_subflow_is_retired_by_age(void **state)
 {
     struct session_config config = pair_config();
     struct stream *stream;
-    struct pair *pair = connected(&config, &stream);
+    struct pair *pair = pair_connected(&config, &stream);
     struct subflow *subflow = open_subflow(pair->local);
     struct forged forged;
     (void)state;
@@ -227,7 +211,8 @@ static void test_busy_subflow_is_retired_by_age(void **state)
     assert_true(session_next_timeout(pair->local) <= pair->now);
     session_tick(pair->local, pair->now);
     assert_true(subflow->retire);
-    finish(pair, stream);
+    pair_release_all(pair, stream);
+    pair_free(pair);
 }
 
 /* A host name longer than a small chunk, and one longer than a small budget. */
@@ -249,8 +234,7 @@ static void test_open_larger_than_a_chunk(void **state)
 
         memset(target.name, 'x', 250);
         streams[0] = session_stream_open(pair->local, &target, NULL, pair->now);
-        target = pair_target();
-        streams[1] = session_stream_open(pair->local, &target, NULL, pair->now);
+        streams[1] = pair_open(pair, NULL);
         pair_run_ms(pair, 2000);
         assert_int_equal(pair->opened_count, cases[i].fits ? 2 : 1);
         assert_int_equal(pair->reset_count, cases[i].fits ? 0 : 1);
@@ -258,7 +242,8 @@ static void test_open_larger_than_a_chunk(void **state)
         for (unsigned c = 0; c < pair->connection_count; c++)
             assert_true(pair->connections[c].up.total <= cases[i].budget);
         session_stream_release(pair->local, streams[0], pair->now);
-        finish(pair, streams[1]);
+        pair_release_all(pair, streams[1]);
+        pair_free(pair);
     }
 }
 
@@ -291,7 +276,7 @@ static void test_open_after_reset_is_not_dialled(void **state)
 {
     struct session_config config = pair_config();
     struct stream *stream, *early;
-    struct pair *pair = connected(&config, &stream);
+    struct pair *pair = pair_connected(&config, &stream);
     struct target target = pair_target();
     struct forged forged;
     (void)state;
@@ -308,7 +293,8 @@ static void test_open_after_reset_is_not_dialled(void **state)
     pair->local->streams.next_id = 3; /* its RESET is expected */
     pair_run_ms(pair, 300);
     assert_int_equal(pair->incoming_count, 1);
-    finish(pair, stream);
+    pair_release_all(pair, stream);
+    pair_free(pair);
 }
 
 /* A first chunk that ends its own subflow, and then says what the subflow is. */
@@ -316,7 +302,7 @@ static void test_subflow_frame_comes_first(void **state)
 {
     struct session_config config = pair_config();
     struct stream *stream;
-    struct pair *pair = connected(&config, &stream);
+    struct pair *pair = pair_connected(&config, &stream);
     struct subflow *subflow = subflow_new(&pair->relay->subflows, 0);
     struct forged forged;
     (void)state;
@@ -333,11 +319,9 @@ static void test_subflow_frame_comes_first(void **state)
     assert_true(pair->relay->paths.items[0].subflows < 100);
     assert_int_equal(pair->relay->paths.items[1].subflows, 0);
     pair->incoming_count = 0;
-    admission_drop(pair->admission, pair->relay);
-    pair->relay = NULL;
-    for (unsigned i = 0; i < pair->connection_count; i++)
-        pair->connections[i].relay = NULL;
-    finish(pair, stream);
+    drop_session(pair);
+    pair_release_all(pair, stream);
+    pair_free(pair);
 }
 
 /* However small the chunks, the peer learns that the session is over. */
@@ -348,13 +332,14 @@ static void test_close_fits_small_chunks(void **state)
 
     (void)state;
     config.chunk_size = CHUNK_SIZE_MIN;
-    struct pair *pair = connected(&config, &stream);
+    struct pair *pair = pair_connected(&config, &stream);
 
     session_fail(pair->relay, ERROR_PROTOCOL, "a reason that is longer than the smallest of "
                                               "chunks has room for");
     pair_run_ms(pair, 200);
     assert_int_equal(pair->local->context.state, SESSION_STATE_ENDED);
-    finish(pair, stream);
+    pair_release_all(pair, stream);
+    pair_free(pair);
 }
 
 /* A client that was taken off the list between its HELLO and its first chunk. */
@@ -362,8 +347,7 @@ static void test_removed_client_gets_no_session(void **state)
 {
     struct session_config config = pair_config();
     struct pair *pair = pair_new(&config);
-    struct target target = pair_target();
-    struct stream *stream = session_stream_open(pair->local, &target, NULL, pair->now);
+    struct stream *stream = pair_open(pair, NULL);
     (void)state;
 
     while (pair->connection_count == 0 || pair->connections[0].down.total == 0)
@@ -372,14 +356,15 @@ static void test_removed_client_gets_no_session(void **state)
     pair->limits.max_sessions = 0;
     pair_run_ms(pair, 1000);
     assert_null(pair->relay);
-    finish(pair, stream);
+    pair_release_all(pair, stream);
+    pair_free(pair);
 }
 
 static void test_subflows_of_a_session_are_bounded(void **state)
 {
     struct session_config config = pair_config();
     struct stream *stream;
-    struct pair *pair = connected(&config, &stream);
+    struct pair *pair = pair_connected(&config, &stream);
     uint64_t opened = session_counters(pair->relay)->subflows_opened;
     unsigned count = pair->relay->subflows.open_count;
     (void)state;
@@ -389,7 +374,8 @@ static void test_subflows_of_a_session_are_bounded(void **state)
     pair_run_ms(pair, 100);
     assert_int_equal(session_counters(pair->relay)->subflows_opened, opened);
     pair->relay->subflows.open_count = count;
-    finish(pair, stream);
+    pair_release_all(pair, stream);
+    pair_free(pair);
 }
 
 /* With bulk and no budget, the END that local waits for would never come. */
@@ -402,18 +388,17 @@ static void test_relay_ends_what_local_has_ended(void **state)
     (void)state;
 
     config.budget_down = SESSION_UNLIMITED;
-    struct pair *pair = connected(&config, &stream);
+    struct pair *pair = pair_connected(&config, &stream);
 
-    while (session_stream_write(pair->relay, pair->incoming[0], bytes, sizeof(bytes),
-                                pair->now) > 0)
-        continue;
+    pair_feed(pair, pair->relay, pair->incoming[0], UINT64_MAX);
     subflow = open_subflow(pair->relay);
     subflow->end_received = true;
     pair->relay->subflows.lane = NULL; /* not that one: it carries no bulk */
     assert_true(session_produce(pair->relay, subflow, bytes, CHUNK_SIZE_MAX, pair->now) > 0);
     assert_true(pair->relay->streams.waiting_bytes > 0);
     assert_true(subflow->end_sent);
-    finish(pair, stream);
+    pair_release_all(pair, stream);
+    pair_free(pair);
 }
 
 /* Next to no linger does not end a session whose network is well. */
@@ -427,14 +412,14 @@ static void test_shortest_linger_keeps_the_session(void **state)
         struct stream *stream;
 
         config.linger_ns = lingers[i];
-        struct pair *pair = connected(&config, &stream);
+        struct pair *pair = pair_connected(&config, &stream);
 
         pair_run_ms(pair, 10000);
         assert_int_equal(pair->up_count, 1);
         assert_int_equal(pair->reset_count, 0);
-        assert_true(pair_transfer(pair, pair->local, stream, pair->relay, pair->incoming[0],
-                                  100000, 1000));
-        finish(pair, stream);
+        assert_true(pair_upload(pair, stream, 100000, 1000));
+        pair_release_all(pair, stream);
+        pair_free(pair);
     }
 }
 
@@ -443,19 +428,15 @@ static void test_shortest_linger_keeps_the_session(void **state)
 static void test_boundless_credit_is_not_used(void **state)
 {
     enum { STREAMS = 8 };
-    static const uint8_t bytes[65536];
     struct session_config config = pair_config();
-    struct target target = pair_target();
     struct pair *pair;
     struct stream *streams[STREAMS];
     (void)state;
 
     config.budget_up = config.budget_down = SESSION_UNLIMITED;
     pair = pair_new(&config);
-    for (unsigned i = 0; i < STREAMS; i++) {
-        streams[i] = session_stream_open(pair->local, &target, NULL, pair->now);
-        assert_non_null(streams[i]);
-    }
+    for (unsigned i = 0; i < STREAMS; i++)
+        streams[i] = pair_open(pair, NULL);
     pair_run_ms(pair, 200);
     assert_int_equal(pair->opened_count, STREAMS);
     pair->blackhole = ~0u;
@@ -466,9 +447,7 @@ static void test_boundless_credit_is_not_used(void **state)
         for (unsigned ms = 0; ms < 100; ms++) {
             for (unsigned i = 0; i < count; i++) {
                 streams[i]->out_window = UINT64_MAX / 2;
-                while (session_stream_write(pair->local, streams[i], bytes, sizeof(bytes),
-                                            pair->now) > 0)
-                    continue;
+                pair_feed(pair, pair->local, streams[i], UINT64_MAX);
             }
             pair_step(pair);
         }
@@ -490,9 +469,7 @@ static void test_boundless_credit_is_not_used(void **state)
 /* In chunks of 64 bytes the records of what was sent would outweigh it. */
 static void test_records_of_small_chunks_are_bounded(void **state)
 {
-    static const uint8_t bytes[65536];
     struct session_config config = pair_config();
-    struct target target = pair_target();
     struct pair *pair;
     struct stream *stream;
     uint64_t before = 1;
@@ -500,18 +477,12 @@ static void test_records_of_small_chunks_are_bounded(void **state)
 
     config.chunk_size = CHUNK_SIZE_MIN;
     config.budget_up = config.budget_down = SESSION_UNLIMITED;
-    pair = pair_new(&config);
-    stream = session_stream_open(pair->local, &target, NULL, pair->now);
-    assert_non_null(stream);
-    pair_run_ms(pair, 200);
-    assert_int_equal(pair->opened_count, 1);
+    pair = pair_connected(&config, &stream);
     pair->blackhole = ~0u;
     pair->local->streams.out_window = stream->out_window = UINT64_MAX / 2;
     for (unsigned ms = 0; ms < 100 && pair->local->streams.items_held != before; ms++) {
         before = pair->local->streams.items_held;
-        while (session_stream_write(pair->local, stream, bytes, sizeof(bytes), pair->now) >
-               0)
-            continue;
+        pair_feed(pair, pair->local, stream, UINT64_MAX);
         pair_step(pair);
     }
     assert_in_range(pair->local->streams.items_held, ITEMS_HELD_MAX, ITEMS_HELD_MAX + 8);

@@ -103,14 +103,10 @@ static void test_one_without_a_connection_gives_way_sooner(void **state)
     free_sessions(&sessions, &pages);
 }
 
-static struct stream *open_one(struct pair *pair)
+static void open_one(struct pair *pair)
 {
-    struct target target = pair_target();
-    struct stream *stream = session_stream_open(pair->local, &target, NULL, pair->now);
-
-    assert_non_null(stream);
+    pair_open(pair, NULL);
     pair_run_ms(pair, 500);
-    return stream;
 }
 
 static void test_one_too_many_is_told_why(void **state)

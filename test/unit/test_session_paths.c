@@ -4,75 +4,6 @@
 
 #include "../../src/engine/session/session_parts.h"
 
-#define MIB (1024 * 1024)
-
-static struct stream *open_stream(struct pair *pair, const struct stream_policy *policy)
-{
-    struct target target = pair_target();
-    struct stream *stream = session_stream_open(pair->local, &target, policy, pair->now);
-
-    assert_non_null(stream);
-    return stream;
-}
-
-/* Some paths, and one accepted stream. `second` is what is wanted of the second path. */
-static struct pair *connected_over(unsigned paths, const struct path_properties *second,
-                                   const struct stream_policy *policy,
-                                   struct stream **stream)
-{
-    struct session_config config = pair_config();
-    struct pair *pair;
-
-    config.path_count = paths;
-    pair = pair_new(&config);
-    if (second != NULL)
-        session_set_path(pair->local, 1, second, pair->now);
-    *stream = open_stream(pair, policy);
-    pair_run_ms(pair, 300);
-    assert_int_equal(pair->opened_count, 1);
-    return pair;
-}
-
-static struct pair *connected(const struct stream_policy *policy, struct stream **stream)
-{
-    return connected_over(2, NULL, policy, stream);
-}
-
-/* Bytes that have gone down a path. */
-static uint64_t down_on(const struct pair *pair, unsigned path)
-{
-    uint64_t total = 0;
-
-    for (unsigned i = 0; i < pair->connection_count; i++)
-        if (pair->connections[i].path == path)
-            total += pair->connections[i].down.total;
-    return total;
-}
-
-static unsigned open_on(const struct pair *pair, unsigned path)
-{
-    unsigned count = 0;
-
-    for (unsigned i = 0; i < pair->connection_count; i++)
-        count += pair->connections[i].open && pair->connections[i].path == path;
-    return count;
-}
-
-static unsigned dials_on(const struct pair *pair, unsigned path)
-{
-    unsigned count = 0;
-
-    for (unsigned i = 0; i < pair->connection_count; i++)
-        count += pair->connections[i].path == path;
-    return count;
-}
-
-static bool move(struct pair *pair, struct stream *stream, uint64_t length, unsigned ms)
-{
-    return pair_transfer(pair, pair->relay, pair->incoming[0], pair->local, stream, length,
-                         ms);
-}
-
 static void set_path(struct pair *pair, unsigned path, struct path_properties properties)
 {
     session_set_path(pair->local, path, &properties, pair->now);
@@ -82,24 +13,24 @@ static void set_path(struct pair *pair, unsigned path, struct path_properties pr
 static void test_an_unusable_path_is_left_at_once_and_used_again(void **state)
 {
     struct stream *stream;
-    struct pair *pair = connected(NULL, &stream);
+    struct pair *pair = pair_over(2, NULL, NULL, &stream);
     unsigned dials;
     (void)state;
 
-    assert_true(open_on(pair, 0) > 0 && open_on(pair, 1) > 0);
+    assert_true(pair_open_on(pair, 0) > 0 && pair_open_on(pair, 1) > 0);
     assert_int_equal(pair->path_up_count, 2);
     set_path(pair, 1, (struct path_properties){.usable = false});
-    assert_int_equal(open_on(pair, 1), 0);
+    assert_int_equal(pair_open_on(pair, 1), 0);
     assert_int_equal(pair->path_down_count, 1);
     assert_int_equal(pair->path_reason, PATH_REASON_UNUSABLE);
-    dials = dials_on(pair, 1);
-    assert_true(move(pair, stream, MIB, 5000));
-    assert_int_equal(dials_on(pair, 1), dials);
+    dials = pair_dials_on(pair, 1);
+    assert_true(pair_download(pair, stream, MIB, 5000));
+    assert_int_equal(pair_dials_on(pair, 1), dials);
     assert_false(pair->relay->paths.items[1].properties.usable);
     set_path(pair, 1, (struct path_properties){.usable = true});
-    assert_true(move(pair, stream, 8 * MIB, 5000));
+    assert_true(pair_download(pair, stream, 8 * MIB, 5000));
     pair_run_ms(pair, 100);
-    assert_true(dials_on(pair, 1) > dials);
+    assert_true(pair_dials_on(pair, 1) > dials);
     assert_int_equal(pair->path_up_count, 3);
     assert_true(pair->relay->paths.items[1].properties.usable);
     pair_free(pair);
@@ -118,10 +49,10 @@ static unsigned dials_with_slots(unsigned slots)
     pair = pair_new(&config);
     for (unsigned i = 1; i < slots; i++)
         session_set_path(pair->local, i, &gone, pair->now);
-    stream = open_stream(pair, NULL);
+    stream = pair_open(pair, NULL);
     pair_run_ms(pair, 300);
-    assert_true(move(pair, stream, 8 * MIB, 10000));
-    dials = dials_on(pair, 0);
+    assert_true(pair_download(pair, stream, 8 * MIB, 10000));
+    dials = pair_dials_on(pair, 0);
     assert_int_equal(pair->connection_count, dials);
     pair_free(pair);
     return dials;
@@ -141,7 +72,7 @@ static void test_the_relay_is_told_of_properties(void **state)
                                                   .modes = 1 << STREAM_MODE_REDUNDANT,
                                                   .rate_down = 125000};
     struct stream *stream;
-    struct pair *pair = connected(NULL, &stream);
+    struct pair *pair = pair_over(2, NULL, NULL, &stream);
     const struct path_properties *told = &pair->relay->paths.items[1].properties;
     (void)state;
 
@@ -164,7 +95,7 @@ static void test_the_relay_is_told_of_a_policy(void **state)
     const struct stream_policy policy = {
         .mode = STREAM_MODE_REDUNDANT, .copies = 2, .paths = 3};
     struct stream *stream;
-    struct pair *pair = connected(&policy, &stream);
+    struct pair *pair = pair_over(2, NULL, &policy, &stream);
     (void)state;
 
     assert_int_equal(pair->incoming[0]->policy.mode, STREAM_MODE_REDUNDANT);
@@ -176,16 +107,16 @@ static void test_the_relay_is_told_of_a_policy(void **state)
 static void test_a_dead_path_is_noticed_and_its_return_too(void **state)
 {
     struct stream *stream;
-    struct pair *pair = connected(NULL, &stream);
+    struct pair *pair = pair_over(2, NULL, NULL, &stream);
     (void)state;
 
     pair->blackhole = 1 << 1;
-    assert_true(move(pair, stream, 4 * MIB, 5000));
+    assert_true(pair_download(pair, stream, 4 * MIB, 5000));
     pair_run_ms(pair, 2000);
     assert_int_equal(pair->path_down_count, 1);
     pair->blackhole = 0;
     for (unsigned i = 0; i < 100 && pair->path_up_count < 3; i++)
-        assert_true(move(pair, stream, MIB, 5000));
+        assert_true(pair_download(pair, stream, MIB, 5000));
     assert_int_equal(pair->path_up_count, 3);
     pair_free(pair);
 }
@@ -199,7 +130,7 @@ static void test_refused_dials_take_a_path_down(void **state)
     config.path_count = 2;
     pair = pair_new(&config);
     pair->refuse = 1 << 0;
-    open_stream(pair, NULL);
+    pair_open(pair, NULL);
     /* The other path waits for nothing. */
     pair_run_ms(pair, 150);
     assert_int_equal(pair->opened_count, 1);
@@ -215,15 +146,15 @@ static void test_a_redundant_stream_travels_on_every_path(void **state)
 {
     const struct stream_policy policy = {.mode = STREAM_MODE_REDUNDANT};
     struct stream *stream;
-    struct pair *pair = connected_over(3, NULL, &policy, &stream);
+    struct pair *pair = pair_over(3, NULL, &policy, &stream);
     (void)state;
 
     pair_run_ms(pair, 300);
-    assert_true(move(pair, stream, MIB, 5000));
+    assert_true(pair_download(pair, stream, MIB, 5000));
     pair_run_ms(pair, 300);
     for (unsigned i = 0; i < 3; i++) {
-        assert_true(down_on(pair, i) > MIB);
-        assert_true(down_on(pair, i) < MIB + MIB / 20);
+        assert_true(pair_down_on(pair, i) > MIB);
+        assert_true(pair_down_on(pair, i) < MIB + MIB / 20);
     }
     assert_int_equal(session_counters(pair->local)->bytes_duplicate, 2 * MIB);
     assert_int_equal(session_counters(pair->relay)->bytes_reinjected, 0);
@@ -234,14 +165,14 @@ static void test_copies_limits_the_cost(void **state)
 {
     const struct stream_policy policy = {.mode = STREAM_MODE_REDUNDANT, .copies = 2};
     struct stream *stream;
-    struct pair *pair = connected_over(3, NULL, &policy, &stream);
+    struct pair *pair = pair_over(3, NULL, &policy, &stream);
     uint64_t total = 0;
     (void)state;
 
     pair_run_ms(pair, 300);
-    assert_true(move(pair, stream, MIB, 5000));
+    assert_true(pair_download(pair, stream, MIB, 5000));
     for (unsigned i = 0; i < 3; i++)
-        total += down_on(pair, i);
+        total += pair_down_on(pair, i);
     assert_true(total >= 2 * MIB);
     assert_true(total < 2 * MIB + MIB / 20);
     pair_free(pair);
@@ -255,7 +186,7 @@ static void test_redundant_hides_the_death_of_a_path(void **state)
     (void)state;
     for (unsigned dead = 0; dead < 2; dead++) {
         struct stream *stream;
-        struct pair *pair = connected_over(2, NULL, &policy, &stream);
+        struct pair *pair = pair_over(2, NULL, &policy, &stream);
 
         pair_run_ms(pair, 300);
         for (unsigned i = 0; i < 100; i++) {
@@ -263,7 +194,7 @@ static void test_redundant_hides_the_death_of_a_path(void **state)
                 pair->blackhole = 1u << dead;
             if (i == 60)
                 pair->blackhole = 0;
-            assert_true(move(pair, stream, 100, 15));
+            assert_true(pair_download(pair, stream, 100, 15));
         }
         pair_free(pair);
     }
@@ -289,22 +220,22 @@ static void test_small_data_leaves_a_subflow_that_waits(void **state)
 {
     const struct stream_policy policy = {.mode = STREAM_MODE_REDUNDANT};
     struct stream *stream;
-    struct pair *pair = connected_over(2, NULL, &policy, &stream);
+    struct pair *pair = pair_over(2, NULL, &policy, &stream);
     struct pair_connection *first;
     uint64_t carried;
     (void)state;
 
     pair_run_ms(pair, 300);
     for (unsigned i = 0; i < 5; i++)
-        assert_true(move(pair, stream, 1000, 15));
+        assert_true(pair_download(pair, stream, 1000, 15));
     first = carrier_on(pair, 0);
     first->stalled = true;
-    assert_true(move(pair, stream, 1000, 15)); /* by the other path */
+    assert_true(pair_download(pair, stream, 1000, 15)); /* by the other path */
     pair_run_ms(pair, 10);
     carried = first->down.total;
     assert_true(pair->relay->paths.late == 0);
     pair->blackhole = 2;
-    assert_true(move(pair, stream, 1000, 15));
+    assert_true(pair_download(pair, stream, 1000, 15));
     assert_int_equal(first->down.total, carried);
     pair_free(pair);
 }
@@ -315,16 +246,15 @@ static void test_a_dead_path_makes_no_other_doubtful(void **state)
 {
     const struct stream_policy policy = {.mode = STREAM_MODE_REDUNDANT};
     struct stream *stream;
-    struct pair *pair = connected_over(2, NULL, &policy, &stream);
+    struct pair *pair = pair_over(2, NULL, &policy, &stream);
     (void)state;
 
     pair_run_ms(pair, 300);
     for (unsigned i = 0; i < 40; i++) {
         if (i == 10)
             pair->blackhole = 1;
-        assert_true(move(pair, stream, 100, 15));
-        assert_true(pair_transfer(pair, pair->local, stream, pair->relay, pair->incoming[0],
-                                  100, 15));
+        assert_true(pair_download(pair, stream, 100, 15));
+        assert_true(pair_upload(pair, stream, 100, 15));
         assert_false(pair->local->paths.doubtful & 2);
         assert_false(pair->relay->paths.doubtful & 2);
         if (i == 15) /* the copies are missed long before an ACK is */
@@ -337,7 +267,7 @@ static void test_a_dead_path_makes_no_other_doubtful(void **state)
 static void test_control_always_has_a_subflow(void **state)
 {
     struct stream *stream;
-    struct pair *pair = connected(NULL, &stream);
+    struct pair *pair = pair_over(2, NULL, NULL, &stream);
     struct subflow *on[2] = {NULL, NULL};
     (void)state;
 
@@ -364,18 +294,18 @@ static void test_auto_is_redundant_while_young(void **state)
 {
     const struct stream_policy policy = {.mode = STREAM_MODE_AUTO};
     struct stream *stream;
-    struct pair *pair = connected(&policy, &stream);
+    struct pair *pair = pair_over(2, NULL, &policy, &stream);
     uint64_t copied;
     (void)state;
 
     pair_run_ms(pair, 300);
-    assert_true(move(pair, stream, 8 * MIB, 5000));
+    assert_true(pair_download(pair, stream, 8 * MIB, 5000));
     copied = session_counters(pair->relay)->bytes_redundant;
     assert_true(copied > 0);
     assert_true(copied < MIB);
     pair_run_ms(pair, 300);
     copied = session_counters(pair->relay)->bytes_redundant;
-    assert_true(move(pair, stream, 100, 100));
+    assert_true(pair_download(pair, stream, 100, 100));
     assert_int_equal(session_counters(pair->relay)->bytes_redundant, copied + 100);
     pair_free(pair);
 }
@@ -384,15 +314,15 @@ static void test_a_stream_keeps_to_its_paths(void **state)
 {
     const struct stream_policy policy = {.paths = 1 << 1};
     struct stream *stream;
-    struct pair *pair = connected(&policy, &stream);
+    struct pair *pair = pair_over(2, NULL, &policy, &stream);
     (void)state;
 
-    assert_true(move(pair, stream, MIB, 5000));
-    assert_true(down_on(pair, 0) < 4096);
+    assert_true(pair_download(pair, stream, MIB, 5000));
+    assert_true(pair_down_on(pair, 0) < 4096);
     /* It waits for its path rather than take another. */
     pair->blackhole = 1 << 1;
-    assert_false(move(pair, stream, MIB, 2000));
-    assert_true(down_on(pair, 0) < 8192);
+    assert_false(pair_download(pair, stream, MIB, 2000));
+    assert_true(pair_down_on(pair, 0) < 8192);
     pair_free(pair);
 }
 
@@ -401,11 +331,11 @@ static void test_a_path_keeps_to_its_modes(void **state)
     const struct path_properties second = {.usable = true,
                                            .modes = 1 << STREAM_MODE_REDUNDANT};
     struct stream *stream;
-    struct pair *pair = connected_over(2, &second, NULL, &stream);
+    struct pair *pair = pair_over(2, &second, NULL, &stream);
     (void)state;
 
-    assert_true(move(pair, stream, MIB, 5000));
-    assert_true(down_on(pair, 1) < 4096);
+    assert_true(pair_download(pair, stream, MIB, 5000));
+    assert_true(pair_down_on(pair, 1) < 4096);
     pair_free(pair);
 }
 
@@ -413,20 +343,20 @@ static void test_a_backup_waits_until_it_is_needed(void **state)
 {
     const struct path_properties second = {.usable = true, .backup = true};
     struct stream *stream;
-    struct pair *pair = connected_over(2, &second, NULL, &stream);
+    struct pair *pair = pair_over(2, &second, NULL, &stream);
     (void)state;
 
-    assert_true(move(pair, stream, MIB, 5000));
-    assert_int_equal(dials_on(pair, 1), 0);
+    assert_true(pair_download(pair, stream, MIB, 5000));
+    assert_int_equal(pair_dials_on(pair, 1), 0);
     pair->blackhole = 1 << 0;
-    assert_true(move(pair, stream, MIB, 1500));
-    assert_true(down_on(pair, 1) > MIB / 2);
+    assert_true(pair_download(pair, stream, MIB, 1500));
+    assert_true(pair_down_on(pair, 1) > MIB / 2);
     pair->blackhole = 0;
-    for (unsigned i = 0; i < 100 && open_on(pair, 1) > 0; i++)
-        assert_true(move(pair, stream, MIB, 5000));
+    for (unsigned i = 0; i < 100 && pair_open_on(pair, 1) > 0; i++)
+        assert_true(pair_download(pair, stream, MIB, 5000));
     pair_run_ms(pair, 1000);
-    assert_true(open_on(pair, 0) > 0);
-    assert_int_equal(open_on(pair, 1), 0);
+    assert_true(pair_open_on(pair, 0) > 0);
+    assert_int_equal(pair_open_on(pair, 1), 0);
     pair_free(pair);
 }
 
@@ -441,7 +371,7 @@ static void test_a_backup_opens_the_session_when_nothing_else_does(void **state)
     pair = pair_new(&config);
     session_set_path(pair->local, 1, &second, pair->now);
     pair->blackhole = 1 << 0;
-    open_stream(pair, NULL);
+    pair_open(pair, NULL);
     pair_run_ms(pair, 2000);
     assert_int_equal(pair->opened_count, 1);
     pair_free(pair);
@@ -451,15 +381,15 @@ static void test_a_dear_path_is_spared_while_a_cheap_one_has_room(void **state)
 {
     const struct path_properties second = {.usable = true, .cost = 1};
     struct stream *stream;
-    struct pair *pair = connected_over(2, &second, NULL, &stream);
+    struct pair *pair = pair_over(2, &second, NULL, &stream);
     (void)state;
 
     /* The pair's connections are never full. */
-    assert_true(move(pair, stream, 4 * MIB, 5000));
-    assert_true(down_on(pair, 1) < 16384);
+    assert_true(pair_download(pair, stream, 4 * MIB, 5000));
+    assert_true(pair_down_on(pair, 1) < 16384);
     pair->blackhole = 1 << 0;
-    assert_true(move(pair, stream, MIB, 1500));
-    assert_true(down_on(pair, 1) > MIB / 2);
+    assert_true(pair_download(pair, stream, MIB, 1500));
+    assert_true(pair_down_on(pair, 1) > MIB / 2);
     pair_free(pair);
 }
 
@@ -473,23 +403,23 @@ static void bulk_waits_for_the_good_path(struct path_properties second)
 
     second.usable = true;
     second.bulk_after_ns = 3 * NS_PER_S;
-    pair = connected_over(2, &second, NULL, &stream);
-    assert_true(move(pair, stream, MIB, 2500));
+    pair = pair_over(2, &second, NULL, &stream);
+    assert_true(pair_download(pair, stream, MIB, 2500));
     assert_true(pair->relay->paths.items[1].small_only);
     for (unsigned i = 0; i < 3; i++) {
         pair->blackhole = 1 << 0;
         pair_run_ms(pair, 1000);
         pair->blackhole = 0;
-        assert_true(move(pair, stream, MIB, 2500));
+        assert_true(pair_download(pair, stream, MIB, 2500));
     }
-    assert_in_range(down_on(pair, 1), 0, SPARED_MOST);
+    assert_in_range(pair_down_on(pair, 1), 0, SPARED_MOST);
     /* Now it is gone for good. */
     pair->blackhole = 1 << 0;
-    assert_false(move(pair, stream, 4 * MIB, 2500));
-    assert_in_range(down_on(pair, 1), 0, SPARED_MOST);
+    assert_false(pair_download(pair, stream, 4 * MIB, 2500));
+    assert_in_range(pair_down_on(pair, 1), 0, SPARED_MOST);
     pair_run_ms(pair, 2000);
     assert_false(pair->relay->paths.items[1].small_only);
-    assert_true(down_on(pair, 1) > MIB / 2);
+    assert_true(pair_down_on(pair, 1) > MIB / 2);
     pair_free(pair);
 }
 
@@ -513,18 +443,18 @@ static void test_a_backup_carries_at_once_what_somebody_waits_for(void **state)
     const struct path_properties second = {
         .usable = true, .backup = true, .bulk_after_ns = 60 * NS_PER_S};
     struct stream *stream;
-    struct pair *pair = connected_over(2, &second, NULL, &stream);
+    struct pair *pair = pair_over(2, &second, NULL, &stream);
     (void)state;
 
     pair->blackhole = 1 << 0;
-    open_stream(pair, NULL); /* what local says first shows it that the path is dead */
+    pair_open(pair, NULL); /* what local says first shows it that the path is dead */
     for (unsigned i = 0; i < 20; i++)
-        assert_true(move(pair, stream, 300, 1500));
-    assert_false(move(pair, stream, 4 * MIB, 1500));
-    assert_in_range(down_on(pair, 1), 6000, SPARED_MOST);
+        assert_true(pair_download(pair, stream, 300, 1500));
+    assert_false(pair_download(pair, stream, 4 * MIB, 1500));
+    assert_in_range(pair_down_on(pair, 1), 6000, SPARED_MOST);
     session_set_path(pair->local, 0, &gone, pair->now);
     pair_run_ms(pair, 500);
-    assert_true(down_on(pair, 1) > MIB / 2);
+    assert_true(pair_down_on(pair, 1) > MIB / 2);
     pair_free(pair);
 }
 
@@ -533,13 +463,13 @@ static void copies_beside(enum stream_mode mode, uint64_t least, uint64_t most)
     const struct stream_policy policy = {.mode = (uint8_t)mode};
     const struct path_properties second = {.usable = true, .cost = 1};
     struct stream *stream;
-    struct pair *pair = connected_over(2, &second, &policy, &stream);
+    struct pair *pair = pair_over(2, &second, &policy, &stream);
 
     for (unsigned i = 0; i < 20; i++) {
         pair_run_ms(pair, 100);
-        assert_true(move(pair, stream, 2000, 1000));
+        assert_true(pair_download(pair, stream, 2000, 1000));
     }
-    assert_in_range(down_on(pair, 1), least, most);
+    assert_in_range(pair_down_on(pair, 1), least, most);
     pair_free(pair);
 }
 
@@ -557,17 +487,17 @@ static void test_copies_of_auto_do_not_take_a_dear_path(void **state)
 static void test_a_stream_that_begins_finds_subflows_on_every_path(void **state)
 {
     struct stream *stream;
-    struct pair *pair = connected(NULL, &stream);
+    struct pair *pair = pair_over(2, NULL, NULL, &stream);
     (void)state;
 
     for (unsigned turn = 0; turn < 3; turn++) {
         pair_run_ms(pair, 8000);
-        assert_int_equal(open_on(pair, 0), 1);
-        assert_int_equal(open_on(pair, 1), 1);
-        open_stream(pair, NULL);
+        assert_int_equal(pair_open_on(pair, 0), 1);
+        assert_int_equal(pair_open_on(pair, 1), 1);
+        pair_open(pair, NULL);
         pair_run_ms(pair, 100);
-        assert_in_range(open_on(pair, 0), 3, 4);
-        assert_in_range(open_on(pair, 1), 3, 4);
+        assert_in_range(pair_open_on(pair, 0), 3, 4);
+        assert_in_range(pair_open_on(pair, 1), 3, 4);
     }
     pair_free(pair);
 }
@@ -584,16 +514,16 @@ static void test_spares_go_whatever_keeps_them_awake(void **state)
     config.path_count = 2;
     config.pool_idle = 1;
     pair = pair_new(&config);
-    stream = open_stream(pair, NULL);
+    stream = pair_open(pair, NULL);
     pair_run_ms(pair, 100);
-    assert_in_range(open_on(pair, 1), 3, 4);
+    assert_in_range(pair_open_on(pair, 1), 3, 4);
     session_set_path(pair->local, 1, &dear, pair->now);
     for (unsigned i = 0; i < 60; i++) {
-        assert_true(move(pair, stream, 100, 100));
+        assert_true(pair_download(pair, stream, 100, 100));
         pair_run_ms(pair, 100);
     }
-    assert_int_equal(open_on(pair, 0), 1);
-    assert_int_equal(open_on(pair, 1), 0);
+    assert_int_equal(pair_open_on(pair, 0), 1);
+    assert_int_equal(pair_open_on(pair, 1), 0);
     pair_free(pair);
 }
 
@@ -602,20 +532,20 @@ static void test_a_dear_path_is_not_opened_for_a_stream_that_begins(void **state
 {
     const struct path_properties second = {.usable = true, .cost = 1};
     struct stream *stream;
-    struct pair *pair = connected_over(2, &second, NULL, &stream);
+    struct pair *pair = pair_over(2, &second, NULL, &stream);
     (void)state;
 
-    open_stream(pair, NULL);
+    pair_open(pair, NULL);
     pair_run_ms(pair, 100);
-    assert_in_range(open_on(pair, 0), 3, 8);
-    assert_int_equal(dials_on(pair, 1), 0);
+    assert_in_range(pair_open_on(pair, 0), 3, 8);
+    assert_int_equal(pair_dials_on(pair, 1), 0);
     pair_free(pair);
 }
 
 /* Bytes that have gone over a path, either way. */
 static uint64_t carried_on(const struct pair *pair, unsigned path)
 {
-    uint64_t total = down_on(pair, path);
+    uint64_t total = pair_down_on(pair, path);
 
     for (unsigned i = 0; i < pair->connection_count; i++)
         if (pair->connections[i].path == path)
@@ -634,14 +564,14 @@ static void test_an_idle_path_is_probed_while_data_moves(void **state)
     config.path_count = 2;
     config.pool_idle = 6;
     pair = pair_new(&config);
-    stream = open_stream(pair, &(struct stream_policy){.paths = 1});
+    stream = pair_open(pair, &(struct stream_policy){.paths = 1});
     pair_run_ms(pair, 8000); /* spares have gone */
-    assert_true(open_on(pair, 1) > 0);
+    assert_true(pair_open_on(pair, 1) > 0);
     before = carried_on(pair, 1);
     pair_run_ms(pair, 20000);
     assert_int_equal(carried_on(pair, 1), before);
     for (unsigned i = 0; i < 100; i++) {
-        assert_true(move(pair, stream, 100, 100));
+        assert_true(pair_download(pair, stream, 100, 100));
         pair_run_ms(pair, 100);
     }
     /* Some ten PINGs, of one side or the other, and no more. */
@@ -650,7 +580,7 @@ static void test_an_idle_path_is_probed_while_data_moves(void **state)
     /* So its death is seen although it carries nothing. */
     pair->blackhole = 1 << 1;
     for (unsigned i = 0; i < 30; i++) {
-        assert_true(move(pair, stream, 100, 100));
+        assert_true(pair_download(pair, stream, 100, 100));
         pair_run_ms(pair, 100);
     }
     assert_int_equal(pair->path_down_count, 1);
@@ -661,10 +591,8 @@ static void answer_measures(struct pair *pair, uint32_t queued_bytes)
 {
     const struct subflow_measure measure = {
         .srtt_ns = 20 * NS_PER_MS, .rate = 1000000, .queued_bytes = queued_bytes};
-    struct subflow *subflow;
 
-    while ((subflow = session_next_unmeasured(pair->local, pair->now)) != NULL)
-        session_subflow_measured(pair->local, subflow, &measure, pair->now);
+    pair_measure(pair, &measure);
 }
 
 /* What was acknowledged meanwhile waits no longer in the kernel, and must not go on
@@ -672,7 +600,7 @@ static void answer_measures(struct pair *pair, uint32_t queued_bytes)
 static void test_a_queue_is_measured_until_it_is_gone(void **state)
 {
     struct stream *stream;
-    struct pair *pair = connected(NULL, &stream);
+    struct pair *pair = pair_over(2, NULL, NULL, &stream);
     struct path *paths = pair->local->paths.items;
     (void)state;
 
@@ -694,7 +622,7 @@ static void test_an_application_that_takes_its_time_is_not_copied(void **state)
 {
     static uint8_t bytes[20000];
     struct stream *stream;
-    struct pair *pair = connected(NULL, &stream);
+    struct pair *pair = pair_over(2, NULL, NULL, &stream);
     uint64_t sent = 0;
     (void)state;
 
@@ -719,12 +647,6 @@ static void test_an_application_that_takes_its_time_is_not_copied(void **state)
 
 /* ---- ceilings ---- */
 
-static bool move_up(struct pair *pair, struct stream *stream, uint64_t length, unsigned ms)
-{
-    return pair_transfer(pair, pair->local, stream, pair->relay, pair->incoming[0], length,
-                         ms);
-}
-
 static void test_the_session_keeps_to_its_rates(void **state)
 {
     struct session_config config = pair_config();
@@ -735,21 +657,21 @@ static void test_the_session_keeps_to_its_rates(void **state)
     config.rate_up = MIB;
     config.rate_down = 2 * MIB;
     pair = pair_new(&config);
-    stream = open_stream(pair, NULL);
+    stream = pair_open(pair, NULL);
     pair_run_ms(pair, 300);
-    assert_false(move_up(pair, stream, MIB, 900));
+    assert_false(pair_upload(pair, stream, MIB, 900));
     pair_free(pair);
     /* Nearly all of it is for data. */
     pair = pair_new(&config);
-    stream = open_stream(pair, NULL);
+    stream = pair_open(pair, NULL);
     pair_run_ms(pair, 300);
-    assert_true(move_up(pair, stream, MIB, 1050));
-    assert_false(move(pair, stream, 2 * MIB, 900));
+    assert_true(pair_upload(pair, stream, MIB, 1050));
+    assert_false(pair_download(pair, stream, 2 * MIB, 900));
     pair_free(pair);
     pair = pair_new(&config);
-    stream = open_stream(pair, NULL);
+    stream = pair_open(pair, NULL);
     pair_run_ms(pair, 300);
-    assert_true(move(pair, stream, 2 * MIB, 1050));
+    assert_true(pair_download(pair, stream, 2 * MIB, 1050));
     pair_free(pair);
 }
 
@@ -758,7 +680,7 @@ static void test_a_path_keeps_to_its_rates(void **state)
     const struct path_properties slow = {
         .usable = true, .rate_up = MIB / 4, .rate_down = MIB / 2};
     struct stream *stream;
-    struct pair *pair = connected_over(2, &slow, NULL, &stream);
+    struct pair *pair = pair_over(2, &slow, NULL, &stream);
     struct path_properties other = slow;
     uint64_t before;
     (void)state;
@@ -766,10 +688,10 @@ static void test_a_path_keeps_to_its_rates(void **state)
     other.rate_up = other.rate_down = MIB;
     session_set_path(pair->local, 0, &other, pair->now);
     pair_run_ms(pair, 300);
-    before = down_on(pair, 1);
-    assert_true(move(pair, stream, 3 * MIB, 2400));
-    assert_true(down_on(pair, 1) - before <= MIB / 2 * 2.4);
-    assert_true(move_up(pair, stream, 5 * MIB / 4, 1150));
+    before = pair_down_on(pair, 1);
+    assert_true(pair_download(pair, stream, 3 * MIB, 2400));
+    assert_true(pair_down_on(pair, 1) - before <= MIB / 2 * 2.4);
+    assert_true(pair_upload(pair, stream, 5 * MIB / 4, 1150));
     pair_free(pair);
 }
 

@@ -25,13 +25,6 @@ static enum path_reason reason_for(enum pair_stranger stranger)
     return stranger == STRANGER_IS_SILENT ? PATH_REASON_UNANSWERED : PATH_REASON_STRANGER;
 }
 
-static void open_stream(struct pair *pair)
-{
-    const struct target target = pair_target();
-
-    assert_non_null(session_stream_open(pair->local, &target, NULL, pair->now));
-}
-
 static void test_strangers_are_dialled_rarely_and_told(void **state)
 {
     (void)state;
@@ -41,7 +34,7 @@ static void test_strangers_are_dialled_rarely_and_told(void **state)
         struct pair *pair = pair_new(&config);
 
         pair_replace_relay(pair, strangers[i]);
-        open_stream(pair);
+        pair_open(pair, NULL);
         pair_run_ms(pair, 3000);
         assert_int_equal(reason_of(pair), reason_for(strangers[i]));
         assert_int_equal(pair->path_down_count, 1);
@@ -62,13 +55,13 @@ static void test_a_session_survives_strangers(void **state)
         struct pair *pair = pair_new(&config);
         unsigned before;
 
-        open_stream(pair);
+        pair_open(pair, NULL);
         pair_run_ms(pair, 500);
         assert_int_equal(pair->opened_count, 1);
         before = pair->connection_count;
         pair_replace_relay(pair, strangers[i]);
         /* Something to say, so that the silence of what is open is noticed. */
-        open_stream(pair);
+        pair_open(pair, NULL);
         pair_run_ms(pair, 10000);
         assert_int_equal(pair->lost_count, 1);
         assert_true(pair->connection_count - before <= DIALS_AT_ONCE + 10 * DIALS_A_SECOND);
@@ -96,7 +89,7 @@ static void test_a_stream_shortens_the_wait(void **state)
     pair_replace_relay(pair, STRANGER_CLOSES);
     pair_run_ms(pair, 120000);
     pair->strange = 0;
-    open_stream(pair);
+    pair_open(pair, NULL);
     pair_run_ms(pair, 1500);
     assert_int_equal(pair->opened_count, 1);
     pair_free(pair);
@@ -114,7 +107,7 @@ static void test_one_silent_path_and_one_that_is_refused(void **state)
     pair_replace_relay(pair, STRANGER_IS_SILENT);
     pair->refuse = 2;
     pair_run_ms(pair, 6000); /* nothing was urgent */
-    open_stream(pair);
+    pair_open(pair, NULL);
     pair_run_ms(pair, 3000);
     assert_int_equal(pair->reset_count, 1);
     assert_int_equal(pair->resets[0].code, RESET_RELAY_SILENT);
@@ -132,7 +125,7 @@ static void test_an_address_that_refuses_hides_no_stranger(void **state)
         struct pair *pair = pair_new(&config);
 
         pair_replace_relay(pair, strangers[i]);
-        open_stream(pair);
+        pair_open(pair, NULL);
         pair_run_ms(pair, 3000);
         for (unsigned ms = 0; ms < 6000; ms += 50) {
             unsigned dials = pair->connection_count;

@@ -7,35 +7,28 @@
 
 #include <stdio.h>
 
-#define MIB (1024 * 1024)
 #define PATHS 2
 
-static struct stream *open_stream(struct pair *pair)
-{
-    struct target target = pair_target();
-    struct stream *stream = session_stream_open(pair->local, &target, NULL, pair->now);
-
-    assert_non_null(stream);
-    return stream;
-}
-
-static struct pair *new_pair(void)
+static struct session_config two_paths(void)
 {
     struct session_config config = pair_config();
 
     config.path_count = PATHS;
+    return config;
+}
+
+static struct pair *new_pair(void)
+{
+    const struct session_config config = two_paths();
+
     return pair_new(&config);
 }
 
-/* Two paths, and one accepted stream. */
 static struct pair *connected(struct stream **stream)
 {
-    struct pair *pair = new_pair();
+    const struct session_config config = two_paths();
 
-    *stream = open_stream(pair);
-    pair_run_ms(pair, 300);
-    assert_int_equal(pair->incoming_count, 1);
-    return pair;
+    return pair_connected(&config, stream);
 }
 
 static struct path_status path_of(const struct pair *pair, const struct session *session,
@@ -59,21 +52,6 @@ static struct stream_status stream_of(const struct session *session,
 static unsigned waits(const struct pair *pair, const struct stream *stream)
 {
     return stream_of(pair->local, stream).waits;
-}
-
-static uint64_t feed(struct pair *pair, struct session *session, struct stream *stream,
-                     uint64_t most)
-{
-    static const uint8_t bytes[65536];
-    uint64_t total = 0;
-    size_t taken;
-
-    do {
-        taken = session_stream_write(session, stream, bytes,
-                                     (size_t)MIN(sizeof(bytes), most - total), pair->now);
-        total += taken;
-    } while (taken > 0);
-    return total;
 }
 
 /* ---- paths ---- */
@@ -118,10 +96,8 @@ static void test_each_byte_counts_once(void **state)
     struct pair *pair = connected(&stream);
     (void)state;
 
-    assert_true(pair_transfer(pair, pair->local, stream, pair->relay, pair->incoming[0],
-                              5 * MIB, 20000));
-    assert_true(pair_transfer(pair, pair->relay, pair->incoming[0], pair->local, stream,
-                              4 * MIB, 20000));
+    assert_true(pair_upload(pair, stream, 5 * MIB, 20000));
+    assert_true(pair_download(pair, stream, 4 * MIB, 20000));
     pair_run_ms(pair, 1000);
     check_sums(pair, pair->local, 5 * MIB, 4 * MIB);
     check_sums(pair, pair->relay, 4 * MIB, 5 * MIB);
@@ -142,7 +118,7 @@ static void test_sums_hold_over_a_loss(void **state)
     for (unsigned ms = 0; ms < 8000 && read < 32 * MIB; ms++) {
         /* It has carried something before, and there is more to carry than it took. */
         pair->blackhole = ms > 80 && ms < 3000 ? 2 : 0;
-        written += feed(pair, pair->local, stream, 32 * MIB - written);
+        written += pair_feed(pair, pair->local, stream, 32 * MIB - written);
         pair_step(pair);
         read += pair_read_all(pair, pair->relay, pair->incoming[0]);
         session_stream_write(pair->relay, pair->incoming[0], "x", 1, pair->now);
@@ -153,8 +129,7 @@ static void test_sums_hold_over_a_loss(void **state)
     pair_run_ms(pair, 2000);
     pair_read_all(pair, pair->local, stream);
     /* The few bytes down may all have gone one way. */
-    assert_true(pair_transfer(pair, pair->relay, pair->incoming[0], pair->local, stream,
-                              4 * MIB, 20000));
+    assert_true(pair_download(pair, stream, 4 * MIB, 20000));
     pair_run_ms(pair, 100);
     assert_true(session_counters(pair->local)->bytes_requeued +
                     session_counters(pair->local)->bytes_reinjected >
@@ -176,7 +151,7 @@ static void test_goodput_is_of_now(void **state)
     for (unsigned i = 0; i < PATHS; i++)
         assert_int_equal(path_of(pair, pair->local, i).goodput_out, 0);
     for (unsigned ms = 0; ms < 2000; ms++) {
-        feed(pair, pair->local, stream, 1000);
+        pair_feed(pair, pair->local, stream, 1000);
         pair_step(pair);
         pair_read_all(pair, pair->relay, pair->incoming[0]);
     }
@@ -207,7 +182,7 @@ static void test_subflows_are_counted_by_what_they_are(void **state)
 
     for (unsigned i = 0; i < PATHS; i++)
         assert_int_equal(path_of(pair, pair->local, i).use, PATH_USE_UNTRIED);
-    stream = open_stream(pair);
+    stream = pair_open(pair, NULL);
     pair_step(pair);
     for (unsigned i = 0; i < PATHS; i++)
         dialling += path_of(pair, pair->local, i).subflows_dialling;
@@ -241,7 +216,7 @@ static void test_a_dead_path_says_why_and_when(void **state)
             pair->refuse = 2;
         else
             pair->blackhole = 2;
-        open_stream(pair);
+        pair_open(pair, NULL);
         pair_run_ms(pair, 15000);
         status = path_of(pair, pair->local, 1);
         assert_int_equal(status.reason, reasons[i]);
@@ -299,7 +274,7 @@ static void test_a_backup_that_was_never_needed(void **state)
     (void)state;
 
     set_path(pair, 1, (struct path_properties){.backup = true});
-    open_stream(pair);
+    pair_open(pair, NULL);
     pair_run_ms(pair, 1000);
     status = path_of(pair, pair->local, 1);
     assert_int_equal(status.reason, PATH_REASON_UNTRIED);
@@ -318,10 +293,8 @@ static void test_a_stream_that_rests_waits_for_nothing(void **state)
     struct stream_status status;
     (void)state;
 
-    assert_true(pair_transfer(pair, pair->local, stream, pair->relay, pair->incoming[0],
-                              70000, 2000));
-    assert_true(pair_transfer(pair, pair->relay, pair->incoming[0], pair->local, stream,
-                              5000, 2000));
+    assert_true(pair_upload(pair, stream, 70000, 2000));
+    assert_true(pair_download(pair, stream, 5000, 2000));
     pair_run_ms(pair, 200);
     status = stream_of(pair->local, stream);
     assert_int_equal(status.waits, 0);
@@ -340,7 +313,7 @@ static void test_a_stream_that_rests_waits_for_nothing(void **state)
 static void test_waiting_for_a_session_and_for_the_relay(void **state)
 {
     struct pair *pair = new_pair();
-    struct stream *stream = open_stream(pair);
+    struct stream *stream = pair_open(pair, NULL);
     (void)state;
 
     pair->accept = false;
@@ -372,7 +345,7 @@ static void test_waiting_for_the_streams_before(void **state)
 
     /* The relay of the pair allows 256 at a time. */
     for (size_t i = 0; i < ARRAY_LENGTH(streams); i++)
-        streams[i] = open_stream(pair);
+        streams[i] = pair_open(pair, NULL);
     pair_run_ms(pair, 1000);
     assert_int_equal(waits(pair, streams[255]), 0);
     assert_int_equal(waits(pair, streams[256]), STREAM_WAITS_STREAM_LIMIT);
@@ -389,13 +362,13 @@ static void test_waiting_for_readers(void **state)
     uint64_t written;
     (void)state;
 
-    written = feed(pair, pair->local, stream, 20 * MIB);
+    written = pair_feed(pair, pair->local, stream, 20 * MIB);
     pair_step(pair);
     status = stream_of(pair->local, stream);
     assert_true(status.flying_bytes > 0);
     assert_int_equal(status.waits & STREAM_WAITS_ACK, STREAM_WAITS_ACK);
     for (unsigned ms = 0; ms < 1000; ms++) {
-        written += feed(pair, pair->local, stream, 20 * MIB);
+        written += pair_feed(pair, pair->local, stream, 20 * MIB);
         pair_step(pair);
         seen |= waits(pair, stream);
     }
@@ -423,7 +396,7 @@ static void test_waiting_for_what_is_missing(void **state)
     (void)state;
 
     for (unsigned ms = 0; ms < 3000; ms++) {
-        feed(pair, pair->relay, pair->incoming[0], MIB);
+        pair_feed(pair, pair->relay, pair->incoming[0], MIB);
         pair->blackhole = ms > 50 ? 1 + ms / 500 % 2 : 0; /* each in turn */
         pair_step(pair);
         pair_read_all(pair, pair->local, stream);
@@ -442,7 +415,7 @@ static void test_streams_are_walked_and_end(void **state)
 
     assert_null(session_next_stream(pair->local, NULL));
     for (size_t i = 0; i < ARRAY_LENGTH(streams); i++)
-        streams[i] = open_stream(pair);
+        streams[i] = pair_open(pair, NULL);
     for (size_t i = 0; i < ARRAY_LENGTH(streams); i++) {
         at = session_next_stream(pair->local, at);
         assert_ptr_equal(at, streams[i]);

@@ -69,6 +69,10 @@ UNIT_TESTS = \
 	test/unit/test_usage \
 	test/unit/test_usage_text \
 	test/unit/test_wire
+SESSION_PAIR = \
+	test/unit/session_pair.c test/unit/session_pair.h \
+	test/unit/session_pair_paths.c test/unit/session_pair_streams.c \
+	test/unit/unit.h
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 test_unit_test_base64_SOURCES = test/unit/test_base64.c test/unit/unit.h
@@ -161,7 +165,7 @@ test_unit_test_rate_limit_SOURCES = test/unit/test_rate_limit.c test/unit/unit.h
 test_unit_test_rate_limit_LDADD = $(BASE) $(CMOCKA_LIBS)
 test_unit_test_resolver_SOURCES = test/unit/test_resolver.c test/unit/addresses.h test/unit/unit.h
 test_unit_test_resolver_LDADD = $(IO) $(CMOCKA_LIBS)
-test_unit_test_restraint_SOURCES = test/unit/test_restraint.c test/unit/session_pair.c test/unit/session_pair.h test/unit/unit.h
+test_unit_test_restraint_SOURCES = test/unit/test_restraint.c $(SESSION_PAIR)
 test_unit_test_restraint_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_restart_SOURCES = test/unit/test_restart.c test/unit/unit.h
 test_unit_test_restart_LDADD = $(IO) $(CMOCKA_LIBS)
@@ -169,25 +173,25 @@ test_unit_test_rules_SOURCES = test/unit/test_rules.c test/unit/addresses.h test
 test_unit_test_rules_LDADD = $(PROXY) $(CMOCKA_LIBS)
 test_unit_test_seal_SOURCES = test/unit/test_seal.c test/unit/unit.h
 test_unit_test_seal_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
-test_unit_test_session_SOURCES = test/unit/test_session.c test/unit/session_pair.c test/unit/session_pair.h test/unit/unit.h
+test_unit_test_session_SOURCES = test/unit/test_session.c $(SESSION_PAIR)
 test_unit_test_session_LDADD = $(GATE) $(CMOCKA_LIBS)
-test_unit_test_session_ends_SOURCES = test/unit/test_session_ends.c test/unit/session_pair.c test/unit/session_pair.h test/unit/unit.h
+test_unit_test_session_ends_SOURCES = test/unit/test_session_ends.c $(SESSION_PAIR)
 test_unit_test_session_ends_LDADD = $(GATE) $(CMOCKA_LIBS)
-test_unit_test_session_hostile_SOURCES = test/unit/test_session_hostile.c test/unit/session_pair.c test/unit/session_pair.h test/unit/unit.h
+test_unit_test_session_hostile_SOURCES = test/unit/test_session_hostile.c $(SESSION_PAIR)
 test_unit_test_session_hostile_LDADD = $(GATE) $(CMOCKA_LIBS)
-test_unit_test_session_limit_SOURCES = test/unit/test_session_limit.c test/unit/session_pair.c test/unit/session_pair.h test/unit/unit.h
+test_unit_test_session_limit_SOURCES = test/unit/test_session_limit.c $(SESSION_PAIR)
 test_unit_test_session_limit_LDADD = $(GATE) $(CMOCKA_LIBS)
-test_unit_test_keepalive_SOURCES = test/unit/test_keepalive.c test/unit/session_pair.c test/unit/session_pair.h test/unit/unit.h
+test_unit_test_keepalive_SOURCES = test/unit/test_keepalive.c $(SESSION_PAIR)
 test_unit_test_keepalive_LDADD = $(GATE) $(CMOCKA_LIBS)
-test_unit_test_session_paths_SOURCES = test/unit/test_session_paths.c test/unit/session_pair.c test/unit/session_pair.h test/unit/unit.h
+test_unit_test_session_paths_SOURCES = test/unit/test_session_paths.c $(SESSION_PAIR)
 test_unit_test_session_paths_LDADD = $(GATE) $(CMOCKA_LIBS)
-test_unit_test_session_shed_SOURCES = test/unit/test_session_shed.c test/unit/session_pair.c test/unit/session_pair.h test/unit/unit.h
+test_unit_test_session_shed_SOURCES = test/unit/test_session_shed.c $(SESSION_PAIR)
 test_unit_test_session_shed_LDADD = $(GATE) $(CMOCKA_LIBS)
-test_unit_test_generations_SOURCES = test/unit/test_generations.c test/unit/session_pair.c test/unit/session_pair.h test/unit/unit.h
+test_unit_test_generations_SOURCES = test/unit/test_generations.c $(SESSION_PAIR)
 test_unit_test_generations_LDADD = $(GATE) $(CMOCKA_LIBS)
-test_unit_test_session_proof_SOURCES = test/unit/test_session_proof.c test/unit/session_pair.c test/unit/session_pair.h test/unit/unit.h
+test_unit_test_session_proof_SOURCES = test/unit/test_session_proof.c $(SESSION_PAIR)
 test_unit_test_session_proof_LDADD = $(GATE) $(CMOCKA_LIBS)
-test_unit_test_session_status_SOURCES = test/unit/test_session_status.c test/unit/addresses.h test/unit/session_pair.c test/unit/session_pair.h test/unit/unit.h
+test_unit_test_session_status_SOURCES = test/unit/test_session_status.c test/unit/addresses.h $(SESSION_PAIR)
 test_unit_test_session_status_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_socket_SOURCES = test/unit/test_socket.c test/unit/addresses.h test/unit/unit.h
 test_unit_test_socket_LDADD = $(IO) $(CMOCKA_LIBS)
