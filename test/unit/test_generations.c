@@ -63,4 +63,42 @@ static void test_a_count_that_comes_late_is_of_no_other_generation(void **state)
     pair_free(pair);
 }
 
-UNIT_MAIN(cmocka_unit_test(test_a_count_that_comes_late_is_of_no_other_generation))
+static unsigned generations(const struct session *session)
+{
+    unsigned count = 0;
+
+    for (const struct list *node = session->subflows.generations.next;
+         node != &session->subflows.generations; node = node->next)
+        count++;
+    return count;
+}
+
+/* With their last subflow gone before the session is resumed, too: else the secrets stay,
+ * and the tags are used up. */
+static void test_generations_are_forgotten(void **state)
+{
+    struct session_config config = pair_config();
+    struct stream *stream;
+    struct pair *pair;
+    (void)state;
+
+    config.pool_size = config.pool_burst = config.pool_idle = 1;
+    pair = pair_connected(&config, &stream);
+    for (unsigned i = 1; i <= 70; i++) {
+        pair->blackhole = 1;
+        session_stream_write(pair->local, stream, "x", 1, pair->now);
+        pair_run_ms(pair, 3000);
+        pair->blackhole = 0;
+        pair_run_ms(pair, 4000);
+        assert_int_equal(pair->resumed_count, i);
+        assert_true(generations(pair->local) <= 2);
+        assert_true(generations(pair->relay) <= 2);
+    }
+    assert_int_equal(pair->reset_count, 0);
+    pair_release_all(pair, stream);
+    pair_run_ms(pair, 1000);
+    pair_free(pair);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_a_count_that_comes_late_is_of_no_other_generation),
+          cmocka_unit_test(test_generations_are_forgotten))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Several paths: their properties, whether they work, and what streams may use. */
+/* Several paths: their properties, their rates, whether they work, and which streams may
+ * use them. */
 #include "session_pair.h"
 
 #include "../../src/engine/session/session_parts.h"
@@ -140,129 +141,6 @@ static void test_refused_dials_take_a_path_down(void **state)
     pair_free(pair);
 }
 
-/* ---- what streams may use ---- */
-
-static void test_a_redundant_stream_travels_on_every_path(void **state)
-{
-    const struct stream_policy policy = {.mode = STREAM_MODE_REDUNDANT};
-    struct stream *stream;
-    struct pair *pair = pair_over(3, NULL, &policy, &stream);
-    (void)state;
-
-    pair_run_ms(pair, 300);
-    assert_true(pair_download(pair, stream, MIB, 5000));
-    pair_run_ms(pair, 300);
-    for (unsigned i = 0; i < 3; i++) {
-        assert_true(pair_down_on(pair, i) > MIB);
-        assert_true(pair_down_on(pair, i) < MIB + MIB / 20);
-    }
-    assert_int_equal(session_counters(pair->local)->bytes_duplicate, 2 * MIB);
-    assert_int_equal(session_counters(pair->relay)->bytes_reinjected, 0);
-    pair_free(pair);
-}
-
-static void test_copies_limits_the_cost(void **state)
-{
-    const struct stream_policy policy = {.mode = STREAM_MODE_REDUNDANT, .copies = 2};
-    struct stream *stream;
-    struct pair *pair = pair_over(3, NULL, &policy, &stream);
-    uint64_t total = 0;
-    (void)state;
-
-    pair_run_ms(pair, 300);
-    assert_true(pair_download(pair, stream, MIB, 5000));
-    for (unsigned i = 0; i < 3; i++)
-        total += pair_down_on(pair, i);
-    assert_true(total >= 2 * MIB);
-    assert_true(total < 2 * MIB + MIB / 20);
-    pair_free(pair);
-}
-
-/* Each message takes one way, whatever happens to the other path. */
-static void test_redundant_hides_the_death_of_a_path(void **state)
-{
-    const struct stream_policy policy = {.mode = STREAM_MODE_REDUNDANT};
-
-    (void)state;
-    for (unsigned dead = 0; dead < 2; dead++) {
-        struct stream *stream;
-        struct pair *pair = pair_over(2, NULL, &policy, &stream);
-
-        pair_run_ms(pair, 300);
-        for (unsigned i = 0; i < 100; i++) {
-            if (i == 20)
-                pair->blackhole = 1u << dead;
-            if (i == 60)
-                pair->blackhole = 0;
-            assert_true(pair_download(pair, stream, 100, 15));
-        }
-        pair_free(pair);
-    }
-}
-
-/* The one that has carried most down the path. */
-static struct pair_connection *carrier_on(struct pair *pair, unsigned path)
-{
-    struct pair_connection *most = NULL;
-
-    for (unsigned i = 0; i < pair->connection_count; i++) {
-        struct pair_connection *c = &pair->connections[i];
-
-        if (c->open && c->path == path &&
-            (most == NULL || c->down.total > most->down.total))
-            most = c;
-    }
-    return most;
-}
-
-/* It may wait for a lost segment, long before it is late. */
-static void test_small_data_leaves_a_subflow_that_waits(void **state)
-{
-    const struct stream_policy policy = {.mode = STREAM_MODE_REDUNDANT};
-    struct stream *stream;
-    struct pair *pair = pair_over(2, NULL, &policy, &stream);
-    struct pair_connection *first;
-    uint64_t carried;
-    (void)state;
-
-    pair_run_ms(pair, 300);
-    for (unsigned i = 0; i < 5; i++)
-        assert_true(pair_download(pair, stream, 1000, 15));
-    first = carrier_on(pair, 0);
-    first->stalled = true;
-    assert_true(pair_download(pair, stream, 1000, 15)); /* by the other path */
-    pair_run_ms(pair, 10);
-    carried = first->down.total;
-    assert_true(pair->relay->paths.late == 0);
-    pair->blackhole = 2;
-    assert_true(pair_download(pair, stream, 1000, 15));
-    assert_int_equal(first->down.total, carried);
-    pair_free(pair);
-}
-
-/* What is acknowledged is told with each copy: else it would be lost with the path that
- * dies, and the one that lives would seem to be dead, too. */
-static void test_a_dead_path_makes_no_other_doubtful(void **state)
-{
-    const struct stream_policy policy = {.mode = STREAM_MODE_REDUNDANT};
-    struct stream *stream;
-    struct pair *pair = pair_over(2, NULL, &policy, &stream);
-    (void)state;
-
-    pair_run_ms(pair, 300);
-    for (unsigned i = 0; i < 40; i++) {
-        if (i == 10)
-            pair->blackhole = 1;
-        assert_true(pair_download(pair, stream, 100, 15));
-        assert_true(pair_upload(pair, stream, 100, 15));
-        assert_false(pair->local->paths.doubtful & 2);
-        assert_false(pair->relay->paths.doubtful & 2);
-        if (i == 15) /* the copies are missed long before an ACK is */
-            assert_true(pair->local->paths.doubtful & pair->relay->paths.doubtful & 1);
-    }
-    pair_free(pair);
-}
-
 /* Control leaves a silent path, and a subflow that is late, but never for each other. */
 static void test_control_always_has_a_subflow(void **state)
 {
@@ -287,26 +165,6 @@ static void test_control_always_has_a_subflow(void **state)
     assert_true(scheduler_avoids(&pair->local->schedule, on[1]));
     pair->local->paths.silent = 1 << 0 | 1 << 1;
     assert_false(scheduler_avoids(&pair->local->schedule, on[1]));
-    pair_free(pair);
-}
-
-static void test_auto_is_redundant_while_young(void **state)
-{
-    const struct stream_policy policy = {.mode = STREAM_MODE_AUTO};
-    struct stream *stream;
-    struct pair *pair = pair_over(2, NULL, &policy, &stream);
-    uint64_t copied;
-    (void)state;
-
-    pair_run_ms(pair, 300);
-    assert_true(pair_download(pair, stream, 8 * MIB, 5000));
-    copied = session_counters(pair->relay)->bytes_redundant;
-    assert_true(copied > 0);
-    assert_true(copied < MIB);
-    pair_run_ms(pair, 300);
-    copied = session_counters(pair->relay)->bytes_redundant;
-    assert_true(pair_download(pair, stream, 100, 100));
-    assert_int_equal(session_counters(pair->relay)->bytes_redundant, copied + 100);
     pair_free(pair);
 }
 
@@ -336,209 +194,6 @@ static void test_a_path_keeps_to_its_modes(void **state)
 
     assert_true(pair_download(pair, stream, MIB, 5000));
     assert_true(pair_down_on(pair, 1) < 4096);
-    pair_free(pair);
-}
-
-static void test_a_backup_waits_until_it_is_needed(void **state)
-{
-    const struct path_properties second = {.usable = true, .backup = true};
-    struct stream *stream;
-    struct pair *pair = pair_over(2, &second, NULL, &stream);
-    (void)state;
-
-    assert_true(pair_download(pair, stream, MIB, 5000));
-    assert_int_equal(pair_dials_on(pair, 1), 0);
-    pair->blackhole = 1 << 0;
-    assert_true(pair_download(pair, stream, MIB, 1500));
-    assert_true(pair_down_on(pair, 1) > MIB / 2);
-    pair->blackhole = 0;
-    for (unsigned i = 0; i < 100 && pair_open_on(pair, 1) > 0; i++)
-        assert_true(pair_download(pair, stream, MIB, 5000));
-    pair_run_ms(pair, 1000);
-    assert_true(pair_open_on(pair, 0) > 0);
-    assert_int_equal(pair_open_on(pair, 1), 0);
-    pair_free(pair);
-}
-
-static void test_a_backup_opens_the_session_when_nothing_else_does(void **state)
-{
-    const struct path_properties second = {.usable = true, .backup = true};
-    struct session_config config = pair_config();
-    struct pair *pair;
-    (void)state;
-
-    config.path_count = 2;
-    pair = pair_new(&config);
-    session_set_path(pair->local, 1, &second, pair->now);
-    pair->blackhole = 1 << 0;
-    pair_open(pair, NULL);
-    pair_run_ms(pair, 2000);
-    assert_int_equal(pair->opened_count, 1);
-    pair_free(pair);
-}
-
-static void test_a_dear_path_is_spared_while_a_cheap_one_has_room(void **state)
-{
-    const struct path_properties second = {.usable = true, .cost = 1};
-    struct stream *stream;
-    struct pair *pair = pair_over(2, &second, NULL, &stream);
-    (void)state;
-
-    /* The pair's connections are never full. */
-    assert_true(pair_download(pair, stream, 4 * MIB, 5000));
-    assert_true(pair_down_on(pair, 1) < 16384);
-    pair->blackhole = 1 << 0;
-    assert_true(pair_download(pair, stream, MIB, 1500));
-    assert_true(pair_down_on(pair, 1) > MIB / 2);
-    pair_free(pair);
-}
-
-#define SPARED_MOST 49152 /* the allowance, and what is said beside data */
-
-/* A hiccup of the good path moves no bulk, in either kind of path that is to be spared. */
-static void bulk_waits_for_the_good_path(struct path_properties second)
-{
-    struct stream *stream;
-    struct pair *pair;
-
-    second.usable = true;
-    second.bulk_after_ns = 3 * NS_PER_S;
-    pair = pair_over(2, &second, NULL, &stream);
-    assert_true(pair_download(pair, stream, MIB, 2500));
-    assert_true(pair->relay->paths.items[1].small_only);
-    for (unsigned i = 0; i < 3; i++) {
-        pair->blackhole = 1 << 0;
-        pair_run_ms(pair, 1000);
-        pair->blackhole = 0;
-        assert_true(pair_download(pair, stream, MIB, 2500));
-    }
-    assert_in_range(pair_down_on(pair, 1), 0, SPARED_MOST);
-    /* Now it is gone for good. */
-    pair->blackhole = 1 << 0;
-    assert_false(pair_download(pair, stream, 4 * MIB, 2500));
-    assert_in_range(pair_down_on(pair, 1), 0, SPARED_MOST);
-    pair_run_ms(pair, 2000);
-    assert_false(pair->relay->paths.items[1].small_only);
-    assert_true(pair_down_on(pair, 1) > MIB / 2);
-    pair_free(pair);
-}
-
-static void test_bulk_waits_before_it_takes_a_backup(void **state)
-{
-    (void)state;
-    bulk_waits_for_the_good_path((struct path_properties){.backup = true});
-}
-
-static void test_bulk_waits_before_it_takes_a_dear_path(void **state)
-{
-    (void)state;
-    bulk_waits_for_the_good_path((struct path_properties){.cost = 1});
-}
-
-/* What somebody waits for does not wait for that, and nothing waits for an interface that
- * is known to be gone. */
-static void test_a_backup_carries_at_once_what_somebody_waits_for(void **state)
-{
-    const struct path_properties gone = {.usable = false};
-    const struct path_properties second = {
-        .usable = true, .backup = true, .bulk_after_ns = 60 * NS_PER_S};
-    struct stream *stream;
-    struct pair *pair = pair_over(2, &second, NULL, &stream);
-    (void)state;
-
-    pair->blackhole = 1 << 0;
-    pair_open(pair, NULL); /* what local says first shows it that the path is dead */
-    for (unsigned i = 0; i < 20; i++)
-        assert_true(pair_download(pair, stream, 300, 1500));
-    assert_false(pair_download(pair, stream, 4 * MIB, 1500));
-    assert_in_range(pair_down_on(pair, 1), 6000, SPARED_MOST);
-    session_set_path(pair->local, 0, &gone, pair->now);
-    pair_run_ms(pair, 500);
-    assert_true(pair_down_on(pair, 1) > MIB / 2);
-    pair_free(pair);
-}
-
-static void copies_beside(enum stream_mode mode, uint64_t least, uint64_t most)
-{
-    const struct stream_policy policy = {.mode = (uint8_t)mode};
-    const struct path_properties second = {.usable = true, .cost = 1};
-    struct stream *stream;
-    struct pair *pair = pair_over(2, &second, &policy, &stream);
-
-    for (unsigned i = 0; i < 20; i++) {
-        pair_run_ms(pair, 100);
-        assert_true(pair_download(pair, stream, 2000, 1000));
-    }
-    assert_in_range(pair_down_on(pair, 1), least, most);
-    pair_free(pair);
-}
-
-/* Copies that a rule asks for are worth what they cost; those of `auto` go where they cost
- * nothing. */
-static void test_copies_of_auto_do_not_take_a_dear_path(void **state)
-{
-    (void)state;
-    copies_beside(STREAM_MODE_REDUNDANT, 40000, UINT64_MAX);
-    copies_beside(STREAM_MODE_AUTO, 0, 4096);
-}
-
-/* A stream that begins may be bulk: it finds subflows on every path before that is seen.
- * When it is not, the spares go, and what stays is spread over the paths. */
-static void test_a_stream_that_begins_finds_subflows_on_every_path(void **state)
-{
-    struct stream *stream;
-    struct pair *pair = pair_over(2, NULL, NULL, &stream);
-    (void)state;
-
-    for (unsigned turn = 0; turn < 3; turn++) {
-        pair_run_ms(pair, 8000);
-        assert_int_equal(pair_open_on(pair, 0), 1);
-        assert_int_equal(pair_open_on(pair, 1), 1);
-        pair_open(pair, NULL);
-        pair_run_ms(pair, 100);
-        assert_in_range(pair_open_on(pair, 0), 3, 4);
-        assert_in_range(pair_open_on(pair, 1), 3, 4);
-    }
-    pair_free(pair);
-}
-
-/* The PINGs and ACKs that pass on a spare are no use of it. */
-static void test_spares_go_whatever_keeps_them_awake(void **state)
-{
-    const struct path_properties dear = {.usable = true, .cost = 1};
-    struct session_config config = pair_config();
-    struct stream *stream;
-    struct pair *pair;
-    (void)state;
-
-    config.path_count = 2;
-    config.pool_idle = 1;
-    pair = pair_new(&config);
-    stream = pair_open(pair, NULL);
-    pair_run_ms(pair, 100);
-    assert_in_range(pair_open_on(pair, 1), 3, 4);
-    session_set_path(pair->local, 1, &dear, pair->now);
-    for (unsigned i = 0; i < 60; i++) {
-        assert_true(pair_download(pair, stream, 100, 100));
-        pair_run_ms(pair, 100);
-    }
-    assert_int_equal(pair_open_on(pair, 0), 1);
-    assert_int_equal(pair_open_on(pair, 1), 0);
-    pair_free(pair);
-}
-
-/* Not on one that costs something. */
-static void test_a_dear_path_is_not_opened_for_a_stream_that_begins(void **state)
-{
-    const struct path_properties second = {.usable = true, .cost = 1};
-    struct stream *stream;
-    struct pair *pair = pair_over(2, &second, NULL, &stream);
-    (void)state;
-
-    pair_open(pair, NULL);
-    pair_run_ms(pair, 100);
-    assert_in_range(pair_open_on(pair, 0), 3, 8);
-    assert_int_equal(pair_dials_on(pair, 1), 0);
     pair_free(pair);
 }
 
@@ -617,36 +272,6 @@ static void test_a_queue_is_measured_until_it_is_gone(void **state)
     pair_free(pair);
 }
 
-/* What is waited for is on its way, and another path would not be sooner. */
-static void test_an_application_that_takes_its_time_is_not_copied(void **state)
-{
-    static uint8_t bytes[20000];
-    struct stream *stream;
-    struct pair *pair = pair_over(2, NULL, NULL, &stream);
-    uint64_t sent = 0;
-    (void)state;
-
-    for (unsigned ms = 0; ms < 3000; ms++) {
-        if (ms % 10 == 0)
-            sent +=
-                session_stream_write(pair->local, stream, bytes, sizeof(bytes), pair->now);
-        pair_step(pair);
-        struct iovec parts[64];
-        bool finished;
-        size_t count =
-            session_stream_peek(pair->relay, pair->incoming[0], parts, 64, &finished);
-
-        for (size_t i = 0; i < count; i++)
-            session_stream_consume(pair->relay, pair->incoming[0], parts[i].iov_len,
-                                   pair->now);
-    }
-    assert_int_equal(sent, 300 * sizeof(bytes));
-    assert_true(session_counters(pair->local)->bytes_reinjected < sent / 50);
-    pair_free(pair);
-}
-
-/* ---- ceilings ---- */
-
 static void test_the_session_keeps_to_its_rates(void **state)
 {
     struct session_config config = pair_config();
@@ -701,27 +326,10 @@ UNIT_MAIN(cmocka_unit_test(test_an_unusable_path_is_left_at_once_and_used_again)
           cmocka_unit_test(test_the_relay_is_told_of_a_policy),
           cmocka_unit_test(test_a_dead_path_is_noticed_and_its_return_too),
           cmocka_unit_test(test_refused_dials_take_a_path_down),
-          cmocka_unit_test(test_a_redundant_stream_travels_on_every_path),
-          cmocka_unit_test(test_copies_limits_the_cost),
-          cmocka_unit_test(test_redundant_hides_the_death_of_a_path),
-          cmocka_unit_test(test_small_data_leaves_a_subflow_that_waits),
-          cmocka_unit_test(test_a_dead_path_makes_no_other_doubtful),
           cmocka_unit_test(test_control_always_has_a_subflow),
-          cmocka_unit_test(test_auto_is_redundant_while_young),
           cmocka_unit_test(test_a_stream_keeps_to_its_paths),
           cmocka_unit_test(test_a_path_keeps_to_its_modes),
-          cmocka_unit_test(test_a_backup_waits_until_it_is_needed),
-          cmocka_unit_test(test_a_backup_opens_the_session_when_nothing_else_does),
-          cmocka_unit_test(test_bulk_waits_before_it_takes_a_backup),
-          cmocka_unit_test(test_bulk_waits_before_it_takes_a_dear_path),
-          cmocka_unit_test(test_a_backup_carries_at_once_what_somebody_waits_for),
-          cmocka_unit_test(test_copies_of_auto_do_not_take_a_dear_path),
-          cmocka_unit_test(test_a_stream_that_begins_finds_subflows_on_every_path),
-          cmocka_unit_test(test_spares_go_whatever_keeps_them_awake),
-          cmocka_unit_test(test_a_dear_path_is_not_opened_for_a_stream_that_begins),
           cmocka_unit_test(test_an_idle_path_is_probed_while_data_moves),
           cmocka_unit_test(test_a_queue_is_measured_until_it_is_gone),
-          cmocka_unit_test(test_an_application_that_takes_its_time_is_not_copied),
           cmocka_unit_test(test_the_session_keeps_to_its_rates),
-          cmocka_unit_test(test_a_path_keeps_to_its_rates),
-          cmocka_unit_test(test_a_dear_path_is_spared_while_a_cheap_one_has_room))
+          cmocka_unit_test(test_a_path_keeps_to_its_rates))

@@ -22,6 +22,7 @@ UNIT_TESTS = \
 	test/unit/test_failure_limit \
 	test/unit/test_family_memory \
 	test/unit/test_frame \
+	test/unit/test_frame_limits \
 	test/unit/test_governor \
 	test/unit/test_handshake \
 	test/unit/test_host \
@@ -52,12 +53,17 @@ UNIT_TESTS = \
 	test/unit/test_session \
 	test/unit/test_session_ends \
 	test/unit/test_session_hostile \
+	test/unit/test_session_hello \
 	test/unit/test_session_limit \
 	test/unit/test_keepalive \
 	test/unit/test_session_paths \
+	test/unit/test_session_copies \
 	test/unit/test_session_shed \
+	test/unit/test_session_spared \
 	test/unit/test_generations \
 	test/unit/test_session_proof \
+	test/unit/test_session_readers \
+	test/unit/test_session_resume \
 	test/unit/test_session_status \
 	test/unit/test_socket \
 	test/unit/test_socks5 \
@@ -116,6 +122,8 @@ test_unit_test_family_memory_SOURCES = test/unit/test_family_memory.c test/unit/
 test_unit_test_family_memory_LDADD = $(PROXY) $(CMOCKA_LIBS)
 test_unit_test_frame_SOURCES = test/unit/test_frame.c test/unit/unit.h
 test_unit_test_frame_LDADD = $(WIRE) $(CMOCKA_LIBS)
+test_unit_test_frame_limits_SOURCES = test/unit/test_frame_limits.c test/unit/unit.h
+test_unit_test_frame_limits_LDADD = $(WIRE) $(CMOCKA_LIBS)
 test_unit_test_governor_SOURCES = test/unit/test_governor.c test/unit/unit.h
 test_unit_test_governor_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_handshake_SOURCES = test/unit/test_handshake.c test/unit/unit.h
@@ -163,7 +171,8 @@ test_unit_test_remainder_SOURCES = test/unit/test_remainder.c test/unit/unit.h
 test_unit_test_remainder_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_rate_limit_SOURCES = test/unit/test_rate_limit.c test/unit/unit.h
 test_unit_test_rate_limit_LDADD = $(BASE) $(CMOCKA_LIBS)
-test_unit_test_resolver_SOURCES = test/unit/test_resolver.c test/unit/addresses.h test/unit/unit.h
+test_unit_test_resolver_SOURCES = test/unit/test_resolver.c \
+	test/unit/dns_server.c test/unit/dns_server.h test/unit/addresses.h test/unit/unit.h
 test_unit_test_resolver_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_restraint_SOURCES = test/unit/test_restraint.c $(SESSION_PAIR)
 test_unit_test_restraint_LDADD = $(GATE) $(CMOCKA_LIBS)
@@ -179,18 +188,28 @@ test_unit_test_session_ends_SOURCES = test/unit/test_session_ends.c $(SESSION_PA
 test_unit_test_session_ends_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_session_hostile_SOURCES = test/unit/test_session_hostile.c $(SESSION_PAIR)
 test_unit_test_session_hostile_LDADD = $(GATE) $(CMOCKA_LIBS)
+test_unit_test_session_hello_SOURCES = test/unit/test_session_hello.c $(SESSION_PAIR)
+test_unit_test_session_hello_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_session_limit_SOURCES = test/unit/test_session_limit.c $(SESSION_PAIR)
 test_unit_test_session_limit_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_keepalive_SOURCES = test/unit/test_keepalive.c $(SESSION_PAIR)
 test_unit_test_keepalive_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_session_paths_SOURCES = test/unit/test_session_paths.c $(SESSION_PAIR)
 test_unit_test_session_paths_LDADD = $(GATE) $(CMOCKA_LIBS)
+test_unit_test_session_copies_SOURCES = test/unit/test_session_copies.c $(SESSION_PAIR)
+test_unit_test_session_copies_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_session_shed_SOURCES = test/unit/test_session_shed.c $(SESSION_PAIR)
 test_unit_test_session_shed_LDADD = $(GATE) $(CMOCKA_LIBS)
+test_unit_test_session_spared_SOURCES = test/unit/test_session_spared.c $(SESSION_PAIR)
+test_unit_test_session_spared_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_generations_SOURCES = test/unit/test_generations.c $(SESSION_PAIR)
 test_unit_test_generations_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_session_proof_SOURCES = test/unit/test_session_proof.c $(SESSION_PAIR)
 test_unit_test_session_proof_LDADD = $(GATE) $(CMOCKA_LIBS)
+test_unit_test_session_readers_SOURCES = test/unit/test_session_readers.c $(SESSION_PAIR)
+test_unit_test_session_readers_LDADD = $(GATE) $(CMOCKA_LIBS)
+test_unit_test_session_resume_SOURCES = test/unit/test_session_resume.c $(SESSION_PAIR)
+test_unit_test_session_resume_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_session_status_SOURCES = test/unit/test_session_status.c test/unit/addresses.h $(SESSION_PAIR)
 test_unit_test_session_status_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_socket_SOURCES = test/unit/test_socket.c test/unit/addresses.h test/unit/unit.h
