@@ -3,7 +3,7 @@
 
 #define WINDOW_NS NS_PER_S
 
-/* Rates are per this time. */
+/* Rates are numbers per this time. */
 #define RATE_UNIT_NS (1000 * NS_PER_S)
 
 void governor_init(struct governor *governor, double dials_per_second)
@@ -31,7 +31,7 @@ static void roll_window(struct governor *governor, uint64_t now)
     governor->window_ns = now - age % WINDOW_NS;
 }
 
-/* The dial rate of late: the better of this second and the last. */
+/* The recent dial rate: the higher of this second's and the last one's. */
 static uint64_t recent_rate(struct governor *governor, uint64_t now)
 {
     roll_window(governor, now);
@@ -64,7 +64,8 @@ static void cut(struct governor *governor, uint64_t now)
     uint64_t rate = MIN(governor->rate, recent_rate(governor, now)) / 2;
 
     rate = MAX(rate, GOVERNOR_FLOOR);
-    /* In an outage the rate goes on falling, but what was known of it before is kept. */
+    /* In an outage the rate keeps falling, but the threshold from before the outage
+     * stays. */
     if (!governor->outage)
         governor->threshold = rate;
     governor->rate = rate;
@@ -86,8 +87,8 @@ static void take_failure(struct governor *governor, uint64_t dialled_ns, uint64_
         cut(governor, now);
 }
 
-/* The first success of a dial made since the cut. When there were several cuts without
- * one, nothing passed at any rate, so that these told nothing about the rate. */
+/* The first dial made since the cut has succeeded. If several cuts were made without any
+ * success, no dial passed at any rate, so they said nothing about the rate. */
 static void end_outage(struct governor *governor, uint64_t now)
 {
     governor->outage = false;
@@ -115,15 +116,15 @@ static void take_success(struct governor *governor, uint64_t dialled_ns, uint64_
     if (rate == GOVERNOR_UNLIMITED)
         return;
     if (recent_rate(governor, now) < rate / 2)
-        return; /* the ceiling was not tried: nothing is known of a higher one */
+        return; /* the pool did not use the whole ceiling: a higher one is untested */
     if (rate < 2 * governor->threshold) {
         /* Additive: threshold/CLIMB per second, shared among `rate` successes a second. */
         uint64_t step = governor->threshold / (GOVERNOR_CLIMB_NS / NS_PER_S);
 
         governor->rate += MAX(step, 1000) * 1000 / rate;
     } else {
-        /* Above what failed, it is not the limit any more: half a dial a second for each
-         * success, which doubles the rate in 1.4 s. */
+        /* Above the rate that failed, the old limit no longer holds: add half a dial a
+         * second for each success, which doubles the rate in 1.4 s. */
         governor->rate += 500;
     }
 }

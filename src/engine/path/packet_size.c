@@ -4,15 +4,15 @@
 #define FAILED_WAIT_MIN_NS (100 * NS_PER_MS)
 #define FAILED_WAIT_MAX_NS (2 * NS_PER_S)
 #define FAILED_DOUBLINGS 5u
-/* The wait for a larger size doubles with each that fails: from ten minutes to half a day.
- */
+/* The wait before a larger size is tried doubles with each failure: from ten minutes to
+ * half a day. */
 #define RETRY_DOUBLINGS 6u
 
 /* ---- evidence ---- */
 
 void large_packets_lost(struct large_packets *large, uint64_t sent_ns, uint32_t bytes)
 {
-    /* Packets that were on their way together are lost together: one failure. */
+    /* Packets that were under way together are lost together: one failure. */
     if (sent_ns < large->failed_ns || large->lost_ns != 0)
         return;
     large->lost_ns = sent_ns;
@@ -55,10 +55,10 @@ uint64_t large_packets_wait_ns(const struct large_packets *large)
 
 /* ---- sizes ---- */
 
-/* Ethernet; what every link of IPv6 takes (RFC 8200 section 5), which tunnels, PPPoE and
- * mobile networks for IPv4 alone take too; SLIP and ARPANET (RFC 1191 section 7.1, the
- * plateau between); what every host takes (RFC 791). A size between 1500 and 1280 would
- * gain 1 % at most, and a second of standstill until it is found to be too large. */
+/* 1500: Ethernet. 1280: accepted by every IPv6 link (RFC 8200 section 5), and by tunnels,
+ * PPPoE and mobile networks for IPv4 alone. 1006: SLIP and ARPANET (a plateau of RFC 1191
+ * section 7.1). 576: accepted by every host (RFC 791). A size between 1500 and 1280 would
+ * gain 1 % at most, and cost a second of standstill wherever it is too large. */
 static const uint16_t sizes[] = {1500, 1280, 1006, PACKET_SIZE_MIN};
 
 static uint16_t size_below(unsigned size)
@@ -69,7 +69,7 @@ static uint16_t size_below(unsigned size)
     return 0;
 }
 
-/* 0: the link's own, which is 1500 mostly, and comes next to 1280. */
+/* 0 is the link's own size, mostly 1500: the next above 1280. */
 static uint16_t size_above(unsigned size)
 {
     for (unsigned i = ARRAY_LENGTH(sizes); i-- > 1;)
@@ -97,7 +97,7 @@ bool packet_ladder_lower(struct packet_ladder *ladder, unsigned size, unsigned d
 
     if (ladder->given_up && now < ladder->retry_ns)
         return false;
-    /* That was known already: of connections that are gone, or that try a larger one. */
+    /* Old news, from connections that are gone or that tried a larger size. */
     if (ladder->size != 0 && size > ladder->size)
         return false;
     ladder->directions |= (uint8_t)direction;

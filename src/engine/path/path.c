@@ -3,8 +3,9 @@
 
 #include <assert.h>
 
-/* A rate is the bytes of one window over its length; the highest of the last few stands,
- * falling by a quarter each window, so that a pause does not look like a slow path. */
+/* A rate is the bytes of one window divided by its length. The highest of the last few
+ * windows counts, and falls by a quarter each window, so that a pause does not look like a
+ * slow path. */
 #define WINDOW_MIN_NS (50 * NS_PER_MS)
 #define QUIET_MIN_NS (20 * NS_PER_MS)
 
@@ -27,7 +28,8 @@ const char *path_reason_string(enum path_reason reason)
 
 /* ---- estimates ---- */
 
-/* How long the least round trip stands: a path that became longer is believed by then. */
+/* How long a least round trip counts: after this, a path that has become longer is
+ * believed. */
 #define LEAST_NS (5 * NS_PER_S)
 
 static void sample_least(struct path *path, uint64_t rtt_ns, uint64_t now)
@@ -43,7 +45,7 @@ static void sample_least(struct path *path, uint64_t rtt_ns, uint64_t now)
 void path_sample_rtt(struct path *path, uint64_t rtt_ns, uint64_t now)
 {
     sample_least(path, rtt_ns, now);
-    /* The gain of RFC 6298 section 2. */
+    /* RFC 6298 section 2 has this gain. */
     path->srtt_ns =
         path->srtt_ns == 0 ? rtt_ns : path->srtt_ns - path->srtt_ns / 8 + rtt_ns / 8;
 }
@@ -76,7 +78,7 @@ uint64_t paths_best_rtt_ns(const struct paths *paths)
 
 uint64_t path_drain_ns(uint64_t bytes, uint64_t rate)
 {
-    /* 16 MiB queues at 1 byte/s stay below the overflow of ns x bytes. */
+    /* In doubles: ns x bytes overflows integers with 16 MiB queues at 1 byte/s. */
     return rate == 0 ? 0 : (uint64_t)((double)bytes / (double)rate * 1e9);
 }
 
@@ -110,7 +112,7 @@ uint64_t rate_window_ns(uint64_t rtt_ns)
 
 uint64_t rate_next(uint64_t rate, uint64_t bytes, uint64_t elapsed_ns, uint64_t window_ns)
 {
-    /* Over a long pause the window's own length is the fair one. */
+    /* After a long pause, divide by the window's own length. */
     uint64_t ms = MIN(elapsed_ns, 2 * window_ns) / NS_PER_MS;
 
     return MAX(rate - rate / 4, bytes * 1000 / ms);
@@ -168,9 +170,9 @@ static void note_heard(struct path *path, uint64_t now)
     path->heard_ns = now;
 }
 
-/* Acknowledgements ask for no answer: on a path that swallows them nobody would miss one.
- * Where data comes that is to be acknowledged, its path is known to work: what came on it
- * is ACK_DELAY_NS old at most when it is answered. */
+/* ACKs ask for no answer, so nobody would notice a path that swallows them. A path on
+ * which data comes that asks for ACKs is known to work: that data is at most ACK_DELAY_NS
+ * old when its ACK is sent. */
 bool path_quiet(const struct paths *paths, unsigned index)
 {
     const struct path *own = &paths->items[index];
@@ -214,7 +216,7 @@ void path_set_down(struct paths *paths, unsigned index, enum path_reason reason)
 
     path->reason = reason;
     paths->context->pool_dirty = true;
-    /* A path that stays down may give another reason at each dial: told once. */
+    /* A failing path may have another reason at each dial: report it only once. */
     if (before == PATH_REASON_WORKS || before == PATH_REASON_UNTRIED)
         tell(paths, SESSION_PATH_DOWN, index);
 }

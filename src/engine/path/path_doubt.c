@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which paths may be dead: a subflow of the path is late, and nothing that was sent on it
- * since has been acknowledged; or redundant data came on another path, and its copy does
- * not come on this one. What a path in doubt carries counts as a copy no more; it still
- * gets its own, which is how it shows that it lives.
+ * Which paths may be dead. A path is doubtful when a subflow of it is late and nothing
+ * sent on the path since has been acknowledged; or when redundant data came on another
+ * path, and the copy does not come on this one. A copy sent on a doubtful path no longer
+ * counts as a copy, but the path still gets its own, by which it can show that it lives.
  */
 #include <splitsocks/engine/path/path.h>
 
-/* How much later than another path's a copy may come: jitter of an eighth of the round
- * trip, and what a queue of a few packets takes. */
+/* How much later than on another path a copy may come: an eighth of the round trip for
+ * jitter, and this for a queue of a few packets. */
 #define COPY_MARGIN_NS (5 * NS_PER_MS)
 
 void path_proven(struct path *path, uint64_t sent_ns)
@@ -16,8 +16,8 @@ void path_proven(struct path *path, uint64_t sent_ns)
     path->proven_ns = MAX(path->proven_ns, sent_ns);
 }
 
-/* What was sent a round trip later on another subflow of the path may just be about to
- * prove it. */
+/* A chunk that was sent up to a round trip later on another subflow may still prove the
+ * path. */
 uint64_t path_patience_ns(const struct path *path)
 {
     return path_rtt_ns(path) / 4 * 3;
@@ -29,7 +29,8 @@ void path_note_late(struct path *path, uint64_t oldest_ns, uint64_t late_ns, uin
         path->doubted_ns = now;
 }
 
-/* When the copies that are awaited on the path are missing; TIME_NEVER when none are. */
+/* When the copies that the path should bring count as missing; TIME_NEVER: none are
+ * awaited. */
 static uint64_t missed_ns(const struct paths *paths, const struct path *path)
 {
     if (path->awaited_ns <= path->received_ns)

@@ -9,10 +9,10 @@
 struct port_state {
     struct governor governor;
     uint64_t dialled_ns; /* last dial */
-    uint64_t probe_ns;   /* not working: when to probe it */
+    uint64_t probe_ns;   /* when a port that does not work is probed */
     uint32_t failures;   /* in a row */
-    bool heard;          /* the relay was, and nothing else took its place there since */
-    bool working;        /* it was, and fewer than PORT_FAILURES dials failed since */
+    bool heard;          /* the relay was heard here, and no other machine since */
+    bool working;        /* `heard`, and fewer than PORT_FAILURES dials failed since */
 };
 
 int port_chooser_init(struct port_chooser *chooser, unsigned count, double dials_per_second)
@@ -41,7 +41,7 @@ void port_chooser_deinit(struct port_chooser *chooser)
     *chooser = (struct port_chooser){0};
 }
 
-/* One of the working ports that may be dialled now, or else the one that may be first; NULL
+/* A working port that may be dialled now, or else the one that may be dialled first; NULL
  * when none works. */
 static const struct port_state *pick_working(const struct port_chooser *chooser,
                                              uint64_t random, uint64_t now)
@@ -82,10 +82,11 @@ static const struct port_state *pick_probe(const struct port_chooser *chooser,
     return NULL;
 }
 
-/* No port works: of those that may be dialled first, one where the relay was heard; else
- * the one dialled longest ago, in the order of listing. A port where the relay was heard
- * cannot keep the others waiting: its governor soon allows only two dials a second, and
- * what takes connections without being the relay ends that preference. */
+/* No port works: takes, of the ports that may be dialled first, one where the relay was
+ * heard; else the one dialled longest ago, in the order of the list. A port where the
+ * relay was heard cannot keep the others waiting: its governor soon allows only two dials
+ * a second, and it loses the preference when another machine accepts a connection
+ * there. */
 static const struct port_state *pick_any(const struct port_chooser *chooser, uint64_t now)
 {
     const struct port_state *best = &chooser->ports[0];
@@ -135,7 +136,7 @@ void port_chooser_dialled(struct port_chooser *chooser, unsigned index, uint64_t
     governor_dialled(&port->governor, now);
     port->dialled_ns = now;
     if (!port->working) {
-        /* One probe at a time, even while its result is not known. */
+        /* One probe at a time, even while its result is open. */
         port->probe_ns = now + probe_delay(port);
         chooser->next_probe_ns = now + PORT_PROBE_GAP_NS;
     }

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which subflows of a path carry small data. One that waits for a lost segment holds up all
- * that is sent on it for a round trip or more, and nobody knows before that is over. So
- * small data goes on the subflow with the least on its way for the shortest time; its
- * second copy, where one path has to carry two, on the next; and chunks of nothing but
- * ACKs, whose loss goes unnoticed until something behind them is missed, on the others.
+ * Which subflows of a path carry small data. A subflow that waits for a lost segment
+ * delays everything sent on it by a round trip or more, and this shows only afterwards. So
+ * small data goes on the subflow that has had the least on its way for the shortest time.
+ * If the path must carry a second copy, that goes on the next one. Chunks with only ACKs
+ * go on the others: when such a chunk is lost, nothing waits for it until something behind
+ * it is missed.
  */
 #include <splitsocks/engine/schedule/schedule.h>
 
-/* The worse the higher: what is late waits for certain, bulk has a queue of its own. What
- * was sent a moment ago does not count, or the two copies of one thing would go together.
- */
+/* The higher the worse: a late subflow waits for certain, and one with bulk has a queue of
+ * its own. Data that was sent a moment ago does not count; else both copies of the same
+ * data would go on the same subflow. */
 static uint64_t drawback(const struct schedule *schedule, const struct subflow *subflow)
 {
     uint64_t waits_ns = 0;

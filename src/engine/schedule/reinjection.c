@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reinjection: sending again, on another subflow, what one has not delivered: all that a
- * suspect holds or that stands still on another path; what another path would deliver
- * sooner, when there is nothing new to send; and the little that small streams wait for,
- * when what carries it is late.
+ * Reinjection: sending data again, on another subflow, that the first one has not
+ * delivered. Copied are: everything on a suspect subflow, or on one that stands still on
+ * another path; when there is nothing new to send, data that another path would deliver
+ * sooner; and the little data of small streams on a late subflow.
  */
 #include <splitsocks/engine/schedule/schedule.h>
 
-/* The least that an acknowledgement may be later than expected. */
+/* The least time by which an ACK may be later than expected. */
 #define LATE_MARGIN_NS (5 * NS_PER_MS)
 #define STALL_MARGIN_NS (25 * NS_PER_MS)
-/* How late the first acknowledgement of a path's TCP may be: it may be held back for 40 ms
- * (Linux: TCP_DELACK_MIN), and clocks of 4 ms tell of it. */
+/* How late the first acknowledgement of a path's TCP may be: TCP may delay it by 40 ms
+ * (Linux: TCP_DELACK_MIN), and the kernel's clock may tick every 4 ms. */
 #define SILENCE_MARGIN_NS (50 * NS_PER_MS)
 
-/* ---- what is late ---- */
+/* ---- which subflows are late ---- */
 
 uint64_t reinjection_oldest_ns(const struct subflow *subflow)
 {
@@ -27,19 +27,20 @@ uint64_t reinjection_oldest_ns(const struct subflow *subflow)
     return chunk->sent_ns;
 }
 
-/* How long what is sent on the path takes to be acknowledged, at most. What is on its way
- * counts twice, in the round trip and in the queue, unlike in path_arrival_ns(): that is
- * what will happen, this is when to act on its not having happened. By the former subflows
- * that wait behind a growing queue would be late, and what is hedged for them delays what
- * helps (test/sim: the longest of 40 failovers had a gap of 235 ms instead of 188). */
+/* The longest time until data sent on the path is acknowledged. Bytes under way count
+ * twice, in the round trip and in the queue. path_arrival_ns() counts them once, because
+ * it predicts the arrival; this function tells when to act if there was none. With that
+ * prediction subflows behind a growing queue would be late, and the hedging for them would
+ * delay the copies that help (test/sim: the longest of 40 failovers had a gap of 235 ms
+ * instead of 188). */
 static uint64_t at_most_ns(const struct path *path)
 {
     return path_rtt_ns(path) + ACK_DELAY_NS +
            path_drain_ns(path->queued_out, path->rate_out);
 }
 
-/* When not even the peer's TCP will have said anything on the path for longer than it takes
- * to answer. A lossy path is not silent, as what arrives is acknowledged out of order. */
+/* When even the peer's TCP has said nothing on the path for longer than an answer takes. A
+ * lossy path is not silent, because TCP acknowledges what arrives out of order. */
 uint64_t reinjection_silence_ns(const struct schedule *schedule,
                                 const struct subflow *subflow)
 {
@@ -54,9 +55,9 @@ uint64_t reinjection_silence_ns(const struct schedule *schedule,
            MAX(SILENCE_MARGIN_NS, rtt_ns / 2);
 }
 
-/* When the subflow may be on a dead path: nothing comes on it, or nothing was acknowledged
- * in order for longer than a lost segment explains, which takes one round trip to be made
- * good. */
+/* When the subflow may be on a dead path: nothing comes on the path, or the wait for an
+ * ACK in order is longer than a lost segment explains, which takes one round trip to
+ * repair. */
 static uint64_t stall_begins_ns(const struct schedule *schedule,
                                 const struct subflow *subflow)
 {
@@ -73,19 +74,20 @@ uint64_t reinjection_late_ns(const struct schedule *schedule, const struct subfl
 
     if (subflow->state != SUBFLOW_STATE_OPEN || subflow->eliciting_unacked == 0)
         return TIME_NEVER;
-    /* A quarter more than usual, so that jitter alone does not count. */
+    /* A quarter more than usual, so that jitter alone does not make a subflow late. */
     return MIN(stall_begins_ns(schedule, subflow),
                reinjection_oldest_ns(subflow) + at_most_ns(path) + path_rtt_ns(path) / 4 +
                    LATE_MARGIN_NS);
 }
 
-/* ---- what is copied ---- */
+/* ---- what may be copied ---- */
 
-/* What of a subflow may be copied by another: what small streams wait for; all that is not
- * a copy itself; copies too, since what carries them may be dead. */
+/* Which data of a subflow another may copy: that of small streams; all data that is not a
+ * copy itself; copies too, since the subflow that carries them may be dead. */
 enum reinject { REINJECT_NOTHING, REINJECT_SMALL, REINJECT_ORIGINALS, REINJECT_ALL };
 
-/* What of the item has neither been acknowledged nor copied, and may go on the path. */
+/* Finds the part of the item that is neither acknowledged nor copied, and may go on the
+ * path; false when there is none. */
 static bool still_missing(const struct schedule *schedule, unsigned path,
                           unsigned from_path, struct sent_item *item, struct piece *piece)
 {
@@ -106,7 +108,7 @@ static bool still_missing(const struct schedule *schedule, unsigned path,
     return true;
 }
 
-/* The copies of a redundant stream are made good by its mode. */
+/* A redundant stream's mode replaces its lost copies. */
 static bool may_copy(const struct sent_item *item, enum reinject how)
 {
     if (item->copy)
@@ -114,7 +116,8 @@ static bool may_copy(const struct sent_item *item, enum reinject how)
     return how >= REINJECT_ORIGINALS || stream_is_small(item->stream);
 }
 
-/* Small data takes the subflow of a path that waits least, or the next when that has it. */
+/* Small data goes on the path's first carrier, or on the next one if the first has it
+ * already. */
 static bool takes_small(const struct subflow *subflow, const struct subflow *other)
 {
     return subflow->carrier <=
@@ -138,17 +141,18 @@ static bool oldest_missing(const struct schedule *schedule, const struct subflow
     return false;
 }
 
-/* How long from now until what the other subflow has sent longest ago arrives. */
+/* Time from now until the oldest unacknowledged data of the other subflow should
+ * arrive. */
 static uint64_t expected_ns(const struct schedule *schedule, const struct subflow *other)
 {
     const struct path *path = &schedule->paths->items[other->path];
     uint64_t waited_ns = schedule->context->now - reinjection_oldest_ns(other);
     uint64_t arrival_ns = path_arrival_ns(path, path->queued_out);
 
-    /* Overdue: the estimate was wrong, and nobody knows when it will arrive. */
+    /* Overdue: the estimate was wrong, and the arrival is unknown. */
     if (waited_ns >= arrival_ns + ACK_DELAY_NS + path_rtt_ns(path) / 4)
         return TIME_NEVER;
-    /* It may have, and the acknowledgement is on its way. */
+    /* The data may have arrived, with its ACK on the way back. */
     return arrival_ns - MIN(arrival_ns, waited_ns);
 }
 
@@ -161,14 +165,14 @@ static enum reinject reinject_from(const struct schedule *schedule,
 
     if (other == subflow || other->eliciting_unacked == 0)
         return REINJECT_NOTHING;
-    /* Copies of copies, only where who takes them is better off for certain: two that stand
-     * still would copy each other's without end. */
+    /* Copy copies only if this subflow is certainly better: two that stand still would
+     * copy each other's data without end. */
     if (other->suspect || scheduler_path_silent(schedule, other->path))
         return REINJECT_ALL;
     if (other->path != subflow->path &&
         stall_begins_ns(schedule, other) <= schedule->context->now)
         return REINJECT_ORIGINALS;
-    /* To be sooner is no reason to use a path that is to be spared. */
+    /* Earlier arrival alone is no reason to use a path that should be spared. */
     if (idle && !subflow->late && other->path != subflow->path &&
         !path_in_reserve(schedule->paths, subflow->path, NULL) &&
         own->properties.cost <= schedule->paths->items[other->path].properties.cost &&
@@ -177,13 +181,14 @@ static enum reinject reinject_from(const struct schedule *schedule,
     return other->late && !subflow->late ? REINJECT_SMALL : REINJECT_NOTHING;
 }
 
-/* Of all that may be copied, what is nearest to its stream's head: that is waited for. */
+/* Of all data that may be copied, takes the piece nearest to its stream's head: readers
+ * wait for that. */
 bool reinjection_next(struct schedule *schedule, struct subflow *subflow, bool idle,
                       struct piece *piece)
 {
     uint64_t least = UINT64_MAX;
 
-    /* A copy is to help at once. */
+    /* A copy must help at once. */
     if (scheduler_path_silent(schedule, subflow->path) ||
         scheduler_path_uncertain(schedule, subflow->path))
         return false;

@@ -3,51 +3,53 @@
  * Restraint: how much bulk may be on its way on a path.
  *
  * Each connection finds its own share of a path, and a new one does so by sending more and
- * more until a queue shows. With several of them, and another every few hundred
- * milliseconds, somebody is always at that: the queue in front of the slowest link
- * overflows, and what is dropped is sent again late. So all bulk on a path together keeps
- * no more on its way than twice what the path takes up without a queue: its rate times its
- * least round trip, which is what one connection of BBR allows itself.
+ * more until a queue builds up. With several connections, and a new one every few hundred
+ * milliseconds, one of them is always doing that: the queue in front of the slowest link
+ * overflows, and the dropped data arrives late. So all bulk on a path together keeps at
+ * most twice as much on its way as the path holds without a queue (its rate times its
+ * least round trip). One connection of BBR allows itself as much.
  *
- * While a stream goes to and fro in small pieces it is a quarter more instead of twice, on
- * the path of the interactive lane: the lane keeps small data out of the queues of this
- * host, but not out of the one in front of the slowest link.
+ * While a stream goes to and fro in small pieces, the bound is a quarter more instead of
+ * twice, on the path of the interactive lane. The lane keeps small data out of the queues
+ * of this host, but not out of the one in front of the slowest link.
  *
- * Four things keep the bound from doing harm. A transfer begins without one, unless
- * somebody waits for small answers: what was acknowledged of a flow that grows says little.
- * Where no queue is to be seen there is none, or twice as much, so that a transfer finds
- * its rate. Now and then it is low for a moment: else the queue that it allows would in
- * time be taken for a part of the path. And when bulk that is held back becomes slower than
- * it was, the path is not what it seemed (it may be longer than it was, or its delay vary,
- * or others fill the queue), and the bound is lifted for a while, each time for longer.
+ * Four exceptions keep the bound from doing harm. A transfer begins without a bound,
+ * unless an interactive stream waits: acknowledgements of a flow that still grows say
+ * little. Without a visible queue there is no bound, or twice as much, so that a transfer
+ * finds its rate. Now and then the bound is low for a moment (a drain); else the queue
+ * that it allows would in time count as a part of the path. And when bulk that is held
+ * back becomes slower than before, the path is not what it seemed (it may be longer than
+ * before, its delay may vary, or others fill the queue), and the bound is lifted for a
+ * while, each time for longer.
  */
 #include <splitsocks/engine/schedule/schedule.h>
 
-/* How long a stream counts as interactive after it sent something, and how often it must
- * have sent little, with nothing on its way, until it does. */
+/* How long a stream counts as interactive after it has sent something, and how many times
+ * it must have sent little, with nothing on its way, to become interactive. */
 #define INTERACTIVE_NS (1 * NS_PER_S)
 #define EXCHANGES_MIN 3
-/* And how long a path is looked after once no bulk waits any more. */
+/* How long a path is still watched after bulk stopped waiting. */
 #define BULK_NS (1 * NS_PER_S)
-/* A queue that nobody feels. */
+/* A queue too short to be felt. */
 #define QUEUE_MIN_NS (5 * NS_PER_MS)
-/* What is on its way is known as of the last measure. */
+/* Measures come this often, since only they tell how much is on its way. */
 #define MEASURE_NS (2 * NS_PER_MS)
 #define BOUND_MIN (2 * CHUNK_SIZE_MAX)
-/* The least round trip of a path stands for 5 to 10 s; see path.c. */
+/* Time between drains: the least round trip of a path counts for 5 to 10 s; see path.c. */
 #define DRAIN_EVERY_NS (5 * NS_PER_S)
 #define DRAIN_AGAIN_NS (500 * NS_PER_MS)
 #define WINDOW_MIN_NS (500 * NS_PER_MS)
-/* Long enough that the lumps in which it is acknowledged do not matter, as far as may be.
- */
+/* Length of a window in bytes, where that is not too long a time: lumps of
+ * acknowledgements do not matter then. */
 #define WINDOW_BYTES (4 * ACK_BYTES)
 #define WINDOW_MAX_NS (2 * NS_PER_S)
 #define LIFT_MIN_NS (1 * NS_PER_S)
 #define LIFT_MAX_NS (60 * NS_PER_S)
-/* After so long without another, a lift is forgotten. */
+/* After so long without another lift, the lengths of earlier ones are forgotten. */
 #define LIFT_FORGOTTEN_NS (30 * NS_PER_S)
 
-/* Who opens a stream beside bulk waits for the answer, and soon for more. */
+/* A stream that is opened beside bulk waits for an answer, and soon for more: it counts as
+ * interactive from its beginning. */
 void restraint_note_opened(struct schedule *schedule)
 {
     if (!list_empty(&schedule->streams->ready[STREAM_BULK]))
@@ -73,7 +75,7 @@ static bool bulk_waits(const struct schedule *schedule)
     return !list_empty(&schedule->streams->ready[STREAM_BULK]);
 }
 
-/* Somebody waits for small answers, on the path. */
+/* Whether an interactive stream waits on the path. */
 static bool interactive(const struct schedule *schedule, unsigned index)
 {
     return schedule->subflows->lane != NULL && schedule->subflows->lane->path == index &&
@@ -93,8 +95,9 @@ uint64_t restraint_measure_ns(const struct schedule *schedule, uint64_t usual_ns
 
 /* ---- the bound ---- */
 
-/* What the path holds of ours. Of what has yet to be sent a third counts: it waits for its
- * connection's window and is not in the link's queue, but will be within a round trip. */
+/* Our bytes in the path. Count a third of the unsent bytes: they wait for their
+ * connection's window and are not in the link's queue yet, but reach it within one round
+ * trip. */
 static uint64_t on_its_way(const struct schedule *schedule, unsigned index)
 {
     uint64_t bytes = 0;
@@ -116,7 +119,7 @@ static bool draining(const struct schedule *schedule, const struct restraint *re
     return schedule->context->now < restraint->drained_ns;
 }
 
-/* How long what is on its way may take to arrive; TIME_NEVER: no matter. */
+/* How long the bytes on their way may take to arrive; TIME_NEVER: any time. */
 static uint64_t whole_ns(const struct schedule *schedule, unsigned index)
 {
     const struct path *path = &schedule->paths->items[index];
@@ -150,13 +153,15 @@ static uint64_t drain_every_ns(const struct path *path)
     return MAX(DRAIN_EVERY_NS, 50 * path_least_rtt_ns(path));
 }
 
-/* The queue must have left, and the round trip be seen without it. */
+/* Begins a drain when it is due. The drain lasts until the queue is gone and the round trip
+ * was measured without it. */
 static void drain_if_due(struct schedule *schedule, unsigned index)
 {
     struct path *path = &schedule->paths->items[index];
     struct restraint *restraint = &schedule->restraints[index];
     uint64_t least_ns = path_least_rtt_ns(path);
-    /* What lasted for long before was still too long: it may be so yet. */
+    /* If the last drain lowered the least round trip, it may still be too high: drain again
+     * soon. */
     bool again = least_ns < restraint->least_ns / 8 * 7;
 
     if (schedule->context->now <
@@ -167,7 +172,7 @@ static void drain_if_due(struct schedule *schedule, unsigned index)
     restraint->drain_ns = restraint->drained_ns + drain_every_ns(path);
 }
 
-/* ---- whether it does harm ---- */
+/* ---- whether the bound does harm ---- */
 
 static void begin_window(struct schedule *schedule, unsigned index)
 {
@@ -183,7 +188,7 @@ static uint64_t window_length_ns(const struct path *path)
     return MAX(WINDOW_MIN_NS, 4 * path_rtt_ns(path));
 }
 
-/* What was taken for the path's round trip is learned anew. */
+/* Lifts the bound, and learns the path's least round trip anew. */
 static void lift(struct schedule *schedule, unsigned index)
 {
     struct path *path = &schedule->paths->items[index];
@@ -224,7 +229,7 @@ static void judge(struct schedule *schedule, unsigned index)
     begin_window(schedule, index);
 }
 
-/* How much bulk may go on the path. */
+/* Computes the room for bulk on the path. */
 static void update_path(struct schedule *schedule, unsigned index, bool waits)
 {
     struct path *path = &schedule->paths->items[index];
@@ -280,7 +285,7 @@ bool restraint_holds(const struct schedule *schedule, unsigned index)
     return restraint->bounded && restraint->room == 0;
 }
 
-/* When a fresh measure tells whether there is room again. */
+/* When a fresh measure can show whether there is room again. */
 uint64_t restraint_timeout(const struct schedule *schedule)
 {
     uint64_t when = TIME_NEVER;

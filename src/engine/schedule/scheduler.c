@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which data goes on which subflow: the order in which streams, what is owed, copies and
- * reinjections are looked at, and what no mode may do: bulk on the interactive lane, data
- * on a path that the stream may not use, that is to be spared, or whose ceiling is met.
- * The modes decide the rest, each stream by its own: scheduler_split.c, _redundant.c.
+ * Which data goes on which subflow. This file has the order in which streams, owed data,
+ * copies and reinjections are considered, and the rules for all modes: no bulk on the
+ * interactive lane, and no data on a path that the stream may not use, that is to be
+ * spared, or whose ceiling is met. The modes decide the rest for each stream:
+ * scheduler_split.c, scheduler_redundant.c.
  */
 #include <splitsocks/engine/schedule/schedule.h>
 
@@ -29,10 +30,11 @@ static void set_paths(struct schedule *schedule, uint16_t live)
     if (schedule->paths->live == live && schedule->paths->doubtful == doubtful)
         return;
     if (schedule->paths->live != live)
-        schedule->context->pool_dirty = true; /* a backup may be wanted, or not any more */
+        schedule->context->pool_dirty = true; /* a backup may be needed, or needed no
+                                                 more */
     schedule->paths->live = live;
     schedule->paths->doubtful = doubtful;
-    /* Other paths have to carry the copies now. */
+    /* Other paths must carry the copies now. */
     list_foreach(&schedule->streams->all, node, after) {
         struct stream *stream = list_entry(node, struct stream, node);
 
@@ -48,7 +50,7 @@ static void look_whether_late(struct schedule *schedule, struct subflow *subflow
 
     subflow->late = late_ns <= schedule->context->now;
     if (!subflow->late)
-        return; /* it is late before its path is doubtful, or silent */
+        return; /* a subflow is late before its path is doubtful or silent */
     schedule->paths->late |= path;
     path_note_late(&schedule->paths->items[subflow->path], reinjection_oldest_ns(subflow),
                    late_ns, schedule->context->now);
@@ -56,15 +58,16 @@ static void look_whether_late(struct schedule *schedule, struct subflow *subflow
         schedule->paths->items[subflow->path].silent_ns = schedule->context->now;
 }
 
-/* Until something comes on the path again: that what waited for it was given up, and the
- * rest waits for nothing, proves nothing. */
+/* The path stays silent until something comes on it. It may have subflows that do not
+ * await an answer, for example after those that did were closed; these prove nothing. */
 static bool still_silent(const struct path *path)
 {
     return path->silent_ns > MAX(path->acked_ns, path->heard_ns);
 }
 
-/* With two or more subflows on the path of least latency, one carries no bulk. It stays the
- * lane until it is used up; a successor has carried as little bulk as can be had. */
+/* With two or more subflows on the path of least latency, one of them carries no bulk. It
+ * stays the lane until it is used up; its successor is the one that has carried the least
+ * bulk. */
 void scheduler_update(struct schedule *schedule)
 {
     unsigned usable[SESSION_PATHS_MAX] = {0};
@@ -99,7 +102,7 @@ void scheduler_update(struct schedule *schedule)
             (uint16_t)((live >> i & 1u && still_silent(&schedule->paths->items[i])) << i);
     }
     set_paths(schedule, live);
-    /* The path itself must not be lost to bulk. */
+    /* The path itself must not be lost for bulk. */
     if (best == NULL || usable[best->path] < 2)
         schedule->subflows->lane = NULL;
     else if (schedule->subflows->lane == NULL || !fit_as_lane(schedule->subflows->lane) ||
@@ -113,7 +116,7 @@ void scheduler_update(struct schedule *schedule)
 
 /* ---- paths in reserve ---- */
 
-/* The path is one of them, and another that lives is not. */
+/* Whether the path is one of `paths`, and another live path is not. */
 static bool is_worse(const struct schedule *schedule, uint16_t paths, unsigned index)
 {
     return paths >> index & 1 && (schedule->paths->live & ~paths) != 0;
@@ -170,8 +173,8 @@ bool scheduler_spares(const struct schedule *schedule, unsigned index,
 
 /* ---- new and owed data ---- */
 
-/* The subflow may be waiting for a lost segment, and another is free of that: for small
- * data, and for control (`stream` NULL), the other is the better one. */
+/* Whether another subflow is better for small data, or for control (`stream` NULL),
+ * because this one may wait for a lost segment and the other does not. */
 static bool better_elsewhere(const struct schedule *schedule, const struct subflow *subflow,
                              const struct stream *stream)
 {
@@ -257,7 +260,7 @@ static unsigned active_paths(const struct schedule *schedule)
     return active;
 }
 
-/* No new data may go anywhere: there is none, or credit forbids it. */
+/* No new data may go anywhere: there is none, or no credit for it. */
 static bool exhausted(const struct schedule *schedule)
 {
     return schedule->streams->waiting_bytes == 0 ||
@@ -269,8 +272,8 @@ bool scheduler_next(struct schedule *schedule, struct subflow *subflow, struct p
     if (subflow->state != SUBFLOW_STATE_OPEN || subflow->end_sent || subflow->suspect ||
         path_room(schedule->paths, subflow->path) == 0)
         return false;
-    /* Pieces that a suspect holds, or that a small stream waits for, may block a head:
-     * they go first. */
+    /* Data on a suspect subflow, or of a small stream on a late one, may block a stream's
+     * head: it goes first. */
     if ((schedule->subflows->suspects > 0 || schedule->paths->late != 0) &&
         reinjection_next(schedule, subflow, false, piece))
         return true;

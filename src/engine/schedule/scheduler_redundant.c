@@ -2,15 +2,16 @@
 /*
  * `redundant`: each byte travels on several paths, and the first copy to arrive counts.
  *
- * Of every stream that is not plain `split` it is kept which of its unacknowledged bytes
- * each path has taken. A path is given, oldest first, what it has not taken and what fewer
- * paths than `copies` have; so each goes its own pace, and what one of them has delivered
- * is dropped from the queues of the others the moment it is acknowledged. What is lost
- * with a subflow is no longer taken, and owed only when no other copy is on its way.
+ * For every stream whose mode is not `split`, struct copies keeps which of its
+ * unacknowledged bytes each path has taken. A path gets, oldest first, the bytes that it
+ * has not taken and that fewer than `copies` paths have. So each path goes at its own
+ * pace, and when one of them has delivered bytes, the ACK removes them from the queues of
+ * the others. When a subflow is lost, its bytes count as not taken, and are owed only if
+ * no other copy is on its way.
  */
 #include <splitsocks/engine/schedule/schedule.h>
 
-/* No other path works, beyond doubt, that the stream may use. */
+/* Whether the stream may use no other path that works beyond doubt. */
 static bool alone(const struct schedule *schedule, unsigned path,
                   const struct stream *stream)
 {
@@ -24,7 +25,7 @@ static bool alone(const struct schedule *schedule, unsigned path,
     return true;
 }
 
-/* The path is to carry two copies. */
+/* Whether the path must carry two copies. */
 static bool twofold(const struct schedule *schedule, unsigned path,
                     const struct stream *stream)
 {
@@ -32,7 +33,7 @@ static bool twofold(const struct schedule *schedule, unsigned path,
            !schedule->paths->items[path].small_only && alone(schedule, path, stream);
 }
 
-/* Where it is kept what the subflow takes of the stream. */
+/* The index in struct copies for data of the stream on this subflow. */
 static unsigned way_of(const struct schedule *schedule, const struct subflow *subflow,
                        const struct stream *stream)
 {
@@ -49,8 +50,8 @@ int redundant_note_sent(const struct schedule *schedule, struct stream *stream,
     return copies_sent(stream, way_of(schedule, subflow, stream), start, end);
 }
 
-/* How many of the stream's paths work, and come before this one by their latency. One that
- * is spared its copies must not keep another from carrying one. */
+/* How many of the stream's paths work and have less latency than this one. A path that
+ * carries no copies does not count, since it must not keep another from carrying one. */
 static unsigned rank(const struct schedule *schedule, const struct stream *stream,
                      unsigned index)
 {
@@ -103,7 +104,7 @@ static bool find_lacking(const struct copies *copies, unsigned most, uint64_t fr
     return false;
 }
 
-/* The end of what is to travel on several paths, of what was sent. */
+/* The end of the sent bytes that should travel on several paths. */
 static uint64_t redundant_end(const struct stream *stream)
 {
     if (stream_is_redundant(stream))
@@ -111,7 +112,7 @@ static uint64_t redundant_end(const struct stream *stream)
     return stream->policy.mode == STREAM_MODE_AUTO ? MIN(stream->out_next, YOUNG_MAX) : 0;
 }
 
-/* The oldest bytes sent, not acknowledged, and lacking on the way. */
+/* The oldest bytes that are sent, not acknowledged, and not taken by enough paths. */
 static bool next_copy(const struct stream *stream, unsigned way, struct range *found)
 {
     const struct ranges *own = &stream->copies->taken[way];

@@ -2,17 +2,17 @@
 /*
  * `split`: each range of data travels once, on the subflow that completes it earliest.
  *
- * A subflow of path p is given data only if no faster path q would have finished what is
- * left of the stream before p delivers its first byte:
+ * A subflow of path p gets data only if no faster path q would have finished the rest of
+ * the stream before p delivers its first byte:
  *
  *     arrival_p  <=  arrival_q + left / rate_q,    arrival = max(srtt, queued / rate)
  *
- * where left is the smaller of what waits in the stream and what credit allows, and queued
- * is all that the path has not acknowledged: in it is what is on its way, which takes the
- * round trip. So a slow path helps with a long transfer, and keeps out of a short one and
- * of every tail. While the stream's buffer is at least half full its end is not in sight,
- * and half of the credit counts: a path that is as late as all of it would stall the others
- * whenever it is later than was estimated.
+ * `left` is the smaller of the stream's waiting bytes and its credit. `queued` is
+ * everything that the path has not acknowledged, including the bytes under way, which take
+ * the round trip. So a slow path helps with a long transfer, and keeps out of a short one
+ * and of every tail. While the stream's buffer is at least half full, its end is not in
+ * sight, and half of the credit counts: a path that is as late as the whole credit would
+ * stall the others whenever it is later than estimated.
  */
 #include <splitsocks/engine/schedule/schedule.h>
 
@@ -25,14 +25,15 @@ static bool earliest(const struct schedule *schedule, const struct subflow *subf
     for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
         const struct path *other = &schedule->paths->items[i];
 
-        /* Nobody waits for a path that is to be spared. */
+        /* Do not wait for a path that should be spared. */
         if (i == subflow->path || other->subflows == 0 ||
             other->properties.cost > own->properties.cost ||
             path_in_reserve(schedule->paths, i, &stream->policy) ||
             path_arrival_ns(other, other->queued_out) >= own_ns ||
             !scheduler_path_takes(schedule, i, stream, false))
             continue;
-        /* Nothing is known of the faster path's rate before it was used: use it. */
+        /* The faster path's rate is unknown until that path is used: leave the data to it.
+         */
         if (other->rate_out == 0 || own_ns > path_arrival_ns(other, other->queued_out) +
                                                  path_drain_ns(left, other->rate_out))
             return false;

@@ -1,27 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sparing: which paths carry no bulk now, because a better one is expected back.
+ * Sparing: which paths carry no bulk now, because a better path is expected back.
  *
- * A backup is called whenever the paths that come before it do not work, be it for a
- * moment; a dear path, whenever the cheaper ones take nothing more. Most of these moments
- * are over within a second, and what waits meanwhile is mostly bulk that can wait. So such
- * a path carries bulk only when all paths before it have been gone for `bulk_after_ns` (or,
- * where it is their cost alone that comes before, have been full for so long), or at once
- * when the driver says that none of them is usable. Until then it carries what somebody
- * waits for: small data, out of an allowance.
+ * A backup is used when the better paths do not work, even for a moment; a dear path, when
+ * the cheaper ones take nothing more. Most of these moments are over within a second, and
+ * most of the data waiting meanwhile is bulk that can wait. So such a path carries bulk
+ * only when all better paths have been gone for `bulk_after_ns` (or have been full for so
+ * long, where only their cost makes them better), or at once when the driver says that
+ * none of them is usable. Until then it carries small data, out of an allowance.
  *
  * Local decides, and tells the relay by PATH frames.
  */
 #include <splitsocks/engine/schedule/schedule.h>
 
-/* What a path to be spared may carry in one moment without its betters, in each direction:
- * some screens of text, or the small objects of a page. */
+/* How much a path to be spared may carry in one moment without better paths, in each
+ * direction: some screens of text, or the small objects of a page. */
 #define ALLOWANCE_BYTES (2 * INTERACTIVE_MAX)
-/* So many bytes a second come back. Somebody who browses for three hours of a day, while
- * the better path stalls every few seconds, uses 2.8 MB in each direction. */
+/* The allowance grows by so many bytes a second. A person who browses for three hours a
+ * day, while the better path stalls every few seconds, uses 2.8 MB in each direction. */
 #define ALLOWANCE_RATE 256
-/* A stream may have this part of what is left waiting or on its way: 8 KiB of the whole.
- * When little is left, key strokes still go, which need some hundred bytes. */
+/* A stream may have this part of the remaining allowance waiting or on its way: 8 KiB of a
+ * full one. When little is left, key strokes still go, which need some hundred bytes. */
 #define STREAM_PART 4
 /* Transfers that follow each other with a shorter pause count as one. */
 #define FULL_REST_NS (1 * NS_PER_S)
@@ -42,11 +41,11 @@ static bool long_full(const struct schedule *schedule, uint64_t after_ns)
            schedule->full_ns - schedule->full_since_ns >= after_ns;
 }
 
-/* What the usable paths that come before one are like together. */
+/* The usable better paths of a path, taken together. */
 struct betters {
     bool any;          /* there is one */
-    bool in_order;     /* one has a subflow, and does not seem dead */
-    uint64_t heard_ns; /* one was last heard on then; 0 = none ever */
+    bool in_order;     /* one has a subflow and does not seem dead */
+    uint64_t heard_ns; /* when one was last heard; 0 = never */
 };
 
 static struct betters look_at_betters(const struct schedule *schedule, unsigned index)
@@ -66,8 +65,7 @@ static struct betters look_at_betters(const struct schedule *schedule, unsigned 
     return betters;
 }
 
-/* A connection alone does not bring a path back: something of the relay has to come on it.
- */
+/* A connection alone does not bring a path back: the relay must be heard on it. */
 static void note_gone(struct schedule *schedule, struct path *path,
                       const struct betters *betters)
 {
@@ -77,8 +75,8 @@ static void note_gone(struct schedule *schedule, struct path *path,
         path->gone_ns = schedule->context->now;
 }
 
-/* When the path may carry bulk for its betters' being gone. Of one that was never heard on
- * nobody knows that it will come. */
+/* When the path may carry bulk because the better paths are gone. A path that was never
+ * heard may never come, so it is not waited for as long. */
 static uint64_t gone_until(const struct path *path, const struct betters *betters)
 {
     uint64_t after_ns = path->properties.bulk_after_ns;
@@ -94,7 +92,7 @@ static bool is_small_only(const struct schedule *schedule, unsigned index,
 
     if (!betters->any || after_ns == 0)
         return false;
-    /* It goes on until one is back. */
+    /* Bulk goes on until a better path is back. */
     if (path->gone_ns != 0)
         return path->small_only && gone_until(path, betters) > schedule->context->now;
     return path_in_reserve(schedule->paths, index, NULL) || !long_full(schedule, after_ns);
@@ -140,9 +138,9 @@ uint64_t sparing_timeout(const struct schedule *schedule)
     return when;
 }
 
-/* ---- what both sides keep to ---- */
+/* ---- rules for both sides ---- */
 
-/* What of the allowance is used up now. */
+/* How much of the allowance is used up now. */
 static uint64_t spent(const struct path *path, uint64_t now)
 {
     uint64_t again = (now - path->spent_ns) / NS_PER_MS * ALLOWANCE_RATE / 1000;

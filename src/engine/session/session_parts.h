@@ -22,12 +22,13 @@
 #include <splitsocks/engine/session/session_status.h>
 
 #define CHUNK_OVERHEAD (2 + SEAL_TAG_SIZE)
-/* The first chunk of a subflow, header aside; a stranger makes the relay buffer no more. */
+/* Largest first chunk of a subflow, header aside. The relay buffers no more of an arrival
+ * that it does not know. */
 #define FIRST_CHUNK_MAX 1200
-/* Kept back in each direction for a last ACK + DEMAND + END with its overhead. */
+/* Kept back of each budget for a last ACK + DEMAND + END and their overhead. */
 #define BUDGET_RESERVE 40
 #define FRAME_SUBFLOW_MAX 18
-/* Less would end sessions between two PINGs; it travels in whole seconds. */
+/* A shorter linger would end sessions between two PINGs. It travels in whole seconds. */
 #define LINGER_MIN_NS (2 * NS_PER_S)
 #define SUBFLOW_AGE_NS (3600 * NS_PER_S)
 #define REKEY_NS (3600 * NS_PER_S)
@@ -45,34 +46,36 @@ struct session {
     void *user;
     struct list admitted; /* relay: the worker's sessions */
     unsigned client;      /* relay: index of the client */
-    /* Local: what a HELLO names. Only a generation that the relay has answered in is sure
-     * to be known there: message 2 alone makes none. */
+    /* Local: the session that a HELLO names for a resume. Only a generation in which the
+     * relay has answered is known there for certain: message 2 alone does not make one. */
     uint64_t resume_id, resume_order;
-    uint64_t
-        association; /* local: counts the sessions at relays that know nothing of before */
+    uint64_t association; /* local: counts sessions at a relay that knows nothing of the one
+                             before */
     bool heard;      /* local: the relay has answered in this association */
-    bool send_close; /* a SESSION_CLOSE is to be sent */
-    bool refused;    /* relay: it is only there to tell that it is not to be */
+    bool send_close; /* send a SESSION_CLOSE */
+    bool refused;    /* relay: beyond the client's limit; exists only to say so */
     enum error end_error;
     enum close_code end_code;
     char end_reason[FRAME_REASON_MAX + 1];
     uint64_t close_deadline_ns;
     uint64_t left_up_ns;  /* local: when the session was last UP */
-    bool openings_failed; /* local: since then, those that were being opened */
+    bool openings_failed; /* local: streams that waited for STREAM_OPENED have failed since
+                             then */
     uint64_t contact_ns;  /* last authenticated chunk */
-    uint64_t data_ns;     /* data of a stream was last sent, or received */
+    uint64_t data_ns;     /* when stream data was last sent or received */
     uint64_t checked_ns;
-    uint64_t last_stamp; /* sent in a HELLO */
-    uint64_t stamp;      /* the newest that was answered */
+    uint64_t last_stamp; /* of the last HELLO that was sent */
+    uint64_t stamp;      /* of the newest HELLO that was answered */
     struct target event_target;
-    struct stream *event_stream;   /* referenced by the event last given */
-    struct subflow *event_subflow; /* to be freed after the event last given */
+    struct stream *event_stream;   /* referenced by the last event */
+    struct subflow *event_subflow; /* freed after the last event */
 };
 
 /* session.c */
-/* What is common to both sides. NULL when memory is out. */
+/* The parts that are common to both sides. NULL when memory is out. */
 struct session *session_make(const struct session_config *config, uint64_t now) MUST_CHECK;
-/* The peer broke a rule, or this side cannot go on: everything ends. */
+/* The peer broke a rule, or this side cannot go on: the session and all its streams
+ * end. */
 void session_fail(struct session *session, enum error error, const char *reason);
 /* The peer has closed the session. */
 void session_closed_by_peer(struct session *session, enum close_code code,
@@ -91,17 +94,18 @@ size_t handshake_produce(struct subflow *subflow, uint8_t *buffer, size_t capaci
 /* Takes message 2; returns bytes used, 0 = more needed; sets *failed. */
 size_t handshake_receive(struct session *session, struct subflow *subflow,
                          const uint8_t *bytes, size_t length, bool *failed);
-/* Local: the relay knows the generation: it has sent a chunk in it, or an ACK for one. */
+/* Local: the relay knows the generation, since it has sent a chunk in it, or an ACK for
+ * one. */
 void handshake_confirmed(struct session *session, struct generation *generation);
 /* Local: a chunk of the relay has opened on `subflow`. */
 void handshake_contact(struct session *session, const struct subflow *subflow);
-/* Local: the relay knows nothing any more of what was before: all streams that it had heard
- * of fail with `code`, all subflows but `keep` (or NULL) are closed. */
+/* Local: the relay has lost the earlier state: all streams that it had heard of fail with
+ * `code`, and all subflows but `keep` (or NULL) are closed. */
 void session_reset_association(struct session *session, enum reset_code code,
                                struct subflow *keep);
 
 /* session_paths.c */
-/* Marks whatever of the paths' properties a new relay does not know, to be told. */
+/* Marks all paths whose properties a new relay must be told. */
 void session_tell_paths(struct session *session);
 /* A PATH frame; false when it breaks a rule. */
 bool session_take_path(struct session *session, const struct frame *frame);
@@ -111,16 +115,17 @@ bool session_take_path(struct session *session, const struct frame *frame);
 void session_take_chunk(struct session *session, struct subflow *subflow,
                         const uint8_t *plaintext, size_t length);
 
-/* Relay: the chunk that proved a new subflow; `wire_length` counts its header and its
- * sealed length. */
+/* Relay: the chunk that proved a new subflow; `wire_length` is its header and its sealed
+ * length. */
 void session_take_first(struct session *session, struct subflow *subflow,
                         size_t wire_length, const uint8_t *plaintext, size_t length);
 
 /* session_streams.c */
 void session_fail_streams(struct session *session, enum reset_code code);
-/* Local: the relay has not answered in this association. Streams that have sent nothing but
- * their OPEN are opened in the next one; it does no harm if the relay had dialled for them
- * before it was restarted. Data could be delivered twice, and is not sent again. */
+/* Local: the relay has not answered in this association. Streams that have sent only their
+ * OPEN are opened in the next one; it does no harm if the relay dialled for them before it
+ * was restarted. A stream that has sent data fails, because its data could be delivered
+ * twice. */
 void session_reopen_streams(struct session *session);
 /* Local: gives ids to waiting streams, as STREAM_LIMIT allows. */
 void session_assign_ids(struct session *session);

@@ -5,7 +5,7 @@
 
 #define FINALS_MAX 64
 
-/* ---- what we sent ---- */
+/* ---- chunks that this side sent ---- */
 
 static void control_acked(struct subflows *subflows, struct stream *stream, unsigned kind)
 {
@@ -33,7 +33,7 @@ static void control_lost(struct subflows *subflows, struct stream *stream, unsig
         if (!stream->reset_sent && !stream->send_done)
             stream_queue_control(subflows->streams, stream, STREAM_SEND_POLICY);
         break;
-    case SENT_STREAM_WINDOW: /* the latest value, whatever was lost */
+    case SENT_STREAM_WINDOW: /* the latest value, whichever was lost */
         if (stream->in_final == OFFSET_UNKNOWN && !stream->reset_sent)
             stream_queue_control(subflows->streams, stream, STREAM_SEND_WINDOW);
         break;
@@ -41,8 +41,8 @@ static void control_lost(struct subflows *subflows, struct stream *stream, unsig
     }
 }
 
-/* The peer does not wait long for a final count. Where none came through for a while, the
- * newest are of use, and they must not fill small budgets. */
+/* The peer does not wait long for a final count. If none got through for a while, only the
+ * newest are of use, and small budgets have no room for old ones. */
 static void drop_old_finals(struct subflows *subflows)
 {
     while (subflows->finals.count >= FINALS_MAX)
@@ -98,7 +98,7 @@ void ack_hedge(struct subflows *subflows, struct subflow *subflow)
     }
 }
 
-/* Adds to `covered` what of the stream is on its way on the subflows of `list`. */
+/* Adds the stream's bytes that are on their way on the subflows of `list` to `covered`. */
 static int collect_outstanding(const struct list *list, const struct stream *stream,
                                struct ranges *covered)
 {
@@ -117,7 +117,7 @@ static int collect_outstanding(const struct list *list, const struct stream *str
     return OK;
 }
 
-/* With copies about, a range is owed only when no other copy is on its way. */
+/* If there may be copies, a lost range is owed only where no other copy is on its way. */
 static void data_lost(struct subflows *subflows, unsigned path,
                       const struct sent_item *item)
 {
@@ -165,8 +165,8 @@ static void settle_item(struct subflows *subflows, unsigned path,
     stream_unreference(subflows->streams, stream);
 }
 
-/* Settles the oldest chunk. Items leave the ring first, so that what looks for other
- * copies does not find this one. */
+/* Settles the oldest chunk. Its items leave the ring first, so that a search for other
+ * copies does not find them. */
 static void settle_chunk(struct subflows *subflows, struct subflow *subflow, enum fate fate)
 {
     struct sent_chunk chunk = *(struct sent_chunk *)ring_at(&subflow->chunks, 0);
@@ -227,7 +227,7 @@ void ack_settle(struct subflows *subflows, struct subflow *subflow, uint64_t chu
         settle_chunk(subflows, subflow, FATE_ACKED);
 }
 
-/* ---- what we received ---- */
+/* ---- chunks that this side received ---- */
 
 void ack_note_received(struct subflows *subflows, struct subflow *subflow, bool eliciting,
                        size_t length)
@@ -237,8 +237,8 @@ void ack_note_received(struct subflows *subflows, struct subflow *subflow, bool 
         list_append(&subflows->ack_queue, &subflow->ack_node);
     if (!eliciting)
         return;
-    /* Local has ended the subflow and waits for this to let it go; or it waits for it to
-     * begin further ones. */
+    /* ACK at once: local has ended the subflow and waits for this ACK to close it, or
+     * waits for it before it begins further subflows. */
     if ((subflows->context->config.role == SESSION_RELAY &&
          (subflow->end_received || (subflow->hello && subflow->chunks_received == 1))) ||
         subflows->ack_bytes >= ACK_BYTES)

@@ -3,7 +3,8 @@
 
 #include <stdlib.h>
 
-/* One that lost its last subflow while it was the newest has waited for its successor. */
+/* A generation that lost its last subflow while it was the newest is freed once it has a
+ * successor. */
 static void release_predecessors(struct subflows *subflows)
 {
     list_foreach(&subflows->generations, node, after) {
@@ -64,11 +65,12 @@ bool generation_tag_used(const struct subflows *subflows, uint64_t tag)
 }
 
 /* A final count that does not get through is sent again and again, and may outlive its
- * generation by many resumes. A later generation with the same tag would take it for its
- * own: what the peer never received would be settled, or the session would end. So it is
- * dropped when half as many generations as have resting tags have come after its own; the
- * other half covers what is on its way then. The peer misses nothing: without a final count
- * it requeues what the subflow owed after a grace, see subflow_end(). */
+ * generation by many resumes. A later generation with the same tag would mistake it for
+ * its own: chunks that the peer never received would be settled, or the session would end.
+ * So the count is dropped when half as many generations have followed as there are resting
+ * tags; the other half covers counts that are under way then. The peer misses nothing:
+ * without a final count it requeues the subflow's chunks after a grace, see
+ * subflow_end(). */
 bool generation_final_tag(const struct subflows *subflows, uint64_t order, uint64_t *tag)
 {
     *tag = subflows->tags_used[order % TAGS_RESTED];

@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Keepalive: how often an idle subflow is asked for a sign of life.
+ * Keepalive: how often an idle subflow gets a PING.
  *
- * NATs forget connections on which nothing goes for a while; RFC 5382 (REQ-5) wants that to
- * be more than two hours, many take minutes, some 30 s, and most do not say so. What the
- * relay sends on such a connection vanishes, and it cannot dial: what an origin sends first
- * would wait for local's next PING. So local learns from idle connections that turn out to
- * be dead when they are used again, while others of their path live: the PINGs of the path
- * come in half of that time, or as late as was seen to work. Now and then, and more rarely
- * each time that it was a mistake, the time is made a little longer. Only PINGs depend on
- * it, and only while streams are open: without any nobody waits for what could get lost.
+ * NATs forget connections that are idle for a while. RFC 5382 (REQ-5) asks for more than
+ * two hours; many allow minutes, some 30 s, and most do not say so. Data that the relay
+ * sends on such a connection vanishes, and the relay cannot dial: data that begins at the
+ * relay's side would wait for local's next PING. So local learns from idle connections
+ * that turn out to be dead on their next use, while others of their path live: the PINGs
+ * of the path then come after half of that time, or as late as was seen to work. Now and
+ * then, and more rarely after each mistake, local tries a little longer time. The time
+ * bounds only PINGs, and only while streams are open: without streams, nothing can be
+ * lost.
  */
 #include <splitsocks/engine/subflow/subflow.h>
 
-/* No NAT that is known forgets sooner than after some 20 s. */
+/* All known NATs remember connections for some 20 s at least. */
 #define LEAST_NS (10 * NS_PER_S)
-/* A path on which something comes so soon after a death was not dead itself. */
+/* If something comes on the path this soon after a death, the path itself was not dead. */
 #define WITNESS_NS (3 * NS_PER_S)
-/* How long an interval stands before a longer one is tried, at first and at most. */
+/* How long the time stands before a longer one is tried, at first and at most. */
 #define TRIAL_NS (3600 * NS_PER_S)
 #define TRIAL_DOUBLINGS 5u
 
@@ -31,7 +32,7 @@ uint64_t keepalive_longest_ns(const struct subflows *subflows)
     return MIN(most_ns, MAX(subflows->context->config.linger_ns / 3, NS_PER_S / 2));
 }
 
-/* Another path holds the session, and this one is to be spared. */
+/* Another path holds the session, and this one should be spared. */
 static bool is_spared(const struct subflows *subflows, unsigned index)
 {
     return subflows->paths->items[index].small_only &&
@@ -59,20 +60,21 @@ void keepalive_note_used(struct subflows *subflows, struct subflow *subflow)
 {
     uint64_t idle_ns = subflows->context->now - MAX(subflow->sent_ns, subflow->received_ns);
 
-    /* What follows at once does not hide it. */
+    /* Later sends in the same burst must not hide the pause before it. */
     if (idle_ns < subflow->idle_ns && subflow->received_ns <= subflow->asked_ns)
         return;
     subflow->asked_ns = subflows->context->now;
     subflow->idle_ns = idle_ns;
 }
 
-/* A connection of the path has died of being idle for so long. */
+/* A connection of the path has died after it was idle for `idle_ns`. */
 static void shorten(struct subflows *subflows, struct path *path, uint64_t idle_ns)
 {
-    /* It lay idle while nobody cared: nothing is new. */
+    /* It was idle for longer than our PINGs allow, since no stream needed it: nothing
+     * new. */
     if (path->keepalive_ns != 0 && idle_ns > path->keepalive_ns / 4 * 5)
         return;
-    /* Some live longer than others: they prove nothing any more. */
+    /* Connections that survived such a pause were lucky: they prove nothing any more. */
     if (path->lived_idle_ns >= idle_ns)
         path->lived_idle_ns = 0;
     if (path->keepalive_ns != 0)
@@ -102,14 +104,13 @@ void keepalive_note_died(struct subflows *subflows, const struct subflow *subflo
 {
     struct path *path = &subflows->paths->items[subflow->path];
 
-    /* Of one that never worked, or has brought something since, or was in use, it is no
-     * news.
-     */
+    /* The death says nothing if the subflow never worked, has brought something since it
+     * was used again, or was not idle before. */
     if (subflows->context->config.role != SESSION_LOCAL ||
         (!subflow->confirmed && subflow->chunks_acked == 0) ||
         subflow->received_ns > subflow->asked_ns || subflow->idle_ns < LEAST_NS)
         return;
-    /* Of those that die together the one that was idle for the shortest time counts. */
+    /* Of several that die together, the one with the shortest pause counts. */
     if (path->died_idle_ns == 0 || subflows->context->now - path->died_ns >= WITNESS_NS ||
         subflow->idle_ns < path->died_idle_ns) {
         path->died_idle_ns = subflow->idle_ns;

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whether a path lets large packets through (packet_size.h), as the engine sees it.
+ * Whether a path lets large packets through (packet_size.h), from the engine's view.
  *
- * A write to a fresh connection goes out as packets of its full size, and stays one
- * whatever TCP does to repeat it. So the first write on a subflow that is larger than what
- * has passed there is remembered until the peer's TCP has it; if the subflow ends before
- * that, after a time in which it should have arrived, it was lost.
+ * TCP sends a write to a fresh connection in packets of full size, and repeats them in
+ * that size. So the first write on a subflow that is larger than anything that passed
+ * there is remembered until the peer's TCP has it. If the subflow ends earlier, although
+ * there was time enough for it to arrive, that write was lost.
  *
- * Local alone can do something about it: the segment size that it announces when it dials
- * bounds both directions. A relay that finds its own large packets lost says so.
+ * Only local can react: the segment size that it announces when it dials bounds both
+ * directions. A relay that finds its own large packets lost tells local so.
  */
 #include <splitsocks/engine/subflow/subflow.h>
 
-/* Bytes received on a subflow that cannot have come in small packets alone: these are ACKs
- * and the like, a few dozen bytes each. */
+/* If so many bytes were received on a subflow, large packets were among them: small ones
+ * carry ACKs and the like, a few dozen bytes each. */
 #define RECEIVED_LARGE (32 * 1024)
 
 static uint32_t payload_of(const struct subflow *subflow)
@@ -32,7 +32,7 @@ void packets_reset(const struct subflows *subflows, struct path *path)
     packet_ladder_init(&path->ladder, subflows->context->config.packet_retry_ns);
 }
 
-/* ---- what follows ---- */
+/* ---- consequences ---- */
 
 static void tell(struct subflows *subflows, unsigned index)
 {
@@ -48,7 +48,7 @@ static void lower(struct subflows *subflows, unsigned index, uint64_t bytes,
 {
     struct path *path = &subflows->paths->items[index];
 
-    /* What the configuration says is not doubted. */
+    /* A size from the configuration is final. */
     if (path->properties.packet_size != 0 || bytes > PACKET_SIZE_MAX - PACKET_HEADERS ||
         !packet_ladder_lower(&path->ladder, (unsigned)bytes + PACKET_HEADERS, direction,
                              subflows->context->now))
@@ -63,7 +63,7 @@ void packets_update(struct subflows *subflows)
         if (!(subflows->context->large_lost >> i & 1))
             continue;
         tell(subflows, i);
-        /* The size of a connection is settled when it is dialled. */
+        /* A connection keeps the size that it was dialled with. */
         subflows_abandon_path(subflows, i);
     }
     subflows->context->large_lost = 0;
@@ -160,7 +160,7 @@ void packets_note_ended(struct subflows *subflows, const struct subflow *subflow
     explain(subflows, subflow->path, path->proven_ns);
 }
 
-/* ---- restraint ---- */
+/* ---- holding large packets back ---- */
 
 static uint64_t held_until_ns(const struct path *path)
 {
@@ -194,11 +194,10 @@ uint64_t packets_timeout(const struct subflows *subflows, unsigned index)
                : TIME_NEVER;
 }
 
-/* As long as nothing of full size has passed, and where something was lost and that is not
- * explained: what begins large would never arrive there, and explain nothing. Chunks have
- * their price where budgets are tight, and nothing is ever of full size: there, a loss must
- * be the reason, but for the chunk that confirms a HELLO, without which there is nothing.
- */
+/* Until a packet of full size has passed, or after a loss that is not explained, begin
+ * small: a large first chunk might never arrive, and would then explain nothing. With
+ * tight budgets extra chunks are expensive, and no packet is ever of full size; there only
+ * a loss is a reason, or the chunk that confirms a HELLO, on which everything depends. */
 bool packets_begin_small(const struct subflows *subflows, const struct subflow *subflow)
 {
     const struct large_packets *large = &subflows->paths->items[subflow->path].large;

@@ -49,9 +49,9 @@ static void unhash(struct subflows *subflows, struct subflow *subflow)
 void subflow_set_state(struct subflow *subflow, enum subflow_state state)
 {
     static const unsigned allowed[] = {
-        /* The relay's are accepted, and open from the first. */
-        [SUBFLOW_STATE_DIALLING] = 1 << SUBFLOW_STATE_HELLO | 1 << SUBFLOW_STATE_OPEN |
-                                   1 << SUBFLOW_STATE_LIMBO,
+        /* The relay's subflows are accepted, and so begin OPEN. */
+        [SUBFLOW_STATE_DIALLING] =
+            1 << SUBFLOW_STATE_HELLO | 1 << SUBFLOW_STATE_OPEN | 1 << SUBFLOW_STATE_LIMBO,
         [SUBFLOW_STATE_HELLO] = 1 << SUBFLOW_STATE_OPEN | 1 << SUBFLOW_STATE_LIMBO,
         [SUBFLOW_STATE_OPEN] = 1 << SUBFLOW_STATE_LIMBO,
         [SUBFLOW_STATE_LIMBO] = 0,
@@ -110,7 +110,7 @@ void hello_free(struct hello_state *hello)
     free(hello);
 }
 
-/* Leaves the session's view; the memory stays while an event refers to it. */
+/* Takes the subflow out of all lists; the memory stays while an event refers to it. */
 void subflow_free(struct subflows *subflows, struct subflow *subflow)
 {
     list_remove(&subflow->node);
@@ -151,7 +151,8 @@ static void leave_live(struct subflows *subflows, struct subflow *subflow)
     subflow->handshake = NULL;
 }
 
-/* From here on the subflow only waits for the peer's final count, or for its grace. */
+/* Afterwards the subflow only waits for the peer's final count, or until its grace is
+ * over. */
 void subflow_end(struct subflows *subflows, struct subflow *subflow,
                  enum subflow_manner manner)
 {
@@ -160,7 +161,7 @@ void subflow_end(struct subflows *subflows, struct subflow *subflow,
 
     leave_live(subflows, subflow);
     subflow_set_state(subflow, SUBFLOW_STATE_LIMBO);
-    /* Answered, but its first chunk did not arrive: the next HELLO is not for now. */
+    /* The relay answered, but the first chunk did not arrive: delay the next HELLO. */
     if (was_open && subflow->hello && subflows->context->config.role == SESSION_LOCAL &&
         !subflow->generation->confirmed)
         subflows->context->hello_failed = true;
@@ -168,7 +169,7 @@ void subflow_end(struct subflows *subflows, struct subflow *subflow,
         packets_note_ended(subflows, subflow, manner);
     if (was_open) {
         subflows_refresh_path(subflows, subflow->path);
-        /* Local may have closed without the relay's last ACK: it was not sent yet. */
+        /* Local may have closed before the relay's last ACK was sent. */
         if (subflows->context->config.role == SESSION_LOCAL ||
             manner == SUBFLOW_ABANDONED || list_linked(&subflow->ack_node))
             ack_note_final(subflows, subflow);
@@ -208,15 +209,15 @@ void subflow_unhold(struct subflows *subflows, struct subflow *subflow)
         subflow_free(subflows, subflow);
 }
 
-/* Local's rule of closing: the relay's END was read, and every chunk of ours that asks for
- * it was acknowledged. Its own ACK of the relay's chunks goes elsewhere. */
+/* Local closes a subflow when it has read the relay's END and all of its own eliciting
+ * chunks are acknowledged. Local's ACK for the relay's chunks goes on another subflow. */
 bool subflow_close_if_done(struct subflows *subflows, struct subflow *subflow)
 {
     if (subflows->context->config.role != SESSION_LOCAL ||
         subflow->state != SUBFLOW_STATE_OPEN || !subflow->end_received ||
         subflow->eliciting_unacked > 0)
         return false;
-    /* What is left asked for no acknowledgement and is on its way to nowhere now. */
+    /* The remaining chunks asked for no ACK, and may be lost by the reset. */
     ack_requeue(subflows, subflow);
     subflow_close(subflows, subflow, SUBFLOW_ORDERLY);
     return true;
@@ -235,8 +236,9 @@ bool subflow_usable(const struct subflow *subflow)
            !subflow->end_received && !subflow->suspect;
 }
 
-/* A JOIN that overtakes the chunk which confirms the HELLO would meet silence, and be lost.
- * It can on any path: that chunk may be lost once, or its connection be looked at later. */
+/* A JOIN that overtakes the chunk which confirms the HELLO would get no response, and be
+ * lost. That can happen on any path: the chunk's segment may be lost, or the relay may
+ * read its connection later. */
 bool subflow_may_begin(const struct subflows *subflows, const struct subflow *subflow)
 {
     const struct generation *generation = subflow->generation;
@@ -253,8 +255,8 @@ uint64_t subflow_rtt_ns(const struct subflows *subflows, const struct subflow *s
                : path_rtt_ns(&subflows->paths->items[subflow->path]);
 }
 
-/* Doubles each time that it was over before anything was acknowledged (as RFC 6298 does):
- * else a path which has become slower than that would never be used again. */
+/* The time doubles whenever it ran out before anything was acknowledged (as in RFC 6298);
+ * else a path that has become slower than this could never be used again. */
 uint64_t subflow_stall_ns(const struct subflows *subflows, const struct subflow *subflow)
 {
     const struct path *path = &subflows->paths->items[subflow->path];
@@ -263,7 +265,8 @@ uint64_t subflow_stall_ns(const struct subflows *subflows, const struct subflow 
            << MIN(path->stalls, STALL_DOUBLINGS);
 }
 
-/* How long the peer's TCP may speak for the peer. */
+/* How long acknowledgements of the peer's TCP count as progress without an ACK of the
+ * peer. */
 static uint64_t answer_limit_ns(const struct subflows *subflows,
                                 const struct subflow *subflow)
 {
@@ -283,7 +286,7 @@ void subflow_set_suspect(struct subflows *subflows, struct subflow *subflow, boo
     subflow->suspect = suspect;
     subflows->suspects += suspect ? 1 : -1u;
     subflows->context->pool_dirty = true;
-    /* What it was to acknowledge may be stuck in it. */
+    /* ACKs that went on this subflow may be stuck there. */
     if (suspect)
         ack_repeat(subflows);
 }
@@ -295,11 +298,11 @@ bool subflow_outstanding(const struct subflow *subflow)
 
 void subflow_ask(struct subflows *subflows, struct subflow *subflow)
 {
-    /* A JOIN that may not begin yet cannot ask, and its silence says nothing. */
+    /* A JOIN that may not begin yet cannot send a PING, and its silence says nothing. */
     if (subflow->ping ||
         (subflows->context->config.role == SESSION_LOCAL && !subflow->begun))
         return;
-    /* The wait begins now: a socket that takes nothing any more is no answer either. */
+    /* The wait begins now: if the socket takes nothing, that is no answer either. */
     subflow->ping = true;
     subflow->progress_ns = subflow->answer_ns = subflows->context->now;
 }
@@ -312,13 +315,13 @@ bool subflow_drained(const struct subflow *subflow)
            subflow->measure.queued_bytes == 0;
 }
 
-/* What of a subflow's bytes the peer's TCP has acknowledged. */
+/* How many of the subflow's bytes the peer's TCP has acknowledged. */
 static uint64_t taken_bytes(uint64_t sent, const struct subflow_measure *measure)
 {
     return sent - MIN(sent, measure->queued_bytes);
 }
 
-/* Where the chunk ends that is to be acknowledged first. */
+/* The end of the first chunk that awaits an ACK. */
 static uint64_t oldest_asking_end(const struct subflow *subflow)
 {
     for (size_t i = 0; i < subflow->chunks.count; i++) {
@@ -330,10 +333,10 @@ static uint64_t oldest_asking_end(const struct subflow *subflow)
     return subflow->bytes_sent;
 }
 
-/* Bytes that have left the kernel's queue are progress, long before a large chunk is
- * complete. Those behind it prove nothing: a relay that discards what it reads
- * acknowledges them, and so does a box in the middle that has lost the other side. They
- * count while the answer may still be on its way. */
+/* Bytes that leave the kernel's queue are progress, long before a large chunk is complete.
+ * Bytes behind the first chunk that awaits an ACK prove little: a relay that discards
+ * everything acknowledges them, and so does a middlebox that has lost the other side. They
+ * count only while the ACK may still be on its way. */
 static void note_taken(struct subflows *subflows, struct subflow *subflow,
                        const struct subflow_measure *measure)
 {

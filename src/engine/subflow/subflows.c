@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What concerns all subflows together, or all of one path. */
+/* Functions on all subflows together, or on all subflows of one path. */
 #include <splitsocks/engine/subflow/subflow.h>
 
 /* ---- sums ---- */
@@ -16,7 +16,7 @@ void subflows_refresh_path(struct subflows *subflows, unsigned index)
         if (subflow->path != index || subflow->state != SUBFLOW_STATE_OPEN)
             continue;
         path->queued_out += subflow->measure.queued_bytes;
-        /* The window of an idle subflow is a promise that others have used up. */
+        /* An idle subflow's window is a promise that others have used up. */
         if (subflow->measure.queued_bytes > 0)
             path->rate_out += subflow->measure.rate;
         else
@@ -24,7 +24,7 @@ void subflows_refresh_path(struct subflows *subflows, unsigned index)
     }
     if (path->rate_out == 0)
         path->rate_out = idle_rate;
-    /* Windows that are kept from being filled promise more than there is. */
+    /* Windows that restraint keeps from being filled promise more than the path has. */
     if (held_rate != 0)
         path->rate_out = MIN(path->rate_out, held_rate);
     if (path->rate_limit.rate != 0)
@@ -45,7 +45,8 @@ bool subflows_in_touch(const struct subflows *subflows)
 
 /* ---- ends ---- */
 
-/* What waits for an answer on the path will get none; what does not is asked for one. */
+/* Closes the subflows of the path that await an answer, since none will come, and sends a
+ * PING on the others. */
 static void give_up(struct subflows *subflows, unsigned index)
 {
     list_foreach(&subflows->all, node, after) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the engine and its driver tell each other: the types of session.h, which every room
- * of the engine knows. */
+/* The types of session.h, which the engine and its driver exchange. Every room of the
+ * engine knows them. */
 #ifndef SPLITSOCKS_ENGINE_TYPES_H
 #define SPLITSOCKS_ENGINE_TYPES_H
 
@@ -48,65 +48,68 @@ enum reset_code {
     RESET_TIMED_OUT = 6, /* the destination did not answer */
     RESET_NAME_NOT_FOUND = 7,
     RESET_NAME_FAILURE = 8, /* the resolver failed or did not answer */
-    RESET_LIMIT = 9,        /* a bound of the side that resets was met */
-    RESET_PROTOCOL = 10,    /* the session ended over a broken rule */
-    RESET_HALF_CLOSED = 11, /* one direction had ended, and nothing moved any more */
+    RESET_LIMIT = 9,        /* the side that resets has met a bound */
+    RESET_PROTOCOL = 10,    /* the session ended because a side broke the protocol */
+    RESET_HALF_CLOSED = 11, /* one direction had ended, and the other was idle too long */
     /* Given to the application only, never on the wire: */
     RESET_SESSION_LOST = 64,      /* the relay no longer knows the session (restarted) */
     RESET_RELAY_UNREACHABLE = 65, /* no session could be set up in time */
     RESET_LINGER = 66,            /* no contact with the peer for the linger time */
     RESET_SESSION_CLOSED = 67,    /* the peer closed the session */
     RESET_BLOCKED = 68,           /* forbidden by local's own rules */
-    RESET_SESSION_REFUSED = 69,   /* the relay gives this key no session now */
-    RESET_RELAY_SILENT = 70, /* something takes connections, and does not prove to be it */
+    RESET_SESSION_REFUSED = 69,   /* the relay allows this key no session now */
+    RESET_RELAY_SILENT = 70,      /* connections are accepted, but not by a relay that
+                                     answers */
 };
 
 /* Why a session ended; travels in SESSION_CLOSE. */
 enum close_code {
-    CLOSE_ASKED = 0,   /* it is not needed any more */
+    CLOSE_ASKED = 0,   /* the closing side needs it no more */
     CLOSE_RULE = 1,    /* the peer broke a rule */
-    CLOSE_REMOVED = 2, /* the relay does not list the client's key any more */
-    CLOSE_LIMIT = 3,   /* the key has as many sessions as the relay allows it */
+    CLOSE_REMOVED = 2, /* the relay no longer lists the client's key */
+    CLOSE_LIMIT = 3,   /* the key has as many sessions as the relay allows */
     CLOSE_STOPPED = 4, /* the process is being stopped; it may come back */
-    CLOSE_LINGER = 5,  /* the peer was not heard of for the linger time */
-    CLOSE_FAILURE = 6, /* memory is out, or the like */
+    CLOSE_LINGER = 5,  /* nothing was heard from the peer for the linger time */
+    CLOSE_FAILURE = 6, /* this side cannot go on, for example without memory */
 };
 
 struct session_config {
     enum session_role role;
     struct page_pool *pages; /* borrowed; outlives the session */
-    uint32_t chunk_size; /* CHUNK_SIZE_MIN..CHUNK_SIZE_MAX; local's holds for both sides */
+    uint32_t chunk_size;     /* CHUNK_SIZE_MIN..CHUNK_SIZE_MAX; local's applies to both
+                                sides */
     uint64_t linger_ns;
     uint64_t stream_limit; /* relay: streams open at once, granted to local */
 
-    /* The rest is local's. */
+    /* The rest is for local only. */
     unsigned pool_size, pool_idle, pool_burst; /* subflows */
-    uint64_t keepalive_ns;   /* an idle one is asked for a sign of life so often, or more
-                                often   where that is not enough; 0, or more than 45 s: 45 s */
+    uint64_t keepalive_ns;   /* longest time between PINGs on an idle subflow; the engine
+                                may use a shorter one. 0, or more than 45 s: 45 s */
     double dials_per_second; /* ceiling for each port; 0 = none */
     uint64_t rate_up, rate_down; /* ceilings of the session, bytes a second; 0 = none */
     uint64_t budget_up,
         budget_down;          /* bytes; SESSION_UNLIMITED, else at least BUDGET_MIN */
     unsigned path_count;      /* 1..SESSION_PATHS_MAX; see session_set_path() */
-    uint64_t packet_retry_ns; /* when larger packets are tried again on a path that has lost
+    uint64_t packet_retry_ns; /* when to try larger packets again on a path that has lost
                                  them; TIME_NEVER: never */
     unsigned port_count;      /* 1..SESSION_PORTS_MAX */
-    uint8_t server_id;        /* the relay asked for behind a balancer; 0 = any */
+    uint8_t server_id;        /* the relay to be reached behind a balancer; 0 = any */
     uint8_t private_key[32], relay_public_key[32];
-    uint64_t seed; /* random; spreads choices of port and back-off */
+    uint64_t seed; /* random; spreads choices of port and back-off times */
 };
 
-/* What local's driver knows of a path, and the configuration wants of it. */
+/* A path as local's driver and the configuration describe it. */
 struct path_properties {
-    bool usable;   /* false: dial nothing here, and what is open is dead */
+    bool usable;   /* false: no dials; open subflows are dead */
     bool backup;   /* carries data only while no other path works */
     uint16_t cost; /* a path is filled only when every cheaper one is full */
-    /* Local: a backup, or a dear path, carries no bulk before all that come before it have
-     * been gone, or full, for so long. */
+    /* Local: a backup or a dear path carries no bulk until all better paths have been
+     * gone, or full, for so long. */
     uint64_t bulk_after_ns;
-    uint8_t modes; /* bit (1 << enum stream_mode): for these streams alone; 0 = all */
+    uint8_t modes; /* bit (1 << enum stream_mode): only for these streams; 0 = all */
     uint64_t rate_up, rate_down; /* ceilings, bytes a second; 0 = none */
-    uint16_t packet_size;        /* of IP, what the path lets through; 0 = found out */
+    uint16_t packet_size;        /* largest IP packet that the path takes; 0 = to be found
+                                    out */
 };
 
 /* Why a path does not work. */
@@ -117,19 +120,20 @@ enum path_reason {
     PATH_REASON_REFUSED,     /* the relay's host refuses the dials */
     PATH_REASON_UNREACHABLE, /* dials fail at once: no route, no address, ... */
     PATH_REASON_TIMED_OUT,   /* dials are not answered */
-    PATH_REASON_SILENT,      /* what was sent is not acknowledged any more */
-    PATH_REASON_UNANSWERED,  /* connections are taken, and a HELLO is not answered */
-    PATH_REASON_STRANGER,    /* what takes connections is not the relay */
+    PATH_REASON_SILENT,      /* chunks are no longer acknowledged */
+    PATH_REASON_UNANSWERED,  /* connections are accepted, but HELLOs get no answer */
+    PATH_REASON_STRANGER,    /* connections are accepted by a machine that is not the
+                                relay */
 };
 
-/* Local: how a connection has failed to show that it leads to the relay. */
+/* Local: why a connection did not prove that it leads to the relay. */
 enum unproven {
-    UNPROVEN_NOT,     /* it has shown that, or was given up for another reason */
+    UNPROVEN_NOT,     /* it did, or was given up for another reason */
     UNPROVEN_DIAL,    /* it was not established in time */
-    UNPROVEN_SILENT,  /* nothing came on it in time; as from a relay that was sent what it
+    UNPROVEN_SILENT,  /* nothing came on it in time; a relay behaves so towards clients it
                          does not know */
-    UNPROVEN_CLOSED,  /* the other side ended it */
-    UNPROVEN_STRANGE, /* what came on it is not of the relay */
+    UNPROVEN_CLOSED,  /* the other side closed it */
+    UNPROVEN_STRANGE, /* the bytes that came are not a relay's */
 };
 
 enum session_event_type {
@@ -140,8 +144,9 @@ enum session_event_type {
      * has called session_subflow_down() or has taken its SESSION_CLOSE_SUBFLOW. */
     SESSION_DIAL,
     /* Close the socket now: with a reset (SO_LINGER 0); or, at a relay and with `silent`
-     * set, read and discard until the deadline of a silent arrival. `subflow` is valid
-     * until the next call to session_next_event(); do not call session_subflow_down(). */
+     * set, read and discard until the deadline for arrivals that get no response.
+     * `subflow` is valid until the next call to session_next_event(); do not call
+     * session_subflow_down(). */
     SESSION_CLOSE_SUBFLOW,
 
     /* Relay: local opened a stream to `target` (valid until the next call to
@@ -150,46 +155,47 @@ enum session_event_type {
     SESSION_STREAM_INCOMING,
     /* Local: the relay has connected; `code` unused. */
     SESSION_STREAM_OPENED,
-    /* There is something for session_stream_peek() that was not there before. Not
-     * repeated until session_stream_peek() has been drained. */
+    /* session_stream_peek() has new data. Not repeated until session_stream_peek() has
+     * been drained. */
     SESSION_STREAM_READABLE,
     /* session_stream_reserve() gives room again after it gave none. */
     SESSION_STREAM_WRITABLE,
-    /* The stream ended with `code`; contiguous data was readable before, unless all that
-     * the peer had to say has arrived: session_stream_take() gives that. Only that and
-     * session_stream_release() may follow. */
+    /* The stream ended with `code`. Contiguous data was readable before; if everything
+     * that the peer sent has arrived, session_stream_take() still gives the rest. Only
+     * that call and session_stream_release() may follow. */
     SESSION_STREAM_RESET,
 
     /* For logs and status. */
-    SESSION_SHED,      /* `stream` is reset because a bound was met: `shed` tells which */
-    SESSION_UP,        /* local: a session is established; `resumed` tells which kind */
-    SESSION_LOST,      /* local: no contact; what is open waits for up to linger */
-    SESSION_PATH_UP,   /* local: `path` works (again): the relay was heard on it */
-    SESSION_PATH_DOWN, /* local: `path` works no more; `path_reason` tells why */
-    /* Local: `path` is used with IP packets of at most `packet_size` bytes from now on, as
-     * larger ones vanish on it; 0: with those of the link again. */
+    SESSION_SHED,      /* a bound was met, and `stream` is reset: `shed` has the details */
+    SESSION_UP,        /* local: a session is established; `resumed`: it is the old one */
+    SESSION_LOST,      /* local: no contact; open streams wait for up to linger */
+    SESSION_PATH_UP,   /* local: the relay was heard on `path`, which works (again) */
+    SESSION_PATH_DOWN, /* local: `path` no longer works: see `path_reason` */
+    /* Local: from now on `path` uses IP packets of at most `packet_size` bytes, since
+     * larger ones vanish on it; 0: the link's own size again. */
     SESSION_PATH_PACKETS,
-    /* The session has ended (closed by either side, linger over, or a broken rule:
-     * `error` and `reason` tell). Every stream has had its SESSION_STREAM_RESET before. The
-     * driver frees it; a local that was not asked to stop starts a new one then. */
+    /* The session has ended: `error` and `reason` say why (closed by either side, linger
+     * over, or a broken rule). Every stream has had its SESSION_STREAM_RESET before. The
+     * driver frees the session; a local that was not asked to stop starts a new one
+     * then. */
     SESSION_ENDED,
 };
 
-/* Why a stream has to go. */
+/* The bound that a stream exceeded. */
 enum session_bound {
-    SESSION_BOUND_BUFFERED, /* that of the page pool, or the session's share of it */
-    SESSION_BOUND_HOLES,    /* what the peer sends arrives in too many pieces */
-    SESSION_BOUND_MEMORY,   /* the system has no more */
+    SESSION_BOUND_BUFFERED, /* the page pool's bound, or the session's share of it */
+    SESSION_BOUND_HOLES,    /* the peer's data arrives in too many pieces */
+    SESSION_BOUND_MEMORY,   /* the system has no more memory */
 };
 
-/* What was in use when a stream had to go: whole pages, in bytes. */
+/* The memory in use when a stream was shed: whole pages, in bytes. */
 struct session_shed {
     enum session_bound bound;
-    bool shared;           /* the session may have no more of the pool than is free */
-    uint64_t wanted_bytes; /* could not be had */
-    uint64_t stream_bytes; /* this stream had */
+    bool shared;           /* the session may use no more of the pool than is free */
+    uint64_t wanted_bytes; /* needed, and not available */
+    uint64_t stream_bytes; /* used by this stream */
     uint64_t session_bytes;
-    uint64_t used_bytes; /* of the pool */
+    uint64_t used_bytes; /* of the whole pool */
     uint64_t bound_bytes;
 };
 
@@ -197,37 +203,39 @@ struct session_event {
     enum session_event_type type;
     struct subflow *subflow;
     struct stream *stream;
-    unsigned path, port;          /* SESSION_DIAL; path also of SESSION_PATH_UP and _DOWN */
+    unsigned path, port;          /* SESSION_DIAL; `path` also SESSION_PATH_... */
     enum path_reason path_reason; /* SESSION_PATH_DOWN */
     uint16_t
         packet_size;          /* SESSION_DIAL: bound the segments of both sides so that IP
                                  packets are no larger; 0: the link's own. SESSION_PATH_PACKETS */
-    bool given_up;            /* SESSION_PATH_PACKETS: no size was found that helps */
+    bool given_up;            /* SESSION_PATH_PACKETS: no size helps */
     bool hello;               /* SESSION_DIAL: session_subflow_up() needs `fresh` */
-    bool silent;              /* SESSION_CLOSE_SUBFLOW: what it sent did not open */
+    bool silent;              /* SESSION_CLOSE_SUBFLOW: its first bytes were not
+                                 authentic */
     enum unproven unproven;   /* SESSION_CLOSE_SUBFLOW */
     bool resumed;             /* SESSION_UP: the streams of the old session stay */
     enum reset_code code;     /* SESSION_STREAM_RESET */
     struct session_shed shed; /* SESSION_SHED */
     const struct target *target; /* SESSION_STREAM_INCOMING */
-    enum error error;            /* SESSION_ENDED; OK when this side closed it, ERROR_CLOSED
-                                    when the peer did, else what went wrong here */
+    enum error error;            /* SESSION_ENDED: OK when this side closed it,
+                                    ERROR_CLOSED when the peer did, else this side's
+                                    failure */
     enum close_code close;       /* SESSION_ENDED */
     const char *reason;          /* SESSION_ENDED: a phrase, valid until the next call */
 };
 
-/* What the kernel knows of a subflow's TCP connection. */
+/* The kernel's figures about a subflow's TCP connection. */
 struct subflow_measure {
     uint64_t srtt_ns;      /* tcpi_rtt */
     uint64_t rate;         /* bytes a second: the larger of tcpi_delivery_rate and
                               cwnd x mss / srtt; 0 = unknown */
     uint32_t queued_bytes; /* SIOCOUTQ: not yet acknowledged by the peer's TCP, plus the
-                              driver's own unwritten tail */
-    uint32_t unsent_bytes; /* of them: not yet sent for the first time */
-    uint32_t flying_bytes; /* of them: sent, and by what its TCP knows neither received nor
-                              lost */
-    uint64_t silent_ns;    /* tcpi_last_ack_recv: since anything of the peer's TCP came;
-                              TIME_NEVER: unknown */
+                              tail that the driver has not written yet */
+    uint32_t unsent_bytes; /* the part of queued_bytes that was never sent yet */
+    uint32_t flying_bytes; /* the part of queued_bytes that was sent and, as far as TCP
+                              knows, neither received nor lost */
+    uint64_t silent_ns;    /* tcpi_last_ack_recv: time since the peer's TCP last sent
+                              anything; TIME_NEVER: unknown */
 };
 
 enum subflow_end {
@@ -245,37 +253,37 @@ struct session_counters {
     uint64_t wire_bytes_sent, wire_bytes_received;
     uint64_t stream_bytes_sent, stream_bytes_received; /* first copies only */
     uint64_t stream_bytes_acked;
-    uint64_t bytes_requeued;   /* owed by ended subflows and sent again */
-    uint64_t bytes_reinjected; /* sent again while the first copy was still on its way */
-    uint64_t bytes_redundant;  /* further copies that the policy of streams asked for */
+    uint64_t bytes_requeued;   /* sent again after their subflow ended */
+    uint64_t bytes_reinjected; /* sent again while the first copy was under way */
+    uint64_t bytes_redundant;  /* copies that streams' modes asked for */
     uint64_t bytes_duplicate;  /* received again */
     uint64_t resumes;
-    unsigned subflows_open; /* now; dialling ones too */
+    unsigned subflows_open; /* at present, dialling ones included */
     unsigned subflows_open_max;
 };
 
 /* A phrase for logs, e.g. "connections are refused"; never NULL. */
 const char *path_reason_string(enum path_reason reason);
 
-/* The payload of its connection's largest packets, as its TCP says, before anything is
- * produced for it. */
+/* Tells the payload of the connection's largest packets, as TCP reports it, before
+ * anything is produced for the subflow. */
 void subflow_set_payload(struct subflow *subflow, uint32_t bytes);
 
 void stream_set_user(struct stream *stream, void *user);
 void *stream_user(const struct stream *stream);
 uint64_t stream_id(const struct stream *stream);
-/* As target_format() has it, for people; never NULL. Valid as long as the stream. */
+/* In the form of target_format(), for people; never NULL. Valid as long as the stream. */
 const char *stream_destination(const struct stream *stream);
 
-/* Of one path, since the session began. The bytes of streams count once for the whole
+/* One path's counters since the session began. Stream bytes count once in the whole
  * session: on the path that delivered them first. */
 struct path_counters {
     uint64_t wire_bytes_sent, wire_bytes_received;
     uint64_t stream_bytes_acked;    /* sent here, and acknowledged for the first time */
     uint64_t stream_bytes_received; /* received here for the first time */
-    uint64_t bytes_reinjected; /* sent here while the first copy was on its way elsewhere */
-    uint64_t bytes_requeued;   /* owed by subflows that ended here, and sent again */
-    uint64_t bytes_duplicate;  /* received here again */
+    uint64_t bytes_reinjected; /* sent here while the first copy was under way elsewhere */
+    uint64_t bytes_requeued;   /* sent again because their subflow ended here */
+    uint64_t bytes_duplicate;  /* received here when they had already come elsewhere */
     uint64_t subflows_retired, subflows_failed, dials_failed;
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is known of the paths: estimates, whether they work, whether they may be dead. */
+/* The paths: estimates, whether each works, whether it may be dead. */
 #ifndef SPLITSOCKS_ENGINE_PATH_H
 #define SPLITSOCKS_ENGINE_PATH_H
 
@@ -13,9 +13,10 @@
 #define STALL_MIN_NS (200 * NS_PER_MS)
 #define RTT_UNKNOWN_NS (100 * NS_PER_MS)
 
-/* The highest of a quantity in the window that runs and the one before. */
+/* The highest value of a quantity in the running window and in the one before. */
 struct peak {
-    uint64_t window_ns, highest, before; /* begin of the window; in it and before */
+    uint64_t window_ns, highest, before; /* begin of the running window; highest in it, and
+                                            in the one before */
 };
 
 struct path {
@@ -23,132 +24,140 @@ struct path {
     struct rate_limit rate_limit; /* on what this side sends */
     uint64_t sequence;            /* of the last PATH frame, sent or received */
     enum path_reason reason;      /* why it does not work, or PATH_REASON_WORKS */
-    uint64_t heard_ns;            /* when something last came of the peer on it */
-    uint64_t heard_since_ns;      /* since when it did so without a pause */
-    uint64_t received_ns;         /* when bytes last came on it */
-    uint64_t acked_ns;            /* when anything last came of the peer's TCP */
-    uint64_t proven_ns;           /* the newest chunk acknowledged on it was sent then */
-    uint64_t doubted_ns; /* when something was last late, and nothing newer proven */
-    uint64_t awaited_ns; /* since when copies of what came elsewhere are awaited */
-    uint64_t probed_ns;  /* when a sign of life was last asked for */
-    uint64_t silent_ns;  /* when it last seemed silent, see scheduler_update() */
-    uint64_t stalled_ns; /* a subflow died that had made no progress since; 0 = none did */
+    uint64_t heard_ns;            /* when the peer was last heard on the path */
+    uint64_t heard_since_ns;      /* begin of the time in which it was heard without a
+                                     pause */
+    uint64_t received_ns;         /* when bytes last came */
+    uint64_t acked_ns;            /* when the peer's TCP last sent anything */
+    uint64_t proven_ns;           /* when the newest acknowledged chunk was sent */
+    uint64_t doubted_ns; /* when a subflow was last late, with nothing newer proven */
+    uint64_t awaited_ns; /* since when copies of data that came elsewhere are awaited */
+    uint64_t probed_ns;  /* when a PING was last sent to probe the path */
+    uint64_t silent_ns;  /* when the path was last found silent, see scheduler_update() */
+    uint64_t stalled_ns; /* last progress of a subflow that died of a stall; 0 = none
+                            did */
     uint64_t srtt_ns;    /* smoothed; 0 = unknown */
-    uint64_t least_ns,
-        least_before_ns;       /* least round trip of the running time, and before */
-    uint64_t least_since_ns;   /* when that began */
+    uint64_t least_ns, least_before_ns; /* least round trip in the running window, and in
+                                           the one before */
+    uint64_t least_since_ns;            /* begin of that window */
     struct port_chooser ports; /* local */
-    uint64_t rate_out;         /* bytes a second: sum of its subflows' measures */
+    uint64_t rate_out;         /* bytes a second: sum of what its subflows' TCP reports */
     uint64_t queued_out;       /* bytes: sum of its subflows' queues */
     uint64_t rate_in;          /* bytes a second received, highest of the recent windows */
-    uint64_t rate_acked;       /* bytes a second acknowledged, likewise */
-    struct peak peak_in, peak_acked; /* local: of these rates, over some seconds */
+    uint64_t rate_acked;       /* bytes a second acknowledged, in the same way */
+    struct peak peak_in, peak_acked; /* local: highest rates over some seconds */
     uint64_t window_start_ns, window_in, window_acked; /* the running window */
-    /* Local: what was learned of how long its connections may be idle; see keepalive.c. */
-    uint64_t keepalive_ns, keepalive_since_ns; /* between PINGs; 0: nothing. Since when */
-    unsigned keepalive_trials;                 /* longer ones that failed */
-    uint64_t lived_idle_ns;                    /* the longest after which one was alive */
-    uint64_t died_idle_ns, died_ns; /* one has died of that (0: none), perhaps; then */
-    bool small_only;                /* it carries no bulk now; see sparing.c */
-    uint64_t spent_bytes, spent_ns; /* of its allowance then, while it carries no bulk */
-    uint64_t gone_ns; /* local: since when no path that comes before it is in order; or 0 */
+    /* Local: how long this path's connections may be idle, as learned; see keepalive.c. */
+    uint64_t keepalive_ns, keepalive_since_ns; /* time between PINGs, 0: nothing learned;
+                                                  when that was set */
+    unsigned keepalive_trials;                 /* longer times that were tried and
+                                                  failed */
+    uint64_t lived_idle_ns;                    /* longest idle time that a connection
+                                                  survived */
+    uint64_t died_idle_ns, died_ns; /* idle time of which a connection may have died (0:
+                                       none), and when */
+    bool small_only;                /* the path carries no bulk now; see sparing.c */
+    uint64_t spent_bytes, spent_ns; /* used part of its allowance at the time spent_ns */
+    uint64_t gone_ns;   /* local: when all better paths failed; 0: one is in order */
     unsigned subflows;  /* open or dialling */
-    unsigned streams;   /* local: those that ask for the path */
-    unsigned failures;  /* dials failed in a row, HELLOs and JOINs that nothing of the
-                           relay came for among them */
-    unsigned unproven;  /* of them: connections that were established */
-    unsigned unreached; /* dials failed since one was established */
-    unsigned timeouts;  /* dials given up since the path was heard */
-    unsigned stalls;    /* deaths of a stall since something was acknowledged */
-    uint64_t failed_ns; /* when the last of the failures was */
-    uint64_t retry_ns;  /* not to be dialled before */
+    unsigned streams;   /* local: streams that ask for the path */
+    unsigned failures;  /* dials that failed in a row, including HELLOs and JOINs to which
+                           the relay did not answer */
+    unsigned unproven;  /* the part of `failures` whose connections were established */
+    unsigned unreached; /* dials that failed since a connection was last established */
+    unsigned timeouts;  /* dials that timed out since the path was last heard */
+    unsigned stalls;    /* subflows that died of a stall since the last acknowledgement */
+    uint64_t failed_ns; /* time of the last failure */
+    uint64_t retry_ns;  /* no dial before this time */
     struct path_counters counters;
     struct meter goodput_in, goodput_out;
-    bool held;                  /* bulk was held back just now; see path_hold() */
-    uint64_t rate_seen;         /* bytes a second: the highest of late, as restraint says */
-    struct large_packets large; /* what this side sends */
+    bool held;                   /* restraint holds bulk back now; see path_hold() */
+    uint64_t rate_seen;          /* bytes a second: recent highest, as restraint measured
+                                    it */
+    struct large_packets large;  /* for the direction in which this side sends */
     struct packet_ladder ladder; /* local */
 };
 
 /* The paths of a session. */
 struct paths {
     struct context *context;
-    /* Bit i: path i has a usable subflow; it has, and may be dead (path_doubt.c); has one
-     * that is late; nothing at all comes on it, not even of the peer's TCP. See
-     * scheduler_update(). */
+    /* Sets of paths, bit i for path i. live: has a usable subflow. doubtful: live, but may
+     * be dead (path_doubt.c). late: has a late subflow. silent: not even the peer's TCP
+     * sends anything. See scheduler_update(). */
     uint16_t live, doubtful, late, silent;
     struct path items[SESSION_PATHS_MAX];
-    struct rate_limit rate_limit; /* on what this side sends */
+    struct rate_limit rate_limit; /* on all that this side sends */
 };
 
 /* path.c */
-/* The peer has answered to something on the path: it works. */
+/* The peer has answered on the path: it works. */
 void path_heard(struct paths *paths, unsigned path);
-/* Bytes came on it, be they a part of a chunk that may yet prove false. */
+/* Bytes came on the path; they may be a part of a chunk that is not authentic. */
 void path_note_received(struct path *path, uint64_t now);
-/* Something came of the peer's TCP on it then. */
+/* The peer's TCP sent something on the path at `when`. */
 void path_acked(struct path *path, uint64_t when);
-/* Nothing has come on the path for a while in which something came on another that works.
- */
+/* Whether the path has brought nothing for a while in which another live path has. */
 bool path_quiet(const struct paths *paths, unsigned index);
-/* It works no more, unless it was heard of since `since_ns`. */
+/* The path has failed for this reason, unless it was heard after `since_ns`. */
 void path_failed(struct paths *paths, unsigned path, enum path_reason reason,
                  uint64_t since_ns);
-/* It works no more, whatever was heard of it. */
+/* The path has failed for this reason, whenever it was heard. */
 void path_set_down(struct paths *paths, unsigned path, enum path_reason reason);
 void path_sample_rtt(struct path *path, uint64_t rtt_ns, uint64_t now);
 void path_count(struct paths *paths, unsigned path, uint64_t received, uint64_t acked);
-/* Bytes of streams that it delivered first. */
+/* Counts stream bytes that the path delivered first. */
 void path_count_goodput(struct paths *paths, unsigned path, uint64_t received,
                         uint64_t acked);
 uint64_t path_rtt_ns(const struct path *path); /* RTT_UNKNOWN_NS while unknown */
-/* The least of the last seconds, which no queue has made longer. */
+/* The least round trip of the last seconds: it has no queue in it. */
 uint64_t path_least_rtt_ns(const struct path *path);
-/* It holds no more. */
+/* Forgets the least round trip, because the path may have changed. */
 void path_forget_least(struct path *path);
-/* How long so many bytes take at a rate in bytes a second; 0 when that is not known. */
+/* How long so many bytes take at a rate in bytes a second; 0 when the rate is unknown. */
 uint64_t path_drain_ns(uint64_t bytes, uint64_t rate);
-/* Bytes a second that the path is known to take: over a short time acknowledgements come in
- * lumps, so that what was seen over a longer one bounds it. */
+/* Bytes a second that the path is known to carry. Acknowledgements come in lumps, so a
+ * rate seen over a short time is bounded by the rate seen over a longer one. */
 uint64_t path_known_rate(const struct path *path);
-/* Bulk on the path is held back now, or not; `rate_seen` is the rate seen of late, 0: none.
- */
+/* Tells whether restraint holds bulk back on the path now. `rate_seen`: the recent rate,
+ * 0: none. */
 void path_hold(struct path *path, bool held, uint64_t rate_seen);
-/* The known rate of a path whose bulk was held back just now; 0: it was not. */
+/* The known rate of a path on which bulk is held back; 0: it is not. */
 uint64_t path_held_rate(const struct path *path);
-/* A rate is the highest of recent windows, each of so long, */
+/* A rate is the highest of recent windows. This is the length of a window, ... */
 uint64_t rate_window_ns(uint64_t rtt_ns);
-/* and this at the end of one in which `bytes` came. */
+/* ... and this the new rate at the end of a window in which `bytes` came. */
 uint64_t rate_next(uint64_t rate, uint64_t bytes, uint64_t elapsed_ns, uint64_t window_ns);
-/* Until what is sent now, behind `queued` bytes that are not acknowledged, arrives. */
+/* How long a byte takes to arrive that is sent now, behind `queued` unacknowledged
+ * bytes. */
 uint64_t path_arrival_ns(const struct path *path, uint64_t queued);
 uint64_t paths_best_rtt_ns(const struct paths *paths);
-/* A stream's policy and the path's properties go together. */
+/* Whether a stream of this policy may use the path. */
 bool path_allows(const struct paths *paths, unsigned path,
                  const struct stream_policy *policy);
-/* The path is a backup, and another path works that streams of the policy (NULL: of any)
- * may use. */
+/* Whether the path is a backup while another path works that streams of the policy (NULL:
+ * of any) may use. */
 bool path_in_reserve(const struct paths *paths, unsigned path,
                      const struct stream_policy *policy);
-/* Copies of streams of the policy travel on the path beside those on others: it is no
- * backup while another works, nor, unless the policy is to be redundant at any cost, dearer
- * than one. */
+/* Whether the path carries copies of such streams beside other paths. A backup does not
+ * while another path works. A dearer path does not while a cheaper one works, unless the
+ * policy is `redundant`. */
 bool path_takes_copies(const struct paths *paths, unsigned path,
                        const struct stream_policy *policy);
-/* `b` is dearer than `a`, or a backup for it. */
+/* Whether `b` is dearer than `a`, or a backup for it. */
 bool path_comes_before(const struct path *a, const struct path *b);
-/* Bytes of data that may go on the path now, by its ceiling and the session's. */
+/* Bytes of data that the ceilings of the path and the session allow now. */
 uint64_t path_room(const struct paths *paths, unsigned path);
 
 /* path_doubt.c */
-/* A chunk that was sent then has been acknowledged. */
+/* A chunk that was sent at `sent_ns` has been acknowledged. */
 void path_proven(struct path *path, uint64_t sent_ns);
-/* From when a subflow is late until its path is doubtful. */
+/* How long a subflow is late before its path is doubtful. */
 uint64_t path_patience_ns(const struct path *path);
-/* A subflow is late since `late_ns`; its oldest chunk was sent at `oldest_ns`. */
+/* A subflow of the path is late since `late_ns`; its oldest chunk was sent at
+ * `oldest_ns`. */
 void path_note_late(struct path *path, uint64_t oldest_ns, uint64_t late_ns, uint64_t now);
 bool path_doubtful(const struct paths *paths, unsigned index);
-/* When it may become so if nothing comes on it. */
+/* When the path becomes doubtful if nothing comes on it. */
 uint64_t path_doubt_timeout(const struct paths *paths, unsigned index);
 
 #endif

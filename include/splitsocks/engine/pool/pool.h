@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* How many subflows there are, where, and when to dial: local alone does. */
+/* The pool of subflows, at local only: how many there are on each path, and when to
+ * dial. */
 #ifndef SPLITSOCKS_ENGINE_POOL_H
 #define SPLITSOCKS_ENGINE_POOL_H
 
@@ -12,7 +13,7 @@
 #define BACKOFF_MIN_NS (100 * NS_PER_MS)
 #define BACKOFF_MAX_NS (1 * NS_PER_S)
 #define BACKOFF_IDLE_NS (15 * NS_PER_S)
-/* A subflow that has nothing to do beyond the idle number is retired after this. */
+/* A subflow beyond the idle number that has nothing to do is retired after this time. */
 #define SPARE_LIFE_NS (5 * NS_PER_S)
 
 /* The pool of a session. */
@@ -23,42 +24,44 @@ struct pool {
     struct subflows *subflows;
     struct schedule *schedule;
     uint64_t rekey_ns;        /* local: when the hourly resume is due */
-    uint64_t silent_ns;       /* local: dialled since then without contact; or TIME_NEVER */
-    uint64_t backoff_ns;      /* between HELLOs that fail */
-    uint64_t hello_failed_ns; /* when the last has failed */
+    uint64_t silent_ns;       /* time of the first dial without contact since; TIME_NEVER:
+                                 none */
+    uint64_t backoff_ns;      /* time between HELLOs that fail */
+    uint64_t hello_failed_ns; /* time of the last failed HELLO */
     uint64_t next_hello_ns, hello_race_ns;
-    struct peak queue_up, queue_down; /* local: bytes that waited lately */
-    uint64_t stream_begun_ns; /* local: the last OPEN became ready to be sent; 0 = never */
-    uint64_t wake_ns;         /* when pool_update() wants to be called again */
+    struct peak queue_up, queue_down; /* local: most bytes that waited recently */
+    uint64_t stream_begun_ns;   /* local: when a STREAM_OPEN last became ready; 0 = never */
+    uint64_t wake_ns;           /* when pool_update() must be called again */
     unsigned explicit_failures; /* dials refused or unreachable, in a row */
-    unsigned hellos_unanswered; /* in a row */
-    unsigned hellos_unproven;   /* the same, those with a wrong answer too */
+    unsigned hellos_unanswered; /* HELLOs without an answer, in a row */
+    unsigned hellos_unproven;   /* HELLOs without an answer or with a wrong one, in a
+                                   row */
 };
 
 /* pool.c */
 void pool_update(struct pool *pool);
-/* Bytes of the subflow that were sent or received: it may want a replacement. */
+/* Counts bytes that the subflow sent or received; it may need a replacement. */
 void pool_count_bytes(struct pool *pool, struct subflow *subflow, uint64_t sent,
                       uint64_t received);
-/* Local: a stream begins that may ask for paths of its own. */
+/* Local: a stream begins, which may ask for paths of its own. */
 void pool_stream_begins(struct pool *pool, struct stream *stream);
 /* The paths' properties have changed. */
 void pool_recount_streams(struct pool *pool);
 /* A live subflow ended, or a dial did. */
 void pool_dial_timed_out(struct pool *pool, struct subflow *subflow);
-/* A HELLO has led to no session. */
+/* A HELLO did not lead to a session. */
 void pool_hello_failed(struct pool *pool);
 void pool_dial_ended(struct pool *pool, struct subflow *subflow, enum subflow_end end);
 void pool_dial_succeeded(struct pool *pool, struct subflow *subflow);
 uint64_t pool_next_timeout(const struct pool *pool);
 
-/* pool_proof.c; local: an established connection has shown that it leads to the relay, or
- * is given up since it has not. */
+/* pool_proof.c; local: an established connection has proved that it leads to the relay, or
+ * is given up because it has not. */
 void pool_proven(struct pool *pool, struct subflow *subflow);
 void pool_unproven(struct pool *pool, struct subflow *subflow, enum unproven how);
-/* Somebody waits for the relay now. */
+/* A stream is opened: no back-off lasts longer than BACKOFF_MAX_NS from now on. */
 void pool_hurry(struct pool *pool);
-/* Local: a transfer whose end is not in sight waits, in either direction. */
+/* Local: whether a transfer waits, in either direction, whose end is not in sight. */
 bool pool_bulk_waits(struct pool *pool);
 bool pool_active(const struct pool *pool);
 

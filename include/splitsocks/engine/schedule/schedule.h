@@ -1,24 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* What goes on which subflow: split, redundant, reinjection, restraint, sparing. */
+/* Decides which data goes on which subflow: split, redundant, reinjection, restraint,
+ * sparing. */
 #ifndef SPLITSOCKS_ENGINE_SCHEDULE_H
 #define SPLITSOCKS_ENGINE_SCHEDULE_H
 
 #include <splitsocks/engine/subflow/subflow.h>
 
-/* How long a path that was never heard on may be tried before a backup is. */
+/* How long a path that was never heard may be tried before a backup is used. */
 #define HOPE_NS (1 * NS_PER_S)
 
-/* What bulk may keep on its way on a path; see restraint.c. */
+/* How much bulk a path may have on its way; see restraint.c. */
 struct restraint {
-    bool bounded;       /* `room` holds */
+    bool bounded;       /* `room` is a bound */
     uint64_t room;      /* bytes of bulk that may go now */
-    bool held, spare;   /* in the running window bulk was held back; it lacked, with room */
-    uint64_t window_ns; /* when that began; 0 = there is none */
-    uint64_t window_bytes;         /* what the path had delivered then */
-    uint64_t rate_seen;            /* bytes a second: the highest of the windows */
-    uint64_t lifted_ns, lift_ns;   /* lifted until then; for how long */
-    uint64_t drained_ns, least_ns; /* when a drain ends; the least round trip before it */
-    uint64_t drain_ns;             /* when the next is due */
+    bool held, spare;   /* in the running window bulk was held back; there was room, but no
+                           bulk */
+    uint64_t window_ns; /* begin of the window; 0 = there is none */
+    uint64_t window_bytes;         /* what the path had delivered at that time */
+    uint64_t rate_seen;            /* bytes a second: highest of the windows */
+    uint64_t lifted_ns, lift_ns;   /* no bound until lifted_ns; length of that pause */
+    uint64_t drained_ns, least_ns; /* when a drain ends; least round trip before it */
+    uint64_t drain_ns;             /* when the next drain is due */
 };
 
 /* The schedule of a session. */
@@ -28,10 +30,10 @@ struct schedule {
     struct streams *streams;
     struct subflows *subflows;
     struct restraint restraints[SESSION_PATHS_MAX];
-    uint64_t interactive_ns; /* somebody last waited for little; 0 = never */
-    uint64_t bulk_ns;        /* bulk last waited; 0 = never */
+    uint64_t interactive_ns; /* when an interactive stream last waited; 0 = never */
+    uint64_t bulk_ns;        /* when bulk last waited; 0 = never */
     uint64_t full_since_ns,
-        full_ns; /* local: bulk waited from then to then; see sparing.c */
+        full_ns; /* local: bulk waited from full_since_ns to full_ns; see sparing.c */
 };
 
 /* restraint.c */
@@ -39,26 +41,26 @@ struct schedule {
 void restraint_note_opened(struct schedule *schedule);
 /* New data of the stream is about to count as sent. */
 void restraint_note_sent(struct schedule *schedule, struct stream *stream);
-/* How often subflows are to be measured, where `usual_ns` does without restraint. */
+/* How often subflows should be measured; without restraint it is `usual_ns`. */
 uint64_t restraint_measure_ns(const struct schedule *schedule, uint64_t usual_ns);
-/* Looks how much bulk may go, once before subflows are asked for what they should carry. */
+/* Computes the room for bulk, once before subflows are asked what to carry. */
 void restraint_update(struct schedule *schedule);
 void restraint_spend(struct schedule *schedule, unsigned path, uint64_t bytes);
-/* No bulk is to go on the path now. */
+/* Whether the path may take no bulk now. */
 bool restraint_holds(const struct schedule *schedule, unsigned path);
 uint64_t restraint_timeout(const struct schedule *schedule);
 
 /* sparing.c */
-/* Local: bulk waits, in either direction. */
+/* Local: bulk waits, in one of the directions. */
 void sparing_note_bulk(struct schedule *schedule);
-/* Local: looks which paths are to carry no bulk now. */
+/* Local: decides which paths carry no bulk now. */
 void sparing_update(struct schedule *schedule);
-/* Local: when that changes if nothing else does. */
+/* Local: when that changes if nothing else happens. */
 uint64_t sparing_timeout(const struct schedule *schedule);
-/* The path is not to carry what waits, or is on its way, of the stream. */
+/* Whether the path must not carry this data of the stream, waiting or on its way. */
 bool sparing_holds(const struct schedule *schedule, unsigned index,
                    const struct stream *stream);
-/* So much of streams goes on the path. */
+/* Charges stream bytes that the path carries to its allowance. */
 void sparing_spend(struct schedule *schedule, unsigned index, uint64_t bytes);
 
 /* carriers.c */
@@ -67,85 +69,91 @@ struct carriers {
     uint64_t first_drawback, twin_drawback;
 };
 
-/* Looks at one usable subflow of their path after the other; then appoints the best. */
+/* Compares one usable subflow of the path after the other; then appoints the best. */
 void carriers_consider(const struct schedule *schedule, struct carriers *carriers,
                        struct subflow *subflow);
 void carriers_appoint(const struct carriers *carriers);
-/* The subflow is for data: another of its path can take a chunk that has only ACKs. */
+/* Whether the subflow is for data: another of its path can take chunks with only ACKs. */
 bool carriers_spare(const struct schedule *schedule, const struct subflow *subflow);
 
 /* scheduler.c */
 struct piece {
     struct stream *stream;
     uint64_t offset;
-    uint64_t length;           /* at most; the FIN counts as one; 0 = nothing to send */
-    bool copy;                 /* it is on its way elsewhere, too */
-    struct sent_item *copy_of; /* reinjection: as this item; else NULL */
+    uint64_t length;           /* upper bound; the FIN counts as one byte; 0 = nothing to
+                                  send */
+    bool copy;                 /* the data is on its way elsewhere, too */
+    struct sent_item *copy_of; /* reinjection: the item that is copied; else NULL */
 };
 
-/* Chooses the lane, and looks which paths live and which subflows are late: once before
- * subflows are asked for what they should carry. */
+/* Chooses the lane, and finds which paths live and which subflows are late: once before
+ * subflows are asked what to carry. */
 void scheduler_update(struct schedule *schedule);
-/* What data `subflow` should carry now; false when none. No side effects. */
+/* The data that `subflow` should carry now; false when there is none. No side effects. */
 bool scheduler_next(struct schedule *schedule, struct subflow *subflow,
                     struct piece *piece);
 bool scheduler_is_lane(const struct schedule *schedule, const struct subflow *subflow);
-/* The path may be dead, while another works: it gets nothing that another can carry. */
+/* Whether the path is silent while another live path is not: it gets nothing that another
+ * can carry. */
 bool scheduler_path_silent(const struct schedule *schedule, unsigned index);
-/* The path leaves the stream's data to another: it is a backup, and another works; it is
- * dearer than one that has room; or the data is bulk that it is to be spared. */
+/* Whether the path leaves the stream's data to another: it is a backup while another
+ * works, it is dearer than one that has room, or the data is bulk and the path is to be
+ * spared. */
 bool scheduler_spares(const struct schedule *schedule, unsigned index,
                       const struct stream *stream);
-/* It is in doubt (path_doubt.c), and another that works is not. */
+/* Whether the path is doubtful (path_doubt.c) while another live path is not. */
 bool scheduler_path_uncertain(const struct schedule *schedule, unsigned index);
-/* So may the subflow's, or it waits for a lost segment, and another is free of that: it
- * gets no frames of control. */
+/* Whether frames of control should avoid the subflow: its path is uncertain, or it may
+ * wait for a lost segment, and another subflow is better. */
 bool scheduler_avoids(const struct schedule *schedule, const struct subflow *subflow);
-/* Some subflow of the path takes data of the stream: at once, or when it is writable again.
- */
+/* Whether some subflow of the path takes data of the stream, now or when it is writable
+ * again. */
 bool scheduler_path_takes(const struct schedule *schedule, unsigned path,
                           const struct stream *stream, bool at_once);
 
 /* scheduler_split.c */
-/* No other path would complete what is left of the stream, `length` bytes at least, before
- * the first byte arrives on this one. */
+/* Whether no other path would complete the rest of the stream, at least `length` bytes,
+ * before the first byte arrives on this one. */
 bool split_may_carry(const struct schedule *schedule, const struct subflow *subflow,
                      const struct stream *stream, uint64_t length);
 
 /* scheduler_redundant.c */
-/* [start, end) is on its way on the subflow: for redundant streams. OK or ERROR_MEMORY. */
+/* [start, end) of a stream that may be redundant is on its way on the subflow. OK or
+ * ERROR_MEMORY. */
 int redundant_note_sent(const struct schedule *schedule, struct stream *stream,
                         const struct subflow *subflow, uint64_t start,
                         uint64_t end) MUST_CHECK;
-/* Data of the stream came on the path `index` before it came on any other. */
+/* Data of the stream came first on the path `index`: the other paths should bring
+ * copies. */
 void redundant_await_copies(struct schedule *schedule, const struct stream *stream,
                             unsigned index);
-/* It is among the paths that are to carry the stream. */
+/* Whether the path is one of those that carry the stream. */
 bool redundant_may_carry(const struct schedule *schedule, unsigned path,
                          const struct stream *stream);
-/* So it is, and of the path's subflows it is this one's turn. */
+/* The same, and it is this subflow's turn among the path's subflows. */
 bool redundant_takes(const struct schedule *schedule, const struct subflow *subflow,
                      const struct stream *stream);
-/* Another path that is not late has taken all of it. */
+/* Whether another path that is not late has taken all of the range. */
 bool redundant_covered(const struct schedule *schedule, unsigned path,
                        const struct stream *stream, uint64_t start, uint64_t end);
-/* What the subflow should carry that others carry already; no side effects. */
+/* The copy that the subflow should carry of data that others carry already; no side
+ * effects. */
 bool redundant_next(const struct schedule *schedule, const struct subflow *subflow,
                     struct stream *stream, struct piece *piece);
-/* Some path that works has something of that to carry. */
+/* Whether some working path has such a copy to carry. */
 bool redundant_waits(const struct schedule *schedule, struct stream *stream);
 
 /* reinjection.c */
-/* When what was sent longest ago, and asks to be acknowledged, was sent; there is some. */
+/* When the oldest chunk that asks for an ACK was sent; there must be one. */
 uint64_t reinjection_oldest_ns(const struct subflow *subflow);
-/* When its path becomes silent if nothing comes on it, and when the subflow becomes late if
- * nothing is acknowledged; TIME_NEVER when nothing is waited for. */
+/* When the subflow's path becomes silent if nothing comes on it, and when the subflow
+ * becomes late if nothing is acknowledged; TIME_NEVER when no answer is due. */
 uint64_t reinjection_silence_ns(const struct schedule *schedule,
                                 const struct subflow *subflow);
 uint64_t reinjection_late_ns(const struct schedule *schedule,
                              const struct subflow *subflow);
-/* Of all that the subflow may copy, what is nearest to its stream's head. `idle`: there is
- * nothing new to send. */
+/* Of all data that the subflow may copy, the piece nearest to its stream's head. `idle`:
+ * there is nothing new to send. */
 bool reinjection_next(struct schedule *schedule, struct subflow *subflow, bool idle,
                       struct piece *piece);
 

@@ -38,40 +38,41 @@ struct subflow;
 /* A phrase for logs, e.g. "connection refused"; never NULL. */
 const char *reset_code_string(enum reset_code code);
 
-/* A phrase for logs, as the side says it that closes; never NULL. */
+/* The phrase with which the closing side says why; never NULL. */
 const char *close_code_string(enum close_code code);
 
 /* Local. Copies the config. NULL when memory is out. Dials nothing before the first tick. */
 struct session *session_new(const struct session_config *config, uint64_t now) MUST_CHECK;
-/* Frees everything, streams and subflows too; the driver closes their sockets. */
+/* Frees everything, streams and subflows included; the driver closes their sockets. */
 void session_free(struct session *session);
 
 /* ---- paths ---- */
 
-/* Local: paths 0 to path_count - 1 begin usable, with everything else 0. A path that
- * becomes unusable loses all its subflows at once, and what they owed goes elsewhere; one
- * that becomes usable is dialled at once. When its address has changed, do both. */
+/* Local: paths 0 to path_count - 1 begin usable, with all other properties 0. A path that
+ * becomes unusable loses all its subflows at once, and their unacknowledged data goes
+ * elsewhere; a path that becomes usable is dialled at once. When its address has changed,
+ * do both. */
 void session_set_path(struct session *session, unsigned index,
                       const struct path_properties *properties, uint64_t now);
 
-/* Local: what SESSION_PATH_PACKETS said of the path when it was last used: a first guess, to
- * be given when the path becomes usable. 0 is none. */
+/* Local: gives the size of an earlier SESSION_PATH_PACKETS as a first guess, when the path
+ * becomes usable. 0: none. */
 void session_remember_packets(struct session *session, unsigned index, uint16_t size,
                               uint64_t now);
 
-/* Local: what kept the path from being dialled holds no more, since the relay has another
- * address there: it may be dialled at once. Its subflows stay. */
+/* Local: the relay has another address on this path, so earlier failures do not count: the
+ * path may be dialled at once. Its subflows stay. */
 void session_retry_path(struct session *session, unsigned index, uint64_t now);
 
 /* ---- events ---- */
 
-/* Takes the oldest event; false when there is none. Order is the order of doing: a
+/* Takes the oldest event; false when there is none. Act on events in this order: a
  * SESSION_CLOSE_SUBFLOW that makes room in the pool comes before its SESSION_DIAL. */
 bool session_next_event(struct session *session, struct session_event *event);
 
 /* ---- time ---- */
 
-/* When session_tick() wants to be called next; TIME_NEVER when nothing waits. */
+/* When session_tick() must be called next; TIME_NEVER when nothing waits. */
 uint64_t session_next_timeout(const struct session *session);
 void session_tick(struct session *session, uint64_t now);
 
@@ -81,49 +82,49 @@ void session_tick(struct session *session, uint64_t now);
 struct session_fresh {
     uint8_t ephemeral[32]; /* random */
     uint64_t clock_ns;     /* wall clock, since 1970 */
-    uint64_t stamp;        /* the same, or 1 more than the last that was used */
+    uint64_t stamp;        /* the same, or the last used stamp + 1 if that is more */
 };
 
 /* The connection is established. `fresh` is needed for a SESSION_DIAL with hello set, and
- * not looked at otherwise. */
+ * ignored otherwise. */
 void session_subflow_up(struct session *session, struct subflow *subflow,
                         const struct session_fresh *fresh, uint64_t now);
 
-/* The connection is no more; the driver has read it to its end first and has passed all
- * to session_receive(). The subflow pointer is invalid afterwards. */
+/* The connection is gone; the driver has read it to its end and passed everything to
+ * session_receive() first. The subflow pointer is invalid afterwards. */
 void session_subflow_down(struct session *session, struct subflow *subflow,
                           enum subflow_end end, uint64_t now);
 
 /* Takes whole chunks from `bytes` and returns how many bytes were used; the driver keeps
- * the rest (less than one chunk) and passes it again in front of what follows. Opens in
- * place: `bytes` is overwritten, and stream data in it stays borrowed until
- * session_settle(), so that session_stream_peek() may point into it.
- * `*closed` becomes true when the subflow was given up meanwhile (its
- * SESSION_CLOSE_SUBFLOW waits in the queue): read no more from it. */
+ * the rest (less than one chunk) and passes it again in front of the next bytes. Chunks
+ * are opened in place: `bytes` is overwritten, and stream data in it stays borrowed until
+ * session_settle(), so that session_stream_peek() may point into it. `*closed` becomes
+ * true when the subflow was given up meanwhile (its SESSION_CLOSE_SUBFLOW waits in the
+ * queue): read no more from it. */
 size_t session_receive(struct session *session, struct subflow *subflow, uint8_t *bytes,
                        size_t length, bool *closed, uint64_t now);
 
-/* Copies what was received and not yet consumed, so that the buffers passed to
+/* Copies received data that was not consumed yet, so that the buffers passed to
  * session_receive() may be reused. */
 void session_settle(struct session *session, uint64_t now);
 
-/* The subflow that should carry something now, best first, or NULL. Only subflows marked
- * writable are given. */
+/* The subflow that should send now, best first, or NULL. Only writable subflows are
+ * returned. */
 struct subflow *session_next_sender(struct session *session, uint64_t now);
 
-/* Fills `buffer` (capacity >= CHUNK_SIZE_MAX) with what the subflow carries now and
- * returns the length; 0 when nothing is to be sent after all. All of it counts as sent:
- * the driver writes it in order, keeps the unwritten tail, and says session_subflow_writable(false) until
- * the tail is gone and the socket writable again. */
+/* Fills `buffer` (capacity >= CHUNK_SIZE_MAX) with the bytes that the subflow should send
+ * now and returns their number; 0 when there are none after all. All of them count as
+ * sent: the driver writes them in order, keeps the unwritten tail, and calls
+ * session_subflow_writable(false) until the tail is gone and the socket writable again. */
 size_t session_produce(struct session *session, struct subflow *subflow, uint8_t *buffer,
                        size_t capacity, uint64_t now);
 void session_subflow_writable(struct session *session, struct subflow *subflow,
                               bool writable);
 
-/* The next subflow whose measure is wanted now (in use, and older than 1 ms with several
- * paths or 10 ms with one), or NULL. The driver answers each with
- * session_subflow_measured(); ask before session_next_sender(), and before session_tick(),
- * which judges subflows that make no progress by it. */
+/* The next subflow that must be measured now (in use, and last measured more than 1 ms ago
+ * with several paths, 10 ms with one), or NULL. The driver answers each with
+ * session_subflow_measured(). It asks before session_next_sender(), and before
+ * session_tick(), which uses the measures to judge subflows that make no progress. */
 struct subflow *session_next_unmeasured(struct session *session, uint64_t now);
 void session_subflow_measured(struct session *session, struct subflow *subflow,
                               const struct subflow_measure *measure, uint64_t now);
@@ -131,7 +132,7 @@ void session_subflow_measured(struct session *session, struct subflow *subflow,
 void subflow_set_user(struct subflow *subflow, void *user);
 void *subflow_user(const struct subflow *subflow);
 unsigned subflow_path(const struct subflow *subflow);
-/* Something of the relay has opened on it. */
+/* Whether the subflow has brought an authentic chunk of the relay. */
 bool subflow_proven(const struct subflow *subflow);
 uint64_t subflow_number(const struct subflow *subflow);
 
@@ -148,59 +149,63 @@ void session_stream_accept(struct session *session, struct stream *stream, uint6
 /* Ends both directions at once; no event follows, session_stream_release() must. */
 void session_stream_reset(struct session *session, struct stream *stream,
                           enum reset_code code, uint64_t now);
-/* The driver lets go: the pointer is invalid afterwards. What was written is still
- * delivered; if the peer's direction has not ended, the stream is reset (cancelled). */
+/* The driver lets go of the stream: the pointer is invalid afterwards. Written data is
+ * still delivered; if the peer's direction has not ended, the stream is reset
+ * (cancelled). */
 void session_stream_release(struct session *session, struct stream *stream, uint64_t now);
 
-/* Room to read a plain socket straight into: at most `length` bytes in at most `max`
- * parts, returned in `parts`; the number of parts is returned, 0 when the stream takes
- * nothing now (SESSION_STREAM_WRITABLE follows). */
+/* Room into which a plain socket can be read: at most `length` bytes in at most `max`
+ * `parts`. Returns the number of parts; 0 when the stream takes nothing now
+ * (SESSION_STREAM_WRITABLE follows). */
 size_t session_stream_reserve(struct session *session, struct stream *stream, size_t length,
                               struct iovec *parts, size_t max);
 /* The first `length` bytes of the reserved room are data. */
 void session_stream_commit(struct session *session, struct stream *stream, size_t length,
                            uint64_t now);
-/* Copies; returns how much was taken, which may be less than `length`. */
+/* Copies `data`; returns how many bytes were taken, which may be less than `length`. */
 size_t session_stream_write(struct session *session, struct stream *stream,
                             const void *data, size_t length, uint64_t now);
-/* No more will be written. */
+/* Ends this side's direction: nothing more will be written. */
 void session_stream_finish(struct session *session, struct stream *stream, uint64_t now);
 
-/* What can be read now, in order, in at most `max` parts; returns the number of parts.
- * `*finished` is true when the peer's direction ends right behind what was given. The
- * parts are valid until the next call that is given the stream, or session_settle(). */
+/* The data that can be read now, in order, in at most `max` parts; returns the number of
+ * parts. `*finished` is true when the peer's direction ends right behind it. The parts are
+ * valid until the next call that is given the stream, or session_settle(). */
 size_t session_stream_peek(struct session *session, struct stream *stream,
                            struct iovec *parts, size_t max, bool *finished);
-/* `length` bytes of what was peeked have been delivered; their credit goes back. */
+/* `length` bytes from session_stream_peek() have been delivered; the peer gets credit for
+ * them. */
 void session_stream_consume(struct session *session, struct stream *stream, size_t length,
                             uint64_t now);
 
-/* After SESSION_STREAM_RESET. When it was the session that has ended, and both directions
- * of the stream had, and all has arrived, the reader has only been slow: then this gives
- * the driver what is left for it, in `pages` and at the offsets `unread`, and returns true.
- * `pages` are the caller's: empty, of an account of the same pool which outlives them. */
+/* After SESSION_STREAM_RESET. If the session has ended, both directions of the stream had
+ * ended before, and all data has arrived, then only a slow reader is left. This call gives
+ * the driver the remaining data, in `pages` at the offsets `unread`, and returns true.
+ * `pages` belong to the caller: empty, and of an account of the same pool that outlives
+ * them. */
 bool session_stream_take(struct session *session, struct stream *stream, struct pages *pages,
                          struct range *unread) MUST_CHECK;
 
 /* ---- the whole ---- */
 
-/* Ends the session: tells the peer why, and SESSION_ENDED follows when that is done or 1 s
- * has passed. Streams that are still open are reset. `reason` may be NULL: then it is that of
- * the code. */
+/* Ends the session: tells the peer why. SESSION_ENDED follows when the peer has been told
+ * or after 1 s. Open streams are reset. `reason` may be NULL: then the code's own phrase
+ * is used. */
 void session_close(struct session *session, enum close_code code, const char *reason,
                    uint64_t now);
 
-/* It is ending, or has ended. */
+/* Whether the session is ending, or has ended. */
 bool session_is_closing(const struct session *session);
 
-/* Streams that are open, or released with bytes that the peer does not have yet: a daemon
+/* Streams that are open, or released with data that the peer does not have yet: a daemon
  * that was asked to stop waits for these. Counts them one by one. */
 unsigned session_stream_count(const struct session *session);
 void session_set_user(struct session *session, void *user);
 void *session_user(const struct session *session);
-/* Session id, for logs; 0 while there is none. */
+/* The session id, for logs; 0 while there is none. */
 uint64_t session_id(const struct session *session);
-/* Local: the newest stamp that the relay has taken in a HELLO of this session; 0: none. */
+/* Local: the newest stamp that the relay has accepted in a HELLO of this session; 0:
+ * none. */
 uint64_t session_stamp(const struct session *session);
 
 const struct session_counters *session_counters(const struct session *session);

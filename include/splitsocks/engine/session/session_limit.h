@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Relay: how many sessions a client may have, and what happens to one more. */
+/* Relay: bounds how many sessions a client may have. */
 #ifndef SPLITSOCKS_SESSION_LIMIT_H
 #define SPLITSOCKS_SESSION_LIMIT_H
 
@@ -7,13 +7,13 @@
 
 struct list;
 
-/* Whether the client may have one more of the worker's `sessions`, of which `most` may be
- * up. Where it has all that it may have, a session that is deserted gives its place: it is
- * closed, and *replaced is set to it. One that is alive never does. */
+/* Whether the client may have one more of the worker's `sessions`, of which at most `most`
+ * may be up. If the client has that many, a deserted one makes room: it is closed, and
+ * *replaced is set to it. A live session is never closed for this. */
 bool session_limit_allows(struct list *sessions, unsigned client, unsigned most,
                           uint64_t now, struct session **replaced);
-/* Closes a session that is one too many, and tells local why. It was marked as refused from
- * its beginning: of what the client has sent in it nothing was done. */
+/* Closes a session beyond the limit, and tells local why. The session was marked as
+ * refused from its beginning, so nothing that the client sent in it had an effect. */
 void session_limit_refuse(struct session *session, unsigned most, uint64_t now);
 
 #endif

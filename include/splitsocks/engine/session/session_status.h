@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a session is doing, for people to read: snapshots of its paths and its streams.
- * Taking one changes nothing and costs no more than a walk over what it describes.
+ * Snapshots of a session's paths and streams, for people to read. Taking one changes
+ * nothing and costs a walk over the described things.
  *
- * "Out" is what this side sends, "in" what it receives.
+ * "Out" is the direction in which this side sends, "in" the one in which it receives.
  */
 #ifndef SPLITSOCKS_SESSION_STATUS_H
 #define SPLITSOCKS_SESSION_STATUS_H
@@ -13,37 +13,41 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* How much use is made of a path, and what keeps it from more. */
+/* How much a path is used, and what keeps it from more. */
 enum path_use {
-    PATH_USE_CARRIES, /* bytes of streams, within the last seconds */
-    PATH_USE_DOWN,    /* it does not work: `reason` tells */
-    PATH_USE_UNTRIED, /* nothing was dialled yet, or no answer has come yet */
-    PATH_USE_BACKUP,  /* `rival`, which is no backup, works */
-    PATH_USE_COST,    /* `rival` is cheaper, and not full */
-    PATH_USE_NOT_ALLOWED, /* no open stream may use it: by its modes, or by their policy */
-    PATH_USE_LATER,   /* what waits would arrive earlier on `rival` */
-    PATH_USE_IDLE,    /* no stream has anything to send */
-    PATH_USE_READY,   /* what is sent next may go on it */
+    PATH_USE_CARRIES,     /* it carried stream bytes within the last seconds */
+    PATH_USE_DOWN,        /* it does not work: see `reason` */
+    PATH_USE_UNTRIED,     /* nothing was dialled yet, or no answer has come yet */
+    PATH_USE_BACKUP,      /* `rival`, which is no backup, works */
+    PATH_USE_COST,        /* `rival` is cheaper, and not full */
+    PATH_USE_NOT_ALLOWED, /* no open stream may use it, by its modes or their policies */
+    PATH_USE_LATER,       /* waiting data would arrive earlier on `rival` */
+    PATH_USE_IDLE,        /* no stream has anything to send */
+    PATH_USE_READY,       /* the next data may go on it */
 };
 
 struct path_status {
     enum path_reason reason;
     struct path_properties properties;
     enum path_use use;
-    unsigned rival;              /* another path's index, where `use` speaks of it */
-    uint64_t keepalive_ns;       /* between PINGs on a subflow that is idle */
+    unsigned rival;              /* index of the other path, for uses that name one */
+    uint64_t keepalive_ns;       /* time between PINGs on an idle subflow */
     bool small_only;             /* it carries no bulk for now, see bulk_after_ns */
     uint64_t srtt_ns;            /* 0: unknown */
     uint64_t rate_out, rate_in;  /* estimated, bytes a second on the wire; 0: unknown */
     uint64_t goodput_out, goodput_in; /* streams' bytes a second, see meter.h */
-    uint64_t queued_bytes;       /* written to its subflows, not yet at the peer's TCP */
-    uint64_t arrival_ns;         /* until what is sent now should be there and acknowledged */
-    unsigned subflows_open, subflows_dialling; /* the latter: without an answer so far */
+    uint64_t queued_bytes; /* written to its subflows, and not acknowledged by the
+                              peer's TCP */
+    uint64_t arrival_ns;   /* how long data sent now takes to arrive and be
+                              acknowledged */
+    unsigned subflows_open, subflows_dialling; /* the latter have no answer yet */
     unsigned failures;           /* dials failed in a row */
-    uint16_t packet_size; /* local: bound on its IP packets; 0: none but the link's */
-    bool packets_found;   /* local: it was found out, as larger ones are lost */
-    bool packets_lost;    /* local: large ones are lost, and no size was found that helps */
-    uint64_t dial_ns;            /* local: not to be dialled before; in the past: at once */
+    uint16_t packet_size;        /* local: bound of its IP packets; 0: the link's own */
+    bool packets_found; /* local: the engine found this size, since larger packets are
+                           lost */
+    bool packets_lost;  /* local: large packets are lost, and no size helps */
+    uint64_t dial_ns;   /* local: no dial before this time; in the past: at
+                           once */
     struct path_counters counters;
 };
 
@@ -52,36 +56,41 @@ void session_path_status(const struct session *session, unsigned index, uint64_t
                          struct path_status *status);
 
 enum session_phase {
-    SESSION_PHASE_CONNECTING, /* no session at the relay yet, or no more */
+    SESSION_PHASE_CONNECTING, /* the relay has no session for this local, or has lost it */
     SESSION_PHASE_UP,
-    SESSION_PHASE_LOST,       /* no contact; what is open waits for up to linger */
-    SESSION_PHASE_CLOSING,    /* ended, or about to */
+    SESSION_PHASE_LOST,    /* no contact; open streams wait for up to linger */
+    SESSION_PHASE_CLOSING, /* ended, or about to */
 };
 
 struct session_status {
     enum session_phase phase;
     uint64_t id;          /* 0: none */
-    uint64_t contact_ns;  /* when the peer was last heard; before, when the session began */
+    uint64_t contact_ns;  /* when the peer was last heard; at first, when the session
+                             began */
     uint64_t linger_ns;   /* as agreed */
-    uint64_t waiting_out; /* bytes to be sent, as far as streams' credit allows */
-    uint64_t waiting_in;  /* local: bytes that wait at the relay, as it said last */
+    uint64_t waiting_out; /* bytes to send that streams' credit allows */
+    uint64_t waiting_in;  /* local: bytes waiting at the relay, by its last DEMAND */
     struct session_counters counters;
 };
 
 void session_status(const struct session *session, struct session_status *status);
 
-/* What a stream waits for; several at a time, or-ed. */
+/* What a stream waits for: several bits, or-ed. */
 enum stream_wait {
     STREAM_WAITS_SESSION = 1,         /* a session with the relay */
-    STREAM_WAITS_STREAM_LIMIT = 2,    /* one of the streams that may be open to end */
+    STREAM_WAITS_STREAM_LIMIT = 2,    /* another stream to end, since STREAM_LIMIT is
+                                         met */
     STREAM_WAITS_CONNECT = 4,         /* the relay to connect to the destination */
-    STREAM_WAITS_SUBFLOW = 8,         /* a subflow that takes what is to be sent */
-    STREAM_WAITS_STREAM_CREDIT = 16,  /* the peer to grant more, with bytes on their way */
-    STREAM_WAITS_PEER_READER = 32,    /* the same, and it has all: its reader takes nothing */
-    STREAM_WAITS_SESSION_CREDIT = 64, /* the peer to grant more to all streams together */
-    STREAM_WAITS_ACK = 128,           /* the peer to acknowledge what was sent */
-    STREAM_WAITS_MISSING = 256,       /* what comes before that which is here already */
-    STREAM_WAITS_READER = 512,        /* this side's reader to take what is here */
+    STREAM_WAITS_SUBFLOW = 8,         /* a subflow that can carry its data */
+    STREAM_WAITS_STREAM_CREDIT = 16,  /* more credit from the peer, with bytes on their
+                                         way */
+    STREAM_WAITS_PEER_READER = 32,    /* more credit, and the peer has all bytes: its
+                                         reader reads nothing */
+    STREAM_WAITS_SESSION_CREDIT = 64, /* more credit for all streams together */
+    STREAM_WAITS_ACK = 128,           /* the peer to acknowledge sent bytes */
+    STREAM_WAITS_MISSING = 256,       /* missing bytes in front of those that have
+                                         arrived */
+    STREAM_WAITS_READER = 512,        /* this side's reader to read the received bytes */
 };
 
 struct stream_status {
@@ -90,19 +99,21 @@ struct stream_status {
     const char *destination;     /* as target_format() has it; NULL: unknown. Borrowed, until
                                     the next call that changes the session */
     bool opened;                 /* the relay has connected */
-    bool released;               /* the driver has let go: what was written is delivered */
-    bool ended;                  /* reset, or delivered both ways: only to be forgotten */
-    bool peer_finished;          /* it is known where the peer's direction ends */
-    uint64_t bytes_acked;        /* sent, and the peer has it */
+    bool released;               /* the driver has let go; written data is still
+                                    delivered */
+    bool ended;                  /* reset, or delivered both ways: about to be forgotten */
+    bool peer_finished;          /* the end of the peer's direction is known */
+    uint64_t bytes_acked;        /* sent, and received by the peer */
     uint64_t bytes_read;         /* received and taken by the reader */
-    uint64_t queued_bytes;       /* to be sent, or to be sent again */
+    uint64_t queued_bytes;       /* to be sent, for the first time or again */
     uint64_t flying_bytes;       /* sent and not acknowledged */
     uint64_t unread_bytes;       /* received and not read, gaps included */
-    unsigned waits;              /* enum stream_wait; 0: it has nothing to do */
-    uint64_t reader_ns;          /* when the reader last took something, or all there was */
+    unsigned waits;              /* enum stream_wait, or-ed; 0: it has nothing to do */
+    uint64_t reader_ns;          /* when the reader last read something, or had nothing
+                                    left to read */
 };
 
-/* The stream opened next after `stream`, the first one for NULL; NULL behind the last. */
+/* The stream opened next after `stream`, the first one for NULL; NULL after the last. */
 const struct stream *session_next_stream(const struct session *session,
                                          const struct stream *stream);
 void session_stream_status(const struct session *session, const struct stream *stream,
