@@ -37,12 +37,14 @@ uint64_t session_free_id(const struct session *session, uint64_t id)
 
 struct session *session_new_relay(const struct session_promise *promise, uint64_t now)
 {
+    const struct hello_answer *answer = promise->answer;
     const struct session_config config = {.role = SESSION_RELAY,
                                           .pages = promise->pages,
-                                          .chunk_size = (uint32_t)promise->offer->chunk_size,
-                                          .linger_ns = promise->answer->linger_s * NS_PER_S,
-                                          .stream_limit = promise->answer->stream_limit,
-                                          .seed = promise->answer->session_id};
+                                          .chunk_size =
+                                              (uint32_t)promise->offer->chunk_size,
+                                          .linger_ns = answer->linger_s * NS_PER_S,
+                                          .stream_limit = answer->stream_limit,
+                                          .seed = answer->session_id};
     struct session *session = session_make(&config, now);
 
     if (session == NULL)
@@ -124,7 +126,8 @@ static struct generation *find_generation(const struct session *session, uint64_
     return generation != NULL && generation->id == id ? generation : NULL;
 }
 
-int session_open_first(const struct session *session, uint64_t id, struct first_chunk *first)
+int session_open_first(const struct session *session, uint64_t id,
+                       struct first_chunk *first)
 {
     struct generation *generation = find_generation(session, id);
 

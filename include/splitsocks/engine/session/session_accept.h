@@ -5,8 +5,8 @@
  * A HELLO is answered before there is a session. session_grant() fills in the answer; where
  * the HELLO asks for a session that may go on, session_free_id() gives it one more id.
  * first_chunk_open() opens the first chunk behind the HELLO. That chunk proves the client:
- * session_new_relay() begins the session, or the old one goes on; session_add_keys() gives it
- * the keys of the HELLO, and session_accept() the connection.
+ * session_new_relay() begins the session, or the old one goes on; session_add_keys() gives
+ * it the keys of the HELLO, and session_accept() the connection.
  *
  * Behind a JOIN, session_open_first() opens the first chunk, and session_accept() follows.
  *
@@ -23,11 +23,11 @@
 
 struct list;
 
-/* Fills in what a session grants: linger, windows and streams, of the offer, the relay's own
- * linger, and its bound on streams. */
+/* Fills in what a session grants: linger, windows and streams, of the offer, the relay's
+ * own linger, and its bound on streams. */
 void session_grant(const struct hello_offer *offer, uint64_t linger_ns,
                    uint64_t stream_limit, struct hello_answer *answer);
-/* The session is up, and is this client's: it can go on with a new HELLO. False for NULL. */
+/* The session is up and this client's: it can go on with a new HELLO. False for NULL. */
 bool session_may_resume(const struct session *session, unsigned client);
 /* `id`, with another tag of the generation where the session uses that tag already. */
 uint64_t session_free_id(const struct session *session, uint64_t id);
@@ -35,11 +35,12 @@ uint64_t session_free_id(const struct session *session, uint64_t id);
 /* What the answer to a HELLO has promised. */
 struct session_promise {
     struct page_pool *pages; /* borrowed; outlives the session */
-    struct list *sessions;   /* borrowed, and outlives it: it stands there until it is freed */
-    const struct hello_offer *offer; /* borrowed for the call, as is the answer */
+    struct list *sessions;   /* the worker's: the session stands there until it is freed */
+    /* Borrowed for the call. */
+    const struct hello_offer *offer;
     const struct hello_answer *answer;
     unsigned client; /* its index */
-    bool refused;    /* does nothing that the client asks for: session_limit_refuse() follows */
+    bool refused;    /* does nothing for the client: session_limit_refuse() follows */
 };
 
 /* NULL when memory is out. */
@@ -50,9 +51,9 @@ struct session *session_first(const struct list *sessions);
 /* Index of the client, as promised. */
 unsigned session_client(const struct session *session);
 
-/* Takes over the keys of a HELLO (`keys` is zeroed) with the id, the features and the linger
- * time of its answer. `*order` becomes the order of this generation of keys in the session:
- * the newest has the highest. Returns OK; ERROR_CLOSED when the session is not up;
+/* Takes over the keys of a HELLO (`keys` is zeroed) with the id, the features and the
+ * linger time of its answer. `*order` becomes the order of this generation of keys in the
+ * session: the newest has the highest. Returns OK; ERROR_CLOSED when the session is not up;
  * ERROR_REPLAY when the tag of the id is in use; or ERROR_MEMORY. On error, the session and
  * `keys` are unchanged. */
 int session_add_keys(struct session *session, const struct hello_answer *answer,
@@ -60,11 +61,12 @@ int session_add_keys(struct session *session, const struct hello_answer *answer,
 
 /* What has arrived on a connection, from its JOIN on, or from behind its HELLO. */
 struct first_chunk {
-    uint8_t *bytes; /* borrowed; the chunk is opened in place */
-    size_t length;  /* of `bytes`, which may go on behind the chunk */
-    size_t header_length; /* of the JOIN; 0 behind a HELLO */
-    uint64_t number;      /* of the subflow; 0 behind a HELLO */
-    uint64_t hello_length, answer_length; /* bytes received and sent before; 0 with a JOIN */
+    uint8_t *bytes;         /* borrowed; the chunk is opened in place */
+    size_t length;          /* of `bytes`, which may go on behind the chunk */
+    size_t header_length;   /* of the JOIN; 0 behind a HELLO */
+    uint64_t number;        /* of the subflow; 0 behind a HELLO */
+    uint64_t hello_length;  /* received before; 0 with a JOIN */
+    uint64_t answer_length; /* sent before; 0 with a JOIN */
     /* The rest is set when the chunk is opened; zero before. */
     struct seal opener; /* owned, until session_accept() succeeds */
     size_t end;         /* offset behind the chunk */
@@ -73,9 +75,9 @@ struct first_chunk {
 /* Opens the chunk. Returns OK; ERROR_TRUNCATED when more bytes are needed, from the same
  * beginning; ERROR_MALFORMED or ERROR_AUTHENTICATION; or ERROR_MEMORY or ERROR_CRYPTO. */
 int first_chunk_open(struct first_chunk *first, struct session_keys *keys) MUST_CHECK;
-/* The same, with the keys that the session has by that id. Also ERROR_CLOSED when the session
- * is not up, ERROR_NOT_FOUND when it does not know the id any more, ERROR_REPLAY when the
- * number was used, and ERROR_LIMIT when the session has too many subflows. */
+/* The same, with the keys that the session has by that id. Also ERROR_CLOSED when the
+ * session is not up, ERROR_NOT_FOUND when it does not know the id any more, ERROR_REPLAY
+ * when the number was used, and ERROR_LIMIT when the session has too many subflows. */
 int session_open_first(const struct session *session, uint64_t id,
                        struct first_chunk *first) MUST_CHECK;
 /* Safe when nothing was opened, and after session_accept(). */
@@ -83,8 +85,8 @@ void first_chunk_deinit(struct first_chunk *first);
 
 /* The connection of an opened chunk becomes a subflow with the keys of that id, which the
  * session has, and the frames of the chunk are done: drain the events. The subflow is the
- * session's. Nothing borrows `first->bytes` afterwards. NULL when memory is out or libcrypto
- * fails; then the session is unchanged. */
+ * session's. Nothing borrows `first->bytes` afterwards. NULL when memory is out or
+ * libcrypto fails; then the session is unchanged. */
 struct subflow *session_accept(struct session *session, uint64_t id,
                                struct first_chunk *first, uint64_t now) MUST_CHECK;
 
