@@ -54,9 +54,9 @@ static int grow(struct client_table *table)
     return OK;
 }
 
-/* The place of `public_key` in the order: of itself, or of the first that is greater.
- * Whether a key is known shows in the time this takes; it is asked only about keys whose
- * owner has proved to own them. */
+/* The position of `public_key` in the order, or of the first greater key. The time of this
+ * search may tell whether a key is known, but only to clients that have proved to own
+ * it. */
 static size_t place_of(const struct client_table *table, const uint8_t public_key[KEY_SIZE],
                        bool *found)
 {
@@ -132,7 +132,7 @@ static bool place_of_stamp(const struct client *client, uint64_t stamp, unsigned
 {
     unsigned below = client->stamp_count;
 
-    /* From the newest: that is where stamps belong that come in order. */
+    /* Search from the newest, where stamps in order belong. */
     while (below > 0 && client->stamps[below - 1] > stamp)
         below--;
     *place = below;
@@ -167,7 +167,7 @@ int client_table_accept_stamp(struct client_table *table, int client, uint64_t s
                 (owner->stamp_count - place) * sizeof(owner->stamps[0]));
         owner->stamp_count++;
     } else {
-        /* The oldest leaves, and what lies below the new one moves down. */
+        /* The oldest stamp leaves, and those below the new one move down. */
         place--;
         memmove(&owner->stamps[0], &owner->stamps[1], place * sizeof(owner->stamps[0]));
     }

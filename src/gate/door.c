@@ -57,7 +57,7 @@ uint64_t door_silence_ns(const struct door *door)
     return door->silence_ns;
 }
 
-/* The checks that need the key agreement; what fails here has cost something. */
+/* The checks that need the key agreement: a failure here has cost something. */
 static int open_hello(struct door *door, const struct hello_header *header,
                       const uint8_t ephemeral[KEY_SIZE], struct door_hello *hello)
 {

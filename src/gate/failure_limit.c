@@ -9,10 +9,9 @@
 #define WAYS 4
 
 /*
- * A token bucket in one number: the time until which what was taken is paid back. A token
- * takes 1/rate to come back, so the tokens that are missing are
- * (owed_until - now) x rate. It needs no refilling, and one that has passed is the same as
- * one that was never used.
+ * A token bucket in one number: the time until which the taken tokens are paid back. A
+ * token comes back after 1/rate, so (owed_until - now) x rate tokens are missing. It needs
+ * no refilling, and a bucket whose time has passed equals an unused one.
  */
 struct bucket {
     uint64_t source;     /* key_of() the address */
@@ -56,8 +55,8 @@ void failure_limit_free(struct failure_limit *limit)
     free(limit);
 }
 
-/* What is counted together: an IPv4 address, or the /64 that one IPv6 host may own. The
- * IPv4 ones lie in ::/64, where no host is. */
+/* The key of a source: an IPv4 address, or the /64 that one IPv6 host may own. IPv4
+ * addresses lie in ::/64, where no host is. */
 static uint64_t key_of(const struct address *peer)
 {
     struct address plain = address_unmap(peer);
@@ -69,7 +68,7 @@ static uint64_t key_of(const struct address *peer)
     return key;
 }
 
-/* The finalizer of MurmurHash3: each bit of the key moves half of the result's. */
+/* The finalizer of MurmurHash3: each bit of the key changes half of the result's bits. */
 static size_t set_of(const struct failure_limit *limit, uint64_t key)
 {
     uint64_t hash = key ^ limit->seed;
@@ -106,7 +105,7 @@ bool failure_limit_allows(const struct failure_limit *limit, const struct addres
     return true;
 }
 
-/* The source's bucket, or that of the one in its set that owes least, emptied for it. */
+/* The source's bucket. If it has none, the least used one in its set, emptied. */
 static struct bucket *bucket_for(struct failure_limit *limit, uint64_t key)
 {
     struct bucket *set = limit->buckets[set_of(limit, key)];

@@ -20,7 +20,7 @@ struct session_ids {
 
 /* NULL when there is none. */
 struct session *session_ids_find(const struct session_ids *ids, uint64_t id);
-/* The order of the id's generation; 0, which none is below, where there is no such id. */
+/* The order of the id's generation; 0, below all orders, for an unknown id. */
 uint64_t session_ids_order(const struct session_ids *ids, uint64_t id);
 /* `order` is that of the id's generation. False when memory is out. */
 bool session_ids_add(struct session_ids *ids, uint64_t id, uint64_t order,

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The relay's front: what a new connection must show before it is given to a session.
+ * Admission: what a new connection must show before a session takes it.
  *
- * Each accepted connection is an `arrival` until its first chunk has opened. Whatever is
- * wrong with it leads to one state, ARRIVAL_SILENT: the driver reads and discards until
- * the arrival's deadline, then closes with nothing unread.
+ * Each accepted connection is an `arrival` until its first chunk has opened. Every failure
+ * leads to one state, ARRIVAL_SILENT: the driver reads and discards until the arrival's
+ * deadline, then closes with nothing unread, and never writes.
  *
  * One admission per worker thread; the client table is shared by all of them (the driver
  * locks around admission_receive() when there are several).
@@ -25,9 +25,10 @@ struct admission_config {
     struct door *door;       /* borrowed: the worker's own */
     struct page_pool *pages; /* borrowed */
     uint8_t server_id;
-    unsigned worker, workers; /* this one's number, and how many there are */
+    unsigned worker, workers; /* this worker's number, and the number of all */
     uint64_t linger_ns;
-    unsigned half_open_max, unauthenticated_max; /* arrivals; the oldest is evicted */
+    unsigned half_open_max, unauthenticated_max; /* bounds; beyond them the oldest arrival
+                                                    is evicted */
     /* Per client index: streams at once, sessions at once. Borrowed. */
     const struct admission_client {
         uint32_t max_streams, max_sessions;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The clients a relay serves, by public key, and the newest stamps each has used.
+ * The clients that a relay serves, by public key, and the newest stamps of each.
  *
- * One table serves all workers of a relay, since a stamp must not pass twice. Being pure
- * it has no lock: the driver holds one around every call that may reach it (the table's
- * own functions, door_hello() and door_answer()).
+ * One table serves all workers of a relay, since a stamp must not pass twice. The table is
+ * pure and has no lock: the driver holds one around every call that may reach it (the
+ * table's own functions, door_hello() and door_answer()).
  *
- * A client's index is the order in which it was added; limits and names are kept by that
- * index elsewhere.
+ * A client's index is the order in which it was added. Others keep limits and names by
+ * that index.
  */
 #ifndef SPLITSOCKS_CLIENT_TABLE_H
 #define SPLITSOCKS_CLIENT_TABLE_H
@@ -19,8 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The stamps kept for each client. One that is older than all of them is refused, so a
- * client may have this many HELLOs on their way out of order. */
+/* Stamps that are kept for each client. A stamp below all of them is refused, so a client
+ * may have this many HELLOs under way out of order. */
 #define CLIENT_STAMPS 64
 
 struct client_table;
@@ -43,11 +43,11 @@ int client_table_find(const struct client_table *table,
  * configuration, before `table` comes into use. */
 void client_table_inherit(struct client_table *table, const struct client_table *old);
 
-/* Returns OK, or ERROR_REPLAY for a stamp that was accepted before, or is older than the
+/* Returns OK, or ERROR_REPLAY for a stamp that was accepted before, or is below the
  * CLIENT_STAMPS newest. `client` is a valid index. */
 int client_table_check_stamp(const struct client_table *table, int client,
                              uint64_t stamp) MUST_CHECK;
-/* The same, and keeps it when it is OK. */
+/* The same, and keeps an accepted stamp. */
 int client_table_accept_stamp(struct client_table *table, int client,
                               uint64_t stamp) MUST_CHECK;
 

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The relay's door: decides about HELLOs from connections that have proved nothing yet.
- * Every error means silence: the connection is read and discarded until
- * accept + door_silence_ns(), then closed, and nothing is written to it.
+ * After any error the connection gets no response: the driver reads and discards until
+ * accept + door_silence_ns(), then closes, and writes nothing.
  *
- * The order of checks is that of cost: form, MAC (who does not know the relay's public key
- * ends here, at the price of one hash), the limit of failures, the key agreement, the
- * client's key, the stamp. Only what fails behind the MAC is charged to the limit: the
- * rest costs next to nothing, and must not lock out an honest neighbour of a scanner.
+ * Cheap checks come first: form, MAC (clients without the relay's public key fail here, at
+ * the price of one hash), the limit of failures, the key agreement, the client's key, the
+ * stamp. Only failures after the MAC count against the limit. Earlier ones cost next to
+ * nothing, and must not lock out an honest neighbour of a scanner.
  *
- *     door_hello()   opens and checks; nothing is kept, so that the caller may still pass
- *                    the connection, unread, to another worker for the session it names
- *     door_answer()  keeps the stamp and writes message 2; or ERROR_REPLAY, when the same
- *                    HELLO was answered meanwhile
+ *     door_hello()   opens and checks; keeps nothing, so that the caller may still pass the
+ *                    connection, unread, to the worker of the session that it names
+ *     door_answer()  keeps the stamp and writes message 2; or returns ERROR_REPLAY, when
+ * the same HELLO was answered meanwhile
  *
  * One door per worker thread. The client table is shared; see there for locking.
  */
@@ -28,8 +28,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Costly failures: what one source, and all of them, may spend. A failure takes about a
- * tenth of a millisecond of the CPU. */
+/* Costly failures that one source, or all sources together, may cause. A failure takes
+ * about a tenth of a millisecond of the CPU. */
 #define DOOR_SOURCE_BURST 256
 #define DOOR_SOURCE_PER_MINUTE 1920
 #define DOOR_TOTAL_BURST 2048
@@ -42,7 +42,7 @@ struct door_config {
     const struct key_pair *relay; /* borrowed */
     struct client_table *clients; /* borrowed, shared by the workers' doors */
     uint8_t server_id;            /* 1..255; HELLOs for another one are refused */
-    uint64_t silence_random;      /* drawn once for all doors of a relay */
+    uint64_t silence_random;      /* random, and the same in all doors of a relay */
     uint64_t hash_seed;           /* random and secret */
     /* Costly failures of one source; DOOR_SOURCE_BURST at once, or fewer where this is
      * less. 0: DOOR_SOURCE_PER_MINUTE. */
@@ -55,11 +55,11 @@ struct door;
 struct door *door_new(const struct door_config *config) MUST_CHECK;
 void door_free(struct door *door);
 
-/* A reloaded configuration has other clients. Indices change. */
+/* After a reload: the clients of the new configuration. Indices change. */
 void door_set_clients(struct door *door, struct client_table *clients);
 
-/* From accept to close for whoever fails: the same for all connections to a relay, so that
- * it tells nothing about what was wrong. DOOR_SILENCE_MIN_NS..DOOR_SILENCE_MAX_NS. */
+/* Time from accept to close after a failure: the same for all connections to a relay, so
+ * that it does not tell which check failed. DOOR_SILENCE_MIN_NS..DOOR_SILENCE_MAX_NS. */
 uint64_t door_silence_ns(const struct door *door);
 
 /* An opened HELLO, between door_hello() and door_answer(). */
@@ -71,18 +71,19 @@ struct door_hello {
 
 /* Takes a HELLO from `in`. `ephemeral` is 32 random bytes for this call alone. Returns OK;
  * ERROR_TRUNCATED while more bytes are needed, which costs nothing (call again from the
- * first byte); any other error: silence. They are told apart for counters and logs:
- * ERROR_MALFORMED, ERROR_AUTHENTICATION (MAC or message), ERROR_LIMIT, ERROR_NOT_FOUND
- * (not a client), ERROR_REPLAY (stamp), ERROR_DENIED (another server's), ERROR_CRYPTO.
- * On OK the caller deinits `hello`, else there is nothing to do; after ERROR_REPLAY
- * hello->client is whose stamp it was. */
+ * first byte); or another error, after which the connection gets no response. Counters and
+ * logs tell the errors apart: ERROR_MALFORMED, ERROR_AUTHENTICATION (MAC or message),
+ * ERROR_LIMIT, ERROR_NOT_FOUND (not a client), ERROR_REPLAY (stamp), ERROR_DENIED (for
+ * another server), ERROR_CRYPTO. On OK the caller deinits `hello`, else there is nothing
+ * to do; after ERROR_REPLAY hello->client is the client whose stamp it was. */
 int door_hello(struct door *door, const struct address *peer, struct wire_reader *in,
                const uint8_t ephemeral[KEY_SIZE], uint64_t now,
                struct door_hello *hello) MUST_CHECK;
 
-/* Accepts the stamp and writes the answer. `answer` is what the caller grants, with minor,
- * features and cipher from hello_agree(). On OK the caller owns `keys`. Returns OK;
- * ERROR_REPLAY, ERROR_LIMIT (no room in `out`), ERROR_MEMORY or ERROR_CRYPTO: silence. */
+/* Accepts the stamp and writes the answer. The caller grants `answer`, with minor,
+ * features and cipher from hello_agree(). On OK the caller owns `keys`. Returns OK; or
+ * ERROR_REPLAY, ERROR_LIMIT (no room in `out`), ERROR_MEMORY or ERROR_CRYPTO, after which
+ * the connection gets no response. */
 int door_answer(struct door *door, struct door_hello *hello,
                 const struct hello_answer *answer, struct wire_writer *out,
                 struct session_keys *keys) MUST_CHECK;

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* Local's pool: when to dial the next subflow, and by which path; which ones to retire. */
+/* Local's pool: when to dial the next subflow, by which path, and which subflows to
+ * retire. */
 #include "pool_internal.h"
 
 #include <limits.h>
 
 #define HELLOS_MAX 3
 #define PATH_BACKOFF_MIN_NS (50 * NS_PER_MS)
-/* Dials in a row that are not answered before a path counts as dead: at 1% of random loss
- * one dial in a million. */
+/* A path counts as dead after so many unanswered dials in a row: at 1% of random loss that
+ * is one dial in a million. */
 #define PATH_TIMEOUTS 3
 #define DIALS_TO_LONGEST 6
-/* How long a pool in which nothing could give its place is left alone. */
+/* How soon to look again after no subflow could give up its place. */
 #define YIELD_AGAIN_NS (250 * NS_PER_MS)
 
-/* The pool is to be looked at again then, at the latest. */
+/* Makes pool_update() run at `when` at the latest. */
 static void look_again(struct pool *pool, uint64_t when)
 {
     pool->wake_ns = MIN(pool->wake_ns, when);
@@ -34,9 +35,9 @@ static unsigned hellos_on(const struct pool *pool, unsigned index)
     return count;
 }
 
-/* A HELLO goes where none is on its way, and then where the fewest dials have failed: a
- * path that is dead must not keep the session from beginning on another. A JOIN goes where
- * most is lacking. */
+/* A HELLO goes to the path with the fewest HELLOs under way, and among those to the one
+ * with the fewest failed dials: a dead path must not keep the session from beginning on
+ * another. A JOIN goes to the path that lacks most of its share. */
 static double dial_cost(struct pool *pool, unsigned index, bool hello)
 {
     const struct path *path = &pool->paths->items[index];
@@ -44,18 +45,18 @@ static double dial_cost(struct pool *pool, unsigned index, bool hello)
     if (hello)
         return hellos_on(pool, index) * 1e6 + path->failures;
     if (pool_lasting_on(pool, index) < pool_path_minimum(pool, index))
-        return -1; /* before all others */
+        return -1; /* preferred to all others */
     return (double)path->subflows / (double)pool_path_share(pool, index);
 }
 
-/* Fewer than what streams ask for there. */
+/* Whether the path has fewer subflows than streams ask for there. */
 static bool lacking(struct pool *pool, unsigned index)
 {
     return pool_lasting_on(pool, index) < pool_path_asked(pool, index);
 }
 
-/* The path to dial next; paths that fail, or may not be dialled so fast, wait for their
- * time while others are dialled. */
+/* The path to dial next, or -1. A path that fails, or may not be dialled so fast, waits
+ * for its time while others are dialled. */
 static int choose_path(struct pool *pool, bool hello)
 {
     double best_cost = 0;
@@ -84,7 +85,7 @@ static int choose_path(struct pool *pool, bool hello)
         }
         if (!hello && lacking(pool, i))
             return (int)i;
-        /* Nothing that lasts is of use without a session. */
+        /* With shares, a path gets no JOINs beyond its own. */
         if (!hello && pool_shares_hold(pool) &&
             pool_lasting_on(pool, i) >= pool_path_share(pool, i))
             continue;
@@ -94,16 +95,18 @@ static int choose_path(struct pool *pool, bool hello)
             best_cost = cost;
         }
     }
-    /* While there is no session, hope does not last: the last HELLO is kept for then. */
+    /* A HELLO must not wait long for a held-back path: ask again soon, and keep the last
+     * HELLO for that path. */
     if (!hello || !held)
         return best;
     look_again(pool, pool->context->now + HELLO_RACE_NS);
     return best >= 0 && hellos_on(pool, (unsigned)best) + 1 < HELLOS_MAX ? best : -1;
 }
 
-/* How long a SYN may stay unanswered. As in RFC 6298 the wait doubles each time that it was
- * too short: the path may have become slower than anything that is known of it. Up to a
- * second, so that a path which is back is soon found; now and then the longest is tried. */
+/* How long a SYN may stay unanswered. As in RFC 6298 the time doubles whenever it was too
+ * short, because the path may have become slower than anything known of it. It stays below
+ * a second, so that a path which is back is soon found; now and then the longest time is
+ * tried. */
 static uint64_t dial_timeout_ns(const struct path *path)
 {
     uint64_t usual_ns = MAX(3 * path->srtt_ns, DIAL_TIMEOUT_MIN_NS);
@@ -155,8 +158,8 @@ static bool dial(struct pool *pool, bool hello)
     return true;
 }
 
-/* A session that is lost has no use for its subflows: the one heard of longest ago gives
- * its place to a HELLO. */
+/* A lost session does not need its subflows: the one that was heard longest ago makes room
+ * for a HELLO. */
 static void make_room(struct pool *pool)
 {
     struct subflow *oldest = NULL;
@@ -200,10 +203,11 @@ static void dial_hello(struct pool *pool)
     }
 }
 
-/* Every subflow that may be open has had the relay's END and waits for an ACK of our own
- * last chunks: none of them can bring it. One gives its place to a JOIN, on which the relay
- * tells what it has received of all of them; until then nothing is owed. It is reset when
- * the relay's TCP has all of it: what has not left yet would be lost without a word. */
+/* All subflows that may be open have had the relay's END and wait for the ACK of our last
+ * chunks, but none of them can bring it. One of them makes room for a JOIN, on which the
+ * relay acknowledges the chunks of all; its own chunks are not owed before that. It is
+ * reset only when the relay's TCP has all of its bytes: the reset would destroy the
+ * rest. */
 static void give_way(struct pool *pool)
 {
     struct subflow *oldest = NULL;
@@ -223,16 +227,17 @@ static void give_way(struct pool *pool)
         look_again(pool, pool->context->now + MEASURE_ENDED_NS);
 }
 
-/* Streams ask for a path that the full pool has no place for: one that is kept by no such
- * wish gives its place. */
+/* Streams ask for a path that has no place in the full pool: a subflow that no stream asks
+ * for makes room. */
 static void yield_place(struct pool *pool)
 {
     list_foreach(&pool->subflows->all, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
 
         if (subflow->retire || subflow->end_sent)
-            return; /* one is on its way out */
-        /* One that is nearly used up counts for nothing, and may be idle for long. */
+            return; /* one is ending already */
+        /* A subflow that is nearly used up does not count for its path, and may be idle
+         * for long. */
         if (subflow_usable(subflow) &&
             (!pool_lasting(subflow) ||
              pool_lasting_on(pool, subflow->path) > pool_path_asked(pool, subflow->path))) {
@@ -240,7 +245,7 @@ static void yield_place(struct pool *pool)
             return;
         }
     }
-    /* Bulk has a share in each path, or they are suspect: that may pass unnoticed. */
+    /* All subflows are needed or suspect. No event may tell when that changes. */
     look_again(pool, pool->context->now + YIELD_AGAIN_NS);
 }
 
@@ -257,7 +262,8 @@ static void dial_joins(struct pool *pool)
         count += lasting;
         missing += least - MIN(least, lasting);
         asked += lacking(pool, i);
-        /* Streams that may use no other wait for its time, however full the pool is. */
+        /* Streams that may use only this path need it as soon as it may be dialled,
+         * however full the pool is. */
         if (pool->paths->items[i].streams > 0 &&
             pool->paths->items[i].retry_ns > pool->context->now)
             look_again(pool, pool->paths->items[i].retry_ns);
@@ -273,8 +279,9 @@ static void dial_joins(struct pool *pool)
         count++;
 }
 
-/* Which path spares go from: one on which nothing is to be dialled as things are, then the
- * one with most, so that what is kept is spread over the paths. 0: none go from it. */
+/* How willingly the path gives up spares: first a path that would not be dialled now, then
+ * the one with most subflows, so that the rest is spread over the paths. 0: it gives
+ * none. */
 static uint64_t to_spare(struct pool *pool, unsigned index)
 {
     uint64_t count = pool_lasting_on(pool, index);
@@ -302,10 +309,10 @@ static uint16_t giving_paths(struct pool *pool)
     return giving;
 }
 
-/* Subflows that have carried nothing of streams for a while go back to the idle number:
- * PINGs and ACKs keep none. Those that are nearly used up do not count, as they were
- * replaced already, and go too. Busy subflows are looked at again in a while, since no
- * event tells when they come to rest. */
+/* Retires subflows beyond the idle number that have carried no stream data for a while;
+ * PINGs and ACKs do not count. Subflows that are nearly used up have been replaced
+ * already, so they do not count either, and are retired too. Busy subflows are looked at
+ * again later, since no event tells when they come to rest. */
 static void retire_spares(struct pool *pool)
 {
     unsigned spares = 0, needed;
@@ -340,7 +347,7 @@ static void retire_spares(struct pool *pool)
     }
 }
 
-/* A backup that is not needed any more lets go of what it has. */
+/* Retires the subflows of a backup that is no longer needed. */
 static void retire_reserve(struct pool *pool)
 {
     list_foreach(&pool->subflows->all, node, after) {
@@ -353,8 +360,8 @@ static void retire_reserve(struct pool *pool)
     }
 }
 
-/* The HELLO's subflow died before its first chunk was seen to arrive: no JOIN may begin,
- * and only another HELLO helps. */
+/* Whether the HELLO's subflow died before an answer to its first chunk: then no JOIN may
+ * begin, and only another HELLO helps. */
 static bool confirmation_lost(struct pool *pool)
 {
     const struct generation *generation = generation_current(pool->subflows);
@@ -370,7 +377,7 @@ static bool confirmation_lost(struct pool *pool)
     return true;
 }
 
-/* JOINs that wait for a confirmation which will not come, and keep a HELLO's place. */
+/* Closes JOINs whose confirmation will not come, to make room for a HELLO. */
 static void close_orphans(struct pool *pool)
 {
     list_foreach(&pool->subflows->all, node, after) {
@@ -417,7 +424,7 @@ void pool_back_off(struct pool *pool, struct path *path)
 
     path->failures++;
     path->failed_ns = pool->context->now;
-    /* One failure may be chance. */
+    /* A single failure may be chance. */
     if (path->failures > 1) {
         uint64_t wait_ns = PATH_BACKOFF_MIN_NS << MIN(path->failures, 10);
 
@@ -426,9 +433,9 @@ void pool_back_off(struct pool *pool, struct path *path)
     pool->context->pool_dirty = true;
 }
 
-/* Of a host with several addresses one may refuse connections, while another takes them and
- * does not answer. That is what people have to know; so it stands until so many dials in a
- * row, by which all addresses have had their turn, were not even established. */
+/* One address of a host may refuse connections, while another accepts them and does not
+ * answer. The second fact matters to people, so it stays the path's reason until so many
+ * dials in a row, enough for all addresses, were not even established. */
 #define UNREACHED_TOLD 4
 
 static void dial_failed(struct pool *pool, const struct subflow *subflow,
@@ -463,9 +470,9 @@ void pool_dial_ended(struct pool *pool, struct subflow *subflow, enum subflow_en
         pool_hello_failed(pool);
 }
 
-/* What a dial tells that was not answered. When the path was heard of all the time until
- * the answer was due, somebody drops dials; else the path was dead for a while. One that
- * was never heard of may be limited from the first. */
+/* Interprets a dial that was not answered. If the path was heard all the time until the
+ * answer was due, something drops dials; else the path was dead for a while. A path that
+ * was never heard may have a limit on dials from the first. */
 static enum dial_result unanswered(const struct path *path, uint64_t dialled_ns)
 {
     uint64_t due_ns = dialled_ns + path_rtt_ns(path) + DEATH_GRACE_NS;
@@ -484,8 +491,8 @@ void pool_dial_timed_out(struct pool *pool, struct subflow *subflow)
     path->counters.dials_failed++;
     port_chooser_result(&path->ports, subflow->port, unanswered(path, subflow->dialled_ns),
                         subflow->dialled_ns, pool->context->now);
-    /* The governor paces what the network drops; the path waits only when all of it does.
-     */
+    /* The governor slows down when the network drops some dials; the path waits only when
+     * it drops all. */
     if (path->subflows <= 1)
         pool_back_off(pool, path);
     path->unreached++;
@@ -495,7 +502,8 @@ void pool_dial_timed_out(struct pool *pool, struct subflow *subflow)
         pool_hello_failed(pool);
 }
 
-/* Some path has failed less than another: it is tried before the round counts as failed. */
+/* Whether some path has failed less often: it is tried before the round counts as
+ * failed. */
 static bool path_left_to_try(const struct pool *pool)
 {
     unsigned least = UINT_MAX, most = 0;
@@ -530,7 +538,7 @@ void pool_dial_succeeded(struct pool *pool, struct subflow *subflow)
     struct path *path = &pool->paths->items[subflow->path];
 
     pool->explicit_failures = path->unreached = 0;
-    pool->context->pool_dirty = true; /* one more that may turn out not to be needed */
+    pool->context->pool_dirty = true; /* the new subflow may turn out to be one too many */
     port_chooser_result(&path->ports, subflow->port, DIAL_SUCCESS, subflow->dialled_ns,
                         pool->context->now);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Local: connections that were established, and then did not show that they lead to the
- * relay: a portal, another machine or a box on the way has taken them, or the relay does
- * not know what it was sent. Each is a failure of its path and port, as if it had not been
- * established.
+ * Local: connections that were established, but did not prove that they lead to the relay.
+ * A captive portal, another machine or a middlebox has accepted them, or the relay does
+ * not know the client's key or session. Each counts as a failure of its path and port, as
+ * if it had not been established.
  */
 #include "pool_internal.h"
 
@@ -25,7 +25,8 @@ void pool_unproven(struct pool *pool, struct subflow *subflow, enum unproven how
     path->unproven++;
     port_chooser_unproven(&path->ports, subflow->port, pool->context->now);
     pool_back_off(pool, path);
-    /* A JOIN that is not answered may have lost its path: path_judge_stalled() tells. */
+    /* A JOIN without an answer may have lost its path: subflows_judge_stalled() finds
+     * out. */
     if (subflow->hello || (how != UNPROVEN_SILENT && path->subflows <= 1))
         path_failed(pool->paths, subflow->path, reason_of(how), subflow->dialled_ns);
     if (!subflow->hello)
@@ -37,7 +38,7 @@ void pool_unproven(struct pool *pool, struct subflow *subflow, enum unproven how
     pool_hello_failed(pool);
 }
 
-/* A wait that was long since nobody had use for the relay is no longer than any. */
+/* Nobody needed the relay, so the back-off may have grown long: shorten it. */
 void pool_hurry(struct pool *pool)
 {
     pool->next_hello_ns = MIN(pool->next_hello_ns, pool->hello_failed_ns + BACKOFF_MAX_NS);

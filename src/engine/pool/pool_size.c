@@ -2,30 +2,31 @@
 /*
  * How many subflows local's pool should have, in all and on each path.
  *
- * The bound to reach with K slots, payload p and round trip R is K p / ((1 + n) R) in each
- * direction, where n = ceil(log2(1 + budget / 14600)) is the number of flights that a
- * budget takes through slow start, and 1 the round trip of the handshake.
+ * K slots with budget payload p and round trip R carry at most K p / ((1 + n) R) in each
+ * direction. n = ceil(log2(1 + budget / 14600)) is the number of flights in which slow
+ * start sends a budget, and 1 stands for the round trip of the handshake.
  */
 #include "pool_internal.h"
 
 #define INITIAL_WINDOW 14600 /* bytes: 10 segments (RFC 6928) */
-/* Slots wanted over the bound's own figure, so that recycling leaves no gap. While a path
- * shows no queue its rate is what the slots let through, and more of them may let through
- * more. */
+/* Slots beyond what the formula asks for, so that recycling leaves no gap. While a path
+ * shows no queue, the slots limit its rate, and more of them may raise it. */
 #define SLOTS_SPARE 1.25
 #define SLOTS_PROBING 1.75
-/* One bulk subflow may lose its window to a lost segment while a second goes on. Where
- * budgets use them up, one is young at nearly every moment, and two others go on. */
+/* One bulk subflow may lose its window to a lost segment while a second goes on. When
+ * budgets are used up, one subflow is young at nearly every moment, and two others go
+ * on. */
 #define BULK_MIN 2
 #define BULK_MIN_RECYCLED 3
-/* With this much waiting, more is likely to follow than can be seen. */
+/* With so many bytes waiting, more are likely to follow. */
 #define BULK_QUEUE (64 * 1024)
 #define QUEUE_WINDOW_NS (250 * NS_PER_MS)
 #define RATE_WINDOW_NS (5 * NS_PER_S)
-/* For how long a stream that has just begun may be bulk, for all that is known: its first
- * bytes, and that more waits behind them, take two round trips to be seen. */
+/* How long a new stream is treated as bulk: it takes two round trips until its first
+ * bytes, and the bytes waiting behind them, can be seen. */
 #define BEGINNING_NS (250 * NS_PER_MS)
-/* Two for the copies of a path that is alone, and two that may wait for a lost segment. */
+/* Two subflows for the copies of a lonely path, and two that may wait for a lost
+ * segment. */
 #define ASKED_MAX 4
 
 /* ---- how many ---- */
@@ -53,7 +54,7 @@ static uint64_t ceil_divide(uint64_t a, uint64_t b)
     return a / b + (a % b != 0);
 }
 
-/* n of the bound above. */
+/* n of the formula above. */
 static unsigned flights(uint64_t budget)
 {
     unsigned n = 0;
@@ -63,9 +64,9 @@ static unsigned flights(uint64_t budget)
     return n;
 }
 
-/* Slots that a path needs to carry what it has been seen to carry, in one direction. The
- * round trip is the least: one that a queue has made long would ask for more slots, which
- * would make the queue longer. */
+/* Slots with which a path carries, in one direction, the rate at which it was seen. R is
+ * the least round trip: a longer one, with a queue in it, would ask for more slots, and
+ * these would make the queue longer. */
 static uint64_t slots(const struct path *path, uint64_t rate, uint64_t budget)
 {
     bool full = path_rtt_ns(path) > path_least_rtt_ns(path) / 4 * 5;
@@ -86,9 +87,10 @@ static uint64_t bulk_min(const struct session_config *config)
                : BULK_MIN_RECYCLED;
 }
 
-/* The rate that slots are for. A loss that many subflows share lowers it for seconds, and
- * it is the new ones that raise it again: with slots for the rate of the moment there are
- * none. Four fifths, since the highest was measured in a burst. */
+/* The rate for which slots are counted. A loss that many subflows share lowers the rate
+ * for seconds, and only new subflows raise it again; slots for the momentary rate would
+ * leave none for that. Four fifths of the highest rate, since that was measured in a
+ * burst. */
 static uint64_t slots_rate(const struct pool *pool, struct peak *peak, uint64_t rate)
 {
     return MAX(rate, recent(peak, pool->context->now, RATE_WINDOW_NS, rate) / 5 * 4);
@@ -103,7 +105,7 @@ static uint64_t path_slots(const struct pool *pool, struct path *path)
                slots(path, acked, pool->context->config.budget_up));
 }
 
-/* Subflows that a queue of this length keeps busy. */
+/* How many subflows a queue of this length keeps busy. */
 static uint64_t queue_slots(uint64_t queue, uint64_t budget)
 {
     return budget == SESSION_UNLIMITED ? queue > 0 : ceil_divide(queue, budget);
@@ -127,9 +129,9 @@ static bool allowed_before(const struct pool *pool, const struct stream *stream,
     return false;
 }
 
-/* The paths that a stream wants to find open, whatever the pool is otherwise: all but
- * backups for a redundant one; the first in order for one that not every path may carry, or
- * that is redundant where that costs nothing. */
+/* The paths that should be open for a stream, whatever else the pool holds. For a
+ * redundant stream: all but backups. For a stream that may not use every path, or is
+ * redundant only where that costs nothing: the first one in order. */
 static uint16_t asks_for(const struct pool *pool, const struct stream *stream)
 {
     bool redundant = stream->policy.mode == STREAM_MODE_REDUNDANT;
@@ -158,7 +160,7 @@ void pool_recount_streams(struct pool *pool)
     }
 }
 
-/* A driver may keep slots for paths that are not there now. */
+/* Not all configured paths need be there now. */
 static unsigned usable_paths(const struct pool *pool)
 {
     unsigned count = 0;
@@ -168,7 +170,8 @@ static unsigned usable_paths(const struct pool *pool)
     return count;
 }
 
-/* Works, as far as is known. Between two subflows of small budgets there may be none. */
+/* Whether the path works, as far as is known. With small budgets there may be no subflow
+ * on it for a moment. */
 static bool path_works(const struct pool *pool, unsigned index)
 {
     const struct path *path = &pool->paths->items[index];
@@ -178,7 +181,7 @@ static bool path_works(const struct pool *pool, unsigned index)
             (pool->subflows->suspects == 0 && path->failures == 0 && path->timeouts == 0));
 }
 
-/* Not tried for long enough to give it up. */
+/* Whether the path was not tried long enough to be given up. */
 static bool path_hopeful(const struct pool *pool, unsigned index)
 {
     const struct path *path = &pool->paths->items[index];
@@ -195,8 +198,9 @@ static bool path_hopeful(const struct pool *pool, unsigned index)
     return true;
 }
 
-/* Nothing is dialled on the path as things are: a backup while another works; a dear one
- * while a cheaper works and no bulk waits. Unless streams ask for it. */
+/* Whether the path is not dialled now: it is a backup while another works, or a dear path
+ * while a cheaper one works and no bulk waits. If streams ask for the path it is dialled
+ * all the same. */
 bool pool_held_back(struct pool *pool, unsigned index)
 {
     const struct path *own = &pool->paths->items[index];
@@ -227,7 +231,7 @@ static uint64_t count_lasting(const struct pool *pool, unsigned index)
     return count;
 }
 
-/* Works, and no other that works comes before it by its cost. */
+/* Whether the path works, and no other working path is cheaper. */
 static bool in_front(const struct pool *pool, unsigned index)
 {
     if (!path_works(pool, index))
@@ -239,7 +243,7 @@ static bool in_front(const struct pool *pool, unsigned index)
     return true;
 }
 
-/* How long small data may take on the path; one that may be dead comes last. */
+/* How long small data may take on the path; a path that may be dead comes last. */
 static uint64_t shortness_ns(const struct pool *pool, unsigned index)
 {
     const struct path *path = &pool->paths->items[index];
@@ -248,8 +252,8 @@ static uint64_t shortness_ns(const struct pool *pool, unsigned index)
     return MAX(path_rtt_ns(path), doubtful ? DIAL_TIMEOUT_MAX_NS : 0);
 }
 
-/* The path that small data should find open: the one of least latency; one that is open
- * stays so until another is less than half as long. -1: none works. */
+/* The path that should be open for small data: the one of least latency. An open one is
+ * kept until another has less than half of its latency. -1: none works. */
 static int short_path(const struct pool *pool)
 {
     int best = -1, open = -1;
@@ -271,14 +275,14 @@ static int short_path(const struct pool *pool)
                : best;
 }
 
-/* What is kept open, whatever it is for. */
+/* Subflows that are kept open for any reason. */
 static unsigned kept_open(const struct pool *pool)
 {
     return MAX((unsigned)pool_active(pool), pool->context->config.pool_idle);
 }
 
-/* Streams that ask for the path have several subflows there, so that a lost segment on one
- * does not hold all of them up; fewer where the pool is small. */
+/* How many subflows streams ask for on the path: several, so that a lost segment on one
+ * does not hold all streams up; fewer in a small pool. */
 unsigned pool_path_asked(const struct pool *pool, unsigned index)
 {
     const struct path *path = &pool->paths->items[index];
@@ -306,8 +310,8 @@ unsigned pool_needed(const struct pool *pool)
     return MIN(MAX(kept_open(pool), least), pool->context->config.pool_burst);
 }
 
-/* Lately: subflows that take all of it at once must not make it look as if none were
- * needed. */
+/* The longest recent queue: when subflows take all of the queue at once, they are needed
+ * all the same. */
 static uint64_t queue_up(struct pool *pool)
 {
     uint64_t credit = streams_credit(pool->streams) + pool->streams->owed_bytes;
@@ -327,8 +331,8 @@ bool pool_bulk_waits(struct pool *pool)
     return MAX(queue_up(pool), queue_down(pool)) >= BULK_QUEUE;
 }
 
-/* Or may be about to: what is dialled only when it is seen to wait comes too late for the
- * beginning of a transfer. */
+/* Whether bulk waits or may soon: subflows that are dialled only when bulk is seen to wait
+ * come too late for the beginning of a transfer. */
 static bool bulk_expected(struct pool *pool)
 {
     return pool_bulk_waits(pool) ||
@@ -336,14 +340,14 @@ static bool bulk_expected(struct pool *pool)
             pool->context->now - pool->stream_begun_ns < BEGINNING_NS);
 }
 
-/* Several paths: each has its share, which another's failure does not enlarge, since what
- * is dialled in its place would be in its way when it is back. */
+/* With several paths, each has its share. When one fails, the share of the others does not
+ * grow: their extra subflows would be in the way when it is back. */
 bool pool_shares_hold(struct pool *pool)
 {
     return usable_paths(pool) > 1 && bulk_expected(pool);
 }
 
-/* The path of least latency that works. */
+/* The working path of least latency. */
 static unsigned lane_path(const struct pool *pool)
 {
     uint64_t least_ns = TIME_NEVER;
@@ -361,7 +365,7 @@ static unsigned lane_path(const struct pool *pool)
     return found;
 }
 
-/* What a path should have of the pool; one of them has the interactive lane too. */
+/* The path's share of the pool; the lane's path gets one more. */
 uint64_t pool_path_share(struct pool *pool, unsigned index)
 {
     uint64_t share = path_slots(pool, &pool->paths->items[index]);
@@ -385,18 +389,19 @@ static uint64_t bulk_slots(struct pool *pool)
     return total;
 }
 
-/* How many subflows there should be that last; `bound` becomes what may be open with those
- * that are about to end. */
+/* How many lasting subflows there should be; `bound` becomes how many may be open,
+ * including those that are about to end. */
 uint64_t pool_wanted(struct pool *pool, uint64_t *bound)
 {
     const struct session_config *config = &pool->context->config;
     uint64_t queue = MAX(queue_slots(queue_up(pool), config->budget_up),
                          queue_slots(queue_down(pool), config->budget_down));
-    /* Large budgets make a queue of few slots of what is much. */
+    /* With large budgets much waiting data makes a queue of few slots. */
     bool much = queue > config->pool_size || pool_bulk_waits(pool);
     uint64_t busy = queue;
 
-    /* Beyond `size` only while much waits, and as the paths have use for. */
+    /* Exceed `size` only while much data waits, and only as far as the paths can use
+     * it. */
     *bound = much ? config->pool_burst : config->pool_size;
     if (busy > 0)
         busy += tight(pool) ? 0 : 1; /* the interactive lane */
@@ -407,16 +412,16 @@ uint64_t pool_wanted(struct pool *pool, uint64_t *bound)
     return MIN(MAX(busy, pool_needed(pool)), config->pool_burst);
 }
 
-/* Counts as long as it will not be used up before a replacement is there. */
+/* Whether the subflow will last until a replacement is there. */
 bool pool_lasting(const struct subflow *subflow)
 {
     if (subflow->state != SUBFLOW_STATE_OPEN)
         return true;
     if (!subflow_usable(subflow) || subflow->retire)
         return false;
-    /* A replacement takes a round trip to be there, and the last of a budget's flights
-     * carries half of it. What was received is half a round trip old; what was sent has
-     * mostly yet to leave. */
+    /* A replacement takes a round trip, and the last flight of a budget carries half of
+     * it. The count of received bytes is half a round trip old; most of the sent bytes
+     * have yet to leave. */
     return subflow->bytes_sent <= subflow->budget_out / 8 * 7 &&
            subflow->bytes_received <= subflow->budget_in / 8 * 3;
 }
@@ -428,13 +433,13 @@ void pool_count_bytes(struct pool *pool, struct subflow *subflow, uint64_t sent,
 
     subflow->bytes_sent += sent;
     subflow->bytes_received += received;
-    /* With large budgets nothing else may happen until it is used up. */
+    /* With large budgets nothing else may call pool_update() before it is used up. */
     if (lasted && !pool_lasting(subflow))
         pool->context->pool_dirty = true;
 }
 
-/* Subflows of a path that last, told only up to its share while bulk waits: one path's
- * surplus does not make up for what another lacks. */
+/* The path's lasting subflows. While bulk waits only up to its share: surplus on one path
+ * does not make up for what another lacks. */
 uint64_t pool_lasting_on(struct pool *pool, unsigned index)
 {
     uint64_t count = count_lasting(pool, index);

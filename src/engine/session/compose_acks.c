@@ -5,12 +5,12 @@
 struct ack_choice {
     uint64_t tag;
     uint64_t count;
-    size_t room; /* for the whole frame */
+    size_t room; /* room for the whole frame */
     struct wire_writer w;
     uint8_t entries[1024];
 };
 
-/* Appends an entry, or says that the frame would not fit. */
+/* Appends an entry; false if the frame would become too long. */
 static bool choose(struct ack_choice *choice, uint64_t number, uint64_t chunks, bool final)
 {
     size_t header =
@@ -63,7 +63,7 @@ static void choose_open(struct composer *c, struct ack_choice *choice)
     }
 }
 
-/* The generation of what has waited longest; false when nothing waits. */
+/* The generation whose ACK has waited longest; false when none waits. */
 static bool first_generation(struct session *session, uint64_t *tag)
 {
     while (session->subflows.finals.count > 0) {
@@ -111,7 +111,7 @@ void compose_acks(struct composer *c, size_t keep)
         choose_finals(c, &choice);
         choose_open(c, &choice);
         if (!choice_commit(c, &choice))
-            return; /* the deadline stands: the next chunk takes it */
+            return; /* the deadline stays: the next chunk takes the rest */
     }
     if (!first_generation(c->session, &tag)) {
         c->session->subflows.ack_deadline_ns = TIME_NEVER;

@@ -112,7 +112,7 @@ static bool add_path(struct composer *c, unsigned index)
     return true;
 }
 
-/* Told again with the next failure, if it goes on. */
+/* Sent once: if the losses go on, the next failure sends it again. */
 static void add_large_lost(struct composer *c)
 {
     struct session *session = c->session;
@@ -150,9 +150,10 @@ void compose_session_controls(struct composer *c)
             return;
 }
 
-/* The relay tells what waits behind this chunk, whenever that differs enough from what
- * local knows for it to dial more or fewer. Local counts down as data arrives: so what is
- * told is the sum of offsets that the sending is to reach, and what is owed on top. */
+/* The relay sends a DEMAND for the bytes that wait behind this chunk, whenever local's
+ * view of them is so wrong that it would dial too many or too few subflows. Local counts
+ * down as data arrives, so the value is the sum of offsets that will have been sent, plus
+ * the owed bytes. */
 void compose_demand(struct composer *c, bool last)
 {
     struct session *session = c->session;
@@ -196,7 +197,7 @@ void compose_close(struct composer *c)
     if (!composer_commit(c, &w, true))
         return;
     session->send_close = false;
-    /* The socket is reset at the end, which destroys what has not left it. */
+    /* The socket is reset at the end, which destroys bytes that have not left it. */
     session->close_deadline_ns =
         MIN(session->close_deadline_ns,
             session->context.now + 4 * subflow_rtt_ns(&session->subflows, c->subflow) +

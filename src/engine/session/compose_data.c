@@ -16,7 +16,7 @@ static void count_copy(struct session *session, unsigned path, struct piece *pie
     session->paths.items[path].counters.bytes_reinjected += length;
 }
 
-/* The piece is in the chunk, with `length` bytes and perhaps the FIN. */
+/* The piece is in the chunk, with `length` bytes and perhaps the FIN: account for it. */
 static void note_sent(struct composer *c, struct piece *piece, size_t length)
 {
     struct stream *stream = piece->stream;
@@ -56,7 +56,7 @@ bool compose_piece(struct composer *c)
     header = frame_data_header_length(stream->id, piece.offset, 0, false);
     if (composer_room(c) <= header)
         return false;
-    /* Without a length the frame reaches to the chunk's end: when it fills it. */
+    /* A frame that fills the chunk needs no length: it reaches to the chunk's end. */
     with_length = piece.length < composer_room(c) - header;
     if (with_length)
         header = frame_data_header_length(stream->id, piece.offset, composer_room(c), true);

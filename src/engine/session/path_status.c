@@ -5,14 +5,14 @@
 
 #include <assert.h>
 
-/* ---- how much use is made of it ---- */
+/* ---- how much the path is used ---- */
 
 static bool works(const struct path *path)
 {
     return path->reason == PATH_REASON_WORKS;
 }
 
-/* A working path that all data would rather go on than on one with such properties. */
+/* A working path that all data prefers to one with such properties. */
 static bool find_preferred(const struct session *session,
                            const struct path_properties *properties, unsigned *rival)
 {
@@ -58,7 +58,7 @@ static bool may_use(const struct stream *stream, unsigned index, uint8_t modes)
            (stream->policy.paths == 0 || (stream->policy.paths >> index & 1) != 0);
 }
 
-/* There are streams, and none of them may use the path. */
+/* Whether there are streams, and none of them may use the path. */
 static bool none_may_use(const struct session *session, unsigned index, uint8_t modes)
 {
     const struct stream *stream = NULL;
@@ -69,7 +69,7 @@ static bool none_may_use(const struct session *session, unsigned index, uint8_t 
     return session_next_stream(session, NULL) != NULL;
 }
 
-/* Neither side has had anything to send for some seconds. */
+/* Whether neither side has had anything to send for some seconds. */
 static bool at_rest(const struct session *session, uint64_t now)
 {
     if (session->streams.waiting_bytes > 0 || streams_peer_demand(&session->streams) > 0)
@@ -118,13 +118,13 @@ static void count_subflows(const struct session *session, unsigned index,
             continue;
         }
         status->subflows_open++;
-        /* The last measure of one at rest says nothing of now. */
+        /* The last measure of a subflow at rest says nothing about the present. */
         if (subflow->eliciting_unacked > 0)
             status->queued_bytes += subflow->measure.queued_bytes;
     }
 }
 
-/* The engine gives a path a few dials before it says that it does not work. */
+/* The engine makes a few dials before it reports that a path does not work. */
 static enum path_reason reason_of(const struct path *path)
 {
     return path->reason == PATH_REASON_UNTRIED && path->timeouts > 0 ? PATH_REASON_TIMED_OUT

@@ -56,7 +56,7 @@ static bool copies_wait(const void *schedule, struct stream *stream)
     return redundant_waits(schedule, stream);
 }
 
-/* Each room knows the context, and the rooms below it. */
+/* Gives each room the context and the rooms below it. */
 static void compose(struct session *session)
 {
     struct context *context = &session->context;
@@ -183,7 +183,7 @@ static void drop_events(struct session *session)
     }
 }
 
-/* What session_settle() was not called for: a driver may free on SESSION_ENDED at once. */
+/* Drops borrowed data: a driver may free on SESSION_ENDED, before session_settle(). */
 static void drop_borrowed(struct session *session)
 {
     for (size_t i = 0; i < session->streams.borrowed_count; i++)
@@ -255,14 +255,14 @@ void session_set_state(struct session *session, enum session_state state)
 
 /* ---- events ---- */
 
-/* Takes the subflow of an event out of its hold; false when the event is moot. */
+/* Releases the event's subflow; false when the event is no longer of interest. */
 static bool take_subflow(struct session *session, struct session_event *event)
 {
     struct subflow *subflow = event->subflow;
     bool wanted = !subflow->driver_done;
 
     if (event->type == SESSION_DIAL) {
-        /* Abandoned before it was dialled: its close event follows and is dropped. */
+        /* abandoned before it was dialled: drop its close event, too */
         if (subflow->state == SUBFLOW_STATE_LIMBO) {
             subflow->driver_done = true;
             return false;
@@ -311,7 +311,7 @@ bool session_next_event(struct session *session, struct session_event *event)
 
 /* ---- the end ---- */
 
-/* What its streams are told. */
+/* The code that the session's streams get. */
 static enum reset_code reset_of_end(const struct session *session)
 {
     if (session->end_code == CLOSE_LINGER)

@@ -5,8 +5,8 @@
 
 #include <assert.h>
 
-/* Subflows of one session: twice the largest pool of a local, since the end of a subflow is
- * seen here later, or not at all. */
+/* Most subflows of one session: twice the largest pool of a local, since the relay sees
+ * the end of a subflow later than local, or not at all. */
 #define SUBFLOWS_MAX 2048
 
 /* ---- sessions ---- */
@@ -117,7 +117,7 @@ int first_chunk_open(struct first_chunk *first, struct session_keys *keys)
                      sealed - SEAL_TAG_SIZE, first->bytes + first->end - SEAL_TAG_SIZE);
 }
 
-/* NULL when the session does not know the id any more. */
+/* NULL when the session has forgotten the id. */
 static struct generation *find_generation(const struct session *session, uint64_t id)
 {
     struct generation *generation =

@@ -5,12 +5,12 @@
 
 /* ---- HELLO ---- */
 
-/* How far HELLOs run ahead of the wall clock when several in a row are not answered: the relay
- * may have taken so many that are later, of another machine with the same key or from before
- * this one's clock was set back, that it takes none of now. A stamp that is far ahead does no
- * harm, as the next one follows it; but stamps must not run away while something else keeps
- * the relay from answering. So it is a minute at first, four times as much with each further
- * HELLO, and two years (2^20 minutes) at most. */
+/* How far stamps run ahead of the wall clock when several HELLOs in a row get no answer.
+ * The relay may have accepted a later stamp, of another machine with the same key or from
+ * before this clock was set back, and then ignores earlier ones. A stamp far ahead does no
+ * harm, since the next one follows it; but stamps must not run away while the relay does
+ * not answer for another reason. So the lead is a minute at first, four times as much with
+ * each further HELLO, and two years (2^20 minutes) at most. */
 static uint64_t lead_ns(const struct session *session)
 {
     unsigned tries =
@@ -114,7 +114,7 @@ void session_reset_association(struct session *session, enum reset_code code,
     session_tell_paths(session);
 }
 
-/* Only the HELLO that was answered first counts. */
+/* Only the HELLO that was answered first counts: close the others. */
 static void close_other_hellos(struct session *session, const struct subflow *winner)
 {
     list_foreach(&session->subflows.all, node, after) {
@@ -142,7 +142,7 @@ void handshake_contact(struct session *session, const struct subflow *subflow)
     handshake_confirmed(session, subflow->generation);
     if (session->context.state != SESSION_STATE_LOST)
         return;
-    /* It was not lost after all. */
+    /* The session was not lost after all. */
     close_other_hellos(session, NULL);
     session_set_state(session, SESSION_STATE_UP);
     outbox_push(&session->context, SESSION_UP)->resumed = true;
@@ -157,7 +157,7 @@ static void begin_session(struct session *session, const struct hello_answer *an
     session->streams.limit = answer->stream_limit;
 }
 
-/* Takes the answer over into the session; false when it cannot be used. */
+/* Applies the answer to the session; false when it cannot be used. */
 static bool adopt(struct session *session, struct subflow *subflow,
                   const struct hello_answer *answer, struct session_keys *keys)
 {

@@ -7,12 +7,12 @@
 
 #include <stdio.h>
 
-/* A local that is there, and has lost its last connection, dials again after BACKOFF_MAX_NS
- * at most: in this time it has tried several times. */
+/* A live local that has lost its last connection dials again within BACKOFF_MAX_NS: in
+ * this time it has tried several times. */
 #define DESERTED_NS (10 * NS_PER_S)
 
-/* A client that was killed and started again leaves its old sessions behind. One that is
- * there sends a PING on each idle subflow: of two in a row one has arrived. */
+/* A client that was killed and started again leaves its old sessions behind. A live client
+ * sends a PING on each idle subflow: one of two in a row must have arrived. */
 static bool is_deserted(const struct session *session, uint64_t now)
 {
     uint64_t bound_ns = session->subflows.open_count > 0

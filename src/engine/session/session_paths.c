@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The faces of paths: what the driver says of them, and what local tells the relay. */
+/* The calls on paths: the driver's reports, and what local tells the relay. */
 #include "session_parts.h"
 
 #include <assert.h>
 
-/* What the relay has to know of them is the same. */
+/* Whether the relay needs no PATH frame, since all that it must know is equal. */
 static bool equal_to_relay(const struct path_properties *a, const struct path_properties *b)
 {
     return a->usable == b->usable && a->backup == b->backup && a->cost == b->cost &&
@@ -41,7 +41,7 @@ static void set_usable(struct session *session, unsigned index, bool usable)
     keepalive_forget(path);
 }
 
-/* The ceiling on what this side sends. */
+/* Sets the ceiling for the direction in which this side sends. */
 static void set_ceiling(struct session *session, struct path *path)
 {
     const struct path_properties *properties = &path->properties;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "composer.h"
 
-/* The most that is still sent on a subflow that local has ended. */
+/* Largest rest of a budget that the relay still uses after local has ended the subflow. */
 #define LEFTOVER_MAX (1024 * 1024)
-/* How long a produced burst may take to leave; what is longer is better kept back, where
- * the scheduler can still choose. */
+/* How long the bytes of one session_produce() may take to leave. More are better kept
+ * back, where the scheduler can still choose. */
 #define BURST_NS (2 * NS_PER_MS)
-/* A subflow that carries nothing but ACKs for so long asks for one itself: it might swallow
- * them all, and nobody would know. */
+/* A subflow that has carried only ACKs for so long sends a PING: if the path swallowed the
+ * ACKs, nobody would notice. */
 #define PROVE_NS (1 * NS_PER_S)
 
 /* ---- the chunk ---- */
@@ -26,8 +26,8 @@ static bool anything_to_send(struct session *session, struct subflow *subflow)
            scheduler_next(&session->schedule, subflow, &piece);
 }
 
-/* An OPEN goes in one chunk, however small those are to be: the least size of the next that
- * this asks for. */
+/* An OPEN must go in one chunk, even if chunks are configured to be smaller: the size that
+ * the next chunk needs for it, or 0. */
 static uint64_t open_size(const struct session *session)
 {
     const struct stream *stream =
@@ -40,15 +40,16 @@ static uint64_t open_size(const struct session *session)
     return length > session->context.config.chunk_size ? length + FRAME_SUBFLOW_MAX + 1 : 0;
 }
 
-/* The subflow's next chunk fits a packet that passes wherever anything does, and is sent by
- * itself. */
+/* Whether the subflow's next chunk must fit a packet that passes on every path, and be
+ * sent by itself. */
 static bool goes_small(const struct session *session, const struct subflow *subflow)
 {
     return packets_begin_small(&session->subflows, subflow) ||
            packets_hold(&session->subflows, subflow);
 }
 
-/* What of the budget is left for plaintext of this chunk, and whether it is the last. */
+/* Finds how much plaintext the budget allows in this chunk, and whether the chunk is the
+ * last. */
 static bool set_limit(struct composer *c, size_t header, size_t capacity)
 {
     struct session *session = c->session;
@@ -60,13 +61,13 @@ static bool set_limit(struct composer *c, size_t header, size_t capacity)
         size = MIN(size, FIRST_CHUNK_MAX);
     if (goes_small(session, c->subflow))
         size = MIN(size, PACKET_SMALL);
-    /* Frames of control go beyond a ceiling, and are paid for later; data waits. */
+    /* Frames of control may exceed a ceiling, and count against it later; data waits. */
     size = MIN(size, MAX(path_room(&session->paths, c->subflow->path), RATE_LIMIT_PIECE));
     left -= MIN(left, header);
     c->last = c->subflow->retire || c->subflow->chunks_sent + 1 >= SEAL_CHUNKS_MAX;
     if (left < size + BUDGET_RESERVE) {
-        /* The last chunk may use all that is left; one that is not the last must leave
-         * the reserve. It is the last when data fills it, or nothing fits behind it. */
+        /* The last chunk may use all of the budget; any other must leave the reserve. It
+         * is the last if data would fill it, or if nothing would fit behind it. */
         struct piece piece;
 
         if (left < 2 * BUDGET_RESERVE + CHUNK_OVERHEAD + COMPOSER_DATA_MIN ||
@@ -114,7 +115,8 @@ static void compose_chunk(struct composer *c)
         continue;
     if (c->redundant)
         compose_acks_again(c);
-    /* Only where the ACKs matter: else two sides at rest would keep each other awake. */
+    /* Only if the peer keeps state until it gets the ACKs: else two sides at rest would
+     * keep each other awake. */
     if (c->length > 0 && !c->eliciting && wanted && must_be_proven(session, subflow)) {
         compose_type(c, FRAME_PING);
         subflow->proven_ns = session->context.now;
@@ -131,7 +133,7 @@ static bool seal_chunk(struct composer *c, uint8_t *out, size_t header)
 
     chunk[0] = (uint8_t)(sealed >> 8);
     chunk[1] = (uint8_t)sealed;
-    /* The JOIN header, where there is one, is additional data of the first chunk. */
+    /* Additional data of the first chunk includes the JOIN header, if there is one. */
     if (seal_begin(seal, out, header + 2) != OK)
         return false;
     for (size_t i = 0; i < c->part_count; i++) {
@@ -142,7 +144,7 @@ static bool seal_chunk(struct composer *c, uint8_t *out, size_t header)
     return seal_finish(seal, at) == OK;
 }
 
-/* `length`: on the wire. */
+/* Enters the chunk into the ledger. `length`: bytes on the wire. */
 static bool record_chunk(struct composer *c, size_t length)
 {
     struct subflow *subflow = c->subflow;
@@ -193,7 +195,8 @@ static size_t produce_chunk(struct session *session, struct subflow *subflow, ui
     if (c.length == 0)
         return 0;
     length = header + c.length + CHUNK_OVERHEAD;
-    /* Items without their chunk would be settled with another: such a subflow is lost. */
+    /* Items without their chunk would be settled with another chunk: give the subflow
+     * up. */
     if (!record_chunk(&c, length) || !seal_chunk(&c, out, header)) {
         session_fail(session, ERROR_MEMORY, "out of memory");
         return 0;
@@ -201,7 +204,7 @@ static size_t produce_chunk(struct session *session, struct subflow *subflow, ui
     subflow->begun = true;
     if (c.last) {
         subflow->end_sent = true;
-        /* The relay waits for nothing: local may close without an END of its own. */
+        /* The relay does not wait: local may close without sending an END. */
         subflow->waits_for_end =
             session->context.config.role == SESSION_LOCAL && !subflow->end_received;
         subflow->retire = false;
@@ -210,9 +213,9 @@ static size_t produce_chunk(struct session *session, struct subflow *subflow, ui
     return length;
 }
 
-/* Local uses the subflow no more, and waits for our END: it is due when no data goes on
- * this one any more. Until then what is left of its budget is used, if that has an end in
- * sight. */
+/* Relay: whether our END is due, since local has ended the subflow and waits for it. If
+ * the rest of the budget is small enough, the relay first uses it up, as long as there is
+ * data for this subflow. */
 static bool local_has_ended(struct session *session, struct subflow *subflow)
 {
     struct piece piece;
@@ -225,7 +228,7 @@ static bool local_has_ended(struct session *session, struct subflow *subflow)
 static size_t burst_limit(const struct session *session, const struct subflow *subflow,
                           size_t capacity)
 {
-    /* Most of a pool is too young to have been measured: its path has. */
+    /* Most subflows of a pool are too young to have been measured: use the path's rate. */
     uint64_t rate = subflow->measure.rate != 0
                         ? subflow->measure.rate
                         : session->paths.items[subflow->path].rate_acked;
@@ -234,7 +237,7 @@ static size_t burst_limit(const struct session *session, const struct subflow *s
     return (size_t)MIN(MAX(burst, CHUNK_SIZE_MAX), MIN(capacity, PRODUCE_MAX));
 }
 
-/* Whether the subflow has to carry something now, data aside that others may carry. */
+/* Whether the subflow must send something now, apart from data that others may carry. */
 static bool wants(struct session *session, struct subflow *subflow)
 {
     if (!subflow->writable)
@@ -247,7 +250,7 @@ static bool wants(struct session *session, struct subflow *subflow)
         return session->send_close;
     if (!subflow->begun && session->context.config.role == SESSION_LOCAL)
         return subflow_may_begin(&session->subflows, subflow);
-    /* The relay has data for it, or answers with its own END. */
+    /* The relay has data for the subflow, or answers with its own END. */
     if (session->context.config.role == SESSION_RELAY && subflow->end_received)
         return true;
     if (subflow->end_received)
@@ -260,9 +263,9 @@ static bool wants(struct session *session, struct subflow *subflow)
            anything_to_send(session, subflow);
 }
 
-/* The order in which subflows are asked: those that are new, unless their path is the
- * slower one, where what opens or answers a stream would be late; the lane; the shortest
- * round trip; among equals, the one nearest its end of budget. */
+/* Whether `a` is asked before `b`. First come new subflows, except on the slower path,
+ * where frames that open or answer a stream would be late; then the lane; then the
+ * shortest round trip; among equals, the subflow that is nearest to its end of budget. */
 static bool better(const struct session *session, const struct subflow *a,
                    const struct subflow *b)
 {
@@ -325,7 +328,7 @@ size_t session_produce(struct session *session, struct subflow *subflow, uint8_t
             if (local_has_ended(session, subflow))
                 subflow->retire = true;
             produced = produce_chunk(session, subflow, buffer + length, capacity - length);
-            /* What is due does not fit what is left of its budget, but an END does. */
+            /* The due frames do not fit the rest of the budget, but an END does. */
             if (produced == 0 && length == 0 && wants(session, subflow)) {
                 subflow->retire = true;
                 produced = produce_chunk(session, subflow, buffer, capacity);
@@ -350,7 +353,7 @@ size_t session_produce(struct session *session, struct subflow *subflow, uint8_t
         session->context.counters.wire_bytes_sent += length;
         session->paths.items[subflow->path].counters.wire_bytes_sent += length;
     } else if (subflow->state == SUBFLOW_STATE_OPEN && wants(session, subflow)) {
-        /* Not even what is due fits what is left of its budget: it has ended in effect. */
+        /* Nothing fits the rest of the budget: the subflow has ended in effect. */
         subflow->end_sent = true;
         session->context.pool_dirty = true;
     }

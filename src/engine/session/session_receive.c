@@ -6,9 +6,9 @@
 
 /* ---- frames ---- */
 
-/* The stream a frame speaks of. NULL: it has ended, the frame is to be ignored; or the
- * session has failed. At the relay ids up to the highest seen exist from then on, since
- * frames of several streams overtake each other. */
+/* The stream that a frame names. NULL: the stream has ended and the frame is to be
+ * ignored, or the session has failed. At the relay all ids up to the highest seen exist
+ * from then on, since frames of several streams overtake each other. */
 static struct stream *stream_of_frame(struct session *session, uint64_t id)
 {
     struct stream *stream = stream_find(&session->streams, id);
@@ -32,7 +32,7 @@ static struct stream *stream_of_frame(struct session *session, uint64_t id)
         }
         restraint_note_opened(&session->schedule);
         session->streams.highest_id++;
-        /* The driver hears of it with its OPEN. */
+        /* The driver gets the stream with its OPEN. */
         stream->incoming = true;
         stream->released = true;
         session->streams.count--;
@@ -58,7 +58,7 @@ static void take_subflow(struct session *session, struct subflow *subflow,
         subflow->budget_in = frame->subflow.budget_up;
     if (frame->subflow.budget_down != 0)
         subflow->budget_out = frame->subflow.budget_down;
-    /* Message 2 may be larger than a budget that is refused at local's configuration. */
+    /* Message 2 may be larger than a budget that local's configuration would refuse. */
     if (subflow->budget_out < BUDGET_MIN || subflow->bytes_sent > subflow->budget_out)
         session_fail(session, ERROR_PROTOCOL, "budget too small");
 }
@@ -74,7 +74,8 @@ static void take_open(struct session *session, const struct frame *frame)
         return;
     }
     stream = stream_of_frame(session, frame->open.id);
-    /* A late copy never dials again; nor does one for a stream that ended before. */
+    /* A late copy of an OPEN never dials again, nor does an OPEN of a stream that has
+     * ended. */
     if (stream == NULL || !stream->incoming || stream->reset_received || stream->reset_sent)
         return;
     if (!stream_set_target(stream, &target)) {
@@ -96,7 +97,7 @@ static void set_opened(struct session *session, struct stream *stream)
     stream->opened = true;
     free(stream->target);
     stream->target = NULL;
-    /* A copy that was taken for lost, and waits to be sent again, is moot. */
+    /* An OPEN that was taken for lost need not be sent again. */
     stream->control_pending &= (uint8_t)~STREAM_SEND_OPEN;
     if (!stream->released && !stream->failed)
         stream_tell(&session->streams, stream, SESSION_STREAM_OPENED);
@@ -115,7 +116,7 @@ static void take_opened(struct session *session, const struct frame *frame)
         set_opened(session, stream);
 }
 
-/* What the peer has sent in order is still delivered; the rest will never be. */
+/* Data that the peer sent in order is still delivered; the rest will never come. */
 static void cut_receiving(struct session *session, struct stream *stream)
 {
     uint64_t unread = stream->in_next - stream->in_read;
@@ -139,14 +140,15 @@ static void take_reset(struct session *session, const struct frame *frame)
 
     if (stream == NULL || stream->reset_received)
         return;
-    /* Its end came before, with everything up to it. */
+    /* The stream had ended before, and all of it has arrived. */
     complete = !stream->discard && stream->in_next == stream->in_final;
     stream_reference(stream);
     if (stream_receive_final(&session->streams, stream, frame->reset.final_offset) != OK) {
         session_fail(session, ERROR_PROTOCOL, "STREAM_RESET against the final offset or credit");
     } else {
         stream->reset_received = true;
-        /* Codes of later versions, and those that never travel, say no more than this. */
+        /* Codes of later versions, and codes that never travel, count as a plain
+         * failure. */
         stream->peer_code =
             (uint8_t)(frame->reset.code <= RESET_HALF_CLOSED ? frame->reset.code
                                                              : RESET_FAILURE);
@@ -172,8 +174,8 @@ static void take_data(struct session *session, const struct subflow *subflow,
         return;
     stream_reference(stream);
     session->data_ns = session->context.now;
-    /* Data says as much as STREAM_OPENED, which it may have overtaken; after a reset of the
-     * relay that one never comes. */
+    /* Data implies STREAM_OPENED, which it may have overtaken. If the relay has reset the
+     * stream, that frame never comes. */
     if (session->context.config.role == SESSION_LOCAL)
         set_opened(session, stream);
     if (stream_receive(&session->streams, stream, frame) != OK)
@@ -231,7 +233,7 @@ static void take_ack(struct session *session, struct frame *frame)
             subflow_find(&session->subflows, frame->ack.tag, entry.number);
 
         if (subflow == NULL)
-            continue; /* settled long ago */
+            continue; /* settled before */
         if (entry.chunks > subflow->chunks_sent) {
             session_fail(session, ERROR_PROTOCOL, "acknowledged more than was sent");
             return;
@@ -258,12 +260,12 @@ static void take_close(struct session *session, const struct frame *frame)
 {
     char reason[FRAME_REASON_MAX + 1];
     size_t length = frame->close.reason_length;
-    /* Codes of later versions say no more than this. */
+    /* Codes of later versions count as a plain failure. */
     enum close_code code = frame->close.code <= CLOSE_FAILURE
                                ? (enum close_code)frame->close.code
                                : CLOSE_ASKED;
 
-    /* It goes to people and into documents as it is. */
+    /* People and documents get this text unchanged: no control characters. */
     for (size_t i = 0; i < length; i++)
         reason[i] = (char)(frame->close.reason[i] >= 0x20 && frame->close.reason[i] < 0x7f
                                ? frame->close.reason[i]
@@ -342,7 +344,8 @@ static bool is_of_stream(enum frame_type type)
     }
 }
 
-/* The sender keeps what it says until it is acknowledged, and would send it again. */
+/* Whether the sender keeps the frame's contents until it is acknowledged, to send them
+ * again. */
 static bool is_kept(enum frame_type type)
 {
     switch (type) {
@@ -373,7 +376,7 @@ void session_take_chunk(struct session *session, struct subflow *subflow,
                          result == ERROR_UNSUPPORTED ? "unknown frame" : "malformed frame");
             return;
         }
-        /* It says what the subflow is: nothing on it can be judged before. */
+        /* SUBFLOW must come first, since nothing can be judged without it. */
         if (!subflow->begun && session->context.config.role == SESSION_RELAY &&
             frame.type != FRAME_SUBFLOW) {
             session_fail(session, ERROR_PROTOCOL, "first chunk does not begin with SUBFLOW");
@@ -396,8 +399,8 @@ void session_take_chunk(struct session *session, struct subflow *subflow,
 
 /* ---- bytes ---- */
 
-/* What arrives says that the peer lives, but not that it gets what is sent: where an ACK is
- * waited for, only that will do. */
+/* Received bytes show that the peer lives, but not that it gets what this side sends:
+ * while an ACK is due, only that is progress. */
 static void sign_of_life(struct session *session, struct subflow *subflow)
 {
     if (subflow->eliciting_unacked > 0)
@@ -423,7 +426,7 @@ static void note_contact(struct session *session, struct subflow *subflow, size_
         handshake_contact(session, subflow);
     session->context.counters.chunks_received++;
     session->context.counters.wire_bytes_received += length;
-    /* Before the relay has seen SUBFLOW it does not know the path. */
+    /* A relay does not know the path before it has seen SUBFLOW. */
     if (subflow->begun || session->context.config.role == SESSION_LOCAL)
         session->paths.items[subflow->path].counters.wire_bytes_received += length;
     path_count(&session->paths, subflow->path, length, 0);
@@ -431,7 +434,7 @@ static void note_contact(struct session *session, struct subflow *subflow, size_
     path_heard(&session->paths, subflow->path);
 }
 
-/* What does not open: the connection was tampered with, or is not the peer's. */
+/* Bytes are not authentic: somebody changed them, or they are not the peer's. */
 static void reject(struct session *session, struct subflow *subflow)
 {
     if (session->context.config.role == SESSION_LOCAL && !subflow->confirmed)
@@ -477,7 +480,8 @@ void session_take_first(struct session *session, struct subflow *subflow, size_t
     subflow_unhold(&session->subflows, subflow);
 }
 
-/* What has not opened yet may be of anybody, where somebody else has answered before. */
+/* Whether bytes of an incomplete chunk may be the relay's. If another machine has answered
+ * on the path before, they may be anybody's until a chunk has opened. */
 static bool may_be_of_relay(const struct session *session, const struct subflow *subflow)
 {
     return subflow->confirmed || (subflow->state == SUBFLOW_STATE_OPEN &&
@@ -491,7 +495,8 @@ size_t session_receive(struct session *session, struct subflow *subflow, uint8_t
     bool failed = false;
 
     session->context.now = now;
-    /* Held as if by an event, so that its record outlives what its own chunks settle. */
+    /* Hold the subflow as an event does, so that it outlives the ACKs in its own
+     * chunks. */
     subflow->held = true;
     if (subflow->state == SUBFLOW_STATE_HELLO &&
         session->context.state < SESSION_STATE_CLOSING) {
@@ -509,8 +514,8 @@ size_t session_receive(struct session *session, struct subflow *subflow, uint8_t
             break;
         used += taken;
     }
-    /* Bytes of an incomplete chunk are a sign of life too: the ACK may be in it. A relay
-     * that does not know the session sends none; somebody in its place may. */
+    /* Bytes of an incomplete chunk are progress too: the ACK may be among them. A relay
+     * that does not know the session sends nothing; another machine in its place may. */
     if (length > used && may_be_of_relay(session, subflow)) {
         session->pool.silent_ns = TIME_NEVER;
         subflow->received_ns = now;

@@ -40,7 +40,7 @@ const struct stream *session_next_stream(const struct session *session,
     return node == &session->streams.all ? NULL : (const struct stream *)node;
 }
 
-/* What was sent and not acknowledged, the FIN aside. */
+/* Bytes that were sent and not acknowledged, without the FIN. */
 static uint64_t flying_bytes(const struct stream *stream)
 {
     uint64_t sent = MIN(stream->out_next, stream->out_end);
@@ -101,7 +101,7 @@ static unsigned waits_of(const struct session *session, const struct stream *str
     return waits;
 }
 
-/* Nothing more is delivered in either direction. */
+/* Whether nothing more can be delivered in either direction. */
 static bool has_ended(const struct stream *stream)
 {
     return stream->failed || stream->incoming || stream->reset_sent ||

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The faces of streams: what the driver opens, writes, reads and ends. */
+/* The calls on streams: the driver opens, writes, reads and ends them. */
 #include "session_parts.h"
 
 #include <assert.h>
@@ -9,7 +9,7 @@
 
 void session_fail_streams(struct session *session, enum reset_code code)
 {
-    /* Those that the peer has never heard of can be opened in the next session. */
+    /* Streams that the peer has never heard of can be opened in the next session. */
     bool keep_unassigned = code == RESET_SESSION_LOST || code == RESET_LINGER;
 
     list_foreach(&session->streams.all, node, after) {
@@ -22,7 +22,7 @@ void session_fail_streams(struct session *session, enum reset_code code)
             stream_end_complete(&session->streams, stream, code);
         else
             stream_fail(&session->streams, stream, code);
-        /* The peer is not there to settle anything, and ids may start anew. */
+        /* The peer is not there to settle anything, and ids may begin anew. */
         stream->send_done = true;
         stream_send_abort(&session->streams, stream);
         stream->in_final = stream->in_highest;
@@ -46,7 +46,7 @@ void session_reopen_streams(struct session *session)
     }
 }
 
-/* A long name and a small budget: no subflow could carry the OPEN. */
+/* Whether a subflow can carry the OPEN: a name may be too long for a small budget. */
 static bool open_fits(const struct session *session, const struct stream *stream)
 {
     return JOIN_HEADER_MAX + CHUNK_OVERHEAD + FRAME_SUBFLOW_MAX + BUDGET_RESERVE +
@@ -80,10 +80,10 @@ void session_assign_ids(struct session *session)
     }
 }
 
-/* ---- the driver's face ---- */
+/* ---- the driver's calls ---- */
 
-/* With no subflow kept in between, the relay may have forgotten the session by the time it
- * hears of this stream; nothing else would be lost with it. */
+/* If the pool kept no subflow while nothing was open, the relay may forget the session
+ * before it hears of this stream. Nothing else is lost by beginning a new one. */
 static void begin_anew_if_stale(struct session *session)
 {
     uint64_t silent_ns = session->context.now - session->contact_ns;
@@ -136,7 +136,7 @@ void session_stream_reset(struct session *session, struct stream *stream,
 {
     session->context.now = now;
     stream_reference(stream);
-    stream->failed = true; /* no event */
+    stream->failed = true; /* the driver gets no event */
     stream_reset_send(&session->streams, stream, code);
     stream_receive_discard(&session->streams, stream);
     stream_unreference(&session->streams, stream);
@@ -163,7 +163,7 @@ size_t session_stream_reserve(struct session *session, struct stream *stream, si
     uint64_t waiting = stream->out_end - MIN(stream->out_next, stream->out_end);
     size_t count = 0;
 
-    /* To want nothing is not to get nothing. */
+    /* A caller that asks for no room does not wait for room. */
     if (length == 0 || stream->out_final != OFFSET_UNKNOWN || stream->reset_sent)
         return 0;
     if (waiting < STREAM_WAIT_MAX)
@@ -244,7 +244,7 @@ size_t session_stream_peek(struct session *session, struct stream *stream,
         for (; viewed > 0; viewed--)
             offset += parts[count++].iov_len;
     }
-    /* What was discarded did not end well, wherever it ended. */
+    /* A discarded direction did not end properly, wherever it ended. */
     *finished = offset == stream->in_final && !stream->reset_received && !stream->discard;
     if (count == 0)
         stream->readable_told = false;

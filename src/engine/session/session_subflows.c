@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The faces of subflows: what the driver says of their connections. */
+/* The calls on subflows: the driver's reports about their connections. */
 #include "session_parts.h"
 
 void session_subflow_up(struct session *session, struct subflow *subflow,
@@ -7,7 +7,7 @@ void session_subflow_up(struct session *session, struct subflow *subflow,
 {
     session->context.now = now;
     if (subflow->state != SUBFLOW_STATE_DIALLING)
-        return; /* abandoned meanwhile; its close event waits */
+        return; /* abandoned meanwhile; its close event is queued */
     subflow_connected(&session->subflows, subflow);
     path_sample_rtt(&session->paths.items[subflow->path], MAX(now - subflow->dialled_ns, 1),
                     now);
@@ -20,7 +20,7 @@ void session_subflow_up(struct session *session, struct subflow *subflow,
         struct generation *generation = generation_current(&session->subflows);
 
         subflow_set_state(subflow, SUBFLOW_STATE_OPEN);
-        /* A number is used up even if nothing of it reaches the wire. */
+        /* The number is used up even if none of its bytes reach the wire. */
         if (generation != NULL) {
             subflow_set_number(&session->subflows, subflow, generation,
                                generation->next_number++);
@@ -31,8 +31,8 @@ void session_subflow_up(struct session *session, struct subflow *subflow,
     subflow_close(&session->subflows, subflow, SUBFLOW_ABANDONED);
 }
 
-/* A reset that follows our own END is how local closes: orderly, even if its END was not
- * seen. So is the end of a subflow that both sides have ended. */
+/* A reset that follows our END is local's way to close: orderly, even if its END was not
+ * seen. The end of a subflow that both sides have ended is orderly, too. */
 static enum subflow_manner manner_of(const struct session *session,
                                      const struct subflow *subflow)
 {
@@ -68,7 +68,7 @@ void session_subflow_writable(struct session *session, struct subflow *subflow,
     subflow->writable = writable;
 }
 
-/* Whether there is one path to be compared with another. */
+/* Whether there are paths to compare. */
 static bool several_paths(const struct session *session)
 {
     unsigned active = 0;
@@ -86,10 +86,11 @@ struct subflow *session_next_unmeasured(struct session *session, uint64_t now)
 
     list_foreach(&session->subflows.all, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
-        /* What has ended may be given up as soon as it has left; see give_way(). */
+        /* A subflow that has ended may be given up once its bytes have left; see
+         * give_way(). */
         uint64_t interval_ns = subflow->end_received ? MEASURE_ENDED_NS : usual_ns;
 
-        /* A queue that was seen counts against its path until it is seen to be gone. */
+        /* A queue counts against its path until a measure shows that it is gone. */
         bool asked = subflow->eliciting_unacked > 0 ||
                      (several && subflow->measure.queued_bytes > 0);
 

@@ -1,33 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 #include "session_parts.h"
 
-/* How often parked bytes are looked for while credit is short, and a starved stream is
- * told of room. */
+/* While credit is short, parked bytes are searched, and a starved stream is told of room,
+ * this often. */
 #define CHECK_NS (100 * NS_PER_MS)
 /* Streams that wait for a session fail sooner when every dial is refused. */
 #define OPEN_WAIT_REFUSED_NS (3 * NS_PER_S)
 #define EXPLICIT_FAILURES 3
-/* And when two HELLOs were not answered; see HELLO_ANSWER_NS. */
+/* They also fail sooner when two HELLOs were not answered; see HELLO_ANSWER_NS. */
 #define OPEN_WAIT_UNPROVEN_NS (2500 * NS_PER_MS)
 #define UNPROVEN_TOLD 2
-/* How long nothing may be heard of what was dialled before the session counts as lost. */
+/* The session counts as lost when nothing was heard for so long after a dial. */
 #define SILENCE_MIN_NS (500 * NS_PER_MS)
 #define SILENCE_MAX_NS (3 * NS_PER_S)
 
-/* A path that lies idle while data moves on another is asked for a sign of life so often:
- * what is known of its round trip stays fresh, and its death does not wait to be noticed
- * until it is needed. */
+/* An idle path gets a PING this often while data moves on another: so its round trip stays
+ * known, and its death is noticed before the path is needed. */
 #define PROBE_NS (1 * NS_PER_S)
 
-/* ---- when ---- */
+/* ---- when something is due ---- */
 
-/* When a stalled subflow is closed; before, it is suspect. */
+/* Time without progress after which a subflow is closed; before, it is suspect. */
 static uint64_t dead_ns(const struct session *session, const struct subflow *subflow)
 {
     return 2 * subflow_stall_ns(&session->subflows, subflow);
 }
 
-/* Local: when the subflow's time is over, whatever it is busy with. */
+/* Local: when the subflow has reached its greatest age, even if it is busy. */
 static uint64_t age_timeout(const struct session *session, const struct subflow *subflow)
 {
     if (session->context.config.role != SESSION_LOCAL || subflow->retire ||
@@ -52,15 +51,15 @@ static uint64_t open_timeout(const struct session *session, const struct subflow
                    : subflow->received_ns + 2 * KEEPALIVE_NS +
                          subflow_stall_ns(&session->subflows, subflow);
     when = last_ns + keepalive_ns(&session->subflows, subflow->path);
-    /* The relay has data, and nothing comes: only a question tells whether it can. */
+    /* The relay has data, but nothing comes: only a PING shows whether it can send. */
     if (streams_peer_demand(&session->streams) > 0 && subflow_usable(subflow))
         when = MIN(when, MAX(session->contact_ns, subflow->sent_ns) +
                              subflow_stall_ns(&session->subflows, subflow));
     return when;
 }
 
-/* A relay answers a HELLO in one round trip. The kernel's time-out is 200 ms at least and
- * doubles: three segments may be lost by then. */
+/* A relay answers a HELLO in one round trip. The kernel's time-out is at least 200 ms and
+ * doubles: three segments may be lost in this time. */
 #define HELLO_ANSWER_NS (2 * NS_PER_S)
 
 static uint64_t answer_limit_ns(const struct session *session,
@@ -90,8 +89,8 @@ static bool credit_is_short(const struct session *session)
            SESSION_WINDOW_INITIAL / 4;
 }
 
-/* No path works, and at least one leads to something that takes connections and does not
- * answer, or that is not the relay: what waits need not wait for long. */
+/* Whether no path works, and on at least one of them something accepts connections and
+ * does not answer, or is not the relay: then waiting streams need not wait for long. */
 static bool nobody_answers(const struct session *session)
 {
     bool any = false;
@@ -110,7 +109,7 @@ static bool nobody_answers(const struct session *session)
     return any;
 }
 
-/* How long a stream may wait for a relay that is not there. */
+/* How long a stream may wait while no relay can be reached. */
 static uint64_t open_wait_ns(const struct session *session)
 {
     if (nobody_answers(session))
@@ -119,15 +118,15 @@ static uint64_t open_wait_ns(const struct session *session)
                                                                 : OPEN_WAIT_NS;
 }
 
-/* A stream may have waited long for its id while there was a session; that does not count.
- */
+/* Until when the stream may wait for a session. Its wait for an id during an earlier
+ * session does not count. */
 static uint64_t open_wait_until(const struct session *session, const struct stream *stream)
 {
     return MAX(stream->read_ns, session->left_up_ns) + open_wait_ns(session);
 }
 
-/* Local: when those fail that have an id, and of which the relay has said nothing yet. All
- * have waited since the session was up. */
+/* Local: when streams fail that have an id, and about which the relay has said nothing
+ * yet. The wait begins when the session was last up. */
 static uint64_t opening_until(const struct session *session)
 {
     if (session->context.config.role != SESSION_LOCAL || session->openings_failed ||
@@ -140,15 +139,15 @@ static uint64_t silence_limit_ns(const struct session *session)
 {
     uint64_t rtt_ns = 0;
 
-    /* A dial and the first answer take two round trips, on whichever path it goes. */
+    /* A dial and the first answer take two round trips, on whichever path they go. */
     for (unsigned i = 0; i < session->context.config.path_count; i++)
         if (session->paths.items[i].subflows > 0)
             rtt_ns = MAX(rtt_ns, path_rtt_ns(&session->paths.items[i]));
     return MIN(MAX(4 * rtt_ns, SILENCE_MIN_NS), SILENCE_MAX_NS);
 }
 
-/* Relay: what is left are streams that have all they need, and a reader that takes its
- * time: their bytes were acknowledged, and count as delivered at local. */
+/* Relay: whether only such streams are left that have all their data and wait for a slow
+ * reader: their bytes were acknowledged, so local takes them for delivered. */
 static bool only_readers_left(const struct session *session)
 {
     bool any = false;
@@ -165,7 +164,7 @@ static bool only_readers_left(const struct session *session)
     return any;
 }
 
-/* When the session as a whole is lost or forgotten. */
+/* When the session is lost (local) or forgotten (relay) for want of contact. */
 static uint64_t contact_timeout(const struct session *session)
 {
     bool local = session->context.config.role == SESSION_LOCAL;
@@ -173,7 +172,7 @@ static uint64_t contact_timeout(const struct session *session)
 
     if (session->context.state == SESSION_STATE_UP && session->pool.silent_ns != TIME_NEVER)
         when = session->pool.silent_ns + silence_limit_ns(session);
-    /* Without anything to lose, local waits for its next need. */
+    /* With nothing to lose, local waits until a stream needs the relay. */
     if (local ? session->context.state != SESSION_STATE_CONNECTING &&
                     pool_active(&session->pool)
               : !only_readers_left(session))
@@ -181,8 +180,8 @@ static uint64_t contact_timeout(const struct session *session)
     return when;
 }
 
-/* When the path is to be probed; TIME_NEVER when it is not. Who pays for what it carries
- * gets no probes. */
+/* When the path is probed next; TIME_NEVER: not at all. A path whose use costs money gets
+ * no probes. */
 static uint64_t probe_timeout(const struct session *session, unsigned index)
 {
     const struct path *path = &session->paths.items[index];
@@ -218,7 +217,7 @@ static uint64_t ceiling_timeout(const struct session *session)
     return soonest > session->context.now ? soonest : TIME_NEVER;
 }
 
-/* When another may help the subflow, or copy what its path carries. */
+/* When another subflow may help this one, or copy the data of its path. */
 static uint64_t late_timeout(const struct session *session, const struct subflow *subflow)
 {
     uint64_t when = reinjection_late_ns(&session->schedule, subflow);
@@ -236,7 +235,7 @@ uint64_t session_next_timeout(const struct session *session)
         return TIME_NEVER;
     if (session->context.state == SESSION_STATE_CLOSING)
         return session->close_deadline_ns;
-    /* An ACK that no subflow can carry waits for one. */
+    /* An ACK that no subflow can carry waits for a new subflow. */
     if (ack_waiting(&session->subflows) &&
         session->subflows.ack_deadline_ns > session->context.now)
         when = MIN(when, session->subflows.ack_deadline_ns);
@@ -262,17 +261,18 @@ uint64_t session_next_timeout(const struct session *session)
     if (session->streams.starved || session->streams.starved_ns != 0 ||
         (credit_is_short(session) && session->streams.count > 0))
         when = MIN(when, session->checked_ns + CHECK_NS);
-    /* Once due, it is the pool's to wait for. */
+    /* Once the rekey is due, the pool waits for its chance. */
     if (session->context.state == SESSION_STATE_UP &&
         session->pool.rekey_ns > session->context.now)
         when = MIN(when, session->pool.rekey_ns);
     return MIN(when, contact_timeout(session));
 }
 
-/* ---- what ---- */
+/* ---- what happens then ---- */
 
-/* A JOIN that was never answered: the path drops it, or the relay does not know the session
- * any more. Then the subflows that seem to be well may only be quiet. */
+/* A JOIN was never answered: the path drops it, or the relay has lost the session. In the
+ * second case the other idle subflows are dead, too, and do not show it: send PINGs on
+ * them. */
 static void doubt(struct session *session)
 {
     session->subflows.doubt_ns = session->context.now;
@@ -321,7 +321,7 @@ static void tick_open(struct session *session, struct subflow *subflow)
     }
     keepalive_note_asked(&session->subflows, subflow->path);
     subflow_ask(&session->subflows, subflow);
-    /* One that cannot ask yet is looked at again after the same time. */
+    /* A subflow that cannot send a PING yet is looked at again after the same time. */
     if (!subflow->ping)
         subflow->sent_ns = session->context.now;
 }
@@ -337,7 +337,7 @@ static void tick_subflow(struct session *session, struct subflow *subflow)
         subflow_close(&session->subflows, subflow, SUBFLOW_ABANDONED);
         break;
     case SUBFLOW_STATE_HELLO:
-        /* A relay's answer is one segment. */
+        /* A relay's answer is one segment, so a part of one is not a relay's. */
         pool_unproven(&session->pool, subflow,
                       subflow->heard ? UNPROVEN_STRANGE : UNPROVEN_SILENT);
         subflow_close(&session->subflows, subflow, SUBFLOW_ABANDONED);
@@ -371,8 +371,8 @@ static void fail_opening(struct session *session, struct stream *stream)
                 nobody_answers(session) ? RESET_RELAY_SILENT : RESET_RELAY_UNREACHABLE);
 }
 
-/* The application waits for an answer that does not come: what is open waits for the relay
- * as long as `linger` allows, what is not does not. */
+/* Fails streams whose application waits too long for an answer. Opened streams wait for
+ * the relay as long as `linger` allows; the others wait for less. */
 static void tick_opening(struct session *session)
 {
     if (session->context.state == SESSION_STATE_UP)
