@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of the local side share. */
+/* The struct local, and functions that the files of the local side share. */
 #ifndef IO_LOCAL_INTERNAL_H
 #define IO_LOCAL_INTERNAL_H
 
@@ -25,8 +25,8 @@ struct local_listener {
     struct target to; /* of a forward listener */
     struct listener listener;
     int fd;        /* -1: not listening */
-    bool absent;   /* its address is not there, as far as was seen */
-    bool made_way; /* closed for one of the local that is to replace this one */
+    bool absent;   /* this machine did not have its address at the last look */
+    bool made_way; /* closed for a socket of the local that will replace this one */
 };
 
 struct local {
@@ -39,19 +39,18 @@ struct local {
     struct stamp_keeper stamps;
     struct path_table paths;
     struct path_dialer dialer;
-    struct session *session; /* NULL for a moment after one has ended */
-    struct driver driver;    /* its session is NULL then too */
+    struct session *session; /* NULL for a moment after a session has ended */
+    struct driver driver;    /* its session is NULL at the same time */
     struct rules *rules;
     struct inbound_service inbound;
     struct socks_service socks;
     struct local_listener *listeners; /* owned; as many as the configuration has */
     bool had_session;                 /* `session` was established before */
-    struct outage_log contact;        /* with the relay */
+    struct outage_log contact;        /* logs contact with the relay */
     ev_timer retired;
-    ev_timer restart;      /* while there is no session */
-    struct restart ending; /* of the last one */
-    uint64_t
-        stop_by;  /* when what moves ends too; TIME_NEVER: idle streams are waited for */
+    ev_timer restart;      /* runs while there is no session */
+    struct restart ending; /* of the last session */
+    uint64_t stop_by; /* when moving streams end too; TIME_NEVER: wait for idle streams */
     bool closing; /* the session was asked to close */
     void (*done)(struct local *local, void *context);
     void *done_context;
@@ -63,7 +62,7 @@ bool local_comes_back(const struct local *local, const struct address *to, bool 
 
 /* local_listeners.c */
 int local_init_listeners(struct local *local) MUST_CHECK;
-/* Whatever there is of them. */
+/* Frees the listeners, also after a failed local_init_listeners(). */
 void local_free_listeners(struct local *local);
 void local_stop_listening(struct local *local);
 /* Accepts from the socket that it has; closes it, if it has one. */

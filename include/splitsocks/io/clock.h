@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Where time and randomness come from; the pure layers get both as arguments. */
+/* The sources of time and randomness; the pure rooms get both as arguments. */
 #ifndef SPLITSOCKS_CLOCK_H
 #define SPLITSOCKS_CLOCK_H
 
@@ -13,8 +13,9 @@ uint64_t clock_boot(void);
 /* Nanoseconds since 1970, as the machine believes. */
 uint64_t clock_wall(void);
 
-/* Fills the buffer from the kernel's generator, waiting at boot until that is seeded. A
- * kernel without one ends the process, since nothing here is safe without it. */
+/* Fills the buffer from the kernel's generator, and waits at boot until that is seeded. On
+ * a kernel without one the process ends, since nothing here is safe without random
+ * numbers. */
 void random_fill(void *buffer, size_t length);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How many connections there are to each target through each listener, and a bound on it. A
- * loop that no address gives away, such as by way of another program's forwarding, makes
- * one connection after the other to the same target; the one that is refused makes all of
- * them end in turn.
+ * Counts the connections to each target through each listener, and bounds them. A loop
+ * that cannot be seen in addresses, for example through another program's forwarding,
+ * makes one connection after the other to the same target. When one of them is refused,
+ * all of them end in turn.
  */
 #ifndef SPLITSOCKS_CROWD_H
 #define SPLITSOCKS_CROWD_H
@@ -24,8 +24,8 @@ struct crowd {
 
 void crowd_init(struct crowd *crowd);
 
-/* Counts one connection more, for crowd_leave(). NULL: there are `bound` already, or memory
- * is out. Targets that are spelled differently count separately. */
+/* Counts one more connection, for crowd_leave(). NULL when there are `bound` already, or
+ * memory is out. Targets that are spelled differently count separately. */
 struct crowd_place *crowd_enter(struct crowd *crowd, uint32_t listener,
                                 const struct target *target, uint32_t bound) MUST_CHECK;
 /* NULL is allowed. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How the descriptors that the process may open are shared out, so that clients, of which
- * there may be any number, never take those that the session lives on.
+ * Shares out the descriptors that the process may open, so that clients, of which there
+ * may be any number, never take those that the session needs.
  *
- * The kernel gives the lowest number that is free (open(2)). So a class that refuses
- * numbers from some bound on leaves all of the numbers above it to others, without any
- * count of what is open:
+ * The kernel gives the lowest free number (open(2)). So a class that refuses numbers above
+ * some bound leaves all of them to the other classes, and nobody has to count what is
+ * open:
  *
  *      0 ... clients, destinations | subflows too | names, control and files too ... limit
  */
@@ -15,50 +15,49 @@
 #include <stdbool.h>
 
 enum descriptor_class {
-    DESCRIPTOR_CLIENT,  /* of clients and of destinations */
-    DESCRIPTOR_SUBFLOW, /* dialled, or accepted by the relay and perhaps no subflow at all
-                         */
+    DESCRIPTOR_CLIENT,  /* sockets of clients and destinations */
+    DESCRIPTOR_SUBFLOW, /* sockets that local dialled or the relay accepted */
     DESCRIPTOR_OWN,     /* resolver, control socket, files */
 };
 
 #define DESCRIPTOR_CLASSES 3
 
-/* What one resolver may have open: c-ares keeps a socket for UDP and one for TCP to each of
- * a few servers, and a second set while the system's configuration changes. */
+/* The most that one resolver opens: c-ares keeps a UDP and a TCP socket to each of a few
+ * servers, and a second set while the system's configuration changes. */
 #define DESCRIPTORS_RESOLVER 16
 /* Files that are read for a moment, netlink, the loop itself, standard streams. */
 #define DESCRIPTORS_FILES 16
 
-/* What a thread with a loop of its own has open: two for the loop, and hangup's. */
+/* Descriptors of a thread with its own loop: two for the loop, and hangup's. */
 #define DESCRIPTORS_LOOP 3
 
 struct descriptor_needs {
-    unsigned long held; /* from the start to the end: these get the lowest numbers */
-    unsigned long subflows, own; /* to be kept from those of a lower class */
+    unsigned long held;          /* open from start to end: they get the lowest numbers */
+    unsigned long subflows, own; /* numbers to keep free of lower classes */
 };
 
-/* The first number that each class does not get, of `limit` in all. Of those that are not
- * held half are for clients however much the rest could use, and an eighth at most for
+/* Computes for each class the first number that it does not get, out of `limit`. Half of
+ * the numbers that are not held are always for clients, and at most an eighth for
  * DESCRIPTOR_OWN. */
 void descriptors_divide(unsigned long limit, const struct descriptor_needs *needs,
                         unsigned long bounds[DESCRIPTOR_CLASSES]);
 
 /* Raises the limit of open files to what the administrator allows. */
 void descriptors_raise_limit(void);
-/* Sets the bounds of the process, which had none. */
+/* Sets the bounds of the process; before, there are none. */
 void descriptors_reserve(const struct descriptor_needs *needs);
-/* Whether the process may open as many and more; if not, that is an error in the log. */
+/* Whether the process may open more than `held` descriptors; if not, logs an error. */
 bool descriptors_can_hold(unsigned long held);
-/* How many the process may open, and what is set aside for subflows; as many
- * as an int holds before descriptors_reserve(). */
+/* How many descriptors the process may open, and how many of them are reserved for
+ * subflows; INT_MAX before descriptors_reserve(). */
 unsigned long descriptors_limit(void);
 unsigned long descriptors_for_subflows(void);
 
-/* Whether a descriptor that was just opened may be kept for the class. If not it is said in
- * the log, at most once a minute. */
+/* Whether the class may keep a descriptor that was just opened. A refusal is logged, at
+ * most once a minute. */
 bool descriptors_admit(int fd, enum descriptor_class class);
-/* Whether the next one to be opened will be admitted; `fd` is any open one. The same is
- * said in the log. Another thread may take it. */
+/* Whether the next descriptor will be admitted; `fd` is any open one. A refusal is logged
+ * in the same way. Another thread may take the room meanwhile. */
 bool descriptors_have_room(int fd, enum descriptor_class class);
 
 #endif

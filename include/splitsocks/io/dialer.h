@@ -13,11 +13,11 @@
 
 #include <ev.h>
 
-/* `fd` is the connected socket, the callee's from here on; or -1, and `code` says why:
- * with RESET_DENIED the dialer's `denied` is the first address that the rules refuse. */
+/* `fd` is the connected socket, now the callee's; or -1, and `code` says why. With
+ * RESET_DENIED the dialer's `denied` is the first address that the rules refuse. */
 typedef void dialer_done(void *context, int fd, enum reset_code code);
 
-/* What those who dial on one loop share: how connections get out of this machine. */
+/* State that all dialers of one loop share: how connections leave this machine. */
 struct dialer_ways {
     struct ev_loop *loop;          /* borrowed */
     struct nat64_finder *finder;   /* borrowed */
@@ -30,9 +30,10 @@ struct dialer {
     dialer_done *done;                     /* NULL: not running */
     void *context;
     struct eyeballs eyeballs;
-    struct address denied; /* the first that the rules refuse; ADDRESS_NONE: none so far */
+    struct address denied; /* the first address that the rules refuse; ADDRESS_NONE:
+                              none */
     struct nat64_waiter waiter;
-    bool by_nat64; /* nothing else is left to try */
+    bool by_nat64; /* the addresses of NAT64 were added; nothing else is left */
     ev_timer timer;
     struct dialer_attempt {
         struct dialer *dialer;
@@ -41,8 +42,8 @@ struct dialer {
     } attempts[EYEBALLS_CONCURRENT];
 };
 
-/* Tries `addresses` in order of preference, each at `port`, and first of the family that
- * gets through; where there is no way to IPv4, by the network's NAT64. Calls `done` once,
+/* Tries `addresses` in order of preference, each at `port`, and first those of the family
+ * that works. If IPv4 is unreachable, it uses the network's NAT64. Calls `done` once,
  * perhaps before it returns; the dialer may be freed from there. */
 void dialer_start(struct dialer *dialer, struct dialer_ways *ways,
                   const struct destination_rules *rules, const struct address *addresses,

@@ -3,9 +3,9 @@
  * Drives one session on a worker's loop: carries its events to sockets and back, lets it
  * produce once per turn of the loop, and keeps one timer for all its deadlines.
  *
- * A driver never runs inside a call of another: whoever has given the session something
- * calls driver_drain() last, and what is left is done by driver_run() before the loop
- * waits. So a session, its driver and a subflow_io stay valid throughout a callback.
+ * A driver never runs inside a call of another. Code that has given the session something
+ * calls driver_drain() last, and driver_run() does the rest before the loop waits. So a
+ * session, its driver and a subflow_io stay valid throughout a callback.
  */
 #ifndef SPLITSOCKS_DRIVER_H
 #define SPLITSOCKS_DRIVER_H
@@ -21,37 +21,38 @@
 struct driver;
 struct subflow_io;
 
-/* What local and relay do differently. Functions that a role never needs may be NULL. */
+/* Where local and relay differ. A function that a role never needs may be NULL. */
 struct driver_role {
     /* Local: SESSION_DIAL. Ends, now or later, in subflow_io_connect() or
      * subflow_io_cannot_connect(), unless the session gives it up before. */
     void (*dial)(struct driver *driver, struct subflow_io *io);
-    /* Local: how connecting has ended: 0, an errno value, or ETIMEDOUT when it took too
+    /* Local: the result of connecting: 0, an errno value, or ETIMEDOUT when it took too
      * long. */
     void (*dialled)(struct driver *driver, const struct subflow_io *io, int error);
-    /* Local: what was connected leads to the relay; or has ended without showing that. */
+    /* Local: the connection has proved that it leads to the relay, or has ended without
+     * that. */
     void (*proven)(struct driver *driver, const struct subflow_io *io);
     void (*unproven)(struct driver *driver, const struct subflow_io *io, enum unproven how);
     /* Local: a stamp for a HELLO, as in struct session_fresh. */
     uint64_t (*stamp)(struct driver *driver);
-    /* Relay: SESSION_CLOSE_SUBFLOW with `silent` set. Takes over the socket. */
+    /* Relay: SESSION_CLOSE_SUBFLOW with `silent` set. Takes the socket over. */
     void (*silence)(struct driver *driver, int fd);
     /* Relay: SESSION_STREAM_INCOMING. */
     void (*incoming)(struct driver *driver, const struct session_event *event);
-    /* SESSION_SHED, SESSION_UP, SESSION_LOST and what concerns paths, for the log. */
+    /* SESSION_SHED, SESSION_UP, SESSION_LOST and the events of paths, for the log. */
     void (*changed)(struct driver *driver, const struct session_event *event);
-    /* SESSION_ENDED. Called from driver_run() as its last act: it may free the driver and
+    /* SESSION_ENDED. driver_run() calls this as its last act: it may free the driver and
      * the session, and then returns true. */
     bool (*ended)(struct driver *driver, enum error error, enum close_code code,
                   const char *reason);
 };
 
-/* What a stream's user pointer points to the beginning of. */
+/* The first member of every object that a stream's user pointer points to. */
 struct stream_end {
     const struct stream_end_type *type;
 };
 
-/* Each may free the object, and release its stream. */
+/* Each function may free the object, and release its stream. */
 struct stream_end_type {
     void (*opened)(struct stream_end *end);
     void (*readable)(struct stream_end *end);
@@ -70,7 +71,7 @@ struct driver {
     ev_timer timer;
     uint64_t armed; /* when `timer` fires; TIME_NEVER when it is stopped */
     bool ended;
-    enum error error; /* of the end */
+    enum error error; /* why the session ended */
     enum close_code code;
     char reason[128];
 };
@@ -80,11 +81,11 @@ void driver_init(struct driver *driver, struct worker *worker, struct session *s
 /* Closes the sockets of all subflows. The session is the caller's to free, after this. */
 void driver_deinit(struct driver *driver);
 
-/* The session has, or may have, something to do before the loop waits. */
+/* The session has, or may have, work to do before the loop waits. */
 void driver_touch(struct driver *driver);
-/* Takes all events that wait. Implies driver_touch(). */
+/* Takes all waiting events. Includes driver_touch(). */
 void driver_drain(struct driver *driver);
-/* The worker's: produces, drains, arms the timer. */
+/* For the worker: produces, drains, arms the timer. */
 void driver_run(struct driver *driver);
 
 #endif

@@ -17,36 +17,36 @@ struct listener {
     struct ev_loop *loop; /* borrowed */
     ev_io io;
     ev_timer
-        pause; /* while the class is out of descriptors: connections wait in the kernel */
+        pause; /* while the class is out of descriptors; connections wait in the kernel */
     enum descriptor_class class;
     uint64_t full_ns; /* since when it is out of descriptors; 0: it is not */
     listener_accept *accept;
     void *context;
 };
 
-/* Begins to accept from `fd`, which stays the caller's and may serve several threads, as
- * long as `class` has descriptors. Clients wait for them for a second and are refused then:
- * they may be what a loop waits for. Others wait. */
+/* Accepts from `fd`, which stays the caller's and may serve several threads, as long as
+ * `class` has descriptors. Without descriptors, clients wait for a second and are then
+ * refused, because a loop of connections may be waiting for just that. Other connections
+ * wait. */
 void listener_init(struct listener *listener, struct ev_loop *loop, int fd,
                    enum descriptor_class class, listener_accept *accept, void *context);
 /* Stops; does not close the socket. Safe on a zeroed listener, and twice. */
 void listener_deinit(struct listener *listener);
 
-/* Accepts all that wait. */
+/* Accepts all waiting connections. */
 void listener_drain(struct listener *listener);
 
 #define LISTEN_FAILURE_SIZE 768
 
-/* Whether the kernel lets only one of the two be listened on. */
+/* Whether the kernel allows to listen on only one of the two. */
 bool listen_excludes(const struct address *one, const struct address *other);
 
-/* Why the address cannot be listened on, by errno, and what helps. `rival` is what this
- * process listens on and excludes the address, or NULL. Returns `text`. */
+/* Why the address cannot be listened on, by errno, and what helps. `rival` is an address
+ * on which this process listens and which excludes it, or NULL. Returns `text`. */
 const char *listen_failure(const struct address *address, int error,
                            const struct address *rival, char text[LISTEN_FAILURE_SIZE]);
 
-/* Whether an address that is listened on is none of this machine now: nobody can connect
- * there until it is. */
+/* Whether this machine does not have the address at present: nobody can connect to it. */
 bool listen_is_absent(const struct address *address);
 void listen_tell_absent(const struct address *address);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What still moves, for a process that was asked to end: it waits for that, and not for
- * streams that are merely open.
+ * Tells whether data still moves. A process that was asked to end waits for that, and not
+ * for streams that are merely open.
  */
 #ifndef SPLITSOCKS_MOVEMENT_H
 #define SPLITSOCKS_MOVEMENT_H
@@ -22,10 +22,10 @@ static inline void movement_note(struct worker *worker, uint64_t now)
     worker->moved_ns = now;
 }
 
-/* Whether that was a moment ago. */
+/* Whether bytes have passed within MOVEMENT_NS. */
 bool movement_of_worker(const struct worker *worker, uint64_t now);
-/* Whether bytes are on their way between the two sides, which are in contact, to a reader
- * that has room for them. `session` may be NULL. */
+/* Whether bytes are on their way between the two sides, with the sides in contact and a
+ * reader that has room for them. `session` may be NULL. */
 bool movement_of_session(const struct session *session);
 
 #endif

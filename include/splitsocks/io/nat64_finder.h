@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Local: which NAT64 prefixes this network has. Asks the network's DNS when somebody wants
- * to know, as RFC 7050 has it, and remembers the answer for a while.
+ * Local: finds the NAT64 prefixes of this network. Asks the network's DNS when a caller
+ * wants to know, as in RFC 7050, and remembers the answer for a while.
  */
 #ifndef SPLITSOCKS_NAT64_FINDER_H
 #define SPLITSOCKS_NAT64_FINDER_H
@@ -23,20 +23,20 @@ struct nat64_finder {
     struct resolver *resolver;      /* borrowed */
     struct resolver_query *query;   /* NULL: none is under way */
     struct nat64_prefixes prefixes; /* as far as is known */
-    uint64_t until_ns;              /* for so long that is believed */
+    uint64_t until_ns;              /* how long `prefixes` is believed */
     struct list waiters;
-    ev_timer patience; /* runs while there are some */
+    ev_timer patience; /* runs while there are waiters */
 };
 
 void nat64_finder_init(struct nat64_finder *finder, struct ev_loop *loop,
                        struct resolver *resolver);
-/* Safe on one that is all zero. Nobody waits any more. */
+/* Safe on a zeroed finder. No waiter may be left. */
 void nat64_finder_deinit(struct nat64_finder *finder);
-/* The network is another. */
+/* The network has changed: forgets the prefixes. */
 void nat64_finder_forget(struct nat64_finder *finder);
 
-/* True: `prefixes` says what is known. False: `waiter` is told when it does, or when that
- * has taken too long. A waiter is no more when its list node is removed. */
+/* True: `prefixes` is up to date. False: `waiter` is called when it is, or when the answer
+ * has taken too long. To stop waiting, remove the waiter's list node. */
 bool nat64_finder_ask(struct nat64_finder *finder, struct nat64_waiter *waiter);
 
 #endif

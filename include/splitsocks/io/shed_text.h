@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* In words for the log: why a stream was reset for want of memory. */
+/* Why a stream was reset for want of memory, in words for the log. */
 #ifndef SPLITSOCKS_SHED_TEXT_H
 #define SPLITSOCKS_SHED_TEXT_H
 
 #include <splitsocks/engine/session/session.h>
 
-/* Long enough for any, with the longest destination. */
+/* Enough for every such text, with the longest destination. */
 #define SHED_TEXT_SIZE 640
 
 /* Describes a SESSION_SHED. `bound` names the bound, e.g. the key that sets it. Returns

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A connection that a rule sends past the relay: two sockets, and the bytes of each go to
- * the other. Each direction closes by itself, and what one side does not take is not read
- * from the other, so that no more than DIRECT_READ_SIZE bytes wait in each direction.
+ * the other. Each direction closes by itself. While one side takes nothing, the other is
+ * not read, so that at most DIRECT_READ_SIZE bytes wait in each direction.
  *
  * A direct frees itself when both directions have ended or one socket has failed.
  */
@@ -18,17 +18,18 @@
 
 struct direct;
 
-/* What reaches one side and goes to the other. */
+/* One direction: from one socket to the other. */
 struct direct_way {
     struct direct *direct;
-    ev_io io;       /* of the side that it comes from */
+    ev_io io;       /* watches the socket that the bytes come from */
     uint8_t *tail;  /* read and not yet written: owned, NULL when there is none */
-    size_t begin;   /* of what is left in it */
-    size_t length;  /* of what is left in it */
+    size_t begin;   /* where the unwritten bytes begin in `tail` */
+    size_t length;  /* number of unwritten bytes */
     uint64_t bytes; /* passed on so far */
     bool ended;     /* the end was read */
-    bool passed_on; /* and told to the other side */
-    int error;      /* the side has failed so, and is read to its end; 0: it has not */
+    bool passed_on; /* the end was told to the other side */
+    int error;      /* errno with which the side has failed; it is still read to its end;
+                       0: none */
     struct hangup hangup;
 };
 
@@ -36,9 +37,9 @@ struct direct {
     struct worker *worker; /* borrowed; its input buffer is used for a moment at a time */
     struct list node;      /* in the owner's list */
     struct half_closed half;
-    struct direct_way ways[2]; /* what the application sends, and what it gets */
+    struct direct_way ways[2]; /* from the application, and to it */
     struct crowd_place *place; /* given back at the end; may be NULL */
-    char *destination;         /* owned; the target in words, NULL when memory was out */
+    char *destination;         /* owned; the target in words; NULL when memory was out */
 };
 
 /* Takes over both sockets, connected and non-blocking: the application's, and that of
@@ -50,7 +51,7 @@ int direct_start(struct worker *worker, const struct target *target, int from, i
                  const void *early, size_t length, struct crowd_place *place,
                  struct list *owned) MUST_CHECK;
 
-/* Resets both sockets, and frees it. */
+/* Resets both sockets, and frees the direct. */
 void direct_abort(struct direct *direct);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A connection of an application whose target is known, from then until its bytes flow:
- * asks the rules, resolves the name where that is to be done here, and opens a stream,
- * connects by itself, or refuses. It frees itself.
+ * A connection of an application from the time when its target is known until its bytes
+ * flow. It asks the rules, resolves the name if that must be done here, and opens a
+ * stream, connects directly, or refuses. It frees itself.
  */
 #ifndef SPLITSOCKS_INBOUND_H
 #define SPLITSOCKS_INBOUND_H
@@ -20,46 +20,47 @@
 
 struct local;
 
-/* What all connections to one local share. */
+/* State that all connections to one local share. */
 struct inbound_service {
     struct worker *worker;       /* borrowed */
     struct driver *driver;       /* borrowed; its session may be NULL */
-    enum reset_code sessionless; /* what applications are told then */
+    enum reset_code sessionless; /* the code that applications get while there is no
+                                    session */
     struct resolver *resolver;   /* borrowed */
     bool resolve_here;           /* the relay gets addresses, never names */
     const struct rules *rules;   /* borrowed */
-    /* Whether a connection to the address would come back to this local: one that is made
-     * from here (`direct`), or by the relay. */
+    /* Whether a connection to the address would come back to this local, when it is made
+     * from here (`direct`) or by the relay. */
     bool (*comes_back)(const struct local *local, const struct address *to, bool direct);
-    const struct local *local; /* borrowed; for the above */
+    const struct local *local; /* borrowed; for comes_back() */
     struct crowd crowd;
-    struct dialer_ways ways; /* of direct connections */
+    struct dialer_ways ways; /* for direct connections */
     struct list inbounds;
     struct list plains;
     struct list directs;
 };
 
-/* The lists of a service whose other fields are set. */
+/* Initialises the lists of a service whose other fields are set. */
 void inbound_service_init(struct inbound_service *service);
-/* Resets all that its connections have become. */
+/* Resets all connections of the service. */
 void inbound_service_deinit(struct inbound_service *service);
 
-/* What an application wants. All is copied, the socket taken over. */
+/* An application's request. Everything is copied, and the socket taken over. */
 struct inbound_request {
     int fd;
     uint32_t listener;       /* as in struct rules_query */
-    uint32_t max_per_target; /* connections to one target at a time through it */
+    uint32_t max_per_target; /* bound for connections to one target through the listener */
     const struct target *target;
-    const struct stream_policy *otherwise; /* where no rule says anything */
+    const struct stream_policy *otherwise; /* where no rule sets a policy */
     const uint8_t *early;                  /* bytes of the stream that were read already */
     size_t early_length;
-    plain_reply *reply; /* NULL: the application is told nothing; failure is a reset */
+    plain_reply *reply; /* NULL: no reply is sent, and failure is a reset */
 };
 
 void inbound_start(struct inbound_service *service, const struct inbound_request *request);
 
-/* For status, in a service: the connections that wait for their names to be resolved, or for
- * their destinations to be connected to without the relay; then those that go past it. */
+/* For status: the service's connections without a stream. First come those that wait for
+ * their names or for their direct connections, then those that go past the relay. */
 bool inbound_next(const void *service, struct status_connection *connection);
 
 #endif

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The machine's network interfaces as the kernel's rtnetlink tells of them: what each is
- * called, whether it is up, its addresses, and for which families it has a default route.
+ * The machine's network interfaces, as the kernel's rtnetlink reports them: the name of
+ * each, whether it is up, its addresses, and the families for which it has a default
+ * route.
  *
- * It is filled from the answers to three dumps: links, then addresses, then routes. No
- * sockets here: path_watch.h asks.
+ * The table is filled from the answers to three dumps: links, addresses, routes. It has no
+ * sockets: path_watch.h asks.
  */
 #ifndef SPLITSOCKS_INTERFACE_TABLE_H
 #define SPLITSOCKS_INTERFACE_TABLE_H
@@ -19,21 +20,22 @@
 #include <stdint.h>
 
 struct interface {
-    unsigned index; /* the kernel's; never 0. One that is made again gets another */
+    unsigned index; /* the kernel's; never 0. An interface that is made again gets a new
+                       one */
     char name[IF_NAMESIZE];
-    bool up;      /* by the administrator's will */
-    bool running; /* can carry packets: there is a carrier, and an authenticated one */
+    bool up;      /* the administrator has set it up */
+    bool running; /* can carry packets: it has a carrier, and is authenticated */
     bool loopback;
-    uint8_t default_routes; /* families */
+    uint8_t default_routes; /* set of families */
 };
 
 struct interface_address {
-    unsigned index; /* of the interface */
+    unsigned index; /* its interface */
     struct address address;
-    bool tentative; /* IPv6: not to be used yet, or found to be another machine's */
+    bool tentative; /* IPv6: not usable yet, or another machine has it */
 };
 
-/* Zero-initialised it is empty. Owned by whoever has it. */
+/* Zero-initialised: empty. */
 struct interface_table {
     struct interface *interfaces;
     size_t interface_count, interface_room;
@@ -42,32 +44,32 @@ struct interface_table {
 };
 
 void interface_table_deinit(struct interface_table *table);
-/* Forgets what is in it, and keeps the memory. */
+/* Empties the table, and keeps its memory. */
 void interface_table_clear(struct interface_table *table);
 bool interface_table_equal(const struct interface_table *a,
                            const struct interface_table *b);
 
-/* Adds what a part of a dump's answer tells. `messages` is aligned for a struct nlmsghdr;
- * whatever is not of the dump `sequence`, or of no use here, is passed over. `*done`
- * becomes true with the dump's last message. Returns OK; ERROR_CLOSED: something has
- * changed meanwhile, so that the whole is to be asked for again when the answer has ended;
- * ERROR_SYSTEM: the kernel refuses, with errno set; or ERROR_MEMORY. */
+/* Adds a part of a dump's answer. `messages` is aligned for a struct nlmsghdr; messages
+ * that are not of the dump `sequence`, or of no use here, are skipped. `*done` becomes
+ * true with the dump's last message. Returns OK; ERROR_CLOSED: something has changed
+ * meanwhile, so ask for everything again when the answer has ended; ERROR_SYSTEM: the
+ * kernel refuses, with errno set; or ERROR_MEMORY. */
 int interface_table_add(struct interface_table *table, const void *messages, size_t length,
                         uint32_t sequence, bool *done) MUST_CHECK;
 
-/* Whether something that the kernel tells of its own accord may change a table: any change
- * of a link or an address, and of routes only those to everywhere. */
+/* Whether a notification of the kernel may change a table: any change of a link or an
+ * address, but of routes only default routes. */
 bool interface_table_concerned(const void *messages, size_t length);
 
 /* NULL when there is none of that name. */
 const struct interface *interface_table_find(const struct interface_table *table,
                                              const char *name);
-/* The interface that has the address, with which any port and scope will do, tentative or
- * not; NULL: none. */
+/* The interface that has the address, whatever its port and scope, even a tentative one;
+ * NULL: none. */
 const struct interface *interface_table_owner(const struct interface_table *table,
                                               const struct address *address);
-/* The families of the addresses that an interface may send from; link-local ones of IPv6
- * lead to no relay, and do not count. */
+/* The families of the addresses that an interface may send from. Link-local IPv6 addresses
+ * do not count, since they lead to no relay. */
 uint8_t interface_table_families(const struct interface_table *table, unsigned index);
 
 #endif

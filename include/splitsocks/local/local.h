@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The local side: SOCKS5 listeners, one session with the relay, and what is between.
+ * The local side: the listeners, one session with the relay, and everything between.
  *
- * A reload makes a second local from the new configuration, which takes over the listening
- * sockets it also wants, and retires the first, which serves its streams to their end.
+ * A reload makes a second local from the new configuration. It takes over those listening
+ * sockets that it also needs, and retires the first local, which serves its streams to
+ * their end.
  */
 #ifndef SPLITSOCKS_LOCAL_H
 #define SPLITSOCKS_LOCAL_H
@@ -20,8 +21,8 @@ struct ev_loop;
 struct json_t;
 struct local;
 
-/* Sets aside the descriptors that a local with this configuration lives on, from those of
- * the process. The log says how much of it the limit of open files does not allow. */
+/* Reserves the descriptors that a local with this configuration needs. The log says how
+ * many of them the limit of open files does not allow. */
 void local_reserve_descriptors(const struct config_local *config);
 
 /* The configuration and the name of the state file (NULL: none) are borrowed for the life
@@ -46,17 +47,17 @@ bool local_listener_address(const struct local *local, size_t index,
  * over. */
 void local_adopt(struct local *local, int fd);
 
-/* What it does now, as status_describe() has it: a new reference, NULL when memory is out.
- */
+/* The state of this local, as in status_describe(): a new reference, NULL when memory is
+ * out. */
 struct json_t *local_status(const struct local *local) MUST_CHECK;
 
 /* Stops listening; when the last stream has ended, closes the session and calls `done`
  * from the loop, which frees it. */
 void local_retire(struct local *local, void (*done)(struct local *local, void *context),
                   void *context);
-/* The process is to end: a local that was retired waits no longer for streams on which
- * nothing moves, and for the others no longer than `timeouts.stop`; then about a second
- * more until the relay has been told. */
+/* The process must end: a retired local stops waiting for streams on which nothing moves,
+ * and waits at most `timeouts.stop` for the others, then about a second more until the
+ * relay has been told. */
 void local_stop(struct local *local);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which packets the paths of a local let through, from one session to the next, and from
- * one run to the next: the section "mtu" of the state file, { NAME: bytes }.
+ * Remembers the packet size of each path, from one session to the next and from one run to
+ * the next: the section "mtu" of the state file, { NAME: bytes }.
  *
- * It is a first guess. It is forgotten with the network that it was found on.
+ * The size is a first guess. It is forgotten when the path is on another network.
  */
 #ifndef SPLITSOCKS_PACKET_MEMORY_H
 #define SPLITSOCKS_PACKET_MEMORY_H
@@ -15,19 +15,19 @@ struct state_file;
 struct packet_memory {
     struct state_file *file; /* borrowed */
     struct packet_note {
-        bool known;         /* the file was looked at, or the session has said so */
+        bool known;         /* read from the file, or told by the session */
         uint16_t size;      /* of IP packets; 0: the link's own */
-        uint64_t signature; /* of the network that it was found on; 0: in another run */
+        uint64_t signature; /* of the network on which it was found; 0: in another run */
     } notes[SESSION_PATHS_MAX];
 };
 
 void packet_memory_init(struct packet_memory *memory, struct state_file *file);
-/* What to begin with on path `index`, of that name, on that network. */
+/* The size with which path `index`, of that name, should begin on that network. */
 uint16_t packet_memory_get(struct packet_memory *memory, unsigned index, const char *name,
                            uint64_t signature);
 void packet_memory_set(struct packet_memory *memory, unsigned index, const char *name,
                        uint64_t signature, uint16_t size);
-/* Another path has the index now. */
+/* Another path has the index now: forget the note. */
 void packet_memory_reuse(struct packet_memory *memory, unsigned index);
 
 #endif

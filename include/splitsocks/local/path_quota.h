@@ -2,8 +2,9 @@
 /*
  * How much of their quotas the paths have used in this month, kept in the state file.
  *
- * The file is shared by all processes that are given it, and by what a reload has replaced:
- * each adds what it has counted itself. Bytes are what TCP carries, without its headers.
+ * Several processes may share the file, and so may the old and the new local during a
+ * reload: each adds the bytes that it has counted itself. Bytes are TCP's payload, without
+ * headers.
  */
 #ifndef SPLITSOCKS_PATH_QUOTA_H
 #define SPLITSOCKS_PATH_QUOTA_H
@@ -21,15 +22,16 @@ struct state_file;
 struct path_quota {
     struct ev_loop *loop;                /* borrowed */
     const struct config_paths *paths;    /* borrowed */
-    unsigned hosts;                      /* paths of the session for each of these */
+    unsigned hosts;                      /* each configured path is one path of the session
+                                            per host */
     struct state_file *file;             /* borrowed */
-    struct usage usage;                  /* as the file has it, or would have */
+    struct usage usage;                  /* as in the file, or as it would be there */
     uint64_t fresh[CONFIG_PATHS_MAX];    /* bytes that are not in `usage` yet */
-    uint64_t counted[SESSION_PATHS_MAX]; /* by the session, that were seen */
+    uint64_t counted[SESSION_PATHS_MAX]; /* the session's counters when last read */
     const struct session *session;       /* borrowed; NULL: there is none */
     ev_timer timer;
-    bool turned;       /* to another month, which the file does not say yet */
-    uint64_t saved_ns; /* when that was last tried */
+    bool turned;       /* the month has changed, and the file does not say so yet */
+    uint64_t saved_ns; /* when saving was last tried */
     void (*changed)(void *context);
     void *context;
 };
@@ -40,13 +42,13 @@ void path_quota_init(struct path_quota *quota, struct ev_loop *loop,
                      const struct config_paths *paths, unsigned hosts,
                      struct state_file *file,
                      void (*changed)(void *context), void *context);
-/* Saves. Not needed for one that is all zero. */
+/* Saves. Not needed for a zeroed one. */
 void path_quota_deinit(struct path_quota *quota);
 
 /* A session has begun to count from zero, or is about to end (NULL). */
 void path_quota_attach(struct path_quota *quota, const struct session *session);
 
-/* In this month. `index` is that of a configured path. */
+/* Bytes used in this month. `index` is that of a configured path. */
 uint64_t path_quota_used(const struct path_quota *quota, size_t index);
 bool path_quota_used_up(const struct path_quota *quota, size_t index);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One connection of a SOCKS client, from accept until its request is complete, which is
- * then an inbound's. It frees itself.
+ * One connection of a SOCKS client, from accept until its request is complete; an inbound
+ * takes the request over then. It frees itself.
  */
 #ifndef SPLITSOCKS_SOCKS_CONNECTION_H
 #define SPLITSOCKS_SOCKS_CONNECTION_H
@@ -9,16 +9,16 @@
 #include <splitsocks/local/inbound.h>
 #include <splitsocks/proxy/socks5.h>
 
-/* A client that has not finished its request after this is closed. */
+/* A client that has not finished its request after this time is closed. */
 #define SOCKS_CONNECTION_SECONDS 30.
 
-/* What all connections to one local share. */
+/* State that all connections to one local share. */
 struct socks_service {
     struct inbound_service *inbound; /* borrowed */
     struct list connections;
 };
 
-/* What holds for the connections of one listener. */
+/* Settings of one listener for its connections. */
 struct socks_terms {
     const struct socks5_user *users; /* borrowed for the connection's life */
     size_t user_count;
