@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* A path that carries less than this part of its equal share is told why. */
+/* A path that carries less than this part of its equal share gets an explanation. */
 #define LITTLE 0.5
 
 /* ---- the session ---- */
@@ -58,7 +58,7 @@ static void explain_dials(const json_t *path, FILE *stream)
         fprintf(stream, "; the next is tried when one is needed");
 }
 
-/* Connections are taken, and that is all. */
+/* Connections are accepted, but the relay does not answer on them. */
 static void explain_unproven(const json_t *path, const char *reason, FILE *stream)
 {
     const char *address = view_text(path, "relay_address");
@@ -131,7 +131,7 @@ static double goodput(const json_t *path)
     return view_number(path, "goodput_up_bps") + view_number(path, "goodput_down_bps");
 }
 
-/* The path that delivers first, of those that carry something. */
+/* The path that delivers first, among those that carry something. */
 static const json_t *find_fastest(const json_t *paths)
 {
     const json_t *path, *best = NULL;
@@ -153,8 +153,9 @@ static void explain_later(const json_t *path, const json_t *rival, FILE *stream)
             text_duration(view_number(rival, "delivers_ms"), b));
 }
 
-/* What this side sends it places itself, by what it estimates; what the relay sends is the
- * relay's to place, and only the round trip is known here. */
+/* Explains why a path carries little or no traffic. For the direction up local's own
+ * estimates decide. The relay places the traffic down by its own estimates, of which only
+ * the round trip is known here. */
 static void explain_little(const json_t *path, const json_t *fastest, FILE *stream)
 {
     double up = view_number(path, "goodput_up_bps");

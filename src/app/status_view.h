@@ -27,7 +27,7 @@ static inline bool view_known(const json_t *object, const char *key)
     return value != NULL && !json_is_null(value);
 }
 
-/* Whether a listener of the document has an address that is none of this machine. */
+/* Whether a listener of the document has an address that this machine does not have. */
 static inline bool view_listener_absent(const json_t *listener)
 {
     return json_is_true(json_object_get(listener, "absent"));
@@ -36,7 +36,8 @@ static inline bool view_listener_absent(const json_t *listener)
 /* The session, its paths and its streams in tables, at most about 100 columns wide. False
  * when memory is out or writing fails. */
 bool status_print_tables(const json_t *document, FILE *stream) MUST_CHECK;
-/* Why each path is used as much as it is, and what each stream waits for. */
+/* Explains why each path carries as much or as little as it does, and what each stream
+ * waits for. */
 void status_explain(const json_t *document, FILE *stream);
 
 #endif

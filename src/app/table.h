@@ -23,13 +23,14 @@ struct table {
     size_t column_count;
     char (*cells)[TABLE_CELL_SIZE]; /* owned; row by row */
     size_t cell_count, capacity;
-    bool failed; /* memory was out; what follows is ignored */
+    bool failed; /* memory was out; later calls have no effect */
 };
 
 void table_init(struct table *table, const struct table_column *columns);
 void table_deinit(struct table *table);
 
-/* The next cell, from left to right and from top to bottom; what does not fit is cut. */
+/* Adds the next cell, from left to right and from top to bottom; a text that is too long
+ * is cut. */
 void table_add(struct table *table, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Titles and rows; false when memory was out, or writing fails. */
 bool table_print(const struct table *table, FILE *stream) MUST_CHECK;

@@ -42,7 +42,7 @@ static void refuse_stream(struct driver *driver, struct stream *stream,
     driver_touch(driver);
 }
 
-/* A client can make these lines appear as often as it likes. */
+/* Rate-limited, since clients can cause these lines at will. */
 static void log_refusal(const struct outbound *outbound, enum reset_code code)
 {
     static _Thread_local struct log_limit limit;
@@ -109,11 +109,11 @@ static void on_resolved(void *context, int error, const struct address *addresse
                              : RESET_NAME_FAILURE);
 }
 
-/* ---- what the session tells meanwhile ---- */
+/* ---- events before there is a plain ---- */
 
 static void on_other(struct stream_end *end)
 {
-    (void)end; /* the plain looks for data that came before it */
+    (void)end; /* the plain will look for data that came earlier */
 }
 
 static void on_reset(struct stream_end *end, enum reset_code code)
@@ -134,7 +134,7 @@ static const struct stream_end_type end_type = {
     .reset = on_reset,
 };
 
-/* ---- the face ---- */
+/* ---- the room's calls ---- */
 
 void outbound_list_init(struct outbound_list *list, const char *client)
 {

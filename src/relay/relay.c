@@ -14,8 +14,8 @@
 
 /* ---- listening ---- */
 
-/* Whether the port is in use by a listener of ours that takes the other family's
- * connections, or leaves no room for them; the log says which. */
+/* Whether a listener of ours uses the port, and takes the other family's connections or
+ * excludes them; the log says which. */
 static bool is_covered(const struct relay *relay, const struct address *address)
 {
     char text[ADDRESS_TEXT_SIZE];
@@ -33,7 +33,7 @@ static bool is_covered(const struct relay *relay, const struct address *address)
     return false;
 }
 
-/* Finds the listener of this relay that excludes the address. */
+/* Finds a listener of this relay that excludes the address. */
 static bool find_rival(const struct relay *relay, const struct address *address,
                        struct address *rival)
 {
@@ -69,7 +69,7 @@ static int listen_on(struct relay *relay, const struct config_relay_listener *li
         return ERROR_SYSTEM;
     }
     relay->sockets[relay->socket_count++] = fd;
-    /* Once for all ports. */
+    /* Log it once for all ports. */
     if (port == listener->ports.items[0] && listen_is_absent(&address))
         listen_tell_absent(&listener->address);
     return OK;
@@ -151,7 +151,7 @@ static int init_workers(struct relay *relay, struct ev_loop *loop)
     return OK;
 }
 
-/* What one session has open: local's default of pool.burst. */
+/* Connections of one session: the default of pool.burst at local. */
 #define SUBFLOWS_OF_SESSION 48ul
 
 static unsigned long subflows_of_clients(const struct config_relay *config)
@@ -223,7 +223,7 @@ int relay_new(struct ev_loop *loop, struct config_relay *config,
         return OK;
     }
     if (relay->config != NULL)
-        relay->config->config = NULL; /* the caller's, still */
+        relay->config->config = NULL; /* the caller keeps it */
     relay_free(relay);
     return error;
 }
@@ -254,10 +254,10 @@ void relay_free(struct relay *relay)
 {
     if (relay == NULL)
         return;
-    /* Threads that run still do so because a start has failed halfway. */
+    /* Threads still run if a start has failed halfway. */
     if (relay->initialised == relay->worker_count)
         relay_stop(relay, 0);
-    /* Until the last one has ended, each may pass connections to any other. */
+    /* Wait for all before any deinit: each may pass connections to any other. */
     for (unsigned i = 0; i < relay->initialised; i++)
         relay_worker_join(&relay->workers[i]);
     for (unsigned i = 0; i < relay->initialised; i++)
@@ -310,7 +310,7 @@ static bool same_limits(const struct config_limits *a, const struct config_limit
            a->buffered_bytes == b->buffered_bytes;
 }
 
-/* Names what the running relay cannot take over. */
+/* Logs the differences that a running relay cannot apply. */
 static void warn_of_restart(const struct config_relay *old, const struct config_relay *new)
 {
     const struct {

@@ -11,7 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* A connection until its first chunk has opened, or until it is closed in silence. */
+/* A connection until its first chunk has opened, or until it is closed without a
+ * response. */
 struct relay_arrival {
     struct relay_worker *worker;
     struct list node;        /* in worker.arrivals */
@@ -46,7 +47,8 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop;
     (void)events;
 
-    /* With a byte unread the close would be a reset, which tells that it was not read. */
+    /* With unread bytes the close would be a reset, which would tell the peer that they
+     * were not read. */
     socket_discard(arrival->io.fd, arrival->worker->worker.input, WORKER_READ_SIZE);
     arrival_close(arrival);
 }
@@ -71,7 +73,7 @@ static void attach(struct relay_arrival *arrival, const struct arrival_result *r
     struct driver *driver;
 
     if (result->created) {
-        /* One that began while the others are being closed would keep the relay running. */
+        /* While sessions are being closed, a new one would keep the relay running. */
         session = worker->closing
                       ? NULL
                       : relay_session_new(worker, result->session, result->client,
@@ -83,7 +85,8 @@ static void attach(struct relay_arrival *arrival, const struct arrival_result *r
         }
     }
     driver = session_user(result->session);
-    if (!result->created && subflow_number(result->subflow) == 0) /* that of a HELLO */
+    /* a HELLO for an existing session */
+    if (!result->created && subflow_number(result->subflow) == 0)
         relay_session_resumed(driver->context);
     ev_io_stop(worker->worker.loop, &arrival->io);
     subflow_io_adopt(driver, result->subflow, arrival->io.fd, result->rest,
@@ -132,8 +135,8 @@ static void get_name(struct relay *relay, unsigned client,
     pthread_mutex_unlock(&relay->lock);
 }
 
-/* What the owner of a client that gets no answer looks for. Anybody can cause the other
- * errors, who knows no key. */
+/* Logs only errors that are useful to the owner of a client that gets no response. Anybody
+ * can cause the other errors without knowing a key. */
 static void log_refusal(const struct relay_arrival *arrival,
                         const struct arrival_result *result)
 {
@@ -179,13 +182,13 @@ static void judge(struct relay_arrival *arrival, size_t length)
     pthread_mutex_lock(&relay->lock);
     result = admission_receive(worker->admission, arrival->arrival, length, random, now);
     pthread_mutex_unlock(&relay->lock);
-    key_wipe(random, sizeof(random)); /* an ephemeral key is made of it */
+    key_wipe(random, sizeof(random)); /* it contains an ephemeral key */
     if (result.disturbed != NULL)
         driver_touch(session_user(result.disturbed));
     switch (result.verdict) {
     case ARRIVAL_MORE: arm_deadline(arrival, now); break;
     case ARRIVAL_ANSWER:
-        /* Nothing was sent before it, so there is room for it. */
+        /* Nothing was sent before, so the buffer has room. */
         if (send(arrival->io.fd, result.answer, result.answer_length, MSG_NOSIGNAL) !=
             (ssize_t)result.answer_length)
             arrival_close(arrival);
@@ -262,7 +265,7 @@ void relay_arrival_new(struct relay_worker *worker, int fd, const struct address
     if (arrival == NULL)
         close(fd);
     else
-        read_once(arrival); /* the first bytes are what made it known */
+        read_once(arrival); /* its first bytes caused the report */
     close_evicted(worker);
 }
 

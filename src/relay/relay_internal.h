@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of the relay share. */
+/* Structs and functions that the files of the relay share. */
 #ifndef RELAY_INTERNAL_H
 #define RELAY_INTERNAL_H
 
@@ -20,8 +20,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* Who is served. An index stays with its client for as long as the relay runs, since
- * sessions are known by it: the place of a client that a reload has removed stays empty. */
+/* The relay's clients. Sessions refer to a client by its index, so the index stays the
+ * same while the relay runs: the place of a client that a reload has removed stays
+ * empty. */
 struct relay_clients {
     struct client_table *table; /* owned */
     size_t count;
@@ -41,12 +42,12 @@ struct relay_config {
 
 struct relay {
     struct key_pair key;
-    /* Changed by a reload: under `lock`. So is every call of an admission, which looks at
-     * the clients. */
+    /* Protects everything that a reload changes. Every call of an admission needs it too,
+     * since it looks at the clients. */
     pthread_mutex_t lock;
     struct relay_clients *clients;
     struct relay_config *config; /* the newest */
-    int *sockets;                /* owned: what is listened on */
+    int *sockets;                /* owned: the listening sockets */
     size_t socket_count;
     struct relay_worker *workers; /* owned */
     unsigned worker_count;
@@ -68,16 +69,17 @@ struct relay_message {
 struct relay_worker {
     struct relay *relay; /* borrowed */
     unsigned index;
-    bool own_loop; /* made here, and run by `thread` */
+    bool own_loop; /* `loop` was made here, and `thread` runs it */
     bool thread_started;
     pthread_t thread;
     struct worker worker;
     struct resolver *resolver;
-    _Atomic(const struct config_relay *) config; /* the one it uses */
+    _Atomic(const struct config_relay *) config; /* the configuration that the worker
+                                                    uses */
     struct destination_rules rules;              /* of that configuration */
     struct outbound_service outbound;
     struct nat64_finder finder;
-    struct dialer_ways ways; /* of connections to destinations */
+    struct dialer_ways ways; /* for connections to destinations */
     struct door *door;
     struct admission *admission;
     struct listener *listeners; /* owned; one for each socket of the relay */
@@ -85,13 +87,13 @@ struct relay_worker {
     struct list sessions;       /* of struct relay_session */
     pthread_mutex_t mailbox_lock;
     struct list mailbox; /* of struct relay_message; under mailbox_lock */
-    ev_async wake;       /* the mailbox has something, or the relay stops */
-    ev_timer stopping;   /* looks whether the streams have ended */
+    ev_async wake;       /* something is in the mailbox, or the relay stops */
+    ev_timer stopping;   /* checks whether the streams have ended */
     bool closing;        /* sessions were asked to close */
     struct log_limit log_limit;
 };
 
-/* A session and what its streams have become. */
+/* A session, with the owners of its streams. */
 struct relay_session {
     struct list node; /* in worker.sessions */
     struct relay_worker *worker;
@@ -99,8 +101,8 @@ struct relay_session {
     struct driver driver;
     struct outbound_list streams;
     unsigned client; /* index */
-    bool refused;    /* it is there only to be ended */
-    struct outage_news resumed; /* each HELLO that went on with it ended an outage */
+    bool refused;    /* beyond the client's limit, and about to end */
+    struct outage_news resumed; /* each resume of the session ended an outage */
     char name[64];   /* the client's */
 };
 
@@ -114,8 +116,9 @@ void relay_clients_free(struct relay_clients *clients);
 
 /* ---- relay.c ---- */
 
-/* How many strangers there may be at a time: `limits.unauthenticated`, but no more than a
- * quarter of the descriptors for subflows where listed clients could use them all. */
+/* The bound for connections that have not authenticated themselves:
+ * `limits.unauthenticated`, but at most a quarter of the descriptors for subflows if
+ * listed clients could use all of these. */
 uint32_t relay_unauthenticated_max(const struct config_relay *config);
 
 /* ---- relay_worker.c ---- */
@@ -124,22 +127,23 @@ int relay_worker_init(struct relay_worker *worker, struct relay *relay, unsigned
                       struct ev_loop *loop) MUST_CHECK;
 /* Waits until its thread has ended, if it has one. */
 void relay_worker_join(struct relay_worker *worker);
-/* The threads of all workers have ended. */
+/* Call when the threads of all workers have ended. */
 void relay_worker_deinit(struct relay_worker *worker);
 int relay_worker_start(struct relay_worker *worker) MUST_CHECK;
-/* Makes it look at its mailbox, at relay.config and relay.stop_by; from any thread. */
+/* Makes the worker look at its mailbox, relay.config and relay.stop_by; from any
+ * thread. */
 void relay_worker_wake(struct relay_worker *worker);
 /* Gives a connection to a worker, from any thread. Takes over the message. */
 void relay_worker_post(struct relay_worker *worker, struct relay_message *message);
 
 /* ---- relay_session.c ---- */
 
-/* The session has just been made; `refused`: only to be ended. Returns NULL when memory is
- * out. */
+/* For a session that was just made; `refused`: it is beyond the limit and will end. NULL
+ * when memory is out. */
 struct relay_session *relay_session_new(struct relay_worker *worker,
                                         struct session *session, unsigned client,
                                         bool refused) MUST_CHECK;
-/* For the log: it has another id from here on. */
+/* The session was resumed, and has a new id: logs that. */
 void relay_session_resumed(struct relay_session *session);
 /* Ends its streams and subflows, and drops the session. */
 void relay_session_free(struct relay_session *session);
@@ -148,9 +152,9 @@ void relay_session_free(struct relay_session *session);
 
 /* Takes over an accepted socket. */
 void relay_arrival_new(struct relay_worker *worker, int fd, const struct address *peer);
-/* Takes over one that another worker has read from. Frees the message. */
+/* Takes over a connection that another worker has read from. Frees the message. */
 void relay_arrival_move_in(struct relay_worker *worker, struct relay_message *message);
-/* Closes all. */
+/* Closes all arrivals. */
 void relay_arrivals_close(struct relay_worker *worker);
 
 #endif

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A client can make these lines appear as often as it likes. */
+/* Rate-limited, since clients can cause these lines at will. */
 #define log_client(session, level, ...) \
     log_write_limited(&(session)->worker->log_limit, clock_now(), level, __VA_ARGS__)
 
@@ -46,7 +46,7 @@ static void on_changed(struct driver *driver, const struct session_event *event)
                    session->name, (unsigned long long)session_id(session->session));
 }
 
-/* A client behind a NAT that forgets its connections does so each minute. */
+/* Behind a NAT that forgets connections a client resumes every minute. */
 void relay_session_resumed(struct relay_session *session)
 {
     struct outage_news *news = &session->resumed;
@@ -66,8 +66,8 @@ void relay_session_resumed(struct relay_session *session)
                    (unsigned long long)(ns / (60 * NS_PER_S)));
 }
 
-/* Whoever runs the relay can give the client more, and is told so among however many other
- * lines. */
+/* This line has a rate limit of its own, so that others cannot suppress it: the person who
+ * runs the relay can raise the client's bound. */
 static void log_refused(const struct relay_session *session, const char *reason)
 {
     static _Thread_local struct log_limit limit;

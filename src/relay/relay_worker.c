@@ -80,7 +80,8 @@ static void close_sessions(struct relay_worker *worker)
     }
 }
 
-/* The process ends with the first worker, which therefore waits for the others. */
+/* Whether this worker must end last: the process ends with the first worker, so that one
+ * waits for the others. */
 static bool is_last(const struct relay_worker *worker)
 {
     return worker->own_loop || atomic_load(&worker->relay->threads) == 0;
@@ -107,7 +108,7 @@ static void on_stopping(struct ev_loop *loop, ev_timer *timer, int events)
 
 /* ---- reload ---- */
 
-/* Sessions of clients that are served no more. */
+/* Closes the sessions of clients that are no longer listed. */
 static void close_gone(struct relay_worker *worker)
 {
     struct relay *relay = worker->relay;
@@ -185,7 +186,7 @@ static void *run(void *context)
     return NULL;
 }
 
-/* Signals are for the first worker's loop. */
+/* Only the first worker's loop handles signals. */
 static int start_thread(struct relay_worker *worker)
 {
     sigset_t all, before;
@@ -259,7 +260,7 @@ static int init_admission(struct relay_worker *worker, uint64_t silence_random)
 
 static int init_resolver(struct relay_worker *worker)
 {
-    /* Search domains of the relay's own network are none of the client's business. */
+    /* Clients have no use for the search domains of the relay's own network. */
     const struct resolver_options options = {
         .dns = atomic_load(&worker->config)->dns,
         .search = false,
@@ -295,7 +296,7 @@ int relay_worker_init(struct relay_worker *worker, struct relay *relay, unsigned
         return error;
     }
     worker_set_timeouts(&worker->worker, &config->timeouts);
-    worker->worker.pages.shared = true; /* by clients that need not trust each other */
+    worker->worker.pages.shared = true; /* clients need not trust each other */
     ev_async_init(&worker->wake, on_wake);
     ev_init(&worker->stopping, on_stopping);
     worker->wake.data = worker->stopping.data = worker;

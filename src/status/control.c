@@ -20,7 +20,7 @@ struct control {
     control_answer *answer;
     void *context;
     struct control_socket socket;
-    struct listener listener; /* at rest while there are as many clients as may be */
+    struct listener listener; /* paused while there are CONTROL_CLIENTS */
     struct list clients;
     unsigned client_count;
 };

@@ -17,8 +17,8 @@
 
 #define CONTROL_PATH_SIZE sizeof(((struct sockaddr_un *)NULL)->sun_path)
 #define BACKLOG 16
-/* Another process that starts at the same time holds the folder for no longer than it
- * takes to make a socket. */
+/* Another process that starts at the same time holds the folder's lock only while it makes
+ * a socket. */
 #define LOCK_TRIES 20
 #define LOCK_PAUSE_NS 10000000L
 
@@ -48,7 +48,7 @@ static bool trusted(uid_t user, uid_t owner)
     return user == 0 || user == geteuid() || user == owner;
 }
 
-/* Whoever may rename files in the folder, or turn the link that leads to it, may put
+/* A user who may rename files in the folder, or change the link that leads to it, may put
  * another socket in place of ours. */
 static const char *judge_folder(const char *name, const struct stat *status, uid_t owner)
 {
@@ -70,8 +70,9 @@ static const char *folder_of(const char *path, char copy[CONTROL_PATH_SIZE])
     return dirname(copy);
 }
 
-/* Opens the folder of `path`, makes it if it is missing, and locks it, so that of two who
- * find the same dead socket one replaces it and the other sees that it is served. */
+/* Opens the folder of `path`, makes it if it is missing, and locks it. So when two
+ * processes find the same dead socket, one replaces it and the other sees that it is
+ * served. */
 static int open_folder(const char *path, int *folder, const char **why)
 {
     char copy[CONTROL_PATH_SIZE];
@@ -98,9 +99,9 @@ static int open_folder(const char *path, int *folder, const char **why)
     return error;
 }
 
-/* ---- what is there already ---- */
+/* ---- a file that is there already ---- */
 
-/* Whether somebody serves the socket: true also when that cannot be told. */
+/* Whether a process serves the socket; true also when that cannot be told. */
 static bool is_served(const struct sockaddr_un *address)
 {
     int fd = new_socket();
@@ -114,7 +115,7 @@ static bool is_served(const struct sockaddr_un *address)
     return served;
 }
 
-/* Makes way at the path, if nobody is in it. */
+/* Removes a dead socket at the path. */
 static int clear_path(const struct sockaddr_un *address, const char **why)
 {
     struct stat status;
@@ -154,7 +155,7 @@ static int bind_socket(struct control_socket *control)
     control->fd = new_socket();
     if (control->fd < 0)
         return ERROR_SYSTEM;
-    /* The file gets the mode that the socket has, so that it is never open to others. */
+    /* The file takes over the socket's mode, so that it is never open to other users. */
     if (fchmod(control->fd, 0600) == 0 &&
         bind(control->fd, address, sizeof(control->address)) == 0) {
         if (listen(control->fd, BACKLOG) == 0 &&
@@ -188,8 +189,8 @@ int control_socket_open(struct control_socket *control, const char *path, const 
     return error;
 }
 
-/* Root may ask a service: its folder, /run/splitsocks/NAME, belongs to the service's user,
- * but only root could put it there. */
+/* Root may ask a service. Its folder, /run/splitsocks/NAME, belongs to the service's user,
+ * but only root can have put it there. */
 static bool made_by_root(const char *name)
 {
     char copy[CONTROL_PATH_SIZE];
@@ -210,7 +211,7 @@ const char *control_distrust(const char *path, uid_t owner)
         return why;
     name = folder_of(path, copy);
     if (stat(name, &status) != 0 || made_by_root(name))
-        return NULL; /* there is no socket to be trusted, or all is well */
+        return NULL; /* no socket that could be trusted, or all is well */
     why = judge_folder(name, &status, owner);
     if (why == NULL && lstat(path, &status) == 0 && !trusted(status.st_uid, owner))
         why = "it belongs to another user";
@@ -229,7 +230,7 @@ int control_check(const char *path, const char **why)
         return ERROR_LIMIT;
     name = folder_of(path, copy);
     if (stat(name, &status) != 0) {
-        /* It would be made. */
+        /* control_new() would make the folder. */
         if (errno == ENOENT)
             name = folder_of(name, parent);
     } else if ((*why = judge_folder(name, &status, geteuid())) != NULL) {

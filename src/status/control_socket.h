@@ -15,8 +15,8 @@ struct control_socket {
     ino_t inode;
 };
 
-/* See control_new(). On an error errno says more, `*why` is a phrase for it, or NULL when
- * errno is all there is to say; nothing has changed then. */
+/* See control_new(). On an error `*why` is a phrase, or NULL if errno is the reason;
+ * nothing has changed then. */
 int control_socket_open(struct control_socket *out, const char *path,
                         const char **why) MUST_CHECK;
 /* Closes it, and removes the file if it is still its own. */

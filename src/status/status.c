@@ -28,7 +28,7 @@ static const char *phase_name(enum session_phase phase)
     return "unknown";
 }
 
-/* What all paths carry together. */
+/* Sums over all paths. */
 struct totals {
     uint64_t goodput_up, goodput_down; /* bytes a second */
     unsigned open, dialling;           /* subflows */

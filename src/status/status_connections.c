@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "status_internal.h"
 
-/* As a stream is described, with what such a connection has not got left empty. */
+/* Describes the connection with the members of a stream; those that it does not have are
+ * null. */
 static json_t *describe(const struct status_connection *connection)
 {
     bool resolving = connection->phase == STATUS_CONNECTION_RESOLVES;

@@ -9,7 +9,7 @@
 
 #include <jansson.h>
 
-/* `value`, or null when it is not known. */
+/* `value` in milliseconds, or null if unknown. */
 json_t *status_ms_or_null(bool known, uint64_t ns);
 json_t *status_integer_or_null(bool known, uint64_t value);
 static inline double status_ms(uint64_t ns)
@@ -23,11 +23,10 @@ static inline json_int_t status_bits(uint64_t bytes_per_second)
 }
 
 json_t *status_paths(const struct status_source *source, uint64_t now);
-/* `*omitted`: what is there beyond STATUS_STREAMS_MAX. */
+/* `*omitted`: the number of streams beyond STATUS_STREAMS_MAX. */
 json_t *status_streams(const struct status_source *source, uint64_t now, size_t *omitted);
-/* Connections that are no streams, those that are open or those that are being opened: they
- * are added to `list` while there is room, and counted in `*omitted` when there is none.
- * False when memory is out. */
+/* Adds connections without streams to `list`, either the open ones or those being opened,
+ * while there is room, and counts the others in `*omitted`. False when memory is out. */
 bool status_add_connections(json_t *list, const struct status_source *source, bool open,
                             size_t *omitted);
 

@@ -10,7 +10,7 @@ static const char *state_name(enum path_reason reason)
     }
 }
 
-/* NULL while it works, or nothing is known. */
+/* NULL while the path works, or nothing is known about it. */
 static const char *reason_name(enum path_reason reason)
 {
     switch (reason) {
@@ -89,7 +89,7 @@ static json_t *describe_subflows(const struct path_status *status)
 
 static json_t *describe_dials(const struct path_status *status, uint64_t now)
 {
-    /* While one is under way, the next depends on how that one ends. */
+    /* While a dial is under way, the time of the next depends on its result. */
     bool known = status->reason != PATH_REASON_UNUSABLE && status->subflows_dialling == 0;
 
     return json_pack("{s:I, s:i, s:o}", "failed", (json_int_t)status->counters.dials_failed,
@@ -108,7 +108,7 @@ static json_t *describe_mtu(const struct path_status *status)
                      "source", source, "large_lost", (int)status->packets_lost);
 }
 
-/* What was and is carried, and how well. */
+/* The bytes that were and are carried, and their quality. */
 static json_t *describe_traffic(const struct path_status *status, uint64_t payload_bytes)
 {
     const struct path_counters *counters = &status->counters;
@@ -140,7 +140,7 @@ static const char *format_or_null(const struct address *address,
     return address->family != ADDRESS_NONE ? address_format(address, text) : NULL;
 }
 
-/* Of a host's addresses the one that the reason is about. */
+/* The one of the host's addresses that the reason is about. */
 static const struct address *relay_address(const struct status_path *path,
                                            enum path_reason reason)
 {

@@ -17,7 +17,7 @@ static json_t *describe_waits(unsigned waits)
     return list;
 }
 
-/* The names of the paths that the stream may use; null: every one. */
+/* The names of the paths that the stream may use; null: all. */
 static json_t *describe_allowed(const struct status_source *source, uint16_t paths)
 {
     json_t *list;
@@ -57,7 +57,7 @@ static json_t *describe_stream(const struct status_source *source,
         status_ms_or_null(unread, now - MIN(now, status->reader_ns)));
 }
 
-/* Adds the streams that wait for something, or the others, as long as there is room. */
+/* Adds the streams that wait for something, or the others, while there is room. */
 static bool append(json_t *list, const struct status_source *source, bool waiting,
                    uint64_t now)
 {

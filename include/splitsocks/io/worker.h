@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What one thread's sessions share: the event loop, the memory for stream data, and two
- * large buffers that every subflow reads into and writes from, in turn.
+ * State that one thread's sessions share: the event loop, the memory for stream data, and
+ * two large buffers that all subflows read into and write from, in turn.
  */
 #ifndef SPLITSOCKS_WORKER_H
 #define SPLITSOCKS_WORKER_H
@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A subflow is read this much at a time, behind the part of a chunk that was left over. */
+/* Most bytes in one read from a subflow, behind the kept part of a chunk. */
 #define WORKER_READ_SIZE (256 * 1024)
 #define WORKER_INPUT_SIZE (CHUNK_SIZE_MAX + WORKER_READ_SIZE)
 
@@ -30,27 +30,27 @@ struct worker {
     uint8_t *output;        /* PRODUCE_MAX bytes, owned */
     struct list touched;    /* drivers with work to do before the loop waits again */
     struct list leavers;    /* connections that farewell() closes */
-    struct list remainders; /* of ended sessions' streams, for readers that are slow */
+    struct list remainders; /* rest of ended sessions' streams, for slow readers */
     struct page_account remainder_pages;
     struct hangup_set hangups;           /* of plain sockets */
     struct half_closed_list half_closed; /* plains and directs */
     uint64_t keepalive_ns;               /* of plain sockets; 0: none */
-    double patience_seconds; /* after which such a reader is cut off */
+    double patience_seconds;             /* after which a slow reader is cut off */
     ev_prepare prepare;
-    ev_timer quiet;    /* while there may be memory to give back */
-    uint64_t moved_ns; /* see movement.h; 0: never */
+    ev_timer quiet;    /* runs while there may be memory to give back */
+    uint64_t moved_ns; /* when bytes last moved, see movement.h; 0: never */
     bool active;       /* a driver ran since `quiet` last fired */
     unsigned opened;   /* streams that got a socket since memory was last given back */
 };
 
-/* `buffered_bytes` bounds the stream data of all sessions; `linger_ns` is how long what is
- * left of an ended one waits for its reader. Returns OK or ERROR_MEMORY. */
+/* `buffered_bytes` bounds the stream data of all sessions; `linger_ns` is how long the
+ * rest of an ended session waits for its readers. Returns OK or ERROR_MEMORY. */
 int worker_init(struct worker *worker, struct ev_loop *loop, uint64_t buffered_bytes,
                 uint64_t linger_ns) MUST_CHECK;
-/* For connections that are made, and those half-closed, from now on; nothing is bounded
- * before. */
+/* For later connections, and for connections that are half-closed later; before this call
+ * there are no time-outs. */
 void worker_set_timeouts(struct worker *worker, const struct config_timeouts *timeouts);
-/* Its sessions are gone. Safe on a zeroed worker. */
+/* Call when all sessions are gone. Safe on a zeroed worker. */
 void worker_deinit(struct worker *worker);
 
 #endif

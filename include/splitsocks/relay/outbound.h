@@ -12,16 +12,16 @@
 #include <splitsocks/io/resolver.h>
 #include <splitsocks/proxy/destination.h>
 
-/* What all streams of a relay's worker share. */
+/* State that all streams of a relay's worker share. */
 struct outbound_service {
     struct resolver *resolver;             /* borrowed */
     const struct destination_rules *rules; /* borrowed; NULL: everything is allowed */
     struct dialer_ways *ways;              /* borrowed */
 };
 
-/* The outbounds, and the plains that they become, of one session. */
+/* The outbounds of one session, and the plains that they become. */
 struct outbound_list {
-    const char *client; /* borrowed; whose session it is, for the log */
+    const char *client; /* borrowed; the session's client, for the log */
     struct list outbounds;
     struct list plains;
 };

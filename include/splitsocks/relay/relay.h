@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The relay: listeners, and as many worker threads as configured, each with the sessions
- * that began in it. The first worker runs on the caller's loop.
+ * The relay: listeners, and the configured number of worker threads, each with the
+ * sessions that began in it. The first worker runs on the caller's loop.
  */
 #ifndef SPLITSOCKS_RELAY_H
 #define SPLITSOCKS_RELAY_H
@@ -17,7 +17,7 @@
 struct ev_loop;
 struct relay;
 
-/* How many descriptors a relay has open before anybody connects. */
+/* How many descriptors a relay needs before any connection comes. */
 unsigned long relay_held_descriptors(const struct config_relay *config);
 
 /* Takes over the configuration on success; the key is copied. Returns OK, ERROR_MEMORY,
@@ -25,29 +25,28 @@ unsigned long relay_held_descriptors(const struct config_relay *config);
  * the process may not open enough files. */
 int relay_new(struct ev_loop *loop, struct config_relay *config,
               const uint8_t private_key[CONFIG_KEY_SIZE], struct relay **out) MUST_CHECK;
-/* Its loop does not run any more: it never did, or relay_stop() has broken it. */
+/* The loop must not be running: it never did, or relay_stop() has broken it. */
 void relay_free(struct relay *relay);
 
 /* Listens as configured. Returns OK, or the first failure, which is logged. */
 int relay_listen(struct relay *relay) MUST_CHECK;
-/* Address `index` that is listened on; false behind the last. */
+/* The listening address number `index`; false after the last. */
 bool relay_listener_address(const struct relay *relay, size_t index,
                             struct address *address);
 
 /* Accepts connections, and starts the other workers. Returns OK or ERROR_SYSTEM, logged. */
 int relay_start(struct relay *relay) MUST_CHECK;
-/* Serves by another configuration from now on: its clients, destinations and DNS servers.
- * Sessions of clients that it does not have are closed. What else has changed is named in
- * the log, and needs a restart. Takes over the configuration on success. Returns OK or
- * ERROR_MEMORY. */
+/* Applies the clients, destinations and DNS servers of another configuration. Sessions of
+ * clients that it does not list are closed. The log names other differences, which need a
+ * restart. Takes over the configuration on success. Returns OK or ERROR_MEMORY. */
 int relay_reload(struct relay *relay, struct config_relay *config) MUST_CHECK;
 
 /* `timeouts.stop` of the newest configuration. */
 uint64_t relay_stop_bound(const struct relay *relay);
-/* Opens no more streams; when nothing moves on those that are open, or after `bound_ns`,
- * closes all sessions, ends the other threads and breaks the loop. Until then it accepts
- * connections, since streams need subflows. Call it from the loop's thread; again, to
- * shorten the bound. */
+/* Opens no more streams; when nothing moves on the open ones, or after `bound_ns`, closes
+ * all sessions, ends the other threads and breaks the loop. Until then the relay accepts
+ * connections, since streams need subflows. Call it from the loop's thread; call it again
+ * to shorten the bound. */
 void relay_stop(struct relay *relay, uint64_t bound_ns);
 
 #endif

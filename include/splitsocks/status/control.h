@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The control socket: a Unix stream socket on which a running local is asked about itself.
+ * The control socket: a Unix stream socket on which a running local answers questions
+ * about itself.
  *
- * A client connects, sends one line, gets one line back and the end of file. Neither a
- * client that says nothing nor one that reads nothing holds anything up: each has
- * CONTROL_SECONDS, and beyond CONTROL_CLIENTS they wait in the kernel.
+ * A client connects, sends one line, gets one line back and the end of file. A client that
+ * sends or reads nothing holds nothing up: each has CONTROL_SECONDS, and beyond
+ * CONTROL_CLIENTS they wait in the kernel.
  */
 #ifndef SPLITSOCKS_CONTROL_H
 #define SPLITSOCKS_CONTROL_H
@@ -26,24 +27,24 @@ struct control;
  * with free(); NULL when there is no memory for it. */
 typedef char *control_answer(void *context, const char *request);
 
-/* Listens at `path` with mode 0600. The folder is made if only it is missing, with mode
- * 0700, and must not let other users replace the socket. A socket that nobody serves any
- * more is replaced; one that is served is left alone. Returns OK, or an error after it has
- * been logged as a sentence that begins with the path: ERROR_LIMIT (the path is too long),
- * ERROR_PERMISSION (the folder), ERROR_DENIED (served by another process, or no socket),
- * ERROR_MEMORY, ERROR_SYSTEM. With `optional` it is logged as a warning. */
+/* Listens at `path` with mode 0600. If only the last folder is missing it is made, with
+ * mode 0700; other users must not be able to replace the socket in it. A socket that no
+ * process serves is replaced; a served one is left alone. Returns OK, or an error that was
+ * logged as a sentence that begins with the path: ERROR_LIMIT (the path is too long),
+ * ERROR_PERMISSION (the folder), ERROR_DENIED (served by another process, or not a
+ * socket), ERROR_MEMORY, ERROR_SYSTEM. With `optional` it is logged as a warning. */
 int control_new(struct ev_loop *loop, const char *path, bool optional,
                 control_answer *answer, void *context, struct control **out) MUST_CHECK;
 /* Removes the socket, unless it has been replaced, and drops its clients. NULL is allowed.
  */
 void control_free(struct control *control);
 
-/* Why what answers at `path` may be somebody else than a local of this user, of root or of
- * `owner`; NULL: it cannot, or there is nothing. */
+/* Why the process that answers at `path` may not be a local of this user, of root or of
+ * `owner`; NULL: it must be, or there is none. */
 const char *control_distrust(const char *path, uid_t owner);
-/* Whether control_new() would find its place, as far as can be seen without changing
- * anything. Errors as there, `*why` is a phrase, or NULL where errno says it; but
- * ERROR_CLOSED when a process serves it. */
+/* Whether control_new() would succeed, as far as can be seen without changing anything.
+ * Errors as there, `*why` is a phrase, or NULL if errno is the reason; but ERROR_CLOSED
+ * when a process serves the socket. */
 int control_check(const char *path, const char **why) MUST_CHECK;
 
 #endif

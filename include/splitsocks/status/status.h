@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The status of a local as a JSON document. Its names are documented in splitsocks(1) and
- * are relied upon: add to them, do not rename. "Up" is from local to the relay.
+ * The status of a local as a JSON document. splitsocks(1) documents its names, and
+ * programs rely on them: add names, do not rename. "Up" is from local to the relay.
  */
 #ifndef SPLITSOCKS_STATUS_H
 #define SPLITSOCKS_STATUS_H
@@ -21,30 +21,30 @@ struct session;
 
 /* Rises when a name changes its meaning. */
 #define STATUS_FORMAT 1
-/* So many streams, and connections that are none, are described, those that wait first; the rest
- * is counted. It bounds what an answer takes of time and memory. */
+/* At most so many streams and other connections are described, waiting ones first; the
+ * rest is counted. This bounds the time and memory that an answer takes. */
 #define STATUS_STREAMS_MAX 1000
 
-/* What a local knows of a path that its session does not. Borrowed. */
+/* Facts about a path that local knows, and its session does not. Borrowed. */
 struct status_path {
-    const char *name;      /* as in the log; NULL: there is no such path now */
+    const char *name;      /* as in the log; NULL: no such path at present */
     const char *interface; /* NULL: any */
     struct address source; /* ADDRESS_NONE: the kernel's choice */
-    struct address address; /* of the relay, as last dialled; ADDRESS_NONE: not yet */
-    struct address stranger; /* what took connections, and was not the relay; or NONE */
-    const char *detail;    /* more of why it does not work, in words; NULL */
-    const char *hint;      /* what would mend it, in a sentence; NULL */
+    struct address address;  /* the relay's, as last dialled; ADDRESS_NONE: not yet */
+    struct address stranger; /* accepted connections, but was not the relay; or NONE */
+    const char *detail;      /* more about why it does not work; NULL: nothing */
+    const char *hint;        /* a sentence that says how to mend it; NULL: none */
     uint64_t quota_bytes;  /* 0: none */
     uint64_t quota_used_bytes;
 };
 
 enum status_connection_phase {
     STATUS_CONNECTION_RESOLVES, /* its name is being looked up */
-    STATUS_CONNECTION_CONNECTS, /* its destination is being connected to without the relay */
-    STATUS_CONNECTION_OPEN,     /* its bytes go past the relay */
+    STATUS_CONNECTION_CONNECTS, /* its destination is being dialled without the relay */
+    STATUS_CONNECTION_OPEN,     /* its bytes bypass the relay */
 };
 
-/* A connection of an application that is no stream. */
+/* A connection of an application that has no stream. */
 struct status_connection {
     void *node; /* the iterator's own; NULL before the first */
     enum status_connection_phase phase;
@@ -53,19 +53,19 @@ struct status_connection {
     uint64_t waiting_up, waiting_down; /* bytes read and not yet passed on */
 };
 
-/* Fills in the next connection; false behind the last. */
+/* Fills in the next connection; false after the last. */
 typedef bool status_next_connection(const void *connections,
                                     struct status_connection *connection);
 
 struct status_source {
     const struct session *session; /* NULL between two sessions */
-    const struct restart *ending;  /* how the last one has ended; NULL: none has, or one was
-                                      up since */
+    const struct restart *ending;  /* why the last session ended; NULL: none has, or one
+                                      was up since */
     const char *const *relays;     /* its hosts, as configured */
     size_t relay_count;
     const struct status_path *paths;
     size_t path_count;
-    /* The connections that are no streams; NULL: there are none. */
+    /* Iterates over the connections without streams; NULL: there are none. */
     status_next_connection *next_connection;
     const void *connections; /* for next_connection() */
 };
