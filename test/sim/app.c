@@ -251,6 +251,7 @@ static void take(struct sim_end *end, const uint8_t *bytes, size_t length)
     if (end->received > 0)
         end->pause_ns = MAX(end->pause_ns, world->clock.now_ns - end->progress_ns);
     end->received += length;
+    sim_meter_add(&world->meters[end->side], world->clock.now_ns - world->began_ns, length);
     end->progress_ns = world->clock.now_ns;
 }
 

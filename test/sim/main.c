@@ -2,18 +2,23 @@
 /*
  * sim [--seeds FIRST-LAST | --seed N | --scenario NAME | --compare FIRST-LAST |
  *      --digest FIRST-LAST] [--trace] [--verbose]
+ * sim --box-table [NAME] [--by-hand] [--longer] [--trace]
  *
- * Without arguments: the directed scenarios, a few comparisons, 2,000 seeds, and a sample
- * of them again, to see that a seed replays to an identical trace. With UNDER_VALGRIND in
- * the environment, a part of them that takes about as long there. Prints TAP.
+ * Without arguments: the directed scenarios, networks that limit connections, a few
+ * comparisons, 2,000 seeds, and a sample of them again, to see that a seed replays to an
+ * identical trace. With UNDER_VALGRIND in the environment, a part of them that takes about
+ * as long there. Prints TAP.
  *
  * --digest prints no verdicts but a hash for each directed scenario and each seed, of all
  * that both engines say and do: events, bytes and times. A change that is to leave the
  * engine's behaviour as it is leaves these lines as they are, on one machine (the cipher
  * follows the processor).
+ *
+ * --box-table prints what is reached in networks that limit connections, see limits.h.
  */
 #include "compare.h"
 #include "directed.h"
+#include "limits.h"
 #include "tap.h"
 #include "world.h"
 
@@ -186,6 +191,33 @@ static void run_directed(const char *name, bool trace)
     }
 }
 
+static void run_limits(void)
+{
+    for (size_t i = 0; i < limits_count(); i++) {
+        char verdict[512] = "";
+        bool good = limits_check(i, verdict, sizeof verdict);
+
+        tap_ok(good, "%s", verdict);
+    }
+}
+
+/* The words behind --box-table: the name of a network, and options. */
+static int print_limits(char **words)
+{
+    struct limits_options options = {0};
+
+    for (; *words != NULL; words++)
+        if (strcmp(*words, "--by-hand") == 0)
+            options.by_hand = true;
+        else if (strcmp(*words, "--longer") == 0)
+            options.longer = true;
+        else if (strcmp(*words, "--trace") == 0)
+            options.trace = true;
+        else
+            options.name = *words;
+    return limits_print(&options) ? 0 : 1;
+}
+
 static void print_digests(uint64_t first, uint64_t last)
 {
     static struct sim_scenario scenario;
@@ -244,20 +276,26 @@ int main(int argc, char **argv)
             last = *next == '-' ? strtoull(next + 1, NULL, 10) : first;
             print_digests(first, last);
             return 0;
+        } else if (strcmp(argv[i], "--box-table") == 0) {
+            return print_limits(argv + i + 1);
         } else if (strcmp(argv[i], "--scenario") == 0 && next != NULL) {
             compare_last = 0;
             scenario = next;
             seeds = false;
             i++;
         } else {
-            fprintf(stderr,
-                    "usage: sim [--seeds A-B | --seed N | --scenario NAME | --compare A-B | "
-                    "--digest A-B] [--trace] [--verbose]\n");
+            fprintf(
+                stderr,
+                "usage: sim [--seeds A-B | --seed N | --scenario NAME | --compare A-B | "
+                "--digest A-B] [--trace] [--verbose]\n"
+                "       sim --box-table [NAME] [--by-hand] [--longer] [--trace]\n");
             return 2;
         }
     }
     if (directed_ones)
         run_directed(scenario, trace);
+    if (directed_ones && scenario == NULL)
+        run_limits();
     if (compare_last > 0)
         run_comparisons(compare_first, compare_last);
     if (seeds && trace) {

@@ -11,6 +11,7 @@
 struct box_entry {
     struct list link; /* box->entries */
     struct sim_box *box;
+    struct sim_tcp *tcp; /* whose `entry` this is; NULL when no end knows it any more */
     uint64_t expires_ns; /* TIME_NEVER until an end was dropped, or none can come */
 };
 
@@ -57,6 +58,8 @@ void sim_net_set_boxes(struct sim_net *net, const struct sim_box *boxes, size_t 
 
 static void entry_free(struct box_entry *entry)
 {
+    if (entry->tcp != NULL)
+        entry->tcp->boxed.entry = NULL;
     list_remove(&entry->link);
     entry->box->open--;
     free(entry);
@@ -89,16 +92,16 @@ static void abandon(struct box_entry *entry, const struct sim_net *net)
 
 void box_forget(struct sim_tcp *tcp)
 {
-    if (tcp->boxed.entry != NULL)
-        abandon(tcp->boxed.entry, tcp->net);
-    tcp->boxed.entry = NULL;
+    if (tcp->boxed.entry == NULL)
+        return;
+    abandon(tcp->boxed.entry, tcp->net);
+    tcp->boxed.entry->tcp = NULL;
 }
 
 static void release(struct sim_tcp *tcp)
 {
     if (tcp->boxed.entry != NULL)
         entry_free(tcp->boxed.entry);
-    tcp->boxed.entry = NULL;
 }
 
 static void begin(struct sim_box *box, struct sim_tcp *tcp)
@@ -108,7 +111,7 @@ static void begin(struct sim_box *box, struct sim_tcp *tcp)
 
     if (entry == NULL)
         abort();
-    *entry = (struct box_entry){.box = box, .expires_ns = TIME_NEVER};
+    *entry = (struct box_entry){.box = box, .tcp = tcp, .expires_ns = TIME_NEVER};
     list_append(&box->entries, &entry->link);
     box->open++;
     box->counts.open_most = MAX(box->counts.open_most, box->open);

@@ -87,6 +87,7 @@ struct sim_scenario {
     uint64_t heal_ns;  /* all faults are over; then all must end */
     uint64_t limit_ns; /* ... within this */
     uint64_t idle_ns;  /* afterwards nobody does anything for so long */
+    uint64_t stop_ns;  /* if not 0, the run stops then, whatever is under way */
     bool reset_discards;
     /* Resets that may befall a stream without its own doing. */
     bool may_lose_session;   /* restart */

@@ -11,12 +11,15 @@ TESTS += test/sim/sim test/sim/test_net
 test_sim_sim_SOURCES = $(SIM_MODEL) \
 	test/sim/app.c \
 	test/sim/bonding.c \
+	test/sim/bound.c test/sim/bound.h \
 	test/sim/compare.c test/sim/compare.h \
 	test/sim/directed.c test/sim/directed.h test/sim/directed_internal.h \
 	test/sim/fault.c \
 	test/sim/forgetful.c \
+	test/sim/limits.c test/sim/limits.h \
 	test/sim/local.c \
 	test/sim/main.c \
+	test/sim/meter.c test/sim/meter.h \
 	test/sim/process.c \
 	test/sim/relay.c \
 	test/sim/scenario.c test/sim/scenario.h \

@@ -120,6 +120,11 @@ static void run_streams(struct sim_world *world)
     uint64_t limit_ns =
         world->began_ns + world->scenario.heal_ns + world->scenario.limit_ns;
 
+    if (world->scenario.stop_ns > 0) {
+        run_until(world, world->began_ns + world->scenario.stop_ns);
+        return;
+    }
+
     while (!sim_failed(world) && world->streams_running > 0 &&
            sim_clock_step(&world->clock, limit_ns))
         if (world->clock.fired > EVENTS_MAX)
@@ -206,6 +211,9 @@ static void fill_report(struct sim_world *world, struct sim_report *report)
         report->dialled[i] = world->net.path[i].dials;
     }
     report->open_most = world->net.open_most;
+    memcpy(report->meters, world->meters, sizeof report->meters);
+    for (size_t i = 0; i < world->net.box_count; i++)
+        report->boxes[i] = world->net.boxes[i].counts;
     for (size_t i = 0; i < world->scenario.plan_count; i++) {
         for (int side = 0; side < 2; side++) {
             const struct sim_end *end = &world->streams[i].end[side];
@@ -265,8 +273,10 @@ bool sim_run(const struct sim_scenario *scenario, bool print, struct sim_report 
         abort();
     world_init(world, scenario, print);
     run_streams(world);
-    check_idle(world);
-    check_end(world);
+    if (scenario->stop_ns == 0) {
+        check_idle(world);
+        check_end(world);
+    }
     fill_report(world, report);
     world_deinit(world);
     memcpy(report->failure, world->failure, sizeof report->failure);

@@ -15,6 +15,7 @@
 #ifndef TEST_SIM_WORLD_H
 #define TEST_SIM_WORLD_H
 
+#include "meter.h"
 #include "net.h"
 #include "scenario.h"
 
@@ -132,6 +133,7 @@ struct sim_world {
     uint64_t over_ns; /* when the last stream ended */
     bool restarted;
     bool no_descriptors; /* local's dials fail at once */
+    struct sim_meter meters[2]; /* what the applications of a side have received */
     unsigned sheds;     /* streams that were reset for want of memory */
     bool sessions_lost; /* a relay restart was noticed, or linger passed */
     uint8_t *input, *output;
@@ -223,6 +225,8 @@ struct sim_report {
     size_t open_most;
     uint64_t complete, reset, cancelled;
     struct session_counters counters; /* local's, at the end */
+    struct sim_meter meters[2];       /* by the side that receives */
+    struct sim_box_counts boxes[SIM_BOXES_MAX];
     char failure[512];
 };
 
