@@ -10,7 +10,7 @@ struct crowd_place {
     uint32_t count;
 };
 
-/* FNV-1a, 64 bits. Should two targets ever have one key, they share a bound. */
+/* FNV-1a, 64 bits. If two targets ever have the same key, they share a bound. */
 static uint64_t mix(uint64_t hash, const uint8_t *bytes, size_t length)
 {
     for (size_t i = 0; i < length; i++)

@@ -131,7 +131,7 @@ static void arm_timer(struct dialer *dialer, uint64_t now)
 
 /* ---- NAT64 ---- */
 
-/* What may be connected to, and has no way there. */
+/* Collects the allowed IPv4 addresses to which this machine has no route. */
 static size_t unreached_ipv4(const struct dialer *dialer,
                              struct address addresses[TARGET_ADDRESSES_MAX])
 {
@@ -155,7 +155,7 @@ static bool needs_nat64(const struct dialer *dialer)
            unreached_ipv4(dialer, addresses) > 0;
 }
 
-/* Begins again with what stands for the IPv4 addresses. */
+/* Begins again with the NAT64 addresses that stand for the IPv4 addresses. */
 static void go_by_nat64(struct dialer *dialer)
 {
     struct address addresses[TARGET_ADDRESSES_MAX], embedded[TARGET_ADDRESSES_MAX];
@@ -179,8 +179,7 @@ static void on_prefixes(struct nat64_waiter *waiter)
 
 /* ---- running ---- */
 
-/* Does what the policy says until it waits or has a result. The dialer may be no more
- * afterwards. */
+/* Follows the policy until it waits or has a result. The dialer may be gone afterwards. */
 static void step(struct dialer *dialer)
 {
     uint64_t now = clock_now();
@@ -217,7 +216,8 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     step(timer->data);
 }
 
-/* Who goes first is asked only where there is a choice: the answer may be a try. */
+/* Ask which family to avoid only where there is a choice, since the answer may use up a
+ * try. */
 static void avoid_family(struct dialer *dialer, uint64_t now)
 {
     uint8_t families = 0;
@@ -257,7 +257,7 @@ void dialer_start(struct dialer *dialer, struct dialer_ways *ways,
         struct address address = address_unmap(&addresses[i]);
 
         address.port = port;
-        /* Only as many as fit are added. */
+        /* Addresses that do not fit are left out. */
         (void)!eyeballs_add(&dialer->eyeballs, &address, now);
     }
     avoid_family(dialer, now);

@@ -3,7 +3,7 @@
 
 #include <splitsocks/base/error.h>
 
-/* c-ares since 1.28 deprecates what version 1.18 has nothing else for. */
+/* c-ares 1.28 and later deprecate functions for which version 1.18 has no replacement. */
 #define CARES_NO_DEPRECATED
 #include <ares.h>
 
@@ -16,13 +16,13 @@
 #include <sys/socket.h>
 
 #define DNS_PORT 53
-/* How long an answer is listened for. Later ones are of no use: the question has been sent
- * again by then, and whoever asked hardly waits any more. */
+/* How long an answer is waited for. Later ones are of no use: the query has been repeated
+ * by then, and its caller hardly waits any more. */
 #define LISTEN_MS 5000
-/* Queries that may go out from one port: whoever wants to forge an answer has to guess the
- * port anew after so many. A channel costs some 0.1 ms. */
+/* Queries that may use one port: an attacker who forges answers must guess a new port
+ * after so many. A new channel costs some 0.1 ms. */
 #define QUERIES_MAX 64
-/* The numbers of RFC 1035 and RFC 3596, which c-ares has in no installed header. */
+/* Numbers of RFC 1035 and RFC 3596, which no installed header of c-ares has. */
 enum { CLASS_IN = 1, TYPE_A = 1, TYPE_AAAA = 28 };
 
 struct dns_channel {
@@ -33,7 +33,7 @@ struct dns_channel {
     ev_timer timer;
     struct list sockets; /* of struct channel_socket */
     unsigned asked;      /* queries so far */
-    unsigned running;    /* those that c-ares has not reported */
+    unsigned running;    /* queries that c-ares has not reported */
     bool retired;
 };
 
@@ -51,7 +51,7 @@ struct query {
 
 /* ---- the loop's side of c-ares ---- */
 
-/* Sets the timer to when c-ares wants to be called without a socket event. */
+/* Sets the timer to the time when c-ares must be called without a socket event. */
 static void arm_timer(struct dns_channel *channel)
 {
     struct timeval wait;
@@ -72,7 +72,7 @@ static void channel_free(struct dns_channel *channel)
     free(channel);
 }
 
-/* After each call into c-ares. */
+/* Must follow each call into c-ares. */
 static void settle(struct dns_channel *channel)
 {
     if (channel->retired && channel->running == 0)
@@ -113,7 +113,8 @@ static struct channel_socket *find_socket(struct dns_channel *channel, int fd)
     return NULL;
 }
 
-/* c-ares tells which events of a socket it waits for; none: it is about to close it. */
+/* c-ares says which events of a socket it waits for; none: it is about to close the
+ * socket. */
 static void on_socket_state(void *context, ares_socket_t fd, int readable, int writable)
 {
     struct dns_channel *channel = context;
@@ -124,7 +125,7 @@ static void on_socket_state(void *context, ares_socket_t fd, int readable, int w
             return;
         s = calloc(1, sizeof(*s));
         if (s == NULL)
-            return; /* the query runs into its time-out */
+            return; /* the query will time out */
         s->channel = channel;
         ev_init(&s->io, on_socket);
         s->io.data = s;
@@ -140,8 +141,8 @@ static void on_socket_state(void *context, ares_socket_t fd, int readable, int w
     }
 }
 
-/* c-ares 1.18 knows no scope of an address: the interface of a link-local server is set
- * on the socket. */
+/* c-ares 1.18 ignores the scope of an address, so the interface of a link-local server is
+ * set on the socket. */
 static int on_new_socket(ares_socket_t fd, int type, void *context)
 {
     const struct dns_channel *channel = context;
@@ -158,8 +159,8 @@ static int on_new_socket(ares_socket_t fd, int type, void *context)
 
 /* ---- queries ---- */
 
-/* Newer versions call it a time-out too when the kernel says that nothing listens, but
- * count none then. */
+/* When the kernel says that nothing listens, newer versions report a time-out too, but
+ * count none. */
 static enum dns_verdict verdict_of(int status, int timeouts)
 {
     switch (status) {
@@ -243,8 +244,8 @@ static int set_server(struct dns_channel *channel, const struct address *server)
 int dns_channel_new(struct ev_loop *loop, const struct address *server, bool tcp,
                     struct list *owned, struct dns_channel **out)
 {
-    /* Errors and truncated answers are for the owner to judge; search domains, the hosts
-     * file, the choice of servers and what is remembered are its own. */
+    /* The owner judges errors and truncated answers, and has its own search domains, hosts
+     * file, choice of servers and cache. */
     struct ares_options options = {
         .flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOCHECKRESP | ARES_FLAG_IGNTC |
                  (tcp ? ARES_FLAG_USEVC : 0),
@@ -259,7 +260,7 @@ int dns_channel_new(struct ev_loop *loop, const struct address *server, bool tcp
     int error;
 
 #ifdef ARES_OPT_QUERY_CACHE
-    mask |= ARES_OPT_QUERY_CACHE; /* qcache_max_ttl is 0: none */
+    mask |= ARES_OPT_QUERY_CACHE; /* qcache_max_ttl is 0: no cache */
 #endif
     *out = NULL;
     if (channel == NULL)

@@ -11,16 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How long the first choice may still contradict another server that knows no such name or
- * address: behind a VPN, only the first knows the names of the network it leads to. */
+/* How long the first choice may still contradict another server that does not know the
+ * name or address. Behind a VPN, only the first server knows the names of its network. */
 #define HOLD_NS NS_PER_S
-/* How long the rest of a truncated answer is waited for when there are addresses: three
- * SYNs. */
+/* How long to wait for the rest of a truncated answer that has addresses: three SYNs. */
 #define REST_NS (4 * NS_PER_S)
 
-/* A server on this machine or in the router may just be starting again: where nothing
- * listens at any, it is tried again after a quarter of a second and then at twice the
- * distance, for so long. */
+/* A server on this machine or in the router may be restarting: if nothing listens at any
+ * server, all are tried again after a quarter of a second, then at twice the distance, for
+ * so long. */
 #define RETRY_FIRST_NS (250 * NS_PER_MS)
 #define RETRY_NS (1500 * NS_PER_MS)
 
@@ -31,11 +30,11 @@ struct dns_client {
         struct address address;
         struct dns_channel *udp, *tcp; /* NULL: none is open */
     } servers[SERVERS_MAX];
-    struct list channels; /* all, those that are retired too */
+    struct list channels; /* all, retired ones included */
     unsigned generation;  /* of the servers */
     struct list asks;     /* of struct dns_ask */
-    struct list attempts; /* those that have no outcome yet */
-    struct list outcomes; /* attempts whose outcome is to be looked at */
+    struct list attempts; /* without an outcome so far */
+    struct list outcomes; /* attempts whose outcome must be looked at */
     struct log_limit log_limit;
     ev_timer look; /* runs at once while `outcomes` is not empty */
 };
@@ -47,20 +46,21 @@ struct dns_ask {
     enum address_family family;
     dns_done *done;
     void *context;
-    uint64_t retry_ns;   /* before all are tried again where nothing listens; doubles */
-    uint64_t give_up_ns; /* when that ends */
-    bool expectant;      /* of the server asked last, something is to come */
-    bool failed;         /* a server has answered that it cannot say */
+    uint64_t retry_ns;   /* time before all are tried again when nothing listens;
+                            doubles */
+    uint64_t give_up_ns; /* when these tries end */
+    bool expectant;      /* the server asked last will still report something */
+    bool failed;         /* a server has answered that it does not know */
     uint64_t deadline_ns;
     uint64_t next_ns; /* when the next server is asked */
     uint64_t hold_ns; /* when `held` is believed; TIME_NEVER: there is none */
     uint8_t order[SERVERS_MAX];
-    unsigned turn; /* servers asked so far, the same one again counted */
-    uint8_t last;  /* the server asked last, and when */
+    unsigned turn; /* servers asked so far; a repeated one counts again */
+    uint8_t last;  /* the server asked last */
     uint64_t last_ns;
     uint8_t running[SERVERS_MAX]; /* attempts without an outcome, for each server */
-    uint8_t out;                  /* bit i: of server i nothing more is to be expected */
-    bool partial;                 /* `held` are the addresses of a truncated answer */
+    uint8_t out;                  /* bit i: server i will say nothing more */
+    bool partial;                 /* `held` has the addresses of a truncated answer */
     struct dns_answer held;
     ev_timer timer;
 };
@@ -68,13 +68,13 @@ struct dns_ask {
 struct attempt {
     struct dns_client *client;
     struct list node;    /* in client.attempts or client.outcomes */
-    struct dns_ask *ask; /* NULL: nobody waits for it any more */
+    struct dns_ask *ask; /* NULL: nothing waits for it any more */
     unsigned generation;
     uint8_t server;
     bool tcp;
     uint64_t sent_ns;
     enum dns_verdict verdict;
-    struct dns_answer answer; /* of ANSWERED */
+    struct dns_answer answer; /* for ANSWERED */
 };
 
 /* ---- the end of an ask ---- */
@@ -114,7 +114,7 @@ static void finish(struct dns_ask *ask, int error, const struct dns_answer *answ
     done(context, error, &last, true);
 }
 
-/* Nothing better is to be had. */
+/* No better answer will come. */
 static void give_up(struct dns_ask *ask, int error)
 {
     finish(ask, ask->hold_ns != TIME_NEVER ? OK : error, &ask->held);
@@ -122,7 +122,8 @@ static void give_up(struct dns_ask *ask, int error)
 
 /* ---- servers ---- */
 
-/* Tells of a server that answers no more, or again; of one alone whoever asks is told. */
+/* Logs that a server has stopped answering, or answers again. If it is the only one, the
+ * failed query says so. */
 static void note_server(struct dns_client *client, uint8_t index, bool failing_before)
 {
     const struct server_choice *choice = &client->choice;
@@ -221,7 +222,7 @@ static void send_to(struct dns_ask *ask, uint8_t server, bool tcp, uint64_t now)
     struct attempt *attempt = channel != NULL ? calloc(1, sizeof(*attempt)) : NULL;
 
     if (attempt == NULL)
-        return; /* the deadline ends it, if nothing else does */
+        return; /* the deadline ends the query, if nothing else does */
     attempt->client = client;
     attempt->ask = ask;
     attempt->generation = client->generation;
@@ -234,8 +235,8 @@ static void send_to(struct dns_ask *ask, uint8_t server, bool tcp, uint64_t now)
     dns_channel_query(channel, ask->name, ask->family, on_outcome, attempt);
 }
 
-/* Asks the next server of whom something is to be expected; of one alone, the same again.
- * Each round is twice as long as the one before. */
+/* Asks the next server that may still answer; a single server again. Each round is twice
+ * as long as the one before. */
 static void send_next(struct dns_ask *ask, uint64_t now)
 {
     const struct server_choice *choice = &ask->client->choice;
@@ -278,13 +279,14 @@ static void begin(struct dns_ask *ask, uint64_t now)
     arm_timer(ask, now);
 }
 
-/* Whether nothing is to be expected of any server. */
+/* Whether no server may still answer. */
 static bool is_out(const struct dns_ask *ask)
 {
     return ask->out == (1u << ask->client->choice.count) - 1;
 }
 
-/* All servers are out: gives up, unless nothing listens there and may do so soon. */
+/* No server may still answer: gives up, unless nothing listens there and the servers may
+ * be restarting. */
 static void try_later(struct dns_ask *ask, uint64_t now)
 {
     if (ask->failed || ask->hold_ns != TIME_NEVER || now >= ask->give_up_ns) {
@@ -309,7 +311,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
         give_up(ask, ERROR_TIMEOUT);
         return;
     }
-    /* The kernel may keep to itself that nothing listens: it says so for few sockets. */
+    /* The kernel may not report that nothing listens: it does so only for few sockets. */
     if (now >= ask->next_ns &&
         (is_out(ask) ||
          (now >= ask->give_up_ns && server_choice_hopeless(&ask->client->choice)))) {
@@ -325,7 +327,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 
 /* ---- outcomes ---- */
 
-/* Nothing is to be expected of this server. */
+/* This server will not answer the query any more. */
 static void strike_out(struct dns_ask *ask, uint8_t server, uint64_t now)
 {
     ask->out |= (uint8_t)(1u << server);
@@ -342,7 +344,7 @@ static void strike_out(struct dns_ask *ask, uint8_t server, uint64_t now)
     }
 }
 
-/* The server had more to say than fits; TCP brings all of it. */
+/* The answer did not fit: ask for all of it over TCP. */
 static void ask_for_all(struct dns_ask *ask, const struct attempt *attempt, uint64_t now)
 {
     if (attempt->answer.outcome == DNS_FOUND && !ask->partial) {
@@ -376,8 +378,8 @@ static void take_answer(struct dns_ask *ask, const struct attempt *attempt, uint
     }
 }
 
-/* Nothing listens there. The kernel says so only once for a socket, perhaps to another
- * question than the first: all go on to the next server. */
+/* Nothing listens there. The kernel reports that only once for a socket, perhaps for
+ * another query than the first, so all queries go on to the next server. */
 static void leave_server(struct dns_client *client, uint8_t server, uint64_t now)
 {
     note_refusal(client, server, now);
@@ -393,7 +395,7 @@ static void leave_server(struct dns_client *client, uint8_t server, uint64_t now
     }
 }
 
-/* The server was asked again since, so that this one says nothing new. */
+/* Whether the server was asked again since, so that this outcome says nothing new. */
 static bool is_stale(const struct attempt *attempt)
 {
     return attempt->server == attempt->ask->last &&
@@ -406,7 +408,7 @@ static void look_at(struct attempt *attempt)
     struct dns_ask *ask = attempt->ask;
     uint64_t now = clock_now();
 
-    /* TCP may be blocked where UDP works: it says nothing of the server. */
+    /* TCP may be blocked where UDP works, so its failure says nothing about the server. */
     if (attempt->generation == client->generation && !attempt->tcp) {
         if (attempt->verdict == DNS_ANSWERED)
             note_answer(client, attempt->server, attempt->sent_ns, now);
@@ -523,7 +525,7 @@ void dns_client_free(struct dns_client *client)
         return;
     while (!list_empty(&client->asks))
         dns_ask_cancel(list_first(&client->asks, struct dns_ask, node));
-    dns_channels_free(&client->channels); /* every attempt has its outcome then */
+    dns_channels_free(&client->channels); /* now every attempt has an outcome */
     ev_timer_stop(client->loop, &client->look);
     while (!list_empty(&client->outcomes)) {
         struct attempt *attempt = list_first(&client->outcomes, struct attempt, node);

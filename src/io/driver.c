@@ -26,7 +26,8 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 
     driver->armed = TIME_NEVER;
     if (session_next_timeout(driver->session) <= now) {
-        measure(driver, now); /* nothing is judged by what was known before it slept */
+        measure(driver, now); /* the session judges by fresh measures, not by those from
+                                 before the wait */
         session_tick(driver->session, now);
     }
     driver_drain(driver);
@@ -126,8 +127,8 @@ static void arm_timer(struct driver *driver, uint64_t now)
     uint64_t next = session_next_timeout(driver->session);
     struct ev_loop *loop = driver->worker->loop;
 
-    /* A timer that fires early does no harm and arms itself again; moving it each time
-     * that a deadline is put off would cost more. */
+    /* A timer that fires early does no harm and arms itself again. Moving it whenever a
+     * deadline is put off would cost more. */
     if (next >= driver->armed)
         return;
     driver->armed = next;
@@ -161,6 +162,6 @@ void driver_run(struct driver *driver)
             return;
     }
     arm_timer(driver, now);
-    /* Handling may have touched it again; that work is done. */
+    /* The run may have touched the driver again; that work is done. */
     list_remove(&driver->touched);
 }

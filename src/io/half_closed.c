@@ -5,13 +5,14 @@
 #include <splitsocks/io/clock.h>
 #include <splitsocks/io/socket.h>
 
-/* Looks in the time after which one ends. */
+/* How often to look within the time after which a connection ends. */
 #define LOOKS 4
-/* Keepalive begins no later after the end of the peer's direction: by then (60 s is Linux's
- * tcp_fin_timeout) a machine has forgotten a connection that was closed there. */
+/* Keepalive begins no later than this after the end of the peer's direction: by then (60 s
+ * is Linux's tcp_fin_timeout) the peer's machine has forgotten a connection that was
+ * closed there. */
 #define ASK_NS (75 * NS_PER_S)
 
-/* Whether nothing has moved for so long. */
+/* Whether nothing has moved for the list's time. */
 static bool is_due(const struct half_closed_list *list, struct half_closed *half,
                    uint64_t now)
 {

@@ -17,9 +17,9 @@ static int get_option(int fd, int option, int *value)
     return getsockopt(fd, SOL_SOCKET, option, value, &length);
 }
 
-/* The pending error of a socket; EPIPE for anything else, such as a pipe without readers,
- * and for a socket of this machine that is closed at the other end. One of which both
- * directions have ended in order has none. */
+/* The pending error of a socket. EPIPE for other ends, such as a pipe without readers, or
+ * a local socket that is closed at the other end. 0 when both directions have ended in
+ * order. */
 static int error_of(int fd)
 {
     int error = 0, domain = AF_UNSPEC;
@@ -31,7 +31,7 @@ static int error_of(int fd)
     return error;
 }
 
-/* One at a time: a callback may end others that are in the set. */
+/* Takes one event at a time: a callback may end other connections of the set. */
 static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 {
     struct epoll_event event;
@@ -84,7 +84,7 @@ void hangup_watch(struct hangup_set *set, struct hangup *hangup, int fd)
     struct epoll_event event = {.events = EPOLLET, .data.ptr = hangup};
 
     hangup->fd = fd;
-    /* A file that is always ready cannot be in the set, and does not hang up. */
+    /* A file that is always ready cannot be in the set, and never hangs up. */
     if (set->io.fd >= 0 && epoll_ctl(set->io.fd, EPOLL_CTL_ADD, fd, &event) != 0 &&
         errno != EPERM)
         log_failure("epoll_ctl");

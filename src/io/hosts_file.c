@@ -23,7 +23,7 @@ static void stop_reading(struct hosts_file *file)
     file->next = NULL;
 }
 
-/* What was read takes the place of what was known; after an error nothing changes. */
+/* Replaces the table by the new one; after an error nothing changes. */
 static void finish_reading(struct hosts_file *file, int error)
 {
     if (error != OK) {
@@ -54,7 +54,7 @@ static void look(const struct hosts_file *file, struct stat *status)
 static int begin_reading(struct hosts_file *file)
 {
     look(file, &file->status);
-    /* A file that is gone is an empty one; what is no file has nothing to say. */
+    /* A missing file is an empty one; other kinds of files are not read. */
     if (!S_ISREG(file->status.st_mode))
         return OK;
     file->fd = open(file->path, O_RDONLY | O_CLOEXEC);
@@ -103,8 +103,8 @@ bool hosts_file_current(struct hosts_file *file)
 {
     struct stat status;
 
-    /* One that changes meanwhile is read again for who asks later: those who wait for a
-     * file that somebody goes on writing would wait for as long. */
+    /* A file that changes meanwhile is read again for later callers: if a program keeps
+     * writing to it, present ones would wait for ever. */
     if (file->reading)
         return false;
     look(file, &status);

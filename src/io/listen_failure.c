@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Of kernels without the sysctl, before 4.11. */
+/* For kernels before 4.11, which lack the sysctl. */
 #define FIRST_OPEN_PORT 1024
 
 /* The first port that needs no capability. */

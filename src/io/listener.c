@@ -9,11 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
-/* One readiness takes no more, so that accepting cannot starve the rest of the loop. */
+/* At most so many per readiness, so that accepting cannot starve the rest of the loop. */
 #define ACCEPT_BATCH 64
-/* How long a process without free descriptors lets connections wait in the kernel. */
+/* Pause between two tries while the process has no free descriptors; connections wait in
+ * the kernel. */
 #define PAUSE_SECONDS 0.1
-/* How long it lets clients wait: a burst is over by then. */
+/* How long clients wait for a descriptor: a burst is over by then. */
 #define PATIENCE_NS NS_PER_S
 
 static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
@@ -50,7 +51,8 @@ static bool accept_failed(struct listener *listener, int error)
     }
 }
 
-/* Each takes one of the descriptors that are kept for other uses, for a moment. */
+/* Accepts and closes the waiting connections. Each takes a descriptor that is kept for
+ * other uses, for a moment. */
 static void refuse_waiting(const struct listener *listener)
 {
     int fd;
@@ -94,9 +96,9 @@ static int accept_batch(struct listener *listener)
         fd = accept4(io->fd, (struct sockaddr *)&storage, &length,
                      SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0 && !descriptors_admit(fd, listener->class)) {
-            close(fd); /* another thread has taken the one that was free */
+            close(fd); /* another thread has taken the last free descriptor */
         } else if (fd >= 0) {
-            /* Mapped ones come where :: serves IPv4 too. */
+            /* Mapped addresses come where :: serves IPv4, too. */
             struct address mapped = socket_address_get((struct sockaddr *)&storage);
             struct address peer = address_unmap(&mapped);
 

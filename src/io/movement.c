@@ -3,7 +3,7 @@
 
 #include <splitsocks/engine/session/session_status.h>
 
-/* The network owes something: what waits for a reader's credit does not count. */
+/* Waits for the network. A stream that waits for a reader's credit does not count. */
 #define IN_TRANSIT (STREAM_WAITS_SUBFLOW | STREAM_WAITS_ACK | STREAM_WAITS_MISSING)
 
 bool movement_of_worker(const struct worker *worker, uint64_t now)

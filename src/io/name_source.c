@@ -12,11 +12,11 @@
 #include <string.h>
 
 #define BUCKETS 256
-/* That nobody could tell is remembered no longer than the least that RFC 9520 section 3.2
- * asks for, since the network may be back any moment. */
+/* How long a failure of all servers is remembered: the least that RFC 9520 section 3.2
+ * asks for, since the network may be back at any moment. */
 #define FAILURE_NS NS_PER_S
-/* A server that ignores one kind of question (AAAA, as home routers do) while it answers
- * the other goes on doing so; RFC 9520 allows up to five minutes. */
+/* A server that ignores one kind of question (some home routers ignore AAAA) while it
+ * answers the other keeps doing so; RFC 9520 allows up to five minutes. */
 #define FAILURE_OF_ONE_FAMILY_NS (60 * NS_PER_S)
 
 struct name_source {
@@ -28,30 +28,30 @@ struct name_source {
     struct log_limit log_limit;
 };
 
-/* One name and family that the servers are asked for. */
+/* One name and family that the servers are asked about. */
 struct question {
     struct name_source *source;
     struct list node;    /* in one of source.buckets */
     struct list waiters; /* of struct name_wait */
     struct dns_ask *ask;
     enum address_family family;
-    struct name_entry partial; /* its count is 0 as long as nothing is known */
+    struct name_entry partial; /* its count is 0 while nothing is known */
     char name[];
 };
 
-/* ---- what is remembered ---- */
+/* ---- the cache ---- */
 
 static enum address_family other_family(enum address_family family)
 {
     return family == ADDRESS_IPV4 ? ADDRESS_IPV6 : ADDRESS_IPV4;
 }
 
-/* For how long an entry may be relied on. */
+/* How long an entry is valid. */
 static uint64_t lifetime(struct name_source *source, const struct question *question,
                          const struct name_entry *entry, uint32_t ttl)
 {
     const struct name_entry *other;
-    /* Whoever answers from a memory of its own may have rounded up what was left. */
+    /* A server that answers from its own cache may have rounded up the remaining time. */
     uint64_t ttl_ns = ttl > 0 ? (ttl - 1) * NS_PER_S : 0;
 
     if (entry->outcome == DNS_FOUND)
@@ -100,7 +100,7 @@ void name_source_leave(struct name_wait *wait)
     wait->question = NULL;
 }
 
-/* A waiter that is told may leave, and others with it. */
+/* Tells all waiters. A waiter that is told may leave, and remove others. */
 static void tell(struct question *question, const struct name_entry *entry, bool final)
 {
     struct list batch;
@@ -139,7 +139,7 @@ static void on_answer(void *context, int error, const struct dns_answer *answer,
     question->ask = NULL;
     name_cache_put(source->cache, question->name, question->family, &entry,
                    entry.learned_ns + lifetime(source, question, &entry, answer->ttl));
-    /* Not to be found any more by who asks from a callback. */
+    /* A callback that asks for this name must not find this question any more. */
     list_remove(&question->node);
     tell(question, &entry, true);
     question_free(question);
@@ -150,7 +150,7 @@ static int new_question(struct name_source *source, const char *name,
 {
     struct question *question;
 
-    /* Questions whose waiters have gone count too. */
+    /* Questions whose waiters have left count, too. */
     if (source->question_count >= 2 * (size_t)source->bounds.max_waiting) {
         log_write_limited(&source->log_limit, clock_now(), LOG_WARNING,
                           "no more names can be looked up at once: %zu questions wait for "
@@ -206,7 +206,7 @@ int name_source_ask(struct name_source *source, const char *name,
     return ERROR_TRUNCATED;
 }
 
-/* ---- the rest of the face ---- */
+/* ---- the other calls ---- */
 
 void name_source_set_servers(struct name_source *source, const struct address *servers,
                              size_t count)

@@ -4,11 +4,11 @@
 #include <splitsocks/base/log.h>
 #include <splitsocks/io/clock.h>
 
-/* A network's prefix stays what it is. An answer that did not come may come later. */
+/* A network's prefix rarely changes. If no answer came, one may come later. */
 #define KNOWN_NS (600 * NS_PER_S)
 #define FAILED_NS (30 * NS_PER_S)
-/* Ten round trips to the DNS server of a mobile network: connections that wait for the
- * answer are not to be held up for long by a server that is silent. */
+/* Ten round trips to the DNS server of a mobile network: a silent server must not hold up
+ * waiting connections for long. */
 #define PATIENCE_SECONDS 0.5
 
 static void wake(struct nat64_finder *finder)
@@ -18,7 +18,7 @@ static void wake(struct nat64_finder *finder)
     ev_timer_stop(finder->loop, &finder->patience);
     list_init(&batch);
     list_append_all(&batch, &finder->waiters);
-    /* One may take others with it. */
+    /* A callback may remove other waiters. */
     while (!list_empty(&batch)) {
         struct nat64_waiter *waiter = list_first(&batch, struct nat64_waiter, node);
 
@@ -27,7 +27,7 @@ static void wake(struct nat64_finder *finder)
     }
 }
 
-/* What comes later is for others; until then nobody waits again. */
+/* A late answer serves later callers, which do not wait before it comes. */
 static void on_patience(struct ev_loop *loop, ev_timer *timer, int events)
 {
     struct nat64_finder *finder = timer->data;
@@ -81,7 +81,7 @@ void nat64_finder_deinit(struct nat64_finder *finder)
         list_remove(finder->waiters.next);
 }
 
-/* True when it is under way. */
+/* Starts a query; true when one is under way. */
 static bool ask(struct nat64_finder *finder)
 {
     if (finder->query == NULL && resolver_query(finder->resolver, NAT64_NAME, on_resolved,
@@ -96,7 +96,7 @@ void nat64_finder_forget(struct nat64_finder *finder)
     finder->prefixes.count = 0;
     finder->until_ns = 0;
     if (!list_empty(&finder->waiters))
-        (void)ask(finder); /* else their patience ends */
+        (void)ask(finder); /* without a query, the patience of the waiters ends */
 }
 
 bool nat64_finder_ask(struct nat64_finder *finder, struct nat64_waiter *waiter)

@@ -19,7 +19,7 @@
 /* Parts of one read or write: READ_SIZE_MAX in pages, and one for each ragged end. */
 #define PARTS_MAX (READ_SIZE_MAX / PAGE_SIZE + 2)
 
-/* The one place that says which events matter. */
+/* The only place that decides which events are watched. */
 static void watch(struct plain *plain)
 {
     struct ev_loop *loop = plain->driver->worker->loop;
@@ -35,7 +35,7 @@ static void watch(struct plain *plain)
     ev_io_start(loop, &plain->io);
 }
 
-/* Lets go of the stream and of the object; the caller has dealt with the socket. */
+/* Releases the stream and frees the object; the caller has dealt with the socket. */
 static void release(struct plain *plain)
 {
     session_stream_release(plain->driver->session, plain->stream, clock_now());
@@ -73,7 +73,7 @@ static void fail(struct plain *plain, int error)
     release(plain);
 }
 
-/* After either direction has ended. Returns false when the plain is no more. */
+/* Call after either direction has ended. Returns false when the plain is gone. */
 static bool check_ended(struct plain *plain)
 {
     if (!plain->read_ended || !plain->write_ended)
@@ -87,8 +87,8 @@ static bool check_ended(struct plain *plain)
 /* ---- ends that neither reading nor writing shows ---- */
 
 /* The socket has failed, and may have something left to be read. A client that resets its
- * connection wants no more of it; what a destination sent before it did is passed on while
- * there is room for it. Returns false when the plain is no more. */
+ * connection wants nothing more; a destination's data from before the failure is passed on
+ * while there is room for it. Returns false when the plain is gone. */
 static bool hung_up(struct plain *plain)
 {
     if (!plain->read_ended && !(plain->of_client && plain->read_blocked))
@@ -102,7 +102,7 @@ static void on_gone(struct hangup *hangup, int error)
     struct plain *plain = container_of(hangup, struct plain, hangup);
     struct driver *driver = plain->driver;
 
-    /* Everything has been said to it; what it said is read to its end. */
+    /* Nothing is left to be written; what it sent is read to its end. */
     if (error == EPIPE && plain->write_ended && !plain->read_ended)
         return;
     plain->error = error;
@@ -110,9 +110,10 @@ static void on_gone(struct hangup *hangup, int error)
     driver_drain(driver);
 }
 
-/* Each end judges the direction that ends at its own socket, since the other end cannot
- * know how far its reader has come: the relay what the client has finished, local what the
- * destination has. A client that pauses with something left to read is waited for. */
+/* Each side judges the direction that ends at its own socket, since it cannot know how far
+ * the other side's reader has come: the relay judges after the client has finished, local
+ * after the destination has. A client that pauses with something left to read is waited
+ * for. */
 static enum half_closed_state look(struct half_closed *half, uint64_t *moved)
 {
     const struct plain *plain = container_of(half, struct plain, half);
@@ -141,8 +142,8 @@ static void end_half(struct half_closed *half)
 
 static const struct half_closed_type half_type = {.look = look, .end = end_half};
 
-/* While the destination takes nothing, the relay does not notice that the peer has finished
- * its direction. */
+/* Relay: while the destination takes nothing, it does not notice that the peer has
+ * finished its direction. */
 static void note_half_closed(struct plain *plain)
 {
     if (plain->write_ended || (plain->write_blocked && !plain->of_client))
@@ -157,7 +158,7 @@ static void adapt_read_size(struct plain *plain, size_t taken)
         plain->read_size = MAX(plain->read_size / 2, (uint32_t)READ_SIZE_MIN);
 }
 
-/* Socket to stream. Returns false when the plain is no more. */
+/* From the socket to the stream. Returns false when the plain is gone. */
 static bool pump_in(struct plain *plain)
 {
     struct session *session = plain->driver->session;
@@ -185,7 +186,7 @@ static bool pump_in(struct plain *plain)
         return true;
     }
     if (n == 0 && plain->error != 0) {
-        fail(plain, plain->error); /* the kernel tells of it once */
+        fail(plain, plain->error); /* the kernel reports an error only once */
         return false;
     }
     if (n == 0) {
@@ -211,8 +212,9 @@ static size_t total_length(const struct iovec *parts, size_t count)
     return total;
 }
 
-/* Writes what the stream has until it or the socket has no more. Returns 0, EAGAIN or
- * what has failed; `*finished` as session_stream_peek() gives it for what was written. */
+/* Writes the stream's data until the stream has no more or the socket is full. Returns 0,
+ * EAGAIN or the error; `*finished` as session_stream_peek() sets it for the written
+ * data. */
 static int write_stream(struct plain *plain, bool *finished)
 {
     struct session *session = plain->driver->session;
@@ -241,7 +243,7 @@ static int write_stream(struct plain *plain, bool *finished)
     }
 }
 
-/* Stream to socket. Returns false when the plain is no more. */
+/* From the stream to the socket. Returns false when the plain is gone. */
 static bool pump_out(struct plain *plain)
 {
     bool finished = false;
@@ -270,15 +272,15 @@ static void on_event(struct ev_loop *loop, ev_io *io, int events)
     struct driver *driver = plain->driver;
     (void)loop;
 
-    /* Level-triggered, and an error shows as both: an interest that is gone meanwhile is
-     * looked at by the flags. */
+    /* Events are level-triggered, and an error shows as both: the flags tell which
+     * interest is gone meanwhile. */
     if (!(events & EV_READ) || plain->read_ended || pump_in(plain))
         if (events & EV_WRITE && plain->write_blocked)
             (void)pump_out(plain);
     driver_drain(driver);
 }
 
-/* ---- what the session tells ---- */
+/* ---- the session's events ---- */
 
 static struct plain *plain_of(struct stream_end *end)
 {
@@ -295,7 +297,8 @@ static void on_opened(struct stream_end *end)
         return;
     length = plain->reply(reply, true, RESET_CANCELLED);
     plain->reply = NULL;
-    /* The send buffer of a socket that has carried a few bytes so far takes it whole. */
+    /* The send buffer of a socket that has carried a few bytes so far takes the whole
+     * reply. */
     if (send(plain->io.fd, reply, length, MSG_NOSIGNAL) != (ssize_t)length)
         fail(plain, ECONNRESET);
     else
@@ -306,7 +309,7 @@ static void on_stream_readable(struct stream_end *end)
 {
     struct plain *plain = plain_of(end);
 
-    /* While the socket is full, its writability is what counts. */
+    /* While the socket is full, wait until it is writable. */
     if (!plain->write_blocked)
         (void)pump_out(plain);
 }
@@ -319,7 +322,7 @@ static void on_stream_writable(struct stream_end *end)
     watch(plain);
 }
 
-/* The session has ended, the stream has not failed: what is left goes on without it. */
+/* The session has ended, but the stream has not failed: the rest goes on without it. */
 static bool leave_remainder(struct plain *plain)
 {
     struct driver *driver = plain->driver;
@@ -389,7 +392,7 @@ struct plain *plain_new(struct driver *driver, struct stream *stream, int fd,
     list_append(owned, &plain->node);
     stream_set_user(stream, plain);
     driver->worker->opened++;
-    /* Data may have come before its socket was there; it is not announced again. */
+    /* Data may have come before the stream had a socket; it is not announced again. */
     plain->write_blocked =
         reply == NULL &&
         (session_stream_peek(driver->session, stream, &part, 1, &finished) > 0 || finished);

@@ -17,10 +17,10 @@
 struct remainder {
     struct worker *worker; /* borrowed */
     struct list node;      /* in worker.remainders */
-    struct pages pages;    /* hold `unread` */
+    struct pages pages;    /* contain `unread` */
     struct range unread;
     ev_io io;
-    ev_timer patience; /* started again by each byte that the reader takes */
+    ev_timer patience; /* restarts with each byte that the reader takes */
 };
 
 /* The caller has dealt with the socket. */
@@ -99,7 +99,8 @@ static void log_cut(const struct worker *worker, const struct remainder *remaind
                       worker->remainder_pages.used * (PAGE_SIZE / 1024));
 }
 
-/* A client could otherwise leave behind one session after the other. */
+/* Without this bound a client could leave behind the rest of one session after the
+ * other. */
 static void keep_to_share(struct worker *worker)
 {
     while (page_account_is_over(&worker->remainder_pages)) {

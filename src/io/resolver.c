@@ -32,16 +32,16 @@ struct resolver {
     struct hosts_file hosts;
     struct name_source *source;
     struct list waiting;  /* queries not yet reported */
-    struct list finished; /* those whose report is due */
+    struct list finished; /* queries whose report is due */
     size_t query_count;
     ev_timer report; /* runs at once while `finished` is not empty */
     struct log_limit log_limit;
 };
 
-/* What a query knows of the addresses of one family of its present candidate. */
+/* A query's answer for one family of its present candidate. */
 struct half {
     struct name_wait wait;
-    bool known; /* nothing more is to come */
+    bool known; /* no more will come */
     struct name_entry entry;
 };
 
@@ -52,13 +52,13 @@ struct resolver_query {
     void *context;
     ev_timer timer; /* the delay, or the deadline */
     uint64_t deadline_ns;
-    uint64_t delay_ns;  /* when the other family is not waited for any more */
+    uint64_t delay_ns;  /* when the wait for the other family ends */
     bool hosts_pending; /* the hosts file is being read */
     bool absolute;      /* the name has a final dot: no search */
-    bool special;       /* DNS is not asked for it */
+    bool special;       /* DNS is not asked for the name */
     size_t candidate;
     struct half halves[FAMILIES];
-    int failure; /* of candidates so far; OK: none but that there is no such name */
+    int failure; /* worst result of the candidates so far; OK: they do not exist */
     int error;
     size_t count;
     struct address addresses[TARGET_ADDRESSES_MAX];
@@ -104,8 +104,8 @@ static void on_report(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop;
     (void)events;
 
-    /* What finishes meanwhile is for the next round. A query of the batch that a callback
-     * cancels takes itself out of it. */
+    /* Queries that finish meanwhile are for the next round. A query of this batch that a
+     * callback cancels removes itself. */
     list_init(&batch);
     list_append_all(&batch, &resolver->finished);
     while (!list_empty(&batch)) {
@@ -117,7 +117,7 @@ static void on_report(struct ev_loop *loop, ev_timer *timer, int events)
     }
 }
 
-/* The families in turns, that which suits this machine first. */
+/* Reports the addresses: families in turns, the one that suits this machine first. */
 static void deliver(struct resolver_query *query, const struct address *six,
                     size_t six_count, const struct address *four, size_t four_count)
 {
@@ -136,7 +136,7 @@ static void deliver(struct resolver_query *query, const struct address *six,
 
 /* ---- the hosts file ---- */
 
-/* Reports what the file says of the name; false when it does not know it. */
+/* Reports the hosts file's addresses; false when it does not have the name. */
 static bool finish_by_hosts(struct resolver_query *query)
 {
     struct host found[2 * TARGET_ADDRESSES_MAX];
@@ -164,7 +164,7 @@ static bool asks_dns(const struct resolver *resolver)
     return resolver->dns.servers.count > 0 || resolver->system.order != LOOKUP_FILES;
 }
 
-/* Servers that are configured are an addition to the hosts file, not to its place. */
+/* Whether the hosts file is asked before DNS. Configured servers do not replace it. */
 static bool hosts_first(const struct resolver *resolver)
 {
     return resolver->system.order == LOOKUP_FILES_DNS ||
@@ -181,7 +181,7 @@ static void finish_without(struct resolver_query *query)
         finish(query, error);
 }
 
-/* The present candidate leads to nothing. */
+/* The present candidate leads to no address. */
 static void next_candidate(struct resolver_query *query, int failure)
 {
     for (int i = 0; i < FAMILIES; i++)
@@ -189,7 +189,7 @@ static void next_candidate(struct resolver_query *query, int failure)
     if (failure != OK)
         query->failure = failure;
     query->candidate++;
-    /* Each further name would meet the same silence. */
+    /* Further candidates would time out, too. */
     if (failure == ERROR_TIMEOUT)
         finish_without(query);
     else
@@ -207,11 +207,11 @@ static void arm_timer(struct resolver_query *query)
     ev_timer_start(loop, &query->timer);
 }
 
-/* Until when an answer waits for that of the other family: counted from when it came, so
- * that those who ask later do not wait anew. An IPv4 address that can be reached from here
- * will do at once. IPv6 alone, or the word that there is no such name (RFC 4074
- * section 4.2), is wrong more often: it waits as long as an answer that was lost takes to
- * be asked for again. */
+/* Until when an answer waits for the other family's, counted from the time when it came,
+ * so that later queries do not wait anew. An IPv4 address that this machine can reach is
+ * enough at once. IPv6 addresses alone, or the answer that there is no such name (RFC 4074
+ * section 4.2), are wrong more often: they wait until a lost query would have been
+ * repeated. */
 static uint64_t delay_of(const struct name_entry *entry)
 {
     uint64_t age_ns = clock_boot() - entry->learned_ns;
@@ -237,14 +237,15 @@ static void conclude(struct resolver_query *query)
         if (query->halves[i].known && query->halves[i].entry.outcome == DNS_FAILED &&
             failure != ERROR_TIMEOUT)
             failure = query->halves[i].entry.error;
-    /* That there is no such name holds for both families (RFC 2308 section 5). */
+    /* The answer that there is no such name holds for both families (RFC 2308 section
+     * 5). */
     for (int i = 0; i < FAMILIES; i++)
         if (query->halves[i].known && query->halves[i].entry.outcome == DNS_NO_NAME)
             failure = OK;
     next_candidate(query, failure);
 }
 
-/* Something has become known of the present candidate. */
+/* An answer for the present candidate has come. */
 static void look(struct resolver_query *query)
 {
     bool all = query->halves[SIX].known && query->halves[FOUR].known;
@@ -286,7 +287,7 @@ static void on_told_four(struct name_wait *wait, const struct name_entry *entry,
             final);
 }
 
-/* Asks for the next name that may be meant; those that cannot exist are passed over. */
+/* Asks for the next candidate; skips those that cannot exist. */
 static void start_candidate(struct resolver_query *query)
 {
     const struct resolver *resolver = query->resolver;
@@ -311,7 +312,7 @@ static void start_candidate(struct resolver_query *query)
     look(query);
 }
 
-/* By what is known of the hosts file. */
+/* Continues with the hosts file's contents. */
 static void start_with_hosts(struct resolver_query *query)
 {
     const struct resolver *resolver = query->resolver;
@@ -366,7 +367,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
         arm_timer(query);
 }
 
-/* ---- names that need no question ---- */
+/* ---- names that need no query ---- */
 
 void resolver_parse(struct host *host, const char *text)
 {
@@ -377,7 +378,7 @@ void resolver_parse(struct host *host, const char *text)
     host->reason = "no interface has that name";
 }
 
-/* Returns false when DNS is to be asked. */
+/* Returns false when DNS must be asked. */
 static bool finish_at_once(struct resolver_query *query, const char *text)
 {
     static const struct address loopback[FAMILIES] = {
@@ -424,7 +425,8 @@ static void use_servers(struct resolver *resolver)
                                 system_names_servers(&resolver->system, servers));
 }
 
-/* A laptop that changes networks gets other servers. */
+/* Follows the system's configuration: a laptop that changes networks gets other
+ * servers. */
 static void follow_system(struct resolver *resolver)
 {
     if (system_names_refresh(&resolver->system))
@@ -455,7 +457,7 @@ int resolver_configure(struct resolver *resolver, const struct config_dns *dns)
     return OK;
 }
 
-/* ---- the face ---- */
+/* ---- the room's calls ---- */
 
 int resolver_new(struct ev_loop *loop, const struct resolver_options *options,
                  struct resolver **out)
@@ -503,7 +505,7 @@ void resolver_free(struct resolver *resolver)
     free(resolver);
 }
 
-/* As names are kept: in lower case, without final dot. */
+/* Names are kept in lower case, without final dot. */
 static void take_name(struct resolver_query *query, const char *text)
 {
     size_t length = strlen(text);

@@ -28,8 +28,8 @@ uint64_t restart_note_end(struct restart *restart, enum error error, enum close_
     else
         snprintf(restart->reason, sizeof(restart->reason), "the session has ended: %s (%s)",
                  reason, error_string(error));
-    /* A relay that stops may come back at once, and dials to one that is gone are spaced by
-     * the session itself. */
+    /* A relay that was stopped may come back at once, and the session itself spaces the
+     * dials to a relay that is gone. */
     if (error == ERROR_CLOSED && code == CLOSE_STOPPED)
         restart->wait_ns = 0;
     else

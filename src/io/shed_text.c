@@ -8,7 +8,7 @@ static double mib(uint64_t bytes)
     return (double)bytes / (1024. * 1024.);
 }
 
-/* Whose bound it was, and how much was in use. */
+/* Describes the bound, and how much was in use. */
 static void describe_bound(const struct session_shed *shed, const char *bound, char *text,
                            size_t size)
 {

@@ -11,10 +11,10 @@
 #include <unistd.h>
 
 #define LISTEN_BACKLOG 4096
-/* Reads of a socket that is about to be closed: more than its buffer holds. */
+/* Most reads from a socket that is about to be closed: more than its buffer holds. */
 #define DISCARD_ROUNDS 64
-/* Long enough for a first segment that was lost once; short, since a connection that
- * stays silent occupies the kernel's queue of handshakes meanwhile. */
+/* Long enough for a first segment that was lost once; short, because a silent connection
+ * occupies the kernel's queue of handshakes meanwhile. */
 #define DEFER_ACCEPT_SECONDS 3
 
 socklen_t socket_address_put(const struct address *address, struct sockaddr_storage *out)
@@ -58,7 +58,7 @@ struct address socket_address_get(const struct sockaddr *in)
     return address;
 }
 
-/* Closes and keeps errno. */
+/* Closes the socket, and keeps errno. */
 static void close_failed(int *fd)
 {
     int saved = errno;
@@ -106,8 +106,9 @@ bool socket_listener_covers(const struct address *held, const struct address *wa
            held->port == wanted->port && address_is_any(held) && address_is_any(wanted);
 }
 
-/* An address that is not there yet, as of a network that comes up after this process or of
- * IPv6 before its duplicate detection is over, takes connections from when it is. */
+/* Binds even to an address that is not there yet, for example because the network comes up
+ * later, or IPv6's duplicate detection is not over: connections are accepted as soon as it
+ * is. */
 static int bind_listener(int fd, const struct sockaddr *address, socklen_t length)
 {
     const int on = 1;
@@ -117,7 +118,7 @@ static int bind_listener(int fd, const struct sockaddr *address, socklen_t lengt
     if (errno != EADDRNOTAVAIL)
         return ERROR_SYSTEM;
     if (setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on)) != 0) {
-        errno = EADDRNOTAVAIL; /* which is the trouble, and not the option */
+        errno = EADDRNOTAVAIL; /* report the address as the problem, not the option */
         return ERROR_SYSTEM;
     }
     return bind(fd, address, length) == 0 ? OK : ERROR_SYSTEM;
@@ -133,7 +134,7 @@ int socket_listen(const struct address *address,
     if (error != OK)
         return error;
     socket_tune(*fd, TUNE_REUSEADDR, 1);
-    /* Of other addresses than ::, it says nothing. */
+    /* The option says nothing for other addresses than ::. */
     if (address_is_any_ipv6(address))
         socket_tune(*fd, TUNE_V6ONLY, 1);
     socket_tune(*fd, TUNE_NODELAY, 1);
@@ -170,7 +171,7 @@ struct address socket_peer_address(int fd)
     return socket_address_get((struct sockaddr *)&storage);
 }
 
-/* Routes the socket through one interface. */
+/* Binds the socket to an interface. */
 static int bind_interface(int fd, const char *interface)
 {
     return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, interface,
@@ -183,17 +184,17 @@ static int bind_source(int fd, const struct address *source)
 {
     struct sockaddr_storage storage;
     socklen_t length = socket_address_put(source, &storage);
-    /* The port is chosen at connect, when the whole four-tuple must be unique and not the
-     * pair of address and port alone: recycling needs many. */
+    /* Choose the port at connect, when only the whole four-tuple must be unique, and not
+     * address and port alone: recycling needs many ports. */
     socket_tune(fd, TUNE_BIND_NO_PORT, 1);
     return bind(fd, (struct sockaddr *)&storage, length) == 0 ? OK : ERROR_SYSTEM;
 }
 
-/* As tcp(7) bounds TCP_MAXSEG. */
+/* The bound of TCP_MAXSEG in tcp(7). */
 #define SEGMENT_SIZE_MAX 32767
 
-/* The maximum segment size counts no headers, and none of their options (RFC 6691); set
- * before the connection is made it bounds the peer's segments too. */
+/* The maximum segment size counts neither headers nor their options (RFC 6691). Set before
+ * connecting, it bounds the peer's segments, too. */
 static void bound_packets(int fd, const struct address *to, uint16_t packet_size)
 {
     int headers = to->family == ADDRESS_IPV6 ? 60 : 40;
@@ -257,7 +258,7 @@ void socket_keepalive(int fd, uint64_t idle_ns)
 {
     int idle = (int)((idle_ns + NS_PER_S - 1) / NS_PER_S);
 
-    /* Sockets of this machine's own kind know when the peer is gone. */
+    /* A local socket knows when its peer is gone. */
     if (idle == 0 || socket_local_address(fd).family == ADDRESS_NONE)
         return;
     (void)socket_tune(fd, TUNE_KEEPALIVE_IDLE, idle);

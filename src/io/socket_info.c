@@ -3,15 +3,15 @@
 
 #include "socket_tune.h"
 
-/* The C library's <netinet/tcp.h> has an older struct tcp_info, and cannot be included
- * beside this one. */
+/* The C library's <netinet/tcp.h> has an older struct tcp_info, and conflicts with this
+ * header. */
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
-/* Written and not yet acknowledged. SIOCOUTQ counts bytes; a kernel that lacks it may
+/* Bytes written and not yet acknowledged. SIOCOUTQ counts bytes; a kernel without it may
  * still count segments. */
 static uint32_t get_queued_bytes(int fd, const struct tcp_info *tcp)
 {
@@ -42,7 +42,7 @@ struct socket_info socket_info_get(int fd)
     info.rate = MAX(info.rate, (uint64_t)tcp.tcpi_delivery_rate);
     info.queued_bytes = get_queued_bytes(fd, &tcp);
     info.unsent_bytes = MIN(tcp.tcpi_notsent_bytes, info.queued_bytes);
-    /* tcp_packets_in_flight() of the kernel. */
+    /* As the kernel's tcp_packets_in_flight(). */
     flying = (int64_t)tcp.tcpi_unacked - tcp.tcpi_sacked - tcp.tcpi_lost + tcp.tcpi_retrans;
     info.flying_bytes = (uint32_t)MIN(MAX(flying, 0) * (int64_t)tcp.tcpi_snd_mss,
                                       (int64_t)(info.queued_bytes - info.unsent_bytes));

@@ -21,7 +21,7 @@ bool socket_may_bind_interface(void)
     bool refused;
 
     if (fd < 0)
-        return true; /* then nothing works, for other reasons */
+        return true; /* then nothing works, for another reason */
     refused =
         setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, loopback, sizeof(loopback) - 1) != 0 &&
         errno == EPERM;
@@ -55,7 +55,7 @@ struct address socket_source_to(const struct address *to)
 
     if (fd < 0)
         return source;
-    /* Of a datagram socket, this asks for the route and sends nothing. */
+    /* For a datagram socket, connect() looks up the route and sends nothing. */
     if (connect(fd, (struct sockaddr *)&storage, length) == 0) {
         source = socket_local_address(fd);
         source.port = 0;
@@ -73,7 +73,7 @@ int socket_try_bind(const struct address *address)
 
     if (fd < 0)
         return errno;
-    /* As socket_listen() does; it fails where somebody listens, all the same. */
+    /* As socket_listen() does; binding still fails if another process listens. */
     socket_tune(fd, TUNE_REUSEADDR, 1);
     if (address_is_any_ipv6(address))
         socket_tune(fd, TUNE_V6ONLY, 1);

@@ -16,7 +16,7 @@
 static const struct {
     int level, option;
     const char *name;
-    const char *loss; /* what is not so without it */
+    const char *loss; /* the loss without the option, in words */
 } tunings[TUNE_COUNT] = {
     [TUNE_REUSEADDR] = {SOL_SOCKET, SO_REUSEADDR, "SO_REUSEADDR",
                         "a restart may find its port in use for a minute"},
@@ -79,7 +79,7 @@ bool socket_tune(int fd, enum socket_tuning tuning, int value)
 bool socket_tune_congestion(int fd, const char *name)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    static char told[CONFIG_CONGESTION_CONTROL_SIZE]; /* the name that failed last */
+    static char told[CONFIG_CONGESTION_CONTROL_SIZE]; /* the last name that failed */
     int saved = errno, error;
     bool first;
 

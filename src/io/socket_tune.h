@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Socket options that only tune: a connection works without them, so that a kernel that
- * lacks one (WSL, gVisor, old ones) is warned of once and used all the same.
+ * Socket options for tuning: connections also work without them. A kernel that lacks one
+ * (WSL, gVisor, old ones) is used all the same, with one warning.
  */
 #ifndef IO_SOCKET_TUNE_H
 #define IO_SOCKET_TUNE_H
@@ -22,20 +22,20 @@ enum socket_tuning {
     TUNE_KEEPALIVE_IDLE,
     TUNE_KEEPALIVE_INTERVAL,
     TUNE_KEEPALIVE_COUNT,
-    /* These are asked for, not set. */
+    /* Only read, never set. */
     TUNE_INFO,
     TUNE_QUEUED,
     TUNE_COUNT
 };
 
-/* Sets the option. What is lost without it is logged, once in each process. False: the
- * kernel did not take it. Keeps errno. */
+/* Sets the option. A failure is logged, with its consequence, once in each process. False:
+ * the kernel did not accept the option. Keeps errno. */
 bool socket_tune(int fd, enum socket_tuning tuning, int value);
-/* Warns as socket_tune() does, after asking has failed with errno. */
+/* Warns as socket_tune() does, after reading has failed with errno. */
 void socket_tune_warn(enum socket_tuning tuning);
 /* Whether the kernel has refused the option in this process. */
 bool socket_tune_lacks(enum socket_tuning tuning);
-/* As socket_tune(), for TCP_CONGESTION; each name is warned of once. */
+/* As socket_tune(), for TCP_CONGESTION; one warning for each name. */
 bool socket_tune_congestion(int fd, const char *name);
 
 #endif

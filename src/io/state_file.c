@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Whoever has the lock reads, writes and renames one small file. */
+/* The lock is held only while one small file is read, written and renamed. */
 #define LOCK_TRIES 20
 #define LOCK_WAIT_NS (5 * 1000 * 1000)
 
@@ -25,7 +25,7 @@ static const char *reason(int error)
 
 /* ---- reading ---- */
 
-/* Anything but a file is left alone: renaming something over a device would take it away. */
+/* Opens a regular file only: a rename over a device would remove the device. */
 static int open_to_read(const char *path, int *fd)
 {
     struct stat status;
@@ -51,7 +51,7 @@ static int read_text(int fd, char *text, size_t size, size_t *length)
     return n < 0 ? ERROR_SYSTEM : OK;
 }
 
-/* Returns OK, ERROR_NOT_FOUND, ERROR_SYSTEM, or as state_parse(). */
+/* Returns OK, ERROR_NOT_FOUND, ERROR_SYSTEM, or an error of state_parse(). */
 static int load(const char *path, json_t **document)
 {
     char *text = NULL;
@@ -108,7 +108,7 @@ void state_file_init(struct state_file *file, const char *path, enum log_level l
 
 /* ---- writing ---- */
 
-/* Of the file's folder; NULL when memory is out. */
+/* The folder of the file; NULL when memory is out. */
 static char *folder_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -131,8 +131,8 @@ static int make_folders(char *folder)
     return mkdir(folder, 0700) == 0 || errno == EEXIST ? OK : ERROR_SYSTEM;
 }
 
-/* The new text under another name; only its rename is waited for, and not the disk: what a
- * loss of power takes away is what the last seconds have changed. */
+/* Writes the new text to another file, for a rename. It does not wait for the disk: a loss
+ * of power can only undo the changes of the last seconds. */
 static int write_beside(const char *beside, const char *text)
 {
     size_t length = strlen(text);
@@ -141,7 +141,7 @@ static int write_beside(const char *beside, const char *text)
 
     if (fd < 0)
         return ERROR_SYSTEM;
-    errno = ENOSPC; /* which a short write does not say */
+    errno = ENOSPC; /* a short write sets no errno */
     if (write(fd, text, length) != (ssize_t)length)
         error = ERROR_SYSTEM;
     if (close(fd) != 0)
@@ -172,9 +172,9 @@ static int save(const char *path, const json_t *document)
 
 /* ---- the lock ---- */
 
-/* The folder, which is made where it is missing, stays the same while files in it are
- * replaced. Returns OK; ERROR_DENIED: another has the lock; or ERROR_SYSTEM. *lock is for
- * unlock() in any case. */
+/* Locks the folder, which stays the same while files in it are replaced, and makes it if
+ * it is missing. Returns OK; ERROR_DENIED: another process has the lock; or ERROR_SYSTEM.
+ * *lock is for unlock() in any case. */
 static int lock_folder(const char *path, int *lock)
 {
     char *folder = folder_of(path);
@@ -246,11 +246,11 @@ int state_file_change(struct state_file *file, bool must,
         unlock(lock);
         return error;
     }
-    /* A folder that cannot be locked may still be written to; else saving tells. */
+    /* A folder that cannot be locked may still be writable; if not, writing fails. */
     error = change_locked(file->path, change, context);
     saved = errno;
     unlock(lock);
-    /* Why the folder is not there says more than that it is not. */
+    /* If the folder is missing, report why it could not be made. */
     errno = saved == ENOENT && unlocked != 0 ? unlocked : saved;
     if (error != OK && error != ERROR_UNSUPPORTED && !file->troubled)
         log_write(file->level,

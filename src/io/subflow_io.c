@@ -11,14 +11,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* What a fresh connection takes: ten segments, and the unsent bytes that it may hold. */
+/* A fresh connection takes so much: ten segments, and the unsent bytes that it may
+ * hold. */
 #define WRITE_SIZE_MIN (32 * 1024)
 /* A write below this cannot have filled the socket by itself. */
 #define WRITE_SIZE_CHECKED (8 * 1024)
 
 static void on_event(struct ev_loop *loop, ev_io *watcher, int events);
 
-/* The one place that says which events matter. */
+/* The only place that decides which events are watched. */
 static void watch(struct subflow_io *io)
 {
     struct ev_loop *loop = io->driver->worker->loop;
@@ -71,7 +72,7 @@ static struct subflow_io *new_io(struct driver *driver, struct subflow *subflow,
 
 /* ---- the end ---- */
 
-/* The socket is given away or closed by the caller. */
+/* The caller gives the socket away or closes it. */
 static int release_socket(struct subflow_io *io)
 {
     io->state = SUBFLOW_IO_CLOSED;
@@ -118,7 +119,7 @@ void subflow_io_give_up(struct driver *driver, const struct session_event *event
         subflow_io_close(io);
 }
 
-/* One that was dialled has ended. */
+/* Tells the role that a dialled connection has ended. */
 static void note_end(struct subflow_io *io, enum subflow_end end)
 {
     bool connected = io->state == SUBFLOW_IO_OPEN || io->state == SUBFLOW_IO_ENDING;
@@ -126,13 +127,13 @@ static void note_end(struct subflow_io *io, enum subflow_end end)
                         : end == SUBFLOW_FAILED ? UNPROVEN_SILENT
                                                 : UNPROVEN_CLOSED;
 
-    /* When the session ends, the relay ends what it has not looked at, too. */
+    /* When a session ends, the relay also closes connections that it has not looked at. */
     if (connected && io->driver->role->unproven != NULL && !subflow_proven(io->subflow) &&
         !session_is_closing(io->driver->session))
         io->driver->role->unproven(io->driver, io, how);
 }
 
-/* Everything received has been passed on: tells the session, and closes. */
+/* All received bytes have been passed on: tells the session, and closes. */
 static void report_down(struct subflow_io *io, enum subflow_end end)
 {
     struct subflow *subflow = io->subflow;
@@ -152,8 +153,8 @@ static enum subflow_end end_of_errno(int error)
     return error == ECONNRESET || error == EPIPE ? SUBFLOW_RESET : SUBFLOW_FAILED;
 }
 
-/* A write has failed. What the peer sent before is still in the socket and is read first,
- * since it may acknowledge what need not be sent again. */
+/* A write has failed. Bytes that the peer sent before are still in the socket and are read
+ * first: they may acknowledge chunks, which need not be sent again then. */
 static void write_failed(struct subflow_io *io, int error)
 {
     io->state = SUBFLOW_IO_ENDING;
@@ -201,7 +202,7 @@ void subflow_io_send(struct subflow_io *io, uint64_t now)
     if (io->state != SUBFLOW_IO_OPEN)
         return;
     if (written < length) {
-        /* Not to bind more to this subflow next time than it took now. */
+        /* Next time, give this subflow no more than the socket took now. */
         io->write_size = (uint32_t)MAX(written, WRITE_SIZE_MIN);
         keep_tail(io, output + written, length - written);
     } else {
@@ -270,8 +271,8 @@ static void note_proof(struct subflow_io *io)
     io->driver->role->proven(io->driver, io);
 }
 
-/* Passes the `length` bytes at the beginning of the worker's input to the session, and
- * what it makes of them to the streams. */
+/* Passes the first `length` bytes of the worker's input to the session, and the data in
+ * them to the streams. */
 static void deliver(struct subflow_io *io, size_t length)
 {
     struct driver *driver = io->driver;

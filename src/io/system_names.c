@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #define SERVICE_SWITCH "/etc/nsswitch.conf"
-/* These files are a few hundred bytes; what lies behind is not looked at. */
+/* These files have a few hundred bytes; bytes beyond this are ignored. */
 #define FILE_SIZE_MAX (32 * 1024)
 
-/* What cannot be read is empty: then the defaults hold. */
+/* A file that cannot be read counts as empty: the defaults apply. */
 static void read_text(const char *path, char text[FILE_SIZE_MAX])
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -30,7 +30,7 @@ static void read_text(const char *path, char text[FILE_SIZE_MAX])
     text[length] = '\0';
 }
 
-/* Without a search domain in the file it is the machine's own, as resolv.conf(5) says. */
+/* If the file has no search domain, use the machine's own, as in resolv.conf(5). */
 static void add_own_domain(struct resolv_conf *conf)
 {
     char name[HOST_NAME_MAX_LENGTH + 1];

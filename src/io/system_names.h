@@ -18,13 +18,14 @@ struct system_names {
 };
 
 void system_names_init(struct system_names *names, const char *path);
-/* Reads the files if they have changed; true: they have, or this is the first time. */
+/* Reads the files if they have changed; true when they have, and the first time. */
 bool system_names_refresh(struct system_names *names);
 /* The servers, at least one. Returns how many. */
 size_t system_names_servers(const struct system_names *names,
                             struct address servers[SERVERS_MAX]);
 
-/* Sets the scope of an address from the name of its interface. False: there is no such. */
+/* Sets the scope of an address from the name of its interface. False: no such
+ * interface. */
 bool host_resolve_zone(struct host *host);
 
 #endif

@@ -11,18 +11,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Pages kept for the next taker: a few megabytes, so that bulk transfer allocates rarely.
- */
+/* Unused pages that are kept: a few megabytes, so that bulk transfer allocates rarely. */
 #define SPARE_PAGES 128
 
 /* Spare pages after a second without work. */
 #define SPARE_PAGES_QUIET 16
 #define QUIET_SECONDS 1.
-/* So many streams leave holes in the heap that are worth the work. */
+/* After so many streams the heap has enough holes to make trimming worth while. */
 #define OPENED_MANY 256
 
-/* The last second was quiet: gives back what a burst of work has left behind. Large pages
- * and small objects share the heap, so that it is full of holes then. */
+/* The last second was quiet: gives back the memory of a burst. Large pages and small
+ * objects share the heap, so it is full of holes after a burst. */
 static void on_quiet(struct ev_loop *loop, ev_timer *timer, int events)
 {
     struct worker *worker = timer->data;

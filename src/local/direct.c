@@ -20,7 +20,7 @@ static struct direct_way *other(struct direct_way *way)
     return &direct->ways[way == &direct->ways[0]];
 }
 
-/* The one place that says which events of a side matter. */
+/* The only place that decides which events of a side are watched. */
 static void watch(struct direct_way *way)
 {
     struct ev_loop *loop = way->direct->worker->loop;
@@ -69,8 +69,8 @@ static bool of_client(const struct direct_way *way)
 }
 
 /* The side has failed, and may have something left to be read. A client that resets its
- * connection wants no more of it; what a destination sent before it did is passed on.
- * Returns false when the direct is no more. */
+ * connection wants nothing more; a destination's data from before the failure is passed
+ * on. Returns false when the direct is gone. */
 static bool hung_up(struct direct_way *way)
 {
     if (!way->ended && !(of_client(way) && way->tail != NULL))
@@ -83,7 +83,7 @@ static void on_gone(struct hangup *hangup, int error)
 {
     struct direct_way *way = container_of(hangup, struct direct_way, hangup);
 
-    /* Everything has been said to it; what it said is read to its end. */
+    /* Nothing is left to be written; what it sent is read to its end. */
     if (error == EPIPE && other(way)->passed_on && !way->ended)
         return;
     way->error = error;
@@ -122,7 +122,7 @@ static void note_ended(struct direct_way *way)
         half_closed_ask(way->io.fd, worker->keepalive_ns);
 }
 
-/* Writes to the other side what its socket takes. Returns how much that was, or -1. */
+/* Writes to the other side's socket as much as that takes. Returns how much, or -1. */
 static ssize_t push(struct direct_way *way, const uint8_t *bytes, size_t length)
 {
     ssize_t n = send(other(way)->io.fd, bytes, length, MSG_NOSIGNAL);
@@ -132,8 +132,8 @@ static ssize_t push(struct direct_way *way, const uint8_t *bytes, size_t length)
     return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : n;
 }
 
-/* Passes the end on, once nothing stands before it. Returns false when the direct is no
- * more. */
+/* Passes the end on once all bytes before it are written. Returns false when the direct is
+ * gone. */
 static bool settle(struct direct_way *way)
 {
     struct direct *direct = way->direct;
@@ -151,8 +151,8 @@ static bool settle(struct direct_way *way)
     return true;
 }
 
-/* Writes what it can and keeps the rest. False: the other side has failed, or memory is
- * out. */
+/* Writes as much as possible and keeps the rest. False: the other side has failed, or
+ * memory is out. */
 static bool pass_on(struct direct_way *way, const uint8_t *bytes, size_t length)
 {
     ssize_t n = push(way, bytes, length);
@@ -171,7 +171,7 @@ static bool pass_on(struct direct_way *way, const uint8_t *bytes, size_t length)
     return true;
 }
 
-/* Returns false when the direct is no more. */
+/* Returns false when the direct is gone. */
 static bool pump_in(struct direct_way *way)
 {
     uint8_t *buffer = way->direct->worker->input;
@@ -185,13 +185,13 @@ static bool pump_in(struct direct_way *way)
     }
     if (n == 0)
         note_ended(way);
-    /* The kernel tells of an error once: what follows looks like an orderly end. */
+    /* The kernel reports an error only once: later reads look like an orderly end. */
     if (way->error != 0 && !hung_up(way))
         return false;
     return settle(way);
 }
 
-/* Returns false when the direct is no more. */
+/* Returns false when the direct is gone. */
 static bool pump_tail(struct direct_way *way)
 {
     ssize_t n = push(way, way->tail + way->begin, way->length);
@@ -215,7 +215,7 @@ static void on_event(struct ev_loop *loop, ev_io *io, int events)
     struct direct_way *way = io->data;
     (void)loop;
 
-    /* An error shows as both events: an interest that is gone is looked at by the state. */
+    /* An error shows as both events: the state tells which interest is gone meanwhile. */
     if (events & EV_WRITE && other(way)->tail != NULL && !pump_tail(other(way)))
         return;
     if (events & EV_READ && !way->ended && way->tail == NULL)
@@ -244,7 +244,7 @@ int direct_start(struct worker *worker, const struct target *target, int from, i
     if (length > 0) {
         struct direct_way *way = &direct->ways[0];
 
-        /* Written by the loop, as all of a tail: here nothing can fail any more. */
+        /* The loop writes it, as it writes every tail: here nothing can fail any more. */
         way->tail = malloc(length);
         if (way->tail == NULL) {
             free(direct);

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The index of an address, whatever its port; `count` when it is not one of them. */
+/* The index of an address, whatever its port; `count` when it is not in the list. */
 static size_t find(const struct endpoint *endpoint, const struct address *address)
 {
     struct address without_port = *address;
@@ -30,9 +30,9 @@ static void put(struct endpoint *endpoint, const struct address *address)
     endpoint->addresses[endpoint->count++] = *address;
 }
 
-/* Puts those that stand for an IPv4 address right behind it, so that a path which cannot
- * use the one tries the other next. A network that shows no prefix has no NAT64: none is
- * guessed. */
+/* Puts the synthesised addresses right behind the IPv4 address that they stand for, so
+ * that a path which cannot use one tries the other next. A network that shows no prefix
+ * has no NAT64: no prefix is guessed. */
 static void put_with_synthesised(struct endpoint *endpoint, const struct address *address)
 {
     struct address embedded[NAT64_PREFIXES_MAX];
@@ -44,8 +44,8 @@ static void put_with_synthesised(struct endpoint *endpoint, const struct address
         put(endpoint, &embedded[i]);
 }
 
-/* Replaces the addresses. Those that are among the old ones as well stay what they are: the
- * order of an answer often changes. True when there are others than before. */
+/* Replaces the addresses. Addresses that stay keep their places, since the order of
+ * answers often changes. True when there are new ones. */
 static bool replace(struct endpoint *endpoint, const struct address *addresses,
                     size_t count)
 {
@@ -68,7 +68,7 @@ static bool replace(struct endpoint *endpoint, const struct address *addresses,
     return moved;
 }
 
-/* True if there was any to add. */
+/* True when an address was added. */
 static bool add_synthesised(struct endpoint *endpoint)
 {
     const struct endpoint old = *endpoint;
@@ -83,8 +83,8 @@ static void on_prefixes(struct nat64_waiter *waiter)
     endpoint->resolved(endpoint, add_synthesised(endpoint), endpoint->context);
 }
 
-/* IPv4 cannot be used here. Its addresses get others beside them: now, or when the
- * network's prefix is known. */
+/* IPv4 cannot be used here: adds synthesised addresses, now or when the network's prefix
+ * is known. */
 static void go_by_nat64(struct endpoint *endpoint)
 {
     bool ipv4 = false;
@@ -98,7 +98,7 @@ static void go_by_nat64(struct endpoint *endpoint)
 
 /* ---- lookups ---- */
 
-/* One that goes on is told once. */
+/* Logs an error only once while it lasts. */
 static void note_error(struct endpoint *endpoint, int error)
 {
     static struct log_limit limit;
@@ -123,7 +123,7 @@ static void on_resolved(void *context, int error, const struct address *addresse
 
     endpoint->query = NULL;
     note_error(endpoint, error);
-    /* After an error, what was known before may still be right. */
+    /* After an error the old addresses may still be right. */
     if (error == OK)
         moved = replace(endpoint, addresses, count) && known;
     if (moved)
@@ -137,7 +137,8 @@ static void ask(struct endpoint *endpoint)
         return;
     ev_timer_stop(endpoint->loop, &endpoint->refresh);
     endpoint->asked = clock_now();
-    /* It may have moved: what was true a moment ago is what has failed. */
+    /* The relay may have moved: ask the servers, since a cached answer is what has
+     * failed. */
     if (endpoint->count > 0)
         resolver_forget(endpoint->resolver, endpoint->host);
     if (resolver_query(endpoint->resolver, endpoint->host, on_resolved, endpoint,
@@ -153,7 +154,7 @@ static void on_refresh(struct ev_loop *loop, ev_timer *timer, int events)
     ask(timer->data);
 }
 
-/* Now, or as soon as another lookup may be made. */
+/* Looks up the name, now or as soon as another lookup is allowed. */
 static void ask_again(struct endpoint *endpoint)
 {
     uint64_t now = clock_now(), when = endpoint->asked + ENDPOINT_REFRESH_NS;
@@ -169,7 +170,7 @@ static void ask_again(struct endpoint *endpoint)
     ev_timer_start(endpoint->loop, &endpoint->refresh);
 }
 
-/* ---- the face ---- */
+/* ---- the room's calls ---- */
 
 void endpoint_init(struct endpoint *endpoint, struct ev_loop *loop,
                    struct resolver *resolver, struct nat64_finder *finder, const char *host,
@@ -210,7 +211,7 @@ static bool is_busy(const struct endpoint *endpoint, size_t index,
     return false;
 }
 
-/* The path's choice, or the next behind it that will do. */
+/* The path's choice, or the next suitable address behind it. */
 static const struct address *choose(struct endpoint *endpoint, unsigned path,
                                     uint8_t families, const struct address *busy,
                                     size_t busy_count)
@@ -269,7 +270,7 @@ void endpoint_failed(struct endpoint *endpoint, unsigned path,
         go_by_nat64(endpoint);
     if (index < endpoint->count && endpoint->proven_ns[index] > dialled_ns)
         return;
-    /* Several dials to one address often fail together: that counts once. */
+    /* Several dials to one address often fail together: count them once. */
     if (index < endpoint->count && endpoint->choice[path] == index)
         endpoint->choice[path] = (uint8_t)((index + 1) % endpoint->count);
     ask_again(endpoint);

@@ -20,16 +20,16 @@ struct inbound {
     struct inbound_service *service; /* borrowed */
     struct list node;                /* in service.inbounds */
     int fd;
-    struct hangup hangup; /* the application's, whose socket is not read meanwhile */
+    struct hangup hangup; /* of the application, whose socket is not read meanwhile */
     uint32_t listener;
     plain_reply *reply;
-    struct target target; /* of a name, the addresses too once they are known */
+    struct target target; /* if a name, with its addresses once they are known */
     struct stream_policy otherwise;
     struct rules_outcome outcome;
     struct resolver_query *query; /* NULL: none is under way */
-    bool resolve_here;            /* the relay gets addresses, where it can use them */
+    bool resolve_here;            /* the relay gets addresses that it can use */
     bool resolve_here_only;       /* and never the name */
-    struct nat64_view view;       /* of the target's addresses, as far as they are known */
+    struct nat64_view view;       /* of the target's addresses, as far as known */
     struct nat64_waiter waiter;
     struct dialer dialer;
     struct crowd_place *place;
@@ -37,7 +37,7 @@ struct inbound {
     uint8_t early[];
 };
 
-/* Lets go of everything but the socket. */
+/* Frees everything but the socket. */
 static void inbound_free(struct inbound *inbound)
 {
     if (inbound->query != NULL)
@@ -50,7 +50,7 @@ static void inbound_free(struct inbound *inbound)
     free(inbound);
 }
 
-/* The application has given up while its name is looked up, or its target dialled. */
+/* The application is gone while its name is looked up, or its target dialled. */
 static void on_gone(struct hangup *hangup, int error)
 {
     struct inbound *inbound = container_of(hangup, struct inbound, hangup);
@@ -62,7 +62,7 @@ static void on_gone(struct hangup *hangup, int error)
     inbound_free(inbound);
 }
 
-/* From here on the loop may go on before anything is said to the application. */
+/* From now on the loop may run before the application gets a reply. */
 static void watch_hangup(struct inbound *inbound)
 {
     if (inbound->hangup.fd < 0)
@@ -109,7 +109,7 @@ static void on_failed(int fd, const char *destination, const struct address *add
 {
     char reason[STREAM_FAILURE_TEXT_SIZE];
 
-    /* The destination has reset its connection: that is its business. */
+    /* The destination has reset its connection, which is not our failure. */
     if (code == RESET_CANCELLED)
         log_debug("%s has reset the stream", destination);
     else
@@ -144,8 +144,9 @@ static bool write_early(const struct inbound *inbound, struct stream *stream, ui
     return false;
 }
 
-/* The target as the relay gets it, without addresses that only this network can reach. The
- * relay resolves a name that has no others, unless DNS may not be asked for it. */
+/* The target for the relay, without addresses that only this network can reach. If no
+ * other address is left, the relay resolves the name, unless DNS may not be asked for
+ * it. */
 static struct target relay_target(const struct inbound *inbound)
 {
     const struct nat64_view *view = &inbound->view;
@@ -183,7 +184,7 @@ static void open_stream(struct inbound *inbound)
         return;
     }
     driver_touch(driver);
-    /* From here on it is the plain's to look at. */
+    /* From now on the plain watches the socket. */
     hangup_unwatch(&service->worker->hangups, &inbound->hangup);
     plain = write_early(inbound, stream, now)
                 ? plain_new(driver, stream, inbound->fd, inbound->reply, on_failed,
@@ -195,7 +196,7 @@ static void open_stream(struct inbound *inbound)
         refuse(inbound, RESET_FAILURE);
         return;
     }
-    /* The plain has the socket from here on, and the place. */
+    /* The plain owns the socket from now on, and the place. */
     plain->place = inbound->place;
     inbound->place = NULL;
     inbound_free(inbound);
@@ -219,8 +220,8 @@ static void on_dialled(void *context, int fd, enum reset_code code)
     if (inbound->reply != NULL) {
         length = inbound->reply(reply, true, RESET_CANCELLED);
         inbound->reply = NULL;
-        /* The send buffer of a socket that has carried a few bytes so far takes it whole.
-         */
+        /* The send buffer of a socket that has carried a few bytes so far takes the whole
+         * reply. */
         if (send(inbound->fd, reply, length, MSG_NOSIGNAL) != (ssize_t)length) {
             socket_close_reset(fd);
             refuse(inbound, RESET_FAILURE);
@@ -288,7 +289,7 @@ static void log_outcome(const struct inbound *inbound)
               rule_action_string(outcome->action), how);
 }
 
-/* A listener of this local leads to itself, or one to another. */
+/* Whether a listener of this local leads back to this local. */
 static bool is_loop(const struct inbound *inbound)
 {
     const struct inbound_service *service = inbound->service;
@@ -322,7 +323,7 @@ static void act(struct inbound *inbound)
     }
 }
 
-/* The addresses are known, and what others can make of them. */
+/* The addresses are known, and so is how other networks see them. */
 static void use_addresses(struct inbound *inbound)
 {
     nat64_look(&inbound->view, &inbound->service->ways.finder->prefixes,
@@ -363,14 +364,14 @@ static void on_resolved(void *context, int error, const struct address *addresse
     }
     target->address_count = (uint8_t)MIN(count, (size_t)TARGET_ADDRESSES_MAX);
     memcpy(target->addresses, addresses, target->address_count * sizeof(*addresses));
-    /* Where names are the relay's matter, rules do not see their addresses. */
+    /* If the relay resolves names, rules do not see their addresses. */
     if (inbound->resolve_here)
         find_view(inbound);
     else
         act(inbound);
 }
 
-/* The rules may need the addresses, and so may the action. */
+/* Whether the rules or the action need the addresses. */
 static bool needs_addresses(const struct inbound *inbound)
 {
     const struct rules_outcome *outcome = &inbound->outcome;
@@ -381,9 +382,9 @@ static bool needs_addresses(const struct inbound *inbound)
            (outcome->action == RULE_PROXY || outcome->needs_addresses);
 }
 
-/* An address in any notation is an address: rules see it, and DNS is not asked. What is no
- * name is refused here, wherever names are resolved; and what DNS is not asked for does not
- * go to the relay, which might ask. */
+/* An address in any notation is an address: rules see it, and DNS is not asked. A text
+ * that is no name is refused here, wherever names are resolved. A name that DNS must not
+ * be asked for does not go to the relay, which might ask. */
 static void decide(struct inbound *inbound)
 {
     struct target *target = &inbound->target;
@@ -428,7 +429,7 @@ static void refuse_for_crowd(struct inbound *inbound, uint32_t max)
     refuse_with(inbound, RESET_LIMIT, reason);
 }
 
-/* ---- the face ---- */
+/* ---- the room's calls ---- */
 
 void inbound_start(struct inbound_service *service, const struct inbound_request *request)
 {

@@ -22,7 +22,7 @@ void interface_table_clear(struct interface_table *table)
     table->interface_count = table->address_count = 0;
 }
 
-/* Room for one more at `items`, all zero, or NULL. */
+/* A zeroed element at the end of `items`, or NULL. */
 static void *take_item(void **items, size_t *count, size_t *room, size_t size)
 {
     if (*count == *room) {
@@ -63,7 +63,7 @@ static bool same_interface(const struct interface *a, const struct interface *b)
            a->running == b->running && a->default_routes == b->default_routes;
 }
 
-/* The kernel dumps in a fixed order, so that what has not changed stays in its place. */
+/* The kernel dumps in a fixed order, so unchanged elements stay in their places. */
 bool interface_table_equal(const struct interface_table *a, const struct interface_table *b)
 {
     if (a->interface_count != b->interface_count || a->address_count != b->address_count)
@@ -209,7 +209,7 @@ static int add_address(struct interface_table *table, const struct nlmsghdr *mes
     return OK;
 }
 
-/* To everywhere, for any source, and not a route that refuses. */
+/* A route to everywhere, for any source, that does not refuse. */
 static bool is_default(const struct rtmsg *body)
 {
     return body->rtm_dst_len == 0 && body->rtm_src_len == 0 &&
@@ -225,7 +225,7 @@ static void mark_route(struct interface_table *table, int index, uint8_t family)
         interface->default_routes |= FAMILY_BIT(family);
 }
 
-/* Of a route with several next hops, each has its interface. */
+/* A route may have several next hops, each with its interface. */
 static void mark_hops(struct interface_table *table, const struct nlattr *attribute,
                       uint8_t family)
 {
@@ -264,7 +264,7 @@ static int add_route(struct interface_table *table, const struct nlmsghdr *messa
     return OK;
 }
 
-/* An error number of 0 is an answer to a request that asks for no data. */
+/* An error number of 0 answers a request that asks for no data. */
 static int take_error(const struct nlmsghdr *message)
 {
     const struct nlmsgerr *body = body_of(message, sizeof(*body));
@@ -292,7 +292,7 @@ static int as_int(size_t length)
     return (int)MIN(length, (size_t)INT32_MAX);
 }
 
-/* mnl_nlmsg_ok() takes a length beyond INT_MAX for a negative one, and as good. */
+/* mnl_nlmsg_ok() takes a length beyond INT_MAX for negative, and accepts it. */
 static bool is_whole(const struct nlmsghdr *message, int left)
 {
     return mnl_nlmsg_ok(message, left) && message->nlmsg_len <= (unsigned)left;

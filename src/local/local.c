@@ -18,9 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Stream data of all streams: several times the session's greatest credit. */
+/* Bound for the data of all streams: several times the session's greatest credit. */
 #define BUFFERED_BYTES_MAX (UINT64_C(256) << 20)
-/* How often a retired local looks whether its streams have ended. */
+/* How often a retired local checks whether its streams have ended. */
 #define RETIRED_SECONDS 0.1
 
 /* ---- the session ---- */
@@ -152,7 +152,7 @@ static const struct driver_role role = {
 
 /* ---- retirement ---- */
 
-/* Whether connections that are open are waited for: before a stop all of them. */
+/* Whether to wait for open connections: before a stop for all of them. */
 static bool is_patient(const struct local *local, uint64_t now)
 {
     return local->stop_by == TIME_NEVER ||
@@ -241,7 +241,7 @@ struct json_t *local_status(const struct local *local)
 void local_reserve_descriptors(const struct config_local *config)
 {
     const struct descriptor_needs needs = {
-        /* One that was replaced may have as many. */
+        /* A replaced local may have as many. */
         .subflows = 2ul * config->pool.burst,
         .held = config->listen.count,
         .own = DESCRIPTORS_RESOLVER + DESCRIPTORS_FILES + CONTROL_CLIENTS,
@@ -300,7 +300,7 @@ static void on_restart(struct ev_loop *loop, ev_timer *timer, int events)
         ev_timer_start(loop, timer);
 }
 
-/* Only a quota that cannot be remembered is worth a warning. */
+/* Only a quota is worth a warning when the state file cannot be written. */
 static enum log_level state_trouble_level(const struct config_local *config)
 {
     for (size_t i = 0; i < config->paths.count; i++)
@@ -322,8 +322,8 @@ static int init_resolver(struct local *local)
     return error;
 }
 
-/* Another network may have other DNS servers and other answers, another prefix of NAT64,
- * and another family that works. */
+/* Another network may have other DNS servers and answers, another NAT64 prefix, and
+ * another working family of addresses. */
 static void on_moved(void *context)
 {
     struct local *local = context;

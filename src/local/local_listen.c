@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a local comes to its listening sockets: its own, or those of the one that it
- * replaces.
+ * How a local gets its listening sockets: it opens them, or takes over those of the local
+ * that it replaces.
  */
 #include "local_internal.h"
 
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The socket of `previous` that was opened for the same address. */
+/* The listener of `previous` that was opened for the same address. */
 static struct local_listener *find_previous(struct local *previous,
                                             const struct address *address)
 {
@@ -27,8 +27,8 @@ static struct local_listener *find_previous(struct local *previous,
     return NULL;
 }
 
-/* Whether the address is in use by a listener of ours that takes its connections, or
- * leaves no room for them; the log says which. A listener may still be with `previous`. */
+/* Whether a listener of ours uses the address, and takes its connections or excludes them;
+ * the log says which. That listener may still belong to `previous`. */
 static bool is_covered(const struct local *local, struct local *previous,
                        const struct address *address)
 {
@@ -58,9 +58,9 @@ static bool is_wanted(struct local *local, const struct address *address)
     return false;
 }
 
-/* Closes what of `previous` excludes the address and is not wanted any more: the loopback
- * address before all addresses, or the reverse. Its clients that wait are served first.
- * False: there is nothing of the kind. */
+/* Closes a listener of `previous` that excludes the address and is not needed any more:
+ * for example one on loopback, for one on all addresses. Its waiting clients are served
+ * first. False: there is none. */
 static bool make_way(struct local *local, struct local *previous,
                      const struct address *address)
 {
@@ -83,7 +83,7 @@ static bool make_way(struct local *local, struct local *previous,
     return made;
 }
 
-/* Another listener of the same configuration, without which the address could be listened
+/* Another listener of the same configuration that keeps this address from being listened
  * on. */
 static const struct address *find_rival(const struct local_listener *listener)
 {
@@ -122,7 +122,8 @@ static int open_listener(struct local_listener *listener, struct local *previous
     return error;
 }
 
-/* The new one cannot have all that it wants: `previous` gets back what has made way. */
+/* The new local cannot have all of its sockets: `previous` gets back those that it
+ * closed. */
 static void give_back(struct local *local, struct local *previous)
 {
     local_stop_listening(local);
@@ -139,7 +140,7 @@ static void give_back(struct local *local, struct local *previous)
 
 /* ---- listening ---- */
 
-/* Opens what `previous` does not have: :: alone, or all the others. */
+/* Opens the listeners that `previous` does not have: only ::, or all the others. */
 static int open_listeners(struct local *local, struct local *previous, bool any_ipv6)
 {
     for (size_t i = 0; i < local->config->listen.count; i++) {
@@ -163,7 +164,7 @@ static void take_over(struct local_listener *listener, struct local *previous)
     struct local_listener *old = find_previous(previous, &listener->config->address);
 
     if (old == NULL)
-        return; /* another listener of ours covers it */
+        return; /* another listener of ours covers the address */
     listener_deinit(&old->listener);
     listener->fd = old->fd;
     listener->absent = old->absent;
@@ -174,8 +175,8 @@ static void take_over(struct local_listener *listener, struct local *previous)
 
 int local_listen(struct local *local, struct local *previous)
 {
-    /* First what may fail, so that `previous` can go on when it does; and :: before
-     * 0.0.0.0, since it serves both where the kernel cannot confine it to IPv6. */
+    /* First open sockets, which may fail, so that `previous` can go on then. Open ::
+     * before 0.0.0.0, since it serves both where the kernel cannot confine it to IPv6. */
     int error = open_listeners(local, previous, true);
 
     if (error == OK)

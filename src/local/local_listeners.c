@@ -13,8 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Whose connection it is. Where the kernel cannot keep the two apart, a listener on ::
- * gets those of 0.0.0.0 too, and its terms are not theirs. NULL: nobody's. */
+/* The listener that a connection belongs to. Where the kernel cannot confine :: to IPv6, a
+ * listener on :: also gets the connections to 0.0.0.0, whose terms may differ. NULL:
+ * none. */
 static struct local_listener *find_listener(struct local_listener *listener,
                                             const struct address *peer)
 {
@@ -29,7 +30,7 @@ static struct local_listener *find_listener(struct local_listener *listener,
     return NULL;
 }
 
-/* Somebody has reached an address that was not there before. */
+/* A client has reached an address that was missing before. */
 static void note_presence(struct local_listener *listener)
 {
     char text[ADDRESS_TEXT_SIZE];
@@ -126,7 +127,7 @@ struct json_t *local_describe_listeners(const struct local *local)
 
 /* ---- life ---- */
 
-/* Where a forward listener leads to; nothing for others. */
+/* Sets the target of a forward listener; other listeners have none. */
 static void set_target(struct target *target, const struct config_host_port *to)
 {
     if (to->host == NULL)

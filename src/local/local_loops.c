@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* Whether the kernel connects `to` to this machine: then it is its own source, whatever
- * addresses may be bound to. */
+ * addresses may be bound. */
 static bool is_here(const struct address *to)
 {
     struct address source = socket_source_to(to);
@@ -31,7 +31,7 @@ static bool answers(const struct address *bound, const struct address *to)
         return false;
     if (address_is_any(bound))
         return is_this_host(&plain) || is_here(&plain);
-    /* connect(2) takes the unspecified address for loopback. */
+    /* connect(2) treats the unspecified address as loopback. */
     if (address_is_any(&plain))
         return address_is_loopback(bound);
     return memcmp(bound->bytes, plain.bytes, sizeof(plain.bytes)) == 0;
@@ -53,7 +53,7 @@ bool local_comes_back(const struct local *local, const struct address *to, bool 
 {
     struct address plain = address_unmap(to);
 
-    /* The relay takes such an address for its own host, which may be another one. */
+    /* For the relay such an address is its own host, which may be another one. */
     if (!direct && is_this_host(&plain) && !relay_is_here(&local->dialer))
         return false;
     for (size_t i = 0; i < local->config->listen.count; i++) {

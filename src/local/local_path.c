@@ -46,7 +46,7 @@ static void refuse(struct local_path_view *view, const char *format, ...)
     va_end(arguments);
 }
 
-/* The families that a path with this source, or none, may have at all. */
+/* The families that a path with this source, or without one, can have at all. */
 static uint8_t families_of(const struct address *source)
 {
     return source->family == ADDRESS_NONE ? FAMILIES_ALL : FAMILY_BIT(source->family);
@@ -69,7 +69,7 @@ static void look_at_link(const struct interface_table *table,
         refuse(view, "interface %s: no carrier", interface->name);
 }
 
-/* What the kernel may choose for a source. */
+/* Finds the families of the addresses that the kernel may choose as source. */
 static void look_at_addresses(const struct local_path *path,
                               const struct interface_table *table,
                               const struct interface *interface,
@@ -102,8 +102,8 @@ static void look_at_interface(const struct local_path *path,
         look_at_addresses(path, table, interface, view);
 }
 
-/* It need not be an address of the interface that is bound to: the kernel lets any address
- * of this machine be sent from. */
+/* The source need not be an address of the path's interface: the kernel sends from any
+ * address of this machine. */
 static void look_at_source(const struct local_path *path,
                            const struct interface_table *table,
                            bool (*owned)(const struct address *address),
@@ -119,7 +119,7 @@ static void look_at_source(const struct local_path *path,
         look_at_link(table, owner, view);
 }
 
-/* Without an interface or a source, whatever has a default route may be used. */
+/* Without an interface and a source, all families with a default route may be used. */
 static void look_at_routes(const struct interface_table *table,
                            struct local_path_view *view)
 {

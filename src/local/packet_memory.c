@@ -8,7 +8,7 @@
 #include <jansson.h>
 
 #define SECTION "mtu"
-/* Of names; more than any machine has paths. */
+/* Most names in the file; more than any machine has paths. */
 #define NAMES_MAX 1000
 
 /* ---- the file ---- */
@@ -47,12 +47,12 @@ static void save(struct state_file *file, const char *name, uint16_t size)
 {
     struct change change = {.name = name, .size = size};
 
-    /* Of trouble the log is told; what is not saved is found out again. */
+    /* Failures are logged; a size that is not saved will be found again. */
     if (file->path != NULL && load(file, name) != size)
         (void)!state_file_change(file, true, apply, &change);
 }
 
-/* ---- what is known ---- */
+/* ---- the notes ---- */
 
 void packet_memory_init(struct packet_memory *memory, struct state_file *file)
 {

@@ -13,7 +13,7 @@
 #define ANSWER_SIZE 8192
 #define STRICT 1
 
-/* ---- what the kernel knows ---- */
+/* ---- facts from the kernel ---- */
 
 static int read_filter(const char *interface)
 {
@@ -31,7 +31,7 @@ static int read_filter(const char *interface)
     return value;
 }
 
-/* The greater of the two holds: 2 is loose. */
+/* The greater of both values applies: 2 is loose. */
 static bool is_strict(const char *interface)
 {
     int all = read_filter("all"), own = read_filter(interface);
@@ -39,7 +39,7 @@ static bool is_strict(const char *interface)
     return MAX(all, own) == STRICT;
 }
 
-/* The interface's first address of IPv4, or the interface that has the address. */
+/* Finds the interface's first IPv4 address, or the interface that has the address. */
 static bool look_up(const char *interface, struct address *address, char name[IF_NAMESIZE])
 {
     struct ifaddrs *list = NULL;
@@ -79,7 +79,7 @@ static int take_route(const struct nlmsghdr *message, void *context)
 }
 
 /* The interface by which the kernel sends from `source` to `to`, by all its rules. The
- * answer is there when the request has been made. */
+ * answer is there when sendto() returns. */
 static bool find_route(const struct address *source, const struct address *to,
                        char name[IF_NAMESIZE])
 {
@@ -111,7 +111,7 @@ static bool find_route(const struct address *source, const struct address *to,
     return name[0] != '\0';
 }
 
-/* ---- what it means ---- */
+/* ---- conclusions ---- */
 
 bool path_advice_blocked(const struct local_path *path, const struct address *from,
                          char why[PATH_ADVICE_SIZE])
@@ -150,7 +150,7 @@ bool path_advice_blocked(const struct local_path *path, const struct address *fr
     return true;
 }
 
-/* Of a network for documentation (RFC 5737): no route is more special than the default. */
+/* An address for documentation (RFC 5737): only the default route leads there. */
 static const struct address somewhere = {.family = ADDRESS_IPV4, .bytes = {192, 0, 2, 1}};
 
 bool path_advice_blocked_anywhere(const struct local_path *path, char why[PATH_ADVICE_SIZE])

@@ -8,23 +8,23 @@
 #include <errno.h>
 #include <string.h>
 
-/* So many in a row are told: fewer may be chance, or a relay that is just being restarted.
- */
+/* So many in a row are logged: fewer may be chance, or a relay that is just being
+ * restarted. */
 #define UNANSWERED_TOLD 2
 #define STRANGE_TOLD 3
-/* The end of a relay's process is the end of all connections that it had just taken: these are
- * some in a row, too, but at one moment. */
+/* When a relay's process ends, all connections that it had just accepted end, too: several
+ * in a row, but within this time. */
 #define STRANGE_NS (500 * NS_PER_MS)
 
-/* ---- where to ---- */
+/* ---- choosing the address ---- */
 
 static struct endpoint *endpoint_of(struct path_dialer *dialer, unsigned path)
 {
     return &dialer->endpoints[path_table_host(dialer->paths, path)];
 }
 
-/* The session tells SESSION_PORTS_MAX ports apart. Of more than these, every so many-th
- * shares an index, and they take turns. */
+/* The session distinguishes SESSION_PORTS_MAX ports. If there are more, ports at that
+ * distance share an index, and take turns. */
 static uint16_t choose_port(struct path_dialer *dialer, unsigned index)
 {
     const struct config_ports *ports = &dialer->config->relay.ports;
@@ -34,7 +34,7 @@ static uint16_t choose_port(struct path_dialer *dialer, unsigned index)
 }
 
 /* A HELLO that is sent while another waits for its answer tries another address: the first
- * may be dead or somebody else's. */
+ * may be dead, or another machine may have it. */
 static const struct address *choose_address(struct path_dialer *dialer,
                                             const struct subflow_io *io)
 {
@@ -85,7 +85,7 @@ void path_dialer_dial(struct path_dialer *dialer, struct subflow_io *io)
     struct address to;
 
     if (found == NULL) {
-        /* Known, but of no family that the path can use: waiting would not help. */
+        /* The addresses are known, but of no family that the path can use: do not wait. */
         if (!endpoint_waiting(endpoint))
             cannot_connect(dialer, io);
         return;
@@ -96,7 +96,7 @@ void path_dialer_dial(struct path_dialer *dialer, struct subflow_io *io)
     subflow_io_connect(io, &to, &options);
 }
 
-/* The paths to a host of the relay need not wait any more when that has moved. */
+/* A host of the relay has moved: its paths may dial at once. */
 static void retry_paths(struct path_dialer *dialer, const struct endpoint *endpoint)
 {
     for (unsigned i = 0; i < path_table_count(dialer->paths); i++)
@@ -104,14 +104,14 @@ static void retry_paths(struct path_dialer *dialer, const struct endpoint *endpo
             session_retry_path(dialer->driver->session, i, clock_now());
 }
 
-/* A host of the relay was looked up: goes on with the dials that wait for it. */
+/* A host of the relay was looked up: continues the dials that wait for it. */
 static void on_resolved(struct endpoint *endpoint, bool moved, void *context)
 {
     struct path_dialer *dialer = context;
     struct subflow_io *io;
     bool waiting = dialer->driver->session != NULL;
 
-    /* They may turn out to have to wait for something else. */
+    /* A dial that continues may begin to wait again. */
     while (waiting && !endpoint_waiting(endpoint)) {
         waiting = false;
         list_foreach(&dialer->driver->subflows, node, after) {
@@ -132,7 +132,7 @@ static void on_resolved(struct endpoint *endpoint, bool moved, void *context)
     driver_touch(dialer->driver);
 }
 
-/* ---- what has come of it ---- */
+/* ---- results of dials ---- */
 
 static void note_failure(struct path_dialer *dialer, const struct subflow_io *io, int error)
 {
@@ -141,9 +141,10 @@ static void note_failure(struct path_dialer *dialer, const struct subflow_io *io
 
     address_format(&io->to, to);
     path_table_name(dialer->paths, io->path, name);
-    /* Of time-outs the session tells, when there were enough. The rest is limited too,
-     * since a dial may succeed now and then. Where some address takes connections and is not
-     * the relay, that is told, and not what the host's other addresses do. */
+    /* The session reports time-outs, once there are enough. Other errors are limited, too,
+     * since a dial may succeed now and then. If another machine accepts connections at
+     * some address, that is logged, rather than the failures of the host's other
+     * addresses. */
     if (dialer->errors[io->path] != 0 || error == ETIMEDOUT ||
         dialer->strangers[io->path].at.family != ADDRESS_NONE)
         log_debug("cannot reach the relay at %s by path %s: %s", to, name, strerror(error));
@@ -154,7 +155,7 @@ static void note_failure(struct path_dialer *dialer, const struct subflow_io *io
     dialer->errors[io->path] = error;
 }
 
-/* No answer may be for a reason that only this machine knows. */
+/* The reason for a missing answer may be in this machine. */
 static void look_for_block(struct path_dialer *dialer, const struct subflow_io *io)
 {
     const struct path_slot *slot = path_table_slot(dialer->paths, io->path);
@@ -170,7 +171,7 @@ static void look_for_block(struct path_dialer *dialer, const struct subflow_io *
                   path_table_name(dialer->paths, io->path, name), why);
 }
 
-/* This machine has no route there, or no address of the family. */
+/* Whether this machine has no route there, or no address of the family. */
 static bool is_no_way(int error)
 {
     return error == ENETUNREACH || error == EHOSTUNREACH || error == EADDRNOTAVAIL ||
@@ -179,7 +180,7 @@ static bool is_no_way(int error)
 
 void path_dialer_dialled(struct path_dialer *dialer, const struct subflow_io *io, int error)
 {
-    /* Given up with its path: that says nothing of the address. */
+    /* The dial ended with its path, which says nothing about the address. */
     if (error == ETIMEDOUT && !path_table_slot(dialer->paths, io->path)->view.usable)
         return;
     if (error != 0) {
@@ -200,7 +201,8 @@ void path_dialer_proven(struct path_dialer *dialer, const struct subflow_io *io)
     dialer->strangers[io->path] = (struct path_strangers){.unanswered = 0};
 }
 
-/* Takes connections and says nothing: what the relay does when a key is wrong. */
+/* A machine accepts connections and does not answer, as a relay does when a key is
+ * wrong. */
 static void note_unanswered(struct path_dialer *dialer, const struct subflow_io *io)
 {
     struct path_strangers *strangers = &dialer->strangers[io->path];

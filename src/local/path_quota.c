@@ -10,7 +10,7 @@
 #include <jansson.h>
 #include <string.h>
 
-/* How far a path may go beyond its quota. */
+/* How long a path may exceed its quota unnoticed. */
 #define COUNT_SECONDS 1.
 #define SAVE_NS (5 * NS_PER_S)
 #define SECTION "usage" /* of the state file */
@@ -22,7 +22,7 @@ static bool metered(const struct path_quota *quota, size_t index)
     return quota->paths->items[index].quota_bytes != CONFIG_UNLIMITED;
 }
 
-/* What is in the file, as far as it can be used. */
+/* Reads the usable part of the file. */
 static void load(struct path_quota *quota)
 {
     json_t *document = state_file_read(quota->file);
@@ -33,8 +33,8 @@ static void load(struct path_quota *quota)
     json_decref(document);
 }
 
-/* Adds what is fresh to what the file says, which others may have written meanwhile. A
- * section that got lost or damaged is made again from what is known. */
+/* Adds the fresh bytes to the file's, which other processes may have changed meanwhile. A
+ * missing or damaged section is made again from what is known. */
 static bool merge(json_t *document, void *context)
 {
     struct path_quota *quota = context;
@@ -61,7 +61,7 @@ static bool anything_fresh(const struct path_quota *quota)
     return false;
 }
 
-/* What cannot be saved counts in this process, and is tried again. */
+/* Bytes that cannot be saved count in this process, and saving is tried again. */
 static void save(struct path_quota *quota, bool last)
 {
     const struct usage usage = quota->usage;
@@ -80,7 +80,7 @@ static void save(struct path_quota *quota, bool last)
 
 /* ---- counting ---- */
 
-/* Takes over what the session has counted since the last time. */
+/* Adds what the session has counted since the last call. */
 static void count(struct path_quota *quota)
 {
     uint64_t now = clock_now();
@@ -119,7 +119,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 
     if (quota->session != NULL)
         count(quota);
-    /* What was not saved yet belongs to the month that has ended. */
+    /* Unsaved bytes belong to the month that has ended. */
     if (usage_turn(&quota->usage, clock_wall())) {
         quota->turned = true;
         if (quota->usage.month > month)
@@ -170,7 +170,7 @@ void path_quota_init(struct path_quota *quota, struct ev_loop *loop,
     if (quota->loop == NULL)
         return;
     load(quota);
-    /* Which month came before which is told by the file alone. */
+    /* Only the file tells which month came before. */
     quota->turned = usage_turn(&quota->usage, clock_wall());
     save(quota, false);
     quota->saved_ns = clock_now();

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Of a retired local, only to who wants to know all. */
+/* A retired local logs only at the level debug. */
 static enum log_level level_of(const struct path_table *table, enum log_level level)
 {
     return table->quiet ? LOG_DEBUG : level;
@@ -85,10 +85,10 @@ static void note_up(struct path_table *table, unsigned index, const char *name)
 static void note_down(struct path_table *table, unsigned index, enum path_reason reason,
                       const char *name)
 {
-    /* Of what takes connections, path_dialer tells more, when it is sure. */
+    /* If a machine accepts connections, path_dialer logs more about it once it is sure. */
     bool taken = reason == PATH_REASON_UNANSWERED || reason == PATH_REASON_STRANGER;
 
-    /* What has never worked will hardly do so in a moment. */
+    /* A path that has never worked hardly begins to within a moment: report it at once. */
     outage_log_down(&table->outages[index], table->told_up[index] ? OUTAGE_HICCUP_NS : 0,
                     taken ? LOG_DEBUG : level_of(table, LOG_WARNING),
                     "path %s does not work: %s", name, path_reason_string(reason));
@@ -108,7 +108,7 @@ void path_table_note(struct path_table *table, const struct session_event *event
         note_down(table, index, event->path_reason, name);
 }
 
-/* ---- what the session is told ---- */
+/* ---- properties for the session ---- */
 
 static struct path_properties properties_of(const struct path_slot *slot)
 {
@@ -146,7 +146,7 @@ static void tell_session(struct path_table *table, const struct path_slot *slot)
     }
 }
 
-/* All that was learned of the path is forgotten, and its subflows with it. */
+/* Makes the session forget the path's past, and close its subflows. */
 static void restart(struct path_table *table, struct path_slot *slot)
 {
     slot->view.usable = false;
@@ -155,14 +155,14 @@ static void restart(struct path_table *table, struct path_slot *slot)
     tell_session(table, slot);
 }
 
-/* ---- what has become of a path ---- */
+/* ---- changes of a path ---- */
 
 static bool is_routed_by_kernel(const struct local_path *path)
 {
     return path->interface[0] == '\0' && path->source.family == ADDRESS_NONE;
 }
 
-/* Whether the packets of a connection leave by another interface than they did. */
+/* Whether the packets of a connection now leave by another interface than before. */
 static bool is_rerouted(const struct path_table *table, const struct subflow_io *io,
                         const struct address *from)
 {
@@ -173,7 +173,7 @@ static bool is_rerouted(const struct path_table *table, const struct subflow_io 
                interface_table_owner(&table->watch.table, from);
 }
 
-/* Whether a subflow of the path has lost the ground under it. */
+/* Whether a subflow of the path has lost its address or interface. */
 static bool is_uprooted(const struct path_table *table, const struct path_slot *slot)
 {
     list_foreach(&table->driver->subflows, node, after) {
@@ -205,7 +205,7 @@ static bool works(const struct path_table *table, const struct path_slot *slot)
     return false;
 }
 
-/* It is a path's own, by its name or its address. */
+/* Whether the interface belongs to a path, by its name or its address. */
 static bool is_used(const struct path_table *table, const struct interface *interface)
 {
     for (unsigned i = 0; i < table->slot_count; i++) {
@@ -220,7 +220,7 @@ static bool is_used(const struct path_table *table, const struct interface *inte
     return false;
 }
 
-/* Of the same kind of name: wwan1 for wwan0. */
+/* Whether the names are of the same kind, such as wwan1 and wwan0. */
 static bool is_sibling(const char *name, const char *other)
 {
     size_t length = strcspn(name, "0123456789");
@@ -228,8 +228,8 @@ static bool is_sibling(const char *name, const char *other)
     return length == strcspn(other, "0123456789") && strncmp(name, other, length) == 0;
 }
 
-/* A modem that comes back may have got another name: the interface that has a default route
- * and is no path's, one of the same kind before others. */
+/* A modem that comes back may get another name: names an interface that has a default
+ * route and belongs to no path, preferably one of the same kind. */
 static void point_out(const struct path_table *table, const struct path_slot *slot,
                       struct local_path_view *view)
 {
@@ -288,7 +288,7 @@ static void log_view(struct path_table *table, struct path_slot *slot,
     if (!slot->view.usable && (!slot->seen || before->usable)) {
         outage_log_down(&slot->outage, 0, level_of(table, LOG_WARNING), "%s is down: %s", what,
                         slot->view.why);
-        /* That it is back will be told here, and not again when it works. */
+        /* Its return is reported here, and not again when it works. */
         for (unsigned i = first; i < first + table->host_count; i++)
             outage_log_drop(&table->outages[i]);
     } else if (slot->view.pointed_out && strcmp(slot->view.why, before->why) != 0) {
@@ -299,7 +299,7 @@ static void log_view(struct path_table *table, struct path_slot *slot,
     }
 }
 
-/* A path that was usable and is. */
+/* A path was usable and still is, on changed interfaces. */
 static void follow(struct path_table *table, struct path_slot *slot,
                    const struct local_path_view *before)
 {
@@ -337,7 +337,7 @@ static struct path_slot *find_slot(struct path_table *table, const char *interfa
     return NULL;
 }
 
-/* One that nobody has had, else one whose interface has no use for it any more. */
+/* A slot that no interface has had, else one whose interface does not need it any more. */
 static struct path_slot *free_slot(struct path_table *table)
 {
     for (unsigned i = 0; i < table->slot_count; i++)
@@ -375,7 +375,7 @@ static void take_slot(struct path_table *table, const char *interface)
     snprintf(slot->path.interface, sizeof(slot->path.interface), "%s", interface);
 }
 
-/* Every interface that may have a path now has a slot. */
+/* Gives a slot to every interface that may have a path now. */
 static void take_slots(struct path_table *table)
 {
     const struct interface_table *interfaces = &table->watch.table;
@@ -421,7 +421,7 @@ static void warn_of_no_interfaces(void)
                 "routes");
 }
 
-/* No interface will ever be known: what the kernel routes is the one path. */
+/* The interfaces will never be known: the kernel's routes are the only path. */
 static void go_without(struct path_table *table)
 {
     if (table->slots[0].taken)
@@ -481,8 +481,8 @@ static void init_slots(struct path_table *table)
         warn_of_no_interfaces();
 }
 
-/* What depends on no interface, and everything where none can be known, is usable at once;
- * the rest when the interfaces are known, a moment later. */
+/* Paths that depend on no interface are usable at once, and so are all where interfaces
+ * cannot be known. The others are usable a moment later, when the interfaces are known. */
 static void init_views(struct path_table *table)
 {
     for (unsigned i = 0; i < table->slot_count; i++) {

@@ -11,24 +11,25 @@
 
 /* Changes come in groups: an interface that comes up gets its addresses and routes. */
 #define GATHER_SECONDS 0.02
-/* A look takes long where there are many routes: it gets a tenth of the time at most. */
+/* A look takes long where there are many routes: it may take at most a tenth of the
+ * time. */
 #define REST_FACTOR 9
 #define REST_SECONDS_MAX 0.5
 #define RETRY_SECONDS 1.
-/* Enough for what the kernel puts into one answer. */
+/* Enough for one message of the kernel's answer. */
 #define ANSWER_SIZE (32 * 1024)
-/* Read in one go, before others get their turn. */
+/* Most reads in one turn of the loop. */
 #define READS_MAX 64
-/* The kernel answers while it is asked; what takes longer is a sandbox that is silent. */
+/* The kernel answers at once; a longer silence comes from a sandbox. */
 #define PATIENCE_SECONDS 2.
-/* Looks in a row that fail before anything is known. */
+/* How many looks in a row may fail before anything is known. */
 #define FAILURES_MAX 3
 
 static const uint16_t dumps[] = {RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE};
 
 /* ---- looking ---- */
 
-/* NULL, with errno set, when it is not to be had. */
+/* NULL, with errno set, when there is no netlink. */
 static struct mnl_socket *open_netlink(void)
 {
     struct mnl_socket *netlink =
@@ -82,7 +83,7 @@ static void end_look(struct path_watch *watch, ev_tstamp seconds)
     watch->again = false;
 }
 
-/* A sandbox lets the sockets be made and bound, and forbids what they are for. */
+/* A sandbox may allow to make and bind the sockets, and forbid their use. */
 static bool is_forbidden(int error)
 {
     return error == EPERM || error == EACCES || error == ENOSYS || error == EOPNOTSUPP;
@@ -109,7 +110,7 @@ static void warn_blind(const char *why)
                 why);
 }
 
-/* There is nothing to be hoped for: goes on without, as where there is no netlink. */
+/* Looks will not succeed: goes on without, as without netlink. */
 static void give_up(struct path_watch *watch, const char *why)
 {
     warn_blind(why);
@@ -118,7 +119,7 @@ static void give_up(struct path_watch *watch, const char *why)
     watch->changed(watch->context);
 }
 
-/* What was known before may still be right. A new socket owes no answers. */
+/* The old table may still be right. A new socket gets no old answers. */
 static void look_failed(struct path_watch *watch, const char *why, int error)
 {
     struct mnl_socket *fresh;
@@ -188,7 +189,7 @@ static void finish_dump(struct path_watch *watch)
     }
 }
 
-/* One part of an answer; false when there is no more to read for now. */
+/* Reads one part of an answer; false when there is nothing to read for now. */
 static bool take_answer(struct path_watch *watch)
 {
     _Alignas(struct nlmsghdr) char buffer[ANSWER_SIZE];
@@ -242,7 +243,7 @@ static void on_patience(struct ev_loop *loop, ev_timer *timer, int events)
     look_failed(timer->data, "no answer", 0);
 }
 
-/* ---- news ---- */
+/* ---- notifications ---- */
 
 static void on_news(struct ev_loop *loop, ev_io *io, int events)
 {
@@ -256,7 +257,7 @@ static void on_news(struct ev_loop *loop, ev_io *io, int events)
 
         if (length < 0 && (errno == EAGAIN || errno == EINTR))
             return;
-        /* ENOBUFS: there was more than fits. Whatever it was, the look finds it. */
+        /* ENOBUFS: some were lost. Whatever they said, the look finds it. */
         if (length < 0 || interface_table_concerned(buffer, (size_t)length))
             look_later(watch, MAX(GATHER_SECONDS, watch->rest));
         if (length < 0)
@@ -278,7 +279,7 @@ static bool subscribe(struct mnl_socket *news)
 
 /* ---- life ---- */
 
-/* False, with errno set, when it is not to be had. */
+/* False, with errno set, when there is no netlink. */
 static bool open_sockets(struct path_watch *watch)
 {
     watch->news = open_netlink();
@@ -307,7 +308,8 @@ void path_watch_init(struct path_watch *watch, struct ev_loop *loop,
     watch->news_io.data = watch->answers_io.data = watch;
     watch->timer.data = watch->patience.data = watch;
     ev_io_start(loop, &watch->news_io);
-    /* From the loop: its owner is to be told when it fails at once, and is not ready yet. */
+    /* Look from the loop: the owner is not ready yet, and must be told if the look fails
+     * at once. */
     look_later(watch, 0.);
 }
 

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* One read; so much may have come behind the request. */
+/* Size of one read; so many bytes may come behind the request. */
 #define READ_SIZE 1024
 
 struct socks_connection {
@@ -35,7 +35,7 @@ static size_t write_reply(uint8_t reply[PLAIN_REPLY_SIZE], bool opened,
                   : socks5_failure_reply(reply, code);
 }
 
-/* Lets go of everything but the socket. */
+/* Frees everything but the socket. */
 static void connection_free(struct socks_connection *connection)
 {
     struct ev_loop *loop = connection->service->inbound->worker->loop;
@@ -44,7 +44,8 @@ static void connection_free(struct socks_connection *connection)
     ev_timer_stop(loop, &connection->deadline);
     list_remove(&connection->node);
     explicit_bzero(&connection->socks5, sizeof(connection->socks5)); /* a password */
-    explicit_bzero(connection->early, sizeof(connection->early));    /* it came in here */
+    /* it passed through here */
+    explicit_bzero(connection->early, sizeof(connection->early));
     free(connection);
 }
 
@@ -54,7 +55,7 @@ static void close_connection(struct socks_connection *connection)
     connection_free(connection);
 }
 
-/* The rest is the inbound's, the socket too. */
+/* Hands the request and the socket to an inbound. */
 static void proceed(struct socks_connection *connection)
 {
     struct target target;
@@ -69,7 +70,7 @@ static void proceed(struct socks_connection *connection)
         .reply = write_reply,
     };
 
-    /* The kernel keeps whatever the client sends from here on. */
+    /* From now on the kernel keeps the client's data. */
     ev_io_stop(connection->service->inbound->worker->loop, &connection->io);
     socks5_target(&connection->socks5, &target);
     inbound_start(connection->service->inbound, &request);
@@ -89,7 +90,7 @@ static void turn_away(struct socks_connection *connection)
     connection_free(connection);
 }
 
-/* Writes what the negotiation has to say; a few bytes, which always fit. */
+/* Writes the negotiation's reply; it has a few bytes, which always fit. */
 static bool write_output(struct socks_connection *connection)
 {
     size_t length;
@@ -103,7 +104,7 @@ static bool write_output(struct socks_connection *connection)
     return true;
 }
 
-/* The connection may be no more afterwards. */
+/* The connection may be gone afterwards. */
 static void read_once(struct socks_connection *connection)
 {
     struct socks5 *socks5 = &connection->socks5;
@@ -166,7 +167,7 @@ void socks_connection_new(struct socks_service *service, int fd, const struct ad
     connection->io.data = connection->deadline.data = connection;
     ev_io_start(loop, &connection->io);
     ev_timer_start(loop, &connection->deadline);
-    /* The first bytes usually are what made the connection known. */
+    /* The listener usually reports a connection when its first bytes are there. */
     read_once(connection);
 }
 

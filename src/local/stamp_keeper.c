@@ -10,7 +10,7 @@
 #include <jansson.h>
 
 #define SECTION "stamp" /* of the state file */
-/* More than a clock is corrected by while it runs well. */
+/* Clocks that run well are corrected by less than this. */
 #define TOLD_NS (2 * NS_PER_S)
 
 void stamp_keeper_init(struct stamp_keeper *keeper, struct state_file *file,
@@ -28,17 +28,18 @@ static bool write_last(struct stamp_keeper *keeper, json_t *document)
                              stamps_with(section, keeper->relay, keeper->last)) == OK;
 }
 
-/* Takes over what others have used. */
+/* Takes over a newer stamp that another process has used. */
 static void look(struct stamp_keeper *keeper, const json_t *document)
 {
     uint64_t found = stamps_get(state_section(document, SECTION), keeper->relay);
 
-    /* Behind the greatest there would be no next one. */
+    /* After the greatest stamp there would be no next one. */
     if (found < STAMP_MAX)
         keeper->last = MAX(keeper->last, found);
 }
 
-/* A clock that goes forward makes no stamp twice, and the relay's answer will be noted. */
+/* Saves a stamp only if the clock is not ahead of the last one. A clock that goes forward
+ * makes no stamp twice, and the stamp is saved once the relay has answered. */
 static bool take_next(json_t *document, void *context)
 {
     struct stamp_keeper *keeper = context;
@@ -55,7 +56,7 @@ uint64_t stamp_keeper_next(struct stamp_keeper *keeper)
 {
     uint64_t before = keeper->last, wall_ns;
 
-    /* Without the file this process alone is known; it was told that once. */
+    /* Without the file only this process's stamps are known, as the log has said. */
     (void)!state_file_change(keeper->file, true, take_next, keeper);
     wall_ns = clock_wall();
     if (wall_ns > keeper->last) {
