@@ -27,7 +27,7 @@ static void fail(struct bridge *bridge, const char *what)
 
 /* ---- lanes ---- */
 
-/* Reads while there is nothing to write, writes while there is. */
+/* Reads while there is nothing to write, and writes while there is. */
 static void watch(struct bridge_lane *lane)
 {
     struct ev_loop *loop = lane->bridge->loop;
@@ -43,8 +43,8 @@ static void watch(struct bridge_lane *lane)
         ev_io_stop(loop, &lane->to);
 }
 
-/* Nobody can read any more of what comes, or the proxy takes no more of what goes: whoever
- * started this program is gone, or has had enough. */
+/* Nobody reads our output any more, or the proxy accepts no more input: the program that
+ * started this one is gone, or needs no more. */
 static void on_out_gone(struct hangup *hangup, int error)
 {
     struct bridge *bridge = container_of(hangup, struct bridge, out_gone);
@@ -57,7 +57,7 @@ static void on_fd_gone(struct hangup *hangup, int error)
 {
     struct bridge *bridge = container_of(hangup, struct bridge, fd_gone);
 
-    /* In order on both sides: what is left is read to its end. */
+    /* Both sides have ended in order: read the rest. */
     if (error == EPIPE && bridge->up.ended && !bridge->down.read_ended)
         return;
     bridge->error = error;
@@ -90,8 +90,8 @@ static void end_lane(struct bridge_lane *lane)
         finish(bridge, true);
 }
 
-/* Writing must not block for long, though the output may be in blocking mode: a pipe that
- * is writable takes PIPE_BUF bytes. */
+/* Writing must not block for long, even in blocking mode: a writable pipe takes PIPE_BUF
+ * bytes. */
 static ssize_t write_lane(struct bridge_lane *lane)
 {
     struct bridge *bridge = lane->bridge;
@@ -134,7 +134,7 @@ static void on_from(struct ev_loop *loop, ev_io *io, int events)
         return;
     }
     if (n == 0 && lane == &lane->bridge->down && lane->bridge->error != 0) {
-        errno = lane->bridge->error; /* the kernel tells of it once */
+        errno = lane->bridge->error; /* the kernel reports an error only once */
         fail(lane->bridge, "cannot read");
         return;
     }
@@ -247,7 +247,7 @@ int bridge_start(struct bridge *bridge, struct ev_loop *loop, int fd, const char
         bridge_deinit(bridge);
         return ERROR_INVALID;
     }
-    /* A failure to write shows again as one to read. */
+    /* If writing fails, reading will fail, too. */
     (void)write_output(bridge);
     ev_io_start(loop, &bridge->negotiation);
     return OK;
@@ -266,5 +266,5 @@ void bridge_deinit(struct bridge *bridge)
     if (bridge->fd >= 0)
         close(bridge->fd);
     bridge->fd = -1;
-    explicit_bzero(&bridge->client, sizeof(bridge->client)); /* a password */
+    explicit_bzero(&bridge->client, sizeof(bridge->client)); /* it contains a password */
 }

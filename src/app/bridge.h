@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `splitsocks connect`: a SOCKS5 client on a connected socket, and then bytes between it
- * and standard input and output, each direction closing by itself.
+ * `splitsocks connect`: a SOCKS5 client on a connected socket, which then copies bytes
+ * between the socket and standard input and output. Each direction closes by itself.
  *
  * Standard input and output stay in blocking mode: that is a property of the open file,
  * which other processes may share.
@@ -23,7 +23,7 @@
 struct bridge_lane {
     struct bridge *bridge;
     ev_io from, to;
-    size_t start, end; /* what of the buffer is not yet written */
+    size_t start, end; /* the unwritten part of the buffer */
     bool read_ended, ended;
     uint8_t buffer[BRIDGE_BUFFER_SIZE];
 };
@@ -31,25 +31,26 @@ struct bridge_lane {
 struct bridge {
     struct ev_loop *loop; /* borrowed */
     int fd;               /* owned */
-    const char *host;     /* borrowed; what it is connected to, for the log */
+    const char *host;     /* borrowed; the target, for the log */
     uint16_t port;
     ev_io negotiation;
     struct socks5_client client;
     bool out_is_socket;
     struct hangup_set hangups;
-    struct hangup out_gone, fd_gone; /* nobody reads the output; the proxy has hung up */
-    int error;                       /* of the proxy's socket, which is read to its end */
+    struct hangup out_gone, fd_gone; /* the output has no reader; the proxy has hung up */
+    int error;                       /* of the proxy's socket, which is still read to its
+                                        end */
     struct bridge_lane up, down;     /* input to socket, socket to output */
     /* Set by the owner before the start. */
-    uint64_t keepalive_ns; /* 0: a running local that vanishes may go unnoticed */
+    uint64_t keepalive_ns; /* 0: the end of a running local may go unnoticed */
     void (*done)(struct bridge *bridge, bool good);
     void *context;
 };
 
-/* Asks for `host` and `port` through `fd`, connected and non-blocking, which it takes over.
- * `user` and `password` are both NULL or both given; all texts are borrowed. `done` is
- * called once from the loop; what went wrong is logged before. Returns OK or
- * ERROR_INVALID, when the host or port cannot be asked for. */
+/* Asks for `host` and `port` through `fd`, a connected non-blocking socket, which it takes
+ * over. `user` and `password` are both NULL or both given; all texts are borrowed. `done`
+ * is called once, from the loop; failures are logged before. Returns OK; or ERROR_INVALID
+ * when the host or port cannot be asked for. */
 int bridge_start(struct bridge *bridge, struct ev_loop *loop, int fd, const char *host,
                  uint16_t port, const char *user, const char *password) MUST_CHECK;
 /* Closes the socket. */

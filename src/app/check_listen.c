@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What there is to say of one kind of failure: one line, however many ports have it. */
+/* One kind of failure, for a single line, however many ports have it. */
 struct tally {
     int error; /* errno; 0: not used yet */
     struct address first;
@@ -30,7 +30,8 @@ static void note(struct tally tallies[TALLIES], int error, const struct address 
     tallies[i].first = *address;
 }
 
-/* The daemon itself may be running, and an address may come: a start waits for that. */
+/* Failures that a start waits out: the daemon itself may be running, or the address may
+ * come. */
 static bool mends_itself(int error)
 {
     return error == EADDRINUSE || error == EADDRNOTAVAIL;
@@ -53,7 +54,7 @@ static int tell(const struct tally *tally)
     return level == LOG_ERROR ? ERROR_SYSTEM : OK;
 }
 
-/* By port, and those of one family together. */
+/* Sorts by port, then by family. */
 static int by_port(const void *a, const void *b)
 {
     const struct check_listen *x = a, *y = b;
@@ -65,8 +66,8 @@ static int by_port(const void *a, const void *b)
     return memcmp(x->address.bytes, y->address.bytes, sizeof(x->address.bytes));
 }
 
-/* Of one port and family, one address excludes itself, and the one for all excludes every
- * other. Sorted, it comes first. */
+/* For one port and family, an address excludes itself, and the address for all excludes
+ * every other. It is sorted first. */
 static int check_conflicts(const struct check_listen *items, size_t count)
 {
     char one[ADDRESS_TEXT_SIZE], other[ADDRESS_TEXT_SIZE];
@@ -102,7 +103,7 @@ int check_listen(struct check_listen *items, size_t count)
     for (size_t i = 0; i < count; i++) {
         int error = socket_try_bind(&items[i].address);
 
-        /* For a reload, systemd runs a check beside the daemon, which has the ports. */
+        /* For a reload, systemd runs a check beside the daemon, which uses the ports. */
         if (error == EADDRINUSE && getenv("MAINPID") != NULL)
             continue;
         if (error != 0 && !(items[i].implied && error == EAFNOSUPPORT))

@@ -28,7 +28,8 @@ static void check_one(const struct config_local *config, const char *name,
         log_warning("path %s: %s", name, why);
 }
 
-/* Those that "auto" would take for IPv4: the kernel's main table has them. */
+/* Warns about the paths that "auto" would use for IPv4, as the kernel's main table has
+ * them. */
 static void check_automatic(const struct config_local *config)
 {
     FILE *file = fopen("/proc/net/route", "re");
@@ -59,8 +60,8 @@ static struct local_path path_of(const struct config_path *config)
     return path;
 }
 
-/* Ways that differ in the file, and are one link on this machine: there may be a reason for
- * that (two addresses of which each is limited), so it is no error. */
+/* Warns about paths that differ in the file, but are one link on this machine. That may be
+ * intended (each of two addresses may have a limit), so it is not an error. */
 static void check_links(const struct config_local *config)
 {
     char names[CONFIG_PATHS_MAX][IF_NAMESIZE] = {{0}};

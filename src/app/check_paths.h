@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* What `splitsocks check` finds out about the paths of a local on this machine, as it is
- * now. */
+/* Checks the paths of a local against this machine as it is now, for `splitsocks
+ * check`. */
 #ifndef APP_CHECK_PATHS_H
 #define APP_CHECK_PATHS_H
 
 #include <splitsocks/config/config_local.h>
 
-/* Each warning goes to the log. */
+/* Logs warnings. */
 void check_paths(const struct config_local *config);
 
 #endif

@@ -13,12 +13,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* As contrib/systemd has them. */
+/* The user of the units in contrib/systemd. */
 #define SERVICE_USER "splitsocks"
 #define SERVICE_FOLDER "/etc/splitsocks/"
 
-/* Asks the kernel, in a process that has become the user: modes, groups and lists of
- * access all count. True also when that cannot be told. */
+/* Whether the user can read the file. Asks the kernel, in a process that has become the
+ * user: modes, groups and access lists all count. True also when that cannot be told. */
 static bool can_read(const struct passwd *user, const char *path)
 {
     int status = 0;

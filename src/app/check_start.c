@@ -41,8 +41,8 @@ static void check_path(const struct config_path *path)
 
 /* ---- files ---- */
 
-/* Whether a file could be made in the folder that `path` names, or in the nearest one that
- * is there, which becomes `path`. Sets errno. */
+/* Whether a file could be made in the folder `path`, or else in its nearest existing
+ * parent, which becomes `path`. Sets errno. */
 static bool can_make_in(char *path)
 {
     struct stat status;
@@ -79,7 +79,7 @@ static void check_state_file(const char *config_path, const struct config_local 
     free(path);
 }
 
-/* The first usual place that can be had is enough; a configured one must be had. */
+/* One of the usual places is enough; a configured place must be usable. */
 static int check_control(const char *config_path, const struct config_control *control)
 {
     struct control_places places;

@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What is said while a configuration is looked at is the command's output: an error as it
- * is, a warning as such. */
+/* Messages about the configuration are the output of this command: errors unchanged,
+ * warnings marked as such. */
 static void print_line(enum log_level level, const char *line, void *context)
 {
     (void)context;

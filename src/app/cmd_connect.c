@@ -30,9 +30,9 @@ struct program {
     char *state_file;  /* owned; NULL: none */
     const char *host;
     uint16_t port;
-    struct local *local; /* NULL: a running one is used */
+    struct local *local; /* NULL: a running local is used */
     struct bridge bridge;
-    bool ending; /* the bridge is no more */
+    bool ending; /* the bridge is gone */
     ev_signal signals[3];
     int status;
 };
@@ -51,7 +51,7 @@ static bool parse_port(const char *text, uint16_t *port)
     return *end == '\0' && value > 0 && value <= UINT16_MAX;
 }
 
-/* Said here, since a SOCKS reply has no words for it. */
+/* Checked here, since a SOCKS reply cannot say it. */
 static bool check_host(const char *text)
 {
     struct host host;
@@ -131,7 +131,7 @@ static int start_through_running(struct program *program)
     return ERROR_NOT_FOUND;
 }
 
-/* ---- by an own session ---- */
+/* ---- with a session of its own ---- */
 
 static int start_own(struct program *program)
 {
@@ -175,13 +175,14 @@ static void on_done(struct bridge *bridge, bool good)
         ev_break(program->loop, EVBREAK_ALL);
         return;
     }
-    /* What was written last may not have arrived yet. */
+    /* The last bytes may not have arrived yet. */
     local_retire(program->local, on_retired, program);
     local_stop(program->local);
 }
 
-/* ssh ends its ProxyCommand with SIGHUP. A session that is not closed would stay at the relay
- * for the linger time, and count there. A second signal ends at once. */
+/* ssh ends its ProxyCommand with SIGHUP. A session that is not closed would stay at the
+ * relay for the linger time, and count against the client's bound. A second signal ends
+ * the program at once. */
 static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
 {
     struct program *program = watcher->data;
@@ -234,7 +235,7 @@ int cmd_connect(int argc, char **argv)
 
     if (program == NULL)
         return status;
-    log_set_level(LOG_WARNING); /* standard error usually is somebody's terminal */
+    log_set_level(LOG_WARNING); /* standard error usually is a terminal in use */
     if (!parse_arguments(program, argc, argv)) {
         fprintf(stderr, "usage: splitsocks connect [-c FILE] [-v] HOST PORT\n");
         free(program->config_path);

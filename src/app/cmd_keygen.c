@@ -29,7 +29,7 @@ static bool write_all(int descriptor, const char *data, size_t length)
     return true;
 }
 
-/* Creates `path`, which must not exist: a lost key cannot be had again. */
+/* Creates `path`, which must not exist: an overwritten key is lost for ever. */
 static int write_key_file(const char *path, const uint8_t key[KEY_SIZE])
 {
     int descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

@@ -17,8 +17,8 @@
 
 #include "config.h"
 
-/* A local and its configuration: the one that serves, or one that was replaced by a reload
- * and still has streams. */
+/* A local and its configuration: the one that serves, or one that a reload has replaced
+ * and that still has streams. */
 struct generation {
     struct program *program;
     struct generation *next;
@@ -44,7 +44,7 @@ static void generation_free(struct generation *generation)
 
 /* ---- status ---- */
 
-/* Those that were replaced and still have streams. */
+/* Describes the locals that were replaced and still have streams. */
 static json_t *describe_retired(const struct generation *generation)
 {
     json_t *list = json_array();
@@ -64,7 +64,8 @@ static json_t *describe(const void *context)
     if (serving == NULL)
         return json_pack("{s:s}", "error", "about to end");
     document = local_status(serving->local);
-    config = realpath(program->config_path, NULL); /* whoever asks may be in another folder */
+    config = realpath(program->config_path, NULL); /* the client may be in another
+                                                      folder */
     head = json_pack("{s:i, s:s, s:i, s:s, s:o}", "format", STATUS_FORMAT, "version",
                      PACKAGE_VERSION, "pid", (int)getpid(), "config",
                      config != NULL ? config : program->config_path, "retired",
@@ -104,7 +105,8 @@ static int start_generation(struct program *program)
     status = EXIT_FAILURE;
     local_reserve_descriptors(new->config);
     new->state_file = find_state_file(program->config_path, new->config);
-    /* What may fail comes first, so that the present one can go on when it does. */
+    /* Steps that may fail come first, so that the present local can go on after a
+     * failure. */
     if (local_new(program->daemon.loop, new->config, new->state_file, key, &new->local) ==
             OK &&
         local_control_open(&control, &program->control, program->daemon.loop,

@@ -100,7 +100,7 @@ static void log_failure(const char *path, int error)
     }
 }
 
-/* Asks at each place; what was tried in vain is told only when none is left. */
+/* Asks at each place; failures are logged only if no place answers. */
 static int request(const struct places *places, char **answer)
 {
     const struct control_places *all = &places->all;
@@ -129,8 +129,8 @@ static int request(const struct places *places, char **answer)
 
 /* ---- showing ---- */
 
-/* Configurations of one user that have one base name have one usual place, which the first
- * local has taken. */
+/* Configurations of one user with the same base name have the same usual place, and the
+ * first local has taken it. */
 static void warn_of_another(const struct options *options, const json_t *document)
 {
     const char *config = view_text(document, "config");
@@ -183,7 +183,7 @@ static int show_once(const struct options *options, const struct places *places)
     return error;
 }
 
-/* A terminal is drawn over; anything else gets one after the other. */
+/* On a terminal the next output replaces the last; elsewhere it follows it. */
 static void begin_next(const struct options *options)
 {
     if (options->json)
@@ -240,7 +240,7 @@ int cmd_status(int argc, char **argv)
     struct options options = {.config_path = NULL};
     int status = EXIT_USAGE;
 
-    log_set_level(LOG_ERROR); /* what else is to be said of the configuration, local says */
+    log_set_level(LOG_ERROR); /* local logs the warnings about the configuration */
     if (!parse_options(&options, argc, argv)) {
         fprintf(stderr, "usage: splitsocks status [-c FILE] [--json | --explain] "
                         "[--watch[=SECONDS]]\n");

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The system's services are given a folder of this name each, see contrib/systemd. */
+/* Services get a folder of this name each, see contrib/systemd. */
 #define SERVICES "/run/splitsocks"
 
 /* The configuration's base name, without its suffix. */
@@ -65,7 +65,8 @@ static int add_in(struct control_places *places, const char *config_path,
     return add(places, path);
 }
 
-/* What the environment names, an absolute path; systemd lists several with colons. */
+/* Adds the absolute paths in an environment variable; systemd separates several by
+ * colons. */
 static int add_environment(struct control_places *places, const char *variable,
                            const char *subfolder, const char *config_path)
 {
@@ -77,8 +78,8 @@ static int add_environment(struct control_places *places, const char *variable,
                   subfolder);
 }
 
-/* What needs no environment, such as cron's or a container's: the folder that
- * systemd-logind makes for a user, while it is there, and one of our own. */
+/* Adds places that need no environment, which cron and containers may lack: the folder
+ * that systemd-logind makes for a user, while it exists, and one of our own. */
 static int add_of_user(struct control_places *places, uid_t user, const char *config_path)
 {
     unsigned long number = user;

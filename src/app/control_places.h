@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Where the control socket of a local is, by its configuration, the environment and the
- * user. There is always a place, and `status` looks at all that a local may have taken in
- * another environment.
+ * user. There is always a place, and `status` looks at all places that a local in another
+ * environment may have used.
  */
 #ifndef APP_CONTROL_PLACES_H
 #define APP_CONTROL_PLACES_H
@@ -20,13 +20,13 @@ struct control_places {
     size_t count;
 };
 
-/* Where to look for the socket of a local that runs with the configuration at
- * `config_path`, in whatever environment. For root, it may be one that runs as the owner
- * of the configuration, *owner; for others that is the user. Returns OK or ERROR_MEMORY. */
+/* Finds where the socket of a local may be that runs with the configuration at
+ * `config_path`, in any environment. For root, that local may run as the owner of the
+ * configuration, *owner; for others *owner is the user. Returns OK or ERROR_MEMORY. */
 int control_places_find(struct control_places *places, const char *config_path,
                         const struct config_control *control, uid_t *owner) MUST_CHECK;
-/* Where such a local that runs in this environment has it: the first of these where it can
- * be; none when the configuration wants none. */
+/* Lists where a local in this environment may put its socket: it uses the first usable
+ * place. The list is empty if the configuration wants no socket. */
 int control_places_own(struct control_places *places, const char *config_path,
                        const struct config_control *control) MUST_CHECK;
 void control_places_free(struct control_places *places);

@@ -38,7 +38,7 @@ struct ev_loop *daemon_prepare(bool dated)
     struct ev_loop *loop;
 
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a log or state file at its limit is a failed write */
+    signal(SIGXFSZ, SIG_IGN); /* a log or state file at its size limit is a failed write */
     log_output_start(dated);
     descriptors_raise_limit();
     loop = ev_default_loop(EVFLAG_AUTO);

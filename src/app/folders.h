@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Folders that the environment names. */
+/* Folders from the environment. */
 #ifndef APP_FOLDERS_H
 #define APP_FOLDERS_H
 
-/* An absolute path in the environment, or NULL. Borrowed. */
+/* The absolute path in an environment variable, or NULL. Borrowed. */
 const char *environment_folder(const char *name);
-/* The user's own: $HOME, else what the user database says, since cron jobs and containers
- * may lack the variable; NULL without either. Borrowed until the next call. */
+/* The user's home: $HOME, or else the user database's, since cron jobs and containers may
+ * lack the variable; NULL without either. Borrowed until the next call. */
 const char *home_folder(void);
 
 #endif

@@ -53,8 +53,8 @@ static int load_key(const char *config_path, const char *name, uint8_t key[CONFI
     return error;
 }
 
-/* What keygen prints is a key too, and looks like one in a file: only a comparison tells
- * that the public one was written there. */
+/* The key that keygen prints looks like a private key in a file: only a comparison shows
+ * that the public key was written there. */
 static int check_not_public(const char *path, const char *file, const char *whose,
                             const uint8_t public_key[CONFIG_KEY_SIZE],
                             const uint8_t key[CONFIG_KEY_SIZE])
@@ -67,7 +67,7 @@ static int check_not_public(const char *path, const char *file, const char *whos
     return ERROR_INVALID;
 }
 
-/* Each side needs the public key of the other. */
+/* Warns about the own public key, since each side needs the other's. */
 static void warn_of_own(const char *path, const char *whose,
                         const uint8_t public_key[CONFIG_KEY_SIZE],
                         const uint8_t own[CONFIG_KEY_SIZE])
@@ -125,7 +125,7 @@ int load_local(const char *path, struct config_local **config, uint8_t key[CONFI
     if (error != OK)
         return error;
     error = config_local_parse(text, length, path, config, &why);
-    explicit_bzero(text, length); /* passwords */
+    explicit_bzero(text, length); /* it contains passwords */
     free(text);
     if (error != OK) {
         log_problems(path, &why);

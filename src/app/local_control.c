@@ -19,8 +19,9 @@ static bool is_among(const struct local_control *present,
     return false;
 }
 
-/* Opens it at the first place where it can be. One that another process serves ends the
- * search: that is a local with the same name, which must not be taken for this one. */
+/* Opens the socket at the first usable place. If another process serves it there, the
+ * search ends: that process is a local with the same name, which must not be confused with
+ * this one. */
 static int open_somewhere(struct local_control *out, struct ev_loop *loop,
                           struct control_places *places, bool optional,
                           control_answer *answer, void *context)

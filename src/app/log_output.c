@@ -49,7 +49,7 @@ static void put_line(enum log_level level, const char *line, void *context)
     outlet_put(errors, text, length);
 }
 
-/* The journal notes the time of each line by itself, see systemd.exec(5). */
+/* The journal records the time of each line itself, see systemd.exec(5). */
 static bool goes_to_journal(void)
 {
     const char *stream = getenv("JOURNAL_STREAM");

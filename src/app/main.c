@@ -39,8 +39,8 @@ static void print_usage(FILE *stream)
     fprintf(stream, "  splitsocks --help | --version\n");
 }
 
-/* Else a socket may get the number of a standard stream that the caller has closed, and
- * what is printed goes into it. */
+/* Opens closed standard streams: else a socket could get the number of one, and output
+ * would go into that socket. */
 static bool open_standard_streams(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)

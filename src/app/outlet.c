@@ -18,7 +18,7 @@
 
 struct text {
     struct list node;
-    unsigned long tells; /* of how many that were dropped; 0: it is no such text */
+    unsigned long tells; /* how many dropped texts it reports; 0: another text */
     size_t length;
     char bytes[];
 };
@@ -27,16 +27,16 @@ struct outlet {
     int fd;
     outlet_loss *loss;
     pthread_t thread;
-    pthread_mutex_t lock; /* of what follows */
+    pthread_mutex_t lock; /* of the following members */
     pthread_cond_t filled, progress;
-    struct list texts;     /* that wait */
-    size_t waiting_bytes;  /* in them, and in the one that is being written */
-    unsigned long dropped; /* since it was last said */
-    bool failing;          /* the last write has failed: nobody can be told of losses */
+    struct list texts;     /* waiting to be written */
+    size_t waiting_bytes;  /* their bytes, and those of the text being written */
+    unsigned long dropped; /* since that was last reported */
+    bool failing;          /* the last write has failed, so losses cannot be reported */
     bool writing, finishing;
 };
 
-/* False: it cannot be written, or not all of it, as on a full disk. */
+/* False when not all of it can be written, for example on a full disk. */
 static bool write_all(struct outlet *outlet, const char *bytes, size_t length)
 {
     while (length > 0) {
@@ -49,7 +49,7 @@ static bool write_all(struct outlet *outlet, const char *bytes, size_t length)
             pthread_cond_signal(&outlet->progress);
             pthread_mutex_unlock(&outlet->lock);
         } else if (n < 0 && errno == EAGAIN) {
-            /* Another process has set the mode that this one leaves alone. */
+            /* Another process has set the non-blocking mode. */
             struct pollfd poll_fd = {.fd = outlet->fd, .events = POLLOUT};
 
             (void)poll(&poll_fd, 1, -1);
@@ -60,7 +60,7 @@ static bool write_all(struct outlet *outlet, const char *bytes, size_t length)
     return true;
 }
 
-/* Takes what is to be written next; NULL: nothing is. The lock is held. */
+/* Takes the next text; NULL: there is none. The lock is held. */
 static struct text *take(struct outlet *outlet)
 {
     struct text *text = list_first(&outlet->texts, struct text, node);
@@ -110,7 +110,7 @@ static void *run(void *context)
     return NULL;
 }
 
-/* Signals are for the main thread. */
+/* The main thread handles all signals. */
 static bool start_thread(struct outlet *outlet)
 {
     sigset_t all, before;

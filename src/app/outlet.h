@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A standard stream of a process that must never wait for whoever reads it: a pipe to a
- * pager, a terminal that was stopped with Ctrl-S, the socket of a logger. A thread writes;
- * what it has no room for, or what a full disk does not take, is dropped and counted.
+ * A standard stream of a process that must never wait for its reader: a pipe to a pager, a
+ * terminal that was stopped with Ctrl-S, the socket of a logger. A thread writes. Texts
+ * for which there is no room, or which a full disk does not take, are dropped and counted.
  *
  * The stream stays in blocking mode: that is a property of the open file, which other
  * processes may share.
@@ -14,26 +14,26 @@
 
 #include <stddef.h>
 
-/* Bytes that wait for a reader: some thousand lines. One text is taken whatever its length
- * when none waits. */
+/* Most bytes that wait for the reader: some thousand lines. A single text may be
+ * longer. */
 #define OUTLET_MAX (256 * 1024)
-/* At the end of the process, a reader that takes nothing for so long is given up. */
+/* At the end of the process: how long to wait for a reader that takes nothing. */
 #define OUTLET_PATIENCE_MS 1000
-/* In /proc/PID/task/TID/comm. When the thread sleeps, everything is written: the tests wait
+/* In /proc/PID/task/TID/comm. While the thread sleeps, everything is written: tests wait
  * for that before they read a log. */
 #define OUTLET_THREAD_NAME "output"
 
 struct outlet;
 
-/* Says in `text` that `count` texts were dropped; returns the length. */
+/* Writes into `text` that `count` texts were dropped; returns the length. */
 typedef size_t outlet_loss(unsigned long count, char *text, size_t size);
 
-/* Writes to `fd`, which is borrowed. `loss` may be NULL: nothing is said. NULL when there
- * is no memory, or no thread to be had. */
+/* Writes to `fd`, which is borrowed. `loss` may be NULL: losses are not reported. NULL
+ * when there is no memory, or no thread. */
 struct outlet *outlet_new(int fd, outlet_loss *loss) MUST_CHECK;
-/* From any thread. Never blocks. */
+/* May be called from any thread. Never blocks. */
 void outlet_put(struct outlet *outlet, const char *text, size_t length);
-/* Waits until everything is written, for as long as the reader takes something. NULL is
+/* Waits until everything is written, as long as the reader takes something. NULL is
  * allowed. With a reader that takes nothing the thread stays behind: the process is about
  * to end. */
 void outlet_finish(struct outlet *outlet);

@@ -16,11 +16,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The writer of a pipe may take so long for its first bytes, and between two writes. */
+/* How long the writer of a pipe may take for its first bytes, and between two writes. */
 #define PIPE_WAIT_SECONDS 5
 
-/* Waits until something can be read. A pipe without a writer must not make us wait for
- * ever; somebody who types may take longer. */
+/* Waits until something can be read. A pipe without a writer must not block for ever; a
+ * person who types may take longer. */
 static bool wait_readable(int descriptor)
 {
     struct pollfd poll_fd = {.fd = descriptor, .events = POLLIN};
@@ -54,7 +54,7 @@ ssize_t read_up_to(int descriptor, char *buffer, size_t size)
     return (ssize_t)used;
 }
 
-/* The name of a user, or his number where he has none. */
+/* The name of a user, or the user's number. */
 static const char *user_name(uid_t user, char text[32])
 {
     const struct passwd *entry = getpwuid(user);
@@ -65,7 +65,7 @@ static const char *user_name(uid_t user, char text[32])
     return text;
 }
 
-/* Says whose it is that may not be read, as far as can be seen: the file, or its folder. */
+/* Reports who owns the unreadable file, or its folder, as far as can be seen. */
 static int read_denied(const char *path)
 {
     char *copy = strdup(path), number[32];

@@ -17,15 +17,15 @@
  * after it has been logged: ERROR_SYSTEM, ERROR_LIMIT, ERROR_MALFORMED, ERROR_MEMORY. */
 int read_file(const char *path, size_t maximum, char **text, size_t *length) MUST_CHECK;
 
-/* Reads until the file ends or until `size` bytes are there, with a bound on how long a
- * pipe may be silent. Returns their number, or -1 with errno set. */
+/* Reads until the file ends or `size` bytes are there; a pipe may be silent only for a
+ * bounded time. Returns their number, or -1 with errno set. */
 ssize_t read_up_to(int descriptor, char *buffer, size_t size) MUST_CHECK;
-/* Logs why, by errno, and returns ERROR_SYSTEM. */
+/* Logs the reason in errno, and returns ERROR_SYSTEM. */
 int read_failed(const char *path);
 
 /* Reads a private key: one line of base64. The file must be a regular one and closed to
  * group and others; else ERROR_PERMISSION. Errors are logged and `key` is then zeroed.
- * ERROR_MALFORMED: it holds no key. (read_key.c) */
+ * ERROR_MALFORMED: there is no key in it. (read_key.c) */
 int read_key_file(const char *path, uint8_t key[CONFIG_KEY_SIZE]) MUST_CHECK;
 
 /* The file `name` of a configuration, relative to the folder of the configuration file

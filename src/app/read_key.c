@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A key, its line end, a byte order mark, and some blanks that an editor may have left. */
+/* A key, its line end, a byte order mark, and some blanks from an editor. */
 #define KEY_FILE_MAX (KEY_FILE_LENGTH + 64)
 
 static int cannot_open(const char *path)
@@ -23,7 +23,8 @@ static int cannot_open(const char *path)
     return ERROR_SYSTEM;
 }
 
-/* Whoever could open the file may use it, be it his own or, for root, another user's. */
+/* Any file that could be opened may be used, whether it is the user's own or, for root,
+ * another user's. */
 static int check_file(const char *path, const struct stat *status)
 {
     unsigned mode = status->st_mode & 07777;
@@ -50,7 +51,7 @@ static bool begins(const char *contents, size_t length, const char *with)
     return length >= strlen(with) && memcmp(contents, with, strlen(with)) == 0;
 }
 
-/* What it is instead of a key. */
+/* Says what the contents are instead of a private key. */
 static const char *describe(const char *contents, size_t length)
 {
     if (length == 0)
@@ -82,7 +83,7 @@ static int parse(const char *path, const char *contents, size_t length,
 
 int read_key_file(const char *path, uint8_t key[CONFIG_KEY_SIZE])
 {
-    /* A FIFO must not make us wait. */
+    /* Do not wait if it is a FIFO. */
     int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     char contents[KEY_FILE_MAX];
     struct stat status;

@@ -38,7 +38,7 @@ static char *default_file(const char *name)
     return length >= 0 ? path : NULL;
 }
 
-/* What versions without sections have left in its place goes on under the new name. */
+/* Renames a file that older versions, whose files have no sections, have left. */
 static void take_over(const char *path)
 {
     char *before = default_file("usage");

@@ -6,7 +6,7 @@
 
 #include <strings.h>
 
-/* A relay gives a subflow up after twice this. */
+/* A relay gives an idle subflow up after twice this time. */
 #define KEEPALIVE_MAX (45 * NS_PER_S)
 #define POOL_MAX 1024
 #define BURST_DEFAULT 48
@@ -70,7 +70,8 @@ static int check_hosts(struct reader *reader, const struct place *place, json_t 
     return result;
 }
 
-/* Whoever lets others in lets them believe that the proxy hides their names. */
+/* A proxy that is open to other machines makes their users believe that it hides the names
+ * they look up. */
 static int warn_of_names(struct reader *reader, const struct place *place, json_t *value,
                          const struct config_local *config)
 {
@@ -115,7 +116,7 @@ static int check_local(struct reader *reader, const struct place *place, json_t 
     return warn_of_names(reader, place, value, config);
 }
 
-/* One option after the other, several words to a line: tables. */
+/* One option below the other, with several words on a line: tables. */
 /* clang-format off */
 #define ALLOWED_HOST "a DNS name, or an address without brackets"
 

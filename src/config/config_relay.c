@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* An entry without an address stands for two. */
+/* Turns an entry without an address into one for each family. */
 static int spell_out_listeners(struct reader *reader, const struct place *place,
                                json_t *value, void *field)
 {
@@ -40,13 +40,13 @@ static int spell_out_listeners(struct reader *reader, const struct place *place,
     return OK;
 }
 
-typedef int client_order(const void *a, const void *b); /* as of qsort(), on pointers */
+typedef int client_order(const void *a, const void *b); /* of pointers, for qsort() */
 
 static int by_name(const void *a, const void *b)
 {
     const struct config_client *const *x = a, *const *y = b;
 
-    /* There is none where it could not be read. */
+    /* NULL where the name could not be read. */
     return strcmp((*x)->name != NULL ? (*x)->name : "",
                   (*y)->name != NULL ? (*y)->name : "");
 }
@@ -58,7 +58,7 @@ static int by_key(const void *a, const void *b)
     return memcmp((*x)->public_key, (*y)->public_key, sizeof((*x)->public_key));
 }
 
-/* Reports the member `key` of client `index`. */
+/* Reports the member `key` of client `index` as a repetition. */
 static int report_second(struct reader *reader, const struct place *place, json_t *value,
                          size_t index, const char *key)
 {
@@ -69,12 +69,12 @@ static int report_second(struct reader *reader, const struct place *place, json_
                   key);
 }
 
-/* Reports two clients that are equal in `order`, which looks at the member `key`. */
+/* Reports two clients that `order`, which compares the member `key`, finds equal. */
 static int check_unique(struct reader *reader, const struct place *place, json_t *value,
                         const struct config_clients *clients, client_order *order,
                         const char *key)
 {
-    static const struct config_client unread; /* what could not be read is zero */
+    static const struct config_client unread; /* members that could not be read are zero */
     const struct config_client *none = &unread;
     const struct config_client **sorted = calloc(clients->count, sizeof(sorted[0]));
     int error = OK;
@@ -108,7 +108,7 @@ static int check_clients(struct reader *reader, const struct place *place, json_
                        check_unique(reader, place, value, clients, by_key, "public_key"));
 }
 
-/* One option after the other, several words to a line: tables. */
+/* One option below the other, with several words on a line: tables. */
 /* clang-format off */
 static const struct option listener_options[] = {
     {.name = "address", .read = read_address, FIELD(config_relay_listener, address),

@@ -7,15 +7,15 @@
 /* RFC 1929: a length is one byte, and not zero. */
 #define CREDENTIAL_MAX 255
 #define USERS_MAX 4096
-/* Connections to one target. Of a forward listener all go to the same, and a loop that no
- * address gives away makes as many within a second. SOCKS clients may have good reason for
- * many more, but leave a quarter of the streams that a relay allows a session by default
- * (max_streams, 16384) to other targets. */
+/* Connections to one target. All connections of a forward listener have the same target,
+ * and a loop that cannot be seen in addresses makes so many within a second. SOCKS clients
+ * may have good reasons for many more, but must leave a quarter of the streams that a
+ * relay allows a session by default (max_streams, 16384) for other targets. */
 #define PER_TARGET_FORWARD 1024
 #define PER_TARGET_SOCKS 12288
 #define PER_TARGET_MAX 1000000
 
-/* The value is not shown: it may be a password. */
+/* The message does not show the value: it may be a password. */
 static int refuse_password(struct reader *reader, const struct place *place)
 {
     return report(reader, place, ERROR_INVALID,
@@ -47,7 +47,7 @@ static int read_users(struct reader *reader, const struct place *place,
     struct place at = {.parent = place};
     struct config_user *items;
     json_t *password;
-    size_t count = json_object_size(value); /* 0 when it is no object */
+    size_t count = json_object_size(value); /* 0 if it is not an object */
     int result = OK;
 
     if (count == 0 || count > USERS_MAX)
@@ -66,7 +66,7 @@ static int read_users(struct reader *reader, const struct place *place,
     return result;
 }
 
-/* Each protocol has a key that it needs and one that means nothing to it. */
+/* Each protocol has a key that it needs and one that it does not use. */
 static int check_protocol(struct reader *reader, const struct place *place, json_t *value,
                           const struct config_listener *listener)
 {
@@ -143,8 +143,8 @@ static int check_pair(struct reader *reader, const struct place *place,
     return result;
 }
 
-/* Whether what a listener forwards to is `other`, on this machine; a name other than
- * "localhost" is not known here. */
+/* Whether a forward listener's target is `other`, on this machine. Names other than
+ * "localhost" cannot be checked here. */
 static bool leads_to(const struct config_host_port *to, const struct config_listener *other)
 {
     const struct address *bound = &other->address;
@@ -159,7 +159,7 @@ static bool leads_to(const struct config_host_port *to, const struct config_list
     plain = address_unmap(&plain);
     if (plain.family != bound->family)
         return false;
-    if (address_is_any(&plain)) /* connect(2) takes it for loopback */
+    if (address_is_any(&plain)) /* connect(2) treats it as loopback */
         return address_is_any(bound) || address_is_loopback(bound);
     return address_is_any(bound) ? address_is_loopback(&plain)
                          : memcmp(plain.bytes, bound->bytes, sizeof(plain.bytes)) == 0;
@@ -169,7 +169,7 @@ static bool leads_to(const struct config_host_port *to, const struct config_list
     "on this machine this is a listener of this file: connections would come back, and are " \
     "refused unless the relay runs on another machine, whose own port this is"
 
-/* No error: the relay may be another machine, whose loopback addresses are meant. */
+/* Only a warning: the relay may be another machine, whose loopback addresses are meant. */
 static int warn_of_loops(struct reader *reader, const struct place *place, json_t *value,
                          const struct config_listeners *list)
 {
@@ -203,7 +203,7 @@ int check_local_listeners(struct reader *reader, const struct place *place, json
     return result;
 }
 
-/* One option after the other, several words to a line: tables. */
+/* One option below the other, with several words on a line: tables. */
 /* clang-format off */
 static const struct choice protocols[] = {
     {"socks5", CONFIG_PROTOCOL_SOCKS5, true},

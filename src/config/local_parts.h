@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The larger parts of local.json, a file each. */
+/* The larger parts of local.json, one file for each. */
 #ifndef CONFIG_LOCAL_PARTS_H
 #define CONFIG_LOCAL_PARTS_H
 
@@ -15,8 +15,8 @@ value_check check_local_listeners; /* struct config_listeners */
 value_reader read_local_paths;     /* "auto" or a list [struct config_paths] */
 value_check check_local_rules;     /* struct config_rules */
 
-/* Turns the names that listeners and rules are given into bits, once all of the file is
- * read. `value` is the whole of it. */
+/* Turns the names in listeners and rules into bits, once the whole file is read. `value`
+ * is the whole file. */
 int resolve_local_names(struct reader *reader, const struct place *place, json_t *value,
                         struct config_local *config) MUST_CHECK;
 
@@ -25,7 +25,7 @@ extern const struct choice local_modes[];
 #define RULES_MAX 1024
 #define NAME_MAX_LENGTH 63
 
-/* What may be said of streams at every level. */
+/* Options about streams, for every level. */
 /* clang-format off */
 #define OPTION_NAME \
     .name = "name", .read = read_string, .minimum = 1, .maximum = NAME_MAX_LENGTH, \

@@ -7,7 +7,7 @@
 /* IFNAMSIZ of linux/if.h, without the final zero. */
 #define INTERFACE_MAX 15
 #define COST_MAX UINT16_MAX
-/* What every host takes (RFC 791), and the longest packet of IP. */
+/* The packet that every host accepts (RFC 791), and the longest packet of IP. */
 #define MTU_MIN 576
 #define MTU_MAX 65535
 #define BULK_AFTER_MAX (3600 * NS_PER_S)
@@ -43,8 +43,9 @@ static bool same_way(const struct config_path *a, const struct config_path *b)
            address_equal(&a->source, &b->source);
 }
 
-/* One way under two names is an error and no warning, as nobody can want it: copies of what
- * must arrive would be lost together, and a quota would be two. */
+/* The same way out under two names is an error, and not only a warning, since nobody can
+ * want it: both copies of redundant data would be lost together, and the quota would count
+ * twice. */
 static int compare(struct reader *reader, const struct place *place,
                    const struct config_path *paths, size_t index, size_t before)
 {

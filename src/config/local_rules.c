@@ -23,7 +23,7 @@ static const struct choice actions[] = {
     {NULL, 0, false},
 };
 
-/* What goes without the tunnel has neither mode nor paths. */
+/* A rule whose action is not "proxy" has neither mode nor paths. */
 static int check_rule(struct reader *reader, const struct place *place, json_t *value,
                       void *field)
 {
@@ -78,10 +78,11 @@ int check_local_rules(struct reader *reader, const struct place *place, json_t *
 
 /* ---- names of paths and listeners ---- */
 
-/* The things that can be named, in the order of their bits; nameless ones are NULL. */
+/* The names of all paths or listeners, in the order of their bits; NULL for one without
+ * name. */
 struct known {
     const char *kind; /* "path" */
-    const char *none; /* what to say when there are none to name */
+    const char *none; /* the message when none has a name */
     const char *names[CONFIG_LISTENERS_MAX];
     size_t count;
 };
@@ -131,7 +132,8 @@ static int report_unknown(struct reader *reader, const struct place *place,
                   known->kind, used > 0 ? list : known->none);
 }
 
-/* Sets the bits of `names`, which stand as `key` in the object `value` at `parent`. */
+/* Sets the bits of `names`, which are the value of `key` in the object `value` at
+ * `parent`. */
 static int resolve(struct reader *reader, const struct place *parent, json_t *value,
                    const char *key, const struct known *known,
                    const struct config_strings *names, uint64_t *bits)

@@ -10,7 +10,7 @@ struct config_memory;
 
 /* NULL when memory is out. */
 struct config_memory *memory_new(void) MUST_CHECK;
-/* Passwords may be in it, so every byte is overwritten first. NULL is allowed. */
+/* Overwrites every byte first, since passwords may be among them. NULL is allowed. */
 void memory_free(struct config_memory *memory);
 
 /* `size` zeroed bytes, aligned for anything; NULL when memory is out. */

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Names of options are shorter. */
+/* Names of options are shorter than this. */
 #define LENGTH_MAX 48
 
 static char lower(char c)

@@ -25,7 +25,7 @@ static void skip_space(struct cursor *cursor)
             cursor->line++;
 }
 
-/* At the opening quote; a valid string holds no newline. */
+/* Begins at the opening quote; a valid string contains no newline. */
 static void skip_string(struct cursor *cursor)
 {
     for (cursor->at++; cursor->at < cursor->end && *cursor->at != '"'; cursor->at++)
@@ -35,8 +35,8 @@ static void skip_string(struct cursor *cursor)
         cursor->at++;
 }
 
-/* A string, a bracket, a separator, or a run of what numbers and names are made of. At
- * least one character is taken, unless the text is at its end. */
+/* Skips a string, a bracket, a separator, or a run of characters of numbers and names: at
+ * least one character, unless the text is at its end. */
 static void skip_token(struct cursor *cursor)
 {
     static const char single[] = "{}[],:";
@@ -69,7 +69,7 @@ static void skip_value(struct cursor *cursor)
     } while (depth > 0 && cursor->at < cursor->end);
 }
 
-/* From the start of an object's key: to the start of its value. */
+/* Moves from the start of an object's key to the start of its value. */
 static void skip_key(struct cursor *cursor)
 {
     skip_space(cursor);
@@ -98,7 +98,7 @@ static struct text_position seek(struct cursor *cursor, const struct place *plac
     }
     position = seek(cursor, place->parent, text);
     if (place->index == PLACE_MISSING) {
-        skip_value(cursor); /* only its end tells that something is missing */
+        skip_value(cursor); /* a missing member is reported at the end of its object */
         position.offset = (size_t)(cursor->at - text);
         return position;
     }
@@ -181,15 +181,15 @@ void place_format(const struct place *place, char *path, size_t size)
     append_place(&result, place);
 }
 
-/* An object or list that is open, while a text is walked. */
+/* An open object or list during a walk over a text. */
 struct level {
     bool list;
     bool at_key;   /* in an object: the next string is a key */
-    size_t index;  /* in a list */
+    size_t index;  /* in a list: of the current element */
     size_t prefix; /* length of its own path */
 };
 
-/* Deeper levels than a configuration has are walked through without being named. */
+/* Deeper levels than a configuration can have are skipped without a path. */
 #define LEVEL_MAX 16
 
 struct walk {

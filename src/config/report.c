@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What stands in the file must not break the line of a message. */
+/* Characters from the file must not break the line of a message. */
 static void replace_controls(char *text)
 {
     for (; *text != '\0'; text++)
@@ -29,8 +29,8 @@ static bool stands_behind(const struct config_problem *problem,
            (problem->line == position->line && problem->offset > position->offset);
 }
 
-/* Room for a problem, behind those that stand before it in the text; NULL when there are
- * as many as may be. */
+/* Room for a problem, in the order of the text; NULL when CONFIG_PROBLEMS_MAX are
+ * there. */
 static struct config_problem *add_problem(struct config_error *error,
                                           const struct text_position *position)
 {

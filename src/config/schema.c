@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Options of one object; a set of them fits in a word. */
+/* Most options of one object; a set of them fits in a word. */
 #define MEMBERS_MAX 32
 
 const struct option *find_option(const struct option *members, const char *name)
@@ -38,7 +38,7 @@ static int report_unknown(struct reader *reader, const struct place *place,
                   names[nearest_name(place->key, names, count)], allowed);
 }
 
-/* What an absent option becomes. */
+/* Gives an absent option its default, or reports it as missing. */
 static int read_absent(struct reader *reader, const struct place *parent,
                        const struct option *option, void *field)
 {
@@ -79,7 +79,7 @@ static int run_check(struct reader *reader, const struct place *place,
     return first_error(result, option->check(reader, place, value, field));
 }
 
-/* Reads the members that are there. `seen` and `failed` become sets of options. */
+/* Reads the members that are in the text. `seen` and `failed` become sets of options. */
 static int read_members(struct reader *reader, const struct place *place,
                         const struct option *members, json_t *value, void *field,
                         uint32_t *seen, uint32_t *failed)
@@ -131,7 +131,7 @@ int read_object(struct reader *reader, const struct place *place,
     return run_check(reader, place, option, value, field, result);
 }
 
-/* Reads element `index`, which is `value`, into its slot of the list. */
+/* Reads element `index`, whose value is `value`, into its slot of the list. */
 static int read_element(struct reader *reader, const struct place *place,
                         const struct option *option, json_t *value,
                         const struct list_view *list, size_t index)
@@ -139,7 +139,7 @@ static int read_element(struct reader *reader, const struct place *place,
     const struct option *element = option->element;
     struct place at = {.parent = place, .index = index};
 
-    /* A lone element stands where the list would. */
+    /* A lone element takes the place of the list. */
     return read_value(reader, json_is_array(value) ? &at : place, element,
                       json_is_array(value) ? json_array_get(value, index) : value,
                       (char *)list->items + index * element->size);
@@ -209,8 +209,8 @@ struct place member_place(const struct place *parent, json_t *object, const char
     return place;
 }
 
-/* jansson's text ends with what it stood before. That may be a password, and the line,
- * path and column say it as well. */
+/* jansson's message ends with the text around the error. That may be a password, and line,
+ * path and column say enough. */
 static void cut_near(char *text)
 {
     char *near = strstr(text, " near ");

@@ -17,27 +17,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What one run of the parser works with. */
+/* The state of one run of the parser. */
 struct reader {
     const char *text;
     size_t length;
     const char *file_name;
-    struct config_memory *memory; /* all that fields point to is taken from it */
+    struct config_memory *memory; /* memory for everything that fields point to */
     struct config_strings warnings;
     struct config_error *error;
-    uint32_t failed; /* while a check runs on an object: bits of members with an error */
+    uint32_t failed; /* while an object is checked: bits of members with an error */
 };
 
 struct option;
 
-/* Stores `value` in `field` (option->size bytes, zero so far), or reports what is wrong and
- * returns the first error. All that is wrong is reported: reading goes on behind an error,
- * unless memory is out. */
+/* Stores `value` in `field` (option->size bytes, zero so far), or reports all problems and
+ * returns the first error. Reading goes on after an error, unless memory is out. */
 typedef int value_reader(struct reader *reader, const struct place *place,
                          const struct option *option, json_t *value, void *field);
 
-/* Checks what concerns several options, once the object or list is stored in `field`
- * without an error, or with option->lenient whatever could be read of it. */
+/* Checks several options together, once the object or list is stored in `field` without an
+ * error; with option->lenient also after errors, with what could be read. */
 typedef int value_check(struct reader *reader, const struct place *place, json_t *value,
                         void *field);
 
@@ -53,40 +52,40 @@ struct option {
     size_t offset; /* of the field in the structure that the table describes */
     size_t size;   /* bytes of the field */
     bool required;
-    /* null is allowed: it stores null_value in an integer, leaves other fields zero. */
+    /* null is allowed: an integer becomes null_value, other fields stay zero. */
     bool nullable;
     uint64_t null_value;
-    const char *fallback; /* JSON read when the option is absent; NULL leaves it zero */
+    const char *fallback; /* JSON for an absent option; NULL leaves the field zero */
     uint64_t minimum;     /* of a number, or of the length of a text or list */
     uint64_t maximum;     /* included */
-    const char *allowed;  /* for messages, where the reader cannot tell by itself */
-    bool (*valid)(const char *text); /* of texts */
-    const struct choice *choices;    /* of read_choice(); ends with a NULL name */
-    const struct option *element;    /* of read_list(); one */
-    bool lone;                       /* of read_list(): a single element needs no list */
-    const struct option *members;    /* of read_object(); ends with a NULL name */
-    value_check *check;              /* of objects and lists; may be NULL */
-    bool lenient; /* the check runs after errors too: what could not be read is zero */
+    const char *allowed;  /* for messages, if the reader cannot tell by itself */
+    bool (*valid)(const char *text); /* for texts */
+    const struct choice *choices;    /* for read_choice(); ends with a NULL name */
+    const struct option *element;    /* for read_list(): one option */
+    bool lone;                       /* for read_list(): a single element needs no list */
+    const struct option *members;    /* for read_object(); ends with a NULL name */
+    value_check *check;              /* for objects and lists; may be NULL */
+    bool lenient;                    /* check even after errors: unread members are zero */
 };
 
-/* The field of an option: where and how large. */
+/* Offset and size of an option's field. */
 #define FIELD(type, member) \
     .offset = offsetof(struct type, member), .size = sizeof(((struct type *)NULL)->member)
-/* The value that an element of a list is. */
+/* For options that are elements of a list. */
 #define ELEMENT(type) .offset = 0, .size = sizeof(type)
 
-/* Any list in a configuration, seen without its type. */
+/* A list of a configuration, without its type. */
 struct list_view {
     void *items;
     size_t count;
 };
 
-/* Parses reader->text along `root`. Returns a new structure of root->size bytes, which lies
- * in reader->memory, a new one too and now the caller's; NULL after an error has been
- * reported. The caller has set text, length, file_name and error, the rest is zero. */
+/* Parses reader->text by the table `root`. Returns a new structure of root->size bytes in
+ * reader->memory, which is new too and the caller's; NULL after an error, which was
+ * reported. The caller has set text, length, file_name and error; the rest is zero. */
 void *schema_parse(struct reader *reader, const struct option *root) MUST_CHECK;
 
-/* The first of two outcomes that is an error; to be out of memory goes before all. */
+/* The first error of the two outcomes; ERROR_MEMORY goes before all others. */
 int first_error(int a, int b);
 
 /* Reads one value, null included. */
@@ -102,7 +101,7 @@ void store_unsigned(void *field, size_t size, uint64_t value);
 /* The option of that name, or NULL. */
 const struct option *find_option(const struct option *members, const char *name);
 
-/* Whether the member `name` had an error, for the check of the object of `members`. */
+/* Whether the member `name` had an error; for the check of the object of `members`. */
 bool member_failed(const struct reader *reader, const struct option *members,
                    const char *name);
 
@@ -115,15 +114,15 @@ int report(struct reader *reader, const struct place *place, enum error code,
 /* The same for a text that could not be parsed. */
 int report_at(struct reader *reader, const struct text_position *position, const char *path,
               enum error code, const char *text);
-/* Reports that `value` was found where `allowed` is allowed. Returns ERROR_INVALID. */
+/* Reports that `value` was found where `allowed` is expected. Returns ERROR_INVALID. */
 int refuse(struct reader *reader, const struct place *place, const struct option *option,
            const json_t *value, const char *allowed, ...) PRINTF_LIKE(5, 6);
 /* Returns ERROR_MEMORY, with a message. */
 int report_memory(struct reader *reader);
-/* Adds to the warnings. Returns OK or ERROR_MEMORY. */
+/* Adds a warning. Returns OK or ERROR_MEMORY. */
 int warn(struct reader *reader, const struct place *place, const char *text) MUST_CHECK;
 
-/* Bytes of a path, a value, and of what is said about them; longer ones are cut. */
+/* Sizes of a path, a value, and of a message about them; longer texts are cut. */
 #define PATH_TEXT_SIZE 160
 #define VALUE_TEXT_SIZE 72
 #define DETAIL_TEXT_SIZE 480

@@ -6,17 +6,17 @@
 
 /* ---- encodings ---- */
 
-/* Longer marks before those that they begin with. */
+/* Longer marks come before marks that are their beginning. */
 static const struct {
     const char *mark;
     size_t length;
-    const char *name; /* NULL: it is UTF-8 */
+    const char *name; /* NULL: UTF-8 */
 } marks[] = {
     {"\xff\xfe\0\0", 4, "UTF-32"}, {"\0\0\xfe\xff", 4, "UTF-32"}, {"\xff\xfe", 2, "UTF-16"},
     {"\xfe\xff", 2, "UTF-16"},     {"\xef\xbb\xbf", 3, NULL},
 };
 
-/* The length of the character at `at`, by RFC 3629 section 4; 0 when it is none. */
+/* The length of the character at `at`, by RFC 3629 section 4; 0 when it is invalid. */
 static size_t character_length(const uint8_t *at, size_t left)
 {
     size_t length = at[0] < 0x80   ? 1
@@ -86,12 +86,12 @@ int text_begin(struct reader *reader)
     return OK;
 }
 
-/* ---- what is no JSON ---- */
+/* ---- habits of other languages ---- */
 
 struct scan {
     bool in_text;
     bool escaped;
-    char last; /* what is no blank, outside of texts */
+    char last; /* last character outside of strings that is no blank */
     struct text_position comma;
 };
 
@@ -111,8 +111,8 @@ static const char *judge(const struct scan *scan, const char *at, size_t left)
     if (begins(at, left, "\xe2\x80\x9c") || begins(at, left, "\xe2\x80\x9d") ||
         begins(at, left, "\xe2\x80\x9e") || begins(at, left, "\xc2\xab"))
         return "a typographic quote";
-    /* As web pages and chats have them: no-break space, zero-width space and joiner, and a
-     * byte order mark that is not the first character. */
+    /* Characters that come from web pages and chats: no-break space, zero-width space and
+     * joiner, and a byte order mark that is not the first character. */
     if (begins(at, left, "\xc2\xa0") || begins(at, left, "\xe2\x80\x8b") ||
         begins(at, left, "\xe2\x80\x8d") || begins(at, left, "\xef\xbb\xbf"))
         return "a blank that is no plain space";

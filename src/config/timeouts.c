@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "values.h"
 
-/* As the kernel bounds TCP_KEEPIDLE: 32767 s. */
+/* The kernel's bound of TCP_KEEPIDLE: 32767 s. */
 #define KEEPALIVE_MAX (9 * 3600 * NS_PER_S)
 #define HALF_CLOSED_MAX (24 * 3600 * NS_PER_S)
 #define STOP_MAX (24 * 3600 * NS_PER_S)
 
-/* One option after the other, several words to a line: tables. */
+/* One option below the other, with several words on a line: tables. */
 /* clang-format off */
 const struct option timeout_options[] = {
     {.name = "half_closed", .read = read_duration,

@@ -8,11 +8,11 @@
 
 struct unit {
     const char *name;
-    uint64_t factor; /* base units in one; at least 1 */
+    uint64_t factor; /* base units in one of these; at least 1 */
 };
 
-/* Reads the digits at *text and advances it. Returns how many there were, SIZE_MAX when
- * the number does not fit. */
+/* Reads the digits at *text and advances it. Returns their number, or SIZE_MAX when the
+ * value does not fit. */
 static size_t read_digits(const char **text, uint64_t *value)
 {
     size_t count = 0;

@@ -52,7 +52,7 @@ static void add_entry(struct usage_month *month, size_t index, const char *name,
     entry->bytes += MIN(bytes, INT64_MAX - entry->bytes);
 }
 
-/* Its index, or `count`. */
+/* The name's index, or `count`. */
 static size_t find(const struct usage_month *month, const char *name)
 {
     size_t i = 0;
@@ -62,7 +62,7 @@ static size_t find(const struct usage_month *month, const char *name)
     return i;
 }
 
-/* Makes room by counting what is in the last month to the one before it. */
+/* Makes room: adds the bytes of the last month to the month before it. */
 static void merge_last(struct usage *usage)
 {
     const struct usage_month *last = &usage->months[usage->count - 1];
@@ -77,7 +77,7 @@ static void merge_last(struct usage *usage)
     usage->count--;
 }
 
-/* The present month, made where it has no entries yet. */
+/* The present month, which is made if it has no entries yet. */
 static struct usage_month *present(struct usage *usage)
 {
     size_t place = place_of(usage, usage->month);

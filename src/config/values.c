@@ -200,7 +200,7 @@ bool valid_congestion_control(const char *text)
     return only_of(text, "_-");
 }
 
-/* What the kernel accepts as the name of an interface. */
+/* Whether the kernel accepts the text as the name of an interface. */
 bool valid_interface(const char *text)
 {
     return strpbrk(text, "/: \t\n\v\f\r") == NULL && strcmp(text, ".") != 0 &&

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Readers for the types of values. The fields they store to are named in brackets. */
+/* Readers for the types of values. The types of their fields are in brackets. */
 #ifndef CONFIG_VALUES_H
 #define CONFIG_VALUES_H
 
@@ -31,7 +31,7 @@ bool valid_label(const char *text);
 #define ALLOWED_PUBLIC_KEY \
     "a public key as keygen prints it, 44 characters of base64 for 32 bytes"
 
-/* Options that local and relay have alike; the rest is added by the table. */
+/* Options that local and relay share; each table adds the rest. */
 /* clang-format off */
 #define OPTION_PRIVATE_KEY_FILE \
     .name = "private_key_file", .read = read_string, .required = true, .minimum = 1, \
@@ -45,9 +45,9 @@ bool valid_label(const char *text);
     .allowed = "a name that the kernel knows, such as \"bbr\""
 #define OPTION_TIMEOUTS \
     .name = "timeouts", .read = read_object, .fallback = "{}", .members = timeout_options
-/* The defaults: the queries that home routers and filtering services are asked to bear are
- * few with an hour and a few thousand names, and names that did not exist a minute ago are
- * found. See splitsocks.conf(5). */
+/* The defaults. With an hour and a few thousand names, home routers and filtering services
+ * get few queries; with a minute for missing names, new names are found soon. See
+ * splitsocks.conf(5). */
 #define OPTIONS_DNS(type, member) \
     {.name = "servers", .read = read_list, .nullable = true, .minimum = 1, .maximum = 8, \
      .element = &dns_server, .allowed = "addresses with an optional port", \

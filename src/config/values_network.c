@@ -10,8 +10,8 @@
 
 #define DNS_PORT 53
 
-/* An IPv4 address in its IPv6 form is the IPv4 address: the kernel makes the same socket of
- * both, and one must not pass for two. */
+/* Reads an IPv4 address in its IPv6 form as the IPv4 address: the kernel makes the same
+ * socket of both, and they must not count as two addresses. */
 int read_address(struct reader *reader, const struct place *place,
                  const struct option *option, json_t *value, void *field)
 {
@@ -25,7 +25,7 @@ int read_address(struct reader *reader, const struct place *place,
     return OK;
 }
 
-/* A port of at most `length` digits at `text`, which must be all of it; 0 when not. */
+/* The port in the `length` characters at `text`, which must all be digits; 0 otherwise. */
 static uint16_t parse_port(const char *text, size_t length)
 {
     unsigned port = 0;
@@ -78,7 +78,8 @@ int read_server(struct reader *reader, const struct place *place,
     return OK;
 }
 
-/* "rdp.example:3389", "192.0.2.1:22", "[2001:db8::1]:22"; where the host ends, or NULL. */
+/* "rdp.example:3389", "192.0.2.1:22", "[2001:db8::1]:22". Returns the end of the host, or
+ * NULL. */
 static const char *find_host_end(const char *text, const char **host, uint16_t *port)
 {
     const char *colon = strrchr(text, ':'), *end = colon;
@@ -90,14 +91,14 @@ static const char *find_host_end(const char *text, const char **host, uint16_t *
     *port = parse_port(colon + 1, strlen(colon + 1));
     if (bracket && *--end != ']')
         return NULL;
-    /* Without brackets the colons of a literal and that of the port look the same. */
+    /* Without brackets, the colons of a literal cannot be told from that of the port. */
     if (*port == 0 || end <= *host || (!bracket && strchr(text, ':') != colon))
         return NULL;
     return end;
 }
 
-/* A configuration has addresses in their usual spelling alone: "192.0.2" is more likely to
- * be a mistake than to mean 192.0.0.2. A scope may follow. */
+/* A configuration accepts addresses only in their usual spelling: "192.0.2" is more likely
+ * a mistake than 192.0.0.2. A scope may follow. */
 static bool usual_host(struct host *host, const char *text)
 {
     struct address address;
@@ -145,7 +146,7 @@ int read_host_port(struct reader *reader, const struct place *place,
             return report_memory(reader);
         host[end - start] = '\0';
         to->host = host;
-        /* Brackets are for IPv6. */
+        /* Only IPv6 literals may have brackets. */
         if ((text[0] != '[' || strchr(host, ':') != NULL) && usual_host(&parsed, host))
             return OK;
     }
@@ -166,14 +167,14 @@ int read_block(struct reader *reader, const struct place *place,
     return OK;
 }
 
-/* The ports read so far: which, and in what order. */
+/* The ports read so far: which ones, and in what order. */
 struct port_set {
     uint8_t known[(UINT16_MAX + 1) / 8];
     uint16_t ports[UINT16_MAX];
     size_t count;
 };
 
-/* False: `port` was there already. */
+/* False when `port` was there already. */
 static bool add_port(struct port_set *set, unsigned port)
 {
     uint8_t bit = (uint8_t)(1U << port % 8);
@@ -185,13 +186,13 @@ static bool add_port(struct port_set *set, unsigned port)
     return true;
 }
 
-/* A number, or a text "A-B". */
+/* Reads a number, or a text "A-B". */
 static bool get_range(const json_t *value, uint16_t *first, uint16_t *last)
 {
     const char *text = json_string_value(value), *dash;
 
     if (text == NULL) {
-        json_int_t port = json_integer_value(value); /* 0 when it is no integer */
+        json_int_t port = json_integer_value(value); /* 0 if it is not an integer */
 
         *first = *last = port > 0 && port <= UINT16_MAX ? (uint16_t)port : 0;
         return *first != 0;
@@ -252,7 +253,7 @@ int read_ports(struct reader *reader, const struct place *place,
     uint16_t *items;
     int error;
 
-    if (json_array_size(value) == 0) /* no list, or an empty one */
+    if (json_array_size(value) == 0) /* not a list, or an empty one */
         return refuse(reader, place, option, value,
                       "a list of ports and ranges, such as [443, \"8000-8009\"]");
     set = calloc(1, sizeof(*set));
