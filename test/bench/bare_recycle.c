@@ -9,7 +9,7 @@
  * `--bytes 0` is the loop of connect and reset alone. Prints JSON: cycles, seconds and the
  * CPU seconds of both processes.
  */
-#include "../e2e/tool.h"
+#include "server.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -187,7 +187,7 @@ int main(int argc, char **argv)
                                           {NULL, 0, NULL, 0}};
     struct endpoint server = endpoint_parse("127.0.0.1:0");
     uint64_t duration_ns = 0, parallel = 8, begun_ns, cycles;
-    int option, listener;
+    int option;
     double seconds;
     pid_t child;
 
@@ -201,15 +201,7 @@ int main(int argc, char **argv)
     }
     if (duration_ns == 0 || bytes > BYTES_MAX || parallel == 0 || parallel > PARALLEL_MAX)
         die("--for DURATION [--bytes N] [--parallel N]");
-    listener = listen_tcp(&server);
-    if (getsockname(listener, (struct sockaddr *)&server.address, &server.length) != 0)
-        die_errno("getsockname");
-    child = fork();
-    if (child == 0)
-        serve(listener);
-    if (child < 0)
-        die_errno("fork");
-    close(listener);
+    child = server_fork(&server, serve);
     begun_ns = now_ns();
     cycles = run(&server, (unsigned)parallel, begun_ns + duration_ns);
     seconds = (double)(now_ns() - begun_ns) / 1e9;

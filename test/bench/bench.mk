@@ -5,8 +5,9 @@ BENCH_TOOLS = \
 	test/bench/dial \
 	test/bench/pump
 EXTRA_PROGRAMS = $(BENCH_TOOLS)
-test_bench_bare_recycle_SOURCES = test/bench/bare_recycle.c test/e2e/tool.c test/e2e/tool.h
-test_bench_dial_SOURCES = test/bench/dial.c test/e2e/tool.c test/e2e/tool.h
+BENCH_SERVER = test/bench/server.c test/bench/server.h test/e2e/tool.c test/e2e/tool.h
+test_bench_bare_recycle_SOURCES = test/bench/bare_recycle.c $(BENCH_SERVER)
+test_bench_dial_SOURCES = test/bench/dial.c $(BENCH_SERVER)
 test_bench_pump_SOURCES = test/bench/pump.c test/e2e/tool.c test/e2e/tool.h
 BENCHES = \
 	test/bench/bench_bonding.py \

@@ -9,7 +9,7 @@
  *
  * Prints JSON.
  */
-#include "../e2e/tool.h"
+#include "server.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -279,22 +279,13 @@ int main(int argc, char **argv)
 {
     struct endpoint server = endpoint_parse("127.0.0.1:0");
     const struct sockaddr_in *in = (const struct sockaddr_in *)&server.address;
-    int listener;
     pid_t child;
 
     read_options(argc, argv);
     raise_file_limit();
-    listener = listen_tcp(&server);
-    if (getsockname(listener, (struct sockaddr *)&server.address, &server.length) != 0)
-        die_errno("getsockname");
+    child = server_fork(&server, serve);
     memcpy(socks_request + 4, &in->sin_addr, 4);
     memcpy(socks_request + 8, &in->sin_port, 2);
-    child = fork();
-    if (child == 0)
-        serve(listener);
-    if (child < 0)
-        die_errno("fork");
-    close(listener);
     if (options.echo)
         run_echo();
     else
