@@ -18,7 +18,8 @@ test_e2e_linkemu_SOURCES = test/e2e/linkemu.c $(E2E_COMMON) \
 	test/e2e/link.c test/e2e/link.h \
 	test/e2e/tcpwatch.c test/e2e/tcpwatch.h
 test_e2e_origin_SOURCES = test/e2e/origin.c $(E2E_COMMON) $(E2E_LOAD)
-test_e2e_socksload_SOURCES = test/e2e/socksload.c $(E2E_COMMON) $(E2E_LOAD)
+test_e2e_socksload_SOURCES = test/e2e/socksload.c $(E2E_COMMON) $(E2E_LOAD) \
+	test/e2e/socksload_options.c test/e2e/socksload_options.h
 test_e2e_wireproxy_SOURCES = test/e2e/wireproxy.c $(E2E_COMMON) \
 	test/e2e/wirepair.c test/e2e/wirepair.h
 
@@ -71,6 +72,17 @@ E2E_TESTS = \
 	test/e2e/test_status.py \
 	test/e2e/test_tight.py \
 	test/e2e/test_tools.py
-EXTRA_DIST += $(E2E_TESTS) test/e2e/fakedns.py test/e2e/harness.py test/e2e/lab.py test/e2e/web.py \
+EXTRA_DIST += $(E2E_TESTS) \
+	test/e2e/basics.py \
+	test/e2e/context.py \
+	test/e2e/fakedns.py \
+	test/e2e/harness.py \
+	test/e2e/lab.py \
+	test/e2e/namespaces.py \
+	test/e2e/pairs.py \
+	test/e2e/processes.py \
+	test/e2e/sockets.py \
+	test/e2e/tap.py \
+	test/e2e/web.py \
 	test/e2e/x11.py
 TESTS += $(E2E_TESTS)

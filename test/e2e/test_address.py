@@ -11,7 +11,7 @@ import time
 
 import harness
 from fakedns import FakeDns
-from harness import SLOW, wait_until
+from harness import SLOW
 
 STRANGER, RELAY = "127.0.0.2", "127.0.0.3"
 DIALS_AT_ONCE, DIALS_A_SECOND = 12, 4

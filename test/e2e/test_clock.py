@@ -89,12 +89,7 @@ def test_a_clock_that_is_set_back_and_nothing_remembered(t):
     machine.set_clock(-600)
     machine.forget()
     local = t.daemon("local", pair.local_path, env=machine.env)
-
-    def served():
-        s, code = pair.connect("127.0.0.1", server.port)
-        s.close()
-        return code == 0
-    wait_until(served, 40, "the local to be served")
+    wait_until(lambda: pair.reply("127.0.0.1", server.port) == 0, 40, "the local to be served")
     pair.relay.wait_output("no answer to test at 127.0.0.1:[0-9]+: the stamp of its HELLO .* clock was "
                            "set back, two machines share its key")
     local.wait_output("takes connections but does not answer: .* is this machine's clock right")
@@ -108,12 +103,7 @@ def test_two_machines_with_one_key(t):
     ahead.set_clock(600)
     ahead.use_stamps(server)
     local = t.daemon("local", pair.local_path, env=behind.env)
-
-    def served():
-        s, code = pair.connect("127.0.0.1", server.port)
-        s.close()
-        return code == 0
-    wait_until(served, 40, "the machine behind to be served")
+    wait_until(lambda: pair.reply("127.0.0.1", server.port) == 0, 40, "the machine behind to be served")
     local.stop()
     t.equal(behind.connect(server), None, "in the next run")
     t.equal(ahead.connect(server), None, "the machine ahead")

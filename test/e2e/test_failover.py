@@ -53,6 +53,14 @@ def test_relay_stopped_and_continued(t):
     load.result(100)
 
 
+def transfer(t):
+    """A pair with a proxy between, an origin, and a transfer both ways that has begun to move."""
+    pair, origin = t.pair(proxy=True), t.origin()
+    load = pair.start_load(origin.dest, "--down", bulk(300), "--up", bulk(300))
+    wait_until(lambda: origin.report()["received"] > 1 << 20, what="the transfer to run")
+    return pair, origin, load
+
+
 def test_every_subflow_reset_again_and_again(t):
     pair = t.pair({"budget": {"up": "1MiB", "down": "1MiB"}}, proxy=True)
     origin = t.origin()
@@ -68,10 +76,7 @@ def test_every_subflow_reset_again_and_again(t):
 
 def test_cut_and_refused_for_a_while(t):
     """Nothing gets through: connections are reset and new ones refused. Then the stream goes on."""
-    pair = t.pair(proxy=True)
-    origin = t.origin()
-    load = pair.start_load(origin.dest, "--down", bulk(300), "--up", bulk(300))
-    wait_until(lambda: origin.report()["received"] > 1 << 20, what="the transfer to run")
+    pair, origin, load = transfer(t)
     pair.proxy.command("refuse")
     pair.proxy.command("reset")
     during = harness.rest(lambda: origin.report()["received"], what="the origin")
@@ -88,10 +93,7 @@ def test_cut_and_refused_for_a_while(t):
 
 def test_stalled_subflows_are_replaced(t):
     """Those open now never move again; new ones work: nobody waits for the kernel to give up."""
-    pair = t.pair(proxy=True)
-    origin = t.origin()
-    load = pair.start_load(origin.dest, "--down", bulk(300), "--up", bulk(300))
-    wait_until(lambda: origin.report()["received"] > 1 << 20, what="the transfer to run")
+    pair, origin, load = transfer(t)
     for _ in range(3):
         pair.proxy.command("stall open")
         time.sleep(0.5)
@@ -99,10 +101,7 @@ def test_stalled_subflows_are_replaced(t):
 
 
 def test_everything_stalled_for_a_while(t):
-    pair = t.pair(proxy=True)
-    origin = t.origin()
-    load = pair.start_load(origin.dest, "--down", bulk(300), "--up", bulk(300))
-    wait_until(lambda: origin.report()["received"] > 1 << 20, what="the transfer to run")
+    pair, origin, load = transfer(t)
     pair.proxy.command("stall all")
     time.sleep(OUTAGE)
     t.check(load.running(), "the stream ended during the outage")

@@ -88,14 +88,17 @@ def descriptors(pair):
     return {process: process.descriptors() for process in (pair.local, pair.relay)}
 
 
+def send_and_close(pair, origin, data):
+    with pair.open(HOST, origin.port) as client:
+        client.sendall(data)
+
+
 def test_closed_clients_of_silent_origins(t):
     for pair in both_ways(t, SOON):
         origin = Origin(t)
         before = descriptors(pair)
         for _ in range(20):
-            client = pair.open(HOST, origin.port)
-            client.sendall(b"request")
-            client.close()
+            send_and_close(pair, origin, b"request")
         expect_free(t, pair, before, "20 streams of closed clients")
         log = pair.local.log() + pair.relay.log()
         t.check("timeouts.half_closed" in log, "no log names the time-out")
@@ -106,9 +109,7 @@ def test_closed_clients_of_deaf_origins(t):
         origin = Origin(t)
         before = descriptors(pair)
         for _ in range(3):
-            client = pair.open(HOST, origin.port)
-            client.sendall(b"x" * 100000)
-            client.close()
+            send_and_close(pair, origin, b"x" * 100000)
         expect_free(t, pair, before, "streams whose origin reads nothing")
 
 

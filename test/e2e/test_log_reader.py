@@ -60,7 +60,7 @@ def start(t, pair, role, out, err):
     """Starts a side of the pair with these streams, which it alone has then."""
     path = pair.local_path if role == "local" else pair.relay_path
     daemon = subprocess.Popen([SPLITSOCKS, role, "-c", path, "-v"], stdin=subprocess.DEVNULL,
-                              stdout=out, stderr=err, preexec_fn=harness._die_with_parent,
+                              stdout=out, stderr=err, preexec_fn=harness.die_with_parent,
                               env={**os.environ, "XDG_RUNTIME_DIR": t.directory,
                                    "STATE_DIRECTORY": "", "XDG_STATE_HOME": t.directory})
     t.stack.callback(daemon.kill)

@@ -75,9 +75,7 @@ def test_own_listeners_by_address(t):
                 check_refused(t, pair, port, before)
             check_refused(t, pair, ports[7], before, "::1")
             for host, port in (("127.0.0.1", pair.socks_port), (OTHER, ports[2])):
-                s, code = pair.connect(host, port)
-                s.close()
-                t.equal(code, 2, f"reply to a SOCKS client for {host}:{port}")
+                t.equal(pair.reply(host, port), 2, f"reply to a SOCKS client for {host}:{port}")
             t.equal(pair.fetch("127.0.0.1", server.port, b"x"), b"x", "another stream")
             lines = pair.local.log().count("connect to itself")
             t.equal(send_and_wait(server.port, "127.0.0.3"), b"", "nobody's answer")

@@ -94,12 +94,17 @@ class Ways:
         self.t.note(f"path w{i} is used {what} after {time.monotonic() - start:.2f} s")
 
 
-def begin(t, count=2, **local):
-    """Both ways are there, and a download and an echo run over them."""
+def all_up(t, count=2):
     ways = Ways(t, count)
     for i in range(count):
         ways.create(i)
         ways.up(i)
+    return ways
+
+
+def begin(t, count=2, **local):
+    """Both ways are there, and a download and an echo run over them."""
+    ways = all_up(t, count)
     pair = ways.pair(**local)
     return ways, pair, *start_loads(ways, pair)
 
@@ -339,10 +344,7 @@ def test_paths_of_one_family_each(t):
 
 def test_without_privileges(t):
     """An ordinary user binds to interfaces and sees them change."""
-    ways = Ways(t)
-    for i in (0, 1):
-        ways.create(i)
-        ways.up(i)
+    ways = all_up(t)
     pair = ways.pair()
     pair.local.stop()
     os.chmod(t.directory, 0o755)
@@ -366,10 +368,7 @@ def test_without_privileges(t):
 
 def test_a_quota(t):
     """A metered path carries what it may in a month, also over a restart."""
-    ways = Ways(t)
-    for i in (0, 1):
-        ways.create(i)
-        ways.up(i)
+    ways = all_up(t)
     paths = [{"interface": "w0"}, {"interface": "w1", "quota": "2MiB"}]
     pair = ways.pair(paths=paths, state_file="state/usage")
     used_up = "path w1 is down: its quota is used up"

@@ -119,28 +119,19 @@ def test_a_local_that_is_refused_waits_and_says_so(t):
     held = Connect(t, pair, server)
     t.check(held.echoes(b"hello"), held.log())
     pair.start_local()
-    s, code = pair.connect("127.0.0.1", server.port)
-    s.close()
-    t.equal(code, 1, "reply")
+    t.equal(pair.reply("127.0.0.1", server.port), 1, "reply")
     why = "the relay already serves 1 session of this key (clients[].max_sessions)"
     pair.local.wait_output(r"the relay has closed the session: .*max_sessions\); the next is begun in")
     ending = json.loads(status(t, pair, "--json"))["session"]["ending"]
     t.equal(ending["code"], 3, "code of the ending")
     t.check(why in ending["reason"], f"ending {ending}")
     t.check(why in status(t, pair, "--explain"), "not explained")
-    s, code = pair.connect("127.0.0.1", server.port)
-    s.close()
-    t.equal(code, 1, "reply while it waits")
+    t.equal(pair.reply("127.0.0.1", server.port), 1, "reply while it waits")
     # No circle: the wait doubles from 2 s on.
     t.at_most(pair.relay.log().count(why), 4, "refusals")
     held.popen.stdin.close()
     t.equal(held.wait(), 0, "exit status")
-
-    def served():
-        s, code = pair.connect("127.0.0.1", server.port)
-        s.close()
-        return code == 0
-    wait_until(served, 30, "the local to be served")
+    wait_until(lambda: pair.reply("127.0.0.1", server.port) == 0, 30, "the local to be served")
     t.equal(json.loads(status(t, pair, "--json"))["session"]["ending"], None, "ending")
     t.check(held.wait() == 0, "the first session was ended")
 
@@ -161,28 +152,26 @@ def test_a_key_that_is_removed(t):
     pair.relay_config["clients"] = [{"name": "test", "public_key": pair.local_key}]
     pair.write_configs()
     pair.relay.signal(signal.SIGHUP)
+    wait_until(lambda: pair.reply("127.0.0.1", server.port) == 0, 40, "the local to be served again")
 
-    def served():
-        s, code = pair.connect("127.0.0.1", server.port)
-        s.close()
-        return code == 0
-    wait_until(served, 40, "the local to be served again")
+
+def refuse_key(t, pair):
+    """Starts both sides, with a relay that does not list local's key, and asks for a stream."""
+    pair.relay_config["clients"] = []
+    pair.write_configs()
+    pair.start_relay()
+    pair.start_local()
+    t.equal(pair.reply("127.0.0.1", 9), 1, "reply")
+    t.check("does not answer (keys, clock, or another machine)" in pair.local.log(),
+            "the stream's failure is not explained")
 
 
 def test_a_key_that_is_not_listed(t):
     """When the application is told, the log and the status say the same, and go on saying it."""
     pair = t.pair(start=False)
-    pair.relay_config["clients"] = []
-    pair.write_configs()
-    pair.start_relay()
-    pair.start_local()
-    s, code = pair.connect("127.0.0.1", 9)
-    s.close()
-    t.equal(code, 1, "reply")
+    refuse_key(t, pair)
     words = f"{pair.dial_ports[0]} takes connections but does not answer"
     t.check(words in pair.local.log(), "the log does not say so")
-    t.check("does not answer (keys, clock, or another machine)" in pair.local.log(),
-            "the stream's failure is not explained")
     for _ in range(30):
         path = json.loads(status(t, pair, "--json"))["paths"][0]
         t.equal((path["state"], path["reason"], path["use"]), ("down", "unanswered", "down"), "path")
@@ -199,15 +188,7 @@ def test_a_key_that_is_not_listed(t):
 def test_a_key_that_is_not_listed_at_one_of_several_hosts(t):
     """That another host refuses connections neither delays what is told nor hides it."""
     pair = t.pair({"relay": {"host": ["127.0.0.1", "127.0.0.2"]}}, start=False)
-    pair.relay_config["clients"] = []
-    pair.write_configs()
-    pair.start_relay()
-    pair.start_local()
-    s, code = pair.connect("127.0.0.1", 9)
-    s.close()
-    t.equal(code, 1, "reply")
-    t.check("does not answer (keys, clock, or another machine)" in pair.local.log(),
-            "the stream's failure is not explained")
+    refuse_key(t, pair)
     for _ in range(30):
         text = status(t, pair, "--explain")
         t.check(f"default to 127.0.0.1: 127.0.0.1:{pair.dial_ports[0]} takes connections but does not answer"

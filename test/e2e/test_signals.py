@@ -174,12 +174,8 @@ def test_sighup_takes_new_clients(t):
     pair.relay_config["clients"].append({"name": "newcomer", "public_key": newcomer.local_key})
     pair.write_configs()
     pair.relay.signal(signal.SIGHUP)
-
-    def served():
-        s, code = newcomer.connect("127.0.0.1", server.port, timeout=40)
-        s.close()
-        return code == 0
-    wait_until(served, 40, "the newcomer to be served")
+    wait_until(lambda: newcomer.reply("127.0.0.1", server.port, timeout=40) == 0, 40,
+               "the newcomer to be served")
     held.sendall(b"still here")
     t.equal(harness.recv_exactly(held, 10), b"still here", "a stream opened before the reload")
     held.close()
@@ -191,12 +187,7 @@ def test_sighup_takes_new_rules(t):
     pair.relay_config["destinations"] = {"allow": ["127.0.0.2"]}
     pair.write_configs()
     pair.relay.signal(signal.SIGHUP)
-
-    def denied():
-        s, code = pair.connect("127.0.0.1", server.port)
-        s.close()
-        return code == 2
-    wait_until(denied, what="the new rule to hold")
+    wait_until(lambda: pair.reply("127.0.0.1", server.port) == 2, what="the new rule to hold")
 
 
 def test_sighup_with_a_broken_configuration(t):
@@ -233,9 +224,7 @@ def test_keys_that_do_not_match(t):
     stranger.local_config["relay"] = pair.local_config["relay"]
     stranger.write_configs()
     stranger.start_local()
-    s, code = stranger.connect("127.0.0.1", 1, timeout=40)
-    s.close()
-    t.equal(code, 1, "reply without a relay")
+    t.equal(stranger.reply("127.0.0.1", 1, timeout=40), 1, "reply without a relay")
     stranger.local.wait_output("does not answer")
     pair.relay.wait_output("its public key is not listed")
     t.check("does not answer" not in pair.local.log(), pair.local.log())
@@ -243,9 +232,7 @@ def test_keys_that_do_not_match(t):
 
 def test_paths_of_a_family_that_the_relay_lacks(t):
     pair = t.pair(local={"paths": [{"source": "::1"}]})
-    s, code = pair.connect("127.0.0.1", 1, timeout=40)
-    s.close()
-    t.equal(code, 1, "reply without a relay")
+    t.equal(pair.reply("127.0.0.1", 1, timeout=40), 1, "reply without a relay")
     pair.local.wait_output(r"no address of a family that path ::1 can use")
 
 

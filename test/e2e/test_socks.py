@@ -6,7 +6,7 @@ import struct
 import time
 
 import harness
-from harness import (Failure, echo, free_port, recv_all, recv_exactly, socks_dial, socks_reply,
+from harness import (Failure, free_port, recv_all, recv_exactly, socks_dial, socks_reply,
                      socks_request, wait_until)
 
 REFUSED, NOT_ALLOWED, HOST_UNREACHABLE, NET_UNREACHABLE = 5, 2, 4, 3
