@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# What costs how much, beside real peers; see README.md here. Never part of `make check`.
+# Costs beside real peers; see README.md here. Never part of `make check`.
 BENCH_TOOLS = \
 	test/bench/bare_recycle \
 	test/bench/dial \

@@ -102,7 +102,7 @@ def rounds_of(options, course, ways, directions, size):
 
 
 def goodput(t, options):
-    """Shares of the sum of what single TCP reaches on each path alone."""
+    """Shares of the sum of the goodputs of single TCP on each path alone."""
     for shape in options.shape or SHAPES:
         course = Course(t, options, SHAPES[shape])
         ours = [course.splitsocks(f"splitsocks, {name}", **budget(BUDGETS[name]))

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What idle streams and idle processes cost: memory, CPU and wake-ups of both processes."""
+"""The cost of idle streams and idle processes: memory, CPU and wake-ups of both processes."""
 import subprocess
 import time
 

@@ -28,7 +28,7 @@
 #define BYTES_MAX 65536
 #define PARALLEL_MAX 4096
 #define EVENTS_MAX 256
-/* What a client asks with; its bytes say nothing. */
+/* The bytes of a request; they carry no meaning. */
 #define QUESTION_SIZE 100
 
 static struct {
@@ -136,8 +136,8 @@ static bool say(const struct dialler *dialler, const void *bytes, size_t length)
     return send(dialler->fd, bytes, length, MSG_NOSIGNAL) == (ssize_t)length;
 }
 
-/* Takes what has arrived, and says what comes next. False on failure; `*done` when it is
- * complete. */
+/* Takes the bytes that have arrived, and decides the next step. False on failure; `*done`
+ * when it is complete. */
 static bool advance(struct dialler *dialler, bool *done)
 {
     static const size_t wanted[] = {[METHOD] = 2, [REPLY] = 10};

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What the benches share: the proxies side by side, their CPU time and memory, and tables.
+"""Shared by the benches: the proxies side by side, their CPU time and memory, and tables.
 
 A bench function gets a harness.Test, so that all it starts ends with it. Figures of one run are
-compared with one another only: rounds of the proxies alternate, and what is printed are medians
-and ratios of them. Nothing here passes or fails on a figure.
+compared with one another only: rounds of the proxies alternate, and the benches print medians and
+ratios of them. Nothing here passes or fails on a figure.
 """
 import argparse
 import contextlib

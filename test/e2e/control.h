@@ -23,7 +23,7 @@ void control_init(struct control *control, const char *path);
 /* The descriptor to watch for input; it changes when a client comes or goes. */
 int control_fd(const struct control *control);
 
-/* Accepts a client, or reads what it has sent and answers each whole line, or notes its
+/* Accepts a client, or reads its input and answers each whole line, or notes its
  * going. */
 void control_ready(struct control *control, control_handler *handler, void *context);
 

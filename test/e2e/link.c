@@ -88,8 +88,8 @@ static bool flapped_off(const struct direction *direction, uint64_t now)
            (now - direction->flap_start_ns) % period >= direction->flap_on_ns;
 }
 
-/* What waited or travelled when the schedule's black hole began is lost, even when nobody
- * has looked until it was over. */
+/* Packets that waited or travelled when the schedule's black hole began are lost, even when
+ * nobody has looked until it was over. */
 static void flap(struct direction *direction, uint64_t now)
 {
     uint64_t period = direction->flap_on_ns + direction->flap_off_ns;
@@ -113,7 +113,8 @@ static void to_line(struct direction *direction, struct packet *packet, uint64_t
     queue_push(&direction->line, packet);
 }
 
-/* Moves what the bottleneck has sent by `now` from the queue to the delay line. */
+/* Moves the packets that the bottleneck has sent by `now` from the queue to the delay line.
+ */
 static void serve(struct direction *direction, uint64_t now)
 {
     flap(direction, now);

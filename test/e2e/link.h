@@ -29,14 +29,14 @@ struct packet_queue {
 };
 
 struct direction {
-    /* What may be changed at any time. */
+    /* These may be changed at any time. */
     uint64_t rate;      /* bits per second; 0: no bottleneck */
     uint64_t delay_ns;  /* one way */
     uint64_t jitter_ns; /* added to the delay, uniform in 0..jitter */
     uint64_t limit;     /* bytes the queue holds at most */
     uint64_t mtu;       /* longer packets vanish; 0: none does */
     double loss;        /* probability, 0..1 */
-    bool off;           /* a black hole: what enters, waits or travels is lost */
+    bool off;           /* a black hole: packets that enter, wait or travel are lost */
     uint64_t flap_on_ns, flap_off_ns; /* so long up, then so long a black hole, and again;
                                          0: always up */
 

@@ -208,7 +208,7 @@ static void write_side(struct link *link, size_t side, uint64_t now)
     }
 }
 
-/* Delivers what is due; returns when the next packet will be. */
+/* Delivers the packets that are due; returns when the next one will be. */
 static uint64_t deliver(struct emulator *emulator)
 {
     uint64_t next = TIME_NEVER;

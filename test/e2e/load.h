@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What origin and socksload say to each other on a stream: a header, pseudo-random bytes
+/* The language of origin and socksload on a stream: a header, pseudo-random bytes
  * both ways (pattern.h), and the origin's verdict. Both directions run at once and each is
  * checked byte by byte by its receiver. */
 #ifndef TEST_E2E_LOAD_H
@@ -12,7 +12,7 @@ enum {
     LOAD_HEADER_SIZE = 32,
     LOAD_TRAILER_SIZE = 16,
     /* Flags. */
-    LOAD_ECHO = 1,  /* the origin sends back what it receives, until the end; no verdict */
+    LOAD_ECHO = 1,  /* the origin sends all bytes back, until the end; no verdict */
     LOAD_LATE = 2,  /* it sends nothing before it has seen the client's end of stream */
     LOAD_EARLY = 4, /* it ends its direction before it has read anything; no verdict */
     LOAD_DEAF = 8,  /* it reads nothing but the header, and sends nothing */

@@ -81,7 +81,7 @@ class Link:
 
 
 def tcp_states(text):
-    """Of /proc/net/tcp's text: (local port, remote port, state) of each socket."""
+    """(local port, remote port, state) of each socket in the text of /proc/net/tcp."""
     for line in text.splitlines()[1:]:
         fields = line.split()
         yield (int(fields[1].rpartition(":")[2], 16), int(fields[2].rpartition(":")[2], 16),

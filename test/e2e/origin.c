@@ -49,7 +49,7 @@ struct peer {
     bool end_read, ended;
     uint8_t trailer[LOAD_TRAILER_SIZE];
     size_t trailer_sent;
-    uint8_t *echo; /* what waits to be sent back; ECHO_SIZE, or NULL */
+    uint8_t *echo; /* bytes that wait to be sent back; ECHO_SIZE, or NULL */
     size_t echo_length;
 };
 
@@ -146,8 +146,8 @@ static bool peer_read(struct peer *peer, bool *broken)
     return peer->first_length < LOAD_HEADER_SIZE || take_header(peer);
 }
 
-/* What may be sent now: fills `bytes` or points elsewhere; returns its length, 0 for
- * nothing. */
+/* Finds the bytes that may be sent now: fills `bytes` or points elsewhere; returns how many
+ * there are. */
 static size_t next_bytes(struct peer *peer, uint8_t *bytes, const uint8_t **source)
 {
     const struct load_header *header = &peer->header;

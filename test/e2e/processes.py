@@ -140,7 +140,7 @@ class Daemon(Process):
         self.role, self.config, self.netns = role, config, netns
         self.killed = False
         command = [*under, SPLITSOCKS, role, "-c", config] + (["-v"] if verbose else [])
-        # Its control socket is not to be found among those of whoever runs the tests.
+        # Its control socket does not stand among those of the user who runs the tests.
         env = {"XDG_RUNTIME_DIR": directory, "RUNTIME_DIRECTORY": "", **(env or {})}
         super().__init__(directory, name, command, netns, env=env)
         self.ready_line = self.wait_output(r"^(?:.*\s)?ready\b.*$").group(0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A SOCKS5 client that opens many streams to an origin (see load.h), moves bytes both ways,
- * checks every one of them and prints what came of it as one JSON object.
+ * checks every one of them and prints its report as one JSON object.
  *
  *     socksload --proxy ADDRESS:PORT --dest HOST:PORT [options]
  *     socksload --direct ADDRESS:PORT [options]              the same without a proxy
@@ -254,7 +254,7 @@ static void take_pong(struct stream *stream, size_t length)
     stream->ping_sent = stream->ping_received = 0;
 }
 
-/* Checks payload, and keeps what follows it as the trailer. */
+/* Checks payload, and keeps the bytes behind it as the trailer. */
 static void take_payload(struct stream *stream, const uint8_t *bytes, size_t length)
 {
     size_t payload = (size_t)MIN(load.options.down - stream->received, length);
@@ -298,7 +298,7 @@ static bool read_payload(struct stream *stream)
     return true;
 }
 
-/* What is to be sent next, 0 when nothing is. */
+/* Finds the bytes that are to be sent next; returns how many there are. */
 static size_t next_bytes(struct stream *stream, uint8_t *bytes, const uint8_t **source)
 {
     size_t length = 0;

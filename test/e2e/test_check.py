@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What `check` and a start say of files as people have them."""
+"""`check` and a start explain the mistakes in files as people have them."""
 import os
 import re
 import shutil
@@ -13,7 +13,7 @@ ROLES = ("local", "relay")
 
 
 def run(t, *arguments, **options):
-    """The exit status and what was said on standard error."""
+    """The exit status, and the text on standard error."""
     done = subprocess.run([harness.SPLITSOCKS, *arguments], stdout=subprocess.PIPE, text=True,
                           errors="replace", stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
                           timeout=60 * harness.SLOW, **options)
@@ -22,7 +22,7 @@ def run(t, *arguments, **options):
 
 
 def refused(t, role, path):
-    """What both `check` and a start say, with which nothing starts; line by line."""
+    """The lines that `check` and a start both print, after which nothing starts."""
     status, said = run(t, "check", role, path)
     t.equal(status, 2, f"check {role} of {path}")
     status, log = run(t, role, "-c", path)
@@ -136,7 +136,7 @@ def test_key_files(t):
 
 
 def check(t, pair, role="local"):
-    """What `check` says of a pair's configuration as it is now."""
+    """The answer of `check` to a pair's configuration as it is now."""
     pair.write_configs()
     return run(t, "check", role, getattr(pair, f"{role}_path"))
 
@@ -235,7 +235,7 @@ chown 64002 /etc/splitsocks/relay.key
 
 
 def test_what_the_service_would_find(t):
-    """Its user, and that the key is his: of no concern to root, who looks."""
+    """`check`, run by root, finds the faults that the service's own user would meet."""
     pair = t.pair(start=False)
     done = subprocess.run([harness.need("unshare"), "--mount", "sh", "-c", SERVICE, "sh", t.directory,
                            os.path.abspath(harness.SPLITSOCKS)], text=True, stdout=subprocess.PIPE,

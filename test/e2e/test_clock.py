@@ -15,7 +15,7 @@ STAMPS = 64  # that the relay keeps for each client
 
 
 class Machine:
-    """One with a wall clock of its own, and what it remembers from one run to the next."""
+    """A machine with a wall clock of its own, and a memory from one run to the next."""
 
     def __init__(self, t, pair, name):
         self.t, self.pair = t, pair
@@ -23,7 +23,7 @@ class Machine:
         self.state = t.path(f"{name}.state")
         os.mkdir(self.state)
         self.set_clock(0)
-        # AddressSanitizer wants to be the first of what is loaded, and need not be.
+        # AddressSanitizer wants to be loaded first, and need not be.
         options = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
         self.env = {"LD_PRELOAD": harness.tool("wrongclock.so"), "WRONG_CLOCK": self.clock,
                     "ASAN_OPTIONS": options, "XDG_STATE_HOME": self.state}
@@ -42,7 +42,7 @@ class Machine:
             env={**os.environ, **self.env})
 
     def connect(self, server):
-        """Makes a session, and carries a word; returns what went wrong."""
+        """Makes a session, and carries a word; returns the complaint, or None."""
         process = self.start_connect(server)
         out, err = process.communicate(b"hello", timeout=60 * harness.SLOW)
         return None if out == b"hello" else f"{process.returncode}: {err.decode()}"
@@ -83,7 +83,7 @@ def test_a_clock_that_is_set_back(t):
 
 
 def test_a_clock_that_is_set_back_and_nothing_remembered(t):
-    """Then later stamps are tried, and both logs say what is wrong."""
+    """Local tries later stamps, and both logs name the cause."""
     pair, server, (machine,) = scene(t, "laptop")
     machine.use_stamps(server)
     machine.set_clock(-600)

@@ -9,7 +9,7 @@ splitsocks=${SPLITSOCKS:-./splitsocks}
 top=${TOP_SRCDIR:-.}
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
-# What the manual page sets in bold or italics, one line each.
+# The words that the manual page sets in bold or italics, one line each.
 manual=$scratch/manual
 sed -n 's/\\-/-/g; /^\.[BI]/p' "$top/doc/splitsocks.conf.5" >"$manual"
 test_number=0
@@ -50,7 +50,7 @@ done
 for sample in "$scratch"/samples/*.json; do
     kind=${sample##*/}
     kind=${kind%.json}
-    # What this machine lacks is no mistake of the sample.
+    # A thing that this machine lacks is no mistake of the sample.
     run 0 check "${kind%%-*}" "$sample" && printed "$sample: ok" &&
         ! grep -v '^warning: ' "$scratch/err"
     result "the sample ${sample##*/} is right" $?
@@ -79,7 +79,7 @@ run 0 check local open.json && printed 'open.json: ok' &&
     explained '^warning: open.json:3: listen\[0\].address: '
 result 'a warning does not make a configuration wrong' $?
 
-# Whoever lets others use the proxy should know where the names that they ask for go.
+# A user who lets others use the proxy should know where the names that they ask for go.
 sed 's/"0.0.0.0" }/"0.0.0.0", "users": { "ann": "secret" } }/; s/"relay" }/"local" }/' open.json >names.json
 run 0 check local names.json
 explained '^warning: names.json:3: listen\[0\]: .*dns.resolve'

@@ -155,7 +155,7 @@ def test_relay_restarted_while_local_is_at_its_bound(t):
 
 
 def test_strangers_at_a_relay_with_few_descriptors(t):
-    """They get a part of what is kept for subflows: those of a client find room."""
+    """They get a part of the reserve for subflows: those of a client find room."""
     lab, pair, port = setting(t, "relay")
     with lab.a.inside():
         strangers = [socket.create_connection((RELAY, pair.relay_ports[0])) for _ in range(FILES)]
@@ -170,7 +170,7 @@ def test_strangers_at_a_relay_with_few_descriptors(t):
 
 
 def test_what_a_relay_holds_from_the_start(t):
-    """Many ports and workers take nothing from what is kept for clients; where they leave nothing at
+    """Many ports and workers take nothing from the reserve for clients; where they leave nothing at
     all, check and the start say so."""
     server = t.server()
     pair = t.pair(relay={"workers": 8}, relay_ports=100, start=False)

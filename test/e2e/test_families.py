@@ -15,7 +15,7 @@ IPV6, TCP = 0x86dd, 6
 
 
 class BlackHole:
-    """A namespace where what is sent to DEAD goes nowhere, and counts as answered never."""
+    """A namespace where packets to DEAD vanish, and never get an answer."""
 
     def __init__(self, t):
         self.netns = t.netns("broken")

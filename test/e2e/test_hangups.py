@@ -231,7 +231,7 @@ def connect(t, pair, origin, **options):
 
 
 def test_connect_ends_when_nobody_reads_it(t):
-    """Its output is gone, or whoever started it, while the origin is silent and deaf."""
+    """The reader of `connect` is gone, while the origin is silent and deaf."""
     pair = t.pair({"timeouts": NEVER}, {"timeouts": NEVER})
     for own in (False, True):
         for kind in ("output", "stuck", "socket"):
@@ -285,7 +285,7 @@ def test_connect_ends_when_local_vanishes(t):
 
 
 def timers(netns_text, port, local):
-    """Of the established sockets at `port`: what runs, by /proc/net/tcp (2: keepalive)."""
+    """The timers of the established sockets at `port`, by /proc/net/tcp (2: keepalive)."""
     found = []
     for line in netns_text.splitlines()[1:]:
         fields = line.split()
@@ -316,7 +316,7 @@ def test_keepalive_runs_on_all_plain_sockets(t):
                 text = f.read()
             return (timers(text, pair.socks_port, True) + timers(text, forward, True) +
                     timers(text, origin.port, False) + timers(text, other.port, False))
-        # A retransmission, or what is still to be acknowledged, has timers of its own.
+        # A retransmission, or data without an ACK, has timers of its own.
         wait_until(lambda: seen() == [wanted] * 6, 20, f"timers: {seen()}, wanted {wanted}")
         for client in clients:
             client.close()

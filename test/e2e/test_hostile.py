@@ -126,7 +126,7 @@ def test_flipped_bits(t):
 
 
 def test_truncated_chunks(t):
-    """A subflow that ends in mid-chunk, by FIN or by reset: what was cut off is sent again."""
+    """A subflow that ends in mid-chunk, by FIN or by reset: the chunk is sent again."""
     rng = random.Random(3)
     pair, origin = t.pair(TIGHT, proxy=True), t.origin()
     works(t, pair, origin)

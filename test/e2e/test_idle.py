@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Idle streams and idle processes: what they cost in memory and in wake-ups (counted, not timed)."""
+"""Idle streams and idle processes: their cost in memory and in wake-ups (counted, not timed)."""
 import subprocess
 import time
 

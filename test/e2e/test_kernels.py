@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Kernels that lack socket options: what only tunes is warned of and done without."""
+"""Kernels that lack socket options: the program warns, and does without those that only tune."""
 import re
 import signal
 import socket

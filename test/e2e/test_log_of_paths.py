@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What the log says of paths that come and go: a state that lasts, and not each hiccup."""
+"""The log tells of paths that come and go: a state that lasts, and not each hiccup."""
 import re
 import time
 
 import harness
 from harness import SLOW
 
-# Without what is for those who want to know all.
+# Without the lines of -v.
 LINES = (r"(?:info|warning): ((?:no contact with|path default |session \w+ with the relay goes on|"
          r"test goes on).*)")
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Whoever reads the log, or the line that says ready, stops reading: the proxy goes on."""
+"""The reader of the log, or of the line that says ready, stops reading: the proxy goes on."""
 import contextlib
 import fcntl
 import os
@@ -98,7 +98,7 @@ def check_log(t, make, restart=lambda read, write: None):
         t.equal(daemon.wait(30 * harness.SLOW), 0, "exit status")
         reader.thread.join(10 * harness.SLOW)
         text = reader.text.decode(errors="replace")
-        # All of it, as it fits what is kept; and the last lines too.
+        # All of it, since it fits the buffer; and the last lines, too.
         t.check(re.search("begins", text) and "stopping" in text, text[-2000:])
         t.check("were lost" not in text, text[-2000:])
 

@@ -18,7 +18,7 @@ def forward(port, to, **keys):
 
 
 def send_and_wait(port, address="127.0.0.1"):
-    """What comes back until the connection ends."""
+    """The bytes that come back until the connection ends."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family) as s:
         s.settimeout(20 * harness.SLOW)

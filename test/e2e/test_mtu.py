@@ -119,7 +119,7 @@ def test_larger_packets_are_tried_again(t):
 
 
 def test_no_size_helps(t):
-    """The path is not flooded with what does not arrive."""
+    """Packets that do not arrive do not flood the path."""
     lab, pair = setup(t, [LINK + " mtu=540"])
     load = pair.start_load(DEST, "--up", "1M", "--down", "1M")
     pair.local.wait_output("smaller packets, down to 576 bytes, do not help", 60)

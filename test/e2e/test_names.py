@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Names: how many questions they cost, what a server that answers half costs, what is no name."""
+"""Names: the questions that they cost, servers that answer half of them, and texts that are no name."""
 import os
 import signal
 import socket
@@ -13,8 +13,8 @@ from harness import SLOW, Skip, need, wait_until
 from test_dns import HOST_UNREACHABLE, WHERE
 
 SERVFAIL, NXDOMAIN, REFUSED = 2, 3, 5
-TIMEOUT = "60s"  # what a resolver that waits for it would need: far more than any test may take
-HALF = 20  # seconds: what takes longer has waited for a time-out
+TIMEOUT = "60s"  # a resolver that waits for it takes far longer than any test may
+HALF = 20  # seconds: a query that takes longer has waited for a time-out
 
 
 def pair_by(t, where, *servers, dns=None, **options):
@@ -106,7 +106,7 @@ def test_a_name_is_asked_for_once(t):
         for name in ("name.test", "NAME.test", "Name.Test."):
             one(name)
         t.equal(dns.queries["udp"], 2, f"{where}: questions for 13 connections to one name")
-        # What does not exist is remembered too (the SOA says for how long).
+        # An absence is remembered, too (the SOA says for how long).
         for name in ("none.test", "empty.test"):
             for _ in range(3):
                 t.equal(pair.reply(name, server.port, timeout=60), HOST_UNREACHABLE, f"{where}: {name}")

@@ -134,7 +134,7 @@ def test_direct_connections(t):
 
 
 def test_a_relay_in_such_a_network(t):
-    """What its rules refuse is refused by this way too."""
+    """An address that the relay's rules refuse is refused by way of NAT64, too."""
     allowed = {"destinations": {"allow": ["192.0.2.9", OWN]}}
     pair = reach_ipv4(t, {"dns": {"resolve": "relay"}}, allowed)
     with pair.local_netns.inside():

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Paths that this machine itself keeps from working: what is wrong and what mends it is told, by
+"""Paths that this machine itself keeps from working: the fault and its remedy are told, by
 the log, by status --explain and by check."""
 import os
 import re
@@ -48,7 +48,7 @@ def test_a_strict_reverse_path_filter(t):
     checked = splitsocks(t, ways, pair, "check", "local", pair.local_path)
     t.check(re.search(f"warning: path w1: .*{MENDS}", checked), checked)
     t.check("path w0" not in checked, checked)
-    # What is said does mend it.
+    # The advice mends the path.
     ways.a.sysctl("net.ipv4.conf.w1.rp_filter", 2)
     ways.wait_used(1, "with a loose filter")
     bulk.kill()

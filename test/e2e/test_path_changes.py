@@ -50,7 +50,7 @@ class Ways:
         self.a.ip(f"link del w{i}")
 
     def up(self, i, host=1):
-        """What a DHCP client does."""
+        """Does the work of a DHCP client."""
         self.a.ip(f"link set w{i} up")
         self.a.ip(f"addr replace 10.8{i}.0.{host}/16 dev w{i}")
         self.route(i)
@@ -367,7 +367,7 @@ def test_without_privileges(t):
 
 
 def test_a_quota(t):
-    """A metered path carries what it may in a month, also over a restart."""
+    """A metered path carries its quota in a month and no more, also over a restart."""
     ways = all_up(t)
     paths = [{"interface": "w0"}, {"interface": "w1", "quota": "2MiB"}]
     pair = ways.pair(paths=paths, state_file="state/usage")

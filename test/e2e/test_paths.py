@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Two paths between local and relay: both carry, either may die, and nothing is lost.
 
-What fails is a changed byte, a path that was not used, or a transfer that did not end; goodput is
+A changed byte, a path that was not used, or a transfer that did not end fails the test; goodput is
 printed beside the sum of the links' rates, not judged.
 """
 import time
@@ -46,7 +46,7 @@ def test_two_unequal_paths_by_interface(t):
 
 
 def cut(t, indices, seconds):
-    """Cuts the given paths in mid-transfer; what is asked for still arrives, unchanged."""
+    """Cuts the given paths in mid-transfer; all bytes still arrive, unchanged."""
     lab = Lab(t, EQUAL)
     pair = start(t, lab)
     pair.load(DEST, "--down", 2000)

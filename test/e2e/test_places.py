@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Where the control socket is without the variables that name a place, and who is trusted there."""
+"""The place of the control socket without the variables that name one, and the users that it trusts."""
 import os
 import shutil
 import socket

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What the relay refuses to connect to, and how that is opened."""
+"""The relay refuses to connect to private addresses, unless its configuration allows them."""
 import harness
 from fakedns import FakeDns
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What README.md tells the user: its configurations and the fragments of its table of uses are
-accepted, and its five steps, run word by word, end with a download."""
+"""README.md is right: its configurations and the fragments of its table of uses are accepted, and
+its five steps, run word by word, end with a download."""
 import http.server
 import json
 import os
@@ -24,7 +24,7 @@ def readme():
 # ---- configurations ----
 
 def check(kind, config):
-    """What `splitsocks check` says about `config`; None when it is content."""
+    """The complaints of `splitsocks check` about `config`; None when there are none."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, kind + ".json")
         subprocess.run([harness.SPLITSOCKS, "keygen", os.path.join(folder, kind + ".key")],
@@ -201,7 +201,7 @@ class page:
 
 
 def unit_command():
-    """What systemd would do with the relay's unit, as far as user and capabilities go."""
+    """The command that starts the relay's unit with the user and capabilities that systemd would give."""
     with open(os.path.join(SOURCE, "contrib/systemd/splitsocks-relay.service.in")) as file:
         unit = dict(re.findall(r"^(\w+)=(.*)$", file.read(), re.M))
     capability = unit["AmbientCapabilities"].lower().replace("cap_", "+")
@@ -211,7 +211,7 @@ def unit_command():
 
 
 def test_the_steps_without_systemd(t):
-    """And what a user tries who leaves one out is explained."""
+    """The program explains the mistake of a user who leaves a step out."""
     machine = follow(t, False)
     start = "splitsocks relay -c /etc/splitsocks/relay.json"
     said = machine.run(start, "you", 2)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Listeners that forward, and rules: who goes through the relay, past it, or nowhere."""
+"""Listeners that forward, and rules: connections go through the relay, past it, or nowhere."""
 import signal
 import socket
 import subprocess
@@ -32,7 +32,7 @@ def make_pair(t, rules=(), forwards=(), local=None, relay=None, **options):
     return pair
 
 
-# The relay refuses everything on this machine then: what arrives has gone past it.
+# The relay refuses everything on this machine then: a connection that arrives has gone past it.
 CLOSED = {"destinations": {"allow": []}}
 
 

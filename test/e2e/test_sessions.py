@@ -83,7 +83,7 @@ def test_one_session_more_ends_no_other(t):
         t.check(connect.echoes(b"still here"), f"it was ended: {connect.log()}")
         t.equal(connect.log(), "", "its log")
     t.equal(pair.relay.log().count("has taken its place"), 0, "sessions that gave way")
-    # Whoever ends makes room, however it ends.
+    # A session that ends makes room, however it ends.
     held[0].popen.stdin.close()
     t.equal(held[0].wait(), 0, "exit status")
     held[1].popen.send_signal(signal.SIGHUP)
@@ -186,7 +186,7 @@ def test_a_key_that_is_not_listed(t):
 
 
 def test_a_key_that_is_not_listed_at_one_of_several_hosts(t):
-    """That another host refuses connections neither delays what is told nor hides it."""
+    """Another host that refuses connections neither delays the explanation nor hides it."""
     pair = t.pair({"relay": {"host": ["127.0.0.1", "127.0.0.2"]}}, start=False)
     refuse_key(t, pair)
     for _ in range(30):

@@ -40,7 +40,7 @@ def test_sigterm_when_idle(t):
 
 
 def test_sigterm_lets_streams_finish(t):
-    """Nothing new is taken, what runs comes to its end, and then the process does."""
+    """The process takes nothing new, lets its streams end, and then ends itself."""
     for role in ("local", "relay"):
         pair, origin = t.pair(name=role), t.origin()
         load = pair.start_load(origin.dest, "--down", "4M", "--read-rate", "16Mbit",
@@ -102,7 +102,7 @@ def drip(client):
 
 def test_sigterm_does_not_wait_for_idle_streams(t):
     """Streams that are merely open end at once, whatever the bound: through the relay, past it, still
-    without an answer, and with a client that takes nothing of what is here."""
+    without an answer, and with a client that takes none of its data."""
     patient = {"timeouts": {"stop": "1h"}}
     for role in ("local", "relay"):
         direct, origin, echo = t.server(), t.origin(), t.server()

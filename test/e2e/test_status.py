@@ -18,7 +18,7 @@ PATHS = [{"source": "127.0.0.1"}, {"source": "127.0.0.2"}, {"source": "192.0.2.9
 
 
 def ask(t, path, *arguments, status=0, env=None):
-    """Runs `splitsocks status`; what it prints, on standard output or else on the other."""
+    """Runs `splitsocks status`; its text on standard output, or else on standard error."""
     result = subprocess.run([SPLITSOCKS, "status", "-c", path, *arguments], text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60 * SLOW,
                             env={**os.environ, "XDG_RUNTIME_DIR": t.directory, **(env or {})})
@@ -185,7 +185,7 @@ def test_names_are_kept(t):
 
 def ask_while(t, pair, target, holds, *arguments):
     """Asks while a connection to the target waits, which is not for long: with a new one each time,
-    until what is printed holds what is wanted."""
+    until the output has the wanted text."""
     def look():
         with harness.socks_dial(pair.socks_port) as s:
             s.sendall(b"\5\1\0" + harness.socks_request(*target))
@@ -255,7 +255,7 @@ def test_two_links_of_which_one_dies(t):
 
 
 def explained(t, pair, name):
-    """What is said of one path, and what the document says of it."""
+    """One path as `status --explain` tells of it, and as the document has it."""
     path, = (p for p in document(t, pair)["paths"] if p["name"] == name)
     text = ask(t, pair.local_path, "--explain")
     return re.search(rf"^{re.escape(name)}: (.*)$", text, re.M).group(1), path
@@ -360,7 +360,7 @@ def test_no_local_runs(t):
     pair.start_local().kill()
     t.check(os.path.exists(control_path(t)), "there is no socket of a killed local")
     ask(t, pair.local_path, status=1)
-    # What a killed local has left is replaced.
+    # The socket that a killed local has left is replaced.
     pair.start_local()
     t.equal(document(t, pair)["pid"], pair.local.pid, "who answers")
 
@@ -395,7 +395,7 @@ def test_two_locals_with_one_socket(t):
     t.check("warning: " + control_path(t) + " cannot be the control socket" in other.log(),
             other.log())
     t.equal(document(t, first)["pid"], first.local.pid, "who answers")
-    # Whoever asks for the second by its file is told who answers.
+    # A user who asks for the second by its file is told which process answers.
     for path, told in ((t.path("again/local.json"), True), (first.local_path, False)):
         for option in "--json", "--explain":
             result = subprocess.run([SPLITSOCKS, "status", "-c", path, option], text=True,

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Budgets of 1000 and 500 bytes over 100 ms of round trip: goodput beside what is possible.
 
-What fails is a changed byte, a budget or a pool that was exceeded; goodput is printed, not judged.
+A changed byte, or a budget or a pool that was exceeded, fails the test; goodput is printed, not
+judged.
 """
 import time
 
@@ -27,7 +28,7 @@ def run(t, budget, loss, directions):
     words = [word for direction in directions for word in (f"--{direction}", "1G")]
     before = origin.report()
     load = pair.start_load(origin.dest, *words, "--for", f"{SECONDS}s")
-    # The first round trips are for opening; what is measured is the middle.
+    # The first round trips are for opening; only the middle is measured.
     time.sleep(1.5)
     first, begun = origin.report(), time.monotonic()
     report = load.result(SECONDS + 60)

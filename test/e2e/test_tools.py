@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The test programs themselves: what they measure and what they do is believed elsewhere."""
+"""The test programs themselves, since other tests rely on their figures and their faults."""
 import socket
 import time
 

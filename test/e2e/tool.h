@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the test programs share: time, errors that end the program, sockets, options. */
+/* Shared by the test programs: time, errors that end the program, sockets, options. */
 #ifndef TEST_E2E_TOOL_H
 #define TEST_E2E_TOOL_H
 

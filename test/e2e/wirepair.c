@@ -166,8 +166,8 @@ static void lane_push(struct lane *lane, const uint8_t *bytes, size_t length, ui
     lane->queued += length;
 }
 
-/* Writes at once what can be; returns the number of bytes. A socket that was reset takes
- * all. */
+/* Writes at once as much as it can; returns the number of bytes. A socket that was reset
+ * takes all. */
 static size_t write_some(struct side *side, const uint8_t *bytes, size_t length)
 {
     ssize_t put;
@@ -370,7 +370,8 @@ void pair_event(struct side *side, uint32_t events)
     if (side->connecting && !connected(pair, events))
         return;
     if (pair->stalled && hung_up) {
-        /* What it sent before is lost with the stalled path; only its end is noted. */
+        /* The bytes that it sent before are lost with the stalled path; only its end
+         * counts. */
         take_reset(pair, index);
     } else if (!pair->stalled) {
         read_side(pair, index, hung_up);

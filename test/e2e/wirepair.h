@@ -16,7 +16,7 @@
 enum { CLIENT, SERVER }; /* sides */
 enum { UP, DOWN };       /* lanes: lane n reads from side n and writes to the other */
 
-/* What a fault does at its byte. */
+/* The damage that a fault does at its byte. */
 enum fault_kind {
     FAULT_NONE,
     FAULT_FLIP,  /* inverts the lowest bit */
@@ -33,7 +33,7 @@ struct fault {
     uint64_t connection; /* its number, or FAULT_ANY */
 };
 
-/* What all pairs share; owned by the proxy. */
+/* Shared by all pairs; owned by the proxy. */
 struct wire {
     int epoll;
     uint64_t delay_ns[2]; /* by lane */
@@ -51,7 +51,7 @@ struct wire {
     struct pair *dead;               /* to be freed between batches of events */
 };
 
-/* What epoll's data.ptr points at. */
+/* One end of a pair; epoll's data.ptr points at it. */
 struct side {
     struct pair *pair;
     int fd; /* -1: closed */
@@ -88,7 +88,8 @@ struct pair *pair_new(struct wire *wire, int client, const struct endpoint *serv
 /* Handles epoll's events of one side. */
 void pair_event(struct side *side, uint32_t events);
 
-/* Writes what is due, and sets what to wait for; after a change of the wire or of a stall.
+/* Writes the bytes that are due, and sets the events to wait for; after a change of the
+ * wire or of a stall.
  */
 void pair_update(struct pair *pair);
 

@@ -180,7 +180,7 @@ void engine_run(struct engine *engine, engine_operation *const operations[], siz
     }
 }
 
-/* A block of exactly the received size, so that a sanitizer sees what goes beyond. */
+/* A block of exactly the received size, so that a sanitizer sees each access beyond it. */
 void engine_deliver(struct engine *engine, struct engine_subflow *subflow,
                     const uint8_t *bytes, size_t length)
 {

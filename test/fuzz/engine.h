@@ -47,7 +47,7 @@ struct engine {
     void *context; /* the role's */
 };
 
-/* What differs between an engine at local and one at a relay. */
+/* The differences between an engine at local and one at a relay. */
 struct engine_role {
     enum direction peer_direction;
     /* SESSION_DIAL; NULL at a relay. */
@@ -68,7 +68,7 @@ void engine_deinit(struct engine *engine);
 
 /* Performs the script until its end, or that of the session. */
 void engine_run(struct engine *engine, engine_operation *const operations[], size_t count);
-/* What a driver does after every call: events, measures, whatever wants to be sent. */
+/* Does the work of a driver after every call: events, measures, all that is to be sent. */
 void engine_work(struct engine *engine);
 
 /* At most 255 bytes of the script: their count first. Never NULL. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Both configurations, from the same text: what is accepted keeps the promises of the
- * header, and what is refused is explained in one printable line.
+ * Both configurations, from the same text: one that is accepted keeps the promises of the
+ * header, and one that is refused is explained in one printable line.
  */
 #include <assert.h>
 #include <stdint.h>

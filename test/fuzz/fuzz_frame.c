@@ -13,7 +13,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* A chunk holds less; what does not fit after growing is left alone. */
+/* A chunk holds less; a text that does not fit after growing is left alone. */
 static uint8_t first[32768];
 static uint8_t second[32768];
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What opens a subflow, as the relay and local read it before anyone has proved anything.
- * The first byte of the input chooses the parser. What is accepted comes out the same when
- * it is written and read again, and every prefix of it asks for more.
+ * The bytes that open a subflow, as the relay and local read them before anyone has proved
+ * anything. The first byte of the input chooses the parser. An input that is accepted comes
+ * out the same when it is written and read again, and every prefix of it asks for more.
  */
 #include <assert.h>
 #include <stdint.h>
@@ -55,7 +55,7 @@ static void check_answer(struct noise *noise, const struct hello_offer *offer)
     session_keys_deinit(&keys);
 }
 
-/* Behind the MAC: a HELLO that only someone who knows the relay's key can send. */
+/* Behind the MAC: a HELLO that only a client that knows the relay's key can send. */
 static void fuzz_open(const uint8_t *data, size_t size)
 {
     static const uint8_t ephemeral[KEY_SIZE] = {9};

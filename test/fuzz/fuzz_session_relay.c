@@ -73,7 +73,7 @@ static struct arrival *new_arrival(struct relay *relay)
     return arrival;
 }
 
-/* SUBFLOW, which has to come first, and then what the script says. */
+/* SUBFLOW, which has to come first, and then the frames of the script. */
 static size_t first_frames(struct engine *engine, uint8_t frames[300])
 {
     struct wire_writer w;
@@ -96,7 +96,7 @@ static void take_session(struct relay *relay, const struct arrival_result *resul
 
     if (engine->session != NULL && engine->session != result->session) {
         assert(result->created);
-        engine_work(engine); /* what was said to the one that gave way */
+        engine_work(engine); /* for the session that gave way */
         for (size_t i = 0; i < ENGINE_SUBFLOWS; i++)
             engine_forget(&engine->subflows[i]);
         memset(engine->streams, 0, sizeof(engine->streams));

@@ -126,7 +126,7 @@ static void fuzz_client(bool authentication, size_t piece, const uint8_t *data, 
     ask(&whole, &at_once, data, size, MAX(size, 1));
     ask(&pieces, &bit_by_bit, data, size, piece);
 
-    /* What it says may differ when the proxy answers before it is asked. */
+    /* The output may differ when the proxy answers before it is asked. */
     assert(socks5_client_state(&whole) == socks5_client_state(&pieces));
     if (socks5_client_state(&whole) == SOCKS5_CLIENT_OPEN)
         assert(at_once.consumed == bit_by_bit.consumed);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* As libFuzzer declares it: what every target defines. */
+/* As libFuzzer declares it; every target defines it. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct paths {
@@ -49,7 +49,7 @@ static int is_visible(const struct dirent *entry)
     return entry->d_name[0] != '.';
 }
 
-/* Adds the file, or what lies in the folder, in an order that does not change. */
+/* Adds the file, or the files of the folder, in an order that does not change. */
 static void paths_find(struct paths *paths, const char *path)
 {
     struct dirent **entries;

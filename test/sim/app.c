@@ -19,7 +19,7 @@ uint64_t sim_content_word(const struct sim_plan *plan, enum sim_side side, uint6
     return sim_mix(plan->seed + (side == SIM_RELAY ? UINT64_C(1) << 62 : 0) + word);
 }
 
-/* Fills with what `side` sends from `offset` on. */
+/* Fills in the bytes that `side` sends from `offset` on. */
 static void content(const struct sim_plan *plan, enum sim_side side, uint64_t offset,
                     uint8_t *bytes, size_t length)
 {
@@ -127,7 +127,7 @@ static bool may_hurry(const struct sim_end *end)
     return end->side == SIM_LOCAL && end->of->plan.hurried;
 }
 
-/* What one side may have sent after `turns` turns. */
+/* The bytes that one side may have sent after `turns` turns. */
 static uint64_t boundary(uint64_t total, uint64_t turns, uint64_t of)
 {
     return turns >= of ? total : total * turns / of;
@@ -318,11 +318,11 @@ static void pump(struct sim_end *end)
         read_more(end);
     if (!check_over(end))
         return;
-    write_more(end); /* what was read may be what it waited for */
+    write_more(end); /* it may have waited for the bytes that were read */
     check_over(end);
 }
 
-/* ---- what may happen to a stream ---- */
+/* ---- resets of a stream ---- */
 
 /* The chunk that confirms a session may come too late. */
 static bool has_losses(const struct sim_scenario *scenario)
@@ -358,7 +358,7 @@ static bool is_explained(const struct sim_end *end, enum reset_code code)
     case RESET_RELAY_SILENT:
         return world->scenario.may_be_unreachable && !end->connected;
     case RESET_LIMIT: return world->sheds > 0;
-    case RESET_PROTOCOL: return true; /* SESSION_ENDED says what was broken, and fails */
+    case RESET_PROTOCOL: return true; /* SESSION_ENDED names the broken rule, and fails */
     default:
         return (peer->outcome == SIM_CANCELLED && peer->code == code) ||
                (code == RESET_CANCELLED && was_given_up(peer)) ||
@@ -512,7 +512,7 @@ static void stream_starts(struct sim_timer *timer)
         sim_fail(stream->world, "stream %zu could not be opened", stream->index);
         return;
     }
-    /* What came behind the request: nothing, mostly. */
+    /* The bytes that came behind the request: mostly none. */
     if (session_stream_write(owner->session, opened, NULL, 0, stream->world->clock.now_ns) >
         0)
         sim_fail(stream->world, "stream %zu took something of nothing", stream->index);

@@ -16,7 +16,7 @@ static void two_paths(struct sim_scenario *scenario, const char *name, unsigned 
     scenario->path_count = 2;
 }
 
-/* What a start may cost: the session, and slow start on every path. */
+/* The time that a start may cost: the session, and slow start on every path. */
 #define START_NS (300 * NS_PER_MS)
 #define BYTES 30000000
 
@@ -374,7 +374,7 @@ static bool failover_64kib(struct outcome *outcome)
     return failover(outcome, 65536, 3, SIM_LOCAL);
 }
 
-/* Only data is lost, only what acknowledges it: either way the path is dead. */
+/* Only data is lost, or only its ACKs: either way the path is dead. */
 static bool failover_data_lost(struct outcome *outcome)
 {
     return failover(outcome, SESSION_UNLIMITED, 1 << SIM_RELAY, SIM_LOCAL);
@@ -415,7 +415,7 @@ static uint64_t loaded_ns(struct outcome *outcome, struct sim_scenario *scenario
                                             : TIME_NEVER;
 }
 
-/* With exchanges it takes as long as without, and the time to learn what the path is like.
+/* With exchanges it takes as long as without, and the time to learn about the path.
  */
 static bool no_slower(struct outcome *outcome, struct sim_scenario *scenario,
                       enum sim_side reader, unsigned turns, uint64_t learning_ns)
@@ -427,7 +427,7 @@ static bool no_slower(struct outcome *outcome, struct sim_scenario *scenario,
                            alone_ns * 103 / 100 + learning_ns);
 }
 
-/* And they take little longer than on an idle path. */
+/* They take little longer than on an idle path, too. */
 static bool loaded(struct outcome *outcome, uint64_t budget, enum sim_side reader)
 {
     static struct sim_scenario scenario;
@@ -440,7 +440,7 @@ static bool loaded(struct outcome *outcome, uint64_t budget, enum sim_side reade
                            LOADED_TURNS * 55 * NS_PER_MS);
 }
 
-/* What a moment sooner or later changes evens out over a few runs. */
+/* A moment sooner or later makes a difference that evens out over a few runs. */
 static bool no_slower_on_average(struct outcome *outcome,
                                  void (*vary)(struct sim_scenario *, unsigned run),
                                  uint64_t learning_ns)
@@ -465,7 +465,7 @@ static bool no_slower_on_average(struct outcome *outcome,
                            alone_ns * 103 / 100 + learning_ns);
 }
 
-/* The path becomes longer for good: what it took before is too little now. */
+/* The path becomes longer for good: its old share is too little now. */
 static void become_far(struct sim_scenario *scenario, unsigned run)
 {
     sim_scenario_fault(scenario, (struct sim_fault){.kind = SIM_FAULT_FAR,

@@ -22,7 +22,7 @@
 #define SIM_LIMITS_MAX 4
 #define SIM_ALL_PORTS UINT32_MAX
 
-/* Which bytes of a connection count. */
+/* The bytes of a connection that count. */
 enum sim_counted { SIM_COUNTED_SUM, SIM_COUNTED_UP, SIM_COUNTED_DOWN };
 
 struct sim_limits {
@@ -53,7 +53,7 @@ struct sim_limits {
     bool syns_refused;   /* ... or answered by a reset */
 };
 
-/* What a box did. */
+/* The deeds of a box. */
 struct sim_box_counts {
     uint64_t frozen, reset; /* connections, by bytes or age */
     uint64_t syns_dropped;  /* or refused */
@@ -77,7 +77,7 @@ struct sim_box {
 
 struct box_entry;
 
-/* What the box that serves a connection knows of it. */
+/* A connection as the box that serves it knows it. */
 struct sim_boxed {
     struct box_entry *entry; /* NULL: no SYN has passed yet, or an end has */
     double jitter;           /* -1 to 1, drawn when its SYN passed */

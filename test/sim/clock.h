@@ -37,7 +37,7 @@ uint64_t sim_mix(uint64_t value);
 struct sim_timer;
 typedef void sim_timer_fire(struct sim_timer *timer);
 
-/* Embedded in what waits; found again with container_of(). */
+/* Embedded in the object that waits, which container_of() finds. */
 struct sim_timer {
     sim_timer_fire *fire;
     uint64_t at_ns;

@@ -10,7 +10,7 @@
 struct comparison {
     uint64_t best_ns; /* the best path alone */
     uint64_t all_ns;  /* all of them */
-    uint64_t sum_ns;  /* what the sum of the rates would take */
+    uint64_t sum_ns;  /* the time at the sum of the rates */
     char failure[512];
 };
 

@@ -82,8 +82,8 @@ static bool far_away(struct outcome *outcome)
 
 /* ---- one subflow alone ---- */
 
-/* What the relay cannot open makes it silent, while its TCP goes on acknowledging all the
- * requests that follow. */
+/* A chunk that the relay cannot open makes the relay silent, while its TCP goes on
+ * acknowledging all the requests that follow. */
 static bool silent_relay(struct outcome *outcome)
 {
     static struct sim_scenario scenario;
@@ -255,7 +255,7 @@ static bool slow_reader(struct outcome *outcome)
     sim_scenario_stream(&scenario, 0, 20000000);
     scenario.plans[1].stop_reading_at[SIM_LOCAL] = 1000;
     scenario.plans[1].give_up_ns = 30 * NS_PER_S;
-    /* What the other takes before it is blocked is its credit. */
+    /* The other stream takes no more than its credit before it is blocked. */
     return directed_once(outcome, &scenario) &&
            directed_within(outcome, "the fast one", directed_done_ns(outcome, SIM_LOCAL),
                            directed_transfer_ns(22500000, 20, 90));

@@ -9,7 +9,7 @@
 size_t directed_count(void);
 
 const char *directed_name(size_t index);
-/* True when it kept its ceilings; `verdict` says what was measured. */
+/* True when it kept its ceilings; `verdict` has the measured values. */
 bool directed_run(size_t index, bool trace, char *verdict, size_t size);
 
 #endif

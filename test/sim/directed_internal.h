@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the directed scenarios share: one run, its verdict, and what it is judged by.
+ * Shared by the directed scenarios: one run, its verdict, and the ceilings that decide it.
  */
 #ifndef TEST_SIM_DIRECTED_INTERNAL_H
 #define TEST_SIM_DIRECTED_INTERNAL_H

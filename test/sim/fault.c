@@ -12,7 +12,7 @@ struct sim_fault_state {
     const struct sim_fault *fault;
     struct sim_timer timer;
     bool begun;
-    /* A stranger's: what it sends, and whether the relay had it already. */
+    /* A stranger's bytes, and whether the relay had them already. */
     struct sim_tcp *tcp;
     uint8_t bytes[SIM_RECORD_BYTES];
     size_t length;
@@ -65,7 +65,7 @@ static void stranger_dials(struct sim_fault_state *state)
     if (fault->kind == SIM_FAULT_GARBAGE) {
         state->length = (size_t)sim_random_log(random, 1, GARBAGE_BYTES);
         sim_random_bytes(random, state->bytes, state->length);
-        state->bytes[0] %= 4; /* two of them begin what is known */
+        state->bytes[0] %= 4; /* two of them begin a known message */
         state->seen = true;
     } else if (victim != NULL) {
         state->length = victim->record_length;
@@ -85,7 +85,7 @@ static void stranger_leaves(struct sim_fault_state *state)
     state->tcp = NULL;
 }
 
-/* ---- what faults do ---- */
+/* ---- the damage of faults ---- */
 
 static void connection_fault(struct sim_fault_state *state)
 {

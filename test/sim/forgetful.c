@@ -36,7 +36,7 @@ static bool few_late(struct outcome *outcome, const char *what, unsigned most)
     return outcome->report.late_count <= most;
 }
 
-/* Only what shows that the NAT forgets may be late. */
+/* Only the data that shows that the NAT forgets may be late. */
 static bool nat(struct outcome *outcome, bool resets)
 {
     static const struct {
@@ -69,8 +69,8 @@ static bool nat_resets(struct outcome *outcome)
     return nat(outcome, true);
 }
 
-/* That it forgets later now is tried, but rarely: in twelve hours little is late for that.
- */
+/* Local tries, but rarely, whether the NAT forgets later now: in twelve hours little is
+ * late for that. */
 static bool nat_tried(struct outcome *outcome)
 {
     static struct sim_scenario scenario;

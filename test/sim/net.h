@@ -27,15 +27,16 @@
 #define SIM_SEGMENT_BYTES 1448
 #define SIM_HEADER_BYTES 52 /* IPv4 and TCP with time stamps */
 #define SIM_INITIAL_WINDOW_BYTES (10 * SIM_SEGMENT_BYTES)
-/* What may wait unsent in a socket: TCP_NOTSENT_LOWAT. */
+/* The bytes that may wait unsent in a socket: TCP_NOTSENT_LOWAT. */
 #define SIM_NOTSENT_BYTES 16384
 #define SIM_RECEIVE_BUFFER_BYTES (4096 * 1024)
-/* What a stranger can record of a connection's beginning. */
+/* The beginning of a connection, as a stranger can record it. */
 #define SIM_RECORD_BYTES 1500
 #define SIM_PATHS_MAX 4
 #define SIM_PORTS_MAX 4
 
-/* The side that dials, and the side that accepts; also the direction of what it sends. */
+/* The side that dials, and the side that accepts; also the direction of the bytes that it
+ * sends. */
 enum sim_side { SIM_LOCAL, SIM_RELAY };
 
 static inline enum sim_side sim_peer(enum sim_side side)
@@ -67,7 +68,7 @@ struct sim_path {
     uint64_t dials;
 };
 
-/* What a dial to a port of the relay meets. */
+/* How a port of the relay reacts to a dial. */
 enum sim_port { SIM_PORT_ACCEPTS, SIM_PORT_REFUSES, SIM_PORT_HANGS };
 
 enum sim_tcp_state {
@@ -75,7 +76,7 @@ enum sim_tcp_state {
     SIM_TCP_SYN_RECEIVED, /* the relay's kernel, before the process knows */
     SIM_TCP_OPEN,
     SIM_TCP_REFUSED, /* the dial failed */
-    SIM_TCP_RESET,   /* by the peer; what had come in order can still be read */
+    SIM_TCP_RESET,   /* by the peer; bytes that had come in order can still be read */
     SIM_TCP_ORPHAN,  /* closed by its owner, the kernel still delivers */
     SIM_TCP_GONE,
 };
@@ -178,7 +179,7 @@ struct sim_net {
     uint64_t number;
 };
 
-/* What the engine is told about a subflow: TCP_INFO and SIOCOUTQ. */
+/* The measures that the engine gets of a subflow: TCP_INFO and SIOCOUTQ. */
 struct sim_tcp_info {
     uint64_t rtt_ns; /* 0 while unknown */
     uint64_t rate;   /* bytes per second; 0 while unknown */
@@ -198,15 +199,15 @@ void sim_net_set_boxes(struct sim_net *net, const struct sim_box *boxes, size_t 
 /* Never fails at once: a path that is off reports REFUSED at the next wake. */
 struct sim_tcp *sim_tcp_dial(struct sim_net *net, size_t path, size_t port, sim_wake *wake,
                              void *context);
-/* The same for somebody else, who does not count as local. */
+/* The same for a stranger, who does not count as local. */
 struct sim_tcp *sim_tcp_dial_stranger(struct sim_net *net, size_t path, size_t port,
                                       sim_wake *wake, void *context);
 /* The relay's owner of an accepted connection. */
 void sim_tcp_own(struct sim_tcp *tcp, enum sim_side side, sim_wake *wake, void *context);
 
-/* Bytes that a write would take: what is missing to SIM_NOTSENT_BYTES unsent. */
+/* Bytes that a write would take, until SIM_NOTSENT_BYTES are unsent. */
 size_t sim_tcp_room(const struct sim_tcp *tcp, enum sim_side side);
-/* Takes at most the room; returns what was taken. */
+/* Takes at most the room; returns how many bytes that were. */
 size_t sim_tcp_write(struct sim_tcp *tcp, enum sim_side side, const void *data,
                      size_t length);
 size_t sim_tcp_readable(const struct sim_tcp *tcp, enum sim_side side);

@@ -130,7 +130,7 @@ static bool take_token(struct sim_box *box, const struct sim_limits *limits, uin
     if (box->tokens > rate)
         box->tokens = rate;
     box->tokens_ns = now;
-    /* What a multiple of a third of a second refills may fall short of 1 by a rounding. */
+    /* A multiple of a third of a second may refill a little less than 1, by a rounding. */
     if (box->tokens < 1 - 1e-6)
         return false;
     box->tokens--;

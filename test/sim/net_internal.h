@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of the network model share. */
+/* Shared by the files of the network model. */
 #ifndef TEST_SIM_NET_INTERNAL_H
 #define TEST_SIM_NET_INTERNAL_H
 
@@ -52,12 +52,12 @@ void packet_cross(struct sim_tcp *tcp, const struct packet *packet, uint32_t pay
 /* The box keeps the packet for so long, and then passes it on. */
 void packet_hold(struct sim_tcp *tcp, const struct packet *packet, uint32_t payload_bytes,
                  uint64_t waits_ns);
-/* `from` acknowledges what its peer sent. */
+/* `from` acknowledges the bytes that its peer sent. */
 void packet_acknowledge(struct sim_tcp *tcp, enum sim_side from, uint64_t segment);
 /* A connection goes when neither side, nor a packet, knows it any more. */
 void tcp_free_if_gone(struct sim_tcp *tcp);
 
-/* net_box.c: what limits connections */
+/* net_box.c: the limits of connections */
 
 /* A packet is at the box: for how long the box keeps it, or TIME_NEVER when the box drops
  * it. 0 where there is no box. */
@@ -74,7 +74,7 @@ void pipe_send_more(struct sim_pipe *pipe);
 void pipe_sample_rtt(struct sim_pipe *pipe, uint64_t rtt_ns);
 void pipe_acknowledged(struct sim_pipe *pipe, const struct packet *packet);
 
-/* net_tcp.c: what arrives, and the owner's face */
+/* net_tcp.c: packets that arrive, and the owner's face */
 
 void tcp_take_packet(struct sim_tcp *tcp, const struct packet *packet);
 

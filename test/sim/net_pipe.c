@@ -222,7 +222,7 @@ static void segment_acknowledged(struct sim_pipe *pipe, struct segment *segment)
     grow_window(pipe, segment->length, in_flight_before);
 }
 
-/* What was sent well before something that has arrived is lost (RFC 8985). */
+/* A segment that was sent well before one that has arrived is lost (RFC 8985). */
 static void detect_losses(struct sim_pipe *pipe, uint64_t newest, uint64_t newest_sent_ns)
 {
     bool cut = false;

@@ -6,7 +6,7 @@
 
 /* A process that runs this often without time going on does so for ever. */
 #define RUNS_AT_ONCE_MAX 10000
-/* From what the network said to the process' being woken, at most. */
+/* The longest time from an event in the network until the process wakes. */
 #define WAKE_NS_MAX 20000
 
 static void process_run(struct sim_timer *timer);
@@ -206,7 +206,8 @@ static void send_wire(struct sim_wire *wire)
     if (wire->tail_length > 0)
         sim_fail(world, "session_produce() was asked of a blocked subflow");
     keep(&wire->tail, &wire->tail_length, world->output + written, length - written);
-    /* What waits counts: the engine is bound by it as by what was written. */
+    /* Waiting bytes count: the budget bounds them as it bounds the bytes that were written.
+     */
     if (wire->tcp->pipe[side].written + wire->tail_length > wire->tcp->budget[side])
         sim_fail(world, "%s: %llu bytes over the budget of connection %llu",
                  side == SIM_LOCAL ? "local" : "relay",
@@ -273,7 +274,7 @@ static void close_subflow(struct sim_session *owner, const struct session_event 
         sim_fail(world, "SESSION_CLOSE_SUBFLOW for a subflow that is no more");
     } else if (event->silent) {
         wire->silent = true;
-        wire->dirty = true; /* what is there is to be discarded */
+        wire->dirty = true; /* its input is to be discarded */
         wire->owner = NULL;
         wire->subflow = NULL;
         wire->deadline_ns = world->clock.now_ns + 20 * NS_PER_S;

@@ -316,7 +316,7 @@ static void draw_faults(struct sim_scenario *scenario, struct sim_random *random
     uint64_t count = sim_random_range(random, 0, 99);
 
     count = count < 35 ? 0 : sim_random_log(random, 1, count < 80 ? 6 : 30);
-    /* One kind again and again finds what a mixture hides. */
+    /* One kind again and again finds faults that a mixture hides. */
     bool same = sim_random_chance(random, 300000);
 
     for (uint64_t i = 0; i < count; i++) {
@@ -351,18 +351,20 @@ static void draw_rest(struct sim_scenario *scenario, struct sim_random *random)
             MAX(scenario->limit_ns, scenario->plans[i].start_ns + 600 * NS_PER_S);
 }
 
-/* What a configuration may ask for, in bytes a second: frames of control take some of it.
+/* The least rate that a configuration may ask for, in bytes a second: frames of control
+ * take some of it.
  */
 #define RATE_LEAST 2000
 
-/* A ceiling somewhat below, or above, what the link carries. */
+/* A ceiling somewhat below, or above, the rate of the link. */
 static uint64_t draw_ceiling(struct sim_random *random, uint64_t rate)
 {
     return sim_random_chance(random, 700000) ? 0
                                              : rate * sim_random_range(random, 3, 15) / 10;
 }
 
-/* What is wanted of several paths, and of streams. The first path takes every stream. */
+/* Draws the properties of several paths, and the policies of streams. The first path takes
+ * every stream. */
 static void draw_wishes(struct sim_scenario *scenario, struct sim_random *random)
 {
     for (size_t i = 0; i < scenario->path_count; i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is to happen in a run. A scenario is plain data: all of it is drawn from the seed,
- * or written by hand, before the run begins.
+ * All that is to happen in a run. A scenario is plain data: all of it is drawn from the
+ * seed, or written by hand, before the run begins.
  */
 #ifndef TEST_SIM_SCENARIO_H
 #define TEST_SIM_SCENARIO_H
@@ -13,7 +13,7 @@
 #define SIM_STREAMS_MAX 512
 #define SIM_FAULTS_MAX 48
 
-/* What the destination of a stream does when the relay dials it. */
+/* How the destination of a stream reacts when the relay dials it. */
 enum sim_destination { SIM_DESTINATION_ANSWERS, SIM_DESTINATION_FAILS };
 
 /* One stream: what both ends write, and how they read and end it. */
@@ -41,20 +41,20 @@ struct sim_plan {
 };
 
 enum sim_fault_kind {
-    SIM_FAULT_CUT,       /* a connection is reset by something in the middle */
-    SIM_FAULT_STALL,     /* a connection carries nothing more, for a while or for ever */
-    SIM_FAULT_BLACKHOLE, /* a path swallows all, in one direction or both */
-    SIM_FAULT_OFF,       /* a path's interface is gone */
-    SIM_FAULT_OUTAGE,    /* all paths at once */
-    SIM_FAULT_REFUSE,    /* a port of the relay refuses */
-    SIM_FAULT_HANG,      /* a port of the relay does not answer */
-    SIM_FAULT_SLOW,      /* a path's rate falls to a tenth */
-    SIM_FAULT_FAR,       /* a path's delay grows by `amount` */
-    SIM_FAULT_LOSS,      /* a path loses `amount` millionths */
-    SIM_FAULT_FLIP,      /* a bit of a connection is flipped */
-    SIM_FAULT_REPLAY,    /* a stranger sends again what a connection began with */
-    SIM_FAULT_GARBAGE,   /* a stranger sends something else */
-    SIM_FAULT_RESTART,   /* the relay is killed and started again */
+    SIM_FAULT_CUT,         /* a connection is reset by something in the middle */
+    SIM_FAULT_STALL,       /* a connection carries nothing more, for a while or for ever */
+    SIM_FAULT_BLACKHOLE,   /* a path swallows all, in one direction or both */
+    SIM_FAULT_OFF,         /* a path's interface is gone */
+    SIM_FAULT_OUTAGE,      /* all paths at once */
+    SIM_FAULT_REFUSE,      /* a port of the relay refuses */
+    SIM_FAULT_HANG,        /* a port of the relay does not answer */
+    SIM_FAULT_SLOW,        /* a path's rate falls to a tenth */
+    SIM_FAULT_FAR,         /* a path's delay grows by `amount` */
+    SIM_FAULT_LOSS,        /* a path loses `amount` millionths */
+    SIM_FAULT_FLIP,        /* a bit of a connection is flipped */
+    SIM_FAULT_REPLAY,      /* a stranger sends the beginning of a connection again */
+    SIM_FAULT_GARBAGE,     /* a stranger sends something else */
+    SIM_FAULT_RESTART,     /* the relay is killed and started again */
     SIM_FAULT_DESCRIPTORS, /* local has none left for a connection to the relay */
 };
 
@@ -76,7 +76,7 @@ struct sim_scenario {
     size_t pages;           /* of each process */
     struct sim_path paths[SIM_PATHS_MAX];
     size_t path_count, port_count;
-    struct sim_box boxes[SIM_BOXES_MAX]; /* what limits connections, see box.h */
+    struct sim_box boxes[SIM_BOXES_MAX]; /* they limit connections, see box.h */
     size_t box_count;
     struct path_properties properties[SIM_PATHS_MAX]; /* what local wants of the paths */
     bool told; /* local hears at once of an interface that is gone, or back */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Paths that are to be spared: what they carry while a better one works, and while it does
- * not. */
+/* Paths that are to be spared: the bytes that they carry while a better one works, and
+ * while it does not. */
 #include "directed_internal.h"
 
 #include <inttypes.h>
@@ -34,7 +34,7 @@ static void beside(struct sim_scenario *scenario, const struct path_properties *
 #define AT_ONCE 6
 #define OBJECT_EVERY_NS (120 * NS_PER_MS)
 #define HICCUP_EVERY_NS (5 * NS_PER_S)
-/* What somebody browses in a day. */
+/* The bytes that somebody browses in a day. */
 #define DAY_BYTES UINT64_C(1500000000)
 
 /* Pages of 40 objects of 300 bytes to 240 kB, most of them small: 1.5 MB in all. */
@@ -71,7 +71,7 @@ static void hiccups(struct sim_scenario *scenario)
                                          .sides = 3});
 }
 
-/* What the path to be spared carries in a day of such browsing. */
+/* The path to be spared carries no more than `most` in a day of such browsing. */
 static bool day_of(struct outcome *outcome, const struct path_properties *properties,
                    enum stream_mode mode, bool stalls, uint64_t most)
 {
@@ -140,7 +140,7 @@ static void good_path_dies(struct sim_scenario *scenario, enum sim_fault_kind ho
                                                     .sides = 3});
 }
 
-/* Who types goes on at once, whether or not a transfer waits beside it. */
+/* Typing goes on at once, whether or not a transfer waits beside it. */
 static bool typing(struct outcome *outcome, const struct path_properties *properties,
                    uint64_t beside_ns)
 {

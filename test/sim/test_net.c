@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The network model itself: what the simulator's verdicts rest on. */
+/* The network model itself, since the simulator's verdicts rest on it. */
 #include "net.h"
 #include "tap.h"
 

@@ -12,7 +12,7 @@
 /* Spares are retired within 5 s, and the last acknowledgements need a moment. */
 #define SETTLE_NS (60 * NS_PER_S)
 #define CLOSE_NS (3 * NS_PER_S)
-/* The least time between keepalives, and what a wake-up for one costs at both sides. */
+/* The least time between keepalives, and the cost of a wake-up for one at both sides. */
 #define KEEPALIVE_NS (45 * NS_PER_S)
 #define RUNS_PER_KEEPALIVE 16
 
@@ -135,7 +135,7 @@ static void run_streams(struct sim_world *world)
         run_until(world, world->began_ns + world->scenario.heal_ns);
 }
 
-/* ---- what must hold ---- */
+/* ---- invariants ---- */
 
 /* Nobody does anything: only keepalives may wake either process, and the pool is at rest.
  */
@@ -148,8 +148,8 @@ static void check_idle(struct sim_world *world)
         KEEPALIVE_NS,
         MAX(MIN(scenario->config.linger_ns, scenario->relay_linger_ns) / 3, NS_PER_S / 2));
     uint64_t periods = scenario->idle_ns / keepalive_ns + 2;
-    /* One that is nearly used up was replaced already; of small budgets a few PINGs do
-     * that, while another is on its way out. */
+    /* A subflow that is nearly used up was replaced already; with small budgets a few PINGs
+     * use one up, while another is on its way out. */
     bool small = MIN(scenario->config.budget_up, scenario->config.budget_down) < 1000;
     uint64_t subflows = MAX(scenario->config.pool_idle, 1) + (small ? 2 : 1);
     uint64_t runs[2];

@@ -129,7 +129,7 @@ struct sim_world {
     struct sim_timer heal;
     size_t streams_running; /* ends that are not over */
     uint64_t began_ns;
-    uint64_t wall_ns; /* the wall clock is this and what has passed */
+    uint64_t wall_ns; /* the wall clock is this plus the time that has passed */
     uint64_t over_ns; /* when the last stream ended */
     bool restarted;
     bool no_descriptors; /* local's dials fail at once */
@@ -154,7 +154,7 @@ static inline bool sim_failed(const struct sim_world *world)
 
 void sim_process_init(struct sim_process *process, struct sim_world *world,
                       enum sim_side side);
-/* What begins without the engine's asking, e.g. an application's timer, ends with this. */
+/* To be called last by all that the engine did not ask for, e.g. an application's timer. */
 void sim_process_touch(struct sim_process *process);
 struct sim_session *sim_session_new(struct sim_process *process, struct session *session);
 /* Forgets the wires and the ends; the caller frees the engine's session. */

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The documents for maintainers name what is in the tree: paths, functions, constants with
+"""The documents for maintainers name things that exist in the tree: paths, functions, constants with
 their values, and tests. TUNING.md has every constant of the engine. Prints TAP."""
 import os
 import re
@@ -31,7 +31,7 @@ def files(folder, *endings):
 
 
 class Tree:
-    """What the sources define."""
+    """The paths and names that the sources define."""
 
     def __init__(self):
         self.functions = set()

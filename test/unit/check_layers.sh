@@ -37,7 +37,7 @@ impure_symbols() {
         grep -vxE 'log\.o (fprintf|stderr)'
 }
 
-# upward_symbols ARCHIVE HIGHER...: what ARCHIVE needs and a higher layer defines.
+# upward_symbols ARCHIVE HIGHER...: the symbols that ARCHIVE needs and a higher layer defines.
 upward_symbols() {
     symbols -u "$1" | sort -u >"$scratch/needs"
     symbols --defined-only "$1" | cut -d' ' -f2 | sort -u >"$scratch/own"

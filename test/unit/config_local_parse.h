@@ -8,7 +8,7 @@
 
 #include <splitsocks/config/config_local.h>
 
-/* What must be there, on lines 1 to 3; more members follow from line 4 on. */
+/* The members that must be there, on lines 1 to 3; more follow from line 4 on. */
 #define WITH(members) \
     "{ \"relay\": { \"host\": \"vps.example.net\",\n" \
     "  \"public_key\": \"" KEY_1 "\" },\n" \

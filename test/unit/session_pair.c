@@ -358,7 +358,7 @@ static void connection_up(struct pair *pair, struct pair_connection *c)
     session_subflow_up(pair->local, c->local, &fresh, pair->now);
 }
 
-/* Answers what was sent to somebody who is not the relay. */
+/* Lets the stranger react to the bytes that came. */
 static void step_stranger(struct pair *pair, struct pair_connection *c)
 {
     static const uint8_t other[300] = "HTTP/1.1 400 Bad Request";

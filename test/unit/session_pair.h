@@ -34,12 +34,12 @@ struct pair_pipe {
     uint64_t total; /* bytes ever written */
 };
 
-/* What somebody who is not the relay does with what he is sent. */
+/* A stranger in the place of the relay reacts to bytes in one of these ways. */
 enum pair_stranger {
     STRANGER_CLOSES,
     STRANGER_RESETS,
-    STRANGER_ANSWERS, /* with what does not open */
-    STRANGER_BEGINS,  /* with what seems to be the beginning of a chunk */
+    STRANGER_ANSWERS, /* with bytes that do not open */
+    STRANGER_BEGINS,  /* with bytes that seem to begin a chunk */
     STRANGER_MUMBLES, /* with a byte, and no more */
     STRANGER_IS_SILENT,
 };
@@ -73,7 +73,7 @@ struct pair {
     unsigned refuse, blackhole; /* bit i: path i does so */
     unsigned strange;           /* bit i: new connections of path i lead to somebody else */
     enum pair_stranger stranger;
-    /* What events said. */
+    /* Counted from events. */
     struct stream *incoming[PAIR_STREAMS];
     unsigned incoming_count, opened_count, up_count, resumed_count, lost_count;
     unsigned path_up_count, path_down_count;
@@ -92,7 +92,7 @@ struct pair *pair_new(const struct session_config *config);
 /* Its relay uses the memory of the other one's. */
 struct pair *pair_new_beside(const struct session_config *config, struct pair *other);
 void pair_free(struct pair *pair);
-/* The usual configuration; tests change what they are about. */
+/* The usual configuration; each test changes the members that it is about. */
 struct session_config pair_config(void);
 void pair_step(struct pair *pair);
 void pair_run_ms(struct pair *pair, unsigned ms);
@@ -100,7 +100,7 @@ void pair_run_ms(struct pair *pair, unsigned ms);
 void pair_restart_local(struct pair *pair, const struct session_config *config);
 /* The relay loses everything, as if killed and started again. */
 void pair_restart_relay(struct pair *pair);
-/* From now on somebody else is in the relay's place: what is open gets no answer. */
+/* From now on somebody else is in the relay's place: open connections get no answer. */
 void pair_replace_relay(struct pair *pair, enum pair_stranger stranger);
 
 /* ---- streams: session_pair_streams.c ---- */
@@ -136,7 +136,7 @@ uint64_t pair_down_on(const struct pair *pair, unsigned path);
 /* Connections of a path: those that are open, and all that were ever dialled. */
 unsigned pair_open_on(const struct pair *pair, unsigned path);
 unsigned pair_dials_on(const struct pair *pair, unsigned path);
-/* Answers what local asks of its subflows' TCP: the same for each of them. */
+/* Gives local the same measure for each subflow whose TCP it asks about. */
 void pair_measure(struct pair *pair, const struct subflow_measure *measure);
 
 #endif

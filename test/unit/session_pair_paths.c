@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The paths of a pair, and how much of what goes where. */
+/* The paths of a pair: their connections, and the bytes that they carry. */
 #include "session_pair.h"
 
 struct pair *pair_over(unsigned paths, const struct path_properties *second,

@@ -8,7 +8,7 @@
 static void make_key(uint8_t key[KEY_SIZE], unsigned number)
 {
     memset(key, 0, KEY_SIZE);
-    /* Not in ascending order: the first byte varies most. */
+    /* The keys do not come in ascending order: the first byte varies most. */
     key[0] = (uint8_t)(number * 37);
     key[31] = (uint8_t)number;
     key[30] = (uint8_t)(number >> 8);

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-/* What must be there, on line 1; more members follow from line 2 on. */
+/* The members that must be there, on line 1; more follow from line 2 on. */
 #define HOSTS(hosts, members) \
     "{ \"relay\": { \"host\": " hosts ", \"public_key\": \"" KEY_1 "\" }, " \
     "\"private_key_file\": \"k\",\n" members "}"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a configuration is refused for: all of it, in order, whatever bytes it is made of.
+/* Every reason for which a configuration is refused, in order, whatever bytes it is made
+ * of.
  */
 #include "config_local_parse.h"
 

@@ -504,7 +504,7 @@ static void test_broken_json(void **state)
          "l.json:1: mode: found a typographic quote; " A_JSON},
         {"{\xc2\xa0}", "l.json:1: found a blank that is no plain space; " A_JSON},
         {"\xe2\x80\x8b{}", "l.json:1: found a blank that is no plain space; " A_JSON},
-        /* What looks like one in a text is none. */
+        /* A comment, quote or comma inside a text is part of the text. */
         {"{ \"mode\": \"// # ' \\\" ,]\" ] }",
          "l.json:1: found no JSON at column 26 ('}' expected); allowed: JSON, "
          "without comments or trailing commas"},
@@ -514,7 +514,7 @@ static void test_broken_json(void **state)
     expect_refusals(refusals, ARRAY_LENGTH(refusals), ERROR_MALFORMED);
 }
 
-/* Neither a wrong password nor what stands near a mistake is shown. */
+/* Neither a wrong password nor the text near a mistake is shown. */
 static void test_passwords_are_not_shown(void **state)
 {
     static const char *const texts[] = {
@@ -539,7 +539,7 @@ static void test_passwords_are_not_shown(void **state)
     }
 }
 
-/* One line, without control characters, however long what was found is. */
+/* The message is one line, without control characters, however long the value is. */
 static void test_messages_are_tame(void **state)
 {
     char text[4096] = "{ \"";

@@ -5,7 +5,7 @@
 
 #include <splitsocks/config/config_relay.h>
 
-/* What must be there, on line 1; more members follow from line 2 on. */
+/* The members that must be there, on line 1; more follow from line 2 on. */
 #define WITH(members) \
     "{ \"private_key_file\": \"relay.key\", \"clients\": [ " \
     "{ \"name\": \"laptop\", \"public_key\": \"" KEY_1 "\" } ]" members "}"

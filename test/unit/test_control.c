@@ -167,7 +167,7 @@ static void test_the_folder_is_made(void **state)
     ask(f, "hello\n", "you said hello\n");
     control_free(control);
     assert_int_equal(rmdir(made), 0);
-    /* But not the folders that it would be in. */
+    /* It does not make the folders above. */
     snprintf(f->path, sizeof(f->path), "%s/made/deep/a.sock", f->folder);
     refused(f, ERROR_SYSTEM, "No such file");
     teardown(f);

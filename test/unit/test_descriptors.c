@@ -20,7 +20,7 @@ static void test_shares(void **state)
         {1048576, 0, 96, 41, 1048439, 1048535}, /* as needed where there are plenty */
         {200, 0, 96, 41, 100, 175}, /* half for clients, an eighth for the rest */
         {200, 0, 10, 5, 185, 195},
-        {200, 120, 96, 41, 160, 190}, /* of what is not held from the start */
+        {200, 120, 96, 41, 160, 190}, /* of those that are not held from the start */
         {64, 0, 1000, 1000, 32, 56},
         {8, 0, 96, 41, 4, 7},
         {8, 9, 96, 41, 8, 8},
@@ -60,7 +60,7 @@ static int fill(const struct address *to, bool subflow)
     return count;
 }
 
-/* Holes that others leave may go to clients, but never what is kept for the others. */
+/* Holes that others leave may go to clients, but the reserve of the others never does. */
 static void test_clients_leave_the_rest(void **state)
 {
     const struct address anywhere = {

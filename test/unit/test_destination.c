@@ -242,7 +242,7 @@ static void test_everything_open_or_closed(void **state)
     r = parse(&rules, NO_TEXTS, TEXTS("0.0.0.0/0", "::/0"));
     CHECK_ALL(r, refused, ERROR_DENIED);
     CHECK_ALL(r, allowed, ERROR_DENIED);
-    /* All of IPv6 does not open what IPv4 has closed. */
+    /* Allowing all of IPv6 does not open a range that IPv4 has closed. */
     r = parse(&rules, TEXTS("::/0"), NO_TEXTS);
     assert_int_equal(check(r, "64:ff9b::10.0.0.1"), ERROR_DENIED);
     assert_int_equal(check(r, "2001:0:808:808:0:0:f5ff:fffe"), ERROR_DENIED);

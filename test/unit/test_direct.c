@@ -98,7 +98,7 @@ static void say(struct fixture *fixture, int end, const char *text)
                      strlen(text));
 }
 
-/* What it tells of itself. */
+/* The counts that the connection reports. */
 static void expect_count(struct fixture *fixture, uint64_t up, uint64_t down)
 {
     const struct direct *direct = list_first(&fixture->directs, struct direct, node);
@@ -230,7 +230,7 @@ static void test_a_slow_reader_holds_the_writer_back(void **state)
     (void)state;
 }
 
-/* Who cannot be written to any more ends the whole. */
+/* When one side takes no more bytes, both end. */
 static void test_a_failure_ends_both(void **state)
 {
     for (int gone = 0; gone < 2; gone++) {

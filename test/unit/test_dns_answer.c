@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* DNS messages: what is taken from them, and that nothing else is. */
+/* DNS messages: the right records are taken from them, and nothing else is. */
 #include "unit.h"
 
 #include <splitsocks/base/wire.h>

@@ -199,7 +199,8 @@ static void test_truncation_costs_nothing(void **state)
     tear_down(&s);
 }
 
-/* Who does not know the relay's key cannot use up what an honest neighbour needs. */
+/* Clients that do not know the relay's key use up nothing that an honest neighbour needs.
+ */
 static void test_wrong_macs_are_free(void **state)
 {
     struct door_hello hello;

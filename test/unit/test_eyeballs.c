@@ -115,7 +115,7 @@ static void test_a_family_that_is_avoided_comes_second(void **state)
     eyeballs_avoid(&e, ADDRESS_IPV6);
     check_next(&e, START, EYEBALLS_START, 1);
     check_next(&e, START + EYEBALLS_DELAY_NS, EYEBALLS_START, 0);
-    eyeballs_succeeded(&e, 0); /* what is avoided may win */
+    eyeballs_succeeded(&e, 0); /* a family that is avoided may win */
     assert_int_equal(eyeballs_overtaken(&e), ADDRESS_IPV4);
     /* Where there is nothing else it is not avoided. */
     eyeballs_init(&e, false);
@@ -135,14 +135,14 @@ static void test_who_is_overtaken(void **state)
     check_next(&e, later, EYEBALLS_START, 1);
     eyeballs_succeeded(&e, 1);
     assert_int_equal(eyeballs_overtaken(&e), ADDRESS_IPV6);
-    /* What has answered, be it with a refusal, was not. */
+    /* A family that has answered, even with a refusal, was not overtaken. */
     begin_with_both(&e);
     check_next(&e, START, EYEBALLS_START, 0);
     eyeballs_failed(&e, 0, RESET_REFUSED, START + 5);
     check_next(&e, START + 5, EYEBALLS_START, 1);
     eyeballs_succeeded(&e, 1);
     assert_int_equal(eyeballs_overtaken(&e), ADDRESS_NONE);
-    /* Nor what has won after the other was started. */
+    /* A family that wins after the other was started was not overtaken either. */
     begin_with_both(&e);
     check_next(&e, START, EYEBALLS_START, 0);
     check_next(&e, later, EYEBALLS_START, 1);

@@ -82,7 +82,7 @@ static void test_total(void **state)
         spent += spend(limit, &peer, start);
     }
     assert_int_equal(spent, 100);
-    peer = address_of("203.0.113.1"); /* who did nothing has to wait too */
+    peer = address_of("203.0.113.1"); /* a peer that did nothing has to wait, too */
     assert_false(failure_limit_allows(limit, &peer, start));
     assert_true(failure_limit_allows(limit, &peer, start + NS_PER_S / 50));
     failure_limit_free(limit);

@@ -322,7 +322,7 @@ static void check_fin_alone(const struct frame *frame)
     assert_true(frame->data.fin);
 }
 
-/* Of known length: what follows in the chunk does not belong to them. */
+/* All of known length: the bytes that follow in the chunk do not belong to them. */
 static const struct sample samples[] = {
     {"PADDING", write_padding, check_padding},
     {"PING", write_ping, check_ping},

@@ -28,7 +28,7 @@ static void test_unknown_types(void **state)
     }
 }
 
-/* Each varint one above what is allowed. */
+/* Each varint is one above its bound. */
 static void test_path_and_policy_limits(void **state)
 {
     static const uint8_t dear[] = {FRAME_PATH, 0, 1, 0, 0x80, 1, 0, 0, 0, 0};
@@ -108,7 +108,7 @@ static void test_close_reason_limit(void **state)
     struct frame frame;
     (void)state;
 
-    /* The writer cuts what the reader would refuse. */
+    /* The writer cuts a reason that the reader would refuse. */
     memset(reason, 'x', sizeof(reason));
     reason[sizeof(reason) - 1] = '\0';
     wire_writer_init(&w, buffer, sizeof(buffer));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What one generation of a session says of its subflows is never taken for another's. */
+/* Generations of a session: an ACK of one is never taken for another's, and old ones are
+ * forgotten. */
 #include "session_pair.h"
 
 #include "../../src/engine/session/session_parts.h"
@@ -73,8 +74,8 @@ static unsigned generations(const struct session *session)
     return count;
 }
 
-/* With their last subflow gone before the session is resumed, too: else the secrets stay,
- * and the tags are used up. */
+/* Generations are forgotten even if their last subflow is gone before the session is
+ * resumed: otherwise the secrets stay, and the tags are used up. */
 static void test_generations_are_forgotten(void **state)
 {
     struct session_config config = pair_config();

@@ -59,7 +59,7 @@ static void tear_down(struct parties *p)
     kdf_deinit(&p->mac);
 }
 
-/* What a relay does with a HELLO, without the door's own rules. */
+/* Takes a HELLO as a relay does, but without the rules of the door. */
 static int take_hello(struct parties *p, const uint8_t *bytes, size_t length,
                       struct noise *noise, struct hello_offer *offer)
 {
@@ -237,7 +237,8 @@ static void test_every_bit_of_hello_counts(void **state)
     tear_down(&p);
 }
 
-/* Behind the MAC too: whoever knows the relay's key can make a MAC for anything. */
+/* Behind the MAC too: every client that knows the relay's key can make a MAC for anything.
+ */
 static void test_route_and_length_are_bound_by_noise(void **state)
 {
     const uint8_t fresh[KEY_SIZE] = {4};
@@ -272,7 +273,7 @@ static void test_truncated_hello(void **state)
         wire_reader_init(&r, p.hello, length);
         assert_int_equal(hello_read_header(&r, &header), ERROR_TRUNCATED);
     }
-    /* What follows is left in the reader. */
+    /* Bytes that follow stay in the reader. */
     memcpy(more, p.hello, p.hello_length);
     more[p.hello_length] = 0xaa;
     wire_reader_init(&r, more, p.hello_length + 1);
@@ -363,7 +364,8 @@ static void test_every_bit_of_the_answer_counts(void **state)
     tear_down(&p);
 }
 
-/* A relay that answers what was not asked; each case changes one thing of a good answer. */
+/* A relay gives an answer that does not fit the question; each case changes one thing of a
+ * good answer. */
 static void test_answer_must_fit_the_offer(void **state)
 {
     struct hello_answer wrong[7];

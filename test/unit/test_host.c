@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What texts that name a host are. */
+/* Texts that name a host: addresses, names, or neither. */
 #include "unit.h"
 
 #include <splitsocks/base/host.h>

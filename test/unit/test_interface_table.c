@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What rtnetlink's messages make of a table of interfaces; the messages are constructed. */
+/* A table of interfaces from rtnetlink's messages, which the tests construct. */
 #include "addresses.h"
 
 #include <splitsocks/local/interface_table.h>

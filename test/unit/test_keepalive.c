@@ -19,7 +19,7 @@ static struct pair *idle_pair(struct stream **stream)
     return pair;
 }
 
-/* What is open goes silent, as behind a NAT that has forgotten it. */
+/* The open connections go silent, as behind a NAT that has forgotten them. */
 static void forget_connections(struct pair *pair)
 {
     for (unsigned i = 0; i < pair->connection_count; i++)
@@ -37,7 +37,7 @@ static void test_death_of_idleness_shortens_the_interval(void **state)
     pair_run_ms(pair, (unsigned)(before_ns / NS_PER_MS) + 2000);
     assert_in_range(keepalive_ns(&pair->local->subflows, 0), before_ns / 2 - NS_PER_S,
                     before_ns / 2 + NS_PER_S);
-    /* And again, down to a bound. */
+    /* Each such death shortens it again, down to a bound. */
     for (unsigned i = 0; i < 3; i++) {
         forget_connections(pair);
         pair_run_ms(pair,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a table of interfaces makes of a local path. */
+/* A local path as a table of interfaces makes it. */
 #include "addresses.h"
 
 #include <splitsocks/local/local_path.h>
@@ -177,7 +177,7 @@ static void test_signatures(void **state)
     uint64_t eth_before = look(&eth, net).signature, any_before = look(&any, net).signature;
     (void)state;
 
-    /* What other interfaces do is of no interest; to the one that is routed it is. */
+    /* A path with an interface ignores the others; one that is routed watches them all. */
     net->interfaces[2].default_routes = 0;
     assert_true(look(&eth, net).signature == eth_before);
     assert_true(look(&any, net).signature != any_before);

@@ -30,7 +30,7 @@ static void test_a_steady_rate_is_met(void **state)
     }
 }
 
-/* What lasts for less than a slot counts as if it had taken one. */
+/* A burst that is shorter than a slot counts as if it had taken a whole one. */
 static void test_a_burst_is_no_rate(void **state)
 {
     struct meter meter = {0};
@@ -64,7 +64,7 @@ static void test_the_past_is_forgotten(void **state)
     meter_add(&meter, 1 << 20, now);
     assert_true(meter_bytes_per_second(&meter, now + window_ns - 1) > 0);
     assert_int_equal(meter_bytes_per_second(&meter, now + window_ns), 0);
-    /* However long the pause, what is counted next stands alone. */
+    /* After a pause of any length the next bytes count alone. */
     for (unsigned pause = 1; pause < 3 * METER_SLOTS; pause++) {
         now += window_ns + pause * METER_SLOT_NS;
         meter_add(&meter, 600, now);

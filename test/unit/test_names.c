@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What is known of names and servers: the cache, the hosts file, the choice of servers, the
- * system's configuration, and the order of addresses. */
+/* All that is known of names and servers: the cache, the hosts file, the choice of servers,
+ * the system's configuration, and the order of addresses. */
 #include "unit.h"
 
 #include <splitsocks/names/address_order.h>
@@ -56,7 +56,7 @@ static void test_cache_is_bounded(void **state)
         snprintf(name, sizeof(name), "n%d", i);
         put(cache, name, 1, 1, 1000);
         put(none, name, 1, 1, 1000);
-        /* What is used stays. */
+        /* An entry that is used stays. */
         assert_non_null(name_cache_find(cache, "n0", ADDRESS_IPV4, 2));
     }
     assert_int_equal(name_cache_count(cache), 100);

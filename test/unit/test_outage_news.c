@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which outages the log is told of: those that last, and of what flaps less and less. */
+/* The log hears of outages that last, and less and less of a path that flaps. */
 #include "unit.h"
 
 #include <splitsocks/base/outage_news.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A stream whose reader does not read: nothing waits for it, and what was lost is told. */
+/* A stream whose reader does not read: nothing waits for it, and lost lines are counted. */
 #include "unit.h"
 
 #include "../../src/app/outlet.h"
@@ -29,7 +29,8 @@ static void put_number(struct outlet *outlet, unsigned number)
     outlet_put(outlet, line, LINE_SIZE);
 }
 
-/* Reads one line; returns its number, or minus what it says was lost. */
+/* Reads one line; returns its number, or minus the number of lines that it says were lost.
+ */
 static long read_line(FILE *reader)
 {
     char line[LINE_SIZE + 1];
@@ -50,8 +51,8 @@ static void expect_flood(int writing, int reading)
     assert_non_null(reader);
     for (unsigned i = 0; i < LINES; i++)
         put_number(outlet, i);
-    /* What came out is in order; the rest is counted, whole. Some that were put late may be
-     * among what came out, when the thread made room only then. */
+    /* The lines that came out are in order, and the others are counted. Lines that were put
+     * late may be among those that came out, if the thread made room only then. */
     while ((line = read_line(reader)) >= 0) {
         assert_true(line > last);
         last = line;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Black holes: what counts as a large packet that is lost for its size, and which size is
- * used and tried next. */
+/* Black holes: the rules for what counts as a large packet that is lost for its size, and
+ * which size is used and tried next. */
 #include "unit.h"
 
 #include <splitsocks/engine/path/packet_size.h>
@@ -17,7 +17,7 @@ static void test_a_death_proves_nothing_by_itself(void **state)
     for (uint64_t i = 1; i < 10; i++)
         large_packets_lost(&large, i * 1000, 1448);
     assert_false(large_packets_fail(&large, 1448));
-    /* What was sent before the large one says nothing of it. */
+    /* Packets from before the large one prove nothing about it. */
     assert_false(large_packets_explain(&large, 500, 20000));
     assert_false(large_packets_explain(&large, 1000, 20000));
 }
@@ -140,7 +140,7 @@ static void test_tries_larger_ones_again(void **state)
     assert_int_equal(ladder.retry_ns, TIME_NEVER);
     packet_ladder_tried(&ladder, true, 1000 * NS_PER_S);
     assert_int_equal(ladder.retry_ns, 1000 * NS_PER_S + 2 * RETRY_NS);
-    /* One that has shown nothing costs nothing. */
+    /* A try that has shown nothing costs nothing. */
     packet_ladder_tried(&ladder, false, 2000 * NS_PER_S);
     assert_int_equal(ladder.retry_ns, 2000 * NS_PER_S + 2 * RETRY_NS);
     packet_ladder_raise(&ladder, 1280, 3000 * NS_PER_S);

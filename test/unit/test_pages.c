@@ -301,7 +301,7 @@ static void test_agrees_with_a_flat_array(void **state)
     free(model);
 }
 
-/* Whoever hoards leaves room to those who have little. */
+/* Accounts that hoard leave room to those that have little. */
 static void test_a_shared_pool_keeps_room(void **state)
 {
     enum { HOARDERS = 4, ALL = 1000 };
@@ -328,7 +328,7 @@ static void test_a_shared_pool_keeps_room(void **state)
         assert_in_range(number, (ALL >> (i + 1)) - 1, (ALL >> (i + 1)) + 1);
         assert_int_equal(pages_reserve(&pages[i], number * PAGE_SIZE, 1, vector, 4), 0);
     }
-    /* One that has nothing gets some even so. */
+    /* An account that has nothing gets some even so. */
     assert_int_equal(pages_reserve(&pages[HOARDERS], 0, 4 * PAGE_SIZE, vector, 4), 4);
     assert_int_equal(accounts[HOARDERS].used, 4);
     for (unsigned i = 0; i <= HOARDERS; i++) {

@@ -62,7 +62,7 @@ static void set_loopback(bool up)
     close(fd);
 }
 
-/* Changes until the table says so: what is found first may be a step on the way. */
+/* Runs until the table is as wanted: the first changes may be steps on the way. */
 static void wait_loopback(struct waiter *waiter, const struct path_watch *watch, bool up)
 {
     const struct address address = {.family = ADDRESS_IPV4, .bytes = {127, 0, 0, 1}};

@@ -92,7 +92,7 @@ static void test_blocked_ports_are_probed_rarely(void **state)
         assert_true(dials[i] >= 1); /* but tried */
     }
     assert_true(probes <= 200);
-    /* One that opens is found within the longest wait, and used like the first. */
+    /* A port that opens is found within the longest wait, and used like the first. */
     now = run(&chooser, 1u << 17 | 1u << 5, dials, now, 320 * NS_PER_S, &seed);
     run(&chooser, 1u << 17 | 1u << 5, dials, now, 100 * NS_PER_S, &seed);
     assert_in_range(dials[5], 4000, 6000);

@@ -269,7 +269,7 @@ static void test_one_family_is_enough(void **state)
     }
 }
 
-/* Who asks at the same time, or soon after, costs the server nothing. */
+/* Queries at the same time, or soon after, cost the server nothing. */
 static void test_questions_are_shared_and_answers_kept(void **state)
 {
     static const char *const names[] = {"both.test", "BOTH.test", "missing.test",
@@ -288,7 +288,7 @@ static void test_questions_are_shared_and_answers_kept(void **state)
         wait_for(fixture, &reports[0]);
         assert_int_equal(fixture->server.asked - before, n == 1 ? 0 : 2);
     }
-    /* Not so with a TTL of 0, but for those who wait together. */
+    /* With a TTL of 0 only queries that wait together share an answer. */
     before = fixture->server.asked;
     for (int round = 0; round < 2; round++) {
         for (size_t i = 0; i < ARRAY_LENGTH(reports); i++)
@@ -309,7 +309,7 @@ static void test_questions_are_shared_and_answers_kept(void **state)
     assert_int_equal(fixture->server.asked - before, 4);
 }
 
-/* What a waiting query asks is asked again when the network changes. */
+/* The question of a waiting query is asked again when the network changes. */
 static void test_another_network_answers_who_waits(void **state)
 {
     struct fixture *fixture = *state;
@@ -350,7 +350,7 @@ static void test_the_server_that_answers_is_remembered(void **state)
     assert_int_equal(fixture->second.asked, 40);
 }
 
-/* TCP is blocked here: what came over UDP has to do. */
+/* TCP is blocked here: the part that came over UDP has to do. */
 static void test_truncated_answers_are_better_than_none(void **state)
 {
     struct fixture *fixture = *state;
@@ -405,7 +405,7 @@ static void test_a_large_hosts_file_holds_nobody_up(void **state)
     assert_int_equal(fixture->server.asked, 0);
 }
 
-/* Somebody writes it without a pause: what has been read so far answers. */
+/* Somebody writes the file without a pause: the part that was read so far answers. */
 static void test_a_hosts_file_that_never_rests(void **state)
 {
     struct fixture *fixture = *state;

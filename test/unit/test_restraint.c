@@ -67,7 +67,7 @@ static void test_a_queue_of_one_round_trip_is_enough(void **state)
     send_for(&load, 4, QUEUED_MS, MUCH);
     assert_int_equal(send_for(&load, 8, QUEUED_MS, MUCH), 0);
     assert_true(restraint_holds(&load.pair->local->schedule, 0));
-    /* What is lost, or has arrived out of order, is not on its way. */
+    /* Data that is lost, or has arrived out of order, is not on its way. */
     assert_true(send_for(&load, 8, QUEUED_MS, 0) > 0);
     restraint_update(&load.pair->local->schedule);
     rate = MAX(load.path->rate_acked, load.pair->local->schedule.restraints[0].rate_seen);
@@ -96,7 +96,7 @@ static void test_less_while_somebody_waits_for_little(void **state)
     pair_free(load.pair);
 }
 
-/* The path has become longer: what it took up before keeps it from its rate now. */
+/* The path has become longer: the old bound keeps it from its rate. */
 static void test_lifted_where_it_costs_the_rate(void **state)
 {
     struct load load = load_begins();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which rule decides, read as the specification of rules.h. */
+/* The rule that decides, as rules.h specifies it. */
 #include "addresses.h"
 
 #include <splitsocks/proxy/rules.h>
@@ -127,7 +127,7 @@ static void test_a_star_alone_is_everything(void **state)
     rules_free(rules);
 }
 
-/* The longest name that there is fits, and what is longer holds for no pattern. */
+/* The longest name that there is fits, and a longer one matches no pattern. */
 static void test_long_names(void **state)
 {
     static const char *const hosts[] = {"*.a"};
@@ -298,7 +298,7 @@ static void test_addresses_do_not_reopen_an_earlier_name(void **state)
     static const struct port_range ports[] = {{22, 22}};
     const struct address_block block = block_of("10.0.0.0/8");
     const struct rule items[] = {
-        /* Not for this port: its addresses do not matter. */
+        /* The rule is not for this port: its addresses do not matter. */
         {.blocks = &block, .block_count = 1, .ports = ports, .port_count = 1},
         {.hosts = hosts, .host_count = 1, .action = RULE_BLOCK},
         {.blocks = &block, .block_count = 1, .action = RULE_DIRECT},

@@ -129,7 +129,7 @@ static struct subflow *usable_subflow(struct session *session)
     return NULL;
 }
 
-/* However little happens besides. */
+/* The replacement comes at once, however little happens besides. */
 static void test_a_subflow_nearly_used_up_is_replaced(void **state)
 {
     struct session_config config = pair_config();

@@ -62,7 +62,7 @@ static void test_redundant_hides_the_death_of_a_path(void **state)
     }
 }
 
-/* The one that has carried most down the path. */
+/* The connection that has carried most down the path. */
 static struct pair_connection *carrier_on(struct pair *pair, unsigned path)
 {
     struct pair_connection *most = NULL;
@@ -77,7 +77,7 @@ static struct pair_connection *carrier_on(struct pair *pair, unsigned path)
     return most;
 }
 
-/* It may wait for a lost segment, long before it is late. */
+/* A subflow may wait for a lost segment, long before it is late. */
 static void test_small_data_leaves_a_subflow_that_waits(void **state)
 {
     const struct stream_policy policy = {.mode = STREAM_MODE_REDUNDANT};
@@ -102,8 +102,8 @@ static void test_small_data_leaves_a_subflow_that_waits(void **state)
     pair_free(pair);
 }
 
-/* What is acknowledged is told with each copy: else it would be lost with the path that
- * dies, and the one that lives would seem to be dead, too. */
+/* Each copy carries the ACKs, too: otherwise they would be lost with the path that dies,
+ * and the path that lives would seem to be dead as well. */
 static void test_a_dead_path_makes_no_other_doubtful(void **state)
 {
     const struct stream_policy policy = {.mode = STREAM_MODE_REDUNDANT};
@@ -169,7 +169,8 @@ static void test_copies_of_auto_do_not_take_a_dear_path(void **state)
     copies_beside(STREAM_MODE_AUTO, 0, 4096);
 }
 
-/* What is waited for is on its way, and another path would not be sooner. */
+/* The data that the reader waits for is on its way, and another path would not be faster.
+ */
 static void test_an_application_that_takes_its_time_is_not_copied(void **state)
 {
     static uint8_t bytes[20000];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What is left of a stream when its peer hangs up after it had ended its direction. */
+/* A peer hangs up: the data that it sent before is delivered if it had ended its direction,
+ * and is cut if not. */
 #include "session_pair.h"
 
 #include <splitsocks/base/error.h>

@@ -20,7 +20,8 @@ static void test_unreachable_relay_is_told_in_time(void **state)
     pair_free(pair);
 }
 
-/* Connections are taken and HELLOs are not answered: what waits is told so, and soon. */
+/* The relay takes connections and answers no HELLO: streams that wait are told so, and
+ * soon. */
 static void test_a_silent_relay_is_told_in_time(void **state)
 {
     struct session_config config = pair_config();
@@ -64,19 +65,20 @@ static void test_later_stamps_are_tried(void **state)
 
     for (unsigned i = 0; i < CLIENT_STAMPS; i++)
         assert_int_equal(client_table_accept_stamp(pair->clients, 0, ahead_ns + i), OK);
-    /* Each is told after a while; they come again. */
+    /* Each stream is refused after a while; the application asks again. */
     for (unsigned i = 0; i < 9; i++) {
         pair_open(pair, NULL);
         pair_run_ms(pair, 1000);
     }
     assert_int_equal(pair->up_count, 1);
     assert_in_range(pair->opened_count, 1, 9);
-    /* Not much further ahead than need be: several HELLOs race, each with its own. */
+    /* The stamp is not much further ahead than need be: several HELLOs race, each with its
+     * own. */
     assert_in_range(session_stamp(pair->local), ahead_ns, pair->now + 64 * 600 * NS_PER_S);
     pair_free(pair);
 }
 
-/* Whatever keeps the relay from answering, stamps end two years ahead. */
+/* Stamps end two years ahead, whatever keeps the relay from answering. */
 static void test_stamps_do_not_run_away(void **state)
 {
     struct session_config config = pair_config();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an authenticated peer that breaks the rules, or stretches them, may not achieve. The
- * frames are put on the wire with the session's own keys, behind the engine's back.
+ * An authenticated peer that breaks the rules, or stretches them, does no harm. The tests
+ * put frames on the wire with the session's own keys, behind the engine's back.
  */
 #include "session_pair.h"
 
@@ -131,7 +131,8 @@ static void test_freed_with_borrowed_data(void **state)
     pair_free(pair);
 }
 
-/* What was to be acknowledged went with its subflow: others are not given up for it. */
+/* A chunk that was to be acknowledged went with its subflow: no other subflow is given up.
+ */
 static void test_subflow_survives_moot_ack(void **state)
 {
     struct session_config config = pair_config();
@@ -162,7 +163,7 @@ static void test_subflow_survives_moot_ack(void **state)
     pair_free(pair);
 }
 
-/* One that overlooks no timer: the engine never asks for a tick that does nothing. */
+/* No timer is overlooked: the engine never asks for a tick that does nothing. */
 static void test_old_subflow_does_not_spin(void **state)
 {
     struct session_config config = pair_config();
@@ -247,7 +248,8 @@ static void test_open_larger_than_a_chunk(void **state)
     }
 }
 
-/* What an OPEN does not fit is ended in good order, and its place in the pool given back. */
+/* A subflow without room for an OPEN ends in good order, and gives back its place in the
+ * pool. */
 static void test_opens_use_up_small_budgets(void **state)
 {
     struct session_config config = pair_config();
@@ -271,7 +273,8 @@ static void test_opens_use_up_small_budgets(void **state)
     pair_free(pair);
 }
 
-/* The relay gave up on what came before its OPEN: no dial, and no half-told stream. */
+/* The relay gave up a stream before its OPEN came: it dials nothing, and reports no half of
+ * a stream. */
 static void test_open_after_reset_is_not_dialled(void **state)
 {
     struct session_config config = pair_config();
@@ -297,7 +300,7 @@ static void test_open_after_reset_is_not_dialled(void **state)
     pair_free(pair);
 }
 
-/* A first chunk that ends its own subflow, and then says what the subflow is. */
+/* A first chunk that ends its own subflow, and only then has a SUBFLOW frame. */
 static void test_subflow_frame_comes_first(void **state)
 {
     struct session_config config = pair_config();
@@ -466,7 +469,7 @@ static void test_boundless_credit_is_not_used(void **state)
     pair_free(pair);
 }
 
-/* In chunks of 64 bytes the records of what was sent would outweigh it. */
+/* With chunks of 64 bytes the records of sent data would outweigh the data. */
 static void test_records_of_small_chunks_are_bounded(void **state)
 {
     struct session_config config = pair_config();

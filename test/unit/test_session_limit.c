@@ -81,7 +81,7 @@ static void test_the_one_that_is_deserted_for_longest_gives_way(void **state)
     assert_ptr_equal(replaced, nth(&sessions, 0));
     assert_int_equal(replaced->end_code, CLOSE_LIMIT);
     assert_true(replaced->context.state >= SESSION_STATE_CLOSING);
-    /* Which is no session any more. */
+    /* The one that gave way does not count any more. */
     replaced = NULL;
     assert_true(session_limit_allows(&sessions, 7, COUNT, 90 * NS_PER_S, &replaced));
     assert_null(replaced);
@@ -126,7 +126,7 @@ static void test_one_too_many_is_told_why(void **state)
                                             "(clients[].max_sessions)");
     assert_int_equal(pair->reset_count, 1);
     assert_int_equal(pair->resets[0].code, RESET_SESSION_REFUSED);
-    /* What it asked for was not begun. */
+    /* The relay did not begin the stream. */
     assert_int_equal(pair->incoming_count, 1);
     assert_int_equal(pair->opened_count, 1);
     /* The first has been silent long enough. */

@@ -83,7 +83,7 @@ static void test_the_relay_is_told_of_properties(void **state)
     assert_int_equal(told->cost, 3);
     assert_int_equal(told->modes, 1 << STREAM_MODE_REDUNDANT);
     assert_int_equal(told->rate_down, 125000);
-    /* And again by a session that knows nothing. */
+    /* A relay whose session is new, and knows nothing, is told again. */
     pair_restart_relay(pair);
     pair_run_ms(pair, 2000);
     assert_non_null(pair->relay);
@@ -250,8 +250,8 @@ static void answer_measures(struct pair *pair, uint32_t queued_bytes)
     pair_measure(pair, &measure);
 }
 
-/* What was acknowledged meanwhile waits no longer in the kernel, and must not go on
- * counting against the path when it is compared with another. */
+/* Bytes that were acknowledged meanwhile have left the kernel's queue. They must not count
+ * against the path any more when it is compared with another. */
 static void test_a_queue_is_measured_until_it_is_gone(void **state)
 {
     struct stream *stream;

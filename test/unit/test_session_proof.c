@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Somebody who is not the relay takes the connections to it. */
+/* A stranger, not the relay, takes the connections that local dials. */
 #include "session_pair.h"
 
 #include <splitsocks/engine/session/session_status.h>
@@ -60,12 +60,14 @@ static void test_a_session_survives_strangers(void **state)
         assert_int_equal(pair->opened_count, 1);
         before = pair->connection_count;
         pair_replace_relay(pair, strangers[i]);
-        /* Something to say, so that the silence of what is open is noticed. */
+        /* Local gets something to say, so that it notices the silence of its connections.
+         */
         pair_open(pair, NULL);
         pair_run_ms(pair, 10000);
         assert_int_equal(pair->lost_count, 1);
         assert_true(pair->connection_count - before <= DIALS_AT_ONCE + 10 * DIALS_A_SECOND);
-        /* The stream that is open waits; who asked for one meanwhile has been told. */
+        /* The stream that is open waits; the one that was asked for meanwhile has been
+         * refused. */
         assert_int_equal(pair->reset_count, 1);
         /* The relay is found again where it went. */
         pair->strange = 0;
@@ -79,7 +81,7 @@ static void test_a_session_survives_strangers(void **state)
     }
 }
 
-/* Nobody had use for the relay for so long that it is hardly tried any more. */
+/* Nobody had use for the relay for so long that local hardly dials it any more. */
 static void test_a_stream_shortens_the_wait(void **state)
 {
     const struct session_config config = pair_config();
@@ -95,7 +97,7 @@ static void test_a_stream_shortens_the_wait(void **state)
     pair_free(pair);
 }
 
-/* A stream is told as soon as where there is one way only. */
+/* A stream is refused as soon as if there were only one way. */
 static void test_one_silent_path_and_one_that_is_refused(void **state)
 {
     struct session_config config = pair_config();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Readers that stop: what they cost others, and the data that they have not taken when the
+/* Readers that stop: their cost to others, and the data that they have not taken when the
  * session ends. */
 #include "session_pair.h"
 
@@ -207,7 +207,7 @@ static void test_readers_outlive_the_session(void **state)
     }
 }
 
-/* So it is when the relay has lost the session, and local goes on with a new one. */
+/* The same holds when the relay has lost the session, and local goes on with a new one. */
 static void test_readers_outlive_a_restart(void **state)
 {
     struct session_config config = pair_config();

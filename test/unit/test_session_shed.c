@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which streams give way for want of memory, and when: never while there is room. */
+/* Streams give way for want of memory, but never while there is room. */
 #include "session_pair.h"
 
 #include <splitsocks/base/error.h>
@@ -12,7 +12,7 @@ struct scene {
     struct pair *pair;
     struct stream *paused, *wanting;
     struct page_account account;
-    struct pages other; /* what somebody else holds of the same memory */
+    struct pages other; /* the same memory, as somebody else holds it */
 };
 
 static void set_up(struct scene *scene)

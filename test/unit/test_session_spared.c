@@ -4,7 +4,7 @@
 
 #include "../../src/engine/session/session_parts.h"
 
-#define SPARED_MOST 49152 /* the allowance, and what is said beside data */
+#define SPARED_MOST 49152 /* the allowance, and frames other than data */
 
 static void test_a_backup_waits_until_it_is_needed(void **state)
 {
@@ -100,8 +100,8 @@ static void test_bulk_waits_before_it_takes_a_dear_path(void **state)
     bulk_waits_for_the_good_path((struct path_properties){.cost = 1});
 }
 
-/* What somebody waits for does not wait for that, and nothing waits for an interface that
- * is known to be gone. */
+/* Data that somebody waits for takes the backup at once. And when an interface is known to
+ * be gone, bulk does not wait either. */
 static void test_a_backup_carries_at_once_what_somebody_waits_for(void **state)
 {
     const struct path_properties gone = {.usable = false};
@@ -112,7 +112,7 @@ static void test_a_backup_carries_at_once_what_somebody_waits_for(void **state)
     (void)state;
 
     pair->blackhole = 1 << 0;
-    pair_open(pair, NULL); /* what local says first shows it that the path is dead */
+    pair_open(pair, NULL); /* its STREAM_OPEN finds out that the path is dead */
     for (unsigned i = 0; i < 20; i++)
         assert_true(pair_download(pair, stream, 300, 1500));
     assert_false(pair_download(pair, stream, 4 * MIB, 1500));
@@ -124,7 +124,7 @@ static void test_a_backup_carries_at_once_what_somebody_waits_for(void **state)
 }
 
 /* A stream that begins may be bulk: it finds subflows on every path before that is seen.
- * When it is not, the spares go, and what stays is spread over the paths. */
+ * When it is not, the spares go, and the subflows that stay are spread over the paths. */
 static void test_a_stream_that_begins_finds_subflows_on_every_path(void **state)
 {
     struct stream *stream;
@@ -168,7 +168,7 @@ static void test_spares_go_whatever_keeps_them_awake(void **state)
     pair_free(pair);
 }
 
-/* Not on one that costs something. */
+/* A dear path stays closed when a stream begins. */
 static void test_a_dear_path_is_not_opened_for_a_stream_that_begins(void **state)
 {
     const struct path_properties second = {.usable = true, .cost = 1};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the snapshots of paths and streams say. */
+/* Snapshots of paths and streams. */
 #include "addresses.h"
 #include "session_pair.h"
 
@@ -107,7 +107,8 @@ static void test_each_byte_counts_once(void **state)
     pair_free(pair);
 }
 
-/* What a path loses in mid-transfer is sent again on the other one, and counted there. */
+/* Data that a path loses in mid-transfer is sent again on the other path, and counts there.
+ */
 static void test_sums_hold_over_a_loss(void **state)
 {
     struct stream *stream;
@@ -266,7 +267,7 @@ static void test_what_keeps_a_path_from_use(void **state)
     pair_free(pair);
 }
 
-/* One that is not even dialled as long as it is not needed. */
+/* A backup is not even dialled as long as it is not needed. */
 static void test_a_backup_that_was_never_needed(void **state)
 {
     struct pair *pair = new_pair();
@@ -324,7 +325,7 @@ static void test_waiting_for_a_session_and_for_the_relay(void **state)
     session_stream_accept(pair->relay, pair->incoming[0], pair->now);
     pair_run_ms(pair, 300);
     assert_int_equal(waits(pair, stream), 0);
-    /* With all paths gone, what is written waits for the session again. */
+    /* With all paths gone, new data waits for the session again. */
     session_stream_write(pair->local, stream, "x", 1, pair->now);
     pair->blackhole = 3;
     pair_run_ms(pair, 5000);
@@ -387,7 +388,7 @@ static void test_waiting_for_readers(void **state)
     pair_free(pair);
 }
 
-/* What overtook something else is of no use yet. */
+/* Data that overtook other data cannot be read yet. */
 static void test_waiting_for_what_is_missing(void **state)
 {
     struct stream *stream;

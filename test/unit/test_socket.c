@@ -109,14 +109,14 @@ static void test_subflow_options_on_both_ends(void **state)
     from = socket_address_get((struct sockaddr *)&peer);
     assert_int_equal(from.bytes[3], 2);
     socket_close_reset(client);
-    assert_int_equal(read(server, name, 1), 1); /* what came before the reset is there */
+    assert_int_equal(read(server, name, 1), 1); /* sent before the reset */
     assert_int_equal(read(server, name, 1), -1);
     assert_int_equal(errno, ECONNRESET);
     close(server);
     close(listener);
 }
 
-/* Whoever connects may wait for the other side to speak first. */
+/* A client may wait for the other side to speak first. */
 static void test_a_listener_waits_for_bytes_or_not(void **state)
 {
     (void)state;

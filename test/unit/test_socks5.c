@@ -11,7 +11,7 @@ static const struct socks5_user users[] = {{"ann", "secret"}, {"bob", ""}};
 
 #define BYTES(text) (const uint8_t *)(text), sizeof(text) - 1
 
-/* What became of a conversation. */
+/* The end of a conversation. */
 struct outcome {
     enum socks5_state state;
     size_t used;

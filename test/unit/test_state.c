@@ -84,7 +84,7 @@ static void test_what_is_none(void **state)
     }
 }
 
-/* What the program wrote before there were sections. */
+/* The program wrote this before the file had sections. */
 static void test_the_text_of_old(void **state)
 {
     json_t *document = parse("splitsocks usage 1\nmonth 2026-11\n5 wwan0\nend\n");

@@ -37,7 +37,7 @@ static int remove_folder(void **state)
     return system(command);
 }
 
-/* What the last change was given, and what it writes; 0: it refuses. */
+/* The number that the last change was given, and the one that it writes; 0: it refuses. */
 static json_int_t seen, wanted;
 
 static json_int_t number_of(const json_t *document)
@@ -176,7 +176,7 @@ static void test_places_that_are_none(void **state)
     state_file_init(&state_file, folder, LOG_WARNING);
     assert_int_equal(change(&state_file, 5), ERROR_SYSTEM);
     assert_int_equal(errno, EISDIR);
-    /* Nothing is put in the place of what is no file. */
+    /* A path that is no regular file is not replaced. */
     assert_int_equal(unlink(file), 0);
     assert_int_equal(mkfifo(file, 0600), 0);
     state_file_init(&state_file, file, LOG_WARNING);

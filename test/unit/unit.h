@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What every unit test program includes: cmocka with its prerequisites, and TAP output. */
+/* Every unit test program includes this: cmocka with its prerequisites, and TAP output. */
 #ifndef TEST_UNIT_H
 #define TEST_UNIT_H
 
