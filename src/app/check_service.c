@@ -56,10 +56,10 @@ void check_service(const char *path, const char *private_key_file)
         return;
     user = getpwnam(SERVICE_USER);
     if (user == NULL) {
-        log_warning(
-            "%s: the service runs as the user " SERVICE_USER
-            ", who is not there; do: systemd-sysusers, or useradd --system " SERVICE_USER,
-            path);
+        log_warning("%s: the service runs as the user " SERVICE_USER
+                    ", which does not exist; do: systemd-sysusers, or useradd "
+                    "--system " SERVICE_USER,
+                    path);
         return;
     }
     check_readable(user, path);

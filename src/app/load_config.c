@@ -61,9 +61,10 @@ static int check_not_public(const char *path, const char *file, const char *whos
 {
     if (memcmp(public_key, key, CONFIG_KEY_SIZE) != 0)
         return OK;
-    log_error("%s: %s and the private key in %s are the same; the file must be what keygen "
-              "has written, and a public key is what keygen has printed",
-              path, whose, file);
+    log_error(
+        "%s: %s and the private key in %s are the same; the file must be the one that "
+        "keygen has written, and the public key the text that keygen has printed",
+        path, whose, file);
     return ERROR_INVALID;
 }
 

@@ -85,7 +85,7 @@ static void explain_down(const json_t *path, FILE *stream)
         {"refused", "the relay's machine refuses connections"},
         {"unreachable", "connections fail at once"},
         {"timed_out", "connections are not answered"},
-        {"silent", "what was sent on it is not acknowledged any more; new connections are "
+        {"silent", "sent data is no longer acknowledged; new connections are "
                    "tried"},
     };
     const char *reason = view_text(path, "reason");
@@ -171,7 +171,7 @@ static void explain_little(const json_t *path, const json_t *fastest, FILE *stre
         }
     } else if (fastest != path) {
         fprintf(stream,
-                "; the relay gives it what it expects to arrive in time: the round "
+                "; the relay gives it only data that would arrive in time: the round "
                 "trip is %s, on %s %s",
                 text_duration(view_number(path, "rtt_ms"), a), view_text(fastest, "name"),
                 text_duration(view_number(fastest, "rtt_ms"), b));
@@ -190,7 +190,7 @@ static void explain_carries(const json_t *path, const json_t *paths, FILE *strea
         carrying += goodput(other) > 0;
     }
     part = all > 0 ? goodput(path) / all : 0;
-    fprintf(stream, "it carries %.0f%% of what is moved now, up %s and down %s", part * 100,
+    fprintf(stream, "it carries %.0f%% of the traffic now, up %s and down %s", part * 100,
             text_rate(view_number(path, "goodput_up_bps"), a),
             text_rate(view_number(path, "goodput_down_bps"), b));
     if (json_is_true(json_object_get(path, "small_only"))) {
@@ -296,7 +296,7 @@ static void explain_wait(const json_t *item, const char *what, FILE *stream)
          "the relay to grant it credit, as the relay does when the destination reads"},
         {"peer_reader", "the destination to read: it takes no data now"},
         {"session_credit", "the relay to grant all streams together more credit"},
-        {"acknowledgement", "the relay to acknowledge what was sent"},
+        {"acknowledgement", "the relay to acknowledge sent data"},
         {"missing_data", "missing data, since later data is here already"},
     };
     char a[STATUS_TEXT_SIZE], b[STATUS_TEXT_SIZE];

@@ -117,12 +117,14 @@ static int check_listener(struct reader *reader, const struct place *place, json
     if (error != OK || address_is_loopback(&listener->address) || listener->users.count > 0)
         return error;
     if (listener->protocol == CONFIG_PROTOCOL_FORWARD)
-        return warn(reader, &address,
-                    "this is no loopback address: whoever reaches it is connected to the "
-                    "target");
-    return warn(reader, &address,
-                "this is no loopback address, and there are no users: whoever reaches it "
-                "can use the proxy without a password");
+        return warn(
+            reader, &address,
+            "this is not a loopback address: every machine that reaches it is connected "
+            "to the target");
+    return warn(
+        reader, &address,
+        "this is not a loopback address, and there are no users: every machine that "
+        "reaches it can use the proxy without a password");
 }
 
 static int check_pair(struct reader *reader, const struct place *place,

@@ -115,7 +115,7 @@ static const char *judge(const struct scan *scan, const char *at, size_t left)
      * joiner, and a byte order mark that is not the first character. */
     if (begins(at, left, "\xc2\xa0") || begins(at, left, "\xe2\x80\x8b") ||
         begins(at, left, "\xe2\x80\x8d") || begins(at, left, "\xef\xbb\xbf"))
-        return "a blank that is no plain space";
+        return "a blank that is not a plain space";
     return NULL;
 }
 

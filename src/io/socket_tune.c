@@ -46,8 +46,8 @@ static const struct {
     [TUNE_KEEPALIVE_COUNT] = {IPPROTO_TCP, TCP_KEEPCNT, "TCP_KEEPCNT",
                               "a peer that vanishes is noticed later"},
     [TUNE_INFO] = {0, 0, "TCP_INFO",
-                   "rates and round trips are guessed from acknowledgements alone"},
-    [TUNE_QUEUED] = {0, 0, "SIOCOUTQ", "what waits in the kernel is guessed"},
+                   "rates and round trips are estimated from acknowledgements alone"},
+    [TUNE_QUEUED] = {0, 0, "SIOCOUTQ", "the bytes that wait in the kernel are estimated"},
 };
 
 static atomic_bool lacks[TUNE_COUNT];

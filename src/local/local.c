@@ -45,7 +45,7 @@ static void log_shed(const struct session_event *event)
     char text[SHED_TEXT_SIZE];
 
     log_write_limited(&limit, clock_now(), LOG_WARNING, "%s",
-                      shed_describe(event, "what local holds for all streams", text));
+                      shed_describe(event, "the memory for all streams", text));
 }
 
 static void on_proven(struct driver *driver, const struct subflow_io *io)

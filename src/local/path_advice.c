@@ -142,11 +142,10 @@ bool path_advice_blocked(const struct local_path *path, const struct address *fr
             "\"net.ipv4.conf.%s.rp_filter=2\" into /etc/sysctl.d/splitsocks.conf)",
             own, by, own, own);
     else
-        snprintf(
-            why, PATH_ADVICE_SIZE,
-            "what comes from %s leaves by %s, and not by %s, which has the address: add a "
-            "rule of ip-rule(8) for this address, or give the \"interface\" instead",
-            address_format(&source, text), by, own);
+        snprintf(why, PATH_ADVICE_SIZE,
+                 "packets from %s leave by %s, and not by %s, which has the address: add a "
+                 "rule of ip-rule(8) for this address, or give the \"interface\" instead",
+                 address_format(&source, text), by, own);
     return true;
 }
 

@@ -417,7 +417,7 @@ static void init_slot(struct path_slot *slot, const struct config_path *config)
 
 static void warn_of_no_interfaces(void)
 {
-    log_warning("\"paths\": \"auto\" finds no interfaces here, and uses what the kernel "
+    log_warning("\"paths\": \"auto\" finds no interfaces here, and uses the kernel's "
                 "routes");
 }
 

@@ -105,9 +105,10 @@ static void close_netlink(struct path_watch *watch)
 
 static void warn_blind(const char *why)
 {
-    log_warning("cannot watch the network's interfaces (netlink: %s): a path that is lost is "
-                "noticed by its connections alone",
-                why);
+    log_warning(
+        "cannot watch the network's interfaces (netlink: %s): only its connections show "
+        "that a path is lost",
+        why);
 }
 
 /* Looks will not succeed: goes on without, as without netlink. */

@@ -68,9 +68,10 @@ uint64_t stamp_keeper_next(struct stamp_keeper *keeper)
         keeper->last++;
     if (keeper->last - wall_ns >= TOLD_NS && !keeper->told) {
         keeper->told = true;
-        log_info("this machine's clock is %llu s behind what the relay was told last: that is "
-                 "continued",
-                 (unsigned long long)((keeper->last - wall_ns) / NS_PER_S));
+        log_info(
+            "this machine's clock is %llu s behind the last stamp for the relay: stamps "
+            "go on from there",
+            (unsigned long long)((keeper->last - wall_ns) / NS_PER_S));
     }
     return keeper->last;
 }

@@ -123,7 +123,7 @@ static int clear_path(const struct sockaddr_un *address, const char **why)
     if (lstat(address->sun_path, &status) != 0)
         return errno == ENOENT ? OK : ERROR_SYSTEM;
     if (!S_ISSOCK(status.st_mode)) {
-        *why = "there is something that is no socket";
+        *why = "the file there is not a socket";
         return ERROR_DENIED;
     }
     if (is_served(address)) {
@@ -239,7 +239,7 @@ int control_check(const char *path, const char **why)
     if (faccessat(AT_FDCWD, name, W_OK | X_OK, AT_EACCESS) != 0)
         return ERROR_SYSTEM;
     if (lstat(path, &status) == 0 && !S_ISSOCK(status.st_mode)) {
-        *why = "there is something that is no socket";
+        *why = "the file there is not a socket";
         return ERROR_DENIED;
     }
     if (lstat(path, &status) == 0 && is_served(&address))

@@ -245,7 +245,7 @@ def test_what_the_service_would_find(t):
         raise harness.Skip("no mount namespaces")
     t.equal(done.stdout.count("ok"), 3, "checks that are content")
     nobody, foreign, right, rest = done.stderr.split("---\n")
-    t.check("the user splitsocks, who is not there" in nobody, nobody)
+    t.check("the user splitsocks, which does not exist" in nobody, nobody)
     t.check("relay.key cannot be read by the user splitsocks" in foreign, foreign)
     t.equal((right, rest), ("", ""), "what is said when all is right")
 

@@ -89,7 +89,7 @@ def test_a_source_without_a_rule(t):
         ways.routers[0].sysctl(f"net.ipv4.conf.{name}.rp_filter", 1)
     pair = ways.pair(paths=[{"source": "10.80.0.1"}, {"source": "10.81.0.1"}])
     bulk = pair.start_load(DEST, "--down", "100G")
-    told = r"path 10\.81\.0\.1: what comes from 10\.81\.0\.1 leaves by w0, and not by w1"
+    told = r"path 10\.81\.0\.1: packets from 10\.81\.0\.1 leave by w0, and not by w1"
     pair.local.wait_output(told)
     checked = splitsocks(t, ways, pair, "check", "local", pair.local_path)
     t.check(re.search(f"warning: {told}", checked), checked)

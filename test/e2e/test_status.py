@@ -246,8 +246,8 @@ def test_two_links_of_which_one_dies(t):
     dead = wait_for(t, pair, lambda f: f["paths"][1]["goodput_down_bps"] == 0, "it to rest")
     t.equal([p["use"] for p in dead["paths"]], ["carries", "down"], "use")
     text = ask(t, pair.local_path, "--explain")
-    t.check(re.search(rf"^{NETWORKS[0]}.1: it carries 100% of what is moved now", text, re.M), text)
-    t.check(re.search(rf"^{NETWORKS[1]}.1: (what was sent on it is not acknowledged any more|"
+    t.check(re.search(rf"^{NETWORKS[0]}.1: it carries 100% of the traffic now", text, re.M), text)
+    t.check(re.search(rf"^{NETWORKS[1]}.1: (sent data is no longer acknowledged|"
                       r"connections are not answered)", text, re.M), text)
     lab.link.set("off=0", name="l1")
     wait_for(t, pair, lambda f: f["paths"][1]["use"] == "carries", "the path to be used again")
@@ -304,7 +304,7 @@ def test_a_path_that_carries_little(t):
         return rates[1] > 0 and rates[0] > 4 * rates[1]
     wait_for(t, pair, both_carry, "both paths to carry")
     words = wait_until(lambda: re.match(
-        r"it carries \d+% of what is moved now, .*; the relay gives it what it expects to arrive "
+        r"it carries \d+% of the traffic now, .*; the relay gives it only data that would arrive "
         r"in time: the round trip is .*, on ta0 .*", explained(t, pair, "ta1")[0]),
         30, "the words about the slow path")
     t.note(words.group(0))

@@ -262,8 +262,8 @@ static void test_warns_of_open_forwarders(void **state)
 
     assert_int_equal(config->warnings.count, 1);
     assert_string_equal(config->warnings.items[0],
-                        "l:2: listen[0].address: this is no loopback address: whoever "
-                        "reaches it is connected to the target");
+                        "l:2: listen[0].address: this is not a loopback address: every "
+                        "machine that reaches it is connected to the target");
     config_local_free(config);
 }
 

@@ -230,9 +230,9 @@ static void test_warns_of_open_proxies(void **state)
 
     assert_int_equal(config->warnings.count, 3);
     assert_string_equal(config->warnings.items[0],
-                        "l.json:8: listen[3].address: this is no loopback address, and "
-                        "there are no users: whoever reaches it can use the proxy without "
-                        "a password");
+                        "l.json:8: listen[3].address: this is not a loopback address, and "
+                        "there are no users: every machine that reaches it can use the "
+                        "proxy without a password");
     assert_non_null(strstr(config->warnings.items[1], "listen[4].address: "));
     assert_non_null(strstr(config->warnings.items[2], "listen[2]: "));
     assert_non_null(strstr(config->warnings.items[2], "dns.resolve"));
@@ -502,8 +502,8 @@ static void test_broken_json(void **state)
         {"{ 'pool': {} }", "l.json:1: found a single quote; " A_JSON},
         {"{ \"mode\": \xe2\x80\x9csplit\xe2\x80\x9d }",
          "l.json:1: mode: found a typographic quote; " A_JSON},
-        {"{\xc2\xa0}", "l.json:1: found a blank that is no plain space; " A_JSON},
-        {"\xe2\x80\x8b{}", "l.json:1: found a blank that is no plain space; " A_JSON},
+        {"{\xc2\xa0}", "l.json:1: found a blank that is not a plain space; " A_JSON},
+        {"\xe2\x80\x8b{}", "l.json:1: found a blank that is not a plain space; " A_JSON},
         /* A comment, quote or comma inside a text is part of the text. */
         {"{ \"mode\": \"// # ' \\\" ,]\" ] }",
          "l.json:1: found no JSON at column 26 ('}' expected); allowed: JSON, "

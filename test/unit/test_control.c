@@ -243,7 +243,7 @@ static void test_what_is_no_socket_is_kept(void **state)
 
     assert_true(fd >= 0);
     close(fd);
-    refused(f, ERROR_DENIED, "no socket");
+    refused(f, ERROR_DENIED, "not a socket");
     assert_int_equal(unlink(f->path), 0);
     teardown(f);
 }

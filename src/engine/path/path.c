@@ -18,7 +18,7 @@ const char *path_reason_string(enum path_reason reason)
     case PATH_REASON_REFUSED: return "connections are refused";
     case PATH_REASON_UNREACHABLE: return "the relay cannot be reached";
     case PATH_REASON_TIMED_OUT: return "connections are not answered";
-    case PATH_REASON_SILENT: return "what is sent is not acknowledged";
+    case PATH_REASON_SILENT: return "sent data is not acknowledged";
     case PATH_REASON_UNANSWERED:
         return "connections are taken, but the relay does not answer";
     case PATH_REASON_STRANGER: return "something answers, but it is not the relay";
