@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The configuration's words about streams in those of the engine. */
+/* Translates the configuration's settings of streams into those of the engine. */
 #ifndef IO_LOCAL_RULES_H
 #define IO_LOCAL_RULES_H
 
@@ -10,7 +10,7 @@
 /* Borrows from the configuration. NULL when memory is out. */
 struct rules *local_rules_new(const struct config_local *config) MUST_CHECK;
 
-/* What holds for streams of a listener (NULL: of none) where no rule says otherwise. */
+/* The policy for streams of a listener (NULL: of none) where no rule sets one. */
 struct stream_policy local_listener_policy(const struct config_local *config,
                                            const struct config_listener *listener);
 

@@ -25,12 +25,12 @@ enum host_kind {
 
 struct host {
     enum host_kind kind;
-    /* Of HOST_ADDRESS; the port is 0. An IPv4-mapped one is the IPv4 address. */
+    /* For HOST_ADDRESS; the port is 0. An IPv4-mapped address becomes the IPv4 address. */
     struct address address;
     /* The interface that a link-local address belongs to, where it is named: the caller
      * sets address.scope from it. Empty: there is none, or the scope is set already. */
     char zone[HOST_ZONE_SIZE];
-    /* Of HOST_SPECIAL and HOST_INVALID: why it is not asked for, as a phrase that goes on
+    /* For HOST_SPECIAL and HOST_INVALID: why DNS is not asked, as a phrase that goes on
      * from "NAME: ". Static storage. */
     const char *reason;
 };

@@ -25,7 +25,7 @@
 #define NOISE_HASH_SIZE 32
 #define NOISE_TAG_SIZE 16
 
-/* What each message adds to its payload: e, encrypted s, tag; and e, tag. */
+/* The bytes that each message adds to its payload: e, encrypted s, tag; and e, tag. */
 #define NOISE_MESSAGE_1_OVERHEAD (KEY_SIZE + KEY_SIZE + NOISE_TAG_SIZE + NOISE_TAG_SIZE)
 #define NOISE_MESSAGE_2_OVERHEAD (KEY_SIZE + NOISE_TAG_SIZE)
 

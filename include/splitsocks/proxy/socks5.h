@@ -23,7 +23,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Who may use the proxy; zero-terminated, at most 255 bytes each (RFC 1929 section 2). */
+/* A user of the proxy; zero-terminated texts, at most 255 bytes each (RFC 1929 section 2).
+ */
 struct socks5_user {
     const char *name;
     const char *password;

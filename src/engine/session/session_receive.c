@@ -260,7 +260,7 @@ static void take_close(struct session *session, const struct frame *frame)
 {
     char reason[FRAME_REASON_MAX + 1];
     size_t length = frame->close.reason_length;
-    /* Codes of later versions count as a plain failure. */
+    /* Codes of later versions count as CLOSE_ASKED. */
     enum close_code code = frame->close.code <= CLOSE_FAILURE
                                ? (enum close_code)frame->close.code
                                : CLOSE_ASKED;

@@ -10,8 +10,8 @@
  *
  * Behind a JOIN, session_open_first() opens the first chunk, and session_accept() follows.
  *
- * No function here makes anything before a chunk has opened. Who is let in is the business
- * of the gate.
+ * No function here creates anything before a chunk has opened. The gate decides which
+ * connections are let in.
  */
 #ifndef SPLITSOCKS_SESSION_ACCEPT_H
 #define SPLITSOCKS_SESSION_ACCEPT_H
@@ -23,30 +23,31 @@
 
 struct list;
 
-/* Fills in what a session grants: linger, windows and streams, of the offer, the relay's
- * own linger, and its bound on streams. */
+/* Fills in the linger time, windows and stream limit of an answer, by the offer, the
+ * relay's own linger time and its bound on streams. */
 void session_grant(const struct hello_offer *offer, uint64_t linger_ns,
                    uint64_t stream_limit, struct hello_answer *answer);
-/* The session is up and this client's: it can go on with a new HELLO. False for NULL. */
+/* Whether the session is up and this client's, so that a HELLO may resume it. False for
+ * NULL. */
 bool session_may_resume(const struct session *session, unsigned client);
-/* `id`, with another tag of the generation where the session uses that tag already. */
+/* `id`, with another generation tag if the session uses that of `id` already. */
 uint64_t session_free_id(const struct session *session, uint64_t id);
 
-/* What the answer to a HELLO has promised. */
+/* The promises that the answer to a HELLO has made. */
 struct session_promise {
     struct page_pool *pages; /* borrowed; outlives the session */
-    struct list *sessions;   /* the worker's: the session stands there until it is freed */
+    struct list *sessions;   /* the worker's: the session is in it until it is freed */
     /* Borrowed for the call. */
     const struct hello_offer *offer;
     const struct hello_answer *answer;
     unsigned client; /* its index */
-    bool refused;    /* does nothing for the client: session_limit_refuse() follows */
+    bool refused;    /* beyond the client's limit: session_limit_refuse() follows */
 };
 
 /* NULL when memory is out. */
 struct session *session_new_relay(const struct session_promise *promise,
                                   uint64_t now) MUST_CHECK;
-/* Any of the sessions, or NULL. */
+/* Any one of the sessions, or NULL. */
 struct session *session_first(const struct list *sessions);
 /* Index of the client, as promised. */
 unsigned session_client(const struct session *session);
@@ -59,7 +60,7 @@ unsigned session_client(const struct session *session);
 int session_add_keys(struct session *session, const struct hello_answer *answer,
                      struct session_keys *keys, uint64_t now, uint64_t *order) MUST_CHECK;
 
-/* What has arrived on a connection, from its JOIN on, or from behind its HELLO. */
+/* The bytes that a connection has brought, from its JOIN on, or from behind its HELLO. */
 struct first_chunk {
     uint8_t *bytes;         /* borrowed; the chunk is opened in place */
     size_t length;          /* of `bytes`, which may go on behind the chunk */

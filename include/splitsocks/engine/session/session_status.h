@@ -75,7 +75,7 @@ struct session_status {
 
 void session_status(const struct session *session, struct session_status *status);
 
-/* What a stream waits for: several bits, or-ed. */
+/* The things that a stream waits for: several bits, or-ed. */
 enum stream_wait {
     STREAM_WAITS_SESSION = 1,         /* a session with the relay */
     STREAM_WAITS_STREAM_LIMIT = 2,    /* another stream to end, since STREAM_LIMIT is
