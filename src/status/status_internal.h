@@ -9,7 +9,7 @@
 
 #include <jansson.h>
 
-/* `value` in milliseconds, or null if unknown. */
+/* status_values.c: `value`, in milliseconds where it is a time; null if unknown. */
 json_t *status_ms_or_null(bool known, uint64_t ns);
 json_t *status_integer_or_null(bool known, uint64_t value);
 static inline double status_ms(uint64_t ns)
