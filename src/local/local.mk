@@ -25,6 +25,8 @@ liblocal_a_SOURCES = \
 	src/local/local_listen.c \
 	src/local/local_listeners.c \
 	src/local/local_loops.c \
+	src/local/local_mode.c \
+	src/local/local_mode.h \
 	src/local/local_path.c \
 	src/local/local_rules.c \
 	src/local/local_rules.h \

@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "local_rules.h"
 
+#include "local_mode.h"
+
 #include <splitsocks/local/path_table.h>
 
 #include <stdlib.h>
-
-enum stream_mode local_stream_mode(enum config_mode mode)
-{
-    switch (mode) {
-    case CONFIG_MODE_REDUNDANT: return STREAM_MODE_REDUNDANT;
-    case CONFIG_MODE_AUTO: return STREAM_MODE_AUTO;
-    default: return STREAM_MODE_SPLIT;
-    }
-}
 
 static struct policy_choice choice_of(const struct config_local *config,
                                       const struct config_policy *policy)
@@ -24,7 +17,7 @@ static struct policy_choice choice_of(const struct config_local *config,
         .has_paths = policy->paths != 0,
     };
 
-    choice.policy.mode = (uint8_t)local_stream_mode(policy->mode);
+    choice.policy.mode = (uint8_t)local_mode(policy->mode);
     choice.policy.copies = all ? 0 : (uint8_t)policy->copies;
     choice.policy.paths = path_table_bits(policy->paths, config->relay.hosts.count);
     return choice;

@@ -14,7 +14,4 @@ struct rules *local_rules_new(const struct config_local *config) MUST_CHECK;
 struct stream_policy local_listener_policy(const struct config_local *config,
                                            const struct config_listener *listener);
 
-/* CONFIG_MODE_UNSET is split. */
-enum stream_mode local_stream_mode(enum config_mode mode);
-
 #endif

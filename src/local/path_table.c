@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <splitsocks/local/path_table.h>
 
-#include "local_rules.h"
+#include "local_mode.h"
 
 #include <splitsocks/engine/session/session_status.h>
 #include <splitsocks/io/clock.h>
@@ -119,7 +119,7 @@ static struct path_properties properties_of(const struct path_slot *slot)
         properties.cost = (uint16_t)slot->config->cost;
         properties.bulk_after_ns = slot->config->bulk_after_ns;
         if (slot->config->mode != CONFIG_MODE_UNSET)
-            properties.modes = (uint8_t)(1u << local_stream_mode(slot->config->mode));
+            properties.modes = (uint8_t)(1u << local_mode(slot->config->mode));
         properties.packet_size = (uint16_t)slot->config->mtu;
         properties.rate_up = slot->config->rate_up_bits / 8;
         properties.rate_down = slot->config->rate_down_bits / 8;
