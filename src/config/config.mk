@@ -12,6 +12,7 @@ libconfig_layer_a_SOURCES = \
 	src/config/config_local.c \
 	src/config/config_relay.c \
 	src/config/local_listen.c \
+	src/config/local_options.c \
 	src/config/local_parts.h \
 	src/config/local_paths.c \
 	src/config/local_rules.c \
@@ -21,6 +22,7 @@ libconfig_layer_a_SOURCES = \
 	src/config/nearest.h \
 	src/config/place.c \
 	src/config/place.h \
+	src/config/relay_options.c \
 	src/config/report.c \
 	src/config/schema.c \
 	src/config/schema.h \

@@ -2,7 +2,6 @@
 #include "schema.h"
 
 #include "nearest.h"
-#include "side.h"
 #include "text.h"
 
 #include <assert.h>
@@ -251,7 +250,8 @@ static int report_json(struct reader *reader, json_error_t *json)
     return report_at(reader, &at, path, ERROR_MALFORMED, what);
 }
 
-static int parse_into(struct reader *reader, const struct option *root, void *structure)
+static int parse_into(struct reader *reader, const struct option *root, tree_check *check,
+                      void *structure)
 {
     struct place top = {.parent = NULL};
     json_error_t json_error;
@@ -263,14 +263,14 @@ static int parse_into(struct reader *reader, const struct option *root, void *st
     tree = json_loadb(reader->text, reader->length, JSON_REJECT_DUPLICATES, &json_error);
     if (tree == NULL)
         return report_json(reader, &json_error);
-    error = check_side(reader, root->members, tree);
+    error = check(reader, root, tree);
     if (error == OK)
         error = read_value(reader, &top, root, tree, structure);
     json_decref(tree);
     return error;
 }
 
-void *schema_parse(struct reader *reader, const struct option *root)
+void *schema_parse(struct reader *reader, const struct option *root, tree_check *check)
 {
     void *structure = NULL;
 
@@ -280,7 +280,7 @@ void *schema_parse(struct reader *reader, const struct option *root)
         structure = memory_take(reader->memory, root->size);
     if (structure == NULL)
         (void)report_memory(reader);
-    else if (parse_into(reader, root, structure) == OK)
+    else if (parse_into(reader, root, check, structure) == OK)
         return structure;
     memory_free(reader->memory);
     reader->memory = NULL;

@@ -80,10 +80,15 @@ struct list_view {
     size_t count;
 };
 
-/* Parses reader->text by the table `root`. Returns a new structure of root->size bytes in
- * reader->memory, which is new too and the caller's; NULL after an error, which was
- * reported. The caller has set text, length, file_name and error; the rest is zero. */
-void *schema_parse(struct reader *reader, const struct option *root) MUST_CHECK;
+/* Looks at the whole text before its values are read. Returns OK, or the error reported. */
+typedef int tree_check(struct reader *reader, const struct option *root, json_t *tree);
+
+/* Parses reader->text by the table `root`, once `check` has found nothing wrong. Returns a
+ * new structure of root->size bytes in reader->memory, which is new too and the caller's;
+ * NULL after an error, which was reported. The caller has set text, length, file_name and
+ * error; the rest is zero. */
+void *schema_parse(struct reader *reader, const struct option *root,
+                   tree_check *check) MUST_CHECK;
 
 /* The first error of the two outcomes; ERROR_MEMORY goes before all others. */
 int first_error(int a, int b);

@@ -17,10 +17,11 @@ static size_t count_keys(json_t *tree, const struct option *of, const struct opt
     return count;
 }
 
-int check_side(struct reader *reader, const struct option *members, json_t *tree)
+int check_side(struct reader *reader, const struct option *root, json_t *tree)
 {
-    bool local = members == local_options;
-    const struct option *others = local ? relay_options : local_options;
+    bool local = root == &local_root;
+    const struct option *members = root->members;
+    const struct option *others = local ? relay_root.members : local_root.members;
     const char *side = local ? "local" : "relay", *other = local ? "relay" : "local";
     const char *mark = NULL;
 

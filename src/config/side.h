@@ -5,12 +5,11 @@
 
 #include "schema.h"
 
-extern const struct option local_options[]; /* of config_local.c */
-extern const struct option relay_options[]; /* of config_relay.c */
+extern const struct option local_root; /* local_options.c: struct config_local */
+extern const struct option relay_root; /* relay_options.c: struct config_relay */
 
-/* Reports a text that has more keys only of the other side than keys only of its own.
- * `members` are the options of the expected side. */
-int check_side(struct reader *reader, const struct option *members,
-               json_t *tree) MUST_CHECK;
+/* Reports a text that has more keys of the other side alone than keys of its own side
+ * alone. `root` is that of the expected side. */
+tree_check check_side;
 
 #endif
