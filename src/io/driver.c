@@ -41,6 +41,8 @@ void driver_init(struct driver *driver, struct worker *worker, struct session *s
         .session = session,
         .role = role,
         .context = context,
+        .touch = driver_touch,
+        .drain = driver_drain,
         .armed = TIME_NEVER,
     };
     list_init(&driver->touched);

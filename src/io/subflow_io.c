@@ -145,7 +145,7 @@ static void report_down(struct subflow_io *io, enum subflow_end end)
         return;
     io->subflow = NULL;
     session_subflow_down(io->driver->session, subflow, end, clock_now());
-    driver_touch(io->driver);
+    io->driver->touch(io->driver);
 }
 
 static enum subflow_end end_of_errno(int error)
@@ -226,7 +226,7 @@ static void on_writable(struct subflow_io *io)
         io->tail_length = io->tail_at = 0;
     }
     set_blocked(io, false);
-    driver_touch(io->driver);
+    io->driver->touch(io->driver);
 }
 
 struct subflow_measure subflow_io_measure(const struct subflow_io *io)
@@ -284,7 +284,7 @@ static void deliver(struct subflow_io *io, size_t length)
     bool kept = closed || keep_part(io, input + used, length - used);
 
     note_proof(io);
-    driver_drain(driver);
+    driver->drain(driver);
     session_settle(driver->session, now);
     if (!kept && io->state != SUBFLOW_IO_CLOSED)
         report_down(io, SUBFLOW_FAILED);
@@ -345,7 +345,7 @@ static void on_outcome(struct subflow_io *io)
     }
     session_subflow_up(driver->session, io->subflow, &fresh, clock_now());
     key_wipe(&fresh, sizeof(fresh));
-    driver_drain(driver);
+    driver->drain(driver);
 }
 
 static void on_event(struct ev_loop *loop, ev_io *watcher, int events)
@@ -410,11 +410,11 @@ void subflow_io_adopt(struct driver *driver, struct subflow *subflow, int fd,
     if (io == NULL) {
         socket_close_reset(fd);
         session_subflow_down(driver->session, subflow, SUBFLOW_FAILED, clock_now());
-        driver_drain(driver);
+        driver->drain(driver);
         return;
     }
     subflow_set_payload(subflow, socket_payload_bytes(fd));
-    driver_touch(driver);
+    driver->touch(driver);
     if (rest_length > 0) {
         memcpy(driver->worker->input, rest, rest_length);
         deliver(io, rest_length);

@@ -65,6 +65,10 @@ struct driver {
     struct session *session; /* borrowed; NULL after driver_deinit() */
     const struct driver_role *role;
     void *context;       /* the role's own */
+    /* driver_touch() and driver_drain(), for the subflow_ios: these stand below a driver.
+     */
+    void (*touch)(struct driver *driver);
+    void (*drain)(struct driver *driver);
     struct list touched; /* in worker.touched */
     struct list subflows;
     struct list closed; /* subflow_ios that the next run frees */
