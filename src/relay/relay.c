@@ -151,18 +151,6 @@ static int init_workers(struct relay *relay, struct ev_loop *loop)
     return OK;
 }
 
-/* Connections of one session: the default of pool.burst at local. */
-#define SUBFLOWS_OF_SESSION 48ul
-
-static unsigned long subflows_of_clients(const struct config_relay *config)
-{
-    unsigned long sum = 0;
-
-    for (size_t i = 0; i < config->clients.count; i++)
-        sum += config->clients.items[i].max_sessions * SUBFLOWS_OF_SESSION;
-    return sum;
-}
-
 static unsigned long held_descriptors(size_t workers, size_t listeners)
 {
     return workers * DESCRIPTORS_LOOP + listeners;
@@ -171,25 +159,6 @@ static unsigned long held_descriptors(size_t workers, size_t listeners)
 unsigned long relay_held_descriptors(const struct config_relay *config)
 {
     return held_descriptors(config->workers, count_ports(&config->listen));
-}
-
-static void reserve_descriptors(const struct config_relay *config, unsigned long held)
-{
-    const struct descriptor_needs needs = {
-        .held = held,
-        .subflows = subflows_of_clients(config) + config->limits.unauthenticated,
-        .own = DESCRIPTORS_RESOLVER * (unsigned long)config->workers + DESCRIPTORS_FILES,
-    };
-
-    descriptors_reserve(&needs);
-}
-
-uint32_t relay_unauthenticated_max(const struct config_relay *config)
-{
-    unsigned long all = descriptors_for_subflows(), clients = subflows_of_clients(config);
-    unsigned long rest = MAX(all - MIN(clients, all), MAX(all / 4, 1ul));
-
-    return (uint32_t)MIN((unsigned long)config->limits.unauthenticated, rest);
 }
 
 int relay_new(struct ev_loop *loop, struct config_relay *config,
@@ -205,7 +174,7 @@ int relay_new(struct ev_loop *loop, struct config_relay *config,
     relay = calloc(1, sizeof(*relay));
     if (relay == NULL)
         return ERROR_MEMORY;
-    reserve_descriptors(config, held);
+    relay_bounds_reserve(config, held);
     pthread_mutex_init(&relay->lock, NULL);
     atomic_init(&relay->stop_by, TIME_NEVER);
     random_fill(&relay->silence_random, sizeof(relay->silence_random));
@@ -359,9 +328,10 @@ int relay_reload(struct relay *relay, struct config_relay *config)
         return ERROR_MEMORY;
     }
     relay_clients_free(old);
-    reserve_descriptors(config, held_descriptors(relay->worker_count, relay->socket_count));
+    relay_bounds_reserve(config,
+                         held_descriptors(relay->worker_count, relay->socket_count));
     for (unsigned i = 0; i < relay->worker_count; i++)
-        relay_worker_wake(&relay->workers[i]);
+        relay_mailbox_wake(&relay->workers[i].mailbox);
     free_older(relay, newest);
     return OK;
 }
@@ -391,5 +361,5 @@ void relay_stop(struct relay *relay, uint64_t bound_ns)
     if (by < atomic_load(&relay->stop_by))
         atomic_store(&relay->stop_by, by);
     for (unsigned i = 0; i < relay->worker_count; i++)
-        relay_worker_wake(&relay->workers[i]);
+        relay_mailbox_wake(&relay->workers[i].mailbox);
 }

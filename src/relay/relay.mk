@@ -6,7 +6,10 @@ librelay_a_SOURCES = \
 	src/relay/outbound.c \
 	src/relay/relay.c \
 	src/relay/relay_arrival.c \
+	src/relay/relay_bounds.c \
 	src/relay/relay_clients.c \
 	src/relay/relay_internal.h \
+	src/relay/relay_mailbox.c \
+	src/relay/relay_mailbox.h \
 	src/relay/relay_session.c \
 	src/relay/relay_worker.c

@@ -110,7 +110,7 @@ static void move_out(struct relay_arrival *arrival, unsigned to)
     message->fd = arrival->io.fd;
     message->peer = arrival->peer;
     arrival_forget(arrival);
-    relay_worker_post(&relay->workers[to], message);
+    relay_mailbox_post(&relay->workers[to].mailbox, message);
 }
 
 static const char *why_refused(enum error why)

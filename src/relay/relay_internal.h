@@ -3,6 +3,8 @@
 #ifndef RELAY_INTERNAL_H
 #define RELAY_INTERNAL_H
 
+#include "relay_mailbox.h"
+
 #include <splitsocks/base/log.h>
 #include <splitsocks/base/outage_news.h>
 #include <splitsocks/config/config_relay.h>
@@ -57,15 +59,6 @@ struct relay {
     atomic_uint threads;          /* workers' threads that have not ended */
 };
 
-/* A connection on its way to the worker that owns its session. */
-struct relay_message {
-    struct list node;
-    int fd;
-    struct address peer;
-    size_t length;
-    uint8_t bytes[ARRIVAL_BUFFER_SIZE];
-};
-
 struct relay_worker {
     struct relay *relay; /* borrowed */
     unsigned index;
@@ -85,9 +78,8 @@ struct relay_worker {
     struct listener *listeners; /* owned; one for each socket of the relay */
     struct list arrivals;       /* of struct relay_arrival */
     struct list sessions;       /* of struct relay_session */
-    pthread_mutex_t mailbox_lock;
-    struct list mailbox; /* of struct relay_message; under mailbox_lock */
-    ev_async wake;       /* something is in the mailbox, or the relay stops */
+    struct relay_mailbox
+        mailbox;         /* wakes the worker also when the relay stops or reloads */
     ev_timer stopping;   /* checks whether the streams have ended */
     bool closing;        /* sessions were asked to close */
     struct log_limit log_limit;
@@ -114,12 +106,14 @@ struct relay_clients *relay_clients_new(const struct config_relay *config,
                                         const struct relay_clients *previous) MUST_CHECK;
 void relay_clients_free(struct relay_clients *clients);
 
-/* ---- relay.c ---- */
+/* ---- relay_bounds.c ---- */
 
 /* The bound for connections that have not authenticated themselves:
  * `limits.unauthenticated`, but at most a quarter of the descriptors for subflows if
  * listed clients could use all of these. */
-uint32_t relay_unauthenticated_max(const struct config_relay *config);
+uint32_t relay_bounds_unauthenticated(const struct config_relay *config);
+/* Tells the process how many descriptors the relay needs besides the `held` ones. */
+void relay_bounds_reserve(const struct config_relay *config, unsigned long held);
 
 /* ---- relay_worker.c ---- */
 
@@ -130,11 +124,6 @@ void relay_worker_join(struct relay_worker *worker);
 /* Call when the threads of all workers have ended. */
 void relay_worker_deinit(struct relay_worker *worker);
 int relay_worker_start(struct relay_worker *worker) MUST_CHECK;
-/* Makes the worker look at its mailbox, relay.config and relay.stop_by; from any
- * thread. */
-void relay_worker_wake(struct relay_worker *worker);
-/* Gives a connection to a worker, from any thread. Takes over the message. */
-void relay_worker_post(struct relay_worker *worker, struct relay_message *message);
 
 /* ---- relay_session.c ---- */
 

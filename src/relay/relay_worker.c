@@ -12,35 +12,6 @@
 
 #define STOPPING_SECONDS 0.1
 
-/* ---- mailbox ---- */
-
-void relay_worker_wake(struct relay_worker *worker)
-{
-    if (worker->worker.loop != NULL)
-        ev_async_send(worker->worker.loop, &worker->wake);
-}
-
-void relay_worker_post(struct relay_worker *worker, struct relay_message *message)
-{
-    list_init(&message->node);
-    pthread_mutex_lock(&worker->mailbox_lock);
-    list_append(&worker->mailbox, &message->node);
-    pthread_mutex_unlock(&worker->mailbox_lock);
-    relay_worker_wake(worker);
-}
-
-static struct relay_message *take_message(struct relay_worker *worker)
-{
-    struct relay_message *message;
-
-    pthread_mutex_lock(&worker->mailbox_lock);
-    message = list_first(&worker->mailbox, struct relay_message, node);
-    if (message != NULL)
-        list_remove(&message->node);
-    pthread_mutex_unlock(&worker->mailbox_lock);
-    return message;
-}
-
 /* ---- stopping ---- */
 
 static unsigned count_streams(const struct relay_worker *worker)
@@ -157,17 +128,16 @@ static void follow_config(struct relay_worker *worker)
     close_gone(worker);
 }
 
-static void on_wake(struct ev_loop *loop, ev_async *wake, int events)
+static void on_wake(void *context)
 {
-    struct relay_worker *worker = wake->data;
+    struct relay_worker *worker = context;
     struct relay_message *message;
-    (void)events;
 
-    while ((message = take_message(worker)) != NULL)
+    while ((message = relay_mailbox_take(&worker->mailbox)) != NULL)
         relay_arrival_move_in(worker, message);
     follow_config(worker);
     if (atomic_load(&worker->relay->stop_by) != TIME_NEVER)
-        ev_timer_again(loop, &worker->stopping);
+        ev_timer_again(worker->worker.loop, &worker->stopping);
 }
 
 /* ---- starting ---- */
@@ -244,7 +214,7 @@ static int init_admission(struct relay_worker *worker, uint64_t silence_random)
         .workers = relay->worker_count,
         .linger_ns = config->linger_ns,
         .half_open_max = share(config->limits.half_open, relay),
-        .unauthenticated_max = share(relay_unauthenticated_max(config), relay),
+        .unauthenticated_max = share(relay_bounds_unauthenticated(config), relay),
         .clients = relay->clients->limits,
         .client_count = relay->clients->count,
     };
@@ -285,8 +255,7 @@ int relay_worker_init(struct relay_worker *worker, struct relay *relay, unsigned
     use_config(worker, config);
     list_init(&worker->arrivals);
     list_init(&worker->sessions);
-    list_init(&worker->mailbox);
-    pthread_mutex_init(&worker->mailbox_lock, NULL);
+    relay_mailbox_init(&worker->mailbox, on_wake, worker);
     if (worker->own_loop && (loop = ev_loop_new(EVFLAG_AUTO)) == NULL)
         return ERROR_SYSTEM;
     error = worker_init(&worker->worker, loop, buffered, config->linger_ns);
@@ -297,11 +266,10 @@ int relay_worker_init(struct relay_worker *worker, struct relay *relay, unsigned
     }
     worker_set_timeouts(&worker->worker, &config->timeouts);
     worker->worker.pages.shared = true; /* clients need not trust each other */
-    ev_async_init(&worker->wake, on_wake);
     ev_init(&worker->stopping, on_stopping);
-    worker->wake.data = worker->stopping.data = worker;
+    worker->stopping.data = worker;
     worker->stopping.repeat = STOPPING_SECONDS;
-    ev_async_start(loop, &worker->wake);
+    relay_mailbox_start(&worker->mailbox, loop);
     error = init_resolver(worker);
     worker->outbound.resolver = worker->resolver;
     worker->outbound.rules = &worker->rules;
@@ -321,12 +289,8 @@ void relay_worker_join(struct relay_worker *worker)
 void relay_worker_deinit(struct relay_worker *worker)
 {
     struct ev_loop *loop = worker->worker.loop;
-    struct relay_message *message;
 
-    while ((message = take_message(worker)) != NULL) {
-        close(message->fd);
-        free(message);
-    }
+    relay_mailbox_deinit(&worker->mailbox);
     for (size_t i = 0; worker->listeners != NULL && i < worker->relay->socket_count; i++)
         listener_deinit(&worker->listeners[i]);
     free(worker->listeners);
@@ -337,12 +301,9 @@ void relay_worker_deinit(struct relay_worker *worker)
     door_free(worker->door);
     nat64_finder_deinit(&worker->finder);
     resolver_free(worker->resolver);
-    if (loop != NULL) {
-        ev_async_stop(loop, &worker->wake);
+    if (loop != NULL)
         ev_timer_stop(loop, &worker->stopping);
-    }
     worker_deinit(&worker->worker);
     if (loop != NULL && worker->own_loop)
         ev_loop_destroy(loop);
-    pthread_mutex_destroy(&worker->mailbox_lock);
 }
