@@ -398,7 +398,7 @@ void pool_update(struct pool *pool)
     if (pool->context->config.role != SESSION_LOCAL ||
         pool->context->state >= SESSION_STATE_CLOSING)
         return;
-    packets_update(pool->subflows);
+    subflows_shrink_packets(pool->subflows);
     if (pool->context->state != SESSION_STATE_UP) {
         if (pool_needed(pool) > 0)
             dial_hello(pool);

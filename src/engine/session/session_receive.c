@@ -248,7 +248,7 @@ static void take_ack(struct session *session, struct frame *frame)
         }
         ack_settle(&session->subflows, subflow, entry.chunks);
         if (entry.final)
-            ack_take_final(&session->subflows, subflow);
+            subflow_take_final(&session->subflows, subflow);
         else if (subflow->state == SUBFLOW_STATE_LIMBO && subflow->chunks.count == 0)
             subflow_free(&session->subflows, subflow);
         else

@@ -209,18 +209,6 @@ void ack_forget(struct subflows *subflows, struct subflow *subflow)
         settle_chunk(subflows, subflow, FATE_FORGOTTEN);
 }
 
-void ack_take_final(struct subflows *subflows, struct subflow *subflow)
-{
-    if (subflow->state == SUBFLOW_STATE_OPEN && !subflow->end_sent)
-        keepalive_note_died(subflows, subflow);
-    ack_requeue(subflows, subflow);
-    if (subflow->state == SUBFLOW_STATE_LIMBO)
-        subflow_free(subflows, subflow);
-    else
-        subflow_close(subflows, subflow,
-                      subflow->end_sent ? SUBFLOW_ORDERLY : SUBFLOW_ABANDONED);
-}
-
 void ack_settle(struct subflows *subflows, struct subflow *subflow, uint64_t chunks)
 {
     while (subflow->chunks_acked < chunks)

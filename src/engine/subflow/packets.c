@@ -34,7 +34,7 @@ void packets_reset(const struct subflows *subflows, struct path *path)
 
 /* ---- consequences ---- */
 
-static void tell(struct subflows *subflows, unsigned index)
+void packets_tell(struct subflows *subflows, unsigned index)
 {
     struct session_event *event = outbox_push(subflows->context, SESSION_PATH_PACKETS);
 
@@ -55,18 +55,6 @@ static void lower(struct subflows *subflows, unsigned index, uint64_t bytes,
         return;
     subflows->context->large_lost |= (uint16_t)(1u << index);
     subflows->context->pool_dirty = true;
-}
-
-void packets_update(struct subflows *subflows)
-{
-    for (unsigned i = 0; subflows->context->large_lost >> i != 0; i++) {
-        if (!(subflows->context->large_lost >> i & 1))
-            continue;
-        tell(subflows, i);
-        /* A connection keeps the size that it was dialled with. */
-        subflows_abandon_path(subflows, i);
-    }
-    subflows->context->large_lost = 0;
 }
 
 void packets_note_told(struct subflows *subflows, unsigned index, uint64_t bytes)
@@ -101,7 +89,7 @@ static void trial_passed(struct subflows *subflows, struct subflow *subflow,
         return;
     subflow->trial = false;
     packet_ladder_raise(ladder, subflow->packet_size, subflows->context->now);
-    tell(subflows, subflow->path);
+    packets_tell(subflows, subflow->path);
 }
 
 void packets_note_sent(struct subflows *subflows, struct subflow *subflow, uint64_t length)

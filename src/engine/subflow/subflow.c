@@ -135,92 +135,11 @@ void subflow_free(struct subflows *subflows, struct subflow *subflow)
     free(subflow);
 }
 
-static void leave_live(struct subflows *subflows, struct subflow *subflow)
-{
-    list_remove(&subflow->node);
-    subflow_set_suspect(subflows, subflow, false);
-    subflows->open_count--;
-    subflows->paths->items[subflow->path].subflows--;
-    subflows->context->counters.subflows_open = subflows->open_count;
-    subflows->context->pool_dirty = true;
-    if (subflows->lane == subflow)
-        subflows->lane = NULL;
-    seal_deinit(&subflow->seal);
-    seal_deinit(&subflow->opener);
-    hello_free(subflow->handshake);
-    subflow->handshake = NULL;
-}
-
-/* Afterwards the subflow only waits for the peer's final count, or until its grace is
- * over. */
-void subflow_end(struct subflows *subflows, struct subflow *subflow,
-                 enum subflow_manner manner)
-{
-    bool was_open = subflow->state == SUBFLOW_STATE_OPEN;
-    uint64_t rtt_ns = paths_best_rtt_ns(subflows->paths);
-
-    leave_live(subflows, subflow);
-    subflow_set_state(subflow, SUBFLOW_STATE_LIMBO);
-    /* The relay answered, but the first chunk did not arrive: delay the next HELLO. */
-    if (was_open && subflow->hello && subflows->context->config.role == SESSION_LOCAL &&
-        !subflow->generation->confirmed)
-        subflows->context->hello_failed = true;
-    if (was_open || subflow->trial)
-        packets_note_ended(subflows, subflow, manner);
-    if (was_open) {
-        subflows_refresh_path(subflows, subflow->path);
-        /* Local may have closed before the relay's last ACK was sent. */
-        if (subflows->context->config.role == SESSION_LOCAL ||
-            manner == SUBFLOW_ABANDONED || list_linked(&subflow->ack_node))
-            ack_note_final(subflows, subflow);
-    }
-    list_remove(&subflow->ack_node);
-    if (manner == SUBFLOW_ORDERLY) {
-        subflows->context->counters.subflows_retired++;
-        subflows->paths->items[subflow->path].counters.subflows_retired++;
-    } else if (was_open) {
-        subflows->context->counters.subflows_failed++;
-        subflows->paths->items[subflow->path].counters.subflows_failed++;
-    }
-    subflow->deadline_ns =
-        subflows->context->now + (manner == SUBFLOW_ORDERLY
-                                      ? MAX(4 * rtt_ns, ORDERLY_GRACE_MIN_NS)
-                                      : rtt_ns + DEATH_GRACE_NS);
-    if (subflow->chunks.count == 0) {
-        subflow_free(subflows, subflow);
-        return;
-    }
-    list_append(&subflows->limbo, &subflow->node);
-    subflows->limbo_wake_ns = MIN(subflows->limbo_wake_ns, subflow->deadline_ns);
-}
-
-void subflow_close(struct subflows *subflows, struct subflow *subflow,
-                   enum subflow_manner manner)
-{
-    assert(subflow->state != SUBFLOW_STATE_LIMBO);
-    subflow_tell(subflows, subflow, SESSION_CLOSE_SUBFLOW);
-    subflow_end(subflows, subflow, manner);
-}
-
 void subflow_unhold(struct subflows *subflows, struct subflow *subflow)
 {
     subflow->held = false;
     if (subflow->state == SUBFLOW_STATE_LIMBO && !list_linked(&subflow->node))
         subflow_free(subflows, subflow);
-}
-
-/* Local closes a subflow when it has read the relay's END and all of its own eliciting
- * chunks are acknowledged. Local's ACK for the relay's chunks goes on another subflow. */
-bool subflow_close_if_done(struct subflows *subflows, struct subflow *subflow)
-{
-    if (subflows->context->config.role != SESSION_LOCAL ||
-        subflow->state != SUBFLOW_STATE_OPEN || !subflow->end_received ||
-        subflow->eliciting_unacked > 0)
-        return false;
-    /* The remaining chunks asked for no ACK, and may be lost by the reset. */
-    ack_requeue(subflows, subflow);
-    subflow_close(subflows, subflow, SUBFLOW_ORDERLY);
-    return true;
 }
 
 uint64_t subflow_budget_left(const struct subflow *subflow)
@@ -265,32 +184,6 @@ uint64_t subflow_stall_ns(const struct subflows *subflows, const struct subflow 
            << MIN(path->stalls, STALL_DOUBLINGS);
 }
 
-/* How long acknowledgements of the peer's TCP count as progress without an ACK of the
- * peer. */
-static uint64_t answer_limit_ns(const struct subflows *subflows,
-                                const struct subflow *subflow)
-{
-    return MAX(12 * subflow_rtt_ns(subflows, subflow), ANSWER_MIN_NS);
-}
-
-void subflow_note_progress(struct subflows *subflows, struct subflow *subflow)
-{
-    subflow->progress_ns = subflow->answer_ns = subflows->context->now;
-    subflow_set_suspect(subflows, subflow, false);
-}
-
-void subflow_set_suspect(struct subflows *subflows, struct subflow *subflow, bool suspect)
-{
-    if (subflow->suspect == suspect)
-        return;
-    subflow->suspect = suspect;
-    subflows->suspects += suspect ? 1 : -1u;
-    subflows->context->pool_dirty = true;
-    /* ACKs that went on this subflow may be stuck there. */
-    if (suspect)
-        ack_repeat(subflows);
-}
-
 bool subflow_outstanding(const struct subflow *subflow)
 {
     return subflow->eliciting_unacked > 0 || subflow->waits_for_end || subflow->ping;
@@ -305,66 +198,4 @@ void subflow_ask(struct subflows *subflows, struct subflow *subflow)
     /* The wait begins now: if the socket takes nothing, that is no answer either. */
     subflow->ping = true;
     subflow->progress_ns = subflow->answer_ns = subflows->context->now;
-}
-
-/* ---- measures ---- */
-
-bool subflow_drained(const struct subflow *subflow)
-{
-    return subflow->measured_bytes == subflow->bytes_sent &&
-           subflow->measure.queued_bytes == 0;
-}
-
-/* How many of the subflow's bytes the peer's TCP has acknowledged. */
-static uint64_t taken_bytes(uint64_t sent, const struct subflow_measure *measure)
-{
-    return sent - MIN(sent, measure->queued_bytes);
-}
-
-/* The end of the first chunk that awaits an ACK. */
-static uint64_t oldest_asking_end(const struct subflow *subflow)
-{
-    for (size_t i = 0; i < subflow->chunks.count; i++) {
-        const struct sent_chunk *chunk = ring_at(&subflow->chunks, i);
-
-        if (chunk->eliciting)
-            return chunk->end;
-    }
-    return subflow->bytes_sent;
-}
-
-/* Bytes that leave the kernel's queue are progress, long before a large chunk is complete.
- * Bytes behind the first chunk that awaits an ACK prove little: a relay that discards
- * everything acknowledges them, and so does a middlebox that has lost the other side. They
- * count only while the ACK may still be on its way. */
-static void note_taken(struct subflows *subflows, struct subflow *subflow,
-                       const struct subflow_measure *measure)
-{
-    uint64_t before = taken_bytes(subflow->measured_bytes, &subflow->measure);
-
-    if (taken_bytes(subflow->bytes_sent, measure) <= before)
-        return;
-    if (before < oldest_asking_end(subflow)) {
-        subflow_note_progress(subflows, subflow);
-    } else if (subflows->context->now - subflow->answer_ns <
-               answer_limit_ns(subflows, subflow)) {
-        subflow->progress_ns = subflows->context->now;
-        subflow_set_suspect(subflows, subflow, false);
-    }
-}
-
-void subflow_take_measure(struct subflows *subflows, struct subflow *subflow,
-                          const struct subflow_measure *measure)
-{
-    uint64_t now = subflows->context->now;
-
-    note_taken(subflows, subflow, measure);
-    packets_note_taken(subflows, subflow, taken_bytes(subflow->bytes_sent, measure));
-    subflow->measure = *measure;
-    subflow->measured_ns = now;
-    subflow->measured_bytes = subflow->bytes_sent;
-    path_acked(&subflows->paths->items[subflow->path], now - MIN(now, measure->silent_ns));
-    if (measure->srtt_ns != 0)
-        path_sample_rtt(&subflows->paths->items[subflow->path], measure->srtt_ns, now);
-    subflows_refresh_path(subflows, subflow->path);
 }

@@ -7,4 +7,7 @@ libengine_subflow_a_SOURCES = \
 	src/engine/subflow/keepalive.c \
 	src/engine/subflow/packets.c \
 	src/engine/subflow/subflow.c \
-	src/engine/subflow/subflows.c
+	src/engine/subflow/subflow_end.c \
+	src/engine/subflow/subflow_measure.c \
+	src/engine/subflow/subflows.c \
+	src/engine/subflow/subflows_end.c

@@ -234,18 +234,7 @@ void subflow_set_state(struct subflow *subflow, enum subflow_state state);
 /* Appends an event of the subflow, which stays in memory until the event is taken. */
 struct session_event *subflow_tell(struct subflows *subflows, struct subflow *subflow,
                                    enum session_event_type type);
-/* The way in which a subflow ended decides how long its unsettled chunks may wait for the
- * peer's final count. */
-enum subflow_manner { SUBFLOW_ORDERLY, SUBFLOW_ABANDONED };
-/* Ends a live subflow, and tells the driver to reset its socket unless that is gone. */
-void subflow_close(struct subflows *subflows, struct subflow *subflow,
-                   enum subflow_manner manner);
-/* Ends a subflow whose socket is gone, or whose close event is queued already. */
-void subflow_end(struct subflows *subflows, struct subflow *subflow,
-                 enum subflow_manner manner);
 void subflow_unhold(struct subflows *subflows, struct subflow *subflow);
-/* Local: resets a subflow that both sides have finished; true when it did. */
-bool subflow_close_if_done(struct subflows *subflows, struct subflow *subflow);
 uint64_t subflow_budget_left(const struct subflow *subflow);
 /* Whether the subflow is open and retired by neither side, so that new data may go on
  * it. */
@@ -255,6 +244,12 @@ bool subflow_usable(const struct subflow *subflow);
 bool subflow_may_begin(const struct subflows *subflows, const struct subflow *subflow);
 uint64_t subflow_rtt_ns(const struct subflows *subflows, const struct subflow *subflow);
 uint64_t subflow_stall_ns(const struct subflows *subflows, const struct subflow *subflow);
+/* Sends a PING, which the peer must acknowledge. */
+void subflow_ask(struct subflows *subflows, struct subflow *subflow);
+/* Whether the peer owes an answer on the subflow. */
+bool subflow_outstanding(const struct subflow *subflow);
+
+/* subflow_measure.c */
 /* Takes the kernel's new figures about the connection. */
 void subflow_take_measure(struct subflows *subflows, struct subflow *subflow,
                           const struct subflow_measure *measure);
@@ -263,26 +258,31 @@ bool subflow_drained(const struct subflow *subflow);
 /* The subflow has made progress. */
 void subflow_note_progress(struct subflows *subflows, struct subflow *subflow);
 void subflow_set_suspect(struct subflows *subflows, struct subflow *subflow, bool suspect);
-/* Sends a PING, which the peer must acknowledge. */
-void subflow_ask(struct subflows *subflows, struct subflow *subflow);
-/* Whether the peer owes an answer on the subflow. */
-bool subflow_outstanding(const struct subflow *subflow);
+
+/* subflow_end.c */
+/* The way in which a subflow ended decides how long its unsettled chunks may wait for the
+ * peer's final count. */
+enum subflow_manner { SUBFLOW_ORDERLY, SUBFLOW_ABANDONED };
+/* Ends a live subflow, and tells the driver to reset its socket unless that is gone. */
+void subflow_close(struct subflows *subflows, struct subflow *subflow,
+                   enum subflow_manner manner);
+/* Ends a subflow whose socket is gone, or whose close event is queued already. */
+void subflow_end(struct subflows *subflows, struct subflow *subflow,
+                 enum subflow_manner manner);
+/* Local: resets a subflow that both sides have finished; true when it did. */
+bool subflow_close_if_done(struct subflows *subflows, struct subflow *subflow);
+/* The peer has closed the subflow: its count of received chunks is final. */
+void subflow_take_final(struct subflows *subflows, struct subflow *subflow);
 
 /* subflows.c */
 /* Sums up the measures of the path's subflows. */
 void subflows_refresh_path(struct subflows *subflows, unsigned path);
 /* Whether some subflow is known to work. */
 bool subflows_in_touch(const struct subflows *subflows);
-/* Abandons all open and dialling subflows of the path. */
-void subflows_abandon_path(struct subflows *subflows, unsigned path);
-/* Judges the paths on which a subflow has died of a stall. */
-void subflows_judge_stalled(struct subflows *subflows);
 
 /* ack.c */
 /* The peer has received the first `chunks` chunks of the subflow. */
 void ack_settle(struct subflows *subflows, struct subflow *subflow, uint64_t chunks);
-/* The peer has closed the subflow: its count of received chunks is final. */
-void ack_take_final(struct subflows *subflows, struct subflow *subflow);
 /* A chunk was received: an ACK is owed; in time if the chunk is eliciting. */
 void ack_note_received(struct subflows *subflows, struct subflow *subflow, bool eliciting,
                        size_t length);
@@ -324,6 +324,8 @@ void keepalive_note_died(struct subflows *subflows, const struct subflow *subflo
 #define SMALL_CHUNKS_MAX 8
 /* Local: forgets the path's packet size, or takes it from the configuration. */
 void packets_reset(const struct subflows *subflows, struct path *path);
+/* Local: tells the driver the path's packet size. */
+void packets_tell(struct subflows *subflows, unsigned path);
 /* So many bytes were produced for the subflow in one go. */
 void packets_note_sent(struct subflows *subflows, struct subflow *subflow, uint64_t length);
 /* The peer's TCP has the first `end` bytes of the subflow. */
@@ -346,7 +348,13 @@ uint64_t packets_timeout(const struct subflows *subflows, unsigned path);
 bool packets_begin_small(const struct subflows *subflows, const struct subflow *subflow);
 /* Local: chooses the packet size of the next dial: subflow->packet_size and ->trial. */
 void packets_choose(struct subflows *subflows, struct subflow *subflow);
+
+/* subflows_end.c */
+/* Abandons all open and dialling subflows of the path. */
+void subflows_abandon_path(struct subflows *subflows, unsigned path);
+/* Judges the paths on which a subflow has died of a stall. */
+void subflows_judge_stalled(struct subflows *subflows);
 /* Local: lowers packet sizes where that is due. */
-void packets_update(struct subflows *subflows);
+void subflows_shrink_packets(struct subflows *subflows);
 
 #endif
