@@ -92,24 +92,26 @@ void scheduler_update(struct schedule *schedule);
 /* The data that `subflow` should carry now; false when there is none. No side effects. */
 bool scheduler_next(struct schedule *schedule, struct subflow *subflow,
                     struct piece *piece);
+/* Whether frames of control should avoid the subflow: its path is uncertain, or it may
+ * wait for a lost segment, and another subflow is better. */
+bool scheduler_avoids(const struct schedule *schedule, const struct subflow *subflow);
+
+/* scheduler_paths.c */
 bool scheduler_is_lane(const struct schedule *schedule, const struct subflow *subflow);
 /* Whether the path is silent while another live path is not: it gets nothing that another
  * can carry. */
 bool scheduler_path_silent(const struct schedule *schedule, unsigned index);
+/* Whether the path is doubtful (path_doubt.c) while another live path is not. */
+bool scheduler_path_uncertain(const struct schedule *schedule, unsigned index);
+/* Whether some subflow of the path takes data of the stream, now or when it is writable
+ * again. */
+bool scheduler_path_takes(const struct schedule *schedule, unsigned path,
+                          const struct stream *stream, bool at_once);
 /* Whether the path leaves the stream's data to another: it is a backup while another
  * works, it is dearer than one that has room, or the data is bulk and the path is to be
  * spared. */
 bool scheduler_spares(const struct schedule *schedule, unsigned index,
                       const struct stream *stream);
-/* Whether the path is doubtful (path_doubt.c) while another live path is not. */
-bool scheduler_path_uncertain(const struct schedule *schedule, unsigned index);
-/* Whether frames of control should avoid the subflow: its path is uncertain, or it may
- * wait for a lost segment, and another subflow is better. */
-bool scheduler_avoids(const struct schedule *schedule, const struct subflow *subflow);
-/* Whether some subflow of the path takes data of the stream, now or when it is writable
- * again. */
-bool scheduler_path_takes(const struct schedule *schedule, unsigned path,
-                          const struct stream *stream, bool at_once);
 
 /* scheduler_split.c */
 /* Whether no other path would complete the rest of the stream, at least `length` bytes,
