@@ -230,29 +230,6 @@ void session_free(struct session *session)
     free(session);
 }
 
-void session_set_state(struct session *session, enum session_state state)
-{
-    static const unsigned allowed[] = {
-        [SESSION_STATE_CONNECTING] = 1 << SESSION_STATE_UP,
-        [SESSION_STATE_UP] = 1 << SESSION_STATE_LOST | 1 << SESSION_STATE_CONNECTING,
-        [SESSION_STATE_LOST] = 1 << SESSION_STATE_UP | 1 << SESSION_STATE_CONNECTING,
-        [SESSION_STATE_CLOSING] = 1 << SESSION_STATE_CONNECTING,
-        [SESSION_STATE_ENDED] = 0,
-    };
-
-    if (session->context.state == state)
-        return;
-    assert(state == SESSION_STATE_CLOSING || state == SESSION_STATE_ENDED ||
-           (allowed[session->context.state] >> state & 1));
-    (void)allowed;
-    if (session->context.state == SESSION_STATE_UP) {
-        session->left_up_ns = session->context.now;
-        session->openings_failed = false;
-    }
-    session->context.state = state;
-    session->context.pool_dirty = true;
-}
-
 /* ---- events ---- */
 
 /* Releases the event's subflow; false when the event is no longer of interest. */

@@ -13,6 +13,7 @@ libengine_session_a_SOURCES = \
 	src/engine/session/path_status.c \
 	src/engine/session/session.c \
 	src/engine/session/session_accept.c \
+	src/engine/session/session_association.c \
 	src/engine/session/session_handshake.c \
 	src/engine/session/session_limit.c \
 	src/engine/session/session_parts.h \

@@ -72,48 +72,6 @@ size_t handshake_produce(struct subflow *subflow, uint8_t *buffer, size_t capaci
 
 /* ---- the answer ---- */
 
-void session_reset_association(struct session *session, enum reset_code code,
-                               struct subflow *keep)
-{
-    list_foreach(&session->subflows.all, node, after) {
-        struct subflow *subflow = list_entry(node, struct subflow, node);
-
-        if (subflow == keep)
-            continue;
-        ack_forget(&session->subflows, subflow);
-        subflow_close(&session->subflows, subflow, SUBFLOW_ABANDONED);
-    }
-    list_foreach(&session->subflows.limbo, node, after) {
-        struct subflow *subflow = list_entry(node, struct subflow, node);
-
-        ack_forget(&session->subflows, subflow);
-        subflow_free(&session->subflows, subflow);
-    }
-    if (code == RESET_SESSION_LOST && !session->heard)
-        session_reopen_streams(session);
-    session_fail_streams(session, code);
-    session->resume_id = session->resume_order = 0;
-    session->association++;
-    session->heard = false;
-    while (!list_empty(&session->subflows.generations))
-        generation_free(&session->subflows, generation_current(&session->subflows));
-    ring_deinit(&session->subflows.finals);
-    session->subflows.ack_deadline_ns = TIME_NEVER;
-    session->subflows.ack_bytes = 0;
-    session->subflows.ack_wanted = false;
-    session->streams.next_id = 1;
-    session->streams.limit = 0;
-    session->streams.out_sum = session->streams.out_window = 0;
-    session->streams.in_sum = session->streams.in_consumed = 0;
-    session->streams.in_window = SESSION_WINDOW_INITIAL;
-    session->streams.demand_maximum = session->streams.demand_sequence = 0;
-    session->context.send_session_window = session->context.send_stream_limit =
-        session->context.send_demand = false;
-    session->pool.rekey_ns = TIME_NEVER;
-    session->pool.silent_ns = TIME_NEVER;
-    session_tell_paths(session);
-}
-
 /* Only the HELLO that was answered first counts: close the others. */
 static void close_other_hellos(struct session *session, const struct subflow *winner)
 {

@@ -6,6 +6,7 @@
  *   session.c            the object, its events, its end
  *   session_accept.c     how a relay's session begins, and takes in connections
  *   session_handshake.c  local's HELLO, resume
+ *   session_association.c  the state, and what becomes of streams when it changes
  *   session_receive.c    bytes to chunks to frames, and what each frame does
  *   session_produce.c    what a subflow carries now: which one, how much, sealed
  *   composer.c, compose_*.c   the frames of one chunk, by kind; see composer.h
@@ -80,9 +81,23 @@ void session_fail(struct session *session, enum error error, const char *reason)
 /* The peer has closed the session. */
 void session_closed_by_peer(struct session *session, enum close_code code,
                             const char *reason);
-void session_set_state(struct session *session, enum session_state state);
 /* SESSION_CLOSE was sent, or will never be. */
 void session_finish_closing(struct session *session);
+
+/* session_association.c */
+void session_set_state(struct session *session, enum session_state state);
+void session_fail_streams(struct session *session, enum reset_code code);
+/* Local: the relay has not answered in this association. Streams that have sent only their
+ * OPEN are opened in the next one; it does no harm if the relay dialled for them before it
+ * was restarted. A stream that has sent data fails, because its data could be delivered
+ * twice. */
+void session_reopen_streams(struct session *session);
+/* Local: gives ids to waiting streams, as STREAM_LIMIT allows. */
+void session_assign_ids(struct session *session);
+/* Local: the relay has lost the earlier state: all streams that it had heard of fail with
+ * `code`, and all subflows but `keep` (or NULL) are closed. */
+void session_reset_association(struct session *session, enum reset_code code,
+                               struct subflow *keep);
 
 /* session_handshake.c */
 /* Local: the connection for a HELLO is up. Returns false when it cannot be written. */
@@ -99,10 +114,6 @@ size_t handshake_receive(struct session *session, struct subflow *subflow,
 void handshake_confirmed(struct session *session, struct generation *generation);
 /* Local: a chunk of the relay has opened on `subflow`. */
 void handshake_contact(struct session *session, const struct subflow *subflow);
-/* Local: the relay has lost the earlier state: all streams that it had heard of fail with
- * `code`, and all subflows but `keep` (or NULL) are closed. */
-void session_reset_association(struct session *session, enum reset_code code,
-                               struct subflow *keep);
 
 /* session_paths.c */
 /* Marks all paths whose properties a new relay must be told. */
@@ -119,15 +130,5 @@ void session_take_chunk(struct session *session, struct subflow *subflow,
  * length. */
 void session_take_first(struct session *session, struct subflow *subflow,
                         size_t wire_length, const uint8_t *plaintext, size_t length);
-
-/* session_streams.c */
-void session_fail_streams(struct session *session, enum reset_code code);
-/* Local: the relay has not answered in this association. Streams that have sent only their
- * OPEN are opened in the next one; it does no harm if the relay dialled for them before it
- * was restarted. A stream that has sent data fails, because its data could be delivered
- * twice. */
-void session_reopen_streams(struct session *session);
-/* Local: gives ids to waiting streams, as STREAM_LIMIT allows. */
-void session_assign_ids(struct session *session);
 
 #endif
