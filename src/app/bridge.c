@@ -4,6 +4,7 @@
 #include <splitsocks/base/list.h>
 #include <splitsocks/base/log.h>
 #include <splitsocks/io/half_closed.h>
+#include <splitsocks/io/io_watch.h>
 #include <splitsocks/local/stream_failure.h>
 
 #include <errno.h>
@@ -33,14 +34,8 @@ static void watch(struct bridge_lane *lane)
     struct ev_loop *loop = lane->bridge->loop;
     bool full = lane->start < lane->end;
 
-    if (full || lane->read_ended)
-        ev_io_stop(loop, &lane->from);
-    else
-        ev_io_start(loop, &lane->from);
-    if (full)
-        ev_io_start(loop, &lane->to);
-    else
-        ev_io_stop(loop, &lane->to);
+    io_watch(loop, &lane->from, full || lane->read_ended ? 0 : EV_READ);
+    io_watch(loop, &lane->to, full ? EV_WRITE : 0);
 }
 
 /* Nobody reads our output any more, or the proxy accepts no more input: the program that

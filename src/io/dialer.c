@@ -3,6 +3,7 @@
 
 #include <splitsocks/base/log.h>
 #include <splitsocks/io/clock.h>
+#include <splitsocks/io/io_watch.h>
 #include <splitsocks/io/socket.h>
 
 #include <assert.h>
@@ -120,13 +121,8 @@ static void finish(struct dialer *dialer, int fd, enum reset_code code)
 
 static void arm_timer(struct dialer *dialer, uint64_t now)
 {
-    uint64_t next = eyeballs_next_timeout(&dialer->eyeballs);
-
-    ev_timer_stop(dialer->ways->loop, &dialer->timer);
-    if (next == TIME_NEVER)
-        return;
-    ev_timer_set(&dialer->timer, next > now ? (double)(next - now) * 1e-9 : 0., 0.);
-    ev_timer_start(dialer->ways->loop, &dialer->timer);
+    io_watch_until(dialer->ways->loop, &dialer->timer,
+                   eyeballs_next_timeout(&dialer->eyeballs), now);
 }
 
 /* ---- NAT64 ---- */

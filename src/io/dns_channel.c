@@ -2,6 +2,7 @@
 #include "dns_channel.h"
 
 #include <splitsocks/base/error.h>
+#include <splitsocks/io/io_watch.h>
 
 /* c-ares 1.28 and later deprecate functions for which version 1.18 has no replacement. */
 #define CARES_NO_DEPRECATED
@@ -127,15 +128,12 @@ static void on_socket_state(void *context, ares_socket_t fd, int readable, int w
         if (s == NULL)
             return; /* the query will time out */
         s->channel = channel;
-        ev_init(&s->io, on_socket);
+        ev_io_init(&s->io, on_socket, fd, 0);
         s->io.data = s;
         list_append(&channel->sockets, &s->node);
     }
-    ev_io_stop(channel->loop, &s->io);
-    if (readable || writable) {
-        ev_io_set(&s->io, fd, (readable ? EV_READ : 0) | (writable ? EV_WRITE : 0));
-        ev_io_start(channel->loop, &s->io);
-    } else {
+    io_watch(channel->loop, &s->io, (readable ? EV_READ : 0) | (writable ? EV_WRITE : 0));
+    if (!readable && !writable) {
         list_remove(&s->node);
         free(s);
     }

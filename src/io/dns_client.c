@@ -7,6 +7,7 @@
 #include <splitsocks/base/list.h>
 #include <splitsocks/base/log.h>
 #include <splitsocks/io/clock.h>
+#include <splitsocks/io/io_watch.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -171,12 +172,8 @@ static void note_refusal(struct dns_client *client, uint8_t index, uint64_t now)
 
 static void arm_timer(struct dns_ask *ask, uint64_t now)
 {
-    struct ev_loop *loop = ask->client->loop;
-    uint64_t next = MIN(MIN(ask->next_ns, ask->hold_ns), ask->deadline_ns);
-
-    ev_timer_stop(loop, &ask->timer);
-    ev_timer_set(&ask->timer, next > now ? (double)(next - now) * 1e-9 : 0., 0.);
-    ev_timer_start(loop, &ask->timer);
+    io_watch_until(ask->client->loop, &ask->timer,
+                   MIN(MIN(ask->next_ns, ask->hold_ns), ask->deadline_ns), now);
 }
 
 static void on_outcome(void *context, enum dns_verdict verdict, const uint8_t *message,

@@ -2,6 +2,7 @@
 #include <splitsocks/io/driver.h>
 
 #include <splitsocks/io/clock.h>
+#include <splitsocks/io/io_watch.h>
 #include <splitsocks/io/subflow_io.h>
 
 #include <stdio.h>
@@ -127,17 +128,13 @@ void driver_drain(struct driver *driver)
 static void arm_timer(struct driver *driver, uint64_t now)
 {
     uint64_t next = session_next_timeout(driver->session);
-    struct ev_loop *loop = driver->worker->loop;
 
     /* A timer that fires early does no harm and arms itself again. Moving it whenever a
      * deadline is put off would cost more. */
     if (next >= driver->armed)
         return;
     driver->armed = next;
-    ev_timer_stop(loop, &driver->timer);
-    ev_now_update(loop);
-    ev_timer_set(&driver->timer, next > now ? (double)(next - now) * 1e-9 : 0., 0.);
-    ev_timer_start(loop, &driver->timer);
+    io_watch_until(driver->worker->loop, &driver->timer, next, now);
 }
 
 void driver_run(struct driver *driver)

@@ -10,6 +10,7 @@ libio_a_SOURCES = \
 	include/splitsocks/io/half_closed.h \
 	include/splitsocks/io/hangup.h \
 	include/splitsocks/io/hosts_file.h \
+	include/splitsocks/io/io_watch.h \
 	include/splitsocks/io/listener.h \
 	include/splitsocks/io/movement.h \
 	include/splitsocks/io/nat64_finder.h \
@@ -36,6 +37,7 @@ libio_a_SOURCES = \
 	src/io/half_closed.c \
 	src/io/hangup.c \
 	src/io/hosts_file.c \
+	src/io/io_watch.c \
 	src/io/listen_failure.c \
 	src/io/listener.c \
 	src/io/movement.c \

@@ -2,6 +2,7 @@
 #include <splitsocks/io/outage_log.h>
 
 #include <splitsocks/io/clock.h>
+#include <splitsocks/io/io_watch.h>
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,16 +13,11 @@ static void look(struct outage_log *log)
 {
     uint64_t now = clock_now(), due_ns = outage_news_due(&log->news);
 
-    ev_timer_stop(log->loop, &log->timer);
-    if (due_ns == TIME_NEVER)
-        return;
-    if (outage_news_tell(&log->news, now)) {
+    if (due_ns != TIME_NEVER && outage_news_tell(&log->news, now)) {
         log_write(log->level, "%s", log->line);
-        return;
+        due_ns = TIME_NEVER;
     }
-    ev_now_update(log->loop);
-    ev_timer_set(&log->timer, (double)(due_ns - now) * 1e-9, 0.);
-    ev_timer_start(log->loop, &log->timer);
+    io_watch_until(log->loop, &log->timer, due_ns, now);
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)

@@ -5,6 +5,7 @@
 #include <splitsocks/engine/session/session_status.h>
 #include <splitsocks/io/clock.h>
 #include <splitsocks/io/farewell.h>
+#include <splitsocks/io/io_watch.h>
 #include <splitsocks/io/movement.h>
 #include <splitsocks/io/remainder.h>
 #include <splitsocks/io/socket.h>
@@ -22,17 +23,10 @@
 /* The only place that decides which events are watched. */
 static void watch(struct plain *plain)
 {
-    struct ev_loop *loop = plain->driver->worker->loop;
     int events = (plain->read_ended || plain->read_blocked ? 0 : EV_READ) |
                  (plain->write_blocked ? EV_WRITE : 0);
 
-    if (ev_is_active(&plain->io) && (plain->io.events & (EV_READ | EV_WRITE)) == events)
-        return;
-    ev_io_stop(loop, &plain->io);
-    if (events == 0)
-        return;
-    ev_io_set(&plain->io, plain->io.fd, events);
-    ev_io_start(loop, &plain->io);
+    io_watch(plain->driver->worker->loop, &plain->io, events);
 }
 
 /* Releases the stream and frees the object; the caller has dealt with the socket. */

@@ -9,6 +9,7 @@
 #include <splitsocks/base/text_hash.h>
 #include <splitsocks/io/clock.h>
 #include <splitsocks/io/hosts_file.h>
+#include <splitsocks/io/io_watch.h>
 #include <splitsocks/io/socket.h>
 #include <splitsocks/names/address_order.h>
 
@@ -198,13 +199,8 @@ static void next_candidate(struct resolver_query *query, int failure)
 
 static void arm_timer(struct resolver_query *query)
 {
-    struct ev_loop *loop = query->resolver->loop;
-    uint64_t now = clock_now(), next = MIN(query->deadline_ns, query->delay_ns);
-
-    ev_timer_stop(loop, &query->timer);
-    ev_now_update(loop);
-    ev_timer_set(&query->timer, next > now ? (double)(next - now) * 1e-9 : 0., 0.);
-    ev_timer_start(loop, &query->timer);
+    io_watch_until(query->resolver->loop, &query->timer,
+                   MIN(query->deadline_ns, query->delay_ns), clock_now());
 }
 
 /* Until when an answer waits for the other family's, counted from the time when it came,

@@ -3,6 +3,7 @@
 
 #include <splitsocks/crypto/key.h>
 #include <splitsocks/io/clock.h>
+#include <splitsocks/io/io_watch.h>
 
 #include <assert.h>
 #include <errno.h>
@@ -22,7 +23,6 @@ static void on_event(struct ev_loop *loop, ev_io *watcher, int events);
 /* The only place that decides which events are watched. */
 static void watch(struct subflow_io *io)
 {
-    struct ev_loop *loop = io->driver->worker->loop;
     int events = 0;
 
     switch ((enum subflow_io_state)io->state) {
@@ -32,13 +32,7 @@ static void watch(struct subflow_io *io)
     case SUBFLOW_IO_ENDING: events = EV_READ; break;
     case SUBFLOW_IO_CLOSED: break;
     }
-    if (ev_is_active(&io->io) && (io->io.events & (EV_READ | EV_WRITE)) == events)
-        return;
-    ev_io_stop(loop, &io->io);
-    if (events == 0)
-        return;
-    ev_io_set(&io->io, io->io.fd, events);
-    ev_io_start(loop, &io->io);
+    io_watch(io->driver->worker->loop, &io->io, events);
 }
 
 static void set_blocked(struct subflow_io *io, bool blocked)

@@ -2,6 +2,7 @@
 #include <splitsocks/local/direct.h>
 
 #include <splitsocks/io/clock.h>
+#include <splitsocks/io/io_watch.h>
 #include <splitsocks/io/movement.h>
 #include <splitsocks/io/socket.h>
 
@@ -23,17 +24,10 @@ static struct direct_way *other(struct direct_way *way)
 /* The only place that decides which events of a side are watched. */
 static void watch(struct direct_way *way)
 {
-    struct ev_loop *loop = way->direct->worker->loop;
     int events = (way->ended || way->tail != NULL ? 0 : EV_READ) |
                  (other(way)->tail != NULL ? EV_WRITE : 0);
 
-    if (ev_is_active(&way->io) && (way->io.events & (EV_READ | EV_WRITE)) == events)
-        return;
-    ev_io_stop(loop, &way->io);
-    if (events == 0)
-        return;
-    ev_io_set(&way->io, way->io.fd, events);
-    ev_io_start(loop, &way->io);
+    io_watch(way->direct->worker->loop, &way->io, events);
 }
 
 static void direct_free(struct direct *direct, void (*close_socket)(int fd))

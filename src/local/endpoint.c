@@ -3,6 +3,7 @@
 
 #include <splitsocks/base/log.h>
 #include <splitsocks/io/clock.h>
+#include <splitsocks/io/io_watch.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -165,9 +166,7 @@ static void ask_again(struct endpoint *endpoint)
         ask(endpoint);
         return;
     }
-    ev_now_update(endpoint->loop);
-    ev_timer_set(&endpoint->refresh, (double)(when - now) * 1e-9, 0.);
-    ev_timer_start(endpoint->loop, &endpoint->refresh);
+    io_watch_until(endpoint->loop, &endpoint->refresh, when, now);
 }
 
 /* ---- the room's calls ---- */

@@ -2,6 +2,7 @@
 #include "relay_internal.h"
 
 #include <splitsocks/io/clock.h>
+#include <splitsocks/io/io_watch.h>
 #include <splitsocks/io/socket.h>
 #include <splitsocks/io/subflow_io.h>
 
@@ -55,13 +56,8 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
 
 static void arm_deadline(struct relay_arrival *arrival, uint64_t now)
 {
-    struct ev_loop *loop = arrival->worker->worker.loop;
-    uint64_t deadline = arrival_deadline(arrival->arrival);
-
-    ev_timer_stop(loop, &arrival->deadline);
-    ev_timer_set(&arrival->deadline, deadline > now ? (double)(deadline - now) * 1e-9 : 0.,
-                 0.);
-    ev_timer_start(loop, &arrival->deadline);
+    io_watch_until(arrival->worker->worker.loop, &arrival->deadline,
+                   arrival_deadline(arrival->arrival), now);
 }
 
 /* ---- verdicts ---- */

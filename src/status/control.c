@@ -6,6 +6,7 @@
 #include <splitsocks/base/error.h>
 #include <splitsocks/base/list.h>
 #include <splitsocks/base/log.h>
+#include <splitsocks/io/io_watch.h>
 #include <splitsocks/io/listener.h>
 
 #include <errno.h>
@@ -95,9 +96,7 @@ static void give_answer(struct client *client)
     length = strlen(client->answer);
     client->answer[length] = '\n';
     client->answer_length = length + 1;
-    ev_io_stop(control->loop, &client->io);
-    ev_io_set(&client->io, client->io.fd, EV_WRITE);
-    ev_io_start(control->loop, &client->io);
+    io_watch(control->loop, &client->io, EV_WRITE);
     write_answer(client);
 }
 
