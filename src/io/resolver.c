@@ -479,6 +479,8 @@ int resolver_new(struct ev_loop *loop, const struct resolver_options *options,
     if (error == OK)
         error = resolver_configure(resolver, &options->dns);
     if (error != OK) {
+        if (error == ERROR_SYSTEM)
+            log_error("cannot start the resolver");
         resolver_free(resolver);
         return error;
     }

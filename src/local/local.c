@@ -309,19 +309,6 @@ static enum log_level state_trouble_level(const struct config_local *config)
     return LOG_INFO;
 }
 
-static int init_resolver(struct local *local)
-{
-    const struct resolver_options options = {
-        .dns = local->config->dns.common,
-        .search = true,
-    };
-    int error = resolver_new(local->worker.loop, &options, &local->resolver);
-
-    if (error == ERROR_SYSTEM)
-        log_error("cannot start the resolver");
-    return error;
-}
-
 /* Another network may have other DNS servers and answers, another NAT64 prefix, and
  * another working family of addresses. */
 static void on_moved(void *context)
@@ -337,6 +324,7 @@ int local_new(struct ev_loop *loop, const struct config_local *config,
               const char *state_file, const uint8_t private_key[CONFIG_KEY_SIZE],
               struct local **out)
 {
+    const struct resolver_options names = {.dns = config->dns.common, .search = true};
     struct local *local = calloc(1, sizeof(*local));
     int error = ERROR_MEMORY;
 
@@ -356,7 +344,7 @@ int local_new(struct ev_loop *loop, const struct config_local *config,
     if (local->rules == NULL || (error = local_init_listeners(local)) != OK ||
         (error = worker_init(&local->worker, loop, BUFFERED_BYTES_MAX,
                              config->linger_ns)) != OK ||
-        (error = init_resolver(local)) != OK) {
+        (error = resolver_new(loop, &names, &local->resolver)) != OK) {
         local_free(local);
         return error;
     }

@@ -228,24 +228,12 @@ static int init_admission(struct relay_worker *worker, uint64_t silence_random)
     return worker->admission != NULL ? OK : ERROR_MEMORY;
 }
 
-static int init_resolver(struct relay_worker *worker)
-{
-    /* Clients have no use for the search domains of the relay's own network. */
-    const struct resolver_options options = {
-        .dns = atomic_load(&worker->config)->dns,
-        .search = false,
-    };
-    int error = resolver_new(worker->worker.loop, &options, &worker->resolver);
-
-    if (error == ERROR_SYSTEM)
-        log_error("cannot start the resolver");
-    return error;
-}
-
 int relay_worker_init(struct relay_worker *worker, struct relay *relay, unsigned index,
                       struct ev_loop *loop)
 {
     const struct config_relay *config = relay->config->config;
+    /* Clients have no use for the search domains of the relay's own network. */
+    const struct resolver_options names = {.dns = config->dns, .search = false};
     uint64_t buffered = config->limits.buffered_bytes / relay->worker_count;
     int error;
 
@@ -270,7 +258,7 @@ int relay_worker_init(struct relay_worker *worker, struct relay *relay, unsigned
     worker->stopping.data = worker;
     worker->stopping.repeat = STOPPING_SECONDS;
     relay_mailbox_start(&worker->mailbox, loop);
-    error = init_resolver(worker);
+    error = resolver_new(loop, &names, &worker->resolver);
     worker->outbound.resolver = worker->resolver;
     worker->outbound.rules = &worker->rules;
     nat64_finder_init(&worker->finder, loop, worker->resolver);

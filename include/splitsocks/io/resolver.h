@@ -42,7 +42,7 @@ struct resolver_options {
 };
 
 /* The loop is borrowed, the options are copied. Returns OK, ERROR_MEMORY or ERROR_SYSTEM
- * (c-ares cannot start). */
+ * (c-ares cannot start; logged). */
 int resolver_new(struct ev_loop *loop, const struct resolver_options *options,
                  struct resolver **out) MUST_CHECK;
 /* Queries under way end without a report. */
