@@ -5,7 +5,6 @@
 #include "local_control.h"
 #include "state_file.h"
 
-#include <splitsocks/app/notify.h>
 #include <splitsocks/base/log.h>
 #include <splitsocks/crypto/key.h>
 #include <splitsocks/local/local.h>
@@ -29,7 +28,6 @@ struct generation {
 
 struct program {
     struct daemon daemon;
-    const char *config_path;
     struct generation *generations; /* the first one serves */
     struct local_control control;
 };
@@ -64,11 +62,11 @@ static json_t *describe(const void *context)
     if (serving == NULL)
         return json_pack("{s:s}", "error", "about to end");
     document = local_status(serving->local);
-    config = realpath(program->config_path, NULL); /* the client may be in another
-                                                      folder */
+    /* The client may be in another folder. */
+    config = realpath(program->daemon.config_path, NULL);
     head = json_pack("{s:i, s:s, s:i, s:s, s:o}", "format", STATUS_FORMAT, "version",
                      PACKAGE_VERSION, "pid", (int)getpid(), "config",
-                     config != NULL ? config : program->config_path, "retired",
+                     config != NULL ? config : program->daemon.config_path, "retired",
                      describe_retired(serving->next));
     free(config);
     if (head == NULL || document == NULL || json_object_update(head, document) != 0) {
@@ -87,8 +85,9 @@ static char *on_request(void *context, const char *request)
 /* ---- generations ---- */
 
 /* Loads the configuration and begins to serve it in place of the present one. */
-static int start_generation(struct program *program)
+static int start_generation(void *context)
 {
+    struct program *program = context;
     struct generation *present = program->generations;
     struct generation *new = calloc(1, sizeof(*new));
     struct local_control control = {.control = NULL};
@@ -98,19 +97,19 @@ static int start_generation(struct program *program)
     if (new == NULL)
         return EXIT_FAILURE;
     new->program = program;
-    if (load_local(program->config_path, &new->config, key) != OK) {
+    if (load_local(program->daemon.config_path, &new->config, key) != OK) {
         free(new);
         return status;
     }
     status = EXIT_FAILURE;
     local_reserve_descriptors(new->config);
-    new->state_file = find_state_file(program->config_path, new->config);
+    new->state_file = find_state_file(program->daemon.config_path, new->config);
     /* Steps that may fail come first, so that the present local can go on after a
      * failure. */
     if (local_new(program->daemon.loop, new->config, new->state_file, key, &new->local) ==
             OK &&
         local_control_open(&control, &program->control, program->daemon.loop,
-                           program->config_path, &new->config->control, on_request,
+                           program->daemon.config_path, &new->config->control, on_request,
                            program) == OK &&
         local_listen(new->local, present != NULL ? present->local : NULL) == OK)
         status = EXIT_SUCCESS;
@@ -163,14 +162,12 @@ static void on_reload(void *context)
     struct program *program = context;
     struct generation *old = program->generations;
 
-    notify_send("RELOADING=1");
     if (start_generation(program) == EXIT_SUCCESS) {
         log_info("the configuration was read again");
         local_retire(old->local, on_done, old);
     } else {
         log_error("the configuration stays as it was");
     }
-    notify_send("READY=1");
 }
 
 static bool get_address(const void *context, size_t index, struct address *address)
@@ -180,32 +177,33 @@ static bool get_address(const void *context, size_t index, struct address *addre
     return local_listener_address(program->generations->local, index, address);
 }
 
-int cmd_local(int argc, char **argv)
+static void end(void *context)
 {
-    static const char usage[] = "splitsocks local -c FILE [-v]";
-    struct program program = {.daemon = {.stop = on_stop, .reload = on_reload}};
-    int status;
+    struct program *program = context;
 
-    if (!daemon_options(argc, argv, usage, &program.config_path))
-        return EXIT_USAGE;
-    program.daemon.context = &program;
-    program.daemon.loop = daemon_prepare(true);
-    if (program.daemon.loop == NULL)
-        return EXIT_FAILURE;
-    status = start_generation(&program);
-    if (status != EXIT_SUCCESS)
-        return status;
-    daemon_watch_signals(&program.daemon);
-    daemon_print_ready(get_address, &program);
-    ev_run(program.daemon.loop, 0);
-    daemon_unwatch_signals(&program.daemon);
-    local_control_close(&program.control, &(struct local_control){.control = NULL});
-    while (program.generations != NULL) {
-        struct generation *generation = program.generations;
+    local_control_close(&program->control, &(struct local_control){.control = NULL});
+    while (program->generations != NULL) {
+        struct generation *generation = program->generations;
 
-        program.generations = generation->next;
+        program->generations = generation->next;
         generation_free(generation);
     }
-    ev_loop_destroy(program.daemon.loop);
-    return EXIT_SUCCESS;
+}
+
+int cmd_local(int argc, char **argv)
+{
+    struct program program = {
+        .daemon =
+            {
+                .usage = "splitsocks local -c FILE [-v]",
+                .start = start_generation,
+                .stop = on_stop,
+                .reload = on_reload,
+                .address = get_address,
+                .end = end,
+                .context = &program,
+            },
+    };
+
+    return daemon_run(&program.daemon, argc, argv);
 }

@@ -3,7 +3,6 @@
 #include "daemon.h"
 #include "load_config.h"
 
-#include <splitsocks/app/notify.h>
 #include <splitsocks/base/log.h>
 #include <splitsocks/crypto/key.h>
 #include <splitsocks/relay/relay.h>
@@ -12,7 +11,6 @@
 
 struct program {
     struct daemon daemon;
-    const char *config_path;
     struct relay *relay;
 };
 
@@ -33,8 +31,7 @@ static void on_reload(void *context)
     struct config_relay *config;
     uint8_t key[CONFIG_KEY_SIZE];
 
-    notify_send("RELOADING=1");
-    if (load_relay(program->config_path, &config, key) != OK) {
+    if (load_relay(program->daemon.config_path, &config, key) != OK) {
         log_error("the configuration stays as it was");
     } else if (relay_reload(program->relay, config) != OK) {
         log_error("the configuration stays as it was: out of memory");
@@ -43,7 +40,6 @@ static void on_reload(void *context)
         log_info("the configuration was read again");
     }
     key_wipe(key, sizeof(key));
-    notify_send("READY=1");
 }
 
 static bool get_address(const void *context, size_t index, struct address *address)
@@ -53,13 +49,14 @@ static bool get_address(const void *context, size_t index, struct address *addre
     return relay_listener_address(program->relay, index, address);
 }
 
-static int start(struct program *program)
+static int start(void *context)
 {
+    struct program *program = context;
     struct config_relay *config;
     uint8_t key[CONFIG_KEY_SIZE];
     int error;
 
-    if (load_relay(program->config_path, &config, key) != OK)
+    if (load_relay(program->daemon.config_path, &config, key) != OK)
         return EXIT_USAGE;
     error = relay_new(program->daemon.loop, config, key, &program->relay);
     key_wipe(key, sizeof(key));
@@ -73,26 +70,27 @@ static int start(struct program *program)
     return EXIT_FAILURE;
 }
 
+static void end(void *context)
+{
+    struct program *program = context;
+
+    relay_free(program->relay);
+}
+
 int cmd_relay(int argc, char **argv)
 {
-    static const char usage[] = "splitsocks relay -c FILE [-v]";
-    struct program program = {.daemon = {.stop = on_stop, .reload = on_reload}};
-    int status;
+    struct program program = {
+        .daemon =
+            {
+                .usage = "splitsocks relay -c FILE [-v]",
+                .start = start,
+                .stop = on_stop,
+                .reload = on_reload,
+                .address = get_address,
+                .end = end,
+                .context = &program,
+            },
+    };
 
-    if (!daemon_options(argc, argv, usage, &program.config_path))
-        return EXIT_USAGE;
-    program.daemon.context = &program;
-    program.daemon.loop = daemon_prepare(true);
-    if (program.daemon.loop == NULL)
-        return EXIT_FAILURE;
-    status = start(&program);
-    if (status == EXIT_SUCCESS) {
-        daemon_watch_signals(&program.daemon);
-        daemon_print_ready(get_address, &program);
-        ev_run(program.daemon.loop, 0);
-        daemon_unwatch_signals(&program.daemon);
-    }
-    relay_free(program.relay);
-    ev_loop_destroy(program.daemon.loop);
-    return status;
+    return daemon_run(&program.daemon, argc, argv);
 }

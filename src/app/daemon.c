@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon.h"
 
+#include "commands.h"
 #include "log_output.h"
 
 #include <splitsocks/app/notify.h>
@@ -12,25 +13,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-bool daemon_options(int argc, char **argv, const char *usage, const char **config_path)
+static bool read_options(struct daemon *daemon, int argc, char **argv)
 {
     int option;
 
-    *config_path = NULL;
     while ((option = getopt(argc, argv, "c:v")) != -1) {
         if (option == 'c') {
-            *config_path = optarg;
+            daemon->config_path = optarg;
         } else if (option == 'v') {
             log_set_level(LOG_DEBUG);
         } else {
-            fprintf(stderr, "usage: %s\n", usage);
             return false;
         }
     }
-    if (*config_path != NULL && optind == argc)
-        return true;
-    fprintf(stderr, "usage: %s\n", usage);
-    return false;
+    return daemon->config_path != NULL && optind == argc;
 }
 
 struct ev_loop *daemon_prepare(bool dated)
@@ -66,11 +62,14 @@ static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
     (void)loop;
     (void)events;
 
-    if (!daemon->stopping)
-        daemon->reload(daemon->context);
+    if (daemon->stopping)
+        return;
+    notify_send("RELOADING=1");
+    daemon->reload(daemon->context);
+    notify_send("READY=1");
 }
 
-void daemon_watch_signals(struct daemon *daemon)
+static void watch_signals(struct daemon *daemon)
 {
     ev_signal_init(&daemon->term, on_stop, SIGTERM);
     ev_signal_init(&daemon->interrupt, on_stop, SIGINT);
@@ -81,7 +80,7 @@ void daemon_watch_signals(struct daemon *daemon)
     ev_signal_start(daemon->loop, &daemon->hangup);
 }
 
-void daemon_unwatch_signals(struct daemon *daemon)
+static void unwatch_signals(struct daemon *daemon)
 {
     ev_signal_stop(daemon->loop, &daemon->term);
     ev_signal_stop(daemon->loop, &daemon->interrupt);
@@ -94,9 +93,7 @@ void daemon_log_stopping(uint64_t bound_ns)
              (double)bound_ns * 1e-9);
 }
 
-void daemon_print_ready(bool (*address)(const void *context, size_t index,
-                                        struct address *address),
-                        const void *context)
+static void print_ready(const struct daemon *daemon)
 {
     char text[ADDRESS_TEXT_SIZE], *line = NULL;
     struct address found;
@@ -105,7 +102,7 @@ void daemon_print_ready(bool (*address)(const void *context, size_t index,
 
     if (stream != NULL) {
         fprintf(stream, "ready");
-        for (size_t i = 0; address(context, i, &found); i++)
+        for (size_t i = 0; daemon->address(daemon->context, i, &found); i++)
             fprintf(stream, " %s", address_format(&found, text));
         fprintf(stream, "\n");
         if (fclose(stream) == 0)
@@ -113,4 +110,27 @@ void daemon_print_ready(bool (*address)(const void *context, size_t index,
         free(line);
     }
     notify_send("READY=1");
+}
+
+int daemon_run(struct daemon *daemon, int argc, char **argv)
+{
+    int status;
+
+    if (!read_options(daemon, argc, argv)) {
+        fprintf(stderr, "usage: %s\n", daemon->usage);
+        return EXIT_USAGE;
+    }
+    daemon->loop = daemon_prepare(true);
+    if (daemon->loop == NULL)
+        return EXIT_FAILURE;
+    status = daemon->start(daemon->context);
+    if (status == EXIT_SUCCESS) {
+        watch_signals(daemon);
+        print_ready(daemon);
+        ev_run(daemon->loop, 0);
+        unwatch_signals(daemon);
+    }
+    daemon->end(daemon->context);
+    ev_loop_destroy(daemon->loop);
+    return status;
 }

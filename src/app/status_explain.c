@@ -7,6 +7,20 @@
 /* A path that carries less than this part of its equal share gets an explanation. */
 #define LITTLE 0.5
 
+/* A word of the document, and what to say of it. */
+struct wording {
+    const char *word, *says;
+};
+
+/* Nothing of a word that is not among them. */
+static void explain_by(const struct wording *known, size_t count, const char *word,
+                       FILE *stream)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(word, known[i].word) == 0)
+            fputs(known[i].says, stream);
+}
+
 /* ---- the session ---- */
 
 static void explain_session(const json_t *session, FILE *stream)
@@ -79,9 +93,7 @@ static void explain_unproven(const json_t *path, const char *reason, FILE *strea
 
 static void explain_down(const json_t *path, FILE *stream)
 {
-    static const struct {
-        const char *reason, *words;
-    } known[] = {
+    static const struct wording known[] = {
         {"refused", "the relay's machine refuses connections"},
         {"unreachable", "connections fail at once"},
         {"timed_out", "connections are not answered"},
@@ -96,9 +108,7 @@ static void explain_down(const json_t *path, FILE *stream)
               stream);
         return;
     }
-    for (size_t i = 0; i < ARRAY_LENGTH(known); i++)
-        if (strcmp(reason, known[i].reason) == 0)
-            fputs(known[i].words, stream);
+    explain_by(known, ARRAY_LENGTH(known), reason, stream);
     explain_unproven(path, reason, stream);
     if (strcmp(reason, "unreachable") == 0 && view_known(path, "detail"))
         fprintf(stream, ": %s", view_text(path, "detail"));
@@ -284,9 +294,7 @@ static void explain_paths(const json_t *paths, FILE *stream)
 
 static void explain_wait(const json_t *item, const char *what, FILE *stream)
 {
-    static const struct {
-        const char *name, *words;
-    } known[] = {
+    static const struct wording known[] = {
         {"name", "its name to be resolved"},
         {"session", "a session with the relay"},
         {"stream_limit", "another stream to end, since the relay allows no more"},
@@ -301,9 +309,7 @@ static void explain_wait(const json_t *item, const char *what, FILE *stream)
     };
     char a[STATUS_TEXT_SIZE], b[STATUS_TEXT_SIZE];
 
-    for (size_t i = 0; i < ARRAY_LENGTH(known); i++)
-        if (strcmp(what, known[i].name) == 0)
-            fputs(known[i].words, stream);
+    explain_by(known, ARRAY_LENGTH(known), what, stream);
     if (strcmp(what, "reader") == 0)
         fprintf(stream,
                 "the program on this machine to read: %s are here, and it has taken "

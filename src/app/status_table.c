@@ -48,6 +48,24 @@ static void add_duration(struct table *table, const json_t *object, const char *
                                       : "-");
 }
 
+/* A row for each object of the list. */
+static bool print_rows(const struct table_column *columns, const json_t *list,
+                       void (*add_row)(struct table *table, const json_t *object),
+                       FILE *stream)
+{
+    struct table table;
+    const json_t *object;
+    size_t index;
+    bool good;
+
+    table_init(&table, columns);
+    json_array_foreach(list, index, object)
+        add_row(&table, object);
+    good = table_print(&table, stream);
+    table_deinit(&table);
+    return good;
+}
+
 /* ---- the session ---- */
 
 static void print_session(const json_t *session, FILE *stream)
@@ -85,6 +103,19 @@ static void print_listeners(const json_t *listeners, FILE *stream)
 
 /* ---- paths ---- */
 
+static void add_traffic(struct table *table, const json_t *path)
+{
+    add_short(table, view_text(path, "name"), NAME_WIDTH);
+    table_add(table, "%s",
+              view_text(path, view_known(path, "reason") ? "reason" : "state"));
+    add_duration(table, path, "rtt_ms");
+    add_rate(table, path, "goodput_up_bps");
+    add_rate(table, path, "goodput_down_bps");
+    table_add(table, "%.0f%%", view_number(path, "share") * 100);
+    add_bytes(table, path, "payload_up_bytes");
+    add_bytes(table, path, "payload_down_bytes");
+}
+
 static bool print_traffic(const json_t *paths, FILE *stream)
 {
     static const struct table_column columns[] = {
@@ -92,26 +123,8 @@ static bool print_traffic(const json_t *paths, FILE *stream)
         {"UP", true},    {"DOWN", true},     {"SHARE", true},
         {"SENT", true},  {"RECEIVED", true}, {NULL, false},
     };
-    struct table table;
-    const json_t *path;
-    size_t index;
-    bool good;
 
-    table_init(&table, columns);
-    json_array_foreach(paths, index, path) {
-        add_short(&table, view_text(path, "name"), NAME_WIDTH);
-        table_add(&table, "%s",
-                  view_text(path, view_known(path, "reason") ? "reason" : "state"));
-        add_duration(&table, path, "rtt_ms");
-        add_rate(&table, path, "goodput_up_bps");
-        add_rate(&table, path, "goodput_down_bps");
-        table_add(&table, "%.0f%%", view_number(path, "share") * 100);
-        add_bytes(&table, path, "payload_up_bytes");
-        add_bytes(&table, path, "payload_down_bytes");
-    }
-    good = table_print(&table, stream);
-    table_deinit(&table);
-    return good;
+    return print_rows(columns, paths, add_traffic, stream);
 }
 
 static void add_quota(struct table *table, const json_t *limits)
@@ -126,6 +139,25 @@ static void add_quota(struct table *table, const json_t *limits)
                   text_bytes(view_number(limits, "quota_bytes"), all));
 }
 
+static void add_subflows(struct table *table, const json_t *path)
+{
+    const json_t *subflows = json_object_get(path, "subflows");
+    char text[STATUS_TEXT_SIZE];
+
+    add_short(table, view_text(path, "name"), NAME_WIDTH);
+    add_count(table, subflows, "open");
+    add_count(table, subflows, "dialling");
+    add_count(table, subflows, "recycled");
+    add_count(table, subflows, "failed");
+    add_count(table, json_object_get(path, "dials"), "failed");
+    table_add(table, "%s",
+              text_bytes(view_number(path, "requeued_bytes") +
+                             view_number(path, "reinjected_bytes"),
+                         text));
+    add_bytes(table, path, "duplicate_bytes");
+    add_quota(table, json_object_get(path, "limits"));
+}
+
 static bool print_subflows(const json_t *paths, FILE *stream)
 {
     static const struct table_column columns[] = {
@@ -133,32 +165,8 @@ static bool print_subflows(const json_t *paths, FILE *stream)
         {"FAILED", true}, {"FAILED DIALS", true}, {"AGAIN", true},    {"TWICE", true},
         {"QUOTA", true},  {NULL, false},
     };
-    struct table table;
-    const json_t *path;
-    size_t index;
-    bool good;
 
-    table_init(&table, columns);
-    json_array_foreach(paths, index, path) {
-        const json_t *subflows = json_object_get(path, "subflows");
-        char text[STATUS_TEXT_SIZE];
-
-        add_short(&table, view_text(path, "name"), NAME_WIDTH);
-        add_count(&table, subflows, "open");
-        add_count(&table, subflows, "dialling");
-        add_count(&table, subflows, "recycled");
-        add_count(&table, subflows, "failed");
-        add_count(&table, json_object_get(path, "dials"), "failed");
-        table_add(&table, "%s",
-                  text_bytes(view_number(path, "requeued_bytes") +
-                                 view_number(path, "reinjected_bytes"),
-                             text));
-        add_bytes(&table, path, "duplicate_bytes");
-        add_quota(&table, json_object_get(path, "limits"));
-    }
-    good = table_print(&table, stream);
-    table_deinit(&table);
-    return good;
+    return print_rows(columns, paths, add_subflows, stream);
 }
 
 /* ---- streams ---- */
@@ -180,6 +188,26 @@ static void add_waits(struct table *table, const json_t *waits)
     table_add(table, "%s", text[0] != '\0' ? text : "-");
 }
 
+static void add_stream(struct table *table, const json_t *item)
+{
+    char text[STATUS_TEXT_SIZE];
+
+    if (view_known(item, "id"))
+        add_count(table, item, "id");
+    else
+        table_add(table, "-");
+    add_short(table, view_text(item, "destination"), DESTINATION_WIDTH);
+    table_add(table, "%s", view_known(item, "mode") ? view_text(item, "mode") : "-");
+    add_bytes(table, item, "up_bytes");
+    add_bytes(table, item, "down_bytes");
+    table_add(table, "%s",
+              text_bytes(view_number(item, "waiting_up_bytes") +
+                             view_number(item, "unacknowledged_bytes"),
+                         text));
+    add_bytes(table, item, "unread_bytes");
+    add_waits(table, json_object_get(item, "waits_for"));
+}
+
 static bool print_streams(const json_t *streams, FILE *stream)
 {
     static const struct table_column columns[] = {
@@ -187,33 +215,8 @@ static bool print_streams(const json_t *streams, FILE *stream)
         {"UP", true},     {"DOWN", true},         {"TO SEND", true},
         {"UNREAD", true}, {"WAITS FOR", false},   {NULL, false},
     };
-    struct table table;
-    const json_t *item;
-    size_t index;
-    bool good;
 
-    table_init(&table, columns);
-    json_array_foreach(streams, index, item) {
-        char text[STATUS_TEXT_SIZE];
-
-        if (view_known(item, "id"))
-            add_count(&table, item, "id");
-        else
-            table_add(&table, "-");
-        add_short(&table, view_text(item, "destination"), DESTINATION_WIDTH);
-        table_add(&table, "%s", view_known(item, "mode") ? view_text(item, "mode") : "-");
-        add_bytes(&table, item, "up_bytes");
-        add_bytes(&table, item, "down_bytes");
-        table_add(&table, "%s",
-                  text_bytes(view_number(item, "waiting_up_bytes") +
-                                 view_number(item, "unacknowledged_bytes"),
-                             text));
-        add_bytes(&table, item, "unread_bytes");
-        add_waits(&table, json_object_get(item, "waits_for"));
-    }
-    good = table_print(&table, stream);
-    table_deinit(&table);
-    return good;
+    return print_rows(columns, streams, add_stream, stream);
 }
 
 /* ---- all of it ---- */
