@@ -47,39 +47,37 @@ int read_rate_per_second(struct reader *reader, const struct place *place,
     return OK;
 }
 
+/* A whole number, or a text with a unit that `parse` knows. */
+static int read_amount(struct reader *reader, const struct place *place,
+                       const struct option *option, json_t *value, void *field,
+                       int (*parse)(uint64_t *amount, const char *text), const char *unit,
+                       const char *example)
+{
+    uint64_t amount;
+    bool known = get_unsigned(value, &amount) ||
+                 (json_is_string(value) && parse(&amount, json_string_value(value)) == OK);
+
+    if (!known || !in_bounds(option, amount))
+        return refuse(reader, place, option, value,
+                      "%llu to %llu %s, as a number or as a text such as \"%s\"",
+                      (unsigned long long)option->minimum,
+                      (unsigned long long)option->maximum, unit, example);
+    store_unsigned(field, option->size, amount);
+    return OK;
+}
+
 int read_size(struct reader *reader, const struct place *place, const struct option *option,
               json_t *value, void *field)
 {
-    uint64_t bytes;
-    bool known =
-        get_unsigned(value, &bytes) ||
-        (json_is_string(value) && units_parse_size(&bytes, json_string_value(value)) == OK);
-
-    if (!known || !in_bounds(option, bytes))
-        return refuse(reader, place, option, value,
-                      "%llu to %llu bytes, as a number or as a text such as \"64KiB\"",
-                      (unsigned long long)option->minimum,
-                      (unsigned long long)option->maximum);
-    store_unsigned(field, option->size, bytes);
-    return OK;
+    return read_amount(reader, place, option, value, field, units_parse_size, "bytes",
+                       "64KiB");
 }
 
 int read_rate(struct reader *reader, const struct place *place, const struct option *option,
               json_t *value, void *field)
 {
-    uint64_t bits;
-    bool known =
-        get_unsigned(value, &bits) ||
-        (json_is_string(value) && units_parse_rate(&bits, json_string_value(value)) == OK);
-
-    if (!known || !in_bounds(option, bits))
-        return refuse(reader, place, option, value,
-                      "%llu to %llu bits a second, as a number or as a text such as "
-                      "\"5Mbit\"",
-                      (unsigned long long)option->minimum,
-                      (unsigned long long)option->maximum);
-    store_unsigned(field, option->size, bits);
-    return OK;
+    return read_amount(reader, place, option, value, field, units_parse_rate,
+                       "bits a second", "5Mbit");
 }
 
 int read_boolean(struct reader *reader, const struct place *place,
