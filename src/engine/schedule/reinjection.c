@@ -47,7 +47,7 @@ uint64_t reinjection_silence_ns(const struct schedule *schedule,
     const struct path *path = &schedule->paths->items[subflow->path];
     uint64_t rtt_ns = path_rtt_ns(path);
 
-    if (subflow->state != SUBFLOW_STATE_OPEN || subflow->eliciting_unacked == 0)
+    if (!subflow_awaits_ack(subflow))
         return TIME_NEVER;
 
     return MAX(MAX(path->acked_ns, path->heard_ns),
@@ -72,7 +72,7 @@ uint64_t reinjection_late_ns(const struct schedule *schedule, const struct subfl
 {
     const struct path *path = &schedule->paths->items[subflow->path];
 
-    if (subflow->state != SUBFLOW_STATE_OPEN || subflow->eliciting_unacked == 0)
+    if (!subflow_awaits_ack(subflow))
         return TIME_NEVER;
     /* A quarter more than usual, so that jitter alone does not make a subflow late. */
     return MIN(stall_begins_ns(schedule, subflow),

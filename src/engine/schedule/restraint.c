@@ -48,11 +48,16 @@
 /* After so long without another lift, the lengths of earlier ones are forgotten. */
 #define LIFT_FORGOTTEN_NS (30 * NS_PER_S)
 
+static bool bulk_waits(const struct schedule *schedule)
+{
+    return !list_empty(&schedule->streams->ready[STREAM_BULK]);
+}
+
 /* A stream that is opened beside bulk waits for an answer, and soon for more: it counts as
  * interactive from its beginning. */
 void restraint_note_opened(struct schedule *schedule)
 {
-    if (!list_empty(&schedule->streams->ready[STREAM_BULK]))
+    if (bulk_waits(schedule))
         schedule->interactive_ns = schedule->context->now;
 }
 
@@ -68,11 +73,6 @@ void restraint_note_sent(struct schedule *schedule, struct stream *stream)
         stream->exchanges++;
     if (stream->exchanges == EXCHANGES_MIN)
         schedule->interactive_ns = schedule->context->now;
-}
-
-static bool bulk_waits(const struct schedule *schedule)
-{
-    return !list_empty(&schedule->streams->ready[STREAM_BULK]);
 }
 
 /* Whether an interactive stream waits on the path. */
@@ -106,8 +106,7 @@ static uint64_t on_its_way(const struct schedule *schedule, unsigned index)
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
         const struct subflow_measure *measure = &subflow->measure;
 
-        if (subflow->path == index && subflow->state == SUBFLOW_STATE_OPEN &&
-            subflow->eliciting_unacked > 0)
+        if (subflow->path == index && subflow_awaits_ack(subflow))
             bytes += measure->flying_bytes + measure->unsent_bytes / 3 +
                      (subflow->bytes_sent - subflow->measured_bytes);
     }
@@ -295,8 +294,7 @@ uint64_t restraint_timeout(const struct schedule *schedule)
     list_foreach_const(&schedule->subflows->all, node) {
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
 
-        if (restraint_holds(schedule, subflow->path) &&
-            subflow->state == SUBFLOW_STATE_OPEN && subflow->eliciting_unacked > 0)
+        if (restraint_holds(schedule, subflow->path) && subflow_awaits_ack(subflow))
             when = MIN(when, MAX(subflow->measured_ns, subflow->up_ns) + MEASURE_NS);
     }
     return when;

@@ -11,6 +11,14 @@
  */
 #include <splitsocks/engine/schedule/schedule.h>
 
+/* The path may carry the stream, and copies of it. */
+static bool takes_copies(const struct schedule *schedule, unsigned path,
+                         const struct stream *stream)
+{
+    return path_allows(schedule->paths, path, &stream->policy) &&
+           path_takes_copies(schedule->paths, path, &stream->policy);
+}
+
 /* Whether the stream may use no other path that works beyond doubt. */
 static bool alone(const struct schedule *schedule, unsigned path,
                   const struct stream *stream)
@@ -18,9 +26,7 @@ static bool alone(const struct schedule *schedule, unsigned path,
     unsigned certain = schedule->paths->live & ~schedule->paths->doubtful;
 
     for (unsigned i = 0; certain >> i != 0; i++)
-        if (certain >> i & 1 && i != path &&
-            path_allows(schedule->paths, i, &stream->policy) &&
-            path_takes_copies(schedule->paths, i, &stream->policy))
+        if (certain >> i & 1 && i != path && takes_copies(schedule, i, stream))
             return false;
     return true;
 }
@@ -62,8 +68,7 @@ static unsigned rank(const struct schedule *schedule, const struct stream *strea
         uint64_t rtt_ns = path_rtt_ns(&schedule->paths->items[i]);
 
         before += i != index && schedule->paths->live >> i & 1 &&
-                  path_allows(schedule->paths, i, &stream->policy) &&
-                  path_takes_copies(schedule->paths, i, &stream->policy) &&
+                  takes_copies(schedule, i, stream) &&
                   (rtt_ns < own_ns || (rtt_ns == own_ns && i < index));
     }
     return before;
@@ -203,9 +208,7 @@ void redundant_await_copies(struct schedule *schedule, const struct stream *stre
         struct path *path = &schedule->paths->items[i];
 
         if (i != index && schedule->paths->live >> i & 1 &&
-            path->awaited_ns <= path->received_ns &&
-            path_allows(schedule->paths, i, &stream->policy) &&
-            path_takes_copies(schedule->paths, i, &stream->policy) &&
+            path->awaited_ns <= path->received_ns && takes_copies(schedule, i, stream) &&
             redundant_may_carry(schedule, i, stream))
             path->awaited_ns = schedule->context->now;
     }

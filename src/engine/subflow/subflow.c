@@ -184,6 +184,11 @@ uint64_t subflow_stall_ns(const struct subflows *subflows, const struct subflow 
            << MIN(path->stalls, STALL_DOUBLINGS);
 }
 
+bool subflow_awaits_ack(const struct subflow *subflow)
+{
+    return subflow->state == SUBFLOW_STATE_OPEN && subflow->eliciting_unacked > 0;
+}
+
 bool subflow_outstanding(const struct subflow *subflow)
 {
     return subflow->eliciting_unacked > 0 || subflow->waits_for_end || subflow->ping;

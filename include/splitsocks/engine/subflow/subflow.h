@@ -246,6 +246,8 @@ uint64_t subflow_rtt_ns(const struct subflows *subflows, const struct subflow *s
 uint64_t subflow_stall_ns(const struct subflows *subflows, const struct subflow *subflow);
 /* Sends a PING, which the peer must acknowledge. */
 void subflow_ask(struct subflows *subflows, struct subflow *subflow);
+/* Whether the subflow is open, and an eliciting chunk of it is not acknowledged. */
+bool subflow_awaits_ack(const struct subflow *subflow);
 /* Whether the peer owes an answer on the subflow. */
 bool subflow_outstanding(const struct subflow *subflow);
 
