@@ -14,6 +14,7 @@ UNIT_TESTS = \
 	test/unit/test_control \
 	test/unit/test_descriptors \
 	test/unit/test_destination \
+	test/unit/test_dial_limit \
 	test/unit/test_dialer \
 	test/unit/test_direct \
 	test/unit/test_dns_answer \
@@ -29,6 +30,7 @@ UNIT_TESTS = \
 	test/unit/test_interface_table \
 	test/unit/test_kdf \
 	test/unit/test_key \
+	test/unit/test_limits \
 	test/unit/test_listener \
 	test/unit/test_local_path \
 	test/unit/test_meter \
@@ -42,6 +44,7 @@ UNIT_TESTS = \
 	test/unit/test_pages \
 	test/unit/test_path_watch \
 	test/unit/test_port_chooser \
+	test/unit/test_profile \
 	test/unit/test_ranges \
 	test/unit/test_rate_limit \
 	test/unit/test_remainder \
@@ -65,6 +68,7 @@ UNIT_TESTS = \
 	test/unit/test_session_readers \
 	test/unit/test_session_resume \
 	test/unit/test_session_status \
+	test/unit/test_slots \
 	test/unit/test_socket \
 	test/unit/test_socks5 \
 	test/unit/test_socks5_client \
@@ -106,6 +110,8 @@ test_unit_test_control_SOURCES = test/unit/test_control.c test/unit/unit.h
 test_unit_test_control_LDADD = $(STATUS) $(CMOCKA_LIBS)
 test_unit_test_destination_SOURCES = test/unit/test_destination.c test/unit/addresses.h test/unit/unit.h
 test_unit_test_destination_LDADD = $(PROXY) $(CMOCKA_LIBS)
+test_unit_test_dial_limit_SOURCES = test/unit/test_dial_limit.c test/unit/unit.h
+test_unit_test_dial_limit_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_dialer_SOURCES = test/unit/test_dialer.c test/unit/addresses.h test/unit/unit.h
 test_unit_test_dialer_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_direct_SOURCES = test/unit/test_direct.c test/unit/unit.h
@@ -138,6 +144,9 @@ test_unit_test_key_SOURCES = test/unit/test_key.c test/unit/unit.h
 test_unit_test_key_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
 test_unit_test_descriptors_SOURCES = test/unit/test_descriptors.c test/unit/unit.h
 test_unit_test_descriptors_LDADD = $(IO) $(CMOCKA_LIBS)
+test_unit_test_limits_SOURCES = test/unit/test_limits.c test/unit/limits_model.c \
+	test/unit/limits_model.h test/unit/unit.h
+test_unit_test_limits_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_listener_SOURCES = test/unit/test_listener.c test/unit/addresses.h test/unit/unit.h src/app/notify.c include/splitsocks/app/notify.h
 test_unit_test_listener_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_local_path_SOURCES = test/unit/test_local_path.c test/unit/addresses.h test/unit/unit.h
@@ -165,6 +174,8 @@ test_unit_test_path_watch_SOURCES = test/unit/test_path_watch.c test/unit/unit.h
 test_unit_test_path_watch_LDADD = $(LOCAL) $(CMOCKA_LIBS)
 test_unit_test_port_chooser_SOURCES = test/unit/test_port_chooser.c test/unit/unit.h
 test_unit_test_port_chooser_LDADD = $(GATE) $(CMOCKA_LIBS)
+test_unit_test_profile_SOURCES = test/unit/test_profile.c test/unit/unit.h
+test_unit_test_profile_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_ranges_SOURCES = test/unit/test_ranges.c test/unit/unit.h
 test_unit_test_ranges_LDADD = $(BASE) $(CMOCKA_LIBS)
 test_unit_test_remainder_SOURCES = test/unit/test_remainder.c test/unit/unit.h
@@ -212,6 +223,8 @@ test_unit_test_session_resume_SOURCES = test/unit/test_session_resume.c $(SESSIO
 test_unit_test_session_resume_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_session_status_SOURCES = test/unit/test_session_status.c test/unit/addresses.h $(SESSION_PAIR)
 test_unit_test_session_status_LDADD = $(GATE) $(CMOCKA_LIBS)
+test_unit_test_slots_SOURCES = test/unit/test_slots.c test/unit/unit.h
+test_unit_test_slots_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_socket_SOURCES = test/unit/test_socket.c test/unit/addresses.h test/unit/unit.h
 test_unit_test_socket_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_socks5_SOURCES = test/unit/test_socks5.c test/unit/addresses.h test/unit/unit.h

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/* The budget by renewal-reward: after each connection a place begins anew, so that a budget
+ * yields the expected bytes of a connection by the expected time from dial to dial. */
+#include "profile_tables.h"
+
+/* Of budgets that yield nearly as much as the best, the largest. */
+#define YIELD_TIE 0.03
+/* Where so many are alive as far as is known, and little is lost by it, there is no budget.
+ */
+#define ALIVE_MIN 0.9
+#define ALIVE_YIELD 0.5
+/* Where fewer are alive, nothing further matters. */
+#define ALIVE_LEAST 0.02
+/* How far beyond what was seen the yield is extrapolated: two octaves. */
+#define BEYOND (2 * PROFILE_STEPS)
+/* A budget ends a little before the edge of its bucket. */
+#define EDGE_SHARE 0.995
+/* TCP's first window distorts the rate below this position. */
+#define RATE_FROM 5000
+#define RATE_WEIGHT 0.5
+/* A crawl counts for so many connections, where it is so many times as slow. */
+#define CRAWL_VISITS 4
+#define CRAWL_FACTOR 2
+/* A budget that has fallen so far needs more connections. */
+#define TIGHTENED 0.8
+/* Budgets are computed so many times in a round trip. */
+#define JUDGE_PARTS 4
+/* So many that came past make a position sure. */
+#define SURE_VISITS 3
+
+struct outcome {
+    double yield, end, alive, time_s, bytes;
+};
+
+struct walk {
+    double alive, time_s, bytes; /* as the outcome has them, up to the bucket */
+    double rate;                 /* bytes a second behind TCP's first window; 0: unknown */
+};
+
+/* How long a connection takes for the bucket, by what is known. */
+static double bucket_time(const struct profile *profile, enum profile_coordinate coordinate,
+                          unsigned j, double width, struct walk *walk)
+{
+    const struct profile_bucket *bucket = &profile->tables->bucket[coordinate][j];
+    double mean = bucket->mean_s, weight = bucket->timed;
+
+    if (coordinate == PROFILE_AGE)
+        return width * (double)PROFILE_AGE_UNIT_NS / (double)NS_PER_S;
+    if (coordinate <= PROFILE_DOWN) {
+        const struct profile_crawl *crawl = &profile->tables->crawl[coordinate];
+
+        if (crawl->bucket == j && crawl->mean_s > 0 &&
+            profile->judged_ns - crawl->seen_ns < CRAWL_NS &&
+            (weight == 0 || crawl->mean_s > CRAWL_FACTOR * mean)) {
+            mean = (mean * weight + CRAWL_VISITS * crawl->mean_s) / (weight + CRAWL_VISITS);
+            weight += CRAWL_VISITS;
+        }
+    }
+    if (weight == 0)
+        return walk->rate > 0 ? width / walk->rate : 0;
+    if (mean > 0 && profile_edge(j) > RATE_FROM)
+        walk->rate = walk->rate > 0 ? walk->rate + RATE_WEIGHT * (width / mean - walk->rate)
+                                    : width / mean;
+    return mean;
+}
+
+static double cycle_s(const struct profile *profile, const struct walk *walk)
+{
+    const struct profile_network *network = &profile->network;
+    double lost_s = (double)(network->death_ns + network->zombie_ns) / (double)NS_PER_S;
+    double end_s = (double)network->round_trip_ns / 2 / (double)NS_PER_S;
+
+    return MAX(walk->time_s + end_s + (1 - walk->alive) * lost_s,
+               (double)network->cycle_min_ns / (double)NS_PER_S);
+}
+
+/* Takes one bucket more into the walk. */
+static void step(const struct profile *profile, enum profile_coordinate coordinate,
+                 unsigned j, struct walk *walk)
+{
+    const struct profile_bucket *bucket = &profile->tables->bucket[coordinate][j];
+    double begin = j == 0 ? 0 : profile_edge(j);
+    double width = profile_edge(j + 1) - begin;
+    double fate = bucket->visits > 0 ? MIN(bucket->deaths / bucket->visits, 1.0) : 0;
+    double seconds = bucket_time(profile, coordinate, j, width, walk);
+    double after = walk->alive * (1 - fate);
+
+    walk->time_s += walk->alive * seconds * (1 - fate / 2);
+    walk->bytes += width * (walk->alive + after) / 2;
+    walk->alive = after;
+}
+
+static unsigned last_visited(const struct profile *profile,
+                             enum profile_coordinate coordinate)
+{
+    unsigned j = PROFILE_BUCKETS - 1;
+
+    while (j > 0 && profile->tables->bucket[coordinate][j].visits == 0)
+        j--;
+    return j;
+}
+
+/* Walks through the buckets; the best budget's outcome, with `end` 0 when there is to be
+ * none. */
+static struct outcome best_of(const struct profile *profile,
+                              enum profile_coordinate coordinate)
+{
+    struct outcome outcomes[PROFILE_BUCKETS];
+    struct walk walk = {.alive = 1,
+                        .time_s =
+                            2 * (double)profile->network.round_trip_ns / (double)NS_PER_S};
+    unsigned known = last_visited(profile, coordinate), count = 0, best;
+    double most = 0;
+
+    for (unsigned j = 0; j + 1 < PROFILE_BUCKETS && j <= known + BEYOND; j++) {
+        step(profile, coordinate, j, &walk);
+        double cycle = cycle_s(profile, &walk);
+
+        outcomes[count++] = (struct outcome){
+            .yield = cycle > 0 ? walk.bytes / cycle : 0,
+            .end = profile_edge(j + 1),
+            .alive = walk.alive,
+            .time_s = walk.time_s,
+            .bytes = walk.bytes,
+        };
+        most = MAX(most, outcomes[count - 1].yield);
+        if (walk.alive < ALIVE_LEAST)
+            break;
+    }
+    best = count - 1;
+    if (outcomes[best].alive <= ALIVE_MIN || outcomes[best].yield < ALIVE_YIELD * most) {
+        while (best > 0 && outcomes[best].yield < (1 - YIELD_TIE) * most)
+            best--;
+    }
+    if (best == count - 1 && outcomes[best].alive > ALIVE_MIN)
+        outcomes[best].end = 0;
+    return outcomes[best];
+}
+
+static bool has_deaths(const struct profile *profile, enum profile_coordinate coordinate)
+{
+    for (unsigned j = 0; j < PROFILE_BUCKETS; j++)
+        if (profile->tables->bucket[coordinate][j].deaths > 0)
+            return true;
+    return false;
+}
+
+/* Slowness is a matter of the directions alone. */
+static struct outcome judge_coordinate(const struct profile *profile,
+                                       enum profile_coordinate coordinate)
+{
+    if (coordinate > PROFILE_DOWN && !has_deaths(profile, coordinate))
+        return (struct outcome){.alive = 1};
+    return best_of(profile, coordinate);
+}
+
+static void find_sure(struct profile *profile, enum profile_coordinate direction)
+{
+    const struct profile_bucket *buckets = profile->tables->bucket[direction];
+    double sure = 0;
+
+    for (unsigned j = 0; j < PROFILE_BUCKETS && buckets[j].visits > 0; j++)
+        if (buckets[j].visits - buckets[j].deaths >= SURE_VISITS)
+            sure = profile_edge(j + 1);
+    profile->sure[direction] = (uint64_t)sure;
+}
+
+static bool differs(const struct profile_network *a, const struct profile_network *b)
+{
+    return a->round_trip_ns != b->round_trip_ns || a->death_ns != b->death_ns ||
+           a->zombie_ns != b->zombie_ns || a->cycle_min_ns != b->cycle_min_ns;
+}
+
+bool profile_judge(struct profile *profile, const struct profile_network *network,
+                   uint64_t now)
+{
+    bool tightened = false;
+    unsigned busier = profile->busy[PROFILE_UP] > profile->busy[PROFILE_DOWN];
+    bool due =
+        profile->urgent || now - profile->judged_ns >= network->round_trip_ns / JUDGE_PARTS;
+
+    busier = busier ? PROFILE_UP : PROFILE_DOWN;
+    if (profile->tables == NULL || !due ||
+        (!profile->stale && !differs(&profile->network, network))) {
+        profile->network = *network;
+        return false;
+    }
+    profile->network = *network;
+    profile->judged_ns = now;
+    profile->stale = profile->urgent = false;
+    double alive = 1;
+
+    for (unsigned c = 0; c < PROFILE_COORDINATES; c++) {
+        struct outcome outcome = judge_coordinate(profile, c);
+        double unit = c == PROFILE_AGE ? (double)PROFILE_AGE_UNIT_NS : 1;
+        uint64_t before = profile->budget[c];
+
+        profile->budget[c] = outcome.end == 0 ? PROFILE_UNLIMITED
+                                              : (uint64_t)(EDGE_SHARE * outcome.end * unit);
+        tightened |= (double)profile->budget[c] < TIGHTENED * (double)before;
+        alive *= outcome.alive;
+        if (c == busier) {
+            struct walk walk = {.alive = outcome.alive, .time_s = outcome.time_s};
+
+            profile->yield = outcome.yield;
+            profile->cycle_s = cycle_s(profile, &walk);
+            profile->cycle_bytes = outcome.bytes;
+        }
+    }
+    profile->fate = 1 - alive;
+    find_sure(profile, PROFILE_UP);
+    find_sure(profile, PROFILE_DOWN);
+    return tightened;
+}
+
+uint64_t profile_budget(const struct profile *profile, enum profile_coordinate coordinate)
+{
+    uint64_t budget = profile->budget[coordinate];
+    uint64_t sum = profile->budget[PROFILE_SUM];
+    double both = profile->busy[PROFILE_UP] + profile->busy[PROFILE_DOWN];
+
+    if (coordinate > PROFILE_DOWN || sum == PROFILE_UNLIMITED || both <= 0)
+        return budget;
+    return MIN(budget, (uint64_t)((double)sum * profile->busy[coordinate] / both));
+}
+
+double profile_yield(const struct profile *profile)
+{
+    return profile->yield;
+}
+
+/* Without a budget a connection has no cycle: then as long as a change takes to show. */
+uint64_t profile_cycle_ns(const struct profile *profile)
+{
+    unsigned limited = 0;
+
+    for (unsigned c = 0; c < PROFILE_COORDINATES; c++)
+        limited += profile->budget[c] != PROFILE_UNLIMITED;
+    if (limited == 0)
+        return 4 * profile->network.round_trip_ns;
+    return (uint64_t)(profile->cycle_s * (double)NS_PER_S);
+}
+
+uint64_t profile_cycle_bytes(const struct profile *profile)
+{
+    return (uint64_t)profile->cycle_bytes;
+}
