@@ -38,8 +38,7 @@ struct bridge {
     bool out_is_socket;
     struct hangup_set hangups;
     struct hangup out_gone, fd_gone; /* the output has no reader; the proxy has hung up */
-    int error;                       /* of the proxy's socket, which is still read to its
-                                        end */
+    int error;                       /* of the proxy's socket, which is read on */
     struct bridge_lane up, down;     /* input to socket, socket to output */
     /* Set by the owner before the start. */
     uint64_t keepalive_ns; /* 0: the end of a running local may go unnoticed */

@@ -47,8 +47,7 @@ struct dns_ask {
     enum address_family family;
     dns_done *done;
     void *context;
-    uint64_t retry_ns;   /* time before all are tried again when nothing listens;
-                            doubles */
+    uint64_t retry_ns;   /* wait when nothing listens; doubles */
     uint64_t give_up_ns; /* when these tries end */
     bool expectant;      /* the server asked last will still report something */
     bool failed;         /* a server has answered that it does not know */

@@ -27,8 +27,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 
     driver->armed = TIME_NEVER;
     if (session_next_timeout(driver->session) <= now) {
-        measure(driver, now); /* the session judges by fresh measures, not by those from
-                                 before the wait */
+        measure(driver, now); /* the session judges by fresh measures */
         session_tick(driver->session, now);
     }
     driver_drain(driver);

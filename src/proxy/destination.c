@@ -37,8 +37,7 @@ static const struct named_block refused_ipv4[] = {
 /* IPv6: nothing outside of these blocks is allowed ... */
 static const struct named_block considered_ipv6[] = {
     {{0x20}, 3, "global unicast, RFC 4291"},
-    {{0x00, 0x64, 0xff, 0x9b}, 96, "NAT64, RFC 6052"}, /* the carried address is checked,
-                                                          too */
+    {{0x00, 0x64, 0xff, 0x9b}, 96, "NAT64, RFC 6052"}, /* carried ones are checked, too */
 };
 
 /* ... nor inside of these, of the IANA IPv6 Special-Purpose Address Registry. Those that

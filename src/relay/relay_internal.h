@@ -67,8 +67,7 @@ struct relay_worker {
     pthread_t thread;
     struct worker worker;
     struct resolver *resolver;
-    _Atomic(const struct config_relay *) config; /* the configuration that the worker
-                                                    uses */
+    _Atomic(const struct config_relay *) config; /* its present configuration */
     struct destination_rules rules;              /* of that configuration */
     struct outbound_service outbound;
     struct nat64_finder finder;

@@ -85,8 +85,7 @@ struct config_path {
     struct address source; /* family ADDRESS_NONE: the kernel's choice; port 0 */
     bool backup;           /* used while no other path works */
     uint32_t cost;         /* a dearer path is filled only when cheaper ones are full */
-    uint64_t bulk_after_ns; /* bulk waits until better paths are gone or full for so
-                               long */
+    uint64_t bulk_after_ns; /* time before bulk; better paths are gone or full */
     uint64_t quota_bytes;   /* per calendar month; or CONFIG_UNLIMITED */
     uint64_t rate_up_bits; /* a second; 0: no bound */
     uint64_t rate_down_bits;

@@ -42,8 +42,7 @@ struct config_destinations {
 
 /* Bounds of the whole process. */
 struct config_limits {
-    uint32_t half_open;                       /* connections with an answered HELLO, but no
-                                                 valid chunk yet */
+    uint32_t half_open;                       /* HELLO answered, no valid chunk yet */
     uint32_t unauthenticated;                 /* connections without a valid chunk */
     uint32_t failures_per_minute_per_address; /* IPv6: per /64 */
     uint64_t buffered_bytes;

@@ -27,8 +27,7 @@ struct admission_config {
     uint8_t server_id;
     unsigned worker, workers; /* this worker's number, and the number of all */
     uint64_t linger_ns;
-    unsigned half_open_max, unauthenticated_max; /* bounds; beyond them the oldest arrival
-                                                    is evicted */
+    unsigned half_open_max, unauthenticated_max; /* beyond, the oldest goes */
     /* Per client index: streams at once, sessions at once. Borrowed. */
     const struct admission_client {
         uint32_t max_streams, max_sessions;

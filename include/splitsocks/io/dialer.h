@@ -30,8 +30,7 @@ struct dialer {
     dialer_done *done;                     /* NULL: not running */
     void *context;
     struct eyeballs eyeballs;
-    struct address denied; /* the first address that the rules refuse; ADDRESS_NONE:
-                              none */
+    struct address denied; /* first refused one; ADDRESS_NONE: none */
     struct nat64_waiter waiter;
     bool by_nat64; /* the addresses of NAT64 were added; nothing else is left */
     ev_timer timer;

@@ -97,8 +97,7 @@ struct socket_info {
     uint64_t rate;         /* bytes a second; 0 = unknown */
     uint32_t queued_bytes; /* written and not yet acknowledged by the peer's TCP */
     uint32_t unsent_bytes; /* the part that was never sent yet */
-    uint32_t flying_bytes; /* the part that was sent and is known neither to have arrived
-                              nor to be lost */
+    uint32_t flying_bytes; /* sent, and neither arrived nor lost */
     /* Time since the peer's TCP last acknowledged anything; TIME_NEVER: unknown. */
     uint64_t silent_ns;
 };

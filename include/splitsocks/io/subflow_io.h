@@ -22,8 +22,7 @@ enum subflow_io_state {
 
 struct subflow_io {
     struct driver *driver;   /* borrowed */
-    struct subflow *subflow; /* the session's; NULL after the end was told to it, or by
-                                it */
+    struct subflow *subflow; /* the session's; NULL once it has ended */
     struct list node;        /* in driver.subflows or driver.closed */
     ev_io io;
     uint8_t state;        /* enum subflow_io_state */
@@ -31,8 +30,7 @@ struct subflow_io {
     bool hello;           /* the dial opens a session */
     bool proven;          /* local: the role knows that it leads to the relay */
     bool blocked;         /* waits until the socket takes more */
-    uint32_t write_size;  /* how much to produce at once: adapts to what the socket
-                             takes */
+    uint32_t write_size;  /* how much to produce at once; adapts */
     uint32_t tail_length; /* bytes produced and not yet written */
     uint32_t tail_at;     /* the part of the tail that has been written */
     uint32_t part_length; /* received bytes of an incomplete chunk */

@@ -28,8 +28,7 @@ struct direct_way {
     uint64_t bytes; /* passed on so far */
     bool ended;     /* the end was read */
     bool passed_on; /* the end was told to the other side */
-    int error;      /* errno with which the side has failed; it is still read to its end;
-                       0: none */
+    int error;      /* errno of a failed side, still read; 0: none */
     struct hangup hangup;
 };
 

@@ -37,8 +37,7 @@ struct endpoint {
     char why[ENDPOINT_WHY_SIZE];  /* that error, in words */
     size_t count;
     struct address addresses[ENDPOINT_ADDRESSES_MAX];
-    uint64_t proven_ns[ENDPOINT_ADDRESSES_MAX]; /* when the relay was last heard there; 0:
-                                                   never */
+    uint64_t proven_ns[ENDPOINT_ADDRESSES_MAX]; /* relay last heard there; or 0 */
     /* The address that each path uses: the first that works. */
     uint8_t choice[SESSION_PATHS_MAX];
     void (*resolved)(struct endpoint *endpoint, bool moved, void *context);

@@ -24,8 +24,7 @@ struct local;
 struct inbound_service {
     struct worker *worker;       /* borrowed */
     struct driver *driver;       /* borrowed; its session may be NULL */
-    enum reset_code sessionless; /* the code that applications get while there is no
-                                    session */
+    enum reset_code sessionless; /* for applications, without a session */
     struct resolver *resolver;   /* borrowed */
     bool resolve_here;           /* the relay gets addresses, never names */
     const struct rules *rules;   /* borrowed */

@@ -20,8 +20,7 @@
 #include <stdint.h>
 
 struct interface {
-    unsigned index; /* the kernel's; never 0. An interface that is made again gets a new
-                       one */
+    unsigned index; /* the kernel's; never 0; new if it is made again */
     char name[IF_NAMESIZE];
     bool up;      /* the administrator has set it up */
     bool running; /* can carry packets: it has a carrier, and is authenticated */

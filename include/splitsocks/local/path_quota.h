@@ -22,8 +22,7 @@ struct state_file;
 struct path_quota {
     struct ev_loop *loop;                /* borrowed */
     const struct config_paths *paths;    /* borrowed */
-    unsigned hosts;                      /* each configured path is one path of the session
-                                            per host */
+    unsigned hosts;                      /* paths of the session for each configured path */
     struct state_file *file;             /* borrowed */
     struct usage usage;                  /* as in the file, or as it would be there */
     uint64_t fresh[CONFIG_PATHS_MAX];    /* bytes that are not in `usage` yet */

@@ -56,8 +56,7 @@ struct eyeballs {
     bool started;        /* a first attempt was made */
     bool connected;
     uint8_t overtaken; /* enum address_family, see eyeballs_overtaken() */
-    uint64_t next_ns;  /* earliest start of the next attempt, if EYEBALLS_CONCURRENT allows
-                          it */
+    uint64_t next_ns;  /* earliest start of the next attempt */
 };
 
 /* `resolving`: the answers for IPv6 and IPv4 arrive one by one, and the caller adds each

@@ -61,8 +61,7 @@ void rules_free(struct rules *rules); /* NULL is allowed */
 
 struct rules_query {
     uint32_t listener;               /* index below 64, or RULES_NO_LISTENER */
-    const char *name;                /* the name that the program asked for; NULL: an
-                                        address */
+    const char *name;                /* the requested name; NULL: an address */
     const struct address *addresses; /* that address, or the name's addresses */
     size_t address_count;            /* 0: the name is not resolved */
     uint16_t port;

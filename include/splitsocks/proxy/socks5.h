@@ -65,8 +65,7 @@ enum socks5_code socks5_code_of(enum reset_code code);
 /* Lives during the negotiation only. All fields are private. */
 struct socks5 {
     const struct socks5_user *users; /* borrowed until the negotiation has ended */
-    size_t user_count;     /* 0: no authentication; clients that insist on it may give
-                              any */
+    size_t user_count;               /* 0: none is needed; any is accepted */
     const char *refusal;   /* static text; NULL unless refused */
     const uint8_t *output; /* into small_output or static text */
     uint16_t output_length;

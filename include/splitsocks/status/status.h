@@ -59,8 +59,7 @@ typedef bool status_next_connection(const void *connections,
 
 struct status_source {
     const struct session *session; /* NULL between two sessions */
-    const struct restart *ending;  /* why the last session ended; NULL: none has, or one
-                                      was up since */
+    const struct restart *ending;  /* why the last one ended; NULL: none, or one was up */
     const char *const *relays;     /* its hosts, as configured */
     size_t relay_count;
     const struct status_path *paths;

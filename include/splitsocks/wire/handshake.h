@@ -90,8 +90,7 @@ struct hello_offer {
     uint64_t features;       /* bits; unknown ones are ignored */
     uint8_t ciphers;         /* CIPHER_BIT()s of the ciphers that run fast here */
     uint64_t resume;         /* id of the session to go on with, or 0 */
-    uint64_t linger_s;       /* how long the relay should keep a session without
-                                subflows */
+    uint64_t linger_s;       /* how long to keep a session without contact */
     uint64_t chunk_size;     /* largest chunk in either direction, bytes on the wire */
     uint64_t stream_window;  /* bytes a stream may receive at first */
     uint64_t session_window; /* bytes all streams may receive at first */
@@ -111,8 +110,7 @@ struct hello_answer {
     uint64_t session_id;
     uint64_t linger_s;                      /* the smaller of both sides' */
     uint64_t stream_window, session_window; /* as in the offer, for the other direction */
-    uint64_t stream_limit;                  /* the number of streams that local may open at
-                                               first */
+    uint64_t stream_limit;                  /* streams that local may open at first */
 };
 
 #define CIPHER_BIT(cipher) (1u << (cipher))

@@ -25,8 +25,7 @@ static void set_paths(struct schedule *schedule, uint16_t live)
     if (schedule->paths->live == live && schedule->paths->doubtful == doubtful)
         return;
     if (schedule->paths->live != live)
-        schedule->context->pool_dirty = true; /* a backup may be needed, or needed no
-                                                 more */
+        schedule->context->pool_dirty = true; /* a backup may be needed now */
     schedule->paths->live = live;
     schedule->paths->doubtful = doubtful;
     /* Other paths must carry the copies now. */

@@ -50,8 +50,7 @@ struct session {
     /* Local: the session that a HELLO names for a resume. Only a generation in which the
      * relay has answered is known there for certain: message 2 alone does not make one. */
     uint64_t resume_id, resume_order;
-    uint64_t association; /* local: counts sessions at a relay that knows nothing of the one
-                             before */
+    uint64_t association; /* local: counts the relay's new beginnings */
     bool heard;      /* local: the relay has answered in this association */
     bool send_close; /* send a SESSION_CLOSE */
     bool refused;    /* relay: beyond the client's limit; exists only to say so */
@@ -60,8 +59,7 @@ struct session {
     char end_reason[FRAME_REASON_MAX + 1];
     uint64_t close_deadline_ns;
     uint64_t left_up_ns;  /* local: when the session was last UP */
-    bool openings_failed; /* local: streams that waited for STREAM_OPENED have failed since
-                             then */
+    bool openings_failed; /* local: failed those waiting for STREAM_OPENED */
     uint64_t contact_ns;  /* last authenticated chunk */
     uint64_t data_ns;     /* when stream data was last sent or received */
     uint64_t checked_ns;

@@ -58,8 +58,7 @@ enum reset_code {
     RESET_SESSION_CLOSED = 67,    /* the peer closed the session */
     RESET_BLOCKED = 68,           /* forbidden by local's own rules */
     RESET_SESSION_REFUSED = 69,   /* the relay allows this key no session now */
-    RESET_RELAY_SILENT = 70,      /* connections are accepted, but not by a relay that
-                                     answers */
+    RESET_RELAY_SILENT = 70,      /* accepted connections bring no relay's answer */
 };
 
 /* Why a session ended; travels in SESSION_CLOSE. */
@@ -76,8 +75,7 @@ enum close_code {
 struct session_config {
     enum session_role role;
     struct page_pool *pages; /* borrowed; outlives the session */
-    uint32_t chunk_size;     /* CHUNK_SIZE_MIN..CHUNK_SIZE_MAX; local's applies to both
-                                sides */
+    uint32_t chunk_size;     /* bytes, CHUNK_SIZE_MIN..CHUNK_SIZE_MAX; local decides */
     uint64_t linger_ns;
     uint64_t stream_limit; /* relay: streams open at once, granted to local */
 
@@ -108,8 +106,7 @@ struct path_properties {
     uint64_t bulk_after_ns;
     uint8_t modes; /* bit (1 << enum stream_mode): only for these streams; 0 = all */
     uint64_t rate_up, rate_down; /* ceilings, bytes a second; 0 = none */
-    uint16_t packet_size;        /* largest IP packet that the path takes; 0 = to be found
-                                    out */
+    uint16_t packet_size;        /* largest IP packet; 0 = to be found out */
 };
 
 /* Why a path does not work. */
@@ -122,16 +119,14 @@ enum path_reason {
     PATH_REASON_TIMED_OUT,   /* dials are not answered */
     PATH_REASON_SILENT,      /* chunks are no longer acknowledged */
     PATH_REASON_UNANSWERED,  /* connections are accepted, but HELLOs get no answer */
-    PATH_REASON_STRANGER,    /* connections are accepted by a machine that is not the
-                                relay */
+    PATH_REASON_STRANGER,    /* another machine accepts the connections */
 };
 
 /* Local: why a connection did not prove that it leads to the relay. */
 enum unproven {
     UNPROVEN_NOT,     /* it did, or was given up for another reason */
     UNPROVEN_DIAL,    /* it was not established in time */
-    UNPROVEN_SILENT,  /* nothing came on it in time; a relay behaves so towards clients it
-                         does not know */
+    UNPROVEN_SILENT,  /* nothing came on it in time, as for unlisted clients */
     UNPROVEN_CLOSED,  /* the other side closed it */
     UNPROVEN_STRANGE, /* the bytes that came are not a relay's */
 };
@@ -205,21 +200,17 @@ struct session_event {
     struct stream *stream;
     unsigned path, port;          /* SESSION_DIAL; `path` also SESSION_PATH_... */
     enum path_reason path_reason; /* SESSION_PATH_DOWN */
-    uint16_t
-        packet_size;          /* SESSION_DIAL: bound the segments of both sides so that IP
-                                 packets are no larger; 0: the link's own. SESSION_PATH_PACKETS */
+    uint16_t packet_size;     /* SESSION_DIAL: bound of the IP packets of both sides; 0: the
+                                 link's     own. SESSION_PATH_PACKETS: see there */
     bool given_up;            /* SESSION_PATH_PACKETS: no size helps */
     bool hello;               /* SESSION_DIAL: session_subflow_up() needs `fresh` */
-    bool silent;              /* SESSION_CLOSE_SUBFLOW: its first bytes were not
-                                 authentic */
+    bool silent;              /* SESSION_CLOSE_SUBFLOW: its bytes are forged */
     enum unproven unproven;   /* SESSION_CLOSE_SUBFLOW */
     bool resumed;             /* SESSION_UP: the streams of the old session stay */
     enum reset_code code;     /* SESSION_STREAM_RESET */
     struct session_shed shed; /* SESSION_SHED */
     const struct target *target; /* SESSION_STREAM_INCOMING */
-    enum error error;            /* SESSION_ENDED: OK when this side closed it,
-                                    ERROR_CLOSED when the peer did, else this side's
-                                    failure */
+    enum error error; /* SESSION_ENDED; OK: by this side; ERROR_CLOSED: by the peer */
     enum close_code close;       /* SESSION_ENDED */
     const char *reason;          /* SESSION_ENDED: a phrase, valid until the next call */
 };

@@ -38,8 +38,7 @@
 #define LARGE_FAILURES 2
 
 struct large_packets {
-    uint64_t lost_ns;    /* when the lost packet was sent, until its loss is explained; 0:
-                            there is none */
+    uint64_t lost_ns;    /* send time of a loss not explained yet; 0: none */
     uint64_t failed_ns;  /* when the last failure was counted */
     uint32_t lost_bytes; /* payload of that packet */
     unsigned failures;   /* in a row, since a packet of that size last arrived */
@@ -67,11 +66,9 @@ struct packet_ladder {
     uint16_t size;      /* IP packets of the path; 0: the link's own */
     uint8_t directions; /* PACKET_UP, PACKET_DOWN, or-ed: where larger ones fail */
     bool given_up;      /* no size helps: the link's own is used until the retry */
-    uint8_t doublings;  /* how often `wait_ns` was doubled: larger sizes that failed since
-                           `size` was set */
+    uint8_t doublings;  /* larger sizes that failed: each doubles the wait */
     uint64_t wait_ns;   /* from a failure to the first try of a larger size */
-    uint64_t retry_ns;  /* when a larger size is tried; TIME_NEVER: never, or a trial is
-                           under  way */
+    uint64_t retry_ns;  /* next try of a larger size; TIME_NEVER: none */
 };
 
 /* `wait_ns`: the first wait; TIME_NEVER: larger sizes are never tried again. */

@@ -15,8 +15,7 @@
 
 /* The highest value of a quantity in the running window and in the one before. */
 struct peak {
-    uint64_t window_ns, highest, before; /* begin of the running window; highest in it, and
-                                            in the one before */
+    uint64_t window_ns, highest, before; /* begin of the window; highest in it; before it */
 };
 
 struct path {
@@ -25,8 +24,7 @@ struct path {
     uint64_t sequence;            /* of the last PATH frame, sent or received */
     enum path_reason reason;      /* why it does not work, or PATH_REASON_WORKS */
     uint64_t heard_ns;            /* when the peer was last heard on the path */
-    uint64_t heard_since_ns;      /* begin of the time in which it was heard without a
-                                     pause */
+    uint64_t heard_since_ns;      /* since when it was heard without a pause */
     uint64_t received_ns;         /* when bytes last came */
     uint64_t acked_ns;            /* when the peer's TCP last sent anything */
     uint64_t proven_ns;           /* when the newest acknowledged chunk was sent */
@@ -34,12 +32,11 @@ struct path {
     uint64_t awaited_ns; /* since when copies of data that came elsewhere are awaited */
     uint64_t probed_ns;  /* when a PING was last sent to probe the path */
     uint64_t silent_ns;  /* when the path was last found silent, see scheduler_update() */
-    uint64_t stalled_ns; /* last progress of a subflow that died of a stall; 0 = none
-                            did */
+    uint64_t stalled_ns; /* last progress of a subflow that stalled to death; or 0 */
     uint64_t srtt_ns;    /* smoothed; 0 = unknown */
-    uint64_t least_ns, least_before_ns; /* least round trip in the running window, and in
-                                           the one before */
-    uint64_t least_since_ns;            /* begin of that window */
+    /* The least round trip in the window since least_since_ns, and in the one before. */
+    uint64_t least_ns, least_before_ns;
+    uint64_t least_since_ns;
     struct port_chooser ports; /* local */
     uint64_t rate_out;         /* bytes a second: sum of what its subflows' TCP reports */
     uint64_t queued_out;       /* bytes: sum of its subflows' queues */
@@ -47,15 +44,13 @@ struct path {
     uint64_t rate_acked;       /* bytes a second acknowledged, in the same way */
     struct peak peak_in, peak_acked; /* local: highest rates over some seconds */
     uint64_t window_start_ns, window_in, window_acked; /* the running window */
-    /* Local: how long this path's connections may be idle, as learned; see keepalive.c. */
-    uint64_t keepalive_ns, keepalive_since_ns; /* time between PINGs, 0: nothing learned;
-                                                  when that was set */
-    unsigned keepalive_trials;                 /* longer times that were tried and
-                                                  failed */
-    uint64_t lived_idle_ns;                    /* longest idle time that a connection
-                                                  survived */
-    uint64_t died_idle_ns, died_ns; /* idle time of which a connection may have died (0:
-                                       none), and when */
+    /* Local: how long this path's connections may be idle, as learned; see keepalive.c. The
+     * time between PINGs (0: nothing was learned), and when it was set. */
+    uint64_t keepalive_ns, keepalive_since_ns;
+    unsigned keepalive_trials; /* longer times that were tried and failed */
+    uint64_t lived_idle_ns;    /* longest idle time that one survived */
+    /* The idle time of which a connection may have died (0: none), and when. */
+    uint64_t died_idle_ns, died_ns;
     bool small_only;                /* the path carries no bulk now; see sparing.c */
     uint64_t spent_bytes, spent_ns; /* used part of its allowance at the time spent_ns */
     uint64_t gone_ns;   /* local: when all better paths failed; 0: one is in order */
@@ -72,8 +67,7 @@ struct path {
     struct path_counters counters;
     struct meter goodput_in, goodput_out;
     bool held;                   /* restraint holds bulk back now; see path_hold() */
-    uint64_t rate_seen;          /* bytes a second: recent highest, as restraint measured
-                                    it */
+    uint64_t rate_seen;          /* bytes a second: recent highest, by restraint */
     struct large_packets large;  /* for the direction in which this side sends */
     struct packet_ladder ladder; /* local */
 };

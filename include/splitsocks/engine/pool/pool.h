@@ -24,8 +24,7 @@ struct pool {
     struct subflows *subflows;
     struct schedule *schedule;
     uint64_t rekey_ns;        /* local: when the hourly resume is due */
-    uint64_t silent_ns;       /* time of the first dial without contact since; TIME_NEVER:
-                                 none */
+    uint64_t silent_ns;       /* first dial without contact since; or TIME_NEVER */
     uint64_t backoff_ns;      /* time between HELLOs that fail */
     uint64_t hello_failed_ns; /* time of the last failed HELLO */
     uint64_t next_hello_ns, hello_race_ns;
@@ -34,8 +33,7 @@ struct pool {
     uint64_t wake_ns;           /* when pool_update() must be called again */
     unsigned explicit_failures; /* dials refused or unreachable, in a row */
     unsigned hellos_unanswered; /* HELLOs without an answer, in a row */
-    unsigned hellos_unproven;   /* HELLOs without an answer or with a wrong one, in a
-                                   row */
+    unsigned hellos_unproven;   /* unanswered or answered wrongly, in a row */
 };
 
 /* pool.c */

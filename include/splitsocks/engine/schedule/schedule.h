@@ -13,8 +13,7 @@
 struct restraint {
     bool bounded;       /* `room` is a bound */
     uint64_t room;      /* bytes of bulk that may go now */
-    bool held, spare;   /* in the running window bulk was held back; there was room, but no
-                           bulk */
+    bool held, spare;   /* in the window: bulk was held back; room was left */
     uint64_t window_ns; /* begin of the window; 0 = there is none */
     uint64_t window_bytes;         /* what the path had delivered at that time */
     uint64_t rate_seen;            /* bytes a second: highest of the windows */
@@ -80,8 +79,7 @@ bool carriers_spare(const struct schedule *schedule, const struct subflow *subfl
 struct piece {
     struct stream *stream;
     uint64_t offset;
-    uint64_t length;           /* upper bound; the FIN counts as one byte; 0 = nothing to
-                                  send */
+    uint64_t length;           /* at most; the FIN counts as one byte; 0 = nothing */
     bool copy;                 /* the data is on its way elsewhere, too */
     struct sent_item *copy_of; /* reinjection: the item that is copied; else NULL */
 };

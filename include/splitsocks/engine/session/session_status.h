@@ -36,15 +36,12 @@ struct path_status {
     uint64_t srtt_ns;            /* 0: unknown */
     uint64_t rate_out, rate_in;  /* estimated, bytes a second on the wire; 0: unknown */
     uint64_t goodput_out, goodput_in; /* streams' bytes a second, see meter.h */
-    uint64_t queued_bytes; /* written to its subflows, and not acknowledged by the
-                              peer's TCP */
-    uint64_t arrival_ns;   /* how long data sent now takes to arrive and be
-                              acknowledged */
+    uint64_t queued_bytes;            /* written, and not acknowledged by the peer's TCP */
+    uint64_t arrival_ns;              /* until data sent now is acknowledged */
     unsigned subflows_open, subflows_dialling; /* the latter have no answer yet */
     unsigned failures;           /* dials failed in a row */
     uint16_t packet_size;        /* local: bound of its IP packets; 0: the link's own */
-    bool packets_found; /* local: the engine found this size, since larger packets are
-                           lost */
+    bool packets_found; /* local: found by the engine, since larger ones are lost */
     bool packets_lost;  /* local: large packets are lost, and no size helps */
     uint64_t dial_ns;   /* local: no dial before this time; in the past: at
                            once */
@@ -58,15 +55,14 @@ void session_path_status(const struct session *session, unsigned index, uint64_t
 enum session_phase {
     SESSION_PHASE_CONNECTING, /* the relay has no session for this local, or has lost it */
     SESSION_PHASE_UP,
-    SESSION_PHASE_LOST,    /* no contact; open streams wait for up to linger */
+    SESSION_PHASE_LOST,    /* no contact; open streams wait up to linger */
     SESSION_PHASE_CLOSING, /* ended, or about to */
 };
 
 struct session_status {
     enum session_phase phase;
     uint64_t id;          /* 0: none */
-    uint64_t contact_ns;  /* when the peer was last heard; at first, when the session
-                             began */
+    uint64_t contact_ns;  /* of the last chunk; at first, the session's begin */
     uint64_t linger_ns;   /* as agreed */
     uint64_t waiting_out; /* bytes to send that streams' credit allows */
     uint64_t waiting_in;  /* local: bytes waiting at the relay, by its last DEMAND */
@@ -78,18 +74,14 @@ void session_status(const struct session *session, struct session_status *status
 /* The things that a stream waits for: several bits, or-ed. */
 enum stream_wait {
     STREAM_WAITS_SESSION = 1,         /* a session with the relay */
-    STREAM_WAITS_STREAM_LIMIT = 2,    /* another stream to end, since STREAM_LIMIT is
-                                         met */
+    STREAM_WAITS_STREAM_LIMIT = 2,    /* another stream to end: STREAM_LIMIT is met */
     STREAM_WAITS_CONNECT = 4,         /* the relay to connect to the destination */
     STREAM_WAITS_SUBFLOW = 8,         /* a subflow that can carry its data */
-    STREAM_WAITS_STREAM_CREDIT = 16,  /* more credit from the peer, with bytes on their
-                                         way */
-    STREAM_WAITS_PEER_READER = 32,    /* more credit, and the peer has all bytes: its
-                                         reader reads nothing */
+    STREAM_WAITS_STREAM_CREDIT = 16,  /* credit, with bytes on their way */
+    STREAM_WAITS_PEER_READER = 32,    /* credit: the peer's reader takes nothing */
     STREAM_WAITS_SESSION_CREDIT = 64, /* more credit for all streams together */
     STREAM_WAITS_ACK = 128,           /* the peer to acknowledge sent bytes */
-    STREAM_WAITS_MISSING = 256,       /* missing bytes in front of those that have
-                                         arrived */
+    STREAM_WAITS_MISSING = 256,       /* bytes before those that have arrived */
     STREAM_WAITS_READER = 512,        /* this side's reader to read the received bytes */
 };
 
@@ -99,8 +91,7 @@ struct stream_status {
     const char *destination;     /* as target_format() has it; NULL: unknown. Borrowed, until
                                     the next call that changes the session */
     bool opened;                 /* the relay has connected */
-    bool released;               /* the driver has let go; written data is still
-                                    delivered */
+    bool released;               /* the driver has let go; data is still delivered */
     bool ended;                  /* reset, or delivered both ways: about to be forgotten */
     bool peer_finished;          /* the end of the peer's direction is known */
     uint64_t bytes_acked;        /* sent, and received by the peer */
@@ -109,8 +100,7 @@ struct stream_status {
     uint64_t flying_bytes;       /* sent and not acknowledged */
     uint64_t unread_bytes;       /* received and not read, gaps included */
     unsigned waits;              /* enum stream_wait, or-ed; 0: it has nothing to do */
-    uint64_t reader_ns;          /* when the reader last read something, or had nothing
-                                    left to read */
+    uint64_t reader_ns;          /* when the reader last read, or had all */
 };
 
 /* The stream opened next after `stream`, the first one for NULL; NULL after the last. */

@@ -129,10 +129,8 @@ struct subflow {
     bool event_pending;     /* a SESSION_CLOSE_SUBFLOW or SESSION_DIAL is queued */
     bool held;              /* session_receive() is working on it */
     bool driver_done;       /* the driver has let go: drop the queued event */
-    bool trial;             /* local: a trial of packets larger than the path is known to
-                               take */
-    uint8_t passed;         /* trial: directions (PACKET_UP, PACKET_DOWN) in which they
-                               passed */
+    bool trial;             /* local: a trial of packets larger than known to pass */
+    uint8_t passed;         /* trial: PACKET_UP, PACKET_DOWN: where they passed */
     uint16_t packet_size;   /* local: bound of the dial; 0: the link's own */
     uint32_t payload_bytes; /* payload of its largest packets; 0: unknown */
     uint32_t passed_bytes;  /* largest payload that the peer's TCP has acknowledged */
@@ -197,8 +195,7 @@ struct subflows {
     uint64_t ack_bytes;       /* received since the last ACK */
     bool hedging;             /* the next chunk repeats frames: do not hedge it again */
     bool ack_wanted;          /* the peer keeps state until it gets an ACK */
-    uint64_t doubt_ns;        /* local: anything heard before this time proves nothing
-                                 now */
+    uint64_t doubt_ns;        /* local: signs of life before it prove nothing */
 };
 
 /* generations.c */
