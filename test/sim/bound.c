@@ -8,7 +8,7 @@
 #define FLIGHTS_MOST 16
 /* Packets of a handshake, and of the end. */
 #define OPENING_IP_BYTES (6 * SIM_HEADER_BYTES)
-/* What JOIN, frames of control and tags take of a connection. */
+/* The bytes that JOIN, frames of control and tags take of a connection. */
 #define OVERHEAD_BYTES 150
 #define PACKET_BYTES (SIM_SEGMENT_BYTES + SIM_HEADER_BYTES)
 #define UNLIMITED 1e15

@@ -76,7 +76,7 @@ static const struct network networks[] = {
                 {.police_rate = MBIT}}},
 };
 
-/* What a network must give: percent of the bound, and the longest pause, each while
+/* A network must give so much: percent of the bound, and the longest pause, each while
  * learning and afterwards. Of BOTH the worse bulk must. A pause of 0 is not judged. */
 struct expectation {
     const char *name;
@@ -120,9 +120,9 @@ static struct sim_bound bound_of(const struct network *network, struct sim_bulk 
     return best;
 }
 
-/* What somebody who knows the limits might try, by `attempt`: a budget somewhat below the
- * bound's, since retransmissions count too; or budgets where none is needed, since the pool
- * has more subflows with them. */
+/* Settings that a user who knows the limits might try, by `attempt`: a budget somewhat
+ * below the bound's, since retransmissions count too; or budgets where none is needed,
+ * since the pool has more subflows with them. */
 static void set_by_hand(struct sim_scenario *scenario, const struct network *network,
                         enum bulk bulk, unsigned attempt)
 {
@@ -201,7 +201,7 @@ static void measure(struct measured *measured, const struct network *network,
                    NS_PER_MS);
 }
 
-/* What arrived at both sides once the limits were what they are in the end. */
+/* The bytes that arrived at both sides after the last change of the limits. */
 static uint64_t arrived(const struct network *network, const struct sim_report *report)
 {
     uint64_t begin_ns = network->changes_s * NS_PER_S;

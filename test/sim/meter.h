@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What arrived when, in bins: rates and pauses of any window of a run. */
+/* Bytes by their time of arrival, in bins: rates and pauses of any window of a run. */
 #ifndef TEST_SIM_METER_H
 #define TEST_SIM_METER_H
 
