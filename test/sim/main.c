@@ -236,74 +236,101 @@ static void print_digests(uint64_t first, uint64_t last)
     }
 }
 
+struct range {
+    uint64_t first, last;
+};
+
+struct orders {
+    struct range seeds, compared; /* none of the latter: `last` is 0 */
+    const char *scenario;         /* the only one of the directed ones, or NULL */
+    bool random, directed, digest, trace;
+};
+
+/* "A-B", or "A" alone. */
+static struct range read_range(char *text)
+{
+    struct range range;
+
+    range.first = strtoull(text, &text, 10);
+    range.last = *text == '-' ? strtoull(text + 1, NULL, 10) : range.first;
+    return range;
+}
+
+/* An option with its value; false when there is no such option. */
+static bool read_value(struct orders *orders, const char *option, char *value)
+{
+    if (strcmp(option, "--seed") == 0 || strcmp(option, "--seeds") == 0) {
+        orders->seeds = read_range(value);
+        orders->directed = false;
+        orders->compared.last = 0;
+        verbose |= strcmp(option, "--seed") == 0;
+    } else if (strcmp(option, "--compare") == 0) {
+        orders->compared = read_range(value);
+        orders->random = orders->directed = false;
+    } else if (strcmp(option, "--digest") == 0) {
+        orders->seeds = read_range(value);
+        orders->digest = true;
+    } else if (strcmp(option, "--scenario") == 0) {
+        orders->scenario = value;
+        orders->random = false;
+        orders->compared.last = 0;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool read_orders(struct orders *orders, char **words)
+{
+    bool valgrind = getenv("UNDER_VALGRIND") != NULL;
+
+    *orders = (struct orders){
+        .seeds = {1, valgrind ? SEEDS_UNDER_VALGRIND : SEEDS_DEFAULT},
+        .compared = {1, valgrind ? COMPARISONS_UNDER_VALGRIND : COMPARISONS_DEFAULT},
+        .random = true,
+        .directed = true};
+    for (; *words != NULL; words++)
+        if (strcmp(*words, "--trace") == 0)
+            orders->trace = verbose = true;
+        else if (strcmp(*words, "--verbose") == 0)
+            verbose = true;
+        else if (words[1] != NULL && read_value(orders, words[0], words[1]))
+            words++;
+        else
+            return false;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
-    uint64_t first = 1, last = SEEDS_DEFAULT;
-    uint64_t compare_first = 1, compare_last = COMPARISONS_DEFAULT;
-    const char *scenario = NULL;
-    bool trace = false, seeds = true, directed_ones = true;
+    struct orders orders;
 
-    if (getenv("UNDER_VALGRIND") != NULL) {
-        last = SEEDS_UNDER_VALGRIND;
-        compare_last = COMPARISONS_UNDER_VALGRIND;
-    }
-    for (int i = 1; i < argc; i++) {
-        char *next = i + 1 < argc ? argv[i + 1] : NULL;
-
-        if (strcmp(argv[i], "--trace") == 0) {
-            trace = verbose = true;
-        } else if (strcmp(argv[i], "--verbose") == 0) {
-            verbose = true;
-        } else if (strcmp(argv[i], "--seed") == 0 && next != NULL) {
-            first = last = strtoull(next, NULL, 10);
-            directed_ones = false;
-            compare_last = 0;
-            verbose = true;
-            i++;
-        } else if (strcmp(argv[i], "--seeds") == 0 && next != NULL) {
-            first = strtoull(next, &next, 10);
-            last = *next == '-' ? strtoull(next + 1, NULL, 10) : first;
-            directed_ones = false;
-            compare_last = 0;
-            i++;
-        } else if (strcmp(argv[i], "--compare") == 0 && next != NULL) {
-            compare_first = strtoull(next, &next, 10);
-            compare_last = *next == '-' ? strtoull(next + 1, NULL, 10) : compare_first;
-            seeds = directed_ones = false;
-            i++;
-        } else if (strcmp(argv[i], "--digest") == 0 && next != NULL) {
-            first = strtoull(next, &next, 10);
-            last = *next == '-' ? strtoull(next + 1, NULL, 10) : first;
-            print_digests(first, last);
-            return 0;
-        } else if (strcmp(argv[i], "--box-table") == 0) {
-            return print_limits(argv + i + 1);
-        } else if (strcmp(argv[i], "--scenario") == 0 && next != NULL) {
-            compare_last = 0;
-            scenario = next;
-            seeds = false;
-            i++;
-        } else {
-            fprintf(
-                stderr,
+    if (argc > 1 && strcmp(argv[1], "--box-table") == 0)
+        return print_limits(argv + 2);
+    if (!read_orders(&orders, argv + 1)) {
+        fprintf(stderr,
                 "usage: sim [--seeds A-B | --seed N | --scenario NAME | --compare A-B | "
                 "--digest A-B] [--trace] [--verbose]\n"
                 "       sim --box-table [NAME] [--by-hand] [--longer] [--trace]\n");
-            return 2;
-        }
+        return 2;
     }
-    if (directed_ones)
-        run_directed(scenario, trace);
-    if (directed_ones && scenario == NULL)
+    if (orders.digest) {
+        print_digests(orders.seeds.first, orders.seeds.last);
+        return 0;
+    }
+    if (orders.directed)
+        run_directed(orders.scenario, orders.trace);
+    if (orders.directed && orders.scenario == NULL)
         run_limits();
-    if (compare_last > 0)
-        run_comparisons(compare_first, compare_last);
-    if (seeds && trace) {
+    if (orders.compared.last > 0)
+        run_comparisons(orders.compared.first, orders.compared.last);
+    if (orders.random && orders.trace) {
         struct totals totals = {0};
 
-        tap_ok(run_seed(first, true, &totals), "seed %" PRIu64, first);
-    } else if (seeds) {
-        run_seeds(first, last);
+        tap_ok(run_seed(orders.seeds.first, true, &totals), "seed %" PRIu64,
+               orders.seeds.first);
+    } else if (orders.random) {
+        run_seeds(orders.seeds.first, orders.seeds.last);
     }
     return tap_end();
 }

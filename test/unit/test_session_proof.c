@@ -25,17 +25,25 @@ static enum path_reason reason_for(enum pair_stranger stranger)
     return stranger == STRANGER_IS_SILENT ? PATH_REASON_UNANSWERED : PATH_REASON_STRANGER;
 }
 
+/* Local has wanted a stream for three seconds, and found a stranger only. */
+static struct pair *pair_with_stranger(enum pair_stranger stranger)
+{
+    const struct session_config config = pair_config();
+    struct pair *pair = pair_new(&config);
+
+    pair_replace_relay(pair, stranger);
+    pair_open(pair, NULL);
+    pair_run_ms(pair, 3000);
+    return pair;
+}
+
 static void test_strangers_are_dialled_rarely_and_told(void **state)
 {
     (void)state;
 
     for (size_t i = 0; i < ARRAY_LENGTH(strangers); i++) {
-        const struct session_config config = pair_config();
-        struct pair *pair = pair_new(&config);
+        struct pair *pair = pair_with_stranger(strangers[i]);
 
-        pair_replace_relay(pair, strangers[i]);
-        pair_open(pair, NULL);
-        pair_run_ms(pair, 3000);
         assert_int_equal(reason_of(pair), reason_for(strangers[i]));
         assert_int_equal(pair->path_down_count, 1);
         pair_run_ms(pair, 7000);
@@ -123,12 +131,8 @@ static void test_an_address_that_refuses_hides_no_stranger(void **state)
     (void)state;
 
     for (size_t i = 0; i < ARRAY_LENGTH(strangers); i++) {
-        const struct session_config config = pair_config();
-        struct pair *pair = pair_new(&config);
+        struct pair *pair = pair_with_stranger(strangers[i]);
 
-        pair_replace_relay(pair, strangers[i]);
-        pair_open(pair, NULL);
-        pair_run_ms(pair, 3000);
         for (unsigned ms = 0; ms < 6000; ms += 50) {
             unsigned dials = pair->connection_count;
 
