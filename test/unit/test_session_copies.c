@@ -169,8 +169,7 @@ static void test_copies_of_auto_do_not_take_a_dear_path(void **state)
     copies_beside(STREAM_MODE_AUTO, 0, 4096);
 }
 
-/* The data that the reader waits for is on its way, and another path would not be faster.
- */
+/* The data that the reader waits for is on its way; another path would not be faster. */
 static void test_an_application_that_takes_its_time_is_not_copied(void **state)
 {
     static uint8_t bytes[20000];

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A session that goes on after an outage, after a restart of the relay, or after an hour.
- */
+/* A session that goes on after an outage, a restart of the relay, or an hour. */
 #include "session_pair.h"
 
 #include "../../src/engine/session/session_parts.h"
