@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How many connections a network lets one path and port have open (K), and how many SYNs a
- * second it lets pass (S). Both limits show as dials that fail; they are told apart by what
- * the failures go with.
+ * Finds two limits of a network for one path and port: how many connections may be open
+ * (K), and how many SYNs a second may pass (S). Both show as dials that fail; the
+ * circumstances of the failures tell them apart.
  *
  *     dial when dial_limit_next() <= now and fewer than dial_limit_connections() are open;
  *     then dial_limit_dialled(), and later dial_limit_result()
@@ -21,25 +21,25 @@
 /* Dials whose results are kept. */
 #define DIAL_LIMIT_RESULTS 64
 
-/* What a connection holds from its dial to the result. */
+/* Belongs to a connection from its dial to the result. */
 struct dial_attempt {
     uint64_t dialled_ns;
-    uint64_t number;      /* of the dial */
-    uint32_t established; /* others, when it was dialled */
-    uint32_t recent;      /* dials of the last second, with this one */
+    uint64_t number;      /* number of the dial */
+    uint32_t established; /* other connections that were established then */
+    uint32_t recent;      /* dials of the last second, this one included */
 };
 
 struct dial_result_kept {
     uint64_t dialled_ns, ended_ns, number;
-    uint32_t open;   /* others that the network had let pass before */
-    uint32_t dead;   /* connections that died of late */
-    uint32_t recent; /* as the attempt has it */
+    uint32_t open;   /* other connections, which the network had let pass */
+    uint32_t dead;   /* connections that died recently */
+    uint32_t recent; /* as in struct dial_attempt */
     bool passed;
 };
 
 enum dial_limit_news {
     DIAL_LIMIT_NO_NEWS,
-    DIAL_LIMIT_CONNECTIONS, /* how many may be open was found, or has changed */
+    DIAL_LIMIT_CONNECTIONS, /* the limit of open connections was found, or has changed */
     DIAL_LIMIT_SYNS,
     DIAL_LIMIT_CONNECTIONS_LIFTED,
     DIAL_LIMIT_SYNS_LIFTED,
@@ -47,52 +47,53 @@ enum dial_limit_news {
 
 struct dial_limit {
     struct dial_result_kept results[DIAL_LIMIT_RESULTS]; /* newest at `newest` */
-    uint64_t dials_ns[DIAL_LIMIT_RESULTS];  /* when the newest dials were made */
-    uint64_t deaths_ns[DIAL_LIMIT_RESULTS]; /* when the newest deaths were seen */
-    uint64_t dials;                         /* in all */
+    uint64_t dials_ns[DIAL_LIMIT_RESULTS];               /* times of the newest dials */
+    uint64_t deaths_ns[DIAL_LIMIT_RESULTS];              /* times of the newest deaths */
+    uint64_t dials;                                      /* number of all dials */
     uint8_t result_count, result_next, dial_next, death_next;
     uint32_t connections;      /* K, or DIAL_LIMIT_NONE */
-    uint32_t told_connections; /* what was told last; DIAL_LIMIT_NONE: none */
+    uint32_t told_connections; /* K as last reported; DIAL_LIMIT_NONE: none */
     double syns, told_syns;    /* S a second; 0: none */
     double syns_found;         /* S as it was found, before probes raised it */
-    uint64_t probe_ns;         /* when one connection more is tried */
+    uint64_t probe_ns;         /* when one more connection is tried */
     uint64_t probe_wait_ns;
     uint64_t syn_probe_ns; /* when a higher rate is tried */
     uint64_t syn_probe_wait_ns;
     uint64_t next_ns;    /* when the next dial may go */
-    uint64_t first_ns;   /* the first dial */
-    uint64_t cleared_ns; /* when the results before were used for a limit */
+    uint64_t first_ns;   /* time of the first dial */
+    uint64_t cleared_ns; /* earlier results have been used for a limit */
     uint32_t syn_passed; /* dials in a row that passed above `syns` */
-    bool no_zombies;     /* dials have passed that dead entries would have stopped */
+    bool no_zombies;     /* dials passed that dead entries would have stopped */
 };
 
 void dial_limit_init(struct dial_limit *limit);
-/* A dial is begun while so many other connections of the path and port are established. */
+/* A dial begins while `established` other connections of the path and port are
+ * established. */
 void dial_limit_dialled(struct dial_limit *limit, struct dial_attempt *attempt,
                         unsigned established, uint64_t now);
-/* The dial was answered, or was dropped or refused by the far side. Dials that fail inside
- * this machine or in an outage are no results. True: a failure that the limits explain,
- * which the governor need not know. */
+/* The dial was answered, or the far side dropped or refused it. Dials that fail inside
+ * this machine or in an outage are no results. True: the limits explain the failure, so
+ * the governor need not know of it. */
 bool dial_limit_result(struct dial_limit *limit, const struct dial_attempt *attempt,
                        bool passed, uint64_t now);
-/* A connection was given up for frozen: the network may keep its entry. */
+/* A connection was given up as frozen: the network may keep its entry. */
 void dial_limit_died(struct dial_limit *limit, uint64_t now);
 
-/* How many may be open, with one more when it is time to try that; DIAL_LIMIT_NONE: no
- * limit is known. */
+/* How many connections may be open, including one more when it is time to try that;
+ * DIAL_LIMIT_NONE: no limit is known. */
 uint32_t dial_limit_connections(const struct dial_limit *limit, uint64_t now);
 /* When the next dial may go. */
 uint64_t dial_limit_next(const struct dial_limit *limit, uint64_t now);
 /* How long a dead connection keeps its place in the network's table, for a pool that wants
- * so many connections. */
+ * `wanted` connections. */
 uint64_t dial_limit_zombie_ns(const struct dial_limit *limit, unsigned wanted);
-/* The least time between two dials of one place when so many are open; 0: no limit is
- * known. */
+/* The least time between two dials in one place of the pool, with `open` places; 0: no
+ * limit is known. */
 uint64_t dial_limit_cycle_ns(const struct dial_limit *limit, unsigned open);
-/* The pool wants at most `bound` connections: what is higher is no limit. To be called now
+/* The pool wants at most `bound` connections, so a higher number is no limit. Call it now
  * and then. */
 void dial_limit_forget(struct dial_limit *limit, unsigned bound);
-/* What has to be told since the last call, once for each change. */
+/* The changes to report since the last call; each is returned once. */
 enum dial_limit_news dial_limit_take_news(struct dial_limit *limit);
 
 #endif

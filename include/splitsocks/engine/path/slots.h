@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How many connections of a path should be open while data waits. A network that limits
- * each connection is filled by many of them; where it does not, more of them only fill
- * queues.
+ * Decides how many connections of a path should be open while data waits. Many connections
+ * fill a network that limits each of them; elsewhere more connections only fill queues.
  *
- * The number doubles while the bytes that arrive grow by a good part of the increase and no
- * queue shows. After that, trials of more and of fewer are made, rarer as they fail.
+ * The number doubles while the rate of arriving bytes grows by a good part of the increase
+ * and no queue shows. After that, trials of more and of fewer connections follow, more
+ * rarely as they fail.
  *
  * Times are nanoseconds, given by the caller.
  */
@@ -17,17 +17,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What the path was like since the last call of slots_tick(). */
+/* The path since the last call of slots_tick(). */
 struct slots_view {
-    uint64_t round_trip_ns; /* the least */
+    uint64_t round_trip_ns; /* least round trip */
     uint64_t cycle_ns;      /* how long a connection keeps its place */
-    uint64_t cycle_bytes;   /* what it carries in that time */
+    uint64_t cycle_bytes;   /* bytes that it carries in that time */
     unsigned ceiling;       /* connections that may be open */
     bool ceiling_found;     /* the network sets the ceiling, not the configuration */
     bool queue;             /* a queue shows in the round trip */
     bool waits;             /* data waited all the time */
     bool died;              /* a connection has died */
-    bool tightened;         /* profile_judge() said so */
+    bool tightened;         /* profile_judge() returned true */
 };
 
 enum slots_state {
@@ -39,24 +39,24 @@ enum slots_state {
 struct slots {
     enum slots_state state;
     unsigned wanted;
-    unsigned before;    /* as many as there were before the trial */
-    double before_rate; /* and what they brought, in bytes a second */
-    double peak;        /* the highest rate of late */
+    unsigned before;    /* number of connections before the trial */
+    double before_rate; /* their rate, in bytes a second */
+    double peak;        /* recent highest rate */
     double bytes;       /* since the epoch began */
     uint64_t epoch_ns;
     uint64_t wait_ns;     /* no trial before this time */
     uint64_t wait_for_ns; /* how long to wait after the next trial that fails */
     uint64_t died_ns;
     bool quick;    /* the first climb has not ended */
-    bool settle;   /* the number has changed: those of before end first */
-    bool less_due; /* fewer are tried next */
+    bool settle;   /* the number has changed: wait until connections from before end */
+    bool less_due; /* try fewer next */
     bool flat;     /* the last trial of more brought nothing */
 };
 
 void slots_init(struct slots *slots, unsigned first, uint64_t now);
-/* So many bytes that had not arrived before were received or acknowledged. */
+/* So many bytes were received or acknowledged for the first time. */
 void slots_delivered(struct slots *slots, uint64_t bytes);
-/* To be called some ten times a second. */
+/* Call it some ten times a second. */
 void slots_tick(struct slots *slots, const struct slots_view *view, uint64_t now);
 unsigned slots_wanted(const struct slots *slots);
 
