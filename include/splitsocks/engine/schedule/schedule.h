@@ -15,7 +15,7 @@ struct restraint {
     uint64_t room;      /* bytes of bulk that may go now */
     bool held, spare;   /* in the window: bulk was held back; room was left */
     uint64_t window_ns; /* begin of the window; 0 = there is none */
-    uint64_t window_bytes;         /* what the path had delivered at that time */
+    uint64_t window_bytes;         /* bytes that the path had delivered at that time */
     uint64_t rate_seen;            /* bytes a second: highest of the windows */
     uint64_t lifted_ns, lift_ns;   /* no bound until lifted_ns; length of that pause */
     uint64_t drained_ns, least_ns; /* when a drain ends; least round trip before it */

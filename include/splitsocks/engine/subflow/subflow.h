@@ -32,7 +32,7 @@
 /* The keys and numbers of one HELLO. A resume adds a generation to the session; an old one
  * is freed with its last subflow. */
 struct generation {
-    struct list node; /* session->generations, oldest first */
+    struct list node; /* in subflows.generations, oldest first */
     uint64_t id;      /* session id */
     uint64_t tag;     /* GENERATION_TAG(id); travels in ACK */
     uint64_t order;   /* order of birth; the newest has the highest */
@@ -103,9 +103,9 @@ struct hello_state {
 struct copies;
 
 struct subflow {
-    struct list node;          /* session->subflows, or session->limbo */
-    struct list ack_node;      /* session->ack_queue while an ACK is owed for it */
-    struct subflow *hash_next; /* session->by_number, once it has a number */
+    struct list node;          /* in subflows.all, or in subflows.limbo */
+    struct list ack_node;      /* in subflows.ack_queue while an ACK is owed for it */
+    struct subflow *hash_next; /* in subflows.by_number, once it has a number */
     void *user;
     struct generation *generation; /* NULL before it has a number */
     uint64_t number;
