@@ -76,6 +76,7 @@ UNIT_TESTS = \
 	test/unit/test_stamps \
 	test/unit/test_state \
 	test/unit/test_state_file \
+	test/unit/test_stream_state \
 	test/unit/test_usage \
 	test/unit/test_usage_text \
 	test/unit/test_wire
@@ -240,6 +241,8 @@ test_unit_test_state_SOURCES = test/unit/test_state.c test/unit/unit.h
 test_unit_test_state_LDADD = $(CONFIG) $(CMOCKA_LIBS)
 test_unit_test_state_file_SOURCES = test/unit/test_state_file.c test/unit/unit.h
 test_unit_test_state_file_LDADD = $(IO) $(CMOCKA_LIBS)
+test_unit_test_stream_state_SOURCES = test/unit/test_stream_state.c test/unit/unit.h
+test_unit_test_stream_state_LDADD = $(ENGINE) $(CMOCKA_LIBS)
 test_unit_test_usage_SOURCES = test/unit/test_usage.c test/unit/unit.h
 test_unit_test_usage_LDADD = $(CONFIG) $(CMOCKA_LIBS)
 test_unit_test_usage_text_SOURCES = test/unit/test_usage_text.c test/unit/unit.h

@@ -95,8 +95,9 @@ static bool still_missing(const struct schedule *schedule, unsigned path,
     uint64_t from = MAX(item->offset + item->copied, stream->out_acked);
     uint64_t end = item->offset + item->length;
 
-    if (!path_allows(schedule->paths, path, &stream->policy) || stream->reset_sent ||
-        stream->send_done || from >= end || ranges_contains(&stream->acked, from, end) ||
+    if (!path_allows(schedule->paths, path, &stream->policy) ||
+        !stream_is_sending(stream) || from >= end ||
+        ranges_contains(&stream->acked, from, end) ||
         redundant_covered(schedule, from_path, stream, from, end) ||
         (path != from_path && scheduler_spares(schedule, path, stream)))
         return false;

@@ -186,7 +186,7 @@ bool redundant_waits(const struct schedule *schedule, struct stream *stream)
 {
     struct piece piece;
 
-    if (stream->copies == NULL || stream->send_done || stream->reset_sent)
+    if (stream->copies == NULL || !stream_is_sending(stream))
         return false;
     list_foreach_const(&schedule->subflows->all, node) {
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */

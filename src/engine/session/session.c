@@ -211,10 +211,9 @@ void session_free(struct session *session)
         struct stream *stream = list_entry(node, struct stream, node);
 
         stream->released = true;
-        stream->send_done = true;
         stream->control_pending = 0;
         stream_receive_discard(&session->streams, stream);
-        stream->in_final = stream->in_highest;
+        stream_abandon(stream);
         stream_unreference(&session->streams, stream);
     }
     assert(list_empty(&session->streams.all));

@@ -44,9 +44,8 @@ void session_fail_streams(struct session *session, enum reset_code code)
         else
             stream_fail(&session->streams, stream, code);
         /* The peer is not there to settle anything, and ids may begin anew. */
-        stream->send_done = true;
+        stream_abandon(stream);
         stream_send_abort(&session->streams, stream);
-        stream->in_final = stream->in_highest;
         stream_lose_id(&session->streams, stream);
         stream_unreference(&session->streams, stream);
     }
@@ -59,7 +58,7 @@ void session_reopen_streams(struct session *session)
     list_foreach(&session->streams.all, node, after) {
         struct stream *stream = list_entry(node, struct stream, node);
 
-        if (stream->id == 0 || stream->failed || stream->reset_sent || stream->out_next > 0)
+        if (stream->id == 0 || stream->out_state != STREAM_OUT_READY)
             continue;
         stream_lose_id(&session->streams, stream);
         list_insert_before(later, &stream->control);

@@ -76,7 +76,7 @@ static void take_open(struct session *session, const struct frame *frame)
     stream = stream_of_frame(session, frame->open.id);
     /* A late copy of an OPEN never dials again, nor does an OPEN of a stream that has
      * ended. */
-    if (stream == NULL || !stream->incoming || stream->reset_received || stream->reset_sent)
+    if (stream == NULL || !stream->incoming || stream->out_state != STREAM_OUT_READY)
         return;
     if (!stream_set_target(stream, &target)) {
         session_fail(session, ERROR_MEMORY, "out of memory");
@@ -136,17 +136,16 @@ static void cut_receiving(struct session *session, struct stream *stream)
 static void take_reset(struct session *session, const struct frame *frame)
 {
     struct stream *stream = stream_of_frame(session, frame->reset.id);
-    bool complete;
 
-    if (stream == NULL || stream->reset_received)
+    if (stream == NULL || stream_was_reset(stream))
         return;
-    /* The stream had ended before, and all of it has arrived. */
-    complete = !stream->discard && stream->in_next == stream->in_final;
     stream_reference(stream);
     if (stream_receive_final(&session->streams, stream, frame->reset.final_offset) != OK) {
         session_fail(session, ERROR_PROTOCOL, "STREAM_RESET against the final offset or credit");
     } else {
-        stream->reset_received = true;
+        stream_set_in_state(stream, stream->in_state == STREAM_IN_SIZE_KNOWN
+                                        ? STREAM_IN_RESET_RECEIVED
+                                        : STREAM_IN_RESET_COMPLETE);
         /* Codes of later versions, and codes that never travel, count as a plain
          * failure. */
         stream->peer_code =
@@ -155,7 +154,7 @@ static void take_reset(struct session *session, const struct frame *frame)
         if (!stream->discard)
             cut_receiving(session, stream);
         stream_reset_send(&session->streams, stream, RESET_CANCELLED);
-        if (complete)
+        if (stream->in_state == STREAM_IN_RESET_COMPLETE)
             stream_end_complete(&session->streams, stream,
                                 (enum reset_code)stream->peer_code);
         stream_tell_reset(&session->streams, stream);

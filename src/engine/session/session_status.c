@@ -50,11 +50,6 @@ static uint64_t flying_bytes(const struct stream *stream)
     return sent - MIN(settled, sent);
 }
 
-static bool sending_ended(const struct stream *stream)
-{
-    return stream->reset_sent || stream->send_done;
-}
-
 static unsigned sending_waits(const struct session *session, const struct stream *stream,
                               const struct stream_status *status)
 {
@@ -62,7 +57,7 @@ static unsigned sending_waits(const struct session *session, const struct stream
     bool flying = stream->out_acked < stream->out_next;
     unsigned waits = flying ? STREAM_WAITS_ACK : 0;
 
-    if (sending_ended(stream))
+    if (!stream_is_sending(stream))
         return 0;
     if (nothing_new && stream->owed_bytes == 0)
         return waits;
@@ -104,8 +99,8 @@ static unsigned waits_of(const struct session *session, const struct stream *str
 /* Whether nothing more can be delivered in either direction. */
 static bool has_ended(const struct stream *stream)
 {
-    return stream->failed || stream->incoming || stream->reset_sent ||
-           (stream->send_done && stream->released);
+    return stream->failed || stream->incoming || stream_send_is_cut(stream) ||
+           (stream_send_done(stream) && stream->released);
 }
 
 void session_stream_status(const struct session *session, const struct stream *stream,
@@ -118,7 +113,7 @@ void session_stream_status(const struct session *session, const struct stream *s
         .opened = stream->opened,
         .released = stream->released,
         .ended = has_ended(stream),
-        .peer_finished = stream->in_final != OFFSET_UNKNOWN,
+        .peer_finished = stream->in_state != STREAM_IN_RECV,
         .bytes_acked =
             MIN(stream->out_acked, stream->out_end) + ranges_total(&stream->acked),
         .bytes_read = stream->in_read,
@@ -126,7 +121,7 @@ void session_stream_status(const struct session *session, const struct stream *s
         .unread_bytes = stream->in_highest - stream->in_read,
         .reader_ns = stream->read_ns,
     };
-    if (!sending_ended(stream))
+    if (stream_is_sending(stream))
         status->queued_bytes =
             stream->out_end - MIN(stream->out_next, stream->out_end) + stream->owed_bytes;
     status->waits = waits_of(session, stream, status);

@@ -32,8 +32,8 @@ struct stream *session_stream_open(struct session *session, const struct target 
         return NULL;
     restraint_note_opened(&session->schedule);
     if (!stream_set_target(stream, target)) {
-        stream->released = stream->send_done = stream->discard = true;
-        stream->in_final = 0;
+        stream->released = true;
+        stream_abandon(stream);
         session->streams.count--;
         stream_forget_if_done(&session->streams, stream);
         return NULL;
@@ -87,7 +87,7 @@ size_t session_stream_reserve(struct session *session, struct stream *stream, si
     size_t count = 0;
 
     /* A caller that asks for no room does not wait for room. */
-    if (length == 0 || stream->out_final != OFFSET_UNKNOWN || stream->reset_sent)
+    if (length == 0 || stream->out_final != OFFSET_UNKNOWN)
         return 0;
     if (waiting < STREAM_WAIT_MAX)
         count = pages_reserve(&stream->out, stream->out_end,
@@ -168,7 +168,7 @@ size_t session_stream_peek(struct session *session, struct stream *stream,
             offset += parts[count++].iov_len;
     }
     /* A discarded direction did not end properly, wherever it ended. */
-    *finished = offset == stream->in_final && !stream->reset_received && !stream->discard;
+    *finished = offset == stream->in_final && !stream_was_reset(stream) && !stream->discard;
     if (count == 0)
         stream->readable_told = false;
     return count;
@@ -182,7 +182,7 @@ void session_stream_consume(struct session *session, struct stream *stream, size
     assert(length <= stream->in_next - stream->in_read);
     stream_consumed(&session->streams, stream, length);
     if (stream->in_read == stream->in_next)
-        stream->readable_told = stream->in_read == stream->in_final;
+        stream->readable_told = stream->in_state == STREAM_IN_DATA_READ;
     stream_tell_reset(&session->streams, stream);
     stream_unreference(&session->streams, stream);
 }

@@ -157,7 +157,8 @@ static bool only_readers_left(const struct session *session)
 
         if (stream->released)
             continue;
-        if (!stream->send_done || stream->discard || stream->in_next != stream->in_final)
+        if (!stream_send_done(stream) || stream->discard ||
+            stream->in_next != stream->in_final)
             return false;
         any = true;
     }

@@ -147,16 +147,10 @@ struct session_event *stream_tell(struct streams *streams, struct stream *stream
     return event;
 }
 
-bool stream_receive_done(const struct stream *stream)
-{
-    return stream->in_final != OFFSET_UNKNOWN &&
-           (stream->discard || stream->reset_received || stream->in_read == stream->in_final);
-}
-
 void stream_forget_if_done(struct streams *streams, struct stream *stream)
 {
     /* Local learns of the connection even when all else is said already. */
-    if (stream->references == 0 && stream->released && stream->send_done &&
+    if (stream->references == 0 && stream->released && stream_send_done(stream) &&
         stream_receive_done(stream) && !(stream->control_pending & STREAM_SEND_OPENED))
         stream_free(streams, stream);
 }
@@ -180,10 +174,10 @@ void stream_queue_control(struct streams *streams, struct stream *stream, unsign
 /* Ends our direction, and asks the peer to end its own: what was not delivered, will not be. */
 void stream_reset_send(struct streams *streams, struct stream *stream, enum reset_code code)
 {
-    if (stream->reset_sent || (stream->send_done && stream->in_final != OFFSET_UNKNOWN))
+    if (stream_send_is_cut(stream) ||
+        (stream_send_done(stream) && stream->in_state != STREAM_IN_RECV))
         return;
-    stream->reset_sent = true;
-    stream->send_done = false;
+    stream_set_out_state(stream, STREAM_OUT_RESET_SENT);
     stream->reset_code = (uint8_t)code;
     /* What was never sent does not count; nor does a FIN. */
     stream->out_final = MIN(stream->out_next, stream->out_end);
@@ -195,8 +189,7 @@ void stream_reset_send(struct streams *streams, struct stream *stream, enum rese
         return;
     }
     list_remove(&stream->control);
-    stream->send_done = true;
-    stream->in_final = stream->in_highest;
+    stream_abandon(stream);
 }
 
 static void tell_failed(struct streams *streams, struct stream *stream,
@@ -223,10 +216,12 @@ void stream_fail(struct streams *streams, struct stream *stream, enum reset_code
  * what comes before its own end answers to it, or does not depend on it. */
 bool stream_is_complete(const struct stream *stream)
 {
-    if (stream->released || stream->discard || stream->in_next != stream->in_final)
-        return false;
-    return stream->in_complete || (!stream->reset_sent && !stream->reset_received &&
-                                   stream->out_final != OFFSET_UNKNOWN);
+    bool has_all = stream->in_state == STREAM_IN_DATA_RECEIVED ||
+                   stream->in_state == STREAM_IN_DATA_READ ||
+                   stream->in_state == STREAM_IN_RESET_COMPLETE;
+
+    return has_all && stream->out_final != OFFSET_UNKNOWN && !stream->released &&
+           !stream->discard;
 }
 
 /* What is unread stays for session_stream_take(), and is no more the session's concern. */
@@ -235,7 +230,6 @@ void stream_end_complete(struct streams *streams, struct stream *stream,
 {
     uint64_t unread = stream->in_highest - stream->in_read;
 
-    stream->in_complete = true;
     streams->in_consumed += unread - stream->in_parked;
     stream->in_parked = unread;
     tell_failed(streams, stream, code);
@@ -243,7 +237,8 @@ void stream_end_complete(struct streams *streams, struct stream *stream,
 
 void stream_tell_readable(struct streams *streams, struct stream *stream)
 {
-    bool something = stream->in_next > stream->in_read || stream->in_read == stream->in_final;
+    bool something =
+        stream->in_next > stream->in_read || stream->in_state == STREAM_IN_DATA_READ;
 
     if (!something || stream->readable_told || stream->released || stream->discard ||
         stream->failed || stream->incoming)
@@ -268,7 +263,7 @@ bool stream_set_target(struct stream *stream, const struct target *target)
 
 void stream_tell_reset(struct streams *streams, struct stream *stream)
 {
-    if (stream->reset_received && !stream->failed && stream->in_read == stream->in_next)
+    if (stream_was_reset(stream) && !stream->failed && stream->in_read == stream->in_next)
         stream_fail(streams, stream, (enum reset_code)stream->peer_code);
 }
 

@@ -2,8 +2,10 @@
 noinst_LIBRARIES += libengine-stream.a
 libengine_stream_a_SOURCES = \
 	include/splitsocks/engine/stream/stream.h \
+	include/splitsocks/engine/stream/stream_state.h \
 	src/engine/stream/copies.c \
 	src/engine/stream/stream.c \
 	src/engine/stream/stream_receive.c \
 	src/engine/stream/stream_send.c \
-	src/engine/stream/stream_shed.c
+	src/engine/stream/stream_shed.c \
+	src/engine/stream/stream_state.c

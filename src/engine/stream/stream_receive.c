@@ -24,11 +24,12 @@ static int raise_highest(struct streams *streams, struct stream *stream, uint64_
 
 int stream_receive_final(struct streams *streams, struct stream *stream, uint64_t final)
 {
-    if (stream->in_final != OFFSET_UNKNOWN)
+    if (stream->in_state != STREAM_IN_RECV)
         return stream->in_final == final ? OK : ERROR_PROTOCOL;
     if (final < stream->in_highest || raise_highest(streams, stream, final) != OK)
         return ERROR_PROTOCOL;
     stream->in_final = final;
+    stream_set_in_state(stream, STREAM_IN_SIZE_KNOWN);
     return OK;
 }
 
@@ -83,6 +84,15 @@ static void advance_next(struct stream *stream, uint64_t end)
     }
 }
 
+/* Data has arrived, or was read or discarded. */
+static void update_state(struct stream *stream)
+{
+    if (stream->in_state == STREAM_IN_SIZE_KNOWN && stream->in_next == stream->in_final)
+        stream_set_in_state(stream, STREAM_IN_DATA_RECEIVED);
+    if (stream->in_state == STREAM_IN_DATA_RECEIVED && stream->in_read == stream->in_final)
+        stream_set_in_state(stream, STREAM_IN_DATA_READ);
+}
+
 /* Takes one range of which nothing was received before. */
 static bool take_gap(struct streams *streams, struct stream *stream,
                      const struct range *gap, const uint8_t *bytes)
@@ -121,7 +131,7 @@ int stream_receive(struct streams *streams, struct stream *stream,
     bool was_empty = stream->in_read == stream->in_next;
     struct range gap;
 
-    if (stream->reset_received)
+    if (stream_was_reset(stream))
         return OK; /* all below its final offset is counted already */
     if (end > stream->in_final)
         return ERROR_PROTOCOL;
@@ -142,6 +152,7 @@ int stream_receive(struct streams *streams, struct stream *stream,
         streams->context->counters.bytes_duplicate += frame->data.length - received;
     if (was_empty && stream->in_next > stream->in_read)
         stream->read_ns = streams->context->now;
+    update_state(stream);
     stream_tell_readable(streams, stream);
     stream_forget_if_done(streams, stream);
     return OK;
@@ -153,6 +164,7 @@ void stream_receive_discard(struct streams *streams, struct stream *stream)
     streams->in_consumed += stream->in_highest - stream->in_read - stream->in_parked;
     stream->in_parked = 0;
     stream->in_read = stream->in_next = stream->in_highest;
+    update_state(stream);
     pages_release_all(&stream->in);
     ranges_deinit(&stream->received);
     ranges_init(&stream->received);
@@ -194,6 +206,7 @@ void stream_consumed(struct streams *streams, struct stream *stream, uint64_t le
 
     stream->in_read += length;
     stream->in_parked -= parked;
+    update_state(stream);
     stream->read_ns = streams->context->now;
     note_read(streams, stream, length);
     streams->in_consumed += length - parked;
@@ -204,7 +217,7 @@ void stream_consumed(struct streams *streams, struct stream *stream, uint64_t le
         pages_release_all(&stream->in);
     else
         pages_release_before(&stream->in, stream->in_read);
-    if (stream->in_final == OFFSET_UNKNOWN && !stream->discard) {
+    if (stream->in_state == STREAM_IN_RECV && !stream->discard) {
         uint64_t target = stream_window_target(streams, stream);
 
         if (stream->in_read + target >= stream->in_window + target / 2)

@@ -60,7 +60,7 @@ static void update_held(struct streams *streams, struct stream *stream)
     uint64_t sent = MIN(stream->out_next, stream->out_end);
     uint64_t held = sent - MIN(stream->out_acked, sent);
 
-    if (stream->reset_sent || stream->send_done)
+    if (!stream_is_sending(stream))
         held = 0;
     streams->out_held += held - stream->held;
     stream->held = held;
@@ -95,7 +95,7 @@ static enum stream_class class_of(const struct stream *stream)
 
 void stream_update_ready(struct streams *streams, struct stream *stream)
 {
-    bool may_send = stream->id != 0 && !stream->reset_sent && !stream->send_done;
+    bool may_send = stream->id != 0 && stream_is_sending(stream);
     uint64_t counted = may_send ? stream->owed_bytes + allowed_by_window(stream) : 0;
 
     streams->waiting_bytes += counted - stream->counted;
@@ -151,6 +151,10 @@ void stream_sent(struct streams *streams, struct stream *stream, uint64_t offset
         streams->out_sum += data;
         streams->context->counters.stream_bytes_sent += data;
         stream->out_next = end;
+        if (stream->out_state == STREAM_OUT_READY)
+            stream_set_out_state(stream, STREAM_OUT_SEND);
+        if (end > stream->out_final)
+            stream_set_out_state(stream, STREAM_OUT_DATA_SENT);
         update_held(streams, stream);
     } else if (stream->owed.count > 0) {
         if (ranges_remove(&stream->owed, offset, end) != OK)
@@ -206,7 +210,7 @@ void stream_range_acked(struct streams *streams, struct stream *stream, uint64_t
 {
     uint64_t end = offset + length;
 
-    if (stream->send_done || stream->reset_sent || end <= stream->out_acked)
+    if (!stream_is_sending(stream) || end <= stream->out_acked)
         return;
     /* Copies of it that wait are moot. What is acknowledged may let more be sent. */
     bool moot = stream->copies != NULL || stream_credit_end(stream) < stream->out_window;
@@ -229,8 +233,8 @@ void stream_range_acked(struct streams *streams, struct stream *stream, uint64_t
     copies_acked(stream);
     if (moot)
         stream_update_ready(streams, stream);
-    if (stream->out_final != OFFSET_UNKNOWN && stream->out_acked > stream->out_final) {
-        stream->send_done = true;
+    if (stream->out_acked > stream->out_final) {
+        stream_set_out_state(stream, STREAM_OUT_DATA_RECEIVED);
         stream_update_ready(streams, stream);
         stream_forget_if_done(streams, stream);
     }
@@ -260,7 +264,7 @@ void stream_range_lost(struct streams *streams, struct stream *stream, unsigned 
 {
     int result;
 
-    if (stream->send_done || stream->reset_sent)
+    if (!stream_is_sending(stream))
         return;
     result = copies_lost(stream, path, offset, offset + length);
     if (result == OK)

@@ -7,34 +7,33 @@
 
 /* ---- chunks that this side sent ---- */
 
-static void control_acked(struct subflows *subflows, struct stream *stream, unsigned kind)
+static void control_acked(struct stream *stream, unsigned kind)
 {
-    if (kind == SENT_RESET && stream->reset_sent)
-        stream->send_done = true;
-    (void)subflows;
+    if (kind == SENT_RESET && stream->out_state == STREAM_OUT_RESET_SENT)
+        stream_set_out_state(stream, STREAM_OUT_RESET_RECEIVED);
 }
 
 static void control_lost(struct subflows *subflows, struct stream *stream, unsigned kind)
 {
     switch (kind) {
     case SENT_OPEN:
-        if (stream->target != NULL && !stream->opened && !stream->reset_sent)
+        if (stream->target != NULL && !stream->opened && !stream_send_is_cut(stream))
             stream_queue_control(subflows->streams, stream, STREAM_SEND_OPEN);
         break;
     case SENT_OPENED:
-        if (!stream->reset_sent)
+        if (!stream_send_is_cut(stream))
             stream_queue_control(subflows->streams, stream, STREAM_SEND_OPENED);
         break;
     case SENT_RESET:
-        if (!stream->send_done)
+        if (stream->out_state == STREAM_OUT_RESET_SENT)
             stream_queue_control(subflows->streams, stream, STREAM_SEND_RESET);
         break;
     case SENT_POLICY:
-        if (!stream->reset_sent && !stream->send_done)
+        if (stream_is_sending(stream))
             stream_queue_control(subflows->streams, stream, STREAM_SEND_POLICY);
         break;
     case SENT_STREAM_WINDOW: /* the latest value, whichever was lost */
-        if (stream->in_final == OFFSET_UNKNOWN && !stream->reset_sent)
+        if (stream->in_state == STREAM_IN_RECV && !stream_send_is_cut(stream))
             stream_queue_control(subflows->streams, stream, STREAM_SEND_WINDOW);
         break;
     default: assert(!"a kind of a stream");
@@ -155,7 +154,7 @@ static void settle_item(struct subflows *subflows, unsigned path,
     if (fate == FATE_ACKED && item->kind == SENT_DATA)
         stream_range_acked(subflows->streams, stream, item->offset, item->length);
     else if (fate == FATE_ACKED)
-        control_acked(subflows, stream, item->kind);
+        control_acked(stream, item->kind);
     else if (fate == FATE_LOST && item->kind == SENT_DATA)
         data_lost(subflows, path, item);
     else if (fate == FATE_LOST)

@@ -7,6 +7,7 @@
 #include <splitsocks/base/pages.h>
 #include <splitsocks/base/ranges.h>
 #include <splitsocks/engine/path/path.h>
+#include <splitsocks/engine/stream/stream_state.h>
 #include <splitsocks/wire/frame.h>
 
 #define STREAM_WINDOW_INITIAL (1024 * 1024)
@@ -65,16 +66,18 @@ struct stream {
     uint8_t reset_code; /* ours */
     uint8_t peer_code;  /* of the peer's STREAM_RESET */
 
-    bool incoming;   /* relay: announced by a frame, STREAM_OPEN not yet seen */
-    bool opened;     /* both: STREAM_OPENED received or sent */
-    bool released;   /* the driver has let go */
-    bool discard;    /* what arrives is counted and dropped */
-    bool reset_sent; /* we end the stream by STREAM_RESET */
-    bool reset_received;
-    bool in_complete; /* ... after all that the peer had to say */
-    bool failed;      /* SESSION_STREAM_RESET was given, or the driver reset it */
-    bool send_done;   /* all of ours is acknowledged, or moot */
-    bool readable_told, writable_wanted;
+    uint8_t out_state; /* enum stream_out_state, by stream_set_out_state() */
+    uint8_t in_state;  /* enum stream_in_state, by stream_set_in_state() */
+
+    /* Facts that the two states do not tell. First about the opening of the stream: */
+    bool incoming; /* relay: another frame of it has arrived, STREAM_OPEN has not */
+    bool opened;   /* STREAM_OPENED was received (local), or queued (relay) */
+    /* What the driver has said, and heard: */
+    bool released;        /* it has released the stream, or was never given it */
+    bool discard;         /* nobody reads: data that arrives is counted and dropped */
+    bool failed;          /* it has SESSION_STREAM_RESET, or has reset the stream itself */
+    bool readable_told;   /* it has SESSION_STREAM_READABLE, and has not read all since */
+    bool writable_wanted; /* it waits for SESSION_STREAM_WRITABLE */
 
     /* Sending. [out_acked, out_end) is retained in `out`; the FIN counts as one byte at
      * out_final, so that it is acknowledged and owed like data. */
@@ -83,7 +86,8 @@ struct stream {
     struct ranges owed;    /* sent once, lost since */
     struct copies *copies; /* owned; NULL before the first, and for `split` */
     uint64_t out_acked, out_next, out_end;
-    uint64_t out_final;    /* OFFSET_UNKNOWN before session_stream_finish() or a reset */
+    uint64_t out_final;    /* OFFSET_UNKNOWN before session_stream_finish() or a reset;
+                              known from then on, also while data before it waits */
     uint64_t out_window;   /* the peer's credit */
     uint64_t owed_bytes;   /* total of `owed` */
     uint64_t counted;      /* its share of session->waiting_bytes */
@@ -98,7 +102,7 @@ struct stream {
     struct ranges received; /* above in_next */
     struct borrowed *borrowed, *borrowed_last;
     uint64_t in_read, in_next, in_highest;
-    uint64_t in_final;  /* OFFSET_UNKNOWN before FIN or RESET */
+    uint64_t in_final;  /* OFFSET_UNKNOWN before STREAM_IN_SIZE_KNOWN */
     uint64_t in_window; /* credit granted */
     uint64_t in_parked; /* bytes above in_read whose session credit was returned */
     uint64_t read_ns;   /* when the reader last took something, or had nothing to take */
@@ -151,8 +155,6 @@ struct stream *stream_new(struct streams *streams, uint64_t id) MUST_CHECK;
 struct stream *stream_find(const struct streams *streams, uint64_t id);
 /* The stream has no id any more, and waits to send no frame of control. */
 void stream_lose_id(struct streams *streams, struct stream *stream);
-/* Nothing more will be given to the reader. */
-bool stream_receive_done(const struct stream *stream);
 /* Both sides have said all that they had to say, and it has arrived here. */
 bool stream_is_complete(const struct stream *stream);
 /* Such a stream ends, or one that the peer takes no more of: what is unread is between the
