@@ -29,8 +29,7 @@ int copies_lost(struct stream *stream, unsigned path, uint64_t start, uint64_t e
     if (stream->copies == NULL)
         return OK;
     result = ranges_remove(&stream->copies->taken[path], start, end);
-    /* Which of the two ways carried the range is not known: at worst one copy too many
-     * follows. */
+    /* The range may have gone either way. At worst one copy too many follows. */
     if (result == OK)
         result = ranges_remove(&stream->copies->taken[COPIES_TWIN(path)], start, end);
     return result;

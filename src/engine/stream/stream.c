@@ -171,7 +171,8 @@ void stream_queue_control(struct streams *streams, struct stream *stream, unsign
     }
 }
 
-/* Ends our direction, and asks the peer to end its own: what was not delivered, will not be. */
+/* Ends our direction, and asks the peer to end its own. Data that is not delivered yet may
+ * never be. */
 void stream_reset_send(struct streams *streams, struct stream *stream, enum reset_code code)
 {
     if (stream_send_is_cut(stream) ||
@@ -179,7 +180,7 @@ void stream_reset_send(struct streams *streams, struct stream *stream, enum rese
         return;
     stream_set_out_state(stream, STREAM_OUT_RESET_SENT);
     stream->reset_code = (uint8_t)code;
-    /* What was never sent does not count; nor does a FIN. */
+    /* Data that was never sent does not count; nor does a FIN. */
     stream->out_final = MIN(stream->out_next, stream->out_end);
     stream_send_abort(streams, stream);
     /* Without its OPEN the relay still learns that the id is used up. */
@@ -201,7 +202,7 @@ static void tell_failed(struct streams *streams, struct stream *stream,
     stream_tell(streams, stream, SESSION_STREAM_RESET)->code = code;
 }
 
-/* What is for the application only, the peer hears as a cancellation. */
+/* The peer hears a cancellation where the code is for the application only. */
 void stream_fail(struct streams *streams, struct stream *stream, enum reset_code code)
 {
     stream_reference(stream);
@@ -211,9 +212,9 @@ void stream_fail(struct streams *streams, struct stream *stream, enum reset_code
     stream_unreference(streams, stream);
 }
 
-/* Both sides have said all they had to say, and it has arrived here: what is left is
- * between the driver and its reader. That the peer has our end, too, need not be known:
- * what comes before its own end answers to it, or does not depend on it. */
+/* Both sides have said all they had to say, and all data of the peer has arrived here: only
+ * the driver and its reader have work left. Our own end need not be acknowledged: the peer
+ * ended after it had answered our end, or without waiting for it. */
 bool stream_is_complete(const struct stream *stream)
 {
     bool has_all = stream->in_state == STREAM_IN_DATA_RECEIVED ||
@@ -224,7 +225,7 @@ bool stream_is_complete(const struct stream *stream)
            !stream->discard;
 }
 
-/* What is unread stays for session_stream_take(), and is no more the session's concern. */
+/* Unread data stays for session_stream_take(), and no longer uses the session's credit. */
 void stream_end_complete(struct streams *streams, struct stream *stream,
                          enum reset_code code)
 {

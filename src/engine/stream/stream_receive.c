@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* The highest offset of a stream rises: it uses credit, of the stream and the session. */
+/* The highest offset of a stream rises. That uses credit of the stream and the session. */
 static int raise_highest(struct streams *streams, struct stream *stream, uint64_t end)
 {
     uint64_t rise;
@@ -53,8 +53,8 @@ static bool borrow(struct streams *streams, struct stream *stream, uint64_t offs
     return true;
 }
 
-/* Copies; when the bound on memory is met, another stream gives way first. False: the
- * stream itself had to go. */
+/* Copies; when the bound on memory is met, another stream gives way first. False: this
+ * stream itself was reset. */
 static bool store(struct streams *streams, struct stream *stream, uint64_t offset,
                   const uint8_t *bytes, size_t length)
 {
@@ -112,8 +112,7 @@ static bool take_gap(struct streams *streams, struct stream *stream,
         return false;
     if (stream->discard)
         return true;
-    /* Holes are memory too; a sender that makes more of them than its credit pays for is
-     * cut off. */
+    /* Holes are memory too: a stream with more than its credit pays for is reset. */
     if (ranges_add(&stream->received, gap->start, gap->end) != OK ||
         stream->received.count * FRAGMENT_CHARGE > STREAM_WINDOW_MAX) {
         stream_shed(streams, stream, SESSION_BOUND_HOLES, 0);
@@ -145,7 +144,7 @@ int stream_receive(struct streams *streams, struct stream *stream,
                       frame->data.bytes + (gap.start - frame->data.offset)))
             break;
         received += gap.end - gap.start;
-        /* The gap may have joined what lay behind it. */
+        /* The gap may have joined the range behind it. */
         from = MAX(gap.end, stream->in_next);
     }
     if (!stream->discard)
@@ -171,7 +170,7 @@ void stream_receive_discard(struct streams *streams, struct stream *stream)
     streams_window_update(streams);
 }
 
-/* Of the paths in use that something came on. */
+/* Of the paths in use on which data came. */
 static uint64_t longest_rtt_ns(const struct streams *streams)
 {
     uint64_t rtt_ns = 0;
@@ -185,7 +184,7 @@ static uint64_t longest_rtt_ns(const struct streams *streams)
     return rtt_ns;
 }
 
-/* How fast the reader takes it. */
+/* How fast the reader takes data. */
 static void note_read(const struct streams *streams, struct stream *stream, uint64_t length)
 {
     uint64_t window_ns = rate_window_ns(longest_rtt_ns(streams));
@@ -257,13 +256,13 @@ static uint64_t in_flight(uint64_t rate, uint64_t ns)
     return rate / 1000 * (ns / 1000) / 1000;
 }
 
-/* 6 x what the reader takes in a round trip. Twice would do for one connection: a lost
- * segment takes a round trip to be made good, and credit one to come. Here the other
- * subflows, and those that are dialled in place of used up ones, go on beyond the gap; and
- * as credit is granted when half of it is used, there are three to six times. (test/bench:
- * over 150 Mbit/s, 100 ms with budgets of 1 MiB four times bring 0.66 of the rate under
- * cubic and 0.74 under BBR, six 0.74 and 0.79.) A reader that takes little needs no more.
- */
+/* Six times the data that the reader takes in a round trip. Twice would do for one
+ * connection: a lost segment takes a round trip to be made good, and credit one to come.
+ * Here the other subflows, and new ones in place of used up ones, go on beyond the gap; and
+ * since credit is granted when half of it is used, three to six times are there.
+ * (test/bench: over 150 Mbit/s, 100 ms with budgets of 1 MiB four times bring 0.66 of the
+ * rate under cubic and 0.74 under BBR, six 0.74 and 0.79.) A reader that takes little needs
+ * no more. */
 uint64_t stream_window_target(const struct streams *streams, const struct stream *stream)
 {
     uint64_t target = in_flight(stream->read_rate, 6 * longest_rtt_ns(streams));
@@ -275,7 +274,7 @@ uint64_t stream_window_target(const struct streams *streams, const struct stream
                STREAM_WINDOW_MAX);
 }
 
-/* 24 x what comes in a round trip, for all streams together. */
+/* 24 times the data that comes in a round trip, for all streams together. */
 static uint64_t streams_window_target(const struct streams *streams)
 {
     uint64_t rate = 0;
@@ -300,10 +299,10 @@ void streams_window_update(struct streams *streams)
         streams->context->send_session_window = true;
 }
 
-/* What a reader that does not read has parked must not starve the other streams of the
- * session's credit: it is charged to the page pool's bound alone from then on. So is what
- * the peer may still send on such a stream: else many of them would take the session's
- * credit up to their own, one share after the other. */
+/* Data parked for a reader that does not read must not take the session's credit from the
+ * other streams: from then on only the page pool's bound counts that data. The same holds
+ * for the data that the peer may still send on such a stream: else many such streams would
+ * use up the session's credit together. */
 void streams_return_parked(struct streams *streams)
 {
     list_foreach(&streams->all, node, after) {

@@ -37,8 +37,8 @@ uint64_t stream_waiting(const struct stream *stream)
     return stream_send_limit(stream) - stream->out_next + stream->owed_bytes;
 }
 
-/* A peer grants no more than this on top of what it has; what it acknowledges late, or a
- * credit beyond, must not make us retain more. */
+/* A peer grants no more than this beyond the data that it has. A late acknowledgement, or a
+ * larger credit, must not make us retain more. */
 uint64_t stream_credit_end(const struct stream *stream)
 {
     return MIN(stream->out_window, stream->out_acked + STREAM_WINDOW_MAX);
@@ -54,7 +54,7 @@ uint64_t streams_credit(const struct streams *streams)
     return MIN(streams->out_window - streams->out_sum, SESSION_WINDOW_MAX - held);
 }
 
-/* What was sent and is retained, since it is not acknowledged. */
+/* Counts the data that was sent and is retained, since it is not acknowledged. */
 static void update_held(struct streams *streams, struct stream *stream)
 {
     uint64_t sent = MIN(stream->out_next, stream->out_end);
@@ -212,7 +212,7 @@ void stream_range_acked(struct streams *streams, struct stream *stream, uint64_t
 
     if (!stream_is_sending(stream) || end <= stream->out_acked)
         return;
-    /* Copies of it that wait are moot. What is acknowledged may let more be sent. */
+    /* Waiting copies of the range are moot, and the acknowledgement may allow new data. */
     bool moot = stream->copies != NULL || stream_credit_end(stream) < stream->out_window;
 
     streams->context->counters.stream_bytes_acked += count_unacked(stream, offset, end);
@@ -280,7 +280,7 @@ void stream_range_lost(struct streams *streams, struct stream *stream, unsigned 
 
 void stream_send_abort(struct streams *streams, struct stream *stream)
 {
-    /* What waited will never come. */
+    /* The waiting data, of which DEMAND has told the peer, will never come. */
     if (streams->context->config.role == SESSION_RELAY &&
         streams->demand_maximum > streams->out_sum)
         streams->context->send_demand = true;

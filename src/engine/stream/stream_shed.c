@@ -3,8 +3,8 @@
 
 #include <assert.h>
 
-/* How long no stream gets any memory before one that holds some for a reader that does not
- * read gives way. */
+/* How long no stream gets any memory, before a stream gives way that holds some for a
+ * reader that does not read. */
 #define STARVED_NS (1 * NS_PER_S)
 
 /* Tells the driver, and resets the stream. `wanted` pages could not be had. */
@@ -30,8 +30,8 @@ static void shed(struct streams *streams, struct stream *stream, enum session_bo
     stream_fail(streams, stream, RESET_LIMIT);
 }
 
-/* Pages that wait for our reader, which takes nothing, and for the peer's, whose credit is
- * used up while nothing is on its way. */
+/* Pages that wait for a reader: for ours, which takes nothing, or for the peer's, since the
+ * credit is used up while nothing is on its way. */
 static size_t parked_pages(const struct streams *streams, const struct stream *stream)
 {
     size_t pages = 0;
@@ -45,8 +45,8 @@ static size_t parked_pages(const struct streams *streams, const struct stream *s
     return pages;
 }
 
-/* The stream that has most parked for a reader, here or at the peer, that does not read;
- * NULL when none has any. */
+/* The stream with most data parked for a reader, here or at the peer, that does not read;
+ * NULL when no stream has any. */
 static struct stream *most_parked(const struct streams *streams)
 {
     struct stream *most = NULL;
@@ -76,7 +76,7 @@ void streams_starve(struct streams *streams)
         streams->starved_ns = streams->context->now;
 }
 
-/* Those that wait for memory try again. */
+/* Tells the streams that wait for memory to try again. */
 static void tell_starved(struct streams *streams)
 {
     list_foreach(&streams->all, node, after) {
@@ -94,7 +94,7 @@ void streams_tick_starved(struct streams *streams)
 {
     struct stream *most;
 
-    /* There is room, or nobody has asked for any since the last look. */
+    /* There is room, or no stream has asked for memory since the last look. */
     if (!streams->starved || !no_room(streams))
         streams->starved_ns = 0;
     if (streams->starved_ns != 0 &&

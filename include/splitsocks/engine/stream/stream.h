@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Streams: what is sent and received of each, copies, credit, and who gives way. */
+/* Streams: data sent and received, copies, credit, and which stream gives way when memory
+ * is short. */
 #ifndef SPLITSOCKS_ENGINE_STREAM_H
 #define SPLITSOCKS_ENGINE_STREAM_H
 
@@ -18,11 +19,12 @@
 #define SESSION_WINDOW_MAX (64 * 1024 * 1024)
 /* A hole in what was received costs at least this much credit. */
 #define FRAGMENT_CHARGE 256
-/* What was sent in smaller pieces than that holds up new data by their number. */
+/* No new data is sent while this many pieces are not acknowledged: each has a record, and
+ * small pieces would need many. */
 #define ITEMS_HELD_MAX (SESSION_WINDOW_MAX / FRAGMENT_CHARGE)
-/* Plaintext waiting in a stream beyond what is in flight. */
+/* Plaintext that may wait in a stream, the data in flight aside. */
 #define STREAM_WAIT_MAX (1024 * 1024)
-/* Below this much waiting a stream is interactive; above, bulk. */
+/* A stream with less waiting data than this is interactive. */
 #define INTERACTIVE_MAX (16 * 1024)
 /* A stream that has sent less than this is young. */
 #define YOUNG_MAX (64 * 1024)
@@ -123,8 +125,8 @@ struct streams {
     struct stream **by_id; /* hash table, `by_id_size` buckets, a power of two */
     size_t by_id_size, by_id_count;
     struct list ready[STREAM_CLASSES];
-    /* Whether some path has a copy of the stream to carry: what keeps a stream ready that
-     * has no data of its own to send. The schedule's answer. */
+    /* Whether some path has a copy of the stream to carry. Such a copy keeps a stream ready
+     * that has no data of its own to send. The schedule answers. */
     bool (*copies_wait)(const void *schedule, struct stream *stream);
     const void *schedule; /* for copies_wait() */
     struct list control;
@@ -157,8 +159,8 @@ struct stream *stream_find(const struct streams *streams, uint64_t id);
 void stream_lose_id(struct streams *streams, struct stream *stream);
 /* Both sides have said all that they had to say, and it has arrived here. */
 bool stream_is_complete(const struct stream *stream);
-/* Such a stream ends, or one that the peer takes no more of: what is unread is between the
- * driver and its reader. */
+/* Ends a complete stream, or one that the peer has reset after all its data: the unread
+ * data is left to the driver and its reader. */
 void stream_end_complete(struct streams *streams, struct stream *stream,
                          enum reset_code code);
 void stream_reference(struct stream *stream);
@@ -170,7 +172,7 @@ void stream_forget_if_done(struct streams *streams, struct stream *stream);
 struct session_event *stream_tell(struct streams *streams, struct stream *stream,
                                   enum session_event_type type);
 void stream_tell_readable(struct streams *streams, struct stream *stream);
-/* After a RESET of the peer: the application hears of it once it has read the rest. */
+/* Tells the application of the peer's STREAM_RESET, once all data in order is read. */
 void stream_tell_reset(struct streams *streams, struct stream *stream);
 /* The application hears `code`, and nothing of the stream is sent any more. */
 void stream_fail(struct streams *streams, struct stream *stream, enum reset_code code);
@@ -183,29 +185,30 @@ void stream_reset_send(struct streams *streams, struct stream *stream,
                        enum reset_code code);
 void streams_return_parked(struct streams *streams);
 
-/* stream_shed.c: who gives way when a bound on memory is met; the driver is told */
+/* stream_shed.c: which stream is reset when a bound on memory is met; the driver is told */
 
 /* A stream wanted memory to write to, and got none. */
 void streams_starve(struct streams *streams);
-/* While there is no room for any stream, the one goes that has most parked for a reader,
- * here or at the peer, that does not read; and all that want some try again. */
+/* Resets a stream when there was no room for any stream for a while: the one with most data
+ * parked for a reader, here or at the peer, that does not read. Tells the streams that want
+ * memory to try again. */
 void streams_tick_starved(struct streams *streams);
-/* There is no room for `pages` that have arrived for `wanting`: the stream goes that has
- * most parked, or else most of what has arrived. */
+/* There is no room for `pages` that have arrived for `wanting`: resets the stream that has
+ * most data parked, or else most data received. */
 void stream_shed_for(struct streams *streams, struct stream *wanting, size_t pages);
-/* This stream goes, as it needs `pages` more. */
+/* Resets this stream, which needs `pages` more. */
 void stream_shed(struct streams *streams, struct stream *stream, enum session_bound bound,
                  size_t pages);
 
 /* stream_send.c */
 void stream_send_init(struct streams *streams, struct stream *stream);
 void stream_send_deinit(struct streams *streams, struct stream *stream);
-/* Puts the stream in the queue it belongs to, or in none. */
+/* Puts the stream in the queue of its class, or in none. */
 void stream_update_ready(struct streams *streams, struct stream *stream);
-/* New data of all streams that the peer's credit, and our bound on what is not
- * acknowledged, allow now. */
+/* New data of all streams that the peer's credit, and our bound on unacknowledged data,
+ * allow now. */
 uint64_t streams_credit(const struct streams *streams);
-/* The offset that the stream's own credit, and our bound, reach to. */
+/* The offset up to which the stream's own credit, and our bound, allow data. */
 uint64_t stream_credit_end(const struct stream *stream);
 /* Bytes that wait: never sent, or owed; the FIN counts as one. */
 uint64_t stream_waiting(const struct stream *stream);
@@ -218,15 +221,15 @@ void stream_sent(struct streams *streams, struct stream *stream, uint64_t offset
 void stream_copied(struct streams *streams, struct stream *stream, uint64_t length);
 void stream_range_acked(struct streams *streams, struct stream *stream, uint64_t offset,
                         uint64_t length);
-/* The same of what `path` carried: it will not arrive there. `covered` is what of the
- * stream is on its way elsewhere, and so not owed. */
+/* A range that `path` carried will not arrive there. The ranges in `covered` are on their
+ * way elsewhere, and so are not owed. */
 void stream_range_lost(struct streams *streams, struct stream *stream, unsigned path,
                        uint64_t offset, uint64_t length, const struct ranges *covered);
 void stream_send_abort(struct streams *streams, struct stream *stream);
 uint64_t stream_send_limit(const struct stream *stream); /* out_end, FIN counted */
 /* Each byte is to travel on several paths, at this moment. */
 bool stream_is_redundant(const struct stream *stream);
-/* Little of the stream is on its way: a copy costs little, and its head is what waits. */
+/* Little of the stream is on its way: a copy costs little, and the reader waits for it. */
 bool stream_is_small(const struct stream *stream);
 /* The class to be served at `position` (0 first) of the order that holds now. */
 enum stream_class stream_class_turn(const struct streams *streams, unsigned position);
