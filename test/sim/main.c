@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sim [--seeds FIRST-LAST | --seed N | --scenario NAME | --compare FIRST-LAST |
- *      --digest FIRST-LAST] [--trace] [--verbose]
+ * sim [--seeds FIRST-LAST | --seed N | --limits FIRST-LAST | --scenario NAME |
+ *      --compare FIRST-LAST | --digest FIRST-LAST] [--trace] [--verbose]
  * sim --box-table [NAME] [--by-hand] [--longer] [--trace]
  *
  * Without arguments: the directed scenarios, networks that limit connections, a few
- * comparisons, 2,000 seeds, and a sample of them again, to see that a seed replays to an
- * identical trace. With UNDER_VALGRIND in the environment, a part of them that takes about
- * as long there. Prints TAP.
+ * comparisons, 2,000 seeds and 100 with random limits, and a sample of them again, to see
+ * that a seed replays to an identical trace. With UNDER_VALGRIND in the environment, a part
+ * of them that takes about as long there. Prints TAP.
  *
  * --digest prints no verdicts but a hash for each directed scenario and each seed, of all
  * that both engines say and do: events, bytes and times. A change that is to leave the
@@ -28,6 +28,8 @@
 
 #define SEEDS_DEFAULT 2000
 #define SEEDS_PER_TEST 250
+#define LIMITS_DEFAULT 100
+#define LIMITS_UNDER_VALGRIND 5
 #define SEEDS_UNDER_VALGRIND 60
 #define COMPARISONS_UNDER_VALGRIND 2
 #define REPLAY_EVERY 40
@@ -37,6 +39,18 @@
 struct totals {
     uint64_t runs, failures, events, bytes, dials, complete, reset, cancelled, requeued;
     uint64_t virtual_ns;
+    uint64_t slowest_percent, slowest_seed; /* see note_slowness() */
+};
+
+struct range {
+    uint64_t first, last; /* none: `last` is 0 */
+};
+
+/* Seeds of networks that limit connections, or of others. */
+struct seeds {
+    struct range range;
+    const char *option;
+    void (*draw)(struct sim_scenario *scenario, uint64_t seed);
 };
 
 static bool verbose;
@@ -67,6 +81,38 @@ static void print_report(const struct sim_report *report)
            report->counters.resumes);
 }
 
+static void print_box(const struct sim_box *box)
+{
+    static const char *const counted[] = {"both ways", "up", "down"};
+
+    for (size_t i = 0; i < box->limit_count; i++) {
+        const struct sim_limits *limits = &box->limits[i];
+
+        printf("# box on path %zu, ports %" PRIx32 ", from %" PRIu64 " ms:%s", box->path,
+               box->ports, limits->from_ns / NS_PER_MS, limits->blocked ? " blocked" : "");
+        if (limits->cut_bytes > 0)
+            printf(" %s after %" PRIu64 " bytes %s,",
+                   limits->cut_resets ? "reset" : "frozen", limits->cut_bytes,
+                   counted[limits->counted]);
+        if (limits->age_ns > 0)
+            printf(" %s after %" PRIu64 " ms,", limits->age_resets ? "reset" : "frozen",
+                   limits->age_ns / NS_PER_MS);
+        if (limits->police_rate > 0)
+            printf(" %" PRIu64 " B/s,", limits->police_rate);
+        if (limits->slow_bytes > 0)
+            printf(" after %" PRIu64 " bytes %" PRIu64 " B/s,", limits->slow_bytes,
+                   limits->slow_rate);
+        if (limits->open_most > 0)
+            printf(" at most %u open,", limits->open_most);
+        if (limits->syns_per_second > 0)
+            printf(" %u SYNs/s%s,", limits->syns_per_second,
+                   limits->syns_refused ? ", others refused" : "");
+        printf(" jitter %u %%, dead entries for %" PRIu64 " ms%s\n", limits->jitter_percent,
+               limits->zombie_ns / NS_PER_MS,
+               limits->frozen_ends_pass ? ", ends pass" : "");
+    }
+}
+
 static void print_scenario(const struct sim_scenario *scenario)
 {
     const struct session_config *config = &scenario->config;
@@ -91,6 +137,8 @@ static void print_scenario(const struct sim_scenario *scenario)
                properties->backup ? "backup, " : "", properties->cost, properties->modes,
                properties->rate_up / 1000, properties->rate_down / 1000);
     }
+    for (size_t i = 0; i < scenario->box_count; i++)
+        print_box(&scenario->boxes[i]);
     for (size_t i = 0; i < scenario->fault_count; i++) {
         const struct sim_fault *fault = &scenario->faults[i];
 
@@ -99,24 +147,51 @@ static void print_scenario(const struct sim_scenario *scenario)
     }
 }
 
-static bool run_seed(uint64_t seed, bool trace, struct totals *totals)
+/* The least time that a run takes: what the limits allow, and what its streams wait for. */
+static uint64_t least_ns(const struct sim_scenario *scenario)
+{
+    uint64_t waits_ns = NS_PER_S;
+
+    for (size_t i = 0; i < scenario->plan_count; i++) {
+        const struct sim_plan *plan = &scenario->plans[i];
+
+        waits_ns = MAX(waits_ns, plan->start_ns + plan->destination_ns + plan->give_up_ns);
+    }
+    return waits_ns + scenario->bound_ns;
+}
+
+static void note_slowness(struct totals *totals, const struct sim_scenario *scenario,
+                          const struct sim_report *report)
+{
+    uint64_t percent = report->virtual_ns / (least_ns(scenario) / 100);
+
+    if (scenario->bound_ns == 0 || scenario->fault_count > 0 ||
+        percent < totals->slowest_percent)
+        return;
+    totals->slowest_percent = percent;
+    totals->slowest_seed = scenario->seed;
+}
+
+static bool run_seed(const struct seeds *seeds, uint64_t seed, bool trace,
+                     struct totals *totals)
 {
     static struct sim_scenario scenario, again;
-    struct sim_report report, second;
+    static struct sim_report report, second;
     bool good;
 
-    sim_scenario_draw(&scenario, seed);
+    seeds->draw(&scenario, seed);
     if (verbose)
         print_scenario(&scenario);
     good = sim_run(&scenario, trace, &report);
     add(totals, &report);
+    note_slowness(totals, &scenario, &report);
     if (!good)
-        printf("# seed %" PRIu64 ": %s\n#   replay: sim --seed %" PRIu64 " --trace\n", seed,
-               report.failure, seed);
+        printf("# seed %" PRIu64 ": %s\n#   replay: sim %s %" PRIu64 " --trace\n", seed,
+               report.failure, seeds->option, seed);
     if (verbose)
         print_report(&report);
     if (good && seed % REPLAY_EVERY == 0 && !trace) {
-        sim_scenario_draw(&again, seed);
+        seeds->draw(&again, seed);
         good = sim_run(&again, false, &second) && second.hash == report.hash;
         if (!good)
             printf("# seed %" PRIu64 " does not replay: %016" PRIx64 " and %016" PRIx64
@@ -128,25 +203,36 @@ static bool run_seed(uint64_t seed, bool trace, struct totals *totals)
     return good;
 }
 
-static void run_seeds(uint64_t first, uint64_t last)
+static void print_totals(const struct totals *totals)
 {
-    struct totals totals = {0};
-
-    for (uint64_t begin = first; begin <= last; begin += SEEDS_PER_TEST) {
-        uint64_t end = MIN(begin + SEEDS_PER_TEST - 1, last);
-        uint64_t failures = totals.failures;
-
-        for (uint64_t seed = begin; seed <= end && totals.failures < FAILURES_MOST; seed++)
-            run_seed(seed, false, &totals);
-        tap_ok(failures == totals.failures, "seeds %" PRIu64 " to %" PRIu64, begin, end);
-    }
     printf("# %" PRIu64 " runs, %" PRIu64 " failed: %" PRIu64 " virtual s, %" PRIu64
            " events, %" PRIu64 " kB arrived, %" PRIu64 " connections, %" PRIu64
            " kB requeued; ends complete %" PRIu64 ", reset %" PRIu64 ", cancelled %" PRIu64
            "\n",
-           totals.runs, totals.failures, totals.virtual_ns / NS_PER_S, totals.events,
-           totals.bytes / 1000, totals.dials, totals.requeued / 1000, totals.complete,
-           totals.reset, totals.cancelled);
+           totals->runs, totals->failures, totals->virtual_ns / NS_PER_S, totals->events,
+           totals->bytes / 1000, totals->dials, totals->requeued / 1000, totals->complete,
+           totals->reset, totals->cancelled);
+    if (totals->slowest_percent > 0)
+        printf("# the slowest without faults took %" PRIu64
+               " %% of the least time that its limits allow (seed %" PRIu64 ")\n",
+               totals->slowest_percent, totals->slowest_seed);
+}
+
+static void run_seeds(const struct seeds *seeds, bool trace)
+{
+    struct totals totals = {0};
+
+    for (uint64_t begin = seeds->range.first; begin <= seeds->range.last;
+         begin += SEEDS_PER_TEST) {
+        uint64_t end = MIN(begin + SEEDS_PER_TEST - 1, seeds->range.last);
+        uint64_t failures = totals.failures;
+
+        for (uint64_t seed = begin; seed <= end && totals.failures < FAILURES_MOST; seed++)
+            run_seed(seeds, seed, trace, &totals);
+        tap_ok(failures == totals.failures, "%s %" PRIu64 " to %" PRIu64, seeds->option + 2,
+               begin, end);
+    }
+    print_totals(&totals);
 }
 
 /* Prints the worst, and the mean of what was reached of the sum of the rates. */
@@ -236,14 +322,12 @@ static void print_digests(uint64_t first, uint64_t last)
     }
 }
 
-struct range {
-    uint64_t first, last;
-};
-
 struct orders {
-    struct range seeds, compared; /* none of the latter: `last` is 0 */
-    const char *scenario;         /* the only one of the directed ones, or NULL */
-    bool random, directed, digest, trace;
+    struct seeds seeds, limits;
+    struct range compared;
+    const char *scenario; /* the only one of the directed ones, or NULL */
+    bool all;             /* nothing was asked for: everything */
+    bool digest, trace;
 };
 
 /* "A-B", or "A" alone. */
@@ -259,36 +343,43 @@ static struct range read_range(char *text)
 /* An option with its value; false when there is no such option. */
 static bool read_value(struct orders *orders, const char *option, char *value)
 {
+    orders->all = false;
     if (strcmp(option, "--seed") == 0 || strcmp(option, "--seeds") == 0) {
-        orders->seeds = read_range(value);
-        orders->directed = false;
-        orders->compared.last = 0;
+        orders->seeds.range = read_range(value);
         verbose |= strcmp(option, "--seed") == 0;
+    } else if (strcmp(option, "--limits") == 0) {
+        orders->limits.range = read_range(value);
     } else if (strcmp(option, "--compare") == 0) {
         orders->compared = read_range(value);
-        orders->random = orders->directed = false;
     } else if (strcmp(option, "--digest") == 0) {
-        orders->seeds = read_range(value);
+        orders->seeds.range = read_range(value);
         orders->digest = true;
     } else if (strcmp(option, "--scenario") == 0) {
         orders->scenario = value;
-        orders->random = false;
-        orders->compared.last = 0;
     } else {
         return false;
     }
     return true;
 }
 
-static bool read_orders(struct orders *orders, char **words)
+static void order_all(struct orders *orders)
 {
     bool valgrind = getenv("UNDER_VALGRIND") != NULL;
 
-    *orders = (struct orders){
-        .seeds = {1, valgrind ? SEEDS_UNDER_VALGRIND : SEEDS_DEFAULT},
-        .compared = {1, valgrind ? COMPARISONS_UNDER_VALGRIND : COMPARISONS_DEFAULT},
-        .random = true,
-        .directed = true};
+    orders->seeds.range =
+        (struct range){1, valgrind ? SEEDS_UNDER_VALGRIND : SEEDS_DEFAULT};
+    orders->limits.range =
+        (struct range){1, valgrind ? LIMITS_UNDER_VALGRIND : LIMITS_DEFAULT};
+    orders->compared =
+        (struct range){1, valgrind ? COMPARISONS_UNDER_VALGRIND : COMPARISONS_DEFAULT};
+}
+
+static bool read_orders(struct orders *orders, char **words)
+{
+    *orders =
+        (struct orders){.seeds = {.option = "--seeds", .draw = sim_scenario_draw},
+                        .limits = {.option = "--limits", .draw = sim_scenario_draw_limits},
+                        .all = true};
     for (; *words != NULL; words++)
         if (strcmp(*words, "--trace") == 0)
             orders->trace = verbose = true;
@@ -298,6 +389,8 @@ static bool read_orders(struct orders *orders, char **words)
             words++;
         else
             return false;
+    if (orders->all)
+        order_all(orders);
     return true;
 }
 
@@ -309,28 +402,24 @@ int main(int argc, char **argv)
         return print_limits(argv + 2);
     if (!read_orders(&orders, argv + 1)) {
         fprintf(stderr,
-                "usage: sim [--seeds A-B | --seed N | --scenario NAME | --compare A-B | "
-                "--digest A-B] [--trace] [--verbose]\n"
+                "usage: sim [--seeds A-B | --seed N | --limits A-B | --scenario NAME | "
+                "--compare A-B | --digest A-B] [--trace] [--verbose]\n"
                 "       sim --box-table [NAME] [--by-hand] [--longer] [--trace]\n");
         return 2;
     }
     if (orders.digest) {
-        print_digests(orders.seeds.first, orders.seeds.last);
+        print_digests(orders.seeds.range.first, orders.seeds.range.last);
         return 0;
     }
-    if (orders.directed)
+    if (orders.all || orders.scenario != NULL)
         run_directed(orders.scenario, orders.trace);
-    if (orders.directed && orders.scenario == NULL)
+    if (orders.all)
         run_limits();
     if (orders.compared.last > 0)
         run_comparisons(orders.compared.first, orders.compared.last);
-    if (orders.random && orders.trace) {
-        struct totals totals = {0};
-
-        tap_ok(run_seed(orders.seeds.first, true, &totals), "seed %" PRIu64,
-               orders.seeds.first);
-    } else if (orders.random) {
-        run_seeds(orders.seeds.first, orders.seeds.last);
-    }
+    if (orders.seeds.range.last > 0)
+        run_seeds(&orders.seeds, orders.trace);
+    if (orders.limits.range.last > 0)
+        run_seeds(&orders.limits, orders.trace);
     return tap_end();
 }

@@ -87,6 +87,7 @@ struct sim_scenario {
     uint64_t heal_ns;  /* all faults are over; then all must end */
     uint64_t limit_ns; /* ... within this */
     uint64_t idle_ns;  /* afterwards nobody does anything for so long */
+    uint64_t bound_ns; /* what the streams take at least in the network, or 0: not known */
     uint64_t stop_ns;  /* if not 0, the run stops then, whatever is under way */
     bool reset_discards;
     /* Resets that may befall a stream without its own doing. */
@@ -98,6 +99,8 @@ struct sim_scenario {
 
 /* Draws everything from the seed. */
 void sim_scenario_draw(struct sim_scenario *scenario, uint64_t seed);
+/* The same, and boxes that limit connections, by a generator of their own. */
+void sim_scenario_draw_limits(struct sim_scenario *scenario, uint64_t seed);
 /* A calm beginning for those written by hand: one path, the default pool, no faults. */
 void sim_scenario_init(struct sim_scenario *scenario, const char *name, uint64_t seed);
 /* A stream that both sides write to at once. */

@@ -14,6 +14,7 @@ test_sim_sim_SOURCES = $(SIM_MODEL) \
 	test/sim/bound.c test/sim/bound.h \
 	test/sim/compare.c test/sim/compare.h \
 	test/sim/directed.c test/sim/directed.h test/sim/directed_internal.h \
+	test/sim/draw_limits.c \
 	test/sim/fault.c \
 	test/sim/forgetful.c \
 	test/sim/limits.c test/sim/limits.h \
