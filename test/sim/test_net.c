@@ -534,6 +534,44 @@ static void test_changes(void)
     teardown(&f);
 }
 
+/* Ports of one path that differ, and one without a box. Several limits hold at once. */
+static void test_ports(void)
+{
+    static const struct sim_box boxes[] = {
+        {.ports = 1 << 0,
+         .limits = {{.payload = true,
+                     .cut_bytes = 10 * 1448,
+                     .police_rate = 12000,
+                     .open_most = 1}}},
+        {.ports = 1 << 1, .limits = {{.blocked = true}}},
+    };
+    uint64_t passed[3] = {0};
+    struct sim_tcp *tcp[4];
+    struct fixture f;
+
+    setup(&f, 1000000, 10 * NS_PER_MS, 0);
+    f.net.ports = 3;
+    sim_net_set_boxes(&f.net, boxes, ARRAY_LENGTH(boxes), 1);
+    for (size_t i = 0; i < 4; i++)
+        tcp[i] = sim_tcp_dial(&f.net, 0, i % 3, count_wake, &f);
+    run_for(&f, 500 * NS_PER_MS);
+    tap_ok(tcp[0]->end[SIM_LOCAL].state == SIM_TCP_OPEN &&
+               tcp[1]->end[SIM_LOCAL].state == SIM_TCP_SYN_SENT &&
+               tcp[2]->end[SIM_LOCAL].state == SIM_TCP_OPEN &&
+               tcp[3]->end[SIM_LOCAL].state == SIM_TCP_SYN_SENT,
+           "a port is blocked, and another has room for one connection");
+    passed[0] = flood(&f, tcp[0], SIM_LOCAL, 500 * NS_PER_MS);
+    passed[1] = flood(&f, tcp[0], SIM_LOCAL, 5 * NS_PER_S);
+    passed[2] = flood(&f, tcp[2], SIM_LOCAL, NS_PER_S);
+    /* What TCP sends again counts, too. */
+    tap_ok(passed[0] > 0 && passed[0] < 6000 + 2 * 1448 && passed[1] > 0 &&
+               passed[0] + passed[1] <= 10 * 1448 && counts(&f)->frozen == 1 &&
+               passed[2] > 500000,
+           "slow, then frozen: %" PRIu64 " and %" PRIu64 " bytes; a third port: %" PRIu64,
+           passed[0], passed[1], passed[2]);
+    teardown(&f);
+}
+
 int main(void)
 {
     test_bulk();
@@ -548,5 +586,6 @@ int main(void)
     test_syns();
     test_rates();
     test_changes();
+    test_ports();
     return tap_end();
 }
