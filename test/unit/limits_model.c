@@ -24,8 +24,6 @@ enum event_kind {
     EVENT_UP,
     EVENT_ROUND,
     EVENT_ARRIVE,
-    EVENT_LATE,
-    EVENT_NOTICED,
     EVENT_DIED,
     EVENT_DONE,
     EVENT_GONE,
@@ -63,7 +61,7 @@ struct model {
     struct connection *open[2 * BURST];
     unsigned opened, entries;
     double place_s, exploring_s;
-    bool filling, died, tightened;
+    bool filling, tightened;
     struct profile profile;
     struct slots slots;
     struct dial_limit dials;
@@ -171,11 +169,11 @@ static unsigned places(const struct model *m)
     return MAX(MIN(wanted, BURST), 1u);
 }
 
-static void progress(struct model *m, struct connection *c, bool waits)
+static void progress(struct model *m, struct connection *c)
 {
     if (c->established)
         profile_progress(&m->profile, &c->evidence, 0, (uint64_t)c->arrived,
-                         waits ? 1u << PROFILE_DOWN : 0, ns(m->now));
+                         1u << PROFILE_DOWN, ns(m->now));
 }
 
 static void choose_leaders(struct model *m)
@@ -198,15 +196,6 @@ static double limit_of(const struct model *m, const struct connection *c)
     if (age != PROFILE_UNLIMITED && ns(m->now) - c->evidence.begun_ns >= age)
         bytes = c->position;
     return MIN(bytes, c->cap);
-}
-
-static bool holds(const struct model *m, const struct connection *c)
-{
-    for (unsigned i = 0; i < m->opened; i++)
-        if (m->open[i]->dead && m->open[i] != c)
-            return false;
-    return c->cap == INFINITY &&
-           profile_connection_holds(&m->profile, &c->evidence, PROFILE_DOWN, ns(m->now));
 }
 
 /* ---- dialling */
@@ -290,14 +279,6 @@ static void close_connection(struct model *m, struct connection *c, enum profile
 
 /* ---- a flight of a connection */
 
-static void detect(struct model *m, struct connection *c, double departure)
-{
-    double from = MAX(departure, m->now);
-
-    at(m, from + 1.25 * m->srtt + 0.03 + m->network->round_trip / 2, EVENT_LATE, c);
-    at(m, from + death_s(m), EVENT_NOTICED, c);
-}
-
 /* How much the policer lets through at once; sets its rate, 0: none. */
 static double police(struct model *m, struct connection *c, double bytes, double *rate)
 {
@@ -371,17 +352,6 @@ static double useful_of(const struct connection *c, double bytes)
                                      : MAX(0, MIN(bytes, (double)safe - c->position));
 }
 
-static void stand(struct model *m, struct connection *c)
-{
-    progress(m, c, !holds(m, c));
-    if (holds(m, c)) {
-        at(m, m->now + m->network->round_trip / 4, EVENT_ROUND, c);
-        return;
-    }
-    c->over = true;
-    at(m, m->now + m->network->round_trip / 2, EVENT_DONE, c);
-}
-
 static void flight(struct model *m, struct connection *c)
 {
     double half = m->network->round_trip / 2, rate;
@@ -392,7 +362,8 @@ static void flight(struct model *m, struct connection *c)
     double bytes = MIN(c->window, limit_of(m, c) - c->position);
 
     if (bytes < 1) {
-        stand(m, c);
+        c->over = true;
+        at(m, m->now + half, EVENT_DONE, c);
         return;
     }
     bytes = police(m, c, bytes, &rate);
@@ -413,10 +384,10 @@ static void flight(struct model *m, struct connection *c)
         if (c->by_reset)
             at(m, departure + half, EVENT_DIED, c);
         else
-            detect(m, c, departure);
+            at(m, departure + death_s(m) + half, EVENT_DIED, c);
         return;
     }
-    if (c->position >= limit_of(m, c) - 1 && !holds(m, c)) {
+    if (c->position >= limit_of(m, c) - 1) {
         c->over = true;
         at(m, departure + half + delay + 1e-6, EVENT_DONE, c);
         return;
@@ -433,7 +404,7 @@ static void flight(struct model *m, struct connection *c)
 static void arrive(struct model *m, struct connection *c, const struct event *event)
 {
     c->arrived = MAX(c->arrived, event->position);
-    progress(m, c, true);
+    progress(m, c);
     slots_delivered(&m->slots, (uint64_t)event->useful);
     m->result->bin[MIN((unsigned)(m->now * 4), MODEL_BINS - 1)] += event->useful;
     if (event->useful > 0) {
@@ -451,7 +422,6 @@ static void died(struct model *m, struct connection *c)
     if (!c->open)
         return;
     m->result->deaths++;
-    m->died = true;
     at(m, m->now + zombie, EVENT_GONE, c);
     dial_limit_died(&m->dials, ns(m->now));
     close_connection(m, c, c->by_reset ? PROFILE_RESET : PROFILE_FROZEN);
@@ -488,7 +458,7 @@ static void tick(struct model *m)
 
         m->place_s += TICK_S;
         m->exploring_s += c->explorer ? TICK_S : 0;
-        progress(m, c, !holds(m, c) || limit_of(m, c) > c->position + 1);
+        progress(m, c);
         if (!c->dead && profile_connection_slow(&m->profile, &c->evidence, ns(m->now)))
             c->cap = MIN(c->cap, c->position);
     }
@@ -499,15 +469,13 @@ static void tick(struct model *m)
         .cycle_ns = profile_cycle_ns(&m->profile),
         .cycle_bytes = profile_cycle_bytes(&m->profile),
         .ceiling = MIN(BURST, found),
-        .ceiling_found =
-            found<BURST, .queue = m->srtt> 1.25 * m->network->round_trip + 0.005,
+        .queue = m->srtt > 1.25 * m->network->round_trip + 0.005,
         .waits = true,
-        .died = m->died,
         .tightened = m->tightened,
     };
 
     slots_tick(&m->slots, &view, ns(m->now));
-    m->died = m->tightened = false;
+    m->tightened = false;
     m->result->news +=
         profile_take_news(&m->profile, &finding, ns(m->now)) != PROFILE_NEWS_NONE;
     m->result->news += dial_limit_take_news(&m->dials) != DIAL_LIMIT_NO_NEWS;
@@ -538,8 +506,6 @@ static void take_event(struct model *m, const struct event *event)
         break;
     case EVENT_ROUND: flight(m, c); break;
     case EVENT_ARRIVE: arrive(m, c, event); break;
-    case EVENT_LATE: profile_late(&m->profile, ns(m->now)); break;
-    case EVENT_NOTICED: at(m, m->now + m->network->round_trip / 2, EVENT_DIED, c); break;
     case EVENT_DIED: died(m, c); break;
     case EVENT_DONE:
         if (c->open) {

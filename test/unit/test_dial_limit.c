@@ -202,6 +202,18 @@ static void test_a_rate_is_kept(void **state)
     }
 }
 
+static void test_a_rate_that_is_no_limit_is_forgotten(void **state)
+{
+    struct network n = {.wanted = 24, .life = 200 * NS_PER_MS};
+    (void)state;
+
+    begin(&n);
+    n.limit.syns = n.limit.syns_found = 5;
+    run(&n, 120 * NS_PER_S);
+    assert_true(n.limit.syns == 0);
+    assert_int_equal(n.told[DIAL_LIMIT_SYNS_LIFTED], 1);
+}
+
 /* The network keeps the entries of dead connections: the limit is not lower than it is. */
 static void test_dead_entries_are_counted(void **state)
 {
@@ -246,9 +258,11 @@ static void test_the_pace(void **state)
     limit.syns = 10;
     limit.syn_probe_ns = TIME_NEVER;
     dial_limit_dialled(&limit, &attempt, 0, now);
-    assert_int_equal(dial_limit_next(&limit, now), now + 100 * NS_PER_MS);
+    assert_int_equal(dial_limit_next(&limit, now), now + 50 * NS_PER_MS);
+    dial_limit_dialled(&limit, &attempt, 0, now + 50 * NS_PER_MS);
+    assert_int_equal(dial_limit_next(&limit, now), now + 150 * NS_PER_MS);
     assert_int_equal(dial_limit_cycle_ns(&limit, 8), 800 * NS_PER_MS);
-    assert_int_equal(attempt.recent, 1);
+    assert_int_equal(attempt.recent, 2);
 }
 
 UNIT_MAIN(cmocka_unit_test(test_the_connections_are_found),
@@ -256,6 +270,7 @@ UNIT_MAIN(cmocka_unit_test(test_the_connections_are_found),
           cmocka_unit_test(test_random_loss_is_no_limit),
           cmocka_unit_test(test_loss_beside_deaths_is_no_limit),
           cmocka_unit_test(test_a_rate_is_kept),
+          cmocka_unit_test(test_a_rate_that_is_no_limit_is_forgotten),
           cmocka_unit_test(test_dead_entries_are_counted),
           cmocka_unit_test(test_dead_entries_are_disproved),
           cmocka_unit_test(test_the_pace))

@@ -200,6 +200,21 @@ static void test_frozen_at_20k_with_4_open(void **state)
     });
 }
 
+static void test_frozen_at_16k_with_2_open_and_dead_entries(void **state)
+{
+    (void)state;
+    check(&(struct row){
+        .network = {.box = {.freeze = 16e3, .open_max = 2, .zombie = 10},
+                    .rate = 20 * MBIT,
+                    .round_trip = .05},
+        .optimum = 273600,
+        .reached_s = 15,
+        .share = 0.95,
+        .pause_s = 0.5,
+        .exploring = 0.02,
+    });
+}
+
 static void test_frozen_at_16k_with_2_open(void **state)
 {
     (void)state;
@@ -388,7 +403,7 @@ static void test_lifted_with_4_open(void **state)
                     .rate = 20 * MBIT,
                     .round_trip = .05},
         .optimum = 2492732,
-        .reached_s = 12,
+        .reached_s = 15,
         .share = 0.97,
         .pause_s = 0.3,
         .exploring = 0.02,
@@ -431,6 +446,7 @@ UNIT_MAIN(cmocka_unit_test(test_no_limit), cmocka_unit_test(test_frozen_at_16k),
           cmocka_unit_test(test_frozen_at_16k_with_12_open),
           cmocka_unit_test(test_frozen_at_16k_with_12_open_and_dead_entries),
           cmocka_unit_test(test_frozen_at_20k_with_4_open),
+          cmocka_unit_test(test_frozen_at_16k_with_2_open_and_dead_entries),
           cmocka_unit_test(test_frozen_at_16k_with_2_open),
           cmocka_unit_test(test_frozen_at_16k_with_1_open),
           cmocka_unit_test(test_frozen_at_64k_with_10_syns),

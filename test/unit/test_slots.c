@@ -12,7 +12,6 @@
 struct path {
     double rate, each;
     unsigned ceiling;
-    bool ceiling_found;
     uint64_t now;
 };
 
@@ -26,7 +25,6 @@ static void run(struct slots *slots, struct path *path, uint64_t duration)
             .cycle_ns = 200 * NS_PER_MS,
             .cycle_bytes = (uint64_t)(path->each / 5),
             .ceiling = path->ceiling,
-            .ceiling_found = path->ceiling_found,
             .queue = open * path->each > path->rate,
             .waits = true,
         };
@@ -74,8 +72,7 @@ static void test_too_many_become_fewer(void **state)
 
 static void test_the_ceiling_holds(void **state)
 {
-    struct path path = {
-        .rate = 2.5e6, .each = 1e5, .ceiling = 12, .ceiling_found = true, .now = START};
+    struct path path = {.rate = 2.5e6, .each = 1e5, .ceiling = 12, .now = START};
     struct slots slots;
     (void)state;
 
@@ -123,39 +120,9 @@ static void test_a_tighter_budget_needs_more(void **state)
     assert_in_range(slots_wanted(&slots), 40, 50);
 }
 
-/* A death in a trial explains a lower rate. */
-static void test_a_trial_with_deaths_says_nothing(void **state)
-{
-    struct slots_view view = {
-        .round_trip_ns = 50 * NS_PER_MS,
-        .cycle_ns = 200 * NS_PER_MS,
-        .ceiling = CEILING,
-        .waits = true,
-    };
-    struct slots slots;
-    uint64_t now = START;
-    (void)state;
-
-    slots_init(&slots, 8, now);
-    for (int i = 0; i < 40 && slots.state != SLOTS_MORE; i++) {
-        now += TICK;
-        slots_delivered(&slots, 100000);
-        slots_tick(&slots, &view, now);
-    }
-    assert_int_equal(slots.state, SLOTS_MORE);
-    view.died = true;
-    for (int i = 0; i < 40 && slots.state == SLOTS_MORE; i++) {
-        now += TICK;
-        slots_tick(&slots, &view, now);
-    }
-    assert_int_equal(slots_wanted(&slots), 16);
-    assert_true(slots.quick);
-}
-
 UNIT_MAIN(cmocka_unit_test(test_the_climb_fills_the_path),
           cmocka_unit_test(test_one_that_fills_the_path_is_enough),
           cmocka_unit_test(test_too_many_become_fewer),
           cmocka_unit_test(test_the_ceiling_holds),
           cmocka_unit_test(test_nothing_is_tried_while_no_data_waits),
-          cmocka_unit_test(test_a_tighter_budget_needs_more),
-          cmocka_unit_test(test_a_trial_with_deaths_says_nothing))
+          cmocka_unit_test(test_a_tighter_budget_needs_more))

@@ -76,7 +76,10 @@ void dial_limit_dialled(struct dial_limit *limit, struct dial_attempt *attempt,
     if (limit->syns > 0) {
         double rate = limit->syns * (now < limit->syn_probe_ns ? 1 : SYNS_PROBE);
 
-        limit->next_ns = MAX(limit->next_ns, now) + (uint64_t)((double)NS_PER_S / rate);
+        uint64_t interval = (uint64_t)((double)NS_PER_S / rate);
+
+        /* A timer that comes late by less than half of it costs no dial. */
+        limit->next_ns = MAX(limit->next_ns, now - MIN(interval / 2, now)) + interval;
     }
 }
 
@@ -216,21 +219,6 @@ static double passed_rate(const struct dial_limit *limit, uint64_t until_ns, uin
     return (double)passed * (double)NS_PER_S / (double)(until_ns - from_ns);
 }
 
-/* Most dials of late have failed for no number of connections that is known, and at
- * whichever rate. */
-static bool overloaded(const struct dial_limit *limit, uint64_t now)
-{
-    unsigned failed = 0, count = 0;
-
-    for (unsigned i = 0; i < limit->result_count; i++)
-        if (now - limit->results[i].ended_ns < RESULTS_NS) {
-            count++;
-            failed += !limit->results[i].passed &&
-                      measure_of(&limit->results[i], CAUSE_DEAD) < limit->connections;
-        }
-    return failed >= 2 * FAILURES_MIN && failed >= ABOVE_MIN * count;
-}
-
 static void find_limits(struct dial_limit *limit, uint64_t dialled_ns, uint64_t now)
 {
     struct threshold open = best_threshold(limit, CAUSE_OPEN, now);
@@ -247,7 +235,7 @@ static void find_limits(struct dial_limit *limit, uint64_t dialled_ns, uint64_t 
             return;
         limit->connections = MAX(open.at, 1u);
         limit->probe_ns = now + limit->probe_wait_ns;
-    } else if (rate.gain >= GAIN_MIN || overloaded(limit, now)) {
+    } else if (rate.gain >= GAIN_MIN) {
         double syns = SYNS_SHARE * passed_rate(limit, dialled_ns, now);
 
         if (syns <= 0 || (limit->syns > 0 && syns >= limit->syns))

@@ -108,11 +108,12 @@ static void note_death(struct profile *profile, struct profile_connection *conne
     bool fresh = profile->death_ns == 0 || now - profile->death_ns > DEATH_FRESH_NS;
 
     profile_keep_ending(profile, connection);
-    profile_count_death(profile, connection, reset, now);
+    profile_count_death(profile, connection, reset);
     for (unsigned d = 0; d < 2; d++)
         profile->death_bytes[d] = fresh
                                       ? connection->bytes[d]
                                       : MIN(profile->death_bytes[d], connection->bytes[d]);
+    profile->deaths = fresh ? 1 : profile->deaths + 1;
     profile->death_ns = now;
     profile->urgent = true;
 }
@@ -157,11 +158,6 @@ void profile_undo(struct profile *profile, struct profile_connection *connection
     ending->died_in = 0;
     profile->change = MAX(profile->change - 1, 0.0);
     profile->stale = profile->urgent = true;
-}
-
-void profile_late(struct profile *profile, uint64_t now)
-{
-    profile->late_ns = now;
 }
 
 uint64_t profile_connection_safe(const struct profile_connection *connection,

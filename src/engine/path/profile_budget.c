@@ -18,15 +18,12 @@
 /* TCP's first window distorts the rate below this position. */
 #define RATE_FROM 5000
 #define RATE_WEIGHT 0.5
-/* A crawl counts for so many connections, where it is so many times as slow. */
+/* A crawl counts for so many connections. */
 #define CRAWL_VISITS 4
-#define CRAWL_FACTOR 2
 /* A budget that has fallen so far needs more connections. */
 #define TIGHTENED 0.8
 /* Budgets are computed so many times in a round trip. */
 #define JUDGE_PARTS 4
-/* So many that came past make a position sure. */
-#define SURE_VISITS 3
 
 struct outcome {
     double yield, end, alive, time_s, bytes;
@@ -50,8 +47,7 @@ static double bucket_time(const struct profile *profile, enum profile_coordinate
         const struct profile_crawl *crawl = &profile->tables->crawl[coordinate];
 
         if (crawl->bucket == j && crawl->mean_s > 0 &&
-            profile->judged_ns - crawl->seen_ns < CRAWL_NS &&
-            (weight == 0 || crawl->mean_s > CRAWL_FACTOR * mean)) {
+            profile->judged_ns - crawl->seen_ns < CRAWL_NS) {
             mean = (mean * weight + CRAWL_VISITS * crawl->mean_s) / (weight + CRAWL_VISITS);
             weight += CRAWL_VISITS;
         }
@@ -154,17 +150,6 @@ static struct outcome judge_coordinate(const struct profile *profile,
     return best_of(profile, coordinate);
 }
 
-static void find_sure(struct profile *profile, enum profile_coordinate direction)
-{
-    const struct profile_bucket *buckets = profile->tables->bucket[direction];
-    double sure = 0;
-
-    for (unsigned j = 0; j < PROFILE_BUCKETS && buckets[j].visits > 0; j++)
-        if (buckets[j].visits - buckets[j].deaths >= SURE_VISITS)
-            sure = profile_edge(j + 1);
-    profile->sure[direction] = (uint64_t)sure;
-}
-
 static bool differs(const struct profile_network *a, const struct profile_network *b)
 {
     return a->round_trip_ns != b->round_trip_ns || a->death_ns != b->death_ns ||
@@ -208,8 +193,6 @@ bool profile_judge(struct profile *profile, const struct profile_network *networ
         }
     }
     profile->fate = 1 - alive;
-    find_sure(profile, PROFILE_UP);
-    find_sure(profile, PROFILE_DOWN);
     return tightened;
 }
 

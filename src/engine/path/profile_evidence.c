@@ -6,10 +6,8 @@
 
 /* A connection is retired a little before an edge, so that it has passed the bucket. */
 #define PASS_SLACK 1.006
-/* Where more than this share has died, one that comes past is news. */
+/* Where more than this share has died, an explorer that comes past is news. */
 #define OUTLIVED_SHARE 0.3
-/* ... unless others came there within this time: with a jittering limit some always do. */
-#define OUTLIVED_AFTER_S 10
 /* Deaths within this factor of a position are at the same place. */
 #define PLACE_FACTOR 1.15
 /* Expected deaths count so many times: the sum stays at 0 until twice as many die. */
@@ -18,8 +16,6 @@
 #define CHANGE_LIMIT 2.0
 /* The mix of directions follows the last bytes of about this number. */
 #define MIX_BYTES 1000000
-/* A connection crawls when it has taken so many round trips for a bucket. */
-#define CRAWL_ROUND_TRIPS 4
 /* The part of a bucket that it is taken to have done at least. */
 #define CRAWL_DONE_MIN 0.05
 /* What is left of the evidence after a change, in connections. */
@@ -98,19 +94,15 @@ static void fade(struct profile_bucket *bucket)
     bucket->deaths *= factor;
 }
 
-void profile_count_pass(struct profile_bucket *bucket, bool explorer, uint64_t now)
+void profile_count_pass(struct profile_bucket *bucket, bool explorer)
 {
-    uint16_t now_s = (uint16_t)(now / NS_PER_S);
-    bool quiet = (uint16_t)(now_s - bucket->seen_s) > OUTLIVED_AFTER_S;
-
     fade(bucket);
-    if (bucket->deaths > OUTLIVED_SHARE * bucket->visits && (quiet || explorer)) {
+    if (explorer && bucket->deaths > OUTLIVED_SHARE * bucket->visits) {
         if (bucket->outlived)
             bucket->visits = bucket->deaths = 0;
         bucket->outlived = !bucket->outlived;
     }
     bucket->visits += 1;
-    bucket->seen_s = now_s;
 }
 
 void profile_count_time(struct profile_bucket *bucket, double seconds)
@@ -176,7 +168,7 @@ void profile_keep_ending(struct profile *profile, struct profile_connection *con
 }
 
 void profile_count_death(struct profile *profile, struct profile_connection *connection,
-                         bool reset, uint64_t now)
+                         bool reset)
 {
     struct profile_tables *tables = profile->tables;
     struct profile_ending *ending = &tables->ending[connection->ending];
@@ -190,7 +182,6 @@ void profile_count_death(struct profile *profile, struct profile_connection *con
     bucket->visits += 1;
     bucket->deaths += 1;
     bucket->outlived = false;
-    bucket->seen_s = (uint16_t)(now / NS_PER_S);
     tables->resets[coordinate] += ((reset ? 1 : 0) - tables->resets[coordinate]) / 4;
     connection->dead = true;
     ending->died_in = (uint8_t)(coordinate + 1);
@@ -241,7 +232,7 @@ void profile_watch_change(struct profile *profile, bool died)
 
 /* Counts the buckets that a connection has left behind. */
 static void cross(struct profile *profile, struct profile_connection *connection,
-                  enum profile_coordinate coordinate, uint64_t now)
+                  enum profile_coordinate coordinate)
 {
     struct profile_bucket *buckets = profile->tables->bucket[coordinate];
     double position = profile_position(connection, coordinate) * PASS_SLACK;
@@ -259,7 +250,7 @@ static void cross(struct profile *profile, struct profile_connection *connection
     for (unsigned j = first; j < last; j++) {
         double end = profile_edge(j + 1);
 
-        profile_count_pass(&buckets[j], connection->explorer, now);
+        profile_count_pass(&buckets[j], connection->explorer);
         if (direction)
             profile_count_time(&buckets[j],
                                connection->waited_s[coordinate] * (end - begin) / width);
@@ -282,10 +273,8 @@ static void note_crawl(struct profile *profile, const struct profile_connection 
     double done =
         (profile_position(connection, coordinate) - begin) / (profile_edge(j + 1) - begin);
     double waited_s = connection->waited_s[coordinate];
-    uint64_t patience_ns =
-        MAX(CRAWL_ROUND_TRIPS * profile->network.round_trip_ns, profile->network.death_ns);
 
-    if (j + 1 >= PROFILE_BUCKETS || waited_s * 1e9 < (double)patience_ns)
+    if (j + 1 >= PROFILE_BUCKETS || waited_s * 1e9 < (double)profile->network.death_ns)
         return;
     double seconds = waited_s / MAX(done, CRAWL_DONE_MIN);
 
@@ -320,7 +309,7 @@ void profile_progress(struct profile *profile, struct profile_connection *connec
         profile->busy[1] /= 2;
     }
     for (unsigned c = 0; c < PROFILE_COORDINATES; c++)
-        cross(profile, connection, c, now);
+        cross(profile, connection, c);
     for (unsigned d = 0; d < 2; d++)
         note_crawl(profile, connection, d, now);
 }

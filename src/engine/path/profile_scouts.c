@@ -12,8 +12,6 @@
 #define ANCHOR_MIN 4096
 /* Beyond this position limits are too rare for that. */
 #define ANCHOR_UNTIL (1 << 20)
-/* Those behind do not wait when a connection was late within so many round trips. */
-#define LATE_ROUND_TRIPS 2
 
 static uint64_t sum_of(const struct profile_connection *connection)
 {
@@ -44,7 +42,7 @@ void profile_choose_leaders(struct profile_connection **connections, unsigned co
         if (least == NULL || sum_of(connections[i]) < sum_of(least))
             least = connections[i];
     }
-    if (count > 1 && count <= ANCHOR_OPEN)
+    if (count > 0 && count <= ANCHOR_OPEN)
         least->anchor = true;
 }
 
@@ -62,13 +60,12 @@ static uint64_t anchor_limit(const struct profile *profile,
     if (!connection->anchor)
         return PROFILE_UNLIMITED;
     if (profile->death_ns == 0) {
-        if (profile->passed[direction] >= ANCHOR_UNTIL ||
+        if (connection->leads || profile->passed[direction] >= ANCHOR_UNTIL ||
             connection->bytes[direction] < ANCHOR_MIN)
             return PROFILE_UNLIMITED;
-        return MAX(MAX(profile->sure[direction], profile->passed[direction] / 2),
-                   FOLLOW_MIN);
+        return MAX(profile->passed[direction] / 2, FOLLOW_MIN);
     }
-    if (profile->network.zombie_ns > 0 &&
+    if (profile->network.zombie_ns > 0 && (!connection->leads || profile->deaths > 1) &&
         profile->judged_ns - profile->death_ns < DEATH_FRESH_NS)
         return MAX(profile->death_bytes[direction] / 2, ANCHOR_MIN);
     return PROFILE_UNLIMITED;
@@ -90,19 +87,4 @@ uint64_t profile_connection_limit(const struct profile *profile,
     if (!connection->leads)
         limit = MIN(limit, follow_limit(profile, coordinate));
     return limit;
-}
-
-bool profile_connection_holds(const struct profile *profile,
-                              const struct profile_connection *connection,
-                              enum profile_coordinate coordinate, uint64_t now)
-{
-    uint64_t follow = follow_limit(profile, coordinate);
-    uint64_t bytes = connection->bytes[coordinate];
-
-    if (connection->explorer || !profile_knows(profile, connection))
-        return false;
-    if (connection->anchor && profile->death_ns == 0)
-        return false;
-    return bytes + 1 < profile_budget(profile, coordinate) && bytes + 1 >= follow &&
-           now - profile->late_ns > LATE_ROUND_TRIPS * profile->network.round_trip_ns;
 }

@@ -24,10 +24,9 @@
 
 struct profile_bucket {
     float visits, deaths;
-    float mean_s;    /* time that a connection takes for the bucket while data waits */
-    uint16_t seen_s; /* when a connection was last counted here, modulo 2^16 */
-    uint8_t timed;   /* weight of `mean_s` */
-    bool outlived;   /* one has passed where most have died before */
+    float mean_s;  /* time that a connection takes for the bucket while data waits */
+    uint8_t timed; /* weight of `mean_s` */
+    bool outlived; /* one has passed where most have died before */
 };
 
 /* A bucket that an open connection takes unusually long for. */
@@ -72,12 +71,12 @@ bool profile_knows(const struct profile *profile,
 /* NULL when there is no memory. */
 struct profile_tables *profile_tables_get(struct profile *profile);
 /* A connection has come past the bucket. */
-void profile_count_pass(struct profile_bucket *bucket, bool explorer, uint64_t now);
+void profile_count_pass(struct profile_bucket *bucket, bool explorer);
 void profile_count_time(struct profile_bucket *bucket, double seconds);
 /* A death, when its ending is kept: finds the coordinate that explains it best and counts
  * it there. */
 void profile_count_death(struct profile *profile, struct profile_connection *connection,
-                         bool reset, uint64_t now);
+                         bool reset);
 /* An ending of any kind, for the attribution of deaths. */
 void profile_keep_ending(struct profile *profile, struct profile_connection *connection);
 /* What the chance of a death was, and whether it came: finds changes of the network. */

@@ -168,7 +168,7 @@ static void load_bucket(struct profile_bucket *bucket, bool dies, double mean_s)
 }
 
 int profile_load(struct profile *profile,
-                 const struct profile_memory memory[PROFILE_COORDINATES], uint64_t now)
+                 const struct profile_memory memory[PROFILE_COORDINATES])
 {
     struct profile_tables *tables = profile_tables_get(profile);
 
@@ -187,7 +187,6 @@ int profile_load(struct profile *profile,
 
         load_bucket(&tables->bucket[c][place], !slow,
                     slow && memory[c].rate > 0 ? width / (double)memory[c].rate : 0);
-        tables->bucket[c][place].seen_s = (uint16_t)(now / NS_PER_S);
         tables->resets[c] = memory[c].kind == PROFILE_KIND_RESET;
     }
     profile->stale = profile->urgent = true;

@@ -8,15 +8,11 @@
 #define EPOCH_CYCLE_MAX_NS (2 * NS_PER_S)
 /* More connections have paid when the rate has grown by this part of their increase. */
 #define PAYS 0.3
-/* ... and have brought nothing below this part of it. */
-#define FLAT 0.1
 /* The first climb doubles; a later trial has so many times as many. */
 #define MORE 1.5
 #define LESS 0.8
-/* Fewer do as well when they lose no more than this part of the rate, and keep this part of
- * the highest one. */
+/* Fewer do as well when they lose no more than this part of the rate. */
 #define LESS_LOSS 0.02
-#define PEAK_KEPT 0.95
 /* The peak fades by this factor each epoch. */
 #define PEAK_FADE 0.98
 /* A trial that fails but gains so much leaves what the gain is worth, with this much room.
@@ -95,7 +91,6 @@ static void judge_more(struct slots *slots, double rate, const struct slots_view
     double gain = (rate - slots->before_rate) / MAX(slots->before_rate, 1.0);
     double increase = (double)slots->wanted / slots->before - 1;
 
-    slots->flat = gain < FLAT * increase;
     if (gain >= PAYS * increase) {
         end_trial(slots, 0);
         slots->wait_for_ns = WAIT_MIN_NS;
@@ -118,7 +113,7 @@ static void judge_less(struct slots *slots, double rate, const struct slots_view
     double loss = (slots->before_rate - rate) / MAX(slots->before_rate, 1.0);
 
     slots->less_due = false;
-    if (loss <= LESS_LOSS && rate >= PEAK_KEPT * slots->peak) {
+    if (loss <= LESS_LOSS) {
         end_trial(slots, now + WAIT_MIN_NS);
         return;
     }
@@ -140,8 +135,7 @@ static void choose_trial(struct slots *slots, double rate, const struct slots_vi
 
         begin_trial(slots, SLOTS_MORE, rate, round_up(factor * slots->wanted),
                     view->ceiling);
-    } else if (slots->wanted > 2 && !slots->quick && !(bound && view->ceiling_found) &&
-               (view->queue || slots->flat)) {
+    } else if (slots->wanted > 2 && !slots->quick && view->queue) {
         begin_trial(slots, SLOTS_LESS, rate, LESS * slots->wanted, view->ceiling);
     } else {
         slots->quick = false;
@@ -179,8 +173,6 @@ void slots_tick(struct slots *slots, const struct slots_view *view, uint64_t now
     uint64_t cycle = MIN(MAX(view->cycle_ns, EPOCH_ROUND_TRIPS * view->round_trip_ns),
                          EPOCH_CYCLE_MAX_NS);
 
-    if (view->died)
-        slots->died_ns = now;
     if (slots->wanted > view->ceiling)
         set_wanted(slots, slots->wanted, view->ceiling);
     if (view->tightened && slots->peak > 0 && view->cycle_ns > 0 && view->cycle_bytes > 0)
@@ -199,14 +191,6 @@ void slots_tick(struct slots *slots, const struct slots_view *view, uint64_t now
         return;
     }
     slots->peak = MAX(rate, PEAK_FADE * slots->peak);
-    if (slots->state != SLOTS_KEEP && slots->died_ns != 0 &&
-        now - slots->died_ns < 2 * cycle) {
-        /* Deaths explain the rate, and the trial says nothing. */
-        if (slots->state == SLOTS_LESS)
-            set_wanted(slots, slots->before, view->ceiling);
-        slots->state = SLOTS_KEEP;
-        return;
-    }
     switch (slots->state) {
     case SLOTS_KEEP: choose_trial(slots, rate, view, now); break;
     case SLOTS_MORE: judge_more(slots, rate, view, now); break;

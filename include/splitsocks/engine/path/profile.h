@@ -110,10 +110,9 @@ struct profile {
     struct profile_network network; /* of the last judgement */
     uint64_t budget[PROFILE_COORDINATES];
     uint64_t passed[2];      /* the furthest position of any connection, by direction */
-    uint64_t sure[2];        /* the position that three have reached */
-    uint64_t late_ns;        /* when a connection was last late */
     uint64_t death_ns;       /* time of the last death; 0: none */
     uint64_t death_bytes[2]; /* least positions of recent deaths */
+    unsigned deaths;         /* how many deaths are recent */
     uint64_t explore_ns;     /* when the next explorer may be dialled */
     uint64_t explore_wait_ns;
     uint64_t judged_ns;
@@ -143,8 +142,7 @@ void profile_connection_begin(struct profile *profile,
                               uint64_t now);
 /* Call it when bytes were received or acknowledged, and some ten times a second while data
  * waits. The bytes are the connection's totals. `waits` has the bit 1 << PROFILE_UP or 1
- * << PROFILE_DOWN if data of that direction has waited since the last call and the
- * connection was allowed to carry it: not while profile_connection_holds(). */
+ * << PROFILE_DOWN if data of that direction has waited since the last call. */
 void profile_progress(struct profile *profile, struct profile_connection *connection,
                       uint64_t bytes_up, uint64_t bytes_down, unsigned waits, uint64_t now);
 /* Call it once. A death counts at the position of the last profile_progress(). */
@@ -168,11 +166,6 @@ uint64_t profile_budget(const struct profile *profile, enum profile_coordinate c
 uint64_t profile_connection_limit(const struct profile *profile,
                                   const struct profile_connection *connection,
                                   enum profile_coordinate coordinate);
-/* Whether the connection is at its limit only because others go first. It waits, and is
- * not retired. */
-bool profile_connection_holds(const struct profile *profile,
-                              const struct profile_connection *connection,
-                              enum profile_coordinate coordinate, uint64_t now);
 /* Beyond this position an explorer carries only copies of data that went elsewhere. */
 uint64_t profile_connection_safe(const struct profile_connection *connection,
                                  enum profile_coordinate coordinate);
@@ -182,8 +175,6 @@ bool profile_connection_slow(const struct profile *profile,
 /* Chooses the leaders among the open connections. All of them are established, usable and
  * no explorers. */
 void profile_choose_leaders(struct profile_connection **connections, unsigned count);
-/* A connection is late: the connections behind the leaders stop waiting. */
-void profile_late(struct profile *profile, uint64_t now);
 
 /* When the next dial may be an explorer; TIME_NEVER: one is under way, or there is nothing
  * to explore. */
@@ -206,7 +197,6 @@ bool profile_save(const struct profile *profile,
                   struct profile_memory memory[PROFILE_COORDINATES]);
 /* A loaded memory counts as much as three connections. */
 int profile_load(struct profile *profile,
-                 const struct profile_memory memory[PROFILE_COORDINATES],
-                 uint64_t now) MUST_CHECK;
+                 const struct profile_memory memory[PROFILE_COORDINATES]) MUST_CHECK;
 
 #endif

@@ -23,10 +23,8 @@ struct slots_view {
     uint64_t cycle_ns;      /* how long a connection keeps its place */
     uint64_t cycle_bytes;   /* bytes that it carries in that time */
     unsigned ceiling;       /* connections that may be open */
-    bool ceiling_found;     /* the network sets the ceiling, not the configuration */
     bool queue;             /* a queue shows in the round trip */
     bool waits;             /* data waited all the time */
-    bool died;              /* a connection has died */
     bool tightened;         /* profile_judge() returned true */
 };
 
@@ -46,11 +44,9 @@ struct slots {
     uint64_t epoch_ns;
     uint64_t wait_ns;     /* no trial before this time */
     uint64_t wait_for_ns; /* how long to wait after the next trial that fails */
-    uint64_t died_ns;
-    bool quick;    /* the first climb has not ended */
+    bool quick;           /* the first climb has not ended */
     bool settle;   /* the number has changed: wait until connections from before end */
     bool less_due; /* try fewer next */
-    bool flat;     /* the last trial of more brought nothing */
 };
 
 void slots_init(struct slots *slots, unsigned first, uint64_t now);
