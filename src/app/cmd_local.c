@@ -150,7 +150,7 @@ static void on_stop(void *context, bool again)
         ev_break(program->daemon.loop, EVBREAK_ALL);
         return;
     }
-    daemon_log_stopping(program->generations->config->timeouts.stop_ns);
+    daemon_log_stopping(program->generations->config->timeouts.stop_after_ns);
     /* The others were retired when they were replaced. */
     local_retire(program->generations->local, on_done, program->generations);
     for (struct generation *g = program->generations; g != NULL; g = g->next)

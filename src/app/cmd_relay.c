@@ -18,11 +18,11 @@ static void on_stop(void *context, bool again)
 {
     struct program *program = context;
 
-    uint64_t bound_ns = again ? 0 : relay_stop_bound(program->relay);
+    uint64_t wait_for_ns = again ? 0 : relay_stop_bound(program->relay);
 
     if (!again)
-        daemon_log_stopping(bound_ns);
-    relay_stop(program->relay, bound_ns);
+        daemon_log_stopping(wait_for_ns);
+    relay_stop(program->relay, wait_for_ns);
 }
 
 static void on_reload(void *context)

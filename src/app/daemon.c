@@ -87,10 +87,10 @@ static void unwatch_signals(struct daemon *daemon)
     ev_signal_stop(daemon->loop, &daemon->hangup);
 }
 
-void daemon_log_stopping(uint64_t bound_ns)
+void daemon_log_stopping(uint64_t wait_for_ns)
 {
     log_info("stopping; streams that still move may go on for %g s",
-             (double)bound_ns * 1e-9);
+             (double)wait_for_ns * 1e-9);
 }
 
 static void print_ready(const struct daemon *daemon)

@@ -41,6 +41,6 @@ struct daemon {
 int daemon_run(struct daemon *daemon, int argc, char **argv) MUST_CHECK;
 
 /* Logs that the process was asked to end. */
-void daemon_log_stopping(uint64_t bound_ns);
+void daemon_log_stopping(uint64_t wait_for_ns);
 
 #endif

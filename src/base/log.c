@@ -73,17 +73,17 @@ static bool limit_take(struct log_limit *limit, uint64_t now_ns)
 {
     const uint64_t full = LOG_LIMIT_BURST * 1000;
 
-    if (limit->refilled_ns == 0) {
+    if (limit->refilled_at_ns == 0) {
         limit->tokens = full;
     } else {
-        uint64_t elapsed_ms = (now_ns - limit->refilled_ns) / NS_PER_MS;
+        uint64_t elapsed_ms = (now_ns - limit->refilled_at_ns) / NS_PER_MS;
         uint64_t added = MIN(elapsed_ms, full) * LOG_LIMIT_PER_SECOND;
 
         if (added == 0 && limit->tokens < 1000)
             return false;
         limit->tokens = MIN(full, limit->tokens + added);
     }
-    limit->refilled_ns = now_ns;
+    limit->refilled_at_ns = now_ns;
     if (limit->tokens < 1000)
         return false;
     limit->tokens -= 1000;

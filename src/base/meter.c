@@ -19,7 +19,7 @@ void meter_add(struct meter *meter, uint64_t bytes, uint64_t now)
 uint64_t meter_bytes_per_second(const struct meter *meter, uint64_t now)
 {
     uint64_t newest = slot_of(now);
-    uint64_t begin_ns = now, total = 0, elapsed_ns;
+    uint64_t began_at_ns = now, total = 0, elapsed_ns;
 
     for (uint64_t age = 0; age < METER_SLOTS && age <= newest; age++) {
         uint64_t slot = newest - age;
@@ -28,8 +28,8 @@ uint64_t meter_bytes_per_second(const struct meter *meter, uint64_t now)
         if (bytes == 0)
             continue;
         total += bytes;
-        begin_ns = slot * METER_SLOT_NS;
+        began_at_ns = slot * METER_SLOT_NS;
     }
-    elapsed_ns = MAX(now - begin_ns, METER_SLOT_NS);
+    elapsed_ns = MAX(now - began_at_ns, METER_SLOT_NS);
     return (uint64_t)((double)total * (double)NS_PER_S / (double)elapsed_ns);
 }

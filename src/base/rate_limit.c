@@ -7,7 +7,7 @@
  * hour. */
 static int64_t tokens_at(const struct rate_limit *limit, uint64_t now)
 {
-    uint64_t passed_ns = MIN(now - limit->filled_ns, 3600 * NS_PER_S);
+    uint64_t passed_ns = MIN(now - limit->filled_at_ns, 3600 * NS_PER_S);
     int64_t full =
         (int64_t)((double)limit->rate * ((double)RATE_LIMIT_BURST_NS / NS_PER_S));
     int64_t gained = (int64_t)((double)limit->rate * ((double)passed_ns / NS_PER_S));
@@ -21,7 +21,7 @@ void rate_limit_set(struct rate_limit *limit, uint64_t rate, uint64_t now)
 
     /* Far above any link, and far below overflow. */
     *limit = (struct rate_limit){
-        .rate = MIN(rate, UINT64_C(1) << 50), .filled_ns = now, .tokens = tokens};
+        .rate = MIN(rate, UINT64_C(1) << 50), .filled_at_ns = now, .tokens = tokens};
 }
 
 uint64_t rate_limit_room(const struct rate_limit *limit, uint64_t now)
@@ -39,7 +39,7 @@ void rate_limit_spend(struct rate_limit *limit, uint64_t bytes, uint64_t now)
     if (limit->rate == 0)
         return;
     limit->tokens = tokens_at(limit, now) - (int64_t)bytes;
-    limit->filled_ns = now;
+    limit->filled_at_ns = now;
 }
 
 uint64_t rate_limit_next(const struct rate_limit *limit, uint64_t now)
@@ -50,6 +50,6 @@ uint64_t rate_limit_next(const struct rate_limit *limit, uint64_t now)
         return now;
     lacking = RATE_LIMIT_PIECE - limit->tokens;
     /* Add one nanosecond to the truncated time, so that the piece is there by then. */
-    return limit->filled_ns + (uint64_t)((double)lacking / (double)limit->rate * NS_PER_S) +
-           1;
+    return limit->filled_at_ns +
+           (uint64_t)((double)lacking / (double)limit->rate * NS_PER_S) + 1;
 }

@@ -207,7 +207,7 @@ static const struct option local_options[] = {
     {.name = "dns", .read = read_object, FIELD(config_local, dns), .fallback = "{}",
      .members = dns_options},
     {OPTION_LINGER, FIELD(config_local, linger_ns)},
-    {.name = "mtu_retry", .read = read_duration, FIELD(config_local, mtu_retry_ns),
+    {.name = "mtu_retry", .read = read_duration, FIELD(config_local, mtu_retry_after_ns),
      .nullable = true, .null_value = TIME_NEVER, .fallback = "\"10m\"",
      .minimum = NS_PER_S, .maximum = MTU_RETRY_MAX},
     {OPTION_TIMEOUTS, FIELD(config_local, timeouts)},

@@ -10,12 +10,12 @@
 /* clang-format off */
 const struct option timeout_options[] = {
     {.name = "half_closed", .read = read_duration,
-     FIELD(config_timeouts, half_closed_ns), .fallback = "\"5m\"", .nullable = true,
+     FIELD(config_timeouts, half_closed_after_ns), .fallback = "\"5m\"", .nullable = true,
      .minimum = NS_PER_S, .maximum = HALF_CLOSED_MAX},
     {.name = "keepalive", .read = read_duration, FIELD(config_timeouts, keepalive_ns),
      .fallback = "\"5m\"", .nullable = true, .minimum = NS_PER_S,
      .maximum = KEEPALIVE_MAX},
-    {.name = "stop", .read = read_duration, FIELD(config_timeouts, stop_ns),
+    {.name = "stop", .read = read_duration, FIELD(config_timeouts, stop_after_ns),
      .fallback = "\"5s\"", .maximum = STOP_MAX},
     {.name = NULL},
 };

@@ -26,7 +26,7 @@ struct arrival {
     void *user;
     struct address peer;
     enum phase phase;
-    uint64_t accepted_ns, deadline_ns;
+    uint64_t accepted_at_ns, deadline_ns;
     uint8_t buffer[ARRIVAL_BUFFER_SIZE];
     size_t length;
     /* HALF_OPEN: what the first chunk will bring to life. */
@@ -105,7 +105,7 @@ struct arrival *arrival_new(struct admission *admission, const struct address *p
     list_append(&admission->arrivals, &arrival->node);
     admission->arrival_count++;
     arrival->peer = *peer;
-    arrival->accepted_ns = now;
+    arrival->accepted_at_ns = now;
     arrival->deadline_ns = now + door_silence_ns(admission->config.door);
     return arrival;
 }
@@ -172,7 +172,7 @@ static struct arrival_result silence(struct admission *admission, struct arrival
     leave_half_open(admission, arrival);
     arrival->phase = PHASE_SILENT;
     arrival->deadline_ns =
-        arrival->accepted_ns + door_silence_ns(admission->config.door);
+        arrival->accepted_at_ns + door_silence_ns(admission->config.door);
     return (struct arrival_result){.verdict = ARRIVAL_SILENT};
 }
 

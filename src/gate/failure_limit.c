@@ -10,12 +10,12 @@
 
 /*
  * A token bucket in one number: the time until which the taken tokens are paid back. A
- * token comes back after 1/rate, so (owed_until - now) x rate tokens are missing. It needs
- * no refilling, and a bucket whose time has passed equals an unused one.
+ * token comes back after 1/rate, so (owed_until_ns - now) x rate tokens are missing. It
+ * needs no refilling, and a bucket whose time has passed equals an unused one.
  */
 struct bucket {
     uint64_t source;     /* key_of() the address */
-    uint64_t owed_until; /* monotonic ns */
+    uint64_t owed_until_ns; /* monotonic ns */
 };
 
 struct price {
@@ -80,15 +80,15 @@ static size_t set_of(const struct failure_limit *limit, uint64_t key)
 
 static bool has_token(const struct bucket *bucket, const struct price *price, uint64_t now)
 {
-    return bucket->owed_until <= now ||
-           bucket->owed_until - now <= price->burst_ns - price->token_ns;
+    return bucket->owed_until_ns <= now ||
+           bucket->owed_until_ns - now <= price->burst_ns - price->token_ns;
 }
 
 static void take_token(struct bucket *bucket, const struct price *price, uint64_t now)
 {
-    uint64_t owed_until = MAX(bucket->owed_until, now) + price->token_ns;
+    uint64_t owed_until_ns = MAX(bucket->owed_until_ns, now) + price->token_ns;
 
-    bucket->owed_until = MIN(owed_until, now + price->burst_ns);
+    bucket->owed_until_ns = MIN(owed_until_ns, now + price->burst_ns);
 }
 
 bool failure_limit_allows(const struct failure_limit *limit, const struct address *peer,
@@ -114,7 +114,7 @@ static struct bucket *bucket_for(struct failure_limit *limit, uint64_t key)
     for (size_t i = 0; i < WAYS; i++) {
         if (set[i].source == key)
             return &set[i];
-        if (set[i].owed_until < least->owed_until)
+        if (set[i].owed_until_ns < least->owed_until_ns)
             least = &set[i];
     }
     *least = (struct bucket){.source = key};

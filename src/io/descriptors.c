@@ -15,7 +15,7 @@
 #define TOLD_AGAIN_NS (60 * NS_PER_S)
 
 static atomic_ulong bounds[DESCRIPTOR_CLASSES] = {INT_MAX, INT_MAX, INT_MAX};
-static atomic_uint_fast64_t told_ns[DESCRIPTOR_CLASSES]; /* 0: never */
+static atomic_uint_fast64_t told_at_ns[DESCRIPTOR_CLASSES]; /* 0: never */
 
 void descriptors_divide(unsigned long limit, const struct descriptor_needs *needs,
                         unsigned long result[DESCRIPTOR_CLASSES])
@@ -83,10 +83,10 @@ static void tell(enum descriptor_class class)
 {
     static const char *const words[DESCRIPTOR_CLASSES] = {
         "clients and destinations", "connections between local and relay", "anything"};
-    uint64_t now = clock_now(), told = atomic_load(&told_ns[class]);
+    uint64_t now = clock_now(), told = atomic_load(&told_at_ns[class]);
 
     if ((told != 0 && now - told < TOLD_AGAIN_NS) ||
-        !atomic_compare_exchange_strong(&told_ns[class], &told, now))
+        !atomic_compare_exchange_strong(&told_at_ns[class], &told, now))
         return;
     log_warning("no descriptor is left for %s: of the %lu that this process may open, the "
                 "last %lu are kept for other uses; new ones wait or are refused (to allow "

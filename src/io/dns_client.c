@@ -47,17 +47,17 @@ struct dns_ask {
     enum address_family family;
     dns_done *done;
     void *context;
-    uint64_t retry_ns;   /* wait when nothing listens; doubles */
-    uint64_t give_up_ns; /* when these tries end */
+    uint64_t retry_after_ns; /* wait when nothing listens; doubles */
+    uint64_t give_up_at_ns;  /* when these tries end */
     bool expectant;      /* the server asked last will still report something */
     bool failed;         /* a server has answered that it does not know */
     uint64_t deadline_ns;
-    uint64_t next_ns; /* when the next server is asked */
-    uint64_t hold_ns; /* when `held` is believed; TIME_NEVER: there is none */
+    uint64_t next_at_ns;    /* when the next server is asked */
+    uint64_t hold_until_ns; /* when `held` is believed; TIME_NEVER: there is none */
     uint8_t order[SERVERS_MAX];
     unsigned turn; /* servers asked so far; a repeated one counts again */
     uint8_t last;  /* the server asked last */
-    uint64_t last_ns;
+    uint64_t last_at_ns;
     uint8_t running[SERVERS_MAX]; /* attempts without an outcome, for each server */
     uint8_t out;                  /* bit i: server i will say nothing more */
     bool partial;                 /* `held` has the addresses of a truncated answer */
@@ -72,7 +72,7 @@ struct attempt {
     unsigned generation;
     uint8_t server;
     bool tcp;
-    uint64_t sent_ns;
+    uint64_t sent_at_ns;
     enum dns_verdict verdict;
     struct dns_answer answer; /* for ANSWERED */
 };
@@ -117,7 +117,7 @@ static void finish(struct dns_ask *ask, int error, const struct dns_answer *answ
 /* No better answer will come. */
 static void give_up(struct dns_ask *ask, int error)
 {
-    finish(ask, ask->hold_ns != TIME_NEVER ? OK : error, &ask->held);
+    finish(ask, ask->hold_until_ns != TIME_NEVER ? OK : error, &ask->held);
 }
 
 /* ---- servers ---- */
@@ -141,21 +141,21 @@ static void note_server(struct dns_client *client, uint8_t index, bool failing_b
                           text);
 }
 
-static void note_silence(struct dns_client *client, uint8_t index, uint64_t sent_ns,
+static void note_silence(struct dns_client *client, uint8_t index, uint64_t sent_at_ns,
                          uint64_t now)
 {
     bool before = client->choice.servers[index].failing;
 
-    server_choice_silent(&client->choice, index, sent_ns, now);
+    server_choice_silent(&client->choice, index, sent_at_ns, now);
     note_server(client, index, before);
 }
 
-static void note_answer(struct dns_client *client, uint8_t index, uint64_t sent_ns,
+static void note_answer(struct dns_client *client, uint8_t index, uint64_t sent_at_ns,
                         uint64_t now)
 {
     bool before = client->choice.servers[index].failing;
 
-    server_choice_answered(&client->choice, index, sent_ns, now);
+    server_choice_answered(&client->choice, index, sent_at_ns, now);
     note_server(client, index, before);
 }
 
@@ -172,7 +172,7 @@ static void note_refusal(struct dns_client *client, uint8_t index, uint64_t now)
 static void arm_timer(struct dns_ask *ask, uint64_t now)
 {
     io_watch_until(ask->client->loop, &ask->timer,
-                   MIN(MIN(ask->next_ns, ask->hold_ns), ask->deadline_ns), now);
+                   MIN(MIN(ask->next_at_ns, ask->hold_until_ns), ask->deadline_ns), now);
 }
 
 static void on_outcome(void *context, enum dns_verdict verdict, const uint8_t *message,
@@ -224,7 +224,7 @@ static void send_to(struct dns_ask *ask, uint8_t server, bool tcp, uint64_t now)
     attempt->generation = client->generation;
     attempt->server = server;
     attempt->tcp = tcp;
-    attempt->sent_ns = now;
+    attempt->sent_at_ns = now;
     list_init(&attempt->node);
     list_append(&client->attempts, &attempt->node);
     ask->running[server]++;
@@ -244,14 +244,14 @@ static void send_next(struct dns_ask *ask, uint64_t now)
         if (ask->out >> server & 1)
             continue;
         ask->last = server;
-        ask->last_ns = now;
+        ask->last_at_ns = now;
         ask->expectant = true;
-        ask->next_ns = now + (server_choice_patience(choice, server)
-                              << MIN(turn / choice->count, 10u));
+        ask->next_at_ns = now + (server_choice_patience(choice, server)
+                                 << MIN(turn / choice->count, 10u));
         send_to(ask, server, false, now);
         return;
     }
-    ask->next_ns = TIME_NEVER;
+    ask->next_at_ns = TIME_NEVER;
 }
 
 static void begin(struct dns_ask *ask, uint64_t now)
@@ -262,10 +262,10 @@ static void begin(struct dns_ask *ask, uint64_t now)
     ask->out = 0;
     ask->turn = 0;
     ask->failed = false;
-    ask->retry_ns = RETRY_FIRST_NS;
-    ask->give_up_ns = now + RETRY_NS;
+    ask->retry_after_ns = RETRY_FIRST_NS;
+    ask->give_up_at_ns = now + RETRY_NS;
     ask->partial = false;
-    ask->hold_ns = TIME_NEVER;
+    ask->hold_until_ns = TIME_NEVER;
     ask->held = (struct dns_answer){.outcome = DNS_FAILED};
     server_choice_order(choice, ask->order);
     send_next(ask, now);
@@ -285,14 +285,14 @@ static bool is_out(const struct dns_ask *ask)
  * be restarting. */
 static void try_later(struct dns_ask *ask, uint64_t now)
 {
-    if (ask->failed || ask->hold_ns != TIME_NEVER || now >= ask->give_up_ns) {
+    if (ask->failed || ask->hold_until_ns != TIME_NEVER || now >= ask->give_up_at_ns) {
         give_up(ask, ERROR_SYSTEM);
         return;
     }
     ask->out = 0;
     ask->turn = 0;
-    ask->next_ns = now + ask->retry_ns;
-    ask->retry_ns *= 2;
+    ask->next_at_ns = now + ask->retry_after_ns;
+    ask->retry_after_ns *= 2;
     arm_timer(ask, now);
 }
 
@@ -303,19 +303,19 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop;
     (void)events;
 
-    if (now >= ask->deadline_ns || now >= ask->hold_ns) {
+    if (now >= ask->deadline_ns || now >= ask->hold_until_ns) {
         give_up(ask, ERROR_TIMEOUT);
         return;
     }
     /* The kernel may not report that nothing listens: it does so only for few sockets. */
-    if (now >= ask->next_ns &&
+    if (now >= ask->next_at_ns &&
         (is_out(ask) ||
-         (now >= ask->give_up_ns && server_choice_hopeless(&ask->client->choice)))) {
+         (now >= ask->give_up_at_ns && server_choice_hopeless(&ask->client->choice)))) {
         try_later(ask, now);
         return;
     }
-    if (now >= ask->next_ns) {
-        note_silence(ask->client, ask->last, ask->last_ns, now);
+    if (now >= ask->next_at_ns) {
+        note_silence(ask->client, ask->last, ask->last_at_ns, now);
         send_next(ask, now);
     }
     arm_timer(ask, now);
@@ -329,12 +329,12 @@ static void strike_out(struct dns_ask *ask, uint8_t server, uint64_t now)
     ask->out |= (uint8_t)(1u << server);
     if (server == ask->last)
         ask->expectant = false;
-    if (ask->hold_ns != TIME_NEVER && server == ask->order[0]) {
+    if (ask->hold_until_ns != TIME_NEVER && server == ask->order[0]) {
         give_up(ask, ERROR_SYSTEM);
     } else if (is_out(ask)) {
         try_later(ask, now);
     } else {
-        if (server == ask->last && ask->next_ns != TIME_NEVER)
+        if (server == ask->last && ask->next_at_ns != TIME_NEVER)
             send_next(ask, now);
         arm_timer(ask, now);
     }
@@ -346,8 +346,8 @@ static void ask_for_all(struct dns_ask *ask, const struct attempt *attempt, uint
     if (attempt->answer.outcome == DNS_FOUND && !ask->partial) {
         ask->partial = true;
         ask->held = attempt->answer;
-        ask->hold_ns = now + REST_NS;
-        ask->next_ns = TIME_NEVER;
+        ask->hold_until_ns = now + REST_NS;
+        ask->next_at_ns = TIME_NEVER;
         ask->done(ask->context, OK, &ask->held, false);
     }
     send_to(ask, attempt->server, true, now);
@@ -367,9 +367,9 @@ static void take_answer(struct dns_ask *ask, const struct attempt *attempt, uint
     } else if (answer->outcome == DNS_FOUND || attempt->server == first ||
                (ask->out >> first & 1) || ask->running[first] == 0) {
         finish(ask, OK, answer);
-    } else if (ask->hold_ns == TIME_NEVER) {
+    } else if (ask->hold_until_ns == TIME_NEVER) {
         ask->held = *answer;
-        ask->hold_ns = now + HOLD_NS;
+        ask->hold_until_ns = now + HOLD_NS;
         arm_timer(ask, now);
     }
 }
@@ -382,11 +382,11 @@ static void leave_server(struct dns_client *client, uint8_t server, uint64_t now
     list_foreach(&client->asks, node, after) {
         struct dns_ask *ask = list_entry(node, struct dns_ask, node);
 
-        if (!ask->expectant || ask->last != server || ask->next_ns == TIME_NEVER)
+        if (!ask->expectant || ask->last != server || ask->next_at_ns == TIME_NEVER)
             continue;
         ask->expectant = false;
         ask->out |= (uint8_t)(1u << server);
-        ask->next_ns = now;
+        ask->next_at_ns = now;
         arm_timer(ask, now);
     }
 }
@@ -395,7 +395,7 @@ static void leave_server(struct dns_client *client, uint8_t server, uint64_t now
 static bool is_stale(const struct attempt *attempt)
 {
     return attempt->server == attempt->ask->last &&
-           (attempt->sent_ns < attempt->ask->last_ns || !attempt->ask->expectant);
+           (attempt->sent_at_ns < attempt->ask->last_at_ns || !attempt->ask->expectant);
 }
 
 static void look_at(struct attempt *attempt)
@@ -407,7 +407,7 @@ static void look_at(struct attempt *attempt)
     /* TCP may be blocked where UDP works, so its failure says nothing about the server. */
     if (attempt->generation == client->generation && !attempt->tcp) {
         if (attempt->verdict == DNS_ANSWERED)
-            note_answer(client, attempt->server, attempt->sent_ns, now);
+            note_answer(client, attempt->server, attempt->sent_at_ns, now);
         else if (attempt->verdict == DNS_REFUSED)
             leave_server(client, attempt->server, now);
     }

@@ -22,9 +22,9 @@ static bool is_due(const struct half_closed_list *list, struct half_closed *half
     if (state == HALF_CLOSED_NOT)
         list_remove(&half->node);
     if (state != HALF_CLOSED || moved != half->moved)
-        half->quiet_since = now;
+        half->quiet_since_ns = now;
     half->moved = moved;
-    return now - half->quiet_since >= list->after_ns;
+    return now - half->quiet_since_ns >= list->after_ns;
 }
 
 static void log_ended(const struct half_closed_list *list, unsigned count)
@@ -94,7 +94,7 @@ void half_closed_add(struct half_closed_list *list, struct half_closed *half)
 {
     if (list_linked(&half->node))
         return;
-    half->quiet_since = clock_now();
+    half->quiet_since_ns = clock_now();
     (void)half->type->look(half, &half->moved);
     list_append(&list->members, &half->node);
     run_timer(list);

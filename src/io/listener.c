@@ -70,9 +70,10 @@ static void be_full(struct listener *listener)
 {
     uint64_t now = clock_now();
 
-    if (listener->full_ns == 0)
-        listener->full_ns = now;
-    if (listener->class == DESCRIPTOR_CLIENT && now - listener->full_ns >= PATIENCE_NS)
+    if (listener->full_since_ns == 0)
+        listener->full_since_ns = now;
+    if (listener->class == DESCRIPTOR_CLIENT &&
+        now - listener->full_since_ns >= PATIENCE_NS)
         refuse_waiting(listener);
     pause_for_descriptors(listener);
 }
@@ -92,7 +93,7 @@ static int accept_batch(struct listener *listener)
             be_full(listener);
             break;
         }
-        listener->full_ns = 0;
+        listener->full_since_ns = 0;
         fd = accept4(io->fd, (struct sockaddr *)&storage, &length,
                      SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0 && !descriptors_admit(fd, listener->class)) {

@@ -8,7 +8,7 @@
 
 bool movement_of_worker(const struct worker *worker, uint64_t now)
 {
-    return worker->moved_ns != 0 && now - worker->moved_ns < MOVEMENT_NS;
+    return worker->moved_at_ns != 0 && now - worker->moved_at_ns < MOVEMENT_NS;
 }
 
 bool movement_of_session(const struct session *session)

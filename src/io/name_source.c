@@ -59,7 +59,7 @@ static uint64_t lifetime(struct name_source *source, const struct question *ques
     if (entry->outcome != DNS_FAILED)
         return MIN(ttl_ns, source->bounds.max_negative_ttl_ns);
     other = name_cache_find(source->cache, question->name, other_family(question->family),
-                            entry->learned_ns);
+                            entry->learned_at_ns);
     return other != NULL && other->outcome == DNS_FOUND ? FAILURE_OF_ONE_FAMILY_NS
                                                         : FAILURE_NS;
 }
@@ -126,7 +126,7 @@ static void on_answer(void *context, int error, const struct dns_answer *answer,
     struct name_entry entry = {
         .outcome = error == OK ? answer->outcome : DNS_FAILED,
         .error = error,
-        .learned_ns = clock_boot(),
+        .learned_at_ns = clock_boot(),
         .count = error == OK ? answer->count : 0,
     };
 
@@ -138,7 +138,7 @@ static void on_answer(void *context, int error, const struct dns_answer *answer,
     }
     question->ask = NULL;
     name_cache_put(source->cache, question->name, question->family, &entry,
-                   entry.learned_ns + lifetime(source, question, &entry, answer->ttl));
+                   entry.learned_at_ns + lifetime(source, question, &entry, answer->ttl));
     /* A callback that asks for this name must not find this question any more. */
     list_remove(&question->node);
     tell(question, &entry, true);

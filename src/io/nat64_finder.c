@@ -34,7 +34,7 @@ static void on_patience(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop;
     (void)events;
 
-    finder->until_ns = clock_now() + FAILED_NS;
+    finder->known_until_ns = clock_now() + FAILED_NS;
     wake(finder);
 }
 
@@ -46,7 +46,7 @@ static void on_resolved(void *context, int error, const struct address *addresse
     char text[ADDRESS_TEXT_SIZE];
 
     finder->query = NULL;
-    finder->until_ns = clock_now() + (answered ? KNOWN_NS : FAILED_NS);
+    finder->known_until_ns = clock_now() + (answered ? KNOWN_NS : FAILED_NS);
     nat64_learn(&finder->prefixes, addresses, error == OK ? count : 0);
     for (size_t i = 0; i < finder->prefixes.count; i++)
         log_info("this network has NAT64 by %s/%u",
@@ -94,14 +94,14 @@ void nat64_finder_forget(struct nat64_finder *finder)
 {
     cancel(finder);
     finder->prefixes.count = 0;
-    finder->until_ns = 0;
+    finder->known_until_ns = 0;
     if (!list_empty(&finder->waiters))
         (void)ask(finder); /* without a query, the patience of the waiters ends */
 }
 
 bool nat64_finder_ask(struct nat64_finder *finder, struct nat64_waiter *waiter)
 {
-    if (clock_now() < finder->until_ns || !ask(finder))
+    if (clock_now() < finder->known_until_ns || !ask(finder))
         return true;
     if (!list_linked(&waiter->node))
         list_append(&finder->waiters, &waiter->node);

@@ -11,13 +11,13 @@
 
 static void look(struct outage_log *log)
 {
-    uint64_t now = clock_now(), due_ns = outage_news_due(&log->news);
+    uint64_t now = clock_now(), due_at_ns = outage_news_due(&log->news);
 
-    if (due_ns != TIME_NEVER && outage_news_tell(&log->news, now)) {
+    if (due_at_ns != TIME_NEVER && outage_news_tell(&log->news, now)) {
         log_write(log->level, "%s", log->line);
-        due_ns = TIME_NEVER;
+        due_at_ns = TIME_NEVER;
     }
-    io_watch_until(log->loop, &log->timer, due_ns, now);
+    io_watch_until(log->loop, &log->timer, due_at_ns, now);
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
@@ -42,7 +42,7 @@ void outage_log_deinit(struct outage_log *log)
     log->loop = NULL;
 }
 
-void outage_log_down(struct outage_log *log, uint64_t least_ns, enum log_level level,
+void outage_log_down(struct outage_log *log, uint64_t lasting_for_ns, enum log_level level,
                      const char *format, ...)
 {
     va_list arguments;
@@ -53,7 +53,7 @@ void outage_log_down(struct outage_log *log, uint64_t least_ns, enum log_level l
     vsnprintf(log->line, sizeof(log->line), format, arguments);
     va_end(arguments);
     log->level = level;
-    outage_news_down(&log->news, least_ns, clock_now());
+    outage_news_down(&log->news, lasting_for_ns, clock_now());
     look(log);
     if (!log->news.told)
         log_debug("%s", log->line);

@@ -53,7 +53,7 @@ struct resolver_query {
     void *context;
     ev_timer timer; /* the delay, or the deadline */
     uint64_t deadline_ns;
-    uint64_t delay_ns;  /* when the wait for the other family ends */
+    uint64_t delay_until_ns; /* when the wait for the other family ends */
     bool hosts_pending; /* the hosts file is being read */
     bool absolute;      /* the name has a final dot: no search */
     bool special;       /* DNS is not asked for the name */
@@ -200,7 +200,7 @@ static void next_candidate(struct resolver_query *query, int failure)
 static void arm_timer(struct resolver_query *query)
 {
     io_watch_until(query->resolver->loop, &query->timer,
-                   MIN(query->deadline_ns, query->delay_ns), clock_now());
+                   MIN(query->deadline_ns, query->delay_until_ns), clock_now());
 }
 
 /* Until when an answer waits for the other family's, counted from the time when it came,
@@ -210,7 +210,7 @@ static void arm_timer(struct resolver_query *query)
  * repeated. */
 static uint64_t delay_of(const struct name_entry *entry)
 {
-    uint64_t age_ns = clock_boot() - entry->learned_ns;
+    uint64_t age_ns = clock_boot() - entry->learned_at_ns;
     uint64_t delay_ns = RESOLVER_DOUBT_NS;
 
     if (entry->count > 0 && entry->addresses[0].family == ADDRESS_IPV4 &&
@@ -246,14 +246,14 @@ static void look(struct resolver_query *query)
 {
     bool all = query->halves[SIX].known && query->halves[FOUR].known;
 
-    query->delay_ns = TIME_NEVER;
+    query->delay_until_ns = TIME_NEVER;
     for (int i = 0; i < FAMILIES && !all; i++) {
         const struct half *half = &query->halves[i];
 
         if (half->entry.count > 0 || (half->known && half->entry.outcome == DNS_NO_NAME))
-            query->delay_ns = MIN(query->delay_ns, delay_of(&half->entry));
+            query->delay_until_ns = MIN(query->delay_until_ns, delay_of(&half->entry));
     }
-    if (all || clock_now() >= query->delay_ns)
+    if (all || clock_now() >= query->delay_until_ns)
         conclude(query);
     else
         arm_timer(query);
@@ -355,7 +355,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop;
     (void)events;
 
-    if (now >= query->delay_ns)
+    if (now >= query->delay_until_ns)
         conclude(query);
     else if (now >= query->deadline_ns)
         finish(query, ERROR_TIMEOUT);
@@ -545,7 +545,7 @@ int resolver_query(struct resolver *resolver, const char *name, resolver_done *d
     query->done = done;
     query->context = context;
     query->deadline_ns = clock_now() + resolver->dns.timeout_ns;
-    query->delay_ns = TIME_NEVER;
+    query->delay_until_ns = TIME_NEVER;
     query->halves[SIX].wait.told = on_told_six;
     query->halves[FOUR].wait.told = on_told_four;
     ev_init(&query->timer, on_timer);

@@ -6,7 +6,7 @@
 void restart_note_up(struct restart *restart, uint64_t now)
 {
     restart->ended = false;
-    restart->up_ns = now;
+    restart->up_since_ns = now;
 }
 
 static bool is_refusal(enum error error, enum close_code code)
@@ -17,8 +17,9 @@ static bool is_refusal(enum error error, enum close_code code)
 uint64_t restart_note_end(struct restart *restart, enum error error, enum close_code code,
                           const char *reason, uint64_t now)
 {
-    bool lasted = restart->up_ns != 0 && now - restart->up_ns >= RESTART_LASTING_NS;
-    uint64_t least_ns = is_refusal(error, code) ? RESTART_REFUSED_NS : RESTART_MIN_NS;
+    bool lasted =
+        restart->up_since_ns != 0 && now - restart->up_since_ns >= RESTART_LASTING_NS;
+    uint64_t least_pause_ns = is_refusal(error, code) ? RESTART_REFUSED_NS : RESTART_MIN_NS;
 
     restart->ended = true;
     restart->code = code;
@@ -31,11 +32,12 @@ uint64_t restart_note_end(struct restart *restart, enum error error, enum close_
     /* A relay that was stopped may come back at once, and the session itself spaces the
      * dials to a relay that is gone. */
     if (error == ERROR_CLOSED && code == CLOSE_STOPPED)
-        restart->wait_ns = 0;
+        restart->pause_ns = 0;
     else
-        restart->wait_ns = lasted ? least_ns : MAX(2 * restart->wait_ns, least_ns);
-    restart->wait_ns = MIN(restart->wait_ns, RESTART_MAX_NS);
-    restart->next_ns = now + restart->wait_ns;
-    restart->up_ns = 0;
-    return restart->wait_ns;
+        restart->pause_ns =
+            lasted ? least_pause_ns : MAX(2 * restart->pause_ns, least_pause_ns);
+    restart->pause_ns = MIN(restart->pause_ns, RESTART_MAX_NS);
+    restart->next_at_ns = now + restart->pause_ns;
+    restart->up_since_ns = 0;
+    return restart->pause_ns;
 }

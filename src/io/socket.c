@@ -254,9 +254,9 @@ int socket_outcome(int fd)
     return outcome != 0 ? outcome : EINPROGRESS;
 }
 
-void socket_keepalive(int fd, uint64_t idle_ns)
+void socket_keepalive(int fd, uint64_t idle_for_ns)
 {
-    int idle = (int)((idle_ns + NS_PER_S - 1) / NS_PER_S);
+    int idle = (int)((idle_for_ns + NS_PER_S - 1) / NS_PER_S);
 
     /* A local socket knows when its peer is gone. */
     if (idle == 0 || socket_local_address(fd).family == ADDRESS_NONE)

@@ -25,14 +25,14 @@ static uint32_t get_queued_bytes(int fd, const struct tcp_info *tcp)
 
 struct socket_info socket_info_get(int fd)
 {
-    struct socket_info info = {.silent_ns = TIME_NEVER};
+    struct socket_info info = {.silent_for_ns = TIME_NEVER};
     struct tcp_info tcp;
     socklen_t length = sizeof(tcp);
     int64_t flying;
 
     memset(&tcp, 0, sizeof(tcp));
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &tcp, &length) == 0)
-        info.silent_ns = tcp.tcpi_last_ack_recv * NS_PER_MS;
+        info.silent_for_ns = tcp.tcpi_last_ack_recv * NS_PER_MS;
     else
         socket_tune_warn(TUNE_INFO);
     info.srtt_ns = (uint64_t)tcp.tcpi_rtt * 1000;

@@ -233,7 +233,7 @@ struct subflow_measure subflow_io_measure(const struct subflow_io *io)
         .queued_bytes = info.queued_bytes + (io->tail_length - io->tail_at),
         .unsent_bytes = info.unsent_bytes + (io->tail_length - io->tail_at),
         .flying_bytes = info.flying_bytes,
-        .silent_ns = info.silent_ns,
+        .silent_for_ns = info.silent_for_ns,
     };
 }
 
@@ -380,7 +380,7 @@ void subflow_io_connect(struct subflow_io *io, const struct address *to,
 
     assert(io->state == SUBFLOW_IO_WAITING);
     io->to = *to;
-    io->dialled_ns = clock_now();
+    io->dialled_at_ns = clock_now();
     if (socket_connect(to, options, &fd) != OK) {
         dial_failed(io, errno);
         return;

@@ -96,7 +96,7 @@ int worker_init(struct worker *worker, struct ev_loop *loop, uint64_t buffered_b
 void worker_set_timeouts(struct worker *worker, const struct config_timeouts *timeouts)
 {
     worker->keepalive_ns = timeouts->keepalive_ns;
-    half_closed_set_after(&worker->half_closed, timeouts->half_closed_ns);
+    half_closed_set_after(&worker->half_closed, timeouts->half_closed_after_ns);
 }
 
 void worker_deinit(struct worker *worker)

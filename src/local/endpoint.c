@@ -27,7 +27,7 @@ static void put(struct endpoint *endpoint, const struct address *address)
     if (find(endpoint, address) < endpoint->count ||
         endpoint->count == ENDPOINT_ADDRESSES_MAX)
         return;
-    endpoint->proven_ns[endpoint->count] = 0;
+    endpoint->proven_at_ns[endpoint->count] = 0;
     endpoint->addresses[endpoint->count++] = *address;
 }
 
@@ -61,7 +61,7 @@ static bool replace(struct endpoint *endpoint, const struct address *addresses,
         size_t before = find(&old, &endpoint->addresses[i]);
 
         moved |= before == old.count;
-        endpoint->proven_ns[i] = before < old.count ? old.proven_ns[before] : 0;
+        endpoint->proven_at_ns[i] = before < old.count ? old.proven_at_ns[before] : 0;
         for (unsigned path = 0; path < SESSION_PATHS_MAX; path++)
             if (before < old.count && old.choice[path] == before)
                 endpoint->choice[path] = (uint8_t)i;
@@ -254,20 +254,20 @@ void endpoint_proven(struct endpoint *endpoint, unsigned path,
 
     if (index == endpoint->count)
         return;
-    endpoint->proven_ns[index] = clock_now();
+    endpoint->proven_at_ns[index] = clock_now();
     ev_timer_stop(endpoint->loop, &endpoint->refresh);
     if (prefer)
         endpoint->choice[path] = (uint8_t)index;
 }
 
 void endpoint_failed(struct endpoint *endpoint, unsigned path,
-                     const struct address *address, uint64_t dialled_ns, bool no_way)
+                     const struct address *address, uint64_t dialled_at_ns, bool no_way)
 {
     size_t index = find(endpoint, address);
 
     if (no_way && address->family == ADDRESS_IPV4)
         go_by_nat64(endpoint);
-    if (index < endpoint->count && endpoint->proven_ns[index] > dialled_ns)
+    if (index < endpoint->count && endpoint->proven_at_ns[index] > dialled_at_ns)
         return;
     /* Several dials to one address often fail together: count them once. */
     if (index < endpoint->count && endpoint->choice[path] == index)

@@ -115,17 +115,17 @@ static void drop_session(struct local *local)
 static void plan_restart(struct local *local, enum error error, enum close_code code,
                          const char *reason)
 {
-    uint64_t wait_ns = restart_note_end(&local->ending, error, code, reason, clock_now());
+    uint64_t pause_ns = restart_note_end(&local->ending, error, code, reason, clock_now());
 
-    if (wait_ns < NS_PER_S)
+    if (pause_ns < NS_PER_S)
         log_warning("%s", local->ending.reason);
     else
         log_warning("%s; the next is begun in %.0f s", local->ending.reason,
-                    (double)wait_ns * 1e-9);
+                    (double)pause_ns * 1e-9);
     local->inbound.sessionless = code == CLOSE_LIMIT || code == CLOSE_REMOVED
                                      ? RESET_SESSION_REFUSED
                                      : RESET_RELAY_UNREACHABLE;
-    ev_timer_set(&local->restart, (double)wait_ns * 1e-9, 0.);
+    ev_timer_set(&local->restart, (double)pause_ns * 1e-9, 0.);
     ev_timer_start(local->worker.loop, &local->restart);
 }
 
@@ -155,9 +155,9 @@ static const struct driver_role role = {
 /* Whether to wait for open connections: before a stop for all of them. */
 static bool is_patient(const struct local *local, uint64_t now)
 {
-    return local->stop_by == TIME_NEVER ||
-           (now < local->stop_by && (movement_of_worker(&local->worker, now) ||
-                                     movement_of_session(local->session)));
+    return local->stop_at_ns == TIME_NEVER ||
+           (now < local->stop_at_ns && (movement_of_worker(&local->worker, now) ||
+                                        movement_of_session(local->session)));
 }
 
 /* Whether the session has streams, or may get some. */
@@ -207,7 +207,7 @@ void local_retire(struct local *local, void (*done)(struct local *local, void *c
 
 void local_stop(struct local *local)
 {
-    local->stop_by = clock_now() + local->config->timeouts.stop_ns;
+    local->stop_at_ns = clock_now() + local->config->timeouts.stop_after_ns;
 }
 
 /* ---- status ---- */
@@ -274,7 +274,7 @@ static int start_session(struct local *local)
         .rate_up = config->rate.up_bits / 8,
         .rate_down = config->rate.down_bits / 8,
         .path_count = path_table_count(&local->paths),
-        .packet_retry_ns = config->mtu_retry_ns,
+        .packet_retry_after_ns = config->mtu_retry_after_ns,
         .port_count = (unsigned)MIN(config->relay.ports.count, (size_t)SESSION_PORTS_MAX),
     };
 
@@ -332,7 +332,7 @@ int local_new(struct ev_loop *loop, const struct config_local *config,
     if (local == NULL)
         return error;
     local->config = config;
-    local->stop_by = TIME_NEVER;
+    local->stop_at_ns = TIME_NEVER;
     memcpy(local->private_key, private_key, sizeof(local->private_key));
     outage_log_init(&local->contact, loop);
     ev_init(&local->restart, on_restart);

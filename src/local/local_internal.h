@@ -50,7 +50,8 @@ struct local {
     ev_timer retired;
     ev_timer restart;      /* runs while there is no session */
     struct restart ending; /* of the last session */
-    uint64_t stop_by; /* when moving streams end too; TIME_NEVER: wait for idle streams */
+    /* When moving streams end too; TIME_NEVER: wait for idle streams. */
+    uint64_t stop_at_ns;
     bool closing; /* the session was asked to close */
     void (*done)(struct local *local, void *context);
     void *done_context;

@@ -187,7 +187,7 @@ void path_dialer_dialled(struct path_dialer *dialer, const struct subflow_io *io
         note_failure(dialer, io, error);
         if (error == ETIMEDOUT)
             look_for_block(dialer, io);
-        endpoint_failed(endpoint_of(dialer, io->path), io->path, &io->to, io->dialled_ns,
+        endpoint_failed(endpoint_of(dialer, io->path), io->path, &io->to, io->dialled_at_ns,
                         is_no_way(error));
         return;
     }
@@ -226,9 +226,9 @@ static void note_strange(struct path_dialer *dialer, const struct subflow_io *io
     uint64_t now = clock_now();
 
     if (strangers->strange++ == 0)
-        strangers->strange_ns = now;
-    if (strangers->strange < STRANGE_TOLD || now - strangers->strange_ns < STRANGE_NS ||
-        strangers->strange_told)
+        strangers->strange_since_ns = now;
+    if (strangers->strange < STRANGE_TOLD ||
+        now - strangers->strange_since_ns < STRANGE_NS || strangers->strange_told)
         return;
     strangers->strange_told = true;
     log_warning("path %s: something answers at %s, but it is not the relay: it %s. The "
@@ -240,7 +240,7 @@ static void note_strange(struct path_dialer *dialer, const struct subflow_io *io
 void path_dialer_unproven(struct path_dialer *dialer, const struct subflow_io *io,
                           enum unproven how)
 {
-    endpoint_failed(endpoint_of(dialer, io->path), io->path, &io->to, io->dialled_ns,
+    endpoint_failed(endpoint_of(dialer, io->path), io->path, &io->to, io->dialled_at_ns,
                     false);
     dialer->strangers[io->path].at = io->to;
     if (how != UNPROVEN_SILENT)

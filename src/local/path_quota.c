@@ -125,8 +125,8 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
         if (quota->usage.month > month)
             memset(quota->fresh, 0, sizeof(quota->fresh));
     }
-    if (quota->turned || now - quota->saved_ns >= SAVE_NS) {
-        quota->saved_ns = now;
+    if (quota->turned || now - quota->saved_at_ns >= SAVE_NS) {
+        quota->saved_at_ns = now;
         save(quota, false);
     }
     if (used_up(quota) != before)
@@ -173,7 +173,7 @@ void path_quota_init(struct path_quota *quota, struct ev_loop *loop,
     /* Only the file tells which month came before. */
     quota->turned = usage_turn(&quota->usage, clock_wall());
     save(quota, false);
-    quota->saved_ns = clock_now();
+    quota->saved_at_ns = clock_now();
     ev_timer_init(&quota->timer, on_timer, COUNT_SECONDS, COUNT_SECONDS);
     quota->timer.data = quota;
     ev_timer_start(loop, &quota->timer);

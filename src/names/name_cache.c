@@ -10,7 +10,7 @@
 struct node {
     struct list order;  /* in cache.order */
     struct list bucket; /* in one of cache.buckets */
-    uint64_t expires_ns;
+    uint64_t expires_at_ns;
     uint8_t family;
     struct name_entry entry;
     char name[];
@@ -75,7 +75,7 @@ const struct name_entry *name_cache_find(struct name_cache *cache, const char *n
 
     if (node == NULL)
         return NULL;
-    if (now >= node->expires_ns) {
+    if (now >= node->expires_at_ns) {
         drop(cache, node);
         return NULL;
     }
@@ -85,13 +85,13 @@ const struct name_entry *name_cache_find(struct name_cache *cache, const char *n
 }
 
 void name_cache_put(struct name_cache *cache, const char *name, enum address_family family,
-                    const struct name_entry *entry, uint64_t expires_ns)
+                    const struct name_entry *entry, uint64_t expires_at_ns)
 {
     struct node *node = find(cache, name, family);
 
     if (node != NULL)
         drop(cache, node);
-    if (cache->bound == 0 || expires_ns <= entry->learned_ns)
+    if (cache->bound == 0 || expires_at_ns <= entry->learned_at_ns)
         return;
     if (cache->count == cache->bound)
         drop(cache, list_entry(cache->order.prev, struct node, order));
@@ -101,7 +101,7 @@ void name_cache_put(struct name_cache *cache, const char *name, enum address_fam
     strcpy(node->name, name);
     node->family = (uint8_t)family;
     node->entry = *entry;
-    node->expires_ns = expires_ns;
+    node->expires_at_ns = expires_at_ns;
     list_init(&node->order);
     list_init(&node->bucket);
     list_prepend(&cache->order, &node->order);

@@ -36,10 +36,10 @@ int server_choice_probe(struct server_choice *choice, uint64_t now)
     for (size_t i = 0; i < choice->count; i++) {
         struct server_health *server = &choice->servers[i];
 
-        if (!server->failing || now < server->probe_ns)
+        if (!server->failing || now < server->probe_at_ns)
             continue;
         server->probe_every_ns = MIN(2 * server->probe_every_ns, PROBE_MAX_NS);
-        server->probe_ns = now + server->probe_every_ns;
+        server->probe_at_ns = now + server->probe_every_ns;
         return (int)i;
     }
     return -1;
@@ -54,14 +54,14 @@ uint64_t server_choice_patience(const struct server_choice *choice, size_t index
     return MIN(MAX(PATIENCE_RTTS * server->rtt_ns, PATIENCE_MIN_NS), PATIENCE_MAX_NS);
 }
 
-void server_choice_answered(struct server_choice *choice, size_t index, uint64_t sent_ns,
+void server_choice_answered(struct server_choice *choice, size_t index, uint64_t sent_at_ns,
                             uint64_t now)
 {
     struct server_health *server = &choice->servers[index];
-    uint64_t rtt_ns = MAX(now - sent_ns, 1u);
+    uint64_t rtt_ns = MAX(now - sent_at_ns, 1u);
 
     server->failing = server->refused = false;
-    server->answered_ns = now;
+    server->answered_at_ns = now;
     server->rtt_ns = server->rtt_ns == 0 ? rtt_ns : (7 * server->rtt_ns + rtt_ns) / 8;
 }
 
@@ -71,15 +71,15 @@ static void fail(struct server_health *server, uint64_t now)
         return;
     server->failing = true;
     server->probe_every_ns = PROBE_MIN_NS;
-    server->probe_ns = now + PROBE_MIN_NS;
+    server->probe_at_ns = now + PROBE_MIN_NS;
 }
 
-void server_choice_silent(struct server_choice *choice, size_t index, uint64_t sent_ns,
+void server_choice_silent(struct server_choice *choice, size_t index, uint64_t sent_at_ns,
                           uint64_t now)
 {
     struct server_health *server = &choice->servers[index];
 
-    if (server->answered_ns < sent_ns)
+    if (server->answered_at_ns < sent_at_ns)
         fail(server, now);
 }
 

@@ -72,9 +72,9 @@ int eyeballs_add(struct eyeballs *eyeballs, const struct address *address, uint6
         /* IPv6 goes first if it arrives before the IPv4 answer has waited long enough. */
         eyeballs->last_family = ADDRESS_IPV4;
         if (address->family == ADDRESS_IPV6)
-            eyeballs->next_ns = now;
+            eyeballs->next_at_ns = now;
         else if (eyeballs->count == 0)
-            eyeballs->next_ns = now + EYEBALLS_RESOLUTION_DELAY_NS;
+            eyeballs->next_at_ns = now + EYEBALLS_RESOLUTION_DELAY_NS;
     }
     eyeballs->addresses[place] = *address;
     eyeballs->count = (uint8_t)MAX((size_t)eyeballs->count, place + 1);
@@ -85,7 +85,7 @@ void eyeballs_resolved(struct eyeballs *eyeballs)
 {
     eyeballs->resolving = false;
     if (!eyeballs->started)
-        eyeballs->next_ns = 0;
+        eyeballs->next_at_ns = 0;
 }
 
 /* The next address to try: the first of the other family, or else the first; `count` when
@@ -116,7 +116,8 @@ static enum address_family overtaken_by(const struct eyeballs *eyeballs, size_t 
     for (size_t i = 0; i < eyeballs->count; i++)
         if (eyeballs->states[i] == EYEBALLS_TRYING &&
             eyeballs->addresses[i].family != eyeballs->addresses[winner].family &&
-            eyeballs->started_ns[i] + EYEBALLS_DELAY_NS <= eyeballs->started_ns[winner])
+            eyeballs->started_at_ns[i] + EYEBALLS_DELAY_NS <=
+                eyeballs->started_at_ns[winner])
             return (enum address_family)eyeballs->addresses[i].family;
     return ADDRESS_NONE;
 }
@@ -140,7 +141,7 @@ void eyeballs_failed(struct eyeballs *eyeballs, size_t index, enum reset_code co
 {
     end_attempt(eyeballs, index, EYEBALLS_ENDED);
     eyeballs_reject(eyeballs, code);
-    eyeballs->next_ns = now;
+    eyeballs->next_at_ns = now;
 }
 
 /* The first address in this state, or `count`. */
@@ -171,7 +172,7 @@ enum eyeballs_action eyeballs_next(struct eyeballs *eyeballs, uint64_t now, size
         return after_success(eyeballs, index);
     for (size_t i = 0; i < eyeballs->count; i++)
         if (eyeballs->states[i] == EYEBALLS_TRYING &&
-            now >= eyeballs->started_ns[i] + EYEBALLS_TIMEOUT_NS) {
+            now >= eyeballs->started_at_ns[i] + EYEBALLS_TIMEOUT_NS) {
             eyeballs_failed(eyeballs, i, RESET_TIMED_OUT, now);
             *index = i;
             return EYEBALLS_ABANDON;
@@ -180,27 +181,27 @@ enum eyeballs_action eyeballs_next(struct eyeballs *eyeballs, uint64_t now, size
     if (*index == eyeballs->count)
         return eyeballs->trying > 0 || eyeballs->resolving ? EYEBALLS_WAIT
                                                            : EYEBALLS_FAILED;
-    if (eyeballs->trying == EYEBALLS_CONCURRENT || now < eyeballs->next_ns)
+    if (eyeballs->trying == EYEBALLS_CONCURRENT || now < eyeballs->next_at_ns)
         return EYEBALLS_WAIT;
     eyeballs->states[*index] = EYEBALLS_TRYING;
-    eyeballs->started_ns[*index] = now;
+    eyeballs->started_at_ns[*index] = now;
     eyeballs->trying++;
     eyeballs->started = true;
     eyeballs->last_family = eyeballs->addresses[*index].family;
-    eyeballs->next_ns = now + EYEBALLS_DELAY_NS;
+    eyeballs->next_at_ns = now + EYEBALLS_DELAY_NS;
     return EYEBALLS_START;
 }
 
 uint64_t eyeballs_next_timeout(const struct eyeballs *eyeballs)
 {
-    uint64_t next_ns = TIME_NEVER;
+    uint64_t next_at_ns = TIME_NEVER;
 
     if (eyeballs->connected)
         return TIME_NEVER;
     if (eyeballs->trying < EYEBALLS_CONCURRENT && first_untried(eyeballs) < eyeballs->count)
-        next_ns = eyeballs->next_ns;
+        next_at_ns = eyeballs->next_at_ns;
     for (size_t i = 0; i < eyeballs->count; i++)
         if (eyeballs->states[i] == EYEBALLS_TRYING)
-            next_ns = MIN(next_ns, eyeballs->started_ns[i] + EYEBALLS_TIMEOUT_NS);
-    return next_ns;
+            next_at_ns = MIN(next_at_ns, eyeballs->started_at_ns[i] + EYEBALLS_TIMEOUT_NS);
+    return next_at_ns;
 }

@@ -10,9 +10,9 @@ enum address_family family_memory_avoid(struct family_memory *memory, uint64_t n
 {
     if (!avoided(memory))
         return ADDRESS_NONE;
-    if (now < memory->retry_ns)
+    if (now < memory->retry_at_ns)
         return (enum address_family)memory->suspect;
-    memory->retry_ns = now + memory->wait_ns;
+    memory->retry_at_ns = now + memory->retry_after_ns;
     memory->trying = true;
     return ADDRESS_NONE;
 }
@@ -33,9 +33,10 @@ bool family_memory_overtaken(struct family_memory *memory, enum address_family f
     before = avoided(memory);
     if (before && !memory->trying)
         return false; /* a race that began earlier tells nothing new */
-    memory->wait_ns = before ? MIN(2 * memory->wait_ns, FAMILY_MEMORY_RETRY_MAX_NS)
-                             : FAMILY_MEMORY_RETRY_NS;
-    memory->retry_ns = now + memory->wait_ns;
+    memory->retry_after_ns =
+        before ? MIN(2 * memory->retry_after_ns, FAMILY_MEMORY_RETRY_MAX_NS)
+               : FAMILY_MEMORY_RETRY_NS;
+    memory->retry_at_ns = now + memory->retry_after_ns;
     memory->trying = false;
     if (before)
         return false;

@@ -176,7 +176,7 @@ int relay_new(struct ev_loop *loop, struct config_relay *config,
         return ERROR_MEMORY;
     relay_bounds_reserve(config, held);
     pthread_mutex_init(&relay->lock, NULL);
-    atomic_init(&relay->stop_by, TIME_NEVER);
+    atomic_init(&relay->stop_at_ns, TIME_NEVER);
     random_fill(&relay->silence_random, sizeof(relay->silence_random));
     error = key_pair_init(&relay->key, private_key);
     relay->config = calloc(1, sizeof(*relay->config));
@@ -351,15 +351,15 @@ int relay_start(struct relay *relay)
 
 uint64_t relay_stop_bound(const struct relay *relay)
 {
-    return relay->config->config->timeouts.stop_ns;
+    return relay->config->config->timeouts.stop_after_ns;
 }
 
-void relay_stop(struct relay *relay, uint64_t bound_ns)
+void relay_stop(struct relay *relay, uint64_t wait_for_ns)
 {
-    uint64_t by = clock_now() + bound_ns;
+    uint64_t by = clock_now() + wait_for_ns;
 
-    if (by < atomic_load(&relay->stop_by))
-        atomic_store(&relay->stop_by, by);
+    if (by < atomic_load(&relay->stop_at_ns))
+        atomic_store(&relay->stop_at_ns, by);
     for (unsigned i = 0; i < relay->worker_count; i++)
         relay_mailbox_wake(&relay->workers[i].mailbox);
 }

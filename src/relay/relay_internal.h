@@ -53,10 +53,11 @@ struct relay {
     size_t socket_count;
     struct relay_worker *workers; /* owned */
     unsigned worker_count;
-    unsigned initialised;         /* workers that need a deinit */
-    uint64_t silence_random;      /* for the doors of all workers */
-    atomic_uint_fast64_t stop_by; /* when sessions are closed; TIME_NEVER: not stopping */
-    atomic_uint threads;          /* workers' threads that have not ended */
+    unsigned initialised;    /* workers that need a deinit */
+    uint64_t silence_random; /* for the doors of all workers */
+    atomic_uint_fast64_t
+        stop_at_ns;      /* when sessions are closed; TIME_NEVER: not stopping */
+    atomic_uint threads; /* workers' threads that have not ended */
 };
 
 struct relay_worker {

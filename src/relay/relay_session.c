@@ -16,7 +16,7 @@ static void on_incoming(struct driver *driver, const struct session_event *event
 {
     struct relay_session *session = driver->context;
 
-    if (atomic_load(&session->worker->relay->stop_by) != TIME_NEVER) {
+    if (atomic_load(&session->worker->relay->stop_at_ns) != TIME_NEVER) {
         session_stream_reset(driver->session, event->stream, RESET_LIMIT, clock_now());
         session_stream_release(driver->session, event->stream, clock_now());
         return;

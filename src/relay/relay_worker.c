@@ -64,7 +64,7 @@ static void on_stopping(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
 
     uint64_t now = clock_now();
-    bool late = now >= atomic_load(&worker->relay->stop_by);
+    bool late = now >= atomic_load(&worker->relay->stop_at_ns);
     bool readers = !late && !list_empty(&worker->worker.remainders) &&
                    movement_of_worker(&worker->worker, now);
 
@@ -136,7 +136,7 @@ static void on_wake(void *context)
     while ((message = relay_mailbox_take(&worker->mailbox)) != NULL)
         relay_arrival_move_in(worker, message);
     follow_config(worker);
-    if (atomic_load(&worker->relay->stop_by) != TIME_NEVER)
+    if (atomic_load(&worker->relay->stop_at_ns) != TIME_NEVER)
         ev_timer_again(worker->worker.loop, &worker->stopping);
 }
 

@@ -68,7 +68,7 @@ static json_t *describe_ending(const struct status_source *source, uint64_t now)
     return json_pack("{s:i, s:s, s:o}", "code", (int)ending->code, "reason", ending->reason,
                      "next_ms",
                      status_ms_or_null(source->session == NULL,
-                                       ending->next_ns - MIN(ending->next_ns, now)));
+                                       ending->next_at_ns - MIN(ending->next_at_ns, now)));
 }
 
 static json_t *describe_session(const struct status_source *source, uint64_t now)
@@ -90,9 +90,10 @@ static json_t *describe_session(const struct status_source *source, uint64_t now
         " s:o, s:o}",
         "state", phase_name(status.phase), "id", status.id != 0 ? id : NULL, "relays",
         describe_relays(source), "heard_ms",
-        status_ms_or_null(status.id != 0, now - MIN(now, status.contact_ns)), "linger_ms",
-        status_ms(status.linger_ns), "goodput_up_bps", status_bits(totals.goodput_up),
-        "goodput_down_bps", status_bits(totals.goodput_down), "payload_up_bytes",
+        status_ms_or_null(status.id != 0, now - MIN(now, status.contact_at_ns)),
+        "linger_ms", status_ms(status.linger_ns), "goodput_up_bps",
+        status_bits(totals.goodput_up), "goodput_down_bps",
+        status_bits(totals.goodput_down), "payload_up_bytes",
         (json_int_t)counters->stream_bytes_acked, "payload_down_bytes",
         (json_int_t)counters->stream_bytes_received, "wire_up_bytes",
         (json_int_t)counters->wire_bytes_sent, "wire_down_bytes",

@@ -94,7 +94,7 @@ static json_t *describe_dials(const struct path_status *status, uint64_t now)
 
     return json_pack("{s:I, s:i, s:o}", "failed", (json_int_t)status->counters.dials_failed,
                      "failed_in_a_row", (int)status->failures, "next_ms",
-                     status_ms_or_null(known, MAX(status->dial_ns, now) - now));
+                     status_ms_or_null(known, MAX(status->dial_at_ns, now) - now));
 }
 
 static json_t *describe_mtu(const struct path_status *status)
@@ -117,7 +117,7 @@ static json_t *describe_traffic(const struct path_status *status, uint64_t paylo
     return json_pack(
         "{s:o, s:o, s:o, s:o, s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
         "rtt_ms", status_ms_or_null(status->srtt_ns != 0, status->srtt_ns), "delivers_ms",
-        status_ms_or_null(status->srtt_ns != 0, status->arrival_ns), "estimated_up_bps",
+        status_ms_or_null(status->srtt_ns != 0, status->delivery_ns), "estimated_up_bps",
         status_integer_or_null(status->rate_out != 0, status->rate_out * 8),
         "estimated_down_bps",
         status_integer_or_null(status->rate_in != 0, status->rate_in * 8), "goodput_up_bps",

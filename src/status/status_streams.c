@@ -54,7 +54,7 @@ static json_t *describe_stream(const struct status_source *source,
         "waiting_up_bytes", (json_int_t)status->queued_bytes, "unacknowledged_bytes",
         (json_int_t)status->flying_bytes, "unread_bytes", (json_int_t)status->unread_bytes,
         "waits_for", describe_waits(status->waits), "reader_idle_ms",
-        status_ms_or_null(unread, now - MIN(now, status->reader_ns)));
+        status_ms_or_null(unread, now - MIN(now, status->read_at_ns)));
 }
 
 /* Adds the streams that wait for something, or the others, while there is room. */

@@ -186,7 +186,7 @@ int main(int argc, char **argv)
                                           {"parallel", required_argument, NULL, 'p'},
                                           {NULL, 0, NULL, 0}};
     struct endpoint server = endpoint_parse("127.0.0.1:0");
-    uint64_t duration_ns = 0, parallel = 8, begun_ns, cycles;
+    uint64_t duration_ns = 0, parallel = 8, begun_at_ns, cycles;
     int option;
     double seconds;
     pid_t child;
@@ -202,9 +202,9 @@ int main(int argc, char **argv)
     if (duration_ns == 0 || bytes > BYTES_MAX || parallel == 0 || parallel > PARALLEL_MAX)
         die("--for DURATION [--bytes N] [--parallel N]");
     child = server_fork(&server, serve);
-    begun_ns = now_ns();
-    cycles = run(&server, (unsigned)parallel, begun_ns + duration_ns);
-    seconds = (double)(now_ns() - begun_ns) / 1e9;
+    begun_at_ns = now_ns();
+    cycles = run(&server, (unsigned)parallel, begun_at_ns + duration_ns);
+    seconds = (double)(now_ns() - begun_at_ns) / 1e9;
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
     printf("{\"cycles\":%" PRIu64 ",\"seconds\":%.3f,\"cpu_seconds\":%.3f}\n", cycles,

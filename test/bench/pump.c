@@ -46,7 +46,7 @@ struct client {
 };
 
 static int source = -1;
-static uint64_t end_ns = UINT64_MAX;
+static uint64_t end_at_ns = UINT64_MAX;
 
 static void create_source(void)
 {
@@ -59,7 +59,7 @@ static uint64_t send_bytes(int fd, uint64_t length)
 {
     uint64_t sent = 0;
 
-    while (sent < length && now_ns() < end_ns) {
+    while (sent < length && now_ns() < end_at_ns) {
         off_t offset = 0;
         size_t part = length - sent < SOURCE_SIZE ? (size_t)(length - sent) : SOURCE_SIZE;
         ssize_t put = sendfile(fd, source, &offset, part);
@@ -76,7 +76,7 @@ static uint64_t drop_bytes(int fd, uint64_t length)
 {
     uint64_t got = 0;
 
-    while (got < length && now_ns() < end_ns) {
+    while (got < length && now_ns() < end_at_ns) {
         size_t part = length - got < DROP_SIZE ? (size_t)(length - got) : DROP_SIZE;
         ssize_t taken = recv(fd, NULL, part, MSG_TRUNC);
 
@@ -197,12 +197,12 @@ static void run(const struct client *model, unsigned parallel, unsigned stalled,
                 uint64_t duration_ns)
 {
     struct client *clients = allocate(parallel, sizeof(*clients));
-    uint64_t moved = 0, begun_ns;
+    uint64_t moved = 0, begun_at_ns;
 
     stall(model, stalled);
-    begun_ns = now_ns();
+    begun_at_ns = now_ns();
     if (duration_ns != 0)
-        end_ns = begun_ns + duration_ns;
+        end_at_ns = begun_at_ns + duration_ns;
     for (unsigned i = 0; i < parallel; i++) {
         clients[i] = *model;
         if (pthread_create(&clients[i].thread, NULL, run_client, &clients[i]) != 0)
@@ -213,7 +213,7 @@ static void run(const struct client *model, unsigned parallel, unsigned stalled,
         moved += clients[i].moved;
     }
     printf("{\"bytes\":%" PRIu64 ",\"seconds\":%.6f}\n", moved,
-           (double)(now_ns() - begun_ns) / 1e9);
+           (double)(now_ns() - begun_at_ns) / 1e9);
     free(clients);
 }
 

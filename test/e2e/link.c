@@ -85,7 +85,7 @@ static bool flapped_off(const struct direction *direction, uint64_t now)
     uint64_t period = direction->flap_on_ns + direction->flap_off_ns;
 
     return direction->flap_off_ns > 0 &&
-           (now - direction->flap_start_ns) % period >= direction->flap_on_ns;
+           (now - direction->flap_start_at_ns) % period >= direction->flap_on_ns;
 }
 
 /* Packets that waited or travelled when the schedule's black hole began are lost, even when
@@ -97,19 +97,19 @@ static void flap(struct direction *direction, uint64_t now)
 
     if (direction->flap_off_ns == 0)
         return;
-    begun = (now - direction->flap_start_ns + direction->flap_off_ns) / period;
+    begun = (now - direction->flap_start_at_ns + direction->flap_off_ns) / period;
     if (begun > direction->flaps)
         lose_all(direction);
     direction->flaps = begun;
 }
 
-static void to_line(struct direction *direction, struct packet *packet, uint64_t sent_ns)
+static void to_line(struct direction *direction, struct packet *packet, uint64_t sent_at_ns)
 {
     uint64_t jitter = (uint64_t)((double)direction->jitter_ns * random_unit(direction));
 
-    packet->arrives_ns =
-        MAX(sent_ns + direction->delay_ns + jitter, direction->last_arrival_ns);
-    direction->last_arrival_ns = packet->arrives_ns;
+    packet->arrives_at_ns =
+        MAX(sent_at_ns + direction->delay_ns + jitter, direction->last_arrival_at_ns);
+    direction->last_arrival_at_ns = packet->arrives_at_ns;
     queue_push(&direction->line, packet);
 }
 
@@ -155,7 +155,7 @@ static bool set_flap(struct direction *direction, const char *value, uint64_t no
     }
     direction->flap_on_ns = on_ns;
     direction->flap_off_ns = off_ns;
-    direction->flap_start_ns = now;
+    direction->flap_start_at_ns = now;
     direction->flaps = 0;
     return true;
 }
@@ -246,23 +246,24 @@ struct packet *direction_get(struct direction *direction, uint64_t now)
     struct packet *packet;
 
     serve(direction, now);
-    if (direction->line.first == NULL || direction->line.first->arrives_ns > now)
+    if (direction->line.first == NULL || direction->line.first->arrives_at_ns > now)
         return NULL;
     packet = queue_pop(&direction->line);
     direction->stats.packets++;
     direction->stats.bytes += packet->length;
-    direction->stats.latest_ns = MAX(direction->stats.latest_ns, now - packet->arrives_ns);
+    direction->stats.latest_ns =
+        MAX(direction->stats.latest_ns, now - packet->arrives_at_ns);
     return packet;
 }
 
-uint64_t direction_next_ns(const struct direction *direction)
+uint64_t direction_next_at_ns(const struct direction *direction)
 {
     uint64_t next = TIME_NEVER;
 
     if (direction->queue.first != NULL)
         next = direction->sending_until_ns;
     if (direction->line.first != NULL)
-        next = MIN(next, direction->line.first->arrives_ns);
+        next = MIN(next, direction->line.first->arrives_at_ns);
     return next;
 }
 

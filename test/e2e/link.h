@@ -18,7 +18,7 @@
 
 struct packet {
     struct packet *next;
-    uint64_t arrives_ns;
+    uint64_t arrives_at_ns;
     size_t length;
     uint8_t bytes[];
 };
@@ -41,11 +41,12 @@ struct direction {
                                          0: always up */
 
     uint64_t random; /* the generator's state, seeded by direction_init */
-    uint64_t flap_start_ns, flaps; /* of the schedule; black holes that have begun since */
+    /* Of the schedule; black holes that have begun since. */
+    uint64_t flap_start_at_ns, flaps;
     struct packet_queue queue, line;
     uint64_t
         sending_until_ns; /* when the queue's first packet has been sent, if there is one */
-    uint64_t last_arrival_ns;
+    uint64_t last_arrival_at_ns;
 
     struct {
         uint64_t packets, bytes; /* delivered */
@@ -70,7 +71,7 @@ void direction_put(struct direction *direction, struct packet *packet, uint64_t 
 struct packet *direction_get(struct direction *direction, uint64_t now);
 
 /* When direction_get has to be called next; TIME_NEVER while nothing is under way. */
-uint64_t direction_next_ns(const struct direction *direction);
+uint64_t direction_next_at_ns(const struct direction *direction);
 
 /* Writes the counters as a JSON object. */
 void direction_report(const struct direction *direction, FILE *out);

@@ -216,7 +216,7 @@ static uint64_t deliver(struct emulator *emulator)
     for (size_t i = 0; i < emulator->count; i++) {
         for (size_t side = 0; side < 2; side++) {
             write_side(&emulator->links[i], side, now_ns());
-            next = MIN(next, direction_next_ns(&emulator->links[i].towards[side]));
+            next = MIN(next, direction_next_at_ns(&emulator->links[i].towards[side]));
         }
     }
     return next;

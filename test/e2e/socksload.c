@@ -44,9 +44,9 @@ struct stream {
     size_t output_length, output_sent;
     uint8_t input[300]; /* the answer to it, or the trailer */
     size_t input_length;
-    uint64_t seed, sent, received, started_ns;
-    uint64_t pings_done, ping_started_ns, ping_sent, ping_received;
-    uint64_t read_again_ns; /* pacing: nothing is read before */
+    uint64_t seed, sent, received, started_at_ns;
+    uint64_t pings_done, ping_started_at_ns, ping_sent, ping_received;
+    uint64_t read_again_at_ns; /* pacing: nothing is read before */
     bool ended, mismatch;
 };
 
@@ -55,7 +55,7 @@ struct load {
     int epoll;
     bool stop;
     struct stream *first;
-    uint64_t started, running, begun_ns, finished_ns;
+    uint64_t started, running, begun_at_ns, finished_at_ns;
     uint64_t outcomes[OUTCOMES], replies[REPLIES];
     uint64_t sent, received, connect_ns, slowest_connect_ns;
     uint64_t samples[2][MAX_SAMPLES]; /* bytes up and down in each second */
@@ -80,7 +80,7 @@ static void finish(struct stream *stream, enum outcome outcome)
 
 static void count_bytes(int direction, size_t length)
 {
-    uint64_t second = (now_ns() - load.begun_ns) / NS_PER_S;
+    uint64_t second = (now_ns() - load.begun_at_ns) / NS_PER_S;
 
     if (second < MAX_SAMPLES)
         load.samples[direction][second] += length;
@@ -153,13 +153,13 @@ static void say_header(struct stream *stream)
                                  .seed = stream->seed,
                                  .up = load.options.up,
                                  .down = load.options.down};
-    uint64_t took = now_ns() - stream->started_ns;
+    uint64_t took = now_ns() - stream->started_at_ns;
 
     load.connect_ns += took;
     load.slowest_connect_ns = MAX(load.slowest_connect_ns, took);
     load_header_encode(&header, stream->output);
     say(stream, RUNNING, LOAD_HEADER_SIZE);
-    stream->ping_started_ns = now_ns();
+    stream->ping_started_at_ns = now_ns();
 }
 
 /* The length of the answer expected now, as far as its first bytes tell. */
@@ -248,9 +248,9 @@ static void take_pong(struct stream *stream, size_t length)
     if (stream->ping_received < load.options.ping_size)
         return;
     load.latencies[load.latency_count++] =
-        (uint32_t)MIN((now - stream->ping_started_ns) / 1000, UINT32_MAX);
+        (uint32_t)MIN((now - stream->ping_started_at_ns) / 1000, UINT32_MAX);
     stream->pings_done++;
-    stream->ping_started_ns = now;
+    stream->ping_started_at_ns = now;
     stream->ping_sent = stream->ping_received = 0;
 }
 
@@ -283,7 +283,7 @@ static bool read_payload(struct stream *stream)
     size_t size = rate == 0 ? sizeof(bytes) : (size_t)MIN(MAX(rate / 80, 1), sizeof(bytes));
     ssize_t got;
 
-    if (now_ns() < stream->read_again_ns)
+    if (now_ns() < stream->read_again_at_ns)
         return true;
     got = read(stream->fd, bytes, size);
     if (got < 0 && errno == EAGAIN)
@@ -293,7 +293,7 @@ static bool read_payload(struct stream *stream)
         return false;
     }
     if (rate != 0)
-        stream->read_again_ns = now_ns() + (uint64_t)got * 8 * NS_PER_S / rate;
+        stream->read_again_at_ns = now_ns() + (uint64_t)got * 8 * NS_PER_S / rate;
     take_payload(stream, bytes, (size_t)got);
     return true;
 }
@@ -390,7 +390,7 @@ static void stream_event(struct stream *stream, uint32_t events)
     }
     if (!write_stream(stream, &full))
         return;
-    set_interest(stream, (stream->read_again_ns > now_ns() ? 0 : (uint32_t)EPOLLIN) |
+    set_interest(stream, (stream->read_again_at_ns > now_ns() ? 0 : (uint32_t)EPOLLIN) |
                              (full ? (uint32_t)EPOLLOUT : 0));
 }
 
@@ -404,7 +404,7 @@ static void start_stream(void)
         die_errno("connect");
     bound_send_buffer(stream->fd);
     stream->seed = load.options.seed + load.started++;
-    stream->started_ns = now_ns();
+    stream->started_at_ns = now_ns();
     stream->interest = EPOLLOUT;
     stream->next = load.first;
     stream->previous = &load.first;
@@ -420,13 +420,13 @@ static void start_stream(void)
 static int pace(void)
 {
     uint64_t now = now_ns();
-    uint64_t end = load.begun_ns + load.options.duration_ns;
+    uint64_t end = load.begun_at_ns + load.options.duration_ns;
 
     if (load.options.duration_ns != 0 && now >= end)
         load.stop = true;
     if (load.options.read_rate != 0) {
         for (struct stream *stream = load.first; stream != NULL; stream = stream->next) {
-            if (stream->read_again_ns <= now)
+            if (stream->read_again_at_ns <= now)
                 set_interest(stream, stream->interest | EPOLLIN);
         }
         return 5;
@@ -468,7 +468,7 @@ static void run(void)
     static struct epoll_event events[MAX_EVENTS];
     char ignored[16];
 
-    load.begun_ns = now_ns();
+    load.begun_at_ns = now_ns();
     while (!load.stop) {
         int count;
 
@@ -485,7 +485,7 @@ static void run(void)
                 load.stop = true;
         }
     }
-    load.finished_ns = now_ns();
+    load.finished_at_ns = now_ns();
     while (load.first != NULL)
         finish(load.first, load.first->mismatch ? BAD : CUT);
 }
@@ -512,7 +512,8 @@ static void report_latencies(void)
 
 static void report_samples(const char *name, const uint64_t *samples)
 {
-    uint64_t seconds = MIN((load.finished_ns - load.begun_ns) / NS_PER_S, MAX_SAMPLES);
+    uint64_t seconds =
+        MIN((load.finished_at_ns - load.begun_at_ns) / NS_PER_S, MAX_SAMPLES);
 
     printf(",\"%s\":[", name);
     for (uint64_t i = 0; i < seconds; i++)
@@ -537,7 +538,7 @@ static void report(void)
         }
     }
     printf("},\"up\":%" PRIu64 ",\"down\":%" PRIu64 ",\"seconds\":%.6f", load.sent,
-           load.received, (double)(load.finished_ns - load.begun_ns) / 1e9);
+           load.received, (double)(load.finished_at_ns - load.begun_at_ns) / 1e9);
     printf(",\"connect_ms\":%.3f,\"slowest_connect_ms\":%.3f",
            (double)load.connect_ns / 1e6 / opened, (double)load.slowest_connect_ns / 1e6);
     report_latencies();

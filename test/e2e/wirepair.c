@@ -18,7 +18,7 @@ enum {
 
 struct piece {
     struct piece *next;
-    uint64_t due_ns;
+    uint64_t due_at_ns;
     size_t offset, length;
     uint8_t bytes[];
 };
@@ -140,7 +140,7 @@ struct pair *pair_new(struct wire *wire, int client, const struct endpoint *serv
             .interest = UINT32_MAX,
         };
         pair->lane[i] =
-            (struct lane){.fin_ns = TIME_NEVER, .reset_ns = TIME_NEVER, .record = -1};
+            (struct lane){.fin_at_ns = TIME_NEVER, .reset_at_ns = TIME_NEVER, .record = -1};
         pair->lane[i].last = &pair->lane[i].first;
     }
     start_record(pair);
@@ -159,7 +159,7 @@ static void lane_push(struct lane *lane, const uint8_t *bytes, size_t length, ui
 
     if (piece == NULL)
         die("out of memory");
-    *piece = (struct piece){.due_ns = due, .length = length};
+    *piece = (struct piece){.due_at_ns = due, .length = length};
     memcpy(piece->bytes, bytes, length);
     *lane->last = piece;
     lane->last = &piece->next;
@@ -192,7 +192,7 @@ static bool lane_flush(struct pair *pair, int index, uint64_t now)
     struct lane *lane = &pair->lane[index];
     struct side *to = &pair->side[!index];
 
-    while (lane->first != NULL && lane->first->due_ns <= now) {
+    while (lane->first != NULL && lane->first->due_at_ns <= now) {
         struct piece *piece = lane->first;
         size_t put =
             write_some(to, piece->bytes + piece->offset, piece->length - piece->offset);
@@ -206,7 +206,7 @@ static bool lane_flush(struct pair *pair, int index, uint64_t now)
             lane->last = &lane->first;
         free(piece);
     }
-    if (lane->first == NULL && lane->fin_ns <= now && !lane->written_fin &&
+    if (lane->first == NULL && lane->fin_at_ns <= now && !lane->written_fin &&
         !to->connecting) {
         lane->written_fin = true;
         if (to->fd >= 0)
@@ -215,7 +215,7 @@ static bool lane_flush(struct pair *pair, int index, uint64_t now)
     return false;
 }
 
-uint64_t pair_next_ns(const struct pair *pair)
+uint64_t pair_next_at_ns(const struct pair *pair)
 {
     uint64_t next = TIME_NEVER;
 
@@ -223,10 +223,10 @@ uint64_t pair_next_ns(const struct pair *pair)
         const struct lane *lane = &pair->lane[i];
 
         if (lane->first != NULL)
-            next = MIN(next, lane->first->due_ns);
+            next = MIN(next, lane->first->due_at_ns);
         else if (!lane->written_fin)
-            next = MIN(next, lane->fin_ns);
-        next = MIN(next, lane->reset_ns);
+            next = MIN(next, lane->fin_at_ns);
+        next = MIN(next, lane->reset_at_ns);
     }
     return next;
 }
@@ -248,9 +248,9 @@ static size_t apply_fault(struct pair *pair, int index, uint8_t *bytes, size_t l
         return length;
     }
     if (fault->kind == FAULT_CUT)
-        lane->fin_ns = now_ns() + wire->delay_ns[index];
+        lane->fin_at_ns = now_ns() + wire->delay_ns[index];
     else
-        lane->reset_ns = now_ns() + wire->delay_ns[index];
+        lane->reset_at_ns = now_ns() + wire->delay_ns[index];
     lane->read_done = true;
     return (size_t)(fault->offset - lane->read);
 }
@@ -278,7 +278,7 @@ static void take_reset(struct pair *pair, int index)
     struct lane *lane = &pair->lane[index];
 
     lane->read_done = true;
-    lane->reset_ns = now_ns() + pair->wire->delay_ns[index];
+    lane->reset_at_ns = now_ns() + pair->wire->delay_ns[index];
     pair->wire->resets[index]++;
     close_side(&pair->side[index], true);
 }
@@ -297,7 +297,7 @@ static void read_side(struct pair *pair, int index, bool hung_up)
             take_bytes(pair, index, bytes, (size_t)got);
         } else if (got == 0 && !pair->side[index].broken) {
             lane->read_done = true;
-            lane->fin_ns = now_ns() + pair->wire->delay_ns[index];
+            lane->fin_at_ns = now_ns() + pair->wire->delay_ns[index];
             pair->wire->fins[index]++;
         } else if (got < 0 && errno == EAGAIN) {
             return;
@@ -328,7 +328,7 @@ void pair_update(struct pair *pair)
             read_side(pair, i, true);
     }
     for (int i = 0; i < 2; i++) {
-        if (pair->lane[i].reset_ns <= now) {
+        if (pair->lane[i].reset_at_ns <= now) {
             end_pair(pair, true);
             return;
         }

@@ -69,8 +69,8 @@ struct lane {
     uint64_t read;  /* bytes */
     bool read_done; /* nothing more is read */
     bool written_fin;
-    uint64_t fin_ns, reset_ns; /* when they are due; TIME_NEVER: not seen */
-    int record;                /* -1 or a file */
+    uint64_t fin_at_ns, reset_at_ns; /* when they are due; TIME_NEVER: not seen */
+    int record;                      /* -1 or a file */
 };
 
 struct pair {
@@ -94,7 +94,7 @@ void pair_event(struct side *side, uint32_t events);
 void pair_update(struct pair *pair);
 
 /* When pair_update has to be called for a delay; TIME_NEVER for none. */
-uint64_t pair_next_ns(const struct pair *pair);
+uint64_t pair_next_at_ns(const struct pair *pair);
 
 /* Resets both sides. */
 void pair_reset(struct pair *pair);

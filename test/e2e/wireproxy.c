@@ -258,7 +258,7 @@ static int timeout_ms(const struct proxy *proxy)
     if (proxy->wire.delay_ns[UP] == 0 && proxy->wire.delay_ns[DOWN] == 0)
         return -1;
     for (const struct pair *pair = proxy->wire.first; pair != NULL; pair = pair->next)
-        next = MIN(next, pair_next_ns(pair));
+        next = MIN(next, pair_next_at_ns(pair));
     now = now_ns();
     if (next == TIME_NEVER)
         return -1;

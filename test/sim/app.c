@@ -67,12 +67,12 @@ static void over(struct sim_end *end, enum sim_outcome outcome)
     struct sim_world *world = world_of(end);
 
     end->outcome = outcome;
-    end->ended_ns = world->clock.now_ns;
+    end->ended_at_ns = world->clock.now_ns;
     end->stream = NULL;
     list_remove(&end->link);
     sim_timer_cancel(&world->clock, &end->timer);
     world->streams_running--;
-    world->over_ns = world->clock.now_ns;
+    world->over_at_ns = world->clock.now_ns;
     sim_trace(&world->clock, "over", end->of->index << 1 | end->side, outcome, end->code);
     /* A stream that never reached the relay has no other end. */
     if (end->side == SIM_LOCAL && !end->of->announced &&
@@ -143,7 +143,7 @@ static uint64_t may_send(const struct sim_end *end)
         return plan->total[end->side];
     if (plan->push_every_ns > 0)
         return boundary(plan->total[end->side],
-                        (world_of(end)->clock.now_ns - end->began_ns) /
+                        (world_of(end)->clock.now_ns - end->began_at_ns) /
                             plan->push_every_ns,
                         plan->turns);
     while (turns < plan->turns &&
@@ -200,7 +200,7 @@ static void write_more(struct sim_end *end)
     session_stream_finish(end->owner->session, end->stream, world_of(end)->clock.now_ns);
     if (plan->hangs_up[end->side])
         sim_timer_set(&world_of(end)->clock, &end->timer,
-                      world_of(end)->clock.now_ns + plan->give_up_ns / 2);
+                      world_of(end)->clock.now_ns + plan->give_up_after_ns / 2);
 }
 
 /* Up to which offset the end reads now. */
@@ -210,7 +210,7 @@ static uint64_t may_read(const struct sim_end *end)
     uint64_t limit = end->resumed ? UINT64_MAX : plan->stop_reading_at[end->side];
 
     if (plan->read_rate[end->side] > 0) {
-        uint64_t passed_ns = world_of(end)->clock.now_ns - end->began_ns;
+        uint64_t passed_ns = world_of(end)->clock.now_ns - end->began_at_ns;
 
         limit = MIN(limit, passed_ns / NS_PER_MS * plan->read_rate[end->side] / 1000);
     }
@@ -228,7 +228,7 @@ static void note_push(struct sim_end *end, size_t length)
 
     for (uint64_t part = end->received * plan->turns / plan->total[sim_peer(end->side)] + 1;
          part <= parts; part++) {
-        uint64_t late_ns = now - (peer->began_ns + part * plan->push_every_ns);
+        uint64_t late_ns = now - (peer->began_at_ns + part * plan->push_every_ns);
 
         end->late_count += late_ns > SIM_LATE_NS;
         end->late_ns = MAX(end->late_ns, late_ns);
@@ -249,10 +249,11 @@ static void take(struct sim_end *end, const uint8_t *bytes, size_t length)
     if (end->of->plan.push_every_ns > 0)
         note_push(end, length);
     if (end->received > 0)
-        end->pause_ns = MAX(end->pause_ns, world->clock.now_ns - end->progress_ns);
+        end->pause_ns = MAX(end->pause_ns, world->clock.now_ns - end->progress_at_ns);
     end->received += length;
-    sim_meter_add(&world->meters[end->side], world->clock.now_ns - world->began_ns, length);
-    end->progress_ns = world->clock.now_ns;
+    sim_meter_add(&world->meters[end->side], world->clock.now_ns - world->began_at_ns,
+                  length);
+    end->progress_at_ns = world->clock.now_ns;
 }
 
 static void reads_no_further(struct sim_end *end, uint64_t limit)
@@ -262,7 +263,7 @@ static void reads_no_further(struct sim_end *end, uint64_t limit)
 
     if (limit == plan->stop_reading_at[end->side]) {
         if (!end->stopped)
-            sim_timer_set(clock, &end->timer, clock->now_ns + plan->give_up_ns);
+            sim_timer_set(clock, &end->timer, clock->now_ns + plan->give_up_after_ns);
         end->stopped = true;
     } else {
         sim_timer_set(clock, &end->timer, clock->now_ns + SLOW_READ_NS);
@@ -299,7 +300,7 @@ static void read_more(struct sim_end *end)
             end->finish_received = true;
             if (end->of->plan.silent[end->side])
                 sim_timer_set(&world->clock, &end->timer,
-                              world->clock.now_ns + end->of->plan.give_up_ns);
+                              world->clock.now_ns + end->of->plan.give_up_after_ns);
             if (end->received != end->of->plan.total[sim_peer(end->side)])
                 sim_fail(world, "stream %zu ended early at side %d: %" PRIu64,
                          end->of->index, end->side, end->received);
@@ -412,7 +413,7 @@ void sim_end_event(const struct session_event *event)
         if (end->connected)
             sim_fail(world_of(end), "stream %zu was opened twice", end->of->index);
         end->connected = true;
-        end->began_ns = world_of(end)->clock.now_ns;
+        end->began_at_ns = world_of(end)->clock.now_ns;
         pump(end);
         break;
     case SESSION_STREAM_READABLE:
@@ -430,7 +431,7 @@ void sim_end_begin(struct sim_end *end, struct sim_session *owner, struct stream
 
     end->owner = owner;
     end->stream = stream;
-    end->began_ns = clock->now_ns;
+    end->began_at_ns = clock->now_ns;
     list_append(&owner->ends, &end->link);
     stream_set_user(stream, end);
     if (end->side == SIM_RELAY)
@@ -445,8 +446,9 @@ static void await_push(struct sim_end *end)
     if (plan->push_every_ns == 0 || end->side != SIM_RELAY || end->stream == NULL)
         return;
     sim_timer_set(clock, &end->timer,
-                  end->began_ns + ((clock->now_ns - end->began_ns) / plan->push_every_ns +
-                                   1) * plan->push_every_ns);
+                  end->began_at_ns +
+                      ((clock->now_ns - end->began_at_ns) / plan->push_every_ns + 1) *
+                          plan->push_every_ns);
 }
 
 /* The destination answers or fails; or a reader has time; or it has lost patience. */
@@ -548,7 +550,7 @@ void sim_streams_init(struct sim_world *world)
             sim_end_init(stream, (enum sim_side)side);
         sim_timer_init(&stream->start, stream_starts);
         sim_timer_set(&world->clock, &stream->start,
-                      world->began_ns + stream->plan.start_ns);
+                      world->began_at_ns + stream->plan.start_at_ns);
     }
 }
 

@@ -185,7 +185,7 @@ static bool flapping(struct outcome *outcome)
         sim_scenario_fault(&scenario,
                            (struct sim_fault){.kind = SIM_FAULT_BLACKHOLE,
                                               .at_ns = (500 + i * 2000) * NS_PER_MS,
-                                              .lasts_ns = NS_PER_S,
+                                              .lasts_for_ns = NS_PER_S,
                                               .which = 1,
                                               .sides = 3});
     return directed_once(outcome, &scenario) &&
@@ -205,7 +205,7 @@ static bool outage(struct outcome *outcome)
     for (size_t path = 0; path < 2; path++)
         sim_scenario_fault(&scenario, (struct sim_fault){.kind = SIM_FAULT_BLACKHOLE,
                                                          .at_ns = 2 * NS_PER_S,
-                                                         .lasts_ns = 60 * NS_PER_S,
+                                                         .lasts_for_ns = 60 * NS_PER_S,
                                                          .which = path,
                                                          .sides = 3});
     return directed_once(outcome, &scenario) &&
@@ -222,7 +222,7 @@ static bool silent_death(struct outcome *outcome)
     sim_scenario_stream(&scenario, 0, 20000000);
     sim_scenario_fault(&scenario, (struct sim_fault){.kind = SIM_FAULT_BLACKHOLE,
                                                      .at_ns = 2 * NS_PER_S,
-                                                     .lasts_ns = 600 * NS_PER_S,
+                                                     .lasts_for_ns = 600 * NS_PER_S,
                                                      .which = 0,
                                                      .sides = 1 << SIM_RELAY});
     return directed_once(outcome, &scenario) &&
@@ -293,7 +293,7 @@ static uint64_t exchange_over_cut_ns(struct outcome *outcome, uint32_t loss_mill
     sim_scenario_fault(&scenario,
                        (struct sim_fault){.kind = SIM_FAULT_BLACKHOLE,
                                           .at_ns = 2 * NS_PER_S + run * NS_PER_MS,
-                                          .lasts_ns = 3 * NS_PER_S,
+                                          .lasts_for_ns = 3 * NS_PER_S,
                                           .which = run % 2,
                                           .sides = 3});
     return directed_once(outcome, &scenario) ? outcome->report.pause_ns[SIM_LOCAL][0]
@@ -340,7 +340,7 @@ static bool failover(struct outcome *outcome, uint64_t budget, unsigned sides,
     for (size_t path = 0; path < 2; path++)
         sim_scenario_fault(&scenario, (struct sim_fault){.kind = SIM_FAULT_BLACKHOLE,
                                                          .at_ns = (2 + 4 * path) * NS_PER_S,
-                                                         .lasts_ns = 2 * NS_PER_S,
+                                                         .lasts_for_ns = 2 * NS_PER_S,
                                                          .which = path,
                                                          .sides = sides});
     if (!directed_once(outcome, &scenario))
@@ -409,7 +409,7 @@ static uint64_t loaded_ns(struct outcome *outcome, struct sim_scenario *scenario
         struct sim_plan *plan = sim_scenario_stream(scenario, 100 * turns, 100 * turns);
 
         plan->turns = turns;
-        plan->start_ns = 3 * NS_PER_S;
+        plan->start_at_ns = 3 * NS_PER_S;
     }
     return directed_once(outcome, scenario) ? directed_done_ns(outcome, reader)
                                             : TIME_NEVER;
@@ -470,7 +470,7 @@ static void become_far(struct sim_scenario *scenario, unsigned run)
 {
     sim_scenario_fault(scenario, (struct sim_fault){.kind = SIM_FAULT_FAR,
                                                     .at_ns = (5000 + run * 62) * NS_PER_MS,
-                                                    .lasts_ns = 600 * NS_PER_S,
+                                                    .lasts_for_ns = 600 * NS_PER_S,
                                                     .amount = 50 * NS_PER_MS});
 }
 

@@ -26,8 +26,8 @@
 enum sim_counted { SIM_COUNTED_SUM, SIM_COUNTED_UP, SIM_COUNTED_DOWN };
 
 struct sim_limits {
-    uint64_t from_ns; /* after the beginning of the run; 0 for the first */
-    bool blocked;     /* no SYN passes */
+    uint64_t begins_at_ns; /* after the beginning of the run; 0 for the first */
+    bool blocked;          /* no SYN passes */
 
     /* One connection. `jitter_percent` moves its byte limits and its age up or down by one
      * share, drawn for each connection. */
@@ -70,8 +70,8 @@ struct sim_box {
     /* The rest belongs to the network. */
     struct list entries; /* struct box_entry */
     size_t open;         /* entries */
-    double tokens;       /* SYNs that may pass now, as of `tokens_ns` */
-    uint64_t tokens_ns;
+    double tokens;       /* SYNs that may pass now, as of `filled_at_ns` */
+    uint64_t filled_at_ns;
     struct sim_box_counts counts;
 };
 
@@ -81,9 +81,9 @@ struct box_entry;
 struct sim_boxed {
     struct box_entry *entry; /* NULL: no SYN has passed yet, or an end has */
     double jitter;           /* -1 to 1, drawn when its SYN passed */
-    uint64_t began_ns;
-    uint64_t bytes;      /* that counted and passed */
-    uint64_t free_ns[2]; /* when a direction's rate has carried all that was accepted */
+    uint64_t began_at_ns;
+    uint64_t bytes;         /* that counted and passed */
+    uint64_t free_at_ns[2]; /* when a direction's rate has carried all that was accepted */
     bool frozen, reset;
     bool finished[2]; /* the FIN of a side has passed */
 };

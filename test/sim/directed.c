@@ -52,10 +52,10 @@ static bool restart(struct outcome *outcome)
 
     sim_scenario_init(&scenario, "restart", 7);
     sim_scenario_stream(&scenario, 0, 200000000);
-    sim_scenario_stream(&scenario, 1000, 1000)->start_ns = 4 * NS_PER_S;
+    sim_scenario_stream(&scenario, 1000, 1000)->start_at_ns = 4 * NS_PER_S;
     sim_scenario_fault(&scenario, (struct sim_fault){.kind = SIM_FAULT_RESTART,
                                                      .at_ns = 2 * NS_PER_S,
-                                                     .lasts_ns = NS_PER_S});
+                                                     .lasts_for_ns = NS_PER_S});
     scenario.may_be_unreachable = true;
     /* Reset within 2 s of the relay's being back, and the next stream works. */
     return directed_once(outcome, &scenario) && outcome->report.reset == 1 &&
@@ -73,7 +73,7 @@ static bool far_away(struct outcome *outcome)
     sim_scenario_stream(&scenario, 0, 2000000);
     sim_scenario_fault(&scenario, (struct sim_fault){.kind = SIM_FAULT_FAR,
                                                      .at_ns = 2 * NS_PER_S,
-                                                     .lasts_ns = 600 * NS_PER_S,
+                                                     .lasts_for_ns = 600 * NS_PER_S,
                                                      .amount = 350 * NS_PER_MS});
     return directed_once(outcome, &scenario) &&
            directed_within(outcome, "down", directed_done_ns(outcome, SIM_LOCAL),
@@ -95,10 +95,11 @@ static bool silent_relay(struct outcome *outcome)
     sim_scenario_stream(&scenario, 1000, 1000); /* brings up the subflow */
     sim_scenario_fault(&scenario, (struct sim_fault){.kind = SIM_FAULT_FLIP,
                                                      .at_ns = NS_PER_S,
-                                                     .lasts_ns = 1,
+                                                     .lasts_for_ns = 1,
                                                      .sides = 1 << SIM_LOCAL});
     for (unsigned i = 0; i < 3; i++)
-        sim_scenario_stream(&scenario, 1000, 1000)->start_ns = (2000 + i * 70) * NS_PER_MS;
+        sim_scenario_stream(&scenario, 1000, 1000)->start_at_ns =
+            (2000 + i * 70) * NS_PER_MS;
     return directed_once(outcome, &scenario) &&
            directed_within(outcome, "all over", outcome->report.virtual_ns, 5 * NS_PER_S);
 }
@@ -239,7 +240,7 @@ static bool echo(struct outcome *outcome)
     scenario.paths[0] = sim_path_make(20000000, 40, 60);
     sim_scenario_stream(&scenario, 0, 20000000);
     sim_scenario_stream(&scenario, 10000, 10000)->turns = 100;
-    scenario.plans[1].start_ns = NS_PER_S;
+    scenario.plans[1].start_at_ns = NS_PER_S;
     return directed_once(outcome, &scenario) &&
            directed_within(outcome, "100 exchanges", outcome->report.life_ns[SIM_LOCAL][1],
                            100 * 90 * NS_PER_MS);
@@ -254,7 +255,7 @@ static bool slow_reader(struct outcome *outcome)
     sim_scenario_stream(&scenario, 0, 20000000);
     sim_scenario_stream(&scenario, 0, 20000000);
     scenario.plans[1].stop_reading_at[SIM_LOCAL] = 1000;
-    scenario.plans[1].give_up_ns = 30 * NS_PER_S;
+    scenario.plans[1].give_up_after_ns = 30 * NS_PER_S;
     /* The other stream takes no more than its credit before it is blocked. */
     return directed_once(outcome, &scenario) &&
            directed_within(outcome, "the fast one", directed_done_ns(outcome, SIM_LOCAL),
@@ -270,12 +271,12 @@ static bool paused_reader(struct outcome *outcome)
     sim_scenario_init(&scenario, "paused reader", 7);
     sim_scenario_stream(&scenario, 0, 20000000);
     scenario.plans[0].stop_reading_at[SIM_LOCAL] = 1000000;
-    scenario.plans[0].give_up_ns = 30 * NS_PER_S;
+    scenario.plans[0].give_up_after_ns = 30 * NS_PER_S;
     scenario.plans[0].resumes = true;
     for (unsigned i = 0; i < 20; i++) {
         struct sim_plan *plan = sim_scenario_stream(&scenario, i % 3 * 100, i % 3 * 5000);
 
-        plan->start_ns = (2000 + i * 700) * NS_PER_MS;
+        plan->start_at_ns = (2000 + i * 700) * NS_PER_MS;
         plan->turns = i % 2;
     }
     return directed_once(outcome, &scenario) && outcome->report.reset == 0 &&
@@ -296,7 +297,7 @@ static bool silent_origins(struct outcome *outcome)
 
         plan->silent[SIM_RELAY] = true;
         plan->hangs_up[SIM_LOCAL] = i % 4 == 0;
-        plan->give_up_ns = 10 * NS_PER_S;
+        plan->give_up_after_ns = 10 * NS_PER_S;
         if (i % 3 == 0)
             plan->stop_reading_at[SIM_RELAY] = i * 100;
     }
@@ -318,10 +319,10 @@ static bool no_descriptors(struct outcome *outcome)
     sim_scenario_stream(&scenario, bytes / 4, 1000);
     sim_scenario_fault(&scenario, (struct sim_fault){.kind = SIM_FAULT_OUTAGE,
                                                      .at_ns = NS_PER_S,
-                                                     .lasts_ns = 2 * NS_PER_S});
+                                                     .lasts_for_ns = 2 * NS_PER_S});
     sim_scenario_fault(&scenario, (struct sim_fault){.kind = SIM_FAULT_DESCRIPTORS,
                                                      .at_ns = NS_PER_S,
-                                                     .lasts_ns = 4 * NS_PER_S});
+                                                     .lasts_for_ns = 4 * NS_PER_S});
     return directed_once(outcome, &scenario) && outcome->report.complete == 4 &&
            outcome->report.reset == 0 &&
            directed_within(outcome, "the pause",

@@ -64,7 +64,7 @@ static void draw_box(struct sim_scenario *scenario, size_t path, uint32_t ports,
     if (!sim_random_chance(random, 200000))
         return;
     box->limits[box->limit_count] = draw_one(random);
-    box->limits[box->limit_count++].from_ns =
+    box->limits[box->limit_count++].begins_at_ns =
         sim_random_range(random, 500, 10000) * NS_PER_MS;
 }
 

@@ -98,10 +98,10 @@ static void connection_fault(struct sim_fault_state *state)
         tcp->corrupt[fault->sides & 1] = true;
     else if (fault->kind == SIM_FAULT_CUT)
         sim_tcp_cut(tcp, fault->sides & 1 << SIM_LOCAL, fault->sides & 1 << SIM_RELAY);
-    else if (fault->lasts_ns == TIME_NEVER)
+    else if (fault->lasts_for_ns == TIME_NEVER)
         tcp->stalled_until_ns = TIME_NEVER;
     else
-        tcp->stalled_until_ns = state->world->clock.now_ns + fault->lasts_ns;
+        tcp->stalled_until_ns = state->world->clock.now_ns + fault->lasts_for_ns;
 }
 
 static void set_path(struct sim_fault_state *state, bool begins)
@@ -193,8 +193,8 @@ static void fault_timer(struct sim_timer *timer)
     struct sim_clock *clock = &state->world->clock;
 
     set_fault(state, !state->begun);
-    if (!state->begun && state->fault->lasts_ns != TIME_NEVER)
-        sim_timer_set(clock, timer, clock->now_ns + state->fault->lasts_ns);
+    if (!state->begun && state->fault->lasts_for_ns != TIME_NEVER)
+        sim_timer_set(clock, timer, clock->now_ns + state->fault->lasts_for_ns);
     state->begun = true;
 }
 
@@ -240,10 +240,12 @@ void sim_faults_init(struct sim_world *world)
         state->world = world;
         state->fault = &world->scenario.faults[i];
         sim_timer_init(&state->timer, fault_timer);
-        sim_timer_set(&world->clock, &state->timer, world->began_ns + state->fault->at_ns);
+        sim_timer_set(&world->clock, &state->timer,
+                      world->began_at_ns + state->fault->at_ns);
     }
     sim_timer_init(&world->heal, heal);
-    sim_timer_set(&world->clock, &world->heal, world->began_ns + world->scenario.heal_ns);
+    sim_timer_set(&world->clock, &world->heal,
+                  world->began_at_ns + world->scenario.heal_at_ns);
 }
 
 void sim_faults_deinit(struct sim_world *world)

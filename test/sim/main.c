@@ -89,7 +89,8 @@ static void print_box(const struct sim_box *box)
         const struct sim_limits *limits = &box->limits[i];
 
         printf("# box on path %zu, ports %" PRIx32 ", from %" PRIu64 " ms:%s", box->path,
-               box->ports, limits->from_ns / NS_PER_MS, limits->blocked ? " blocked" : "");
+               box->ports, limits->begins_at_ns / NS_PER_MS,
+               limits->blocked ? " blocked" : "");
         if (limits->cut_bytes > 0)
             printf(" %s after %" PRIu64 " bytes %s,",
                    limits->cut_resets ? "reset" : "frozen", limits->cut_bytes,
@@ -143,7 +144,7 @@ static void print_scenario(const struct sim_scenario *scenario)
         const struct sim_fault *fault = &scenario->faults[i];
 
         printf("# fault %d at %" PRIu64 " ms for %" PRIu64 " ms\n", fault->kind,
-               fault->at_ns / NS_PER_MS, fault->lasts_ns / NS_PER_MS);
+               fault->at_ns / NS_PER_MS, fault->lasts_for_ns / NS_PER_MS);
     }
 }
 
@@ -155,7 +156,8 @@ static uint64_t least_ns(const struct sim_scenario *scenario)
     for (size_t i = 0; i < scenario->plan_count; i++) {
         const struct sim_plan *plan = &scenario->plans[i];
 
-        waits_ns = MAX(waits_ns, plan->start_ns + plan->destination_ns + plan->give_up_ns);
+        waits_ns = MAX(waits_ns,
+                       plan->start_at_ns + plan->destination_ns + plan->give_up_after_ns);
     }
     return waits_ns + scenario->bound_ns;
 }

@@ -15,7 +15,7 @@ void sim_net_init(struct sim_net *net, struct sim_clock *clock)
 {
     memset(net, 0, sizeof *net);
     net->clock = clock;
-    net->began_ns = clock->now_ns;
+    net->began_at_ns = clock->now_ns;
     list_init(&net->connections);
     list_init(&net->free_packets);
 }
@@ -102,9 +102,9 @@ static bool nat_passes(struct sim_tcp *tcp, const struct packet *packet)
     if (path->nat_idle_ns == 0)
         return true;
     tcp->forgotten |=
-        packet->kind != PACKET_SYN && now - tcp->passed_ns > path->nat_idle_ns;
+        packet->kind != PACKET_SYN && now - tcp->passed_at_ns > path->nat_idle_ns;
     if (!tcp->forgotten)
-        tcp->passed_ns = now;
+        tcp->passed_at_ns = now;
     return !tcp->forgotten;
 }
 
@@ -134,18 +134,18 @@ static void packet_put(struct sim_tcp *tcp, const struct packet *packet,
 {
     struct sim_net *net = tcp->net;
     struct sim_link *link = &net->path[tcp->path].link[packet->from];
-    uint64_t arrival_ns = TIME_NEVER;
+    uint64_t arrival_at_ns = TIME_NEVER;
 
     if (link->largest_bytes != 0 && payload_bytes > link->largest_bytes)
         link->oversize++;
     else if (!lost && !connection_is_stalled(tcp))
-        arrival_ns = link_carry(net, link, payload_bytes + SIM_HEADER_BYTES);
+        arrival_at_ns = link_carry(net, link, payload_bytes + SIM_HEADER_BYTES);
     sim_trace(net->clock, packet_names[packet->kind],
               tcp->number << 1 | (packet->from == SIM_RELAY), packet->segment,
-              arrival_ns == TIME_NEVER ? 0 : arrival_ns);
-    if (arrival_ns == TIME_NEVER)
+              arrival_at_ns == TIME_NEVER ? 0 : arrival_at_ns);
+    if (arrival_at_ns == TIME_NEVER)
         return;
-    packet_set(tcp, packet, payload_bytes, false, arrival_ns);
+    packet_set(tcp, packet, payload_bytes, false, arrival_at_ns);
     link->payload_bytes += payload_bytes;
 }
 

@@ -124,7 +124,7 @@ struct sim_endpoint {
     enum sim_side side;
     enum sim_tcp_state state;
     struct sim_timer patience; /* of a handshake, or of an orphan */
-    uint64_t heard_ns;         /* when a packet last came that acknowledges something */
+    uint64_t heard_at_ns;      /* when a packet last came that acknowledges something */
     sim_wake *wake;
     void *context;
 };
@@ -139,9 +139,9 @@ struct sim_tcp {
     struct sim_pipe pipe[2]; /* by the side that sends */
     struct sim_endpoint end[2];
     uint64_t budget[2]; /* payload bytes allowed; written beyond is a violation */
-    uint64_t dialled_ns;
+    uint64_t dialled_at_ns;
     uint64_t stalled_until_ns; /* this connection alone loses everything until then */
-    uint64_t passed_ns;        /* when the NAT last saw a packet of it */
+    uint64_t passed_at_ns;     /* when the NAT last saw a packet of it */
     bool forgotten;            /* by the NAT */
     struct sim_boxed boxed;
     unsigned handshakes;       /* SYNs sent */
@@ -166,7 +166,7 @@ struct sim_net {
     struct sim_box boxes[SIM_BOXES_MAX];
     size_t box_count;
     struct sim_random box_random; /* of the boxes alone: they change nothing else */
-    uint64_t began_ns;
+    uint64_t began_at_ns;
     sim_accept *accept; /* a connection whose first bytes have come */
     void *context;
     bool reset_discards; /* a reset also discards what its victim had not read */
@@ -186,7 +186,7 @@ struct sim_tcp_info {
     uint64_t queued; /* written, not acknowledged */
     uint64_t unsent; /* written, not sent */
     uint64_t flying; /* sent, neither acknowledged, selectively or not, nor lost */
-    uint64_t silent_ns; /* since anything came */
+    uint64_t silent_for_ns; /* since anything came */
 };
 
 void sim_net_init(struct sim_net *net, struct sim_clock *clock);

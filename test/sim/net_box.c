@@ -12,7 +12,7 @@ struct box_entry {
     struct list link; /* box->entries */
     struct sim_box *box;
     struct sim_tcp *tcp; /* whose `entry` this is; NULL when no end knows it any more */
-    uint64_t expires_ns; /* TIME_NEVER until an end was dropped, or none can come */
+    uint64_t expires_at_ns; /* TIME_NEVER until an end was dropped, or none can come */
 };
 
 static struct sim_box *box_of(const struct sim_tcp *tcp)
@@ -30,7 +30,7 @@ static const struct sim_limits *limits_of(const struct sim_net *net,
 {
     size_t i = box->limit_count - 1;
 
-    while (i > 0 && box->limits[i].from_ns > net->clock->now_ns - net->began_ns)
+    while (i > 0 && box->limits[i].begins_at_ns > net->clock->now_ns - net->began_at_ns)
         i--;
     return &box->limits[i];
 }
@@ -49,7 +49,7 @@ void sim_net_set_boxes(struct sim_net *net, const struct sim_box *boxes, size_t 
         list_init(&box->entries);
         box->open = 0;
         box->tokens = box->limits[0].syns_per_second;
-        box->tokens_ns = net->clock->now_ns;
+        box->filled_at_ns = net->clock->now_ns;
         box->counts = (struct sim_box_counts){0};
     }
 }
@@ -77,7 +77,7 @@ static void expire(struct sim_box *box, uint64_t now)
     list_foreach(&box->entries, node, after) {
         struct box_entry *entry = list_entry(node, struct box_entry, link);
 
-        if (entry->expires_ns <= now)
+        if (entry->expires_at_ns <= now)
             entry_free(entry);
     }
 }
@@ -87,7 +87,7 @@ static void abandon(struct box_entry *entry, const struct sim_net *net)
 {
     uint64_t zombie_ns = limits_of(net, entry->box)->zombie_ns;
 
-    entry->expires_ns = MIN(entry->expires_ns, net->clock->now_ns + zombie_ns);
+    entry->expires_at_ns = MIN(entry->expires_at_ns, net->clock->now_ns + zombie_ns);
 }
 
 void box_forget(struct sim_tcp *tcp)
@@ -111,12 +111,12 @@ static void begin(struct sim_box *box, struct sim_tcp *tcp)
 
     if (entry == NULL)
         abort();
-    *entry = (struct box_entry){.box = box, .tcp = tcp, .expires_ns = TIME_NEVER};
+    *entry = (struct box_entry){.box = box, .tcp = tcp, .expires_at_ns = TIME_NEVER};
     list_append(&box->entries, &entry->link);
     box->open++;
     box->counts.open_most = MAX(box->counts.open_most, box->open);
     tcp->boxed.entry = entry;
-    tcp->boxed.began_ns = tcp->net->clock->now_ns;
+    tcp->boxed.began_at_ns = tcp->net->clock->now_ns;
     tcp->boxed.jitter = (double)sim_random_range(random, 0, 2000000) / 1e6 - 1;
 }
 
@@ -126,10 +126,10 @@ static bool take_token(struct sim_box *box, const struct sim_limits *limits, uin
 
     if (limits->syns_per_second == 0)
         return true;
-    box->tokens += (double)(now - box->tokens_ns) * rate / 1e9;
+    box->tokens += (double)(now - box->filled_at_ns) * rate / 1e9;
     if (box->tokens > rate)
         box->tokens = rate;
-    box->tokens_ns = now;
+    box->filled_at_ns = now;
     /* A multiple of a third of a second may refill a little less than 1, by a rounding. */
     if (box->tokens < 1 - 1e-6)
         return false;
@@ -234,14 +234,14 @@ static uint64_t police(const struct sim_limits *limits, struct sim_tcp *tcp,
         rate = rate > 0 ? MIN(rate, limits->slow_rate) : limits->slow_rate;
     if (rate == 0)
         return 0;
-    uint64_t begins_ns = MAX(now, boxed->free_ns[from]);
+    uint64_t begins_at_ns = MAX(now, boxed->free_at_ns[from]);
     uint64_t packets_ns =
         QUEUE_PACKETS * (SIM_SEGMENT_BYTES + SIM_HEADER_BYTES) * NS_PER_S / rate;
 
-    if (begins_ns - now > MAX(QUEUE_NS, packets_ns))
+    if (begins_at_ns - now > MAX(QUEUE_NS, packets_ns))
         return TIME_NEVER;
-    boxed->free_ns[from] = begins_ns + ip_bytes * NS_PER_S / rate;
-    return begins_ns - now;
+    boxed->free_at_ns[from] = begins_at_ns + ip_bytes * NS_PER_S / rate;
+    return begins_at_ns - now;
 }
 
 /* As box_judge(), of a connection whose SYN has passed. */
@@ -260,7 +260,7 @@ static uint64_t carry(struct sim_box *box, const struct sim_limits *limits,
         return limits->frozen_ends_pass && (is_reset(packet) || is_finish(tcp, packet))
                    ? 0
                    : TIME_NEVER;
-    if (limits->age_ns > 0 && tcp->net->clock->now_ns - boxed->began_ns >=
+    if (limits->age_ns > 0 && tcp->net->clock->now_ns - boxed->began_at_ns >=
                                   jittered(limits, boxed, limits->age_ns)) {
         cut(box, tcp, limits->age_resets);
         return TIME_NEVER;

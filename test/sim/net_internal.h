@@ -10,7 +10,7 @@ struct segment {
     uint64_t begin;
     uint32_t length;
     uint32_t sendings;
-    uint64_t sent_ns;
+    uint64_t sent_at_ns;
     uint64_t delivered_before; /* the pipe's `delivered` when it was last sent */
     bool finish;
     bool received;     /* known at the receiver */

@@ -60,7 +60,7 @@ static void send_segment(struct sim_pipe *pipe, uint64_t number)
         pipe->lost_segments--;
     }
     segment->sendings++;
-    segment->sent_ns = pipe->tcp->net->clock->now_ns;
+    segment->sent_at_ns = pipe->tcp->net->clock->now_ns;
     segment->delivered_before = pipe->delivered;
     pipe->in_flight_bytes += segment->length;
     packet_send(
@@ -181,7 +181,7 @@ void pipe_sample_rtt(struct sim_pipe *pipe, uint64_t rtt_ns)
 
 static void sample_rate(struct sim_pipe *pipe, const struct segment *segment)
 {
-    uint64_t elapsed_ns = pipe->tcp->net->clock->now_ns - segment->sent_ns;
+    uint64_t elapsed_ns = pipe->tcp->net->clock->now_ns - segment->sent_at_ns;
     uint64_t rate =
         (pipe->delivered - segment->delivered_before) * NS_PER_S / MAX(elapsed_ns, 1);
 
@@ -217,13 +217,14 @@ static void segment_acknowledged(struct sim_pipe *pipe, struct segment *segment)
         pipe->in_flight_bytes -= segment->length;
     }
     if (segment->sendings == 1)
-        pipe_sample_rtt(pipe, pipe->tcp->net->clock->now_ns - segment->sent_ns);
+        pipe_sample_rtt(pipe, pipe->tcp->net->clock->now_ns - segment->sent_at_ns);
     sample_rate(pipe, segment);
     grow_window(pipe, segment->length, in_flight_before);
 }
 
 /* A segment that was sent well before one that has arrived is lost (RFC 8985). */
-static void detect_losses(struct sim_pipe *pipe, uint64_t newest, uint64_t newest_sent_ns)
+static void detect_losses(struct sim_pipe *pipe, uint64_t newest,
+                          uint64_t newest_sent_at_ns)
 {
     bool cut = false;
 
@@ -231,7 +232,7 @@ static void detect_losses(struct sim_pipe *pipe, uint64_t newest, uint64_t newes
         struct segment *segment = ring_at(&pipe->segments, number - pipe->first_segment);
 
         if (segment->acknowledged || segment->lost ||
-            segment->sent_ns + pipe->rtt_least_ns / 4 >= newest_sent_ns)
+            segment->sent_at_ns + pipe->rtt_least_ns / 4 >= newest_sent_at_ns)
             continue;
         hold_lost(pipe, segment);
         cut = cut || number >= pipe->recovery_end;
@@ -245,7 +246,7 @@ static void detect_losses(struct sim_pipe *pipe, uint64_t newest, uint64_t newes
 void pipe_acknowledged(struct sim_pipe *pipe, const struct packet *packet)
 {
     uint64_t newest = 0;
-    uint64_t newest_sent_ns = 0;
+    uint64_t newest_sent_at_ns = 0;
 
     pipe->window_end = MAX(pipe->window_end, packet->window_end);
     if (packet->segment >= pipe->first_segment &&
@@ -254,7 +255,7 @@ void pipe_acknowledged(struct sim_pipe *pipe, const struct packet *packet)
             ring_at(&pipe->segments, packet->segment - pipe->first_segment);
 
         newest = packet->segment;
-        newest_sent_ns = segment->sent_ns;
+        newest_sent_at_ns = segment->sent_at_ns;
         segment_acknowledged(pipe, segment);
     }
     if (packet->acknowledged > pipe->first_segment) {
@@ -269,7 +270,7 @@ void pipe_acknowledged(struct sim_pipe *pipe, const struct packet *packet)
         ring_pop(&pipe->segments);
         pipe->first_segment++;
     }
-    detect_losses(pipe, newest, newest_sent_ns);
+    detect_losses(pipe, newest, newest_sent_at_ns);
     pipe_send_more(pipe);
     if (pipe->segments.count == 0 && !pipe_has_unsent(pipe))
         sim_timer_cancel(pipe->tcp->net->clock, &pipe->timer);

@@ -122,7 +122,7 @@ static void receive_syn_ack(struct sim_tcp *tcp)
         sim_timer_cancel(tcp->net->clock, &end->patience);
         if (tcp->handshakes == 1)
             pipe_sample_rtt(&tcp->pipe[SIM_LOCAL],
-                            tcp->net->clock->now_ns - tcp->dialled_ns);
+                            tcp->net->clock->now_ns - tcp->dialled_at_ns);
         packet_acknowledge(tcp, SIM_LOCAL, UINT64_MAX);
         tcp_wake(tcp, SIM_LOCAL);
     }
@@ -146,7 +146,7 @@ void tcp_take_packet(struct sim_tcp *tcp, const struct packet *packet)
         packet_send_plain(tcp, to, PACKET_RESET);
         return;
     }
-    end->heard_ns = tcp->net->clock->now_ns;
+    end->heard_at_ns = tcp->net->clock->now_ns;
     if (end->state == SIM_TCP_SYN_RECEIVED && packet->kind != PACKET_SYN_ACK)
         end->state = SIM_TCP_OPEN;
     if (packet->kind == PACKET_SYN_ACK)
@@ -208,7 +208,7 @@ static struct sim_tcp *dial(struct sim_net *net, size_t path, size_t port, bool 
     tcp->port = port;
     tcp->segment_bytes = SIM_SEGMENT_BYTES;
     tcp->stranger = stranger;
-    tcp->dialled_ns = net->clock->now_ns;
+    tcp->dialled_at_ns = net->clock->now_ns;
     list_append(&net->connections, &tcp->link);
     for (int side = 0; side < 2; side++) {
         tcp->end[side] = (struct sim_endpoint){
@@ -368,7 +368,7 @@ void sim_tcp_info(const struct sim_tcp *tcp, enum sim_side side, struct sim_tcp_
     info->queued = pipe->written - pipe->acknowledged;
     info->unsent = pipe->written - pipe->sent;
     info->flying = pipe->in_flight_bytes;
-    info->silent_ns = tcp->net->clock->now_ns - tcp->end[side].heard_ns;
+    info->silent_for_ns = tcp->net->clock->now_ns - tcp->end[side].heard_at_ns;
 }
 
 static bool has_peer(const struct sim_tcp *tcp, enum sim_side side)

@@ -363,7 +363,7 @@ static void measure(struct sim_session *owner, uint64_t now)
                 .queued_bytes = (uint32_t)(info.queued + wire->tail_length),
                 .unsent_bytes = (uint32_t)(info.unsent + wire->tail_length),
                 .flying_bytes = (uint32_t)info.flying,
-                .silent_ns = info.silent_ns},
+                .silent_for_ns = info.silent_for_ns},
             now);
     }
 }
@@ -430,8 +430,8 @@ static void arm(struct sim_process *process)
 static void count_run(struct sim_process *process, uint64_t now)
 {
     process->runs++;
-    process->runs_at_once = now == process->last_run_ns ? process->runs_at_once + 1 : 0;
-    process->last_run_ns = now;
+    process->runs_at_once = now == process->last_run_at_ns ? process->runs_at_once + 1 : 0;
+    process->last_run_at_ns = now;
     if (process->runs_at_once > RUNS_AT_ONCE_MAX)
         sim_fail(process->world, "%s spins: its next timeout never moves on",
                  process->side == SIM_LOCAL ? "local" : "relay");

@@ -34,7 +34,7 @@ void sim_scenario_init(struct sim_scenario *scenario, const char *name, uint64_t
                                                .pool_burst = 48,
                                                .budget_up = 1024 * 1024,
                                                .budget_down = 1024 * 1024,
-                                               .packet_retry_ns = 600 * NS_PER_S,
+                                               .packet_retry_after_ns = 600 * NS_PER_S,
                                                .seed = sim_mix(seed)};
     scenario->relay_linger_ns = 120 * NS_PER_S;
     scenario->relay_streams = SIM_STREAMS_MAX;
@@ -60,10 +60,10 @@ struct sim_plan *sim_scenario_stream(struct sim_scenario *scenario, uint64_t up,
 
 void sim_scenario_fault(struct sim_scenario *scenario, struct sim_fault fault)
 {
-    uint64_t lasts_ns = fault.lasts_ns == TIME_NEVER ? 0 : fault.lasts_ns;
+    uint64_t lasts_ns = fault.lasts_for_ns == TIME_NEVER ? 0 : fault.lasts_for_ns;
 
     scenario->faults[scenario->fault_count++] = fault;
-    scenario->heal_ns = MAX(scenario->heal_ns, fault.at_ns + lasts_ns);
+    scenario->heal_at_ns = MAX(scenario->heal_at_ns, fault.at_ns + lasts_ns);
 }
 
 struct sim_box *sim_scenario_box(struct sim_scenario *scenario, size_t path, uint32_t ports,
@@ -200,13 +200,13 @@ static void draw_ending(struct sim_plan *plan, struct sim_random *random)
     case 1:
         plan->stop_reading_at[side] =
             sim_random_range(random, 0, plan->total[sim_peer(side)]);
-        plan->give_up_ns = sim_random_log(random, 1, 20000) * NS_PER_MS;
+        plan->give_up_after_ns = sim_random_log(random, 1, 20000) * NS_PER_MS;
         plan->resumes = sim_random_chance(random, 500000);
         break;
     case 12:
         plan->silent[side] = true;
         plan->hangs_up[sim_peer(side)] = sim_random_chance(random, 500000);
-        plan->give_up_ns = sim_random_log(random, 1, 20000) * NS_PER_MS;
+        plan->give_up_after_ns = sim_random_log(random, 1, 20000) * NS_PER_MS;
         plan->finish_last[sim_peer(side)] = false;
         break;
     case 2: plan->read_rate[side] = MAX(plan->total[sim_peer(side)] / 10, 1000); break;
@@ -236,9 +236,9 @@ static void draw_stream(struct sim_scenario *scenario, struct sim_random *random
     struct sim_plan *plan = sim_scenario_stream(scenario, 0, 0);
     uint64_t some = sim_random_log(random, 1, MAX(share, 2));
 
-    plan->start_ns = sim_random_chance(random, 500000)
-                         ? 0
-                         : sim_random_range(random, 0, 10000) * NS_PER_MS;
+    plan->start_at_ns = sim_random_chance(random, 500000)
+                            ? 0
+                            : sim_random_range(random, 0, 10000) * NS_PER_MS;
     switch (sim_random_range(random, 0, 3)) {
     case 0: plan->total[SIM_LOCAL] = share; break;
     case 1: plan->total[SIM_RELAY] = share; break;
@@ -289,7 +289,7 @@ static void draw_fault(struct sim_scenario *scenario, struct sim_random *random,
     if (fault.kind == SIM_FAULT_RESTART && !sim_random_chance(random, 300000))
         fault.kind = SIM_FAULT_CUT;
     fault.at_ns = sim_random_range(random, 0, within_ms) * NS_PER_MS;
-    fault.lasts_ns = sim_random_log(random, 20, 8000) * NS_PER_MS;
+    fault.lasts_for_ns = sim_random_log(random, 20, 8000) * NS_PER_MS;
     fault.which = (size_t)sim_random_range(random, 0, 1 << 20);
     fault.sides = (unsigned)sim_random_range(random, 1, 3);
     if (fault.kind == SIM_FAULT_FAR)
@@ -299,7 +299,7 @@ static void draw_fault(struct sim_scenario *scenario, struct sim_random *random,
     else
         fault.amount = sim_random_range(random, 0, 1);
     if (fault.kind == SIM_FAULT_STALL && sim_random_chance(random, 500000))
-        fault.lasts_ns = TIME_NEVER;
+        fault.lasts_for_ns = TIME_NEVER;
     sim_scenario_fault(scenario, fault);
     uint64_t linger_ns = MIN(scenario->config.linger_ns, scenario->relay_linger_ns);
     bool one = fault.kind <= SIM_FAULT_STALL ||
@@ -331,16 +331,16 @@ static void draw_faults(struct sim_scenario *scenario, struct sim_random *random
 static void draw_rest(struct sim_scenario *scenario, struct sim_random *random)
 {
     if (sim_random_chance(random, 250000))
-        scenario->idle_ns = 600 * NS_PER_S;
+        scenario->idle_for_ns = 600 * NS_PER_S;
     if (sim_random_chance(random, 30000)) {
         /* The hourly resume: before it, across it, after it. */
         struct sim_plan *plan = sim_scenario_stream(scenario, 20000, 20000);
 
-        plan->start_ns = sim_random_range(random, 3590, 3610) * NS_PER_S;
+        plan->start_at_ns = sim_random_range(random, 3590, 3610) * NS_PER_S;
         plan->turns = 16;
         plan = sim_scenario_stream(scenario, 3000, 3000);
-        plan->start_ns = 2 * 3600 * NS_PER_S + 10 * NS_PER_S;
-        scenario->idle_ns = 0;
+        plan->start_at_ns = 2 * 3600 * NS_PER_S + 10 * NS_PER_S;
+        scenario->idle_for_ns = 0;
     }
     if (sim_random_chance(random, 30000)) {
         scenario->pages = (size_t)sim_random_range(random, 48, 128);
@@ -348,7 +348,7 @@ static void draw_rest(struct sim_scenario *scenario, struct sim_random *random)
     }
     for (size_t i = 0; i < scenario->plan_count; i++)
         scenario->limit_ns =
-            MAX(scenario->limit_ns, scenario->plans[i].start_ns + 600 * NS_PER_S);
+            MAX(scenario->limit_ns, scenario->plans[i].start_at_ns + 600 * NS_PER_S);
 }
 
 /* The least rate that a configuration may ask for, in bytes a second: frames of control
@@ -436,7 +436,7 @@ static void draw_black_holes(struct sim_scenario *scenario, uint64_t seed)
             if (sides >> side & 1)
                 scenario->paths[path].link[side].largest_bytes = bytes;
     }
-    scenario->config.packet_retry_ns = 5 * NS_PER_S;
+    scenario->config.packet_retry_after_ns = 5 * NS_PER_S;
 }
 
 /* Local has no descriptors left for a while, most often when connections are lost. */
@@ -451,7 +451,7 @@ static void draw_no_descriptors(struct sim_scenario *scenario, uint64_t seed)
     fault.at_ns = scenario->fault_count > 0 && sim_random_chance(&random, 700000)
                       ? scenario->faults[0].at_ns
                       : sim_random_log(&random, 100, 15000) * NS_PER_MS;
-    fault.lasts_ns = sim_random_log(&random, 20, 8000) * NS_PER_MS;
+    fault.lasts_for_ns = sim_random_log(&random, 20, 8000) * NS_PER_MS;
     sim_scenario_fault(scenario, fault);
     scenario->may_linger |=
         MIN(scenario->config.linger_ns, scenario->relay_linger_ns) <= 60 * NS_PER_S;

@@ -19,7 +19,7 @@ enum sim_destination { SIM_DESTINATION_ANSWERS, SIM_DESTINATION_FAILS };
 /* One stream: what both ends write, and how they read and end it. */
 struct sim_plan {
     uint64_t seed;               /* of its content */
-    uint64_t start_ns;           /* after the beginning of the run */
+    uint64_t start_at_ns;        /* after the beginning of the run */
     uint64_t total[2];           /* bytes each side writes */
     uint32_t turns;              /* 0: both write at once; else request and response */
     uint64_t push_every_ns;      /* the relay writes a part of its own, `turns` in all, each
@@ -28,12 +28,13 @@ struct sim_plan {
     bool finish_last[2];         /* ends its direction only after the peer has */
     uint64_t reset_after[2];     /* resets when it has moved so many bytes; or UINT64_MAX */
     uint64_t stop_reading_at[2]; /* reads no further; or UINT64_MAX */
-    uint64_t give_up_ns;         /* an end that stopped reading resets after this long */
-    bool resumes;                /* ... or reads on then */
-    bool silent[2];   /* never ends its direction; resets give_up_ns after the peer
+    /* An end that stopped reading resets after this long. */
+    uint64_t give_up_after_ns;
+    bool resumes;     /* ... or reads on then */
+    bool silent[2];   /* never ends its direction; resets give_up_after_ns after the peer
                          has ended the other, as what is half-closed is ended */
-    bool hangs_up[2]; /* resets half of give_up_ns after it has ended its own */
-    uint64_t read_rate[2];       /* bytes per second; 0 = as they come */
+    bool hangs_up[2]; /* resets half of give_up_after_ns after it has ended its own */
+    uint64_t read_rate[2]; /* bytes per second; 0 = as they come */
     enum sim_destination destination;
     uint64_t destination_ns; /* until it answers or fails */
     enum reset_code failure;
@@ -60,10 +61,10 @@ enum sim_fault_kind {
 
 struct sim_fault {
     enum sim_fault_kind kind;
-    uint64_t at_ns;    /* after the beginning of the run */
-    uint64_t lasts_ns; /* then all is as before; TIME_NEVER: until all is healed */
-    size_t which;      /* path or port; for one connection: a random number */
-    unsigned sides;    /* bit mask of sides, where that matters */
+    uint64_t at_ns;        /* after the beginning of the run */
+    uint64_t lasts_for_ns; /* then all is as before; TIME_NEVER: until all is healed */
+    size_t which;          /* path or port; for one connection: a random number */
+    unsigned sides;        /* bit mask of sides, where that matters */
     uint64_t amount;
 };
 
@@ -84,9 +85,9 @@ struct sim_scenario {
     size_t plan_count;
     struct sim_fault faults[SIM_FAULTS_MAX];
     size_t fault_count;
-    uint64_t heal_ns;  /* all faults are over; then all must end */
-    uint64_t limit_ns; /* ... within this */
-    uint64_t idle_ns;  /* afterwards nobody does anything for so long */
+    uint64_t heal_at_ns;  /* all faults are over; then all must end */
+    uint64_t limit_ns;    /* ... within this */
+    uint64_t idle_for_ns; /* afterwards nobody does anything for so long */
     uint64_t bound_ns; /* what the streams take at least in the network, or 0: not known */
     uint64_t stop_ns;  /* if not 0, the run stops then, whatever is under way */
     bool reset_discards;

@@ -51,9 +51,9 @@ static void browse(struct sim_scenario *scenario, enum stream_mode mode)
 
             plan->turns = 1;
             plan->policy.mode = (uint8_t)mode;
-            plan->start_ns = NS_PER_S + page * PAGE_EVERY_NS +
-                             i / AT_ONCE * OBJECT_EVERY_NS +
-                             sim_random_range(&random, 0, 20) * NS_PER_MS;
+            plan->start_at_ns = NS_PER_S + page * PAGE_EVERY_NS +
+                                i / AT_ONCE * OBJECT_EVERY_NS +
+                                sim_random_range(&random, 0, 20) * NS_PER_MS;
             plan->destination_ns = sim_random_range(&random, 5, 60) * NS_PER_MS;
         }
 }
@@ -66,7 +66,7 @@ static void hiccups(struct sim_scenario *scenario)
         sim_scenario_fault(
             scenario, (struct sim_fault){.kind = SIM_FAULT_BLACKHOLE,
                                          .at_ns = 1300 * NS_PER_MS + i * HICCUP_EVERY_NS,
-                                         .lasts_ns = 400 * NS_PER_MS,
+                                         .lasts_for_ns = 400 * NS_PER_MS,
                                          .which = 0,
                                          .sides = 3});
 }
@@ -135,7 +135,7 @@ static void good_path_dies(struct sim_scenario *scenario, enum sim_fault_kind ho
 {
     sim_scenario_fault(scenario, (struct sim_fault){.kind = how,
                                                     .at_ns = 2 * NS_PER_S,
-                                                    .lasts_ns = lasts_ns,
+                                                    .lasts_for_ns = lasts_ns,
                                                     .which = 0,
                                                     .sides = 3});
 }

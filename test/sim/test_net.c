@@ -72,13 +72,13 @@ static uint8_t byte_at(uint64_t offset)
 /* Moves `total` bytes up; returns the virtual time it took, or 0 for wrong bytes. */
 static uint64_t transfer(struct fixture *f, uint64_t total)
 {
-    uint64_t began_ns = f->clock.now_ns;
+    uint64_t began_at_ns = f->clock.now_ns;
     struct sim_tcp *tcp = dial(f);
     uint64_t written = 0, read = 0;
     uint8_t buffer[4096];
 
     f->relay = NULL;
-    while (read < total && sim_clock_step(&f->clock, began_ns + 10000 * NS_PER_S)) {
+    while (read < total && sim_clock_step(&f->clock, began_at_ns + 10000 * NS_PER_S)) {
         size_t length;
 
         while ((length = (size_t)MIN(sim_tcp_room(tcp, SIM_LOCAL), total - written)) > 0) {
@@ -95,7 +95,7 @@ static uint64_t transfer(struct fixture *f, uint64_t total)
             read += length;
         }
     }
-    return read == total ? f->clock.now_ns - began_ns : 0;
+    return read == total ? f->clock.now_ns - began_at_ns : 0;
 }
 
 static void test_bulk(void)
@@ -420,7 +420,7 @@ static uint64_t zombie_lasts_ns(struct sim_limits limits)
 {
     struct sim_tcp *tcp, *next;
     struct fixture f;
-    uint64_t began_ns;
+    uint64_t began_at_ns;
 
     limits.open_most = 1;
     limits.payload = true;
@@ -431,11 +431,11 @@ static uint64_t zombie_lasts_ns(struct sim_limits limits)
     bool refused = !dial_passes(&f, &next);
 
     sim_tcp_reset(next, SIM_LOCAL);
-    began_ns = f.clock.now_ns;
+    began_at_ns = f.clock.now_ns;
     sim_tcp_reset(tcp, SIM_LOCAL);
-    while (f.clock.now_ns - began_ns < 20 * NS_PER_S && !dial_passes(&f, &next))
+    while (f.clock.now_ns - began_at_ns < 20 * NS_PER_S && !dial_passes(&f, &next))
         sim_tcp_reset(next, SIM_LOCAL);
-    uint64_t lasted_ns = f.clock.now_ns - began_ns;
+    uint64_t lasted_ns = f.clock.now_ns - began_at_ns;
     bool knows = f.relay->end[SIM_RELAY].state == SIM_TCP_RESET;
 
     teardown(&f);
@@ -508,7 +508,7 @@ static void test_changes(void)
     struct sim_box box = {
         .ports = 1,
         .limits = {{.payload = true, .cut_bytes = 100000},
-                   {.from_ns = 2 * NS_PER_S, .payload = true, .cut_bytes = 10000}},
+                   {.begins_at_ns = 2 * NS_PER_S, .payload = true, .cut_bytes = 10000}},
         .limit_count = 2};
     uint64_t before, after, least = UINT64_MAX, most = 0;
     struct fixture f;

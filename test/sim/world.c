@@ -23,7 +23,7 @@ void sim_fail(struct sim_world *world, const char *format, ...)
     if (sim_failed(world))
         return;
     int length = snprintf(world->failure, sizeof world->failure, "at %" PRIu64 " ms: ",
-                          (world->clock.now_ns - world->began_ns) / NS_PER_MS);
+                          (world->clock.now_ns - world->began_at_ns) / NS_PER_MS);
 
     va_start(arguments, format);
     vsnprintf(world->failure + length, sizeof world->failure - (size_t)length, format,
@@ -66,7 +66,7 @@ static void world_init(struct sim_world *world, const struct sim_scenario *scena
     sim_clock_init(&world->clock, scenario->seed);
     world->clock.print = print;
     sim_random_init(&world->random, scenario->seed ^ UINT64_C(0x5851f42d4c957f2d));
-    world->began_ns = world->over_ns = world->clock.now_ns;
+    world->began_at_ns = world->over_at_ns = world->clock.now_ns;
     world->wall_ns = UINT64_C(1800000000) * NS_PER_S;
     world->input = malloc(SIM_INPUT_BYTES + CHUNK_SIZE_MAX);
     world->output = malloc(PRODUCE_MAX);
@@ -118,10 +118,10 @@ static void describe_running(struct sim_world *world)
 static void run_streams(struct sim_world *world)
 {
     uint64_t limit_ns =
-        world->began_ns + world->scenario.heal_ns + world->scenario.limit_ns;
+        world->began_at_ns + world->scenario.heal_at_ns + world->scenario.limit_ns;
 
     if (world->scenario.stop_ns > 0) {
-        run_until(world, world->began_ns + world->scenario.stop_ns);
+        run_until(world, world->began_at_ns + world->scenario.stop_ns);
         return;
     }
 
@@ -132,7 +132,7 @@ static void run_streams(struct sim_world *world)
     if (world->streams_running > 0 && !sim_failed(world))
         describe_running(world);
     if (!sim_failed(world))
-        run_until(world, world->began_ns + world->scenario.heal_ns);
+        run_until(world, world->began_at_ns + world->scenario.heal_at_ns);
 }
 
 /* ---- invariants ---- */
@@ -147,14 +147,14 @@ static void check_idle(struct sim_world *world)
     uint64_t keepalive_ns = MIN(
         KEEPALIVE_NS,
         MAX(MIN(scenario->config.linger_ns, scenario->relay_linger_ns) / 3, NS_PER_S / 2));
-    uint64_t periods = scenario->idle_ns / keepalive_ns + 2;
+    uint64_t periods = scenario->idle_for_ns / keepalive_ns + 2;
     /* A subflow that is nearly used up was replaced already; with small budgets a few PINGs
      * use one up, while another is on its way out. */
     bool small = MIN(scenario->config.budget_up, scenario->config.budget_down) < 1000;
     uint64_t subflows = MAX(scenario->config.pool_idle, 1) + (small ? 2 : 1);
     uint64_t runs[2];
 
-    if (scenario->idle_ns == 0)
+    if (scenario->idle_for_ns == 0)
         return;
     run_until(world, world->clock.now_ns + SETTLE_NS);
     if (local != NULL && session_counters(local->session)->subflows_open > subflows)
@@ -162,13 +162,13 @@ static void check_idle(struct sim_world *world)
                  session_counters(local->session)->subflows_open, (unsigned)subflows);
     for (int side = 0; side < 2; side++)
         runs[side] = world->process[side].runs;
-    run_until(world, world->clock.now_ns + scenario->idle_ns);
+    run_until(world, world->clock.now_ns + scenario->idle_for_ns);
     for (int side = 0; side < 2; side++) {
         runs[side] = world->process[side].runs - runs[side];
         if (runs[side] > periods * subflows * RUNS_PER_KEEPALIVE)
             sim_fail(world, "%s woke up %" PRIu64 " times in %" PRIu64 " idle seconds",
                      side == SIM_LOCAL ? "local" : "relay", runs[side],
-                     scenario->idle_ns / NS_PER_S);
+                     scenario->idle_for_ns / NS_PER_S);
     }
 }
 
@@ -178,7 +178,7 @@ static void check_end(struct sim_world *world)
         list_first(&world->process[SIM_LOCAL].sessions, struct sim_session, link);
 
     /* The last acknowledgements are on their way. */
-    if (world->scenario.idle_ns == 0)
+    if (world->scenario.idle_for_ns == 0)
         run_until(world, world->clock.now_ns + SETTLE_NS);
     if (sim_failed(world))
         return;
@@ -201,7 +201,7 @@ static void fill_report(struct sim_world *world, struct sim_report *report)
     memset(report, 0, sizeof *report);
     report->hash = world->clock.hash;
     report->events = world->clock.fired;
-    report->virtual_ns = world->over_ns - world->began_ns;
+    report->virtual_ns = world->over_at_ns - world->began_at_ns;
     report->dials = world->net.dials;
     for (size_t i = 0; i < world->net.paths; i++) {
         report->carried[i] = world->net.path[i].link[SIM_LOCAL].payload_bytes +
@@ -226,9 +226,9 @@ static void fill_report(struct sim_world *world, struct sim_report *report)
                 continue;
             report->arrived[side][i] = end->received;
             report->pause_ns[side][i] = end->pause_ns;
-            if (end->progress_ns > world->streams[i].end[SIM_LOCAL].began_ns)
+            if (end->progress_at_ns > world->streams[i].end[SIM_LOCAL].began_at_ns)
                 report->life_ns[side][i] =
-                    end->progress_ns - world->streams[i].end[SIM_LOCAL].began_ns;
+                    end->progress_at_ns - world->streams[i].end[SIM_LOCAL].began_at_ns;
         }
     }
     report->late_ns = world->streams[0].end[SIM_LOCAL].late_ns;

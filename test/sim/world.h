@@ -66,7 +66,7 @@ struct sim_process {
     struct list wires;
     struct list dead_wires; /* freed when the run of the process is over */
     uint64_t runs;          /* wake-ups */
-    uint64_t last_run_ns;
+    uint64_t last_run_at_ns;
     unsigned runs_at_once; /* without time going on: a busy loop */
     /* Relay. */
     struct admission *admission;
@@ -99,10 +99,10 @@ struct sim_end {
     bool stopped; /* reads no more */
     bool resumed; /* had stopped */
     uint64_t sent, received;
-    uint64_t began_ns, ended_ns;
-    uint64_t progress_ns; /* last byte received */
-    uint64_t pause_ns;    /* the longest between two arrivals */
-    uint64_t late_ns;     /* of parts that were pushed: the longest time on the way, */
+    uint64_t began_at_ns, ended_at_ns;
+    uint64_t progress_at_ns; /* last byte received */
+    uint64_t pause_ns;       /* the longest between two arrivals */
+    uint64_t late_ns;        /* of parts that were pushed: the longest time on the way, */
     unsigned late_count;  /* and how many were longer than SIM_LATE_NS */
     enum sim_outcome outcome;
     enum reset_code code; /* SIM_RESET */
@@ -128,11 +128,11 @@ struct sim_world {
     struct sim_fault_state *faults;
     struct sim_timer heal;
     size_t streams_running; /* ends that are not over */
-    uint64_t began_ns;
-    uint64_t wall_ns; /* the wall clock is this plus the time that has passed */
-    uint64_t over_ns; /* when the last stream ended */
+    uint64_t began_at_ns;
+    uint64_t wall_ns;    /* the wall clock is this plus the time that has passed */
+    uint64_t over_at_ns; /* when the last stream ended */
     bool restarted;
-    bool no_descriptors; /* local's dials fail at once */
+    bool no_descriptors;        /* local's dials fail at once */
     struct sim_meter meters[2]; /* what the applications of a side have received */
     unsigned sheds;     /* streams that were reset for want of memory */
     bool sessions_lost; /* a relay restart was noticed, or linger passed */

@@ -143,7 +143,8 @@ static void append(struct pair *pair, struct pair_pipe *pipe, const uint8_t *byt
     struct pair_batch *batch = malloc(sizeof(*batch) + length);
 
     assert_non_null(batch);
-    *batch = (struct pair_batch){.arrives_ns = pair->now + pair->delay_ns, .length = length};
+    *batch =
+        (struct pair_batch){.arrives_at_ns = pair->now + pair->delay_ns, .length = length};
     memcpy(batch->bytes, bytes, length);
     if (pipe->first == NULL)
         pipe->first = batch;
@@ -159,7 +160,7 @@ static void reset_by_local(struct pair *pair, struct pair_connection *c)
 {
     c->local = NULL;
     c->reset = true;
-    c->reset_ns = pair->now + pair->delay_ns;
+    c->reset_at_ns = pair->now + pair->delay_ns;
     pair->open--;
     c->open = c->dialling = false;
     free_pipe(&c->down);
@@ -180,7 +181,7 @@ static void local_events(struct pair *pair)
                                           .local = event.subflow,
                                           .hello = event.hello,
                                           .path = event.path,
-                                          .ready_ns = pair->now + 2 * pair->delay_ns};
+                                          .ready_at_ns = pair->now + 2 * pair->delay_ns};
             subflow_set_user(event.subflow, c);
             if (++pair->open > pair->open_max)
                 pair->open_max = pair->open;
@@ -329,7 +330,7 @@ static struct pair_batch *take_batch(struct pair *pair, struct pair_pipe *pipe)
 {
     struct pair_batch *batch = pipe->first;
 
-    if (batch == NULL || batch->arrives_ns > pair->now)
+    if (batch == NULL || batch->arrives_at_ns > pair->now)
         return NULL;
     pipe->first = batch->next;
     return batch;
@@ -399,7 +400,7 @@ static void step_connection(struct pair *pair, struct pair_connection *c)
 
     if (pair->blackhole >> c->path & 1 || c->stalled)
         return;
-    if (c->dialling && c->ready_ns <= pair->now)
+    if (c->dialling && c->ready_at_ns <= pair->now)
         connection_up(pair, c);
     if (c->strange)
         step_stranger(pair, c);
@@ -408,7 +409,7 @@ static void step_connection(struct pair *pair, struct pair_connection *c)
         arrive(pair, c, batch->bytes, batch->length);
         free(batch);
     }
-    if (c->reset && c->reset_ns <= pair->now) {
+    if (c->reset && c->reset_at_ns <= pair->now) {
         c->reset = false;
         if (c->relay != NULL) {
             struct subflow *relay = c->relay;
@@ -472,13 +473,13 @@ static uint64_t next_ns(struct pair *pair)
         const struct pair_connection *c = &pair->connections[i];
 
         if (c->dialling)
-            next = MIN(next, c->ready_ns);
+            next = MIN(next, c->ready_at_ns);
         if (c->reset)
-            next = MIN(next, c->reset_ns);
+            next = MIN(next, c->reset_at_ns);
         if (c->up.first != NULL)
-            next = MIN(next, c->up.first->arrives_ns);
+            next = MIN(next, c->up.first->arrives_at_ns);
         if (c->down.first != NULL)
-            next = MIN(next, c->down.first->arrives_ns);
+            next = MIN(next, c->down.first->arrives_at_ns);
     }
     return next;
 }

@@ -25,10 +25,10 @@
 struct pair_pipe {
     struct pair_batch {
         struct pair_batch *next;
-        uint64_t arrives_ns;
+        uint64_t arrives_at_ns;
         size_t length;
         uint8_t bytes[];
-    } *first, *last;
+    } * first, *last;
     uint8_t *pending; /* arrived, not taken by the engine: less than a chunk */
     size_t pending_length;
     uint64_t total; /* bytes ever written */
@@ -48,7 +48,7 @@ struct pair_connection {
     bool dialling, open, reset;
     bool strange; /* leads to somebody else */
     bool stalled; /* as if its first segment were lost: nothing comes any more */
-    uint64_t ready_ns, reset_ns;
+    uint64_t ready_at_ns, reset_at_ns;
     bool hello;
     unsigned path;
     struct subflow *local, *relay;

@@ -41,7 +41,7 @@ static void test_defaults(void **state)
     assert_int_equal(config->listen.items[0].users.count, 0);
     assert_int_equal(config->listen.items[0].max_per_target, 12288);
     assert_int_equal(config->paths.count, 0);
-    assert_int_equal(config->mtu_retry_ns, 600 * NS_PER_S);
+    assert_int_equal(config->mtu_retry_after_ns, 600 * NS_PER_S);
     assert_false(config->paths.automatic);
     assert_int_equal(config->policy.mode, CONFIG_MODE_SPLIT);
     assert_int_equal(config->policy.copies, CONFIG_COPIES_ALL);
@@ -68,9 +68,9 @@ static void test_defaults(void **state)
     assert_int_equal(config->dns.common.max_negative_ttl_ns, 30 * NS_PER_S);
     assert_int_equal(config->dns.common.max_waiting, 4096);
     assert_int_equal(config->linger_ns, 120 * NS_PER_S);
-    assert_int_equal(config->timeouts.half_closed_ns, 300 * NS_PER_S);
+    assert_int_equal(config->timeouts.half_closed_after_ns, 300 * NS_PER_S);
     assert_int_equal(config->timeouts.keepalive_ns, 300 * NS_PER_S);
-    assert_int_equal(config->timeouts.stop_ns, 5 * NS_PER_S);
+    assert_int_equal(config->timeouts.stop_after_ns, 5 * NS_PER_S);
     assert_int_equal(config->warnings.count, 0);
     config_local_free(config);
 }
@@ -128,7 +128,7 @@ static void test_everything(void **state)
     assert_int_equal(config->paths.items[0].source.family, ADDRESS_NONE);
     assert_int_equal(config->paths.items[0].mtu, 1400);
     assert_int_equal(config->paths.items[1].mtu, 0);
-    assert_true(config->mtu_retry_ns == TIME_NEVER);
+    assert_true(config->mtu_retry_after_ns == TIME_NEVER);
     assert_null(config->paths.items[1].interface);
     assert_string_equal(address_format(&config->paths.items[1].source, text),
                         "2001:db8::7");
@@ -150,9 +150,9 @@ static void test_everything(void **state)
         assert_string_equal(address_format(&config->dns.common.servers.items[i], text),
                             servers[i]);
     assert_int_equal(config->linger_ns, 2500 * NS_PER_MS);
-    assert_int_equal(config->timeouts.half_closed_ns, 0);
+    assert_int_equal(config->timeouts.half_closed_after_ns, 0);
     assert_int_equal(config->timeouts.keepalive_ns, 90 * NS_PER_S);
-    assert_int_equal(config->timeouts.stop_ns, 0);
+    assert_int_equal(config->timeouts.stop_after_ns, 0);
     assert_int_equal(config->warnings.count, 0);
     config_local_free(config);
 }

@@ -50,9 +50,9 @@ static void test_defaults(void **state)
     assert_int_equal(config->workers, 1);
     assert_int_equal(config->server_id, 1);
     assert_int_equal(config->linger_ns, 120 * NS_PER_S);
-    assert_int_equal(config->timeouts.half_closed_ns, 300 * NS_PER_S);
+    assert_int_equal(config->timeouts.half_closed_after_ns, 300 * NS_PER_S);
     assert_int_equal(config->timeouts.keepalive_ns, 300 * NS_PER_S);
-    assert_int_equal(config->timeouts.stop_ns, 5 * NS_PER_S);
+    assert_int_equal(config->timeouts.stop_after_ns, 5 * NS_PER_S);
     assert_null(config->congestion_control);
     assert_int_equal(config->limits.half_open, 1024);
     assert_int_equal(config->limits.unauthenticated, 4096);
@@ -121,7 +121,7 @@ static void test_everything(void **state)
     assert_int_equal(config->workers, 64);
     assert_int_equal(config->server_id, 255);
     assert_int_equal(config->linger_ns, 600 * NS_PER_S);
-    assert_int_equal(config->timeouts.half_closed_ns, 3600 * NS_PER_S);
+    assert_int_equal(config->timeouts.half_closed_after_ns, 3600 * NS_PER_S);
     assert_int_equal(config->timeouts.keepalive_ns, 0);
     assert_string_equal(config->congestion_control, "cubic");
     assert_int_equal(config->limits.half_open, 1);

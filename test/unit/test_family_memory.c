@@ -32,17 +32,18 @@ static void test_what_is_overtaken_again_and_again_is_avoided(void **state)
 static void test_one_connection_of_many_tries_it_again(void **state)
 {
     struct family_memory memory;
-    uint64_t now = START, wait_ns = FAMILY_MEMORY_RETRY_NS;
+    uint64_t now = START, retry_after_ns = FAMILY_MEMORY_RETRY_NS;
     (void)state;
 
     avoid_ipv6(&memory);
     for (unsigned i = 0; i < 8; i++) {
-        now += wait_ns;
+        now += retry_after_ns;
         assert_int_equal(family_memory_avoid(&memory, now), ADDRESS_NONE);
         assert_int_equal(family_memory_avoid(&memory, now), ADDRESS_IPV6);
         assert_false(family_memory_overtaken(&memory, ADDRESS_IPV6, now));
-        wait_ns = MIN(2 * wait_ns, FAMILY_MEMORY_RETRY_MAX_NS);
-        assert_int_equal(family_memory_avoid(&memory, now + wait_ns - 1), ADDRESS_IPV6);
+        retry_after_ns = MIN(2 * retry_after_ns, FAMILY_MEMORY_RETRY_MAX_NS);
+        assert_int_equal(family_memory_avoid(&memory, now + retry_after_ns - 1),
+                         ADDRESS_IPV6);
     }
 }
 

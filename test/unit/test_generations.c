@@ -19,7 +19,7 @@ static void resume(struct pair *pair)
 {
     unsigned resumed = pair->resumed_count;
 
-    pair->local->pool.rekey_ns = pair->now + NS_PER_MS;
+    pair->local->pool.rekey_at_ns = pair->now + NS_PER_MS;
     pair_run_ms(pair, 1000);
     assert_int_equal(pair->resumed_count, resumed + 1);
 }

@@ -18,9 +18,9 @@ static uint64_t random_next(uint64_t *seed)
 struct network {
     uint64_t limit, loss, delay_ns, seed;
     double tokens;
-    uint64_t refilled_ns;
+    uint64_t refilled_at_ns;
     struct {
-        uint64_t dialled_ns;
+        uint64_t dialled_at_ns;
         enum dial_result result;
     } pending[4096];
     unsigned head, tail;
@@ -30,11 +30,11 @@ struct network {
 static enum dial_result network_dial(struct network *network, uint64_t now)
 {
     if (network->limit > 0) {
-        double elapsed = (double)(now - network->refilled_ns) / (double)NS_PER_S;
+        double elapsed = (double)(now - network->refilled_at_ns) / (double)NS_PER_S;
 
         network->tokens += elapsed * (double)network->limit;
         network->tokens = MIN(network->tokens, 2.0);
-        network->refilled_ns = now;
+        network->refilled_at_ns = now;
         if (network->tokens < 1)
             return DIAL_TIMEOUT;
         network->tokens -= 1;
@@ -54,15 +54,15 @@ static uint64_t run(struct governor *governor, struct network *network, uint64_t
     uint64_t wanted = now;
 
     network->dials = network->successes = 0;
-    network->refilled_ns = now;
+    network->refilled_at_ns = now;
     for (uint64_t end = now + duration_ns; now < end; now += step) {
         while (network->head != network->tail) {
             unsigned i = network->head % ARRAY_LENGTH(network->pending);
-            uint64_t dialled_ns = network->pending[i].dialled_ns;
+            uint64_t dialled_at_ns = network->pending[i].dialled_at_ns;
 
-            if (dialled_ns + network->delay_ns > now)
+            if (dialled_at_ns + network->delay_ns > now)
                 break;
-            governor_result(governor, network->pending[i].result, dialled_ns, now);
+            governor_result(governor, network->pending[i].result, dialled_at_ns, now);
             network->head++;
         }
         if (now < wanted || governor_next(governor, now) > now)
@@ -70,7 +70,7 @@ static uint64_t run(struct governor *governor, struct network *network, uint64_t
         wanted = MAX(wanted, now - interval) + interval;
         unsigned i = network->tail++ % ARRAY_LENGTH(network->pending);
 
-        network->pending[i].dialled_ns = now;
+        network->pending[i].dialled_at_ns = now;
         network->pending[i].result = network_dial(network, now);
         network->dials++;
         network->successes += network->pending[i].result == DIAL_SUCCESS;

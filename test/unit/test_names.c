@@ -14,7 +14,7 @@
 static void put(struct name_cache *cache, const char *name, uint8_t last, uint64_t now,
                 uint64_t expires)
 {
-    struct name_entry entry = {.outcome = DNS_FOUND, .learned_ns = now, .count = 1};
+    struct name_entry entry = {.outcome = DNS_FOUND, .learned_at_ns = now, .count = 1};
 
     entry.addresses[0] =
         (struct address){.family = ADDRESS_IPV4, .bytes = {192, 0, 2, last}};

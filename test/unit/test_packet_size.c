@@ -135,20 +135,20 @@ static void test_tries_larger_ones_again(void **state)
     packet_ladder_init(&ladder, RETRY_NS);
     assert_true(packet_ladder_lower(&ladder, 1280, PACKET_UP, 0));
     assert_int_equal(ladder.size, 1006);
-    assert_int_equal(ladder.retry_ns, RETRY_NS);
+    assert_int_equal(ladder.retry_at_ns, RETRY_NS);
     assert_int_equal(packet_ladder_try(&ladder), 1280);
-    assert_int_equal(ladder.retry_ns, TIME_NEVER);
+    assert_int_equal(ladder.retry_at_ns, TIME_NEVER);
     packet_ladder_tried(&ladder, true, 1000 * NS_PER_S);
-    assert_int_equal(ladder.retry_ns, 1000 * NS_PER_S + 2 * RETRY_NS);
+    assert_int_equal(ladder.retry_at_ns, 1000 * NS_PER_S + 2 * RETRY_NS);
     /* A try that has shown nothing costs nothing. */
     packet_ladder_tried(&ladder, false, 2000 * NS_PER_S);
-    assert_int_equal(ladder.retry_ns, 2000 * NS_PER_S + 2 * RETRY_NS);
+    assert_int_equal(ladder.retry_at_ns, 2000 * NS_PER_S + 2 * RETRY_NS);
     packet_ladder_raise(&ladder, 1280, 3000 * NS_PER_S);
     assert_int_equal(ladder.size, 1280);
-    assert_int_equal(ladder.retry_ns, 3000 * NS_PER_S + RETRY_NS);
+    assert_int_equal(ladder.retry_at_ns, 3000 * NS_PER_S + RETRY_NS);
     assert_int_equal(packet_ladder_try(&ladder), 0);
     packet_ladder_raise(&ladder, 0, 4000 * NS_PER_S);
-    assert_int_equal(ladder.retry_ns, TIME_NEVER);
+    assert_int_equal(ladder.retry_at_ns, TIME_NEVER);
     assert_int_equal(ladder.directions, 0);
 }
 
@@ -159,9 +159,9 @@ static void test_never_tries_when_it_may_not(void **state)
 
     packet_ladder_init(&ladder, TIME_NEVER);
     assert_true(packet_ladder_lower(&ladder, 1500, PACKET_UP, 5));
-    assert_int_equal(ladder.retry_ns, TIME_NEVER);
+    assert_int_equal(ladder.retry_at_ns, TIME_NEVER);
     packet_ladder_set(&ladder, 1006, 5);
-    assert_int_equal(ladder.retry_ns, TIME_NEVER);
+    assert_int_equal(ladder.retry_at_ns, TIME_NEVER);
     assert_int_equal(ladder.size, 1006);
 }
 

@@ -6,7 +6,7 @@
 static void test_the_wait_doubles(void **state)
 {
     struct restart restart = {.ended = false};
-    uint64_t now = NS_PER_S, wait_ns = RESTART_MIN_NS;
+    uint64_t now = NS_PER_S, pause_ns = RESTART_MIN_NS;
     (void)state;
 
     for (unsigned i = 0; i < 20; i++) {
@@ -14,10 +14,10 @@ static void test_the_wait_doubles(void **state)
         assert_false(restart.ended);
         now += NS_PER_S;
         assert_int_equal(restart_note_end(&restart, ERROR_PROTOCOL, CLOSE_RULE, "x", now),
-                         wait_ns);
+                         pause_ns);
         assert_true(restart.ended);
-        assert_int_equal(restart.next_ns, now + wait_ns);
-        wait_ns = MIN(2 * wait_ns, RESTART_MAX_NS);
+        assert_int_equal(restart.next_at_ns, now + pause_ns);
+        pause_ns = MIN(2 * pause_ns, RESTART_MAX_NS);
     }
     assert_string_equal(restart.reason,
                         "the session has ended: x (protocol violation)");

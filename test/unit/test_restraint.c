@@ -88,7 +88,7 @@ static void test_less_while_somebody_waits_for_little(void **state)
     assert_non_null(local->subflows.lane);
     restraint_update(&local->schedule);
     alone = load.pair->local->schedule.restraints[0].room;
-    local->schedule.interactive_ns = local->context.now;
+    local->schedule.interactive_at_ns = local->context.now;
     restraint_update(&local->schedule);
     beside = load.pair->local->schedule.restraints[0].room;
     assert_true(alone > 0);
@@ -104,10 +104,10 @@ static void test_lifted_where_it_costs_the_rate(void **state)
 
     send_for(&load, 1500, LEAST_MS, 0);
     assert_true(load.pair->local->schedule.restraints[0].rate_seen > 0);
-    for (unsigned i = 0; i < 40 && load.pair->local->schedule.restraints[0].lifted_ns == 0;
-         i++)
+    for (unsigned i = 0;
+         i < 40 && load.pair->local->schedule.restraints[0].lifted_until_ns == 0; i++)
         send_for(&load, 50, 4 * LEAST_MS, MUCH);
-    assert_true(load.pair->local->schedule.restraints[0].lifted_ns > load.pair->now);
+    assert_true(load.pair->local->schedule.restraints[0].lifted_until_ns > load.pair->now);
     assert_true(send_for(&load, 10, 4 * LEAST_MS, MUCH) > 0);
     pair_free(load.pair);
 }

@@ -60,11 +60,11 @@ static void test_later_stamps_are_tried(void **state)
 {
     struct session_config config = pair_config();
     struct pair *pair = pair_new(&config);
-    uint64_t ahead_ns = pair->now + 600 * NS_PER_S;
+    uint64_t ahead_at_ns = pair->now + 600 * NS_PER_S;
     (void)state;
 
     for (unsigned i = 0; i < CLIENT_STAMPS; i++)
-        assert_int_equal(client_table_accept_stamp(pair->clients, 0, ahead_ns + i), OK);
+        assert_int_equal(client_table_accept_stamp(pair->clients, 0, ahead_at_ns + i), OK);
     /* Each stream is refused after a while; the application asks again. */
     for (unsigned i = 0; i < 9; i++) {
         pair_open(pair, NULL);
@@ -74,7 +74,8 @@ static void test_later_stamps_are_tried(void **state)
     assert_in_range(pair->opened_count, 1, 9);
     /* The stamp is not much further ahead than need be: several HELLOs race, each with its
      * own. */
-    assert_in_range(session_stamp(pair->local), ahead_ns, pair->now + 64 * 600 * NS_PER_S);
+    assert_in_range(session_stamp(pair->local), ahead_at_ns,
+                    pair->now + 64 * 600 * NS_PER_S);
     pair_free(pair);
 }
 

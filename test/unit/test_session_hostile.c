@@ -43,10 +43,10 @@ static void send_on(struct pair *pair, struct session *from, struct session *to,
     assert_false(forged->w.failed);
     assert_non_null(chunk);
     assert_non_null(sent);
-    *sent = (struct sent_chunk){.sent_ns = pair->now, .eliciting = true};
+    *sent = (struct sent_chunk){.sent_at_ns = pair->now, .eliciting = true};
     subflow->chunks_sent++;
     if (subflow->eliciting_unacked++ == 0)
-        subflow->progress_ns = pair->now;
+        subflow->progress_at_ns = pair->now;
     chunk[0] = (uint8_t)(sealed >> 8);
     chunk[1] = (uint8_t)sealed;
     assert_int_equal(seal_begin(&subflow->seal, chunk, 2), OK);
@@ -177,9 +177,9 @@ static void test_old_subflow_does_not_spin(void **state)
         /* Unwritable, as behind a peer that reads nothing. */
         session_subflow_writable(pair->local, list_entry(node, struct subflow, node), false);
     }
-    pair->local->pool.rekey_ns = TIME_NEVER;
+    pair->local->pool.rekey_at_ns = TIME_NEVER;
     pair->now += SUBFLOW_AGE_NS;
-    pair->local->contact_ns = pair->now;
+    pair->local->contact_at_ns = pair->now;
     for (; ticks < 100 && session_next_timeout(pair->local) <= pair->now; ticks++) {
         struct session_event event;
 
@@ -206,9 +206,9 @@ static void test_busy_subflow_is_retired_by_age(void **state)
     frame_write_type(forge(&forged), FRAME_PING);
     send_on(pair, pair->local, pair->relay, subflow, &forged);
     assert_true(subflow->eliciting_unacked > 0);
-    subflow->up_ns = pair->now - MIN(pair->now, SUBFLOW_AGE_NS);
-    pair->now = subflow->up_ns + SUBFLOW_AGE_NS;
-    subflow->progress_ns = pair->local->contact_ns = pair->now;
+    subflow->up_at_ns = pair->now - MIN(pair->now, SUBFLOW_AGE_NS);
+    pair->now = subflow->up_at_ns + SUBFLOW_AGE_NS;
+    subflow->progress_at_ns = pair->local->contact_at_ns = pair->now;
     assert_true(session_next_timeout(pair->local) <= pair->now);
     session_tick(pair->local, pair->now);
     assert_true(subflow->retire);

@@ -102,7 +102,7 @@ static void test_an_ack_elsewhere_confirms(void **state)
     pair = pair_connected(&config, &stream);
     assert_true(pair_download(pair, stream, 5000, 1000));
     pair_run_ms(pair, 100);
-    pair->local->pool.rekey_ns = pair->now + NS_PER_MS;
+    pair->local->pool.rekey_at_ns = pair->now + NS_PER_MS;
     pair_run_ms(pair, 200);
     assert_int_equal(pair->resumed_count, 1);
     generation = generation_current(&pair->local->subflows);

@@ -209,7 +209,7 @@ static void test_what_the_kernel_knows(void **state)
     info = socket_info_get(-1);
     assert_int_equal(info.srtt_ns, 0);
     assert_int_equal(info.queued_bytes, 0);
-    assert_true(info.silent_ns == TIME_NEVER); /* which says nothing, not "just now" */
+    assert_true(info.silent_for_ns == TIME_NEVER); /* which says nothing, not "just now" */
 }
 
 static void test_clocks_and_random(void **state)

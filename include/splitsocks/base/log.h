@@ -20,9 +20,9 @@ enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 /* A token bucket: at most LOG_LIMIT_BURST lines at once, then LOG_LIMIT_PER_SECOND;
  * the next line that passes says how many were left out. Zero-initialised. */
 struct log_limit {
-    uint64_t refilled_ns; /* when tokens were last added; 0 means never */
-    uint64_t tokens;      /* in thousandths of a line */
-    unsigned suppressed;  /* lines left out since the last that passed */
+    uint64_t refilled_at_ns; /* when tokens were last added; 0 means never */
+    uint64_t tokens;         /* in thousandths of a line */
+    unsigned suppressed;     /* lines left out since the last that passed */
 };
 
 #define LOG_LIMIT_BURST 10

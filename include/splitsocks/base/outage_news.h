@@ -29,15 +29,15 @@ struct outage_news {
     uint8_t told_count; /* outages that were reported and not forgotten since */
     uint8_t sums;       /* how often the unreported ones were summed up */
     unsigned untold;    /* outages since the last sum that were not reported */
-    uint64_t due_ns;    /* when this outage is to be reported */
-    uint64_t told_ns;   /* when one was last reported, or forgotten */
-    uint64_t ended_ns;  /* when the last outage ended */
-    uint64_t untold_ns; /* when the first of `untold` ended */
+    uint64_t due_at_ns; /* when this outage is to be reported */
+    uint64_t told_at_ns;      /* when one was last reported, or forgotten */
+    uint64_t ended_at_ns;     /* when the last outage ended */
+    uint64_t untold_since_ns; /* when the first of `untold` ended */
 };
 
-/* An outage begins, or goes on. It is reported when it has lasted for `least_ns` or
+/* An outage begins, or goes on. It is reported when it has lasted for `lasting_for_ns` or
  * longer. */
-void outage_news_down(struct outage_news *news, uint64_t least_ns, uint64_t now);
+void outage_news_down(struct outage_news *news, uint64_t lasting_for_ns, uint64_t now);
 /* The outage is over; true when that is to be reported. */
 bool outage_news_up(struct outage_news *news, uint64_t now);
 /* When outage_news_tell() is to be called; TIME_NEVER: not. */

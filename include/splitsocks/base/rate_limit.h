@@ -24,9 +24,9 @@
 #define RATE_LIMIT_NO_CEILING UINT64_MAX
 
 struct rate_limit {
-    uint64_t rate;      /* bytes a second; 0: no ceiling */
-    uint64_t filled_ns; /* when `tokens` was last computed */
-    int64_t tokens;     /* bytes; negative: in debt */
+    uint64_t rate;         /* bytes a second; 0: no ceiling */
+    uint64_t filled_at_ns; /* when `tokens` was last computed */
+    int64_t tokens;        /* bytes; negative: in debt */
 };
 
 /* The new rate applies from now on; a debt stays. 0: no ceiling, as in a zeroed struct. */

@@ -72,12 +72,12 @@ struct config_blocks {
 struct config_timeouts {
     /* A stream whose one direction has ended, when nothing has moved in the other for so
      * long; 0: never. */
-    uint64_t half_closed_ns;
+    uint64_t half_closed_after_ns;
     /* TCP's keepalive on sockets of clients and destinations begins after so long without
      * traffic; 0: no keepalive. */
     uint64_t keepalive_ns;
     /* Streams that still move, so long after the process was asked to end. */
-    uint64_t stop_ns;
+    uint64_t stop_after_ns;
 };
 
 /* How names are resolved. */

@@ -187,7 +187,7 @@ struct config_local {
     struct config_rate rate;
     struct config_local_dns dns;
     uint64_t linger_ns;
-    uint64_t mtu_retry_ns; /* TIME_NEVER: never */
+    uint64_t mtu_retry_after_ns; /* TIME_NEVER: never */
     struct config_timeouts timeouts;
     const char *state_file; /* as written; NULL: in the default place */
     struct config_control control;

@@ -39,9 +39,9 @@ struct half_closed_type {
 
 /* Embedded in the object that owns the connection. */
 struct half_closed {
-    struct list node;     /* in members; the owner initialises it */
-    uint64_t moved;       /* value at the last look */
-    uint64_t quiet_since; /* since when `moved` has not changed */
+    struct list node;        /* in members; the owner initialises it */
+    uint64_t moved;          /* value at the last look */
+    uint64_t quiet_since_ns; /* since when `moved` has not changed */
     const struct half_closed_type *type;
 };
 

@@ -19,7 +19,7 @@ struct listener {
     ev_timer
         pause; /* while the class is out of descriptors; connections wait in the kernel */
     enum descriptor_class class;
-    uint64_t full_ns; /* since when it is out of descriptors; 0: it is not */
+    uint64_t full_since_ns; /* since when it is out of descriptors; 0: it is not */
     listener_accept *accept;
     void *context;
 };

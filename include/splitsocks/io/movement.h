@@ -19,7 +19,7 @@
 /* Bytes have passed between the worker and an application or a destination. */
 static inline void movement_note(struct worker *worker, uint64_t now)
 {
-    worker->moved_ns = now;
+    worker->moved_at_ns = now;
 }
 
 /* Whether bytes have passed within MOVEMENT_NS. */

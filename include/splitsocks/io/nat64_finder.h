@@ -23,7 +23,7 @@ struct nat64_finder {
     struct resolver *resolver;      /* borrowed */
     struct resolver_query *query;   /* NULL: none is under way */
     struct nat64_prefixes prefixes; /* as far as is known */
-    uint64_t until_ns;              /* how long `prefixes` is believed */
+    uint64_t known_until_ns;        /* how long `prefixes` is believed */
     struct list waiters;
     ev_timer patience; /* runs while there are waiters */
 };

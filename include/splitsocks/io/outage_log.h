@@ -23,10 +23,10 @@ void outage_log_init(struct outage_log *log, struct ev_loop *loop);
 /* Not needed for a zeroed one. */
 void outage_log_deinit(struct outage_log *log);
 
-/* The thing does not work: the line is written when that has lasted for `least_ns` or
+/* The thing does not work: the line is written when that has lasted for `lasting_for_ns` or
  * longer, and at once at the level debug. Further calls while the outage lasts have no
  * effect. */
-void outage_log_down(struct outage_log *log, uint64_t least_ns, enum log_level level,
+void outage_log_down(struct outage_log *log, uint64_t lasting_for_ns, enum log_level level,
                      const char *format, ...) PRINTF_LIKE(4, 5);
 /* The thing works again. The line is written at `level` if the outage was, else at the
  * level debug. `what` begins the sum of unreported outages, for example "path wlan0". */

@@ -25,9 +25,9 @@ struct restart {
     bool ended;           /* a session has ended, and none was up since */
     enum close_code code; /* why */
     char reason[256];     /* the reason in words */
-    uint64_t up_ns;       /* since when a session is up; 0: none is */
-    uint64_t wait_ns;     /* time before the next session */
-    uint64_t next_ns;     /* when the next session begins */
+    uint64_t up_since_ns; /* since when a session is up; 0: none is */
+    uint64_t pause_ns;    /* time before the next session */
+    uint64_t next_at_ns;  /* when the next session begins */
 };
 
 /* A session is up. */

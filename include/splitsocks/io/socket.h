@@ -77,10 +77,10 @@ int socket_connect(const struct address *to, const struct socket_connect_options
  * errno value of its failure. */
 int socket_outcome(int fd);
 
-/* Makes the kernel probe the peer once nothing has come for `idle_ns`, and end the
+/* Makes the kernel probe the peer once nothing has come for `idle_for_ns`, and end the
  * connection when SOCKET_KEEPALIVE_PROBES in a row are not answered, or when a machine
  * answers that does not know the connection. 0: leaves the socket as it is. */
-void socket_keepalive(int fd, uint64_t idle_ns);
+void socket_keepalive(int fd, uint64_t idle_for_ns);
 /* A probe follows the last one after a tenth of the idle time, but no later than the
  * kernel's own default: so all probes together take at most half of the idle time. */
 #define SOCKET_KEEPALIVE_PROBES 5
@@ -99,7 +99,7 @@ struct socket_info {
     uint32_t unsent_bytes; /* the part that was never sent yet */
     uint32_t flying_bytes; /* sent, and neither arrived nor lost */
     /* Time since the peer's TCP last acknowledged anything; TIME_NEVER: unknown. */
-    uint64_t silent_ns;
+    uint64_t silent_for_ns;
 };
 
 /* The payload of the largest segments that the socket sends; 0 when the kernel does not

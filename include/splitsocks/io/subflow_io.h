@@ -38,7 +38,7 @@ struct subflow_io {
     unsigned path, port;  /* local: indices, chosen by the session */
     uint16_t packet_size; /* local: bound of its IP packets; 0: none */
     struct address to;    /* local: where it connects, once known */
-    uint64_t dialled_ns;  /* when it began to connect */
+    uint64_t dialled_at_ns; /* when it began to connect */
 };
 
 /* Local: SESSION_DIAL: asks the role where to connect. */

@@ -37,10 +37,10 @@ struct worker {
     uint64_t keepalive_ns;               /* of plain sockets; 0: none */
     double patience_seconds;             /* after which a slow reader is cut off */
     ev_prepare prepare;
-    ev_timer quiet;    /* runs while there may be memory to give back */
-    uint64_t moved_ns; /* when bytes last moved, see movement.h; 0: never */
-    bool active;       /* a driver ran since `quiet` last fired */
-    unsigned opened;   /* streams that got a socket since memory was last given back */
+    ev_timer quiet;       /* runs while there may be memory to give back */
+    uint64_t moved_at_ns; /* when bytes last moved, see movement.h; 0: never */
+    bool active;          /* a driver ran since `quiet` last fired */
+    unsigned opened;      /* streams that got a socket since memory was last given back */
 };
 
 /* `buffered_bytes` bounds the stream data of all sessions; `linger_ns` is how long the

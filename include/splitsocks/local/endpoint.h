@@ -37,7 +37,7 @@ struct endpoint {
     char why[ENDPOINT_WHY_SIZE];  /* that error, in words */
     size_t count;
     struct address addresses[ENDPOINT_ADDRESSES_MAX];
-    uint64_t proven_ns[ENDPOINT_ADDRESSES_MAX]; /* relay last heard there; or 0 */
+    uint64_t proven_at_ns[ENDPOINT_ADDRESSES_MAX]; /* relay last heard there; or 0 */
     /* The address that each path uses: the first that works. */
     uint8_t choice[SESSION_PATHS_MAX];
     void (*resolved)(struct endpoint *endpoint, bool moved, void *context);
@@ -68,10 +68,10 @@ static inline bool endpoint_waiting(const struct endpoint *endpoint)
  * the address from now on. */
 void endpoint_proven(struct endpoint *endpoint, unsigned path,
                      const struct address *address, bool prefer);
-/* Connecting from `path` to `address` at `dialled_ns` has failed, or the other side is not
- * the relay: the path uses another address next time, unless the relay was heard there
+/* Connecting from `path` to `address` at `dialled_at_ns` has failed, or the other side is
+ * not the relay: the path uses another address next time, unless the relay was heard there
  * since. `no_way`: this machine has no route there. */
 void endpoint_failed(struct endpoint *endpoint, unsigned path,
-                     const struct address *address, uint64_t dialled_ns, bool no_way);
+                     const struct address *address, uint64_t dialled_at_ns, bool no_way);
 
 #endif

@@ -29,10 +29,10 @@ struct path_dialer {
     /* Of each path: connections in a row that did not prove to lead to the relay. Each
      * kind is logged once, until the relay is heard on the path. */
     struct path_strangers {
-        unsigned unanswered; /* HELLOs without an answer */
-        unsigned strange;    /* ended or answered by another machine */
-        uint64_t strange_ns; /* time of the first of these */
-        struct address at;   /* address of the last of both; ADDRESS_NONE: none */
+        unsigned unanswered;       /* HELLOs without an answer */
+        unsigned strange;          /* ended or answered by another machine */
+        uint64_t strange_since_ns; /* time of the first of these */
+        struct address at;         /* address of the last of both; ADDRESS_NONE: none */
         bool unanswered_told, strange_told;
     } strangers[SESSION_PATHS_MAX];
 };

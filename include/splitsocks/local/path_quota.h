@@ -29,8 +29,8 @@ struct path_quota {
     uint64_t counted[SESSION_PATHS_MAX]; /* the session's counters when last read */
     const struct session *session;       /* borrowed; NULL: there is none */
     ev_timer timer;
-    bool turned;       /* the month has changed, and the file does not say so yet */
-    uint64_t saved_ns; /* when saving was last tried */
+    bool turned;          /* the month has changed, and the file does not say so yet */
+    uint64_t saved_at_ns; /* when saving was last tried */
     void (*changed)(void *context);
     void *context;
 };

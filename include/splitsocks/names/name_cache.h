@@ -14,8 +14,8 @@ struct name_cache;
 
 struct name_entry {
     enum dns_outcome outcome;
-    int error;           /* for DNS_FAILED: ERROR_SYSTEM or ERROR_TIMEOUT */
-    uint64_t learned_ns; /* when the answer came */
+    int error;              /* for DNS_FAILED: ERROR_SYSTEM or ERROR_TIMEOUT */
+    uint64_t learned_at_ns; /* when the answer came */
     uint8_t count;
     struct address addresses[TARGET_ADDRESSES_MAX];
 };
@@ -31,7 +31,7 @@ const struct name_entry *name_cache_find(struct name_cache *cache, const char *n
                                          enum address_family family, uint64_t now);
 /* Replaces the entry of this name and family. Without memory, nothing is kept. */
 void name_cache_put(struct name_cache *cache, const char *name, enum address_family family,
-                    const struct name_entry *entry, uint64_t expires_ns);
+                    const struct name_entry *entry, uint64_t expires_at_ns);
 /* Forgets both entries of a name. */
 void name_cache_forget(struct name_cache *cache, const char *name);
 void name_cache_clear(struct name_cache *cache);

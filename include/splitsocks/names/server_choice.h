@@ -17,10 +17,10 @@ struct server_choice {
     size_t count;
     struct server_health {
         bool failing;
-        bool refused;         /* the last news: nothing listens there */
-        uint64_t rtt_ns;      /* smoothed; 0: unknown */
-        uint64_t answered_ns; /* time of the last answer; 0: never */
-        uint64_t probe_ns;    /* when a failing server is tried again */
+        bool refused;            /* the last news: nothing listens there */
+        uint64_t rtt_ns;         /* smoothed; 0: unknown */
+        uint64_t answered_at_ns; /* time of the last answer; 0: never */
+        uint64_t probe_at_ns;    /* when a failing server is tried again */
         uint64_t probe_every_ns;
     } servers[SERVERS_MAX];
 };
@@ -35,11 +35,11 @@ int server_choice_probe(struct server_choice *choice, uint64_t now);
 /* How long to wait for this server's answer before the next server is asked too. */
 uint64_t server_choice_patience(const struct server_choice *choice, size_t index);
 
-void server_choice_answered(struct server_choice *choice, size_t index, uint64_t sent_ns,
+void server_choice_answered(struct server_choice *choice, size_t index, uint64_t sent_at_ns,
                             uint64_t now);
-/* The server has not answered the query that was sent at `sent_ns`. An answer to another
+/* The server has not answered the query that was sent at `sent_at_ns`. An answer to another
  * query since then outweighs that. */
-void server_choice_silent(struct server_choice *choice, size_t index, uint64_t sent_ns,
+void server_choice_silent(struct server_choice *choice, size_t index, uint64_t sent_at_ns,
                           uint64_t now);
 /* Nothing listens there, or no route leads there. */
 void server_choice_refused(struct server_choice *choice, size_t index, uint64_t now);

@@ -46,7 +46,7 @@ enum eyeballs_state {
 
 struct eyeballs {
     struct address addresses[TARGET_ADDRESSES_MAX];
-    uint64_t started_ns[TARGET_ADDRESSES_MAX];
+    uint64_t started_at_ns[TARGET_ADDRESSES_MAX];
     uint8_t states[TARGET_ADDRESSES_MAX]; /* enum eyeballs_state */
     uint8_t count;
     uint8_t trying;      /* attempts under way */
@@ -55,8 +55,8 @@ struct eyeballs {
     bool resolving;      /* more addresses may follow */
     bool started;        /* a first attempt was made */
     bool connected;
-    uint8_t overtaken; /* enum address_family, see eyeballs_overtaken() */
-    uint64_t next_ns;  /* earliest start of the next attempt */
+    uint8_t overtaken;   /* enum address_family, see eyeballs_overtaken() */
+    uint64_t next_at_ns; /* earliest start of the next attempt */
 };
 
 /* `resolving`: the answers for IPv6 and IPv4 arrive one by one, and the caller adds each

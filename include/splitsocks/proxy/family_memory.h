@@ -23,8 +23,8 @@ struct family_memory {
     uint8_t suspect;  /* enum address_family: the one overtaken last */
     uint8_t losses;   /* how often in a row */
     bool trying;      /* the family went first again, and the result is open */
-    uint64_t wait_ns; /* time between two tries */
-    uint64_t retry_ns;
+    uint64_t retry_after_ns; /* time between two tries */
+    uint64_t retry_at_ns;
 };
 
 /* The family that a race should not begin with, if it has a choice; ADDRESS_NONE: none.

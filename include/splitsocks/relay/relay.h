@@ -43,10 +43,10 @@ int relay_reload(struct relay *relay, struct config_relay *config) MUST_CHECK;
 
 /* `timeouts.stop` of the newest configuration. */
 uint64_t relay_stop_bound(const struct relay *relay);
-/* Opens no more streams; when nothing moves on the open ones, or after `bound_ns`, closes
- * all sessions, ends the other threads and breaks the loop. Until then the relay accepts
- * connections, since streams need subflows. Call it from the loop's thread; call it again
- * to shorten the bound. */
-void relay_stop(struct relay *relay, uint64_t bound_ns);
+/* Opens no more streams; when nothing moves on the open ones, or after `wait_for_ns`,
+ * closes all sessions, ends the other threads and breaks the loop. Until then the relay
+ * accepts connections, since streams need subflows. Call it from the loop's thread; call it
+ * again to shorten the bound. */
+void relay_stop(struct relay *relay, uint64_t wait_for_ns);
 
 #endif

@@ -22,13 +22,13 @@ uint64_t governor_ceiling(const struct governor *governor)
 /* Begins a new second of counting when it is time. */
 static void roll_window(struct governor *governor, uint64_t now)
 {
-    uint64_t age = now - governor->window_ns;
+    uint64_t age = now - governor->window_began_at_ns;
 
     if (age < WINDOW_NS)
         return;
     governor->previous_dials = age < 2 * WINDOW_NS ? governor->window_dials : 0;
     governor->window_dials = 0;
-    governor->window_ns = now - age % WINDOW_NS;
+    governor->window_began_at_ns = now - age % WINDOW_NS;
 }
 
 /* The recent dial rate: the higher of this second's and the last one's. */
@@ -41,7 +41,7 @@ static uint64_t recent_rate(struct governor *governor, uint64_t now)
 
 uint64_t governor_next(const struct governor *governor, uint64_t now)
 {
-    return governor_ceiling(governor) == GOVERNOR_UNLIMITED ? now : governor->next_ns;
+    return governor_ceiling(governor) == GOVERNOR_UNLIMITED ? now : governor->next_at_ns;
 }
 
 void governor_dialled(struct governor *governor, uint64_t now)
@@ -55,7 +55,7 @@ void governor_dialled(struct governor *governor, uint64_t now)
         uint64_t slack = interval <= GOVERNOR_SLACK_NS ? GOVERNOR_SLACK_NS : 0;
         uint64_t earliest = now - MIN(slack, now);
 
-        governor->next_ns = MAX(governor->next_ns, earliest) + interval;
+        governor->next_at_ns = MAX(governor->next_at_ns, earliest) + interval;
     }
 }
 
@@ -69,19 +69,20 @@ static void cut(struct governor *governor, uint64_t now)
     if (!governor->outage)
         governor->threshold = rate;
     governor->rate = rate;
-    governor->cut_ns = now;
-    governor->next_ns = now + RATE_UNIT_NS / governor_ceiling(governor);
+    governor->cut_at_ns = now;
+    governor->next_at_ns = now + RATE_UNIT_NS / governor_ceiling(governor);
     governor->failures = 0;
     governor->outage = true;
 }
 
-static void take_failure(struct governor *governor, uint64_t dialled_ns, uint64_t now)
+static void take_failure(struct governor *governor, uint64_t dialled_at_ns, uint64_t now)
 {
-    if (dialled_ns < governor->cut_ns)
+    if (dialled_at_ns < governor->cut_at_ns)
         return; /* one cut answers all dials that were under way */
-    if (governor->failures != 0 && dialled_ns < governor->failed_ns + GOVERNOR_SAME_NS)
+    if (governor->failures != 0 &&
+        dialled_at_ns < governor->failed_dial_at_ns + GOVERNOR_SAME_NS)
         return; /* the same failure */
-    governor->failed_ns = dialled_ns;
+    governor->failed_dial_at_ns = dialled_at_ns;
     governor->failures = (uint16_t)(governor->failures << 1 | 1);
     if (__builtin_popcount(governor->failures) >= GOVERNOR_FAILURES)
         cut(governor, now);
@@ -97,17 +98,17 @@ static void end_outage(struct governor *governor, uint64_t now)
         return;
     }
     governor->rate = MAX(governor->rate, governor->threshold);
-    governor->next_ns =
-        MIN(governor->next_ns, now + RATE_UNIT_NS / governor_ceiling(governor));
+    governor->next_at_ns =
+        MIN(governor->next_at_ns, now + RATE_UNIT_NS / governor_ceiling(governor));
 }
 
-static void take_success(struct governor *governor, uint64_t dialled_ns, uint64_t now)
+static void take_success(struct governor *governor, uint64_t dialled_at_ns, uint64_t now)
 {
     uint64_t rate = governor->rate;
 
     governor->failures = (uint16_t)(governor->failures << 1);
     if (governor->outage) {
-        if (dialled_ns >= governor->cut_ns)
+        if (dialled_at_ns >= governor->cut_at_ns)
             end_outage(governor, now);
         governor->proven = true;
         return;
@@ -130,12 +131,12 @@ static void take_success(struct governor *governor, uint64_t dialled_ns, uint64_
 }
 
 void governor_result(struct governor *governor, enum dial_result result,
-                     uint64_t dialled_ns, uint64_t now)
+                     uint64_t dialled_at_ns, uint64_t now)
 {
     switch (result) {
-    case DIAL_SUCCESS: take_success(governor, dialled_ns, now); break;
+    case DIAL_SUCCESS: take_success(governor, dialled_at_ns, now); break;
     case DIAL_TIMEOUT:
-    case DIAL_REFUSED: take_failure(governor, dialled_ns, now); break;
+    case DIAL_REFUSED: take_failure(governor, dialled_at_ns, now); break;
     case DIAL_UNHEARD: break;
     }
 }

@@ -10,21 +10,21 @@
 
 /* ---- evidence ---- */
 
-void large_packets_lost(struct large_packets *large, uint64_t sent_ns, uint32_t bytes)
+void large_packets_lost(struct large_packets *large, uint64_t sent_at_ns, uint32_t bytes)
 {
     /* Packets that were under way together are lost together: one failure. */
-    if (sent_ns < large->failed_ns || large->lost_ns != 0)
+    if (sent_at_ns < large->failed_at_ns || large->lost_sent_at_ns != 0)
         return;
-    large->lost_ns = sent_ns;
+    large->lost_sent_at_ns = sent_at_ns;
     large->lost_bytes = bytes;
 }
 
-bool large_packets_explain(struct large_packets *large, uint64_t sent_ns, uint64_t now)
+bool large_packets_explain(struct large_packets *large, uint64_t sent_at_ns, uint64_t now)
 {
-    if (large->lost_ns == 0 || sent_ns <= large->lost_ns)
+    if (large->lost_sent_at_ns == 0 || sent_at_ns <= large->lost_sent_at_ns)
         return false;
-    large->lost_ns = 0;
-    large->failed_ns = now;
+    large->lost_sent_at_ns = 0;
+    large->failed_at_ns = now;
     large->failed_bytes = large->failures == 0
                               ? large->lost_bytes
                               : MIN(large->failed_bytes, large->lost_bytes);
@@ -36,7 +36,7 @@ bool large_packets_explain(struct large_packets *large, uint64_t sent_ns, uint64
 void large_packets_passed(struct large_packets *large, uint32_t bytes, bool full)
 {
     if (bytes >= large->lost_bytes)
-        large->lost_ns = 0;
+        large->lost_sent_at_ns = 0;
     if (bytes >= large->failed_bytes)
         large->failures = 0;
     large->passed |= full;
@@ -80,14 +80,15 @@ static uint16_t size_above(unsigned size)
 
 static void try_later(struct packet_ladder *ladder, uint64_t now)
 {
-    ladder->retry_ns = ladder->wait_ns == TIME_NEVER
-                           ? TIME_NEVER
-                           : now + (ladder->wait_ns << ladder->doublings);
+    ladder->retry_at_ns = ladder->retry_after_ns == TIME_NEVER
+                              ? TIME_NEVER
+                              : now + (ladder->retry_after_ns << ladder->doublings);
 }
 
-void packet_ladder_init(struct packet_ladder *ladder, uint64_t wait_ns)
+void packet_ladder_init(struct packet_ladder *ladder, uint64_t retry_after_ns)
 {
-    *ladder = (struct packet_ladder){.wait_ns = wait_ns, .retry_ns = TIME_NEVER};
+    *ladder =
+        (struct packet_ladder){.retry_after_ns = retry_after_ns, .retry_at_ns = TIME_NEVER};
 }
 
 bool packet_ladder_lower(struct packet_ladder *ladder, unsigned size, unsigned direction,
@@ -95,7 +96,7 @@ bool packet_ladder_lower(struct packet_ladder *ladder, unsigned size, unsigned d
 {
     uint16_t lower = size_below(size);
 
-    if (ladder->given_up && now < ladder->retry_ns)
+    if (ladder->given_up && now < ladder->retry_at_ns)
         return false;
     /* Old news, from connections that are gone or that tried a larger size. */
     if (ladder->size != 0 && size > ladder->size)
@@ -113,14 +114,14 @@ void packet_ladder_set(struct packet_ladder *ladder, uint16_t size, uint64_t now
     ladder->directions = size == 0 ? 0 : PACKET_UP | PACKET_DOWN;
     ladder->given_up = false;
     if (size == 0)
-        ladder->retry_ns = TIME_NEVER;
+        ladder->retry_at_ns = TIME_NEVER;
     else
         try_later(ladder, now);
 }
 
 uint16_t packet_ladder_try(struct packet_ladder *ladder)
 {
-    ladder->retry_ns = TIME_NEVER;
+    ladder->retry_at_ns = TIME_NEVER;
     return size_above(ladder->size);
 }
 
@@ -133,8 +134,8 @@ void packet_ladder_tried(struct packet_ladder *ladder, bool failed, uint64_t now
 
 void packet_ladder_raise(struct packet_ladder *ladder, uint16_t size, uint64_t now)
 {
-    uint64_t wait_ns = ladder->wait_ns;
+    uint64_t retry_after_ns = ladder->retry_after_ns;
 
-    packet_ladder_init(ladder, wait_ns);
+    packet_ladder_init(ladder, retry_after_ns);
     packet_ladder_set(ladder, size, now);
 }

@@ -34,12 +34,12 @@ const char *path_reason_string(enum path_reason reason)
 
 static void sample_least(struct path *path, uint64_t rtt_ns, uint64_t now)
 {
-    if (path->least_ns == 0 || now - path->least_since_ns >= LEAST_NS) {
-        path->least_before_ns = path->least_ns == 0 ? rtt_ns : path->least_ns;
-        path->least_ns = rtt_ns;
+    if (path->least_rtt_ns == 0 || now - path->least_since_ns >= LEAST_NS) {
+        path->least_rtt_before_ns = path->least_rtt_ns == 0 ? rtt_ns : path->least_rtt_ns;
+        path->least_rtt_ns = rtt_ns;
         path->least_since_ns = now;
     }
-    path->least_ns = MIN(path->least_ns, rtt_ns);
+    path->least_rtt_ns = MIN(path->least_rtt_ns, rtt_ns);
 }
 
 void path_sample_rtt(struct path *path, uint64_t rtt_ns, uint64_t now)
@@ -52,13 +52,13 @@ void path_sample_rtt(struct path *path, uint64_t rtt_ns, uint64_t now)
 
 void path_forget_least(struct path *path)
 {
-    path->least_ns = path->least_before_ns = 0;
+    path->least_rtt_ns = path->least_rtt_before_ns = 0;
 }
 
 uint64_t path_least_rtt_ns(const struct path *path)
 {
-    return path->least_ns == 0 ? RTT_UNKNOWN_NS
-                               : MIN(path->least_ns, path->least_before_ns);
+    return path->least_rtt_ns == 0 ? RTT_UNKNOWN_NS
+                                   : MIN(path->least_rtt_ns, path->least_rtt_before_ns);
 }
 
 uint64_t path_rtt_ns(const struct path *path)
@@ -100,7 +100,7 @@ uint64_t path_held_rate(const struct path *path)
     return path->held ? path_known_rate(path) : 0;
 }
 
-uint64_t path_arrival_ns(const struct path *path, uint64_t queued)
+uint64_t path_delivery_ns(const struct path *path, uint64_t queued)
 {
     return MAX(path_rtt_ns(path), path_drain_ns(queued, path->rate_out));
 }
@@ -122,13 +122,13 @@ void path_count(struct paths *paths, unsigned index, uint64_t received, uint64_t
 {
     struct path *path = &paths->items[index];
     uint64_t window_ns = rate_window_ns(path->srtt_ns);
-    uint64_t elapsed_ns = paths->context->now - path->window_start_ns;
+    uint64_t elapsed_ns = paths->context->now - path->window_began_at_ns;
 
     if (elapsed_ns >= window_ns) {
         path->rate_in = rate_next(path->rate_in, path->window_in, elapsed_ns, window_ns);
         path->rate_acked =
             rate_next(path->rate_acked, path->window_acked, elapsed_ns, window_ns);
-        path->window_start_ns = paths->context->now;
+        path->window_began_at_ns = paths->context->now;
         path->window_in = path->window_acked = 0;
     }
     path->window_in += received;
@@ -165,9 +165,9 @@ static void tell(struct paths *paths, enum session_event_type type, unsigned ind
 
 static void note_heard(struct path *path, uint64_t now)
 {
-    if (now - path->heard_ns >= MAX(3 * path_rtt_ns(path), STALL_MIN_NS))
+    if (now - path->heard_at_ns >= MAX(3 * path_rtt_ns(path), STALL_MIN_NS))
         path->heard_since_ns = now;
-    path->heard_ns = now;
+    path->heard_at_ns = now;
 }
 
 /* ACKs ask for no answer, so nobody would notice a path that swallows them. A path on
@@ -176,24 +176,24 @@ static void note_heard(struct path *path, uint64_t now)
 bool path_quiet(const struct paths *paths, unsigned index)
 {
     const struct path *own = &paths->items[index];
-    uint64_t least_ns =
-        own->heard_ns + ACK_DELAY_NS + MAX(path_rtt_ns(own) / 2, QUIET_MIN_NS);
+    uint64_t least_at_ns =
+        own->heard_at_ns + ACK_DELAY_NS + MAX(path_rtt_ns(own) / 2, QUIET_MIN_NS);
 
     for (unsigned i = 0; paths->live >> i != 0; i++)
-        if (paths->live >> i & 1 && paths->items[i].heard_ns > least_ns)
+        if (paths->live >> i & 1 && paths->items[i].heard_at_ns > least_at_ns)
             return true;
     return false;
 }
 
 void path_note_received(struct path *path, uint64_t now)
 {
-    path->received_ns = now;
+    path->received_at_ns = now;
     note_heard(path, now);
 }
 
 void path_acked(struct path *path, uint64_t when)
 {
-    path->acked_ns = MAX(path->acked_ns, when);
+    path->acked_at_ns = MAX(path->acked_at_ns, when);
 }
 
 void path_heard(struct paths *paths, unsigned index)
@@ -202,7 +202,7 @@ void path_heard(struct paths *paths, unsigned index)
 
     note_heard(path, paths->context->now);
     path->timeouts = path->failures = path->unproven = 0;
-    path->retry_ns = 0;
+    path->retry_at_ns = 0;
     if (path->reason == PATH_REASON_WORKS || path->reason == PATH_REASON_UNUSABLE)
         return;
     path->reason = PATH_REASON_WORKS;
@@ -226,7 +226,7 @@ void path_failed(struct paths *paths, unsigned index, enum path_reason reason,
 {
     struct path *path = &paths->items[index];
 
-    if (path->heard_ns > since_ns || path->reason == PATH_REASON_UNUSABLE)
+    if (path->heard_at_ns > since_ns || path->reason == PATH_REASON_UNUSABLE)
         return;
     path_set_down(paths, index, reason);
 }

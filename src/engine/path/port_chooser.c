@@ -8,8 +8,8 @@
 
 struct port_state {
     struct governor governor;
-    uint64_t dialled_ns; /* last dial */
-    uint64_t probe_ns;   /* when a port that does not work is probed */
+    uint64_t dialled_at_ns; /* last dial */
+    uint64_t probe_at_ns;   /* when a port that does not work is probed */
     uint32_t failures;   /* in a row */
     bool heard;          /* the relay was heard here, and no other machine since */
     bool working;        /* `heard`, and fewer than PORT_FAILURES dials failed since */
@@ -32,7 +32,7 @@ void port_chooser_reset(struct port_chooser *chooser)
         chooser->ports[i] = (struct port_state){0};
         governor_init(&chooser->ports[i].governor, chooser->dials_per_second);
     }
-    chooser->next_probe_ns = 0;
+    chooser->next_probe_at_ns = 0;
 }
 
 void port_chooser_deinit(struct port_chooser *chooser)
@@ -47,17 +47,17 @@ static const struct port_state *pick_working(const struct port_chooser *chooser,
                                              uint64_t random, uint64_t now)
 {
     const struct port_state *best = NULL;
-    uint64_t best_ns = TIME_NEVER;
+    uint64_t best_at_ns = TIME_NEVER;
     uint64_t ties = 0;
 
     for (unsigned i = 0; i < chooser->count; i++) {
         const struct port_state *port = &chooser->ports[i];
-        uint64_t next_ns = MAX(governor_next(&port->governor, now), now);
+        uint64_t next_at_ns = MAX(governor_next(&port->governor, now), now);
 
-        if (!port->working || next_ns > best_ns)
+        if (!port->working || next_at_ns > best_at_ns)
             continue;
-        ties = next_ns < best_ns ? 1 : ties + 1;
-        best_ns = next_ns;
+        ties = next_at_ns < best_at_ns ? 1 : ties + 1;
+        best_at_ns = next_at_ns;
         /* The n-th of n equals replaces the one before with probability 1/n. */
         random = random * UINT64_C(6364136223846793005) + 1;
         if (ties == 1 || (random >> 32) % ties == 0)
@@ -70,12 +70,12 @@ static const struct port_state *pick_working(const struct port_chooser *chooser,
 static const struct port_state *pick_probe(const struct port_chooser *chooser,
                                            unsigned start, uint64_t now)
 {
-    if (now < chooser->next_probe_ns)
+    if (now < chooser->next_probe_at_ns)
         return NULL;
     for (unsigned i = 0; i < chooser->count; i++) {
         const struct port_state *port = &chooser->ports[(start + i) % chooser->count];
 
-        if (!port->working && port->probe_ns <= now &&
+        if (!port->working && port->probe_at_ns <= now &&
             governor_next(&port->governor, now) <= now)
             return port;
     }
@@ -90,17 +90,18 @@ static const struct port_state *pick_probe(const struct port_chooser *chooser,
 static const struct port_state *pick_any(const struct port_chooser *chooser, uint64_t now)
 {
     const struct port_state *best = &chooser->ports[0];
-    uint64_t best_ns = MAX(governor_next(&best->governor, now), now);
+    uint64_t best_at_ns = MAX(governor_next(&best->governor, now), now);
 
     for (unsigned i = 1; i < chooser->count; i++) {
         const struct port_state *port = &chooser->ports[i];
-        uint64_t next_ns = MAX(governor_next(&port->governor, now), now);
-        bool better =
-            port->heard != best->heard ? port->heard : port->dialled_ns < best->dialled_ns;
+        uint64_t next_at_ns = MAX(governor_next(&port->governor, now), now);
+        bool better = port->heard != best->heard
+                          ? port->heard
+                          : port->dialled_at_ns < best->dialled_at_ns;
 
-        if (next_ns < best_ns || (next_ns == best_ns && better)) {
+        if (next_at_ns < best_at_ns || (next_at_ns == best_at_ns && better)) {
             best = port;
-            best_ns = next_ns;
+            best_at_ns = next_at_ns;
         }
     }
     return best;
@@ -134,11 +135,11 @@ void port_chooser_dialled(struct port_chooser *chooser, unsigned index, uint64_t
     struct port_state *port = &chooser->ports[index];
 
     governor_dialled(&port->governor, now);
-    port->dialled_ns = now;
+    port->dialled_at_ns = now;
     if (!port->working) {
         /* One probe at a time, even while its result is open. */
-        port->probe_ns = now + probe_delay(port);
-        chooser->next_probe_ns = now + PORT_PROBE_GAP_NS;
+        port->probe_at_ns = now + probe_delay(port);
+        chooser->next_probe_at_ns = now + PORT_PROBE_GAP_NS;
     }
 }
 
@@ -151,15 +152,15 @@ static void note_failure(struct port_state *port, uint64_t now)
         port->failures = 1;
     }
     if (!port->working)
-        port->probe_ns = MAX(port->probe_ns, now + probe_delay(port));
+        port->probe_at_ns = MAX(port->probe_at_ns, now + probe_delay(port));
 }
 
 void port_chooser_result(struct port_chooser *chooser, unsigned index,
-                         enum dial_result result, uint64_t dialled_ns, uint64_t now)
+                         enum dial_result result, uint64_t dialled_at_ns, uint64_t now)
 {
     struct port_state *port = &chooser->ports[index];
 
-    governor_result(&port->governor, result, dialled_ns, now);
+    governor_result(&port->governor, result, dialled_at_ns, now);
     if (result != DIAL_SUCCESS)
         note_failure(port, now);
 }

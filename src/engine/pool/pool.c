@@ -17,7 +17,7 @@
 /* Makes pool_update() run at `when` at the latest. */
 static void look_again(struct pool *pool, uint64_t when)
 {
-    pool->wake_ns = MIN(pool->wake_ns, when);
+    pool->wake_at_ns = MIN(pool->wake_at_ns, when);
 }
 
 /* ---- dialling ---- */
@@ -74,8 +74,8 @@ static int choose_path(struct pool *pool, bool hello)
             held = true;
             continue;
         }
-        if (path->retry_ns > pool->context->now) {
-            look_again(pool, path->retry_ns);
+        if (path->retry_at_ns > pool->context->now) {
+            look_again(pool, path->retry_at_ns);
             continue;
         }
         port_chooser_pick(&path->ports, 0, pool->context->now, &when);
@@ -142,7 +142,7 @@ static bool dial(struct pool *pool, bool hello)
     port_chooser_dialled(&path->ports, port, pool->context->now);
     subflow->hello = hello;
     subflow->port = (uint8_t)port;
-    subflow->dialled_ns = pool->context->now;
+    subflow->dialled_at_ns = pool->context->now;
     subflow->deadline_ns = pool->context->now + dial_timeout_ns(path);
     packets_choose(pool->subflows, subflow);
     subflow->budget_out = pool->context->config.budget_up;
@@ -153,8 +153,8 @@ static bool dial(struct pool *pool, bool hello)
     event->port = port;
     event->hello = hello;
     event->packet_size = subflow->packet_size;
-    if (pool->silent_ns == TIME_NEVER && !subflows_in_touch(pool->subflows))
-        pool->silent_ns = pool->context->now;
+    if (pool->silent_since_ns == TIME_NEVER && !subflows_in_touch(pool->subflows))
+        pool->silent_since_ns = pool->context->now;
     return true;
 }
 
@@ -168,7 +168,7 @@ static void make_room(struct pool *pool)
         struct subflow *subflow = list_entry(node, struct subflow, node);
 
         if (subflow->state == SUBFLOW_STATE_OPEN &&
-            (oldest == NULL || subflow->received_ns < oldest->received_ns))
+            (oldest == NULL || subflow->received_at_ns < oldest->received_at_ns))
             oldest = subflow;
     }
     if (oldest != NULL)
@@ -184,7 +184,7 @@ static void dial_hello(struct pool *pool)
 
         hellos += subflow->hello && subflow->state != SUBFLOW_STATE_OPEN;
     }
-    uint64_t when = hellos == 0 ? pool->next_hello_ns : pool->hello_race_ns;
+    uint64_t when = hellos == 0 ? pool->next_hello_at_ns : pool->hello_race_at_ns;
 
     if (hellos >= HELLOS_MAX)
         return;
@@ -198,8 +198,8 @@ static void dial_hello(struct pool *pool)
     if (pool->subflows->open_count >= pool->context->config.pool_burst)
         return;
     if (dial(pool, true)) {
-        pool->hello_race_ns = pool->context->now + HELLO_RACE_NS;
-        look_again(pool, pool->hello_race_ns);
+        pool->hello_race_at_ns = pool->context->now + HELLO_RACE_NS;
+        look_again(pool, pool->hello_race_at_ns);
     }
 }
 
@@ -218,7 +218,7 @@ static void give_way(struct pool *pool)
         if (subflow->state != SUBFLOW_STATE_OPEN || !subflow->end_received)
             return;
         if (subflow_drained(subflow) &&
-            (oldest == NULL || subflow->received_ns < oldest->received_ns))
+            (oldest == NULL || subflow->received_at_ns < oldest->received_at_ns))
             oldest = subflow;
     }
     if (oldest != NULL)
@@ -265,8 +265,8 @@ static void dial_joins(struct pool *pool)
         /* Streams that may use only this path need it as soon as it may be dialled,
          * however full the pool is. */
         if (pool->paths->items[i].streams > 0 &&
-            pool->paths->items[i].retry_ns > pool->context->now)
-            look_again(pool, pool->paths->items[i].retry_ns);
+            pool->paths->items[i].retry_at_ns > pool->context->now)
+            look_again(pool, pool->paths->items[i].retry_at_ns);
     }
     bound = MAX(
         bound, MIN(pool->subflows->open_count + missing, pool->context->config.pool_burst));
@@ -332,7 +332,8 @@ static void retire_spares(struct pool *pool)
     list_foreach(&pool->subflows->all, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
         bool busy = subflow->items.count > 0;
-        uint64_t until_ns = (busy ? pool->context->now : subflow->used_ns) + SPARE_LIFE_NS;
+        uint64_t until_ns =
+            (busy ? pool->context->now : subflow->used_at_ns) + SPARE_LIFE_NS;
 
         if (!subflow_usable(subflow) || subflow->retire ||
             (pool_lasting(subflow) && !(giving >> subflow->path & 1)))
@@ -394,7 +395,7 @@ void pool_update(struct pool *pool)
         pool_hello_failed(pool);
     pool->context->hello_failed = false;
     pool->context->pool_dirty = false;
-    pool->wake_ns = TIME_NEVER;
+    pool->wake_at_ns = TIME_NEVER;
     if (pool->context->config.role != SESSION_LOCAL ||
         pool->context->state >= SESSION_STATE_CLOSING)
         return;
@@ -408,7 +409,7 @@ void pool_update(struct pool *pool)
 
     if (orphaned)
         close_orphans(pool);
-    if ((pool->rekey_ns <= pool->context->now || orphaned) && pool_needed(pool) > 0)
+    if ((pool->rekey_at_ns <= pool->context->now || orphaned) && pool_needed(pool) > 0)
         dial_hello(pool);
     if (!orphaned)
         dial_joins(pool);
@@ -423,12 +424,12 @@ void pool_back_off(struct pool *pool, struct path *path)
     uint64_t cap_ns = pool_active(pool) ? BACKOFF_MAX_NS : BACKOFF_IDLE_NS;
 
     path->failures++;
-    path->failed_ns = pool->context->now;
+    path->failed_at_ns = pool->context->now;
     /* A single failure may be chance. */
     if (path->failures > 1) {
-        uint64_t wait_ns = PATH_BACKOFF_MIN_NS << MIN(path->failures, 10);
+        uint64_t retry_after_ns = PATH_BACKOFF_MIN_NS << MIN(path->failures, 10);
 
-        path->retry_ns = pool->context->now + MIN(wait_ns, cap_ns);
+        path->retry_at_ns = pool->context->now + MIN(retry_after_ns, cap_ns);
     }
     pool->context->pool_dirty = true;
 }
@@ -446,7 +447,7 @@ static void dial_failed(struct pool *pool, const struct subflow *subflow,
         path->reason == PATH_REASON_UNANSWERED || path->reason == PATH_REASON_STRANGER;
 
     if (!unproven || path->unreached >= UNREACHED_TOLD)
-        path_failed(pool->paths, subflow->path, reason, subflow->dialled_ns);
+        path_failed(pool->paths, subflow->path, reason, subflow->dialled_at_ns);
 }
 
 void pool_dial_ended(struct pool *pool, struct subflow *subflow, enum subflow_end end)
@@ -458,8 +459,8 @@ void pool_dial_ended(struct pool *pool, struct subflow *subflow, enum subflow_en
     if (pool->context->config.role != SESSION_LOCAL)
         return;
     if (end == SUBFLOW_REFUSED)
-        port_chooser_result(&path->ports, subflow->port, DIAL_REFUSED, subflow->dialled_ns,
-                            pool->context->now);
+        port_chooser_result(&path->ports, subflow->port, DIAL_REFUSED,
+                            subflow->dialled_at_ns, pool->context->now);
     pool->explicit_failures++;
     pool_back_off(pool, path);
     path->unreached++;
@@ -473,12 +474,12 @@ void pool_dial_ended(struct pool *pool, struct subflow *subflow, enum subflow_en
 /* Interprets a dial that was not answered. If the path was heard all the time until the
  * answer was due, something drops dials; else the path was dead for a while. A path that
  * was never heard may have a limit on dials from the first. */
-static enum dial_result unanswered(const struct path *path, uint64_t dialled_ns)
+static enum dial_result unanswered(const struct path *path, uint64_t dialled_at_ns)
 {
-    uint64_t due_ns = dialled_ns + path_rtt_ns(path) + DEATH_GRACE_NS;
+    uint64_t due_at_ns = dialled_at_ns + path_rtt_ns(path) + DEATH_GRACE_NS;
 
-    return path->heard_ns == 0 ||
-                   (path->heard_since_ns <= dialled_ns && path->heard_ns >= due_ns)
+    return path->heard_at_ns == 0 ||
+                   (path->heard_since_ns <= dialled_at_ns && path->heard_at_ns >= due_at_ns)
                ? DIAL_TIMEOUT
                : DIAL_UNHEARD;
 }
@@ -489,8 +490,9 @@ void pool_dial_timed_out(struct pool *pool, struct subflow *subflow)
 
     pool->context->counters.dials_failed++;
     path->counters.dials_failed++;
-    port_chooser_result(&path->ports, subflow->port, unanswered(path, subflow->dialled_ns),
-                        subflow->dialled_ns, pool->context->now);
+    port_chooser_result(&path->ports, subflow->port,
+                        unanswered(path, subflow->dialled_at_ns), subflow->dialled_at_ns,
+                        pool->context->now);
     /* The governor slows down when the network drops some dials; the path waits only when
      * it drops all. */
     if (path->subflows <= 1)
@@ -524,13 +526,13 @@ void pool_hello_failed(struct pool *pool)
     uint64_t cap_ns = pool_active(pool) ? BACKOFF_MAX_NS : BACKOFF_IDLE_NS;
 
     pool->context->pool_dirty = true;
-    pool->hello_failed_ns = pool->context->now;
+    pool->hello_failed_at_ns = pool->context->now;
     if (path_left_to_try(pool)) {
-        pool->next_hello_ns = pool->context->now;
+        pool->next_hello_at_ns = pool->context->now;
         return;
     }
     pool->backoff_ns = MIN(MAX(2 * pool->backoff_ns, BACKOFF_MIN_NS), cap_ns);
-    pool->next_hello_ns = pool->context->now + pool->backoff_ns;
+    pool->next_hello_at_ns = pool->context->now + pool->backoff_ns;
 }
 
 void pool_dial_succeeded(struct pool *pool, struct subflow *subflow)
@@ -539,11 +541,11 @@ void pool_dial_succeeded(struct pool *pool, struct subflow *subflow)
 
     pool->explicit_failures = path->unreached = 0;
     pool->context->pool_dirty = true; /* the new subflow may turn out to be one too many */
-    port_chooser_result(&path->ports, subflow->port, DIAL_SUCCESS, subflow->dialled_ns,
+    port_chooser_result(&path->ports, subflow->port, DIAL_SUCCESS, subflow->dialled_at_ns,
                         pool->context->now);
 }
 
 uint64_t pool_next_timeout(const struct pool *pool)
 {
-    return pool->context->pool_dirty ? pool->context->now : pool->wake_ns;
+    return pool->context->pool_dirty ? pool->context->now : pool->wake_at_ns;
 }

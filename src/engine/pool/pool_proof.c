@@ -28,7 +28,7 @@ void pool_unproven(struct pool *pool, struct subflow *subflow, enum unproven how
     /* A JOIN without an answer may have lost its path: subflows_judge_stalled() finds
      * out. */
     if (subflow->hello || (how != UNPROVEN_SILENT && path->subflows <= 1))
-        path_failed(pool->paths, subflow->path, reason_of(how), subflow->dialled_ns);
+        path_failed(pool->paths, subflow->path, reason_of(how), subflow->dialled_at_ns);
     if (!subflow->hello)
         return;
     pool->hellos_unproven++;
@@ -41,10 +41,11 @@ void pool_unproven(struct pool *pool, struct subflow *subflow, enum unproven how
 /* Nobody needed the relay, so the back-off may have grown long: shorten it. */
 void pool_hurry(struct pool *pool)
 {
-    pool->next_hello_ns = MIN(pool->next_hello_ns, pool->hello_failed_ns + BACKOFF_MAX_NS);
+    pool->next_hello_at_ns =
+        MIN(pool->next_hello_at_ns, pool->hello_failed_at_ns + BACKOFF_MAX_NS);
     for (unsigned i = 0; i < pool->context->config.path_count; i++) {
         struct path *path = &pool->paths->items[i];
 
-        path->retry_ns = MIN(path->retry_ns, path->failed_ns + BACKOFF_MAX_NS);
+        path->retry_at_ns = MIN(path->retry_at_ns, path->failed_at_ns + BACKOFF_MAX_NS);
     }
 }

@@ -40,10 +40,10 @@ bool pool_active(const struct pool *pool)
 
 static uint64_t recent(struct peak *peak, uint64_t now, uint64_t window_ns, uint64_t value)
 {
-    if (now - peak->window_ns >= window_ns) {
-        peak->before = now - peak->window_ns < 2 * window_ns ? peak->highest : 0;
+    if (now - peak->window_began_at_ns >= window_ns) {
+        peak->before = now - peak->window_began_at_ns < 2 * window_ns ? peak->highest : 0;
         peak->highest = 0;
-        peak->window_ns = now;
+        peak->window_began_at_ns = now;
     }
     peak->highest = MAX(peak->highest, value);
     return MAX(peak->highest, peak->before);
@@ -192,7 +192,8 @@ static bool path_hopeful(const struct pool *pool, unsigned index)
     list_foreach_const(&pool->subflows->all, node) {
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
 
-        if (subflow->path == index && pool->context->now - subflow->dialled_ns >= HOPE_NS)
+        if (subflow->path == index &&
+            pool->context->now - subflow->dialled_at_ns >= HOPE_NS)
             return false;
     }
     return true;
@@ -288,7 +289,7 @@ unsigned pool_path_asked(const struct pool *pool, unsigned index)
     const struct path *path = &pool->paths->items[index];
 
     if (path->streams == 0 || !path->properties.usable ||
-        path->retry_ns > pool->context->now)
+        path->retry_at_ns > pool->context->now)
         return 0;
     return MIN(MAX(pool->context->config.pool_size / usable_paths(pool), 1), ASKED_MAX);
 }
@@ -296,7 +297,7 @@ unsigned pool_path_asked(const struct pool *pool, unsigned index)
 unsigned pool_path_minimum(const struct pool *pool, unsigned index)
 {
     bool is_short = kept_open(pool) > 0 && short_path(pool) == (int)index &&
-                    pool->paths->items[index].retry_ns <= pool->context->now;
+                    pool->paths->items[index].retry_at_ns <= pool->context->now;
 
     return MAX(pool_path_asked(pool, index), (unsigned)is_short);
 }
@@ -336,8 +337,8 @@ bool pool_bulk_waits(struct pool *pool)
 static bool bulk_expected(struct pool *pool)
 {
     return pool_bulk_waits(pool) ||
-           (pool->stream_begun_ns != 0 &&
-            pool->context->now - pool->stream_begun_ns < BEGINNING_NS);
+           (pool->stream_begun_at_ns != 0 &&
+            pool->context->now - pool->stream_begun_at_ns < BEGINNING_NS);
 }
 
 /* With several paths, each has its share. When one fails, the share of the others does not
@@ -350,16 +351,16 @@ bool pool_shares_hold(struct pool *pool)
 /* The working path of least latency. */
 static unsigned lane_path(const struct pool *pool)
 {
-    uint64_t least_ns = TIME_NEVER;
+    uint64_t least_rtt_ns = TIME_NEVER;
     unsigned found = 0;
 
     list_foreach_const(&pool->subflows->all, node) {
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
         uint64_t rtt_ns = path_rtt_ns(&pool->paths->items[subflow->path]);
 
-        if (!subflow_usable(subflow) || rtt_ns >= least_ns)
+        if (!subflow_usable(subflow) || rtt_ns >= least_rtt_ns)
             continue;
-        least_ns = rtt_ns;
+        least_rtt_ns = rtt_ns;
         found = subflow->path;
     }
     return found;

@@ -14,14 +14,14 @@
  * data would go on the same subflow. */
 static uint64_t drawback(const struct schedule *schedule, const struct subflow *subflow)
 {
-    uint64_t waits_ns = 0;
+    uint64_t waited_ns = 0;
 
     if (subflow->chunks.count > 0)
-        waits_ns = schedule->context->now -
-                   ((struct sent_chunk *)ring_at(&subflow->chunks, 0))->sent_ns;
-    if (waits_ns < path_rtt_ns(&schedule->paths->items[subflow->path]) / 8)
-        waits_ns = 0;
-    return (uint64_t)subflow->late << 63 | (uint64_t)subflow->bulk << 62 | waits_ns;
+        waited_ns = schedule->context->now -
+                    ((struct sent_chunk *)ring_at(&subflow->chunks, 0))->sent_at_ns;
+    if (waited_ns < path_rtt_ns(&schedule->paths->items[subflow->path]) / 8)
+        waited_ns = 0;
+    return (uint64_t)subflow->late << 63 | (uint64_t)subflow->bulk << 62 | waited_ns;
 }
 
 void carriers_consider(const struct schedule *schedule, struct carriers *carriers,

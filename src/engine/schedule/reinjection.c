@@ -16,7 +16,7 @@
 
 /* ---- which subflows are late ---- */
 
-uint64_t reinjection_oldest_ns(const struct subflow *subflow)
+uint64_t reinjection_oldest_at_ns(const struct subflow *subflow)
 {
     const struct sent_chunk *chunk;
     size_t i = 0;
@@ -24,11 +24,11 @@ uint64_t reinjection_oldest_ns(const struct subflow *subflow)
     do
         chunk = ring_at(&subflow->chunks, i++);
     while (!chunk->eliciting);
-    return chunk->sent_ns;
+    return chunk->sent_at_ns;
 }
 
 /* The longest time until data sent on the path is acknowledged. Bytes under way count
- * twice, in the round trip and in the queue. path_arrival_ns() counts them once, because
+ * twice, in the round trip and in the queue. path_delivery_ns() counts them once, because
  * it predicts the arrival; this function tells when to act if there was none. With that
  * prediction subflows behind a growing queue would be late, and the hedging for them would
  * delay the copies that help (test/sim: the longest of 40 failovers had a gap of 235 ms
@@ -41,8 +41,8 @@ static uint64_t at_most_ns(const struct path *path)
 
 /* When even the peer's TCP has said nothing on the path for longer than an answer takes. A
  * lossy path is not silent, because TCP acknowledges what arrives out of order. */
-uint64_t reinjection_silence_ns(const struct schedule *schedule,
-                                const struct subflow *subflow)
+uint64_t reinjection_silent_at_ns(const struct schedule *schedule,
+                                  const struct subflow *subflow)
 {
     const struct path *path = &schedule->paths->items[subflow->path];
     uint64_t rtt_ns = path_rtt_ns(path);
@@ -50,34 +50,35 @@ uint64_t reinjection_silence_ns(const struct schedule *schedule,
     if (!subflow_awaits_ack(subflow))
         return TIME_NEVER;
 
-    return MAX(MAX(path->acked_ns, path->heard_ns),
-               reinjection_oldest_ns(subflow) + rtt_ns) +
+    return MAX(MAX(path->acked_at_ns, path->heard_at_ns),
+               reinjection_oldest_at_ns(subflow) + rtt_ns) +
            MAX(SILENCE_MARGIN_NS, rtt_ns / 2);
 }
 
 /* When the subflow may be on a dead path: nothing comes on the path, or the wait for an
  * ACK in order is longer than a lost segment explains, which takes one round trip to
  * repair. */
-static uint64_t stall_begins_ns(const struct schedule *schedule,
-                                const struct subflow *subflow)
+static uint64_t stall_begins_at_ns(const struct schedule *schedule,
+                                   const struct subflow *subflow)
 {
     const struct path *path = &schedule->paths->items[subflow->path];
     uint64_t rtt_ns = MAX(subflow_rtt_ns(schedule->subflows, subflow), path_rtt_ns(path));
 
-    return MIN(reinjection_silence_ns(schedule, subflow),
-               subflow->progress_ns + rtt_ns + rtt_ns / 2 + STALL_MARGIN_NS);
+    return MIN(reinjection_silent_at_ns(schedule, subflow),
+               subflow->progress_at_ns + rtt_ns + rtt_ns / 2 + STALL_MARGIN_NS);
 }
 
-uint64_t reinjection_late_ns(const struct schedule *schedule, const struct subflow *subflow)
+uint64_t reinjection_late_at_ns(const struct schedule *schedule,
+                                const struct subflow *subflow)
 {
     const struct path *path = &schedule->paths->items[subflow->path];
 
     if (!subflow_awaits_ack(subflow))
         return TIME_NEVER;
     /* A quarter more than usual, so that jitter alone does not make a subflow late. */
-    return MIN(stall_begins_ns(schedule, subflow),
-               reinjection_oldest_ns(subflow) + at_most_ns(path) + path_rtt_ns(path) / 4 +
-                   LATE_MARGIN_NS);
+    return MIN(stall_begins_at_ns(schedule, subflow),
+               reinjection_oldest_at_ns(subflow) + at_most_ns(path) +
+                   path_rtt_ns(path) / 4 + LATE_MARGIN_NS);
 }
 
 /* ---- what may be copied ---- */
@@ -147,14 +148,14 @@ static bool oldest_missing(const struct schedule *schedule, const struct subflow
 static uint64_t expected_ns(const struct schedule *schedule, const struct subflow *other)
 {
     const struct path *path = &schedule->paths->items[other->path];
-    uint64_t waited_ns = schedule->context->now - reinjection_oldest_ns(other);
-    uint64_t arrival_ns = path_arrival_ns(path, path->queued_out);
+    uint64_t waited_ns = schedule->context->now - reinjection_oldest_at_ns(other);
+    uint64_t delivery_ns = path_delivery_ns(path, path->queued_out);
 
     /* Overdue: the estimate was wrong, and the arrival is unknown. */
-    if (waited_ns >= arrival_ns + ACK_DELAY_NS + path_rtt_ns(path) / 4)
+    if (waited_ns >= delivery_ns + ACK_DELAY_NS + path_rtt_ns(path) / 4)
         return TIME_NEVER;
     /* The data may have arrived, with its ACK on the way back. */
-    return arrival_ns - MIN(arrival_ns, waited_ns);
+    return delivery_ns - MIN(delivery_ns, waited_ns);
 }
 
 /* `idle`: there is nothing new to send. */
@@ -171,13 +172,13 @@ static enum reinject reinject_from(const struct schedule *schedule,
     if (other->suspect || scheduler_path_silent(schedule, other->path))
         return REINJECT_ALL;
     if (other->path != subflow->path &&
-        stall_begins_ns(schedule, other) <= schedule->context->now)
+        stall_begins_at_ns(schedule, other) <= schedule->context->now)
         return REINJECT_ORIGINALS;
     /* Earlier arrival alone is no reason to use a path that should be spared. */
     if (idle && !subflow->late && other->path != subflow->path &&
         !path_in_reserve(schedule->paths, subflow->path, NULL) &&
         own->properties.cost <= schedule->paths->items[other->path].properties.cost &&
-        expected_ns(schedule, other) > path_arrival_ns(own, own->queued_out))
+        expected_ns(schedule, other) > path_delivery_ns(own, own->queued_out))
         return REINJECT_ORIGINALS;
     return other->late && !subflow->late ? REINJECT_SMALL : REINJECT_NOTHING;
 }

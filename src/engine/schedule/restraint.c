@@ -58,7 +58,7 @@ static bool bulk_waits(const struct schedule *schedule)
 void restraint_note_opened(struct schedule *schedule)
 {
     if (bulk_waits(schedule))
-        schedule->interactive_ns = schedule->context->now;
+        schedule->interactive_at_ns = schedule->context->now;
 }
 
 void restraint_note_sent(struct schedule *schedule, struct stream *stream)
@@ -72,20 +72,21 @@ void restraint_note_sent(struct schedule *schedule, struct stream *stream)
     if (on_its_way == 0 && stream->exchanges < EXCHANGES_MIN)
         stream->exchanges++;
     if (stream->exchanges == EXCHANGES_MIN)
-        schedule->interactive_ns = schedule->context->now;
+        schedule->interactive_at_ns = schedule->context->now;
 }
 
 /* Whether an interactive stream waits on the path. */
 static bool interactive(const struct schedule *schedule, unsigned index)
 {
     return schedule->subflows->lane != NULL && schedule->subflows->lane->path == index &&
-           schedule->interactive_ns != 0 &&
-           schedule->context->now - schedule->interactive_ns < INTERACTIVE_NS;
+           schedule->interactive_at_ns != 0 &&
+           schedule->context->now - schedule->interactive_at_ns < INTERACTIVE_NS;
 }
 
 static bool wanted(const struct schedule *schedule)
 {
-    return schedule->bulk_ns != 0 && schedule->context->now - schedule->bulk_ns < BULK_NS;
+    return schedule->bulk_at_ns != 0 &&
+           schedule->context->now - schedule->bulk_at_ns < BULK_NS;
 }
 
 uint64_t restraint_measure_ns(const struct schedule *schedule, uint64_t usual_ns)
@@ -115,7 +116,7 @@ static uint64_t on_its_way(const struct schedule *schedule, unsigned index)
 
 static bool draining(const struct schedule *schedule, const struct restraint *restraint)
 {
-    return schedule->context->now < restraint->drained_ns;
+    return schedule->context->now < restraint->drain_until_ns;
 }
 
 /* How long the bytes on their way may take to arrive; TIME_NEVER: any time. */
@@ -123,16 +124,16 @@ static uint64_t whole_ns(const struct schedule *schedule, unsigned index)
 {
     const struct path *path = &schedule->paths->items[index];
     const struct restraint *restraint = &schedule->restraints[index];
-    uint64_t least_ns = path_least_rtt_ns(path);
+    uint64_t least_rtt_ns = path_least_rtt_ns(path);
     bool small = interactive(schedule, index);
-    uint64_t queue_ns = MAX(small ? least_ns / 4 : least_ns, QUEUE_MIN_NS);
+    uint64_t queue_ns = MAX(small ? least_rtt_ns / 4 : least_rtt_ns, QUEUE_MIN_NS);
 
     if (draining(schedule, restraint))
-        return least_ns / 2;
-    if (path_rtt_ns(path) < least_ns + queue_ns / 4 &&
-        schedule->context->now > restraint->drained_ns + 4 * least_ns)
-        return small ? 2 * least_ns : TIME_NEVER;
-    return least_ns + queue_ns;
+        return least_rtt_ns / 2;
+    if (path_rtt_ns(path) < least_rtt_ns + queue_ns / 4 &&
+        schedule->context->now > restraint->drain_until_ns + 4 * least_rtt_ns)
+        return small ? 2 * least_rtt_ns : TIME_NEVER;
+    return least_rtt_ns + queue_ns;
 }
 
 static uint64_t bound_bytes(const struct schedule *schedule, unsigned index)
@@ -158,17 +159,17 @@ static void drain_if_due(struct schedule *schedule, unsigned index)
 {
     struct path *path = &schedule->paths->items[index];
     struct restraint *restraint = &schedule->restraints[index];
-    uint64_t least_ns = path_least_rtt_ns(path);
+    uint64_t least_rtt_ns = path_least_rtt_ns(path);
     /* If the last drain lowered the least round trip, it may still be too high: drain again
      * soon. */
-    bool again = least_ns < restraint->least_ns / 8 * 7;
+    bool again = least_rtt_ns < restraint->least_rtt_ns / 8 * 7;
 
     if (schedule->context->now <
-        (again ? restraint->drained_ns + DRAIN_AGAIN_NS : restraint->drain_ns))
+        (again ? restraint->drain_until_ns + DRAIN_AGAIN_NS : restraint->next_drain_at_ns))
         return;
-    restraint->least_ns = least_ns;
-    restraint->drained_ns = schedule->context->now + 5 * least_ns / 2;
-    restraint->drain_ns = restraint->drained_ns + drain_every_ns(path);
+    restraint->least_rtt_ns = least_rtt_ns;
+    restraint->drain_until_ns = schedule->context->now + 5 * least_rtt_ns / 2;
+    restraint->next_drain_at_ns = restraint->drain_until_ns + drain_every_ns(path);
 }
 
 /* ---- whether the bound does harm ---- */
@@ -177,7 +178,7 @@ static void begin_window(struct schedule *schedule, unsigned index)
 {
     struct restraint *restraint = &schedule->restraints[index];
 
-    restraint->window_ns = schedule->context->now;
+    restraint->window_began_at_ns = schedule->context->now;
     restraint->window_bytes = schedule->paths->items[index].counters.stream_bytes_acked;
     restraint->held = restraint->spare = false;
 }
@@ -192,14 +193,15 @@ static void lift(struct schedule *schedule, unsigned index)
 {
     struct path *path = &schedule->paths->items[index];
     struct restraint *restraint = &schedule->restraints[index];
-    bool forgotten = schedule->context->now - restraint->lifted_ns >= LIFT_FORGOTTEN_NS;
+    bool forgotten =
+        schedule->context->now - restraint->lifted_until_ns >= LIFT_FORGOTTEN_NS;
 
-    restraint->lift_ns = forgotten || restraint->lift_ns == 0
-                             ? LIFT_MIN_NS
-                             : MIN(2 * restraint->lift_ns, LIFT_MAX_NS);
-    restraint->lifted_ns =
-        schedule->context->now + MAX(restraint->lift_ns, 3 * window_length_ns(path));
-    restraint->rate_seen = restraint->least_ns = 0;
+    restraint->lifted_for_ns = forgotten || restraint->lifted_for_ns == 0
+                                   ? LIFT_MIN_NS
+                                   : MIN(2 * restraint->lifted_for_ns, LIFT_MAX_NS);
+    restraint->lifted_until_ns =
+        schedule->context->now + MAX(restraint->lifted_for_ns, 3 * window_length_ns(path));
+    restraint->rate_seen = restraint->least_rtt_ns = 0;
     path_forget_least(path);
 }
 
@@ -207,13 +209,13 @@ static void judge(struct schedule *schedule, unsigned index)
 {
     struct path *path = &schedule->paths->items[index];
     struct restraint *restraint = &schedule->restraints[index];
-    uint64_t elapsed_ns = schedule->context->now - restraint->window_ns;
+    uint64_t elapsed_ns = schedule->context->now - restraint->window_began_at_ns;
     uint64_t bytes = path->counters.stream_bytes_acked - restraint->window_bytes;
     uint64_t rate;
 
-    if (restraint->window_ns == 0) {
+    if (restraint->window_began_at_ns == 0) {
         restraint->rate_seen = 0;
-        restraint->drain_ns = schedule->context->now + drain_every_ns(path);
+        restraint->next_drain_at_ns = schedule->context->now + drain_every_ns(path);
         begin_window(schedule, index);
         return;
     }
@@ -237,13 +239,14 @@ static void update_path(struct schedule *schedule, unsigned index, bool waits)
 
     restraint->bounded = false;
     if (!wanted(schedule) || path->subflows == 0) {
-        restraint->window_ns = 0;
+        restraint->window_began_at_ns = 0;
         return;
     }
     judge(schedule, index);
     path_hold(path, false, restraint->rate_seen);
-    if (schedule->context->now < restraint->lifted_ns || path->rate_acked == 0 ||
-        path->least_ns == 0 || (restraint->rate_seen == 0 && !interactive(schedule, index)))
+    if (schedule->context->now < restraint->lifted_until_ns || path->rate_acked == 0 ||
+        path->least_rtt_ns == 0 ||
+        (restraint->rate_seen == 0 && !interactive(schedule, index)))
         return;
     if (restraint->held)
         drain_if_due(schedule, index);
@@ -260,7 +263,7 @@ void restraint_update(struct schedule *schedule)
     bool waits = bulk_waits(schedule);
 
     if (waits)
-        schedule->bulk_ns = schedule->context->now;
+        schedule->bulk_at_ns = schedule->context->now;
     for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
         const struct restraint *restraint = &schedule->restraints[i];
 
@@ -295,7 +298,7 @@ uint64_t restraint_timeout(const struct schedule *schedule)
         const struct subflow *subflow = (const struct subflow *)node; /* its first member */
 
         if (restraint_holds(schedule, subflow->path) && subflow_awaits_ack(subflow))
-            when = MIN(when, MAX(subflow->measured_ns, subflow->up_ns) + MEASURE_NS);
+            when = MIN(when, MAX(subflow->measured_at_ns, subflow->up_at_ns) + MEASURE_NS);
     }
     return when;
 }

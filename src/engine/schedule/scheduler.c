@@ -39,24 +39,24 @@ static void set_paths(struct schedule *schedule, uint16_t live)
 
 static void look_whether_late(struct schedule *schedule, struct subflow *subflow)
 {
-    uint64_t late_ns = reinjection_late_ns(schedule, subflow);
+    uint64_t late_at_ns = reinjection_late_at_ns(schedule, subflow);
     uint16_t path = (uint16_t)(1u << subflow->path);
 
-    subflow->late = late_ns <= schedule->context->now;
+    subflow->late = late_at_ns <= schedule->context->now;
     if (!subflow->late)
         return; /* a subflow is late before its path is doubtful or silent */
     schedule->paths->late |= path;
-    path_note_late(&schedule->paths->items[subflow->path], reinjection_oldest_ns(subflow),
-                   late_ns, schedule->context->now);
-    if (reinjection_silence_ns(schedule, subflow) <= schedule->context->now)
-        schedule->paths->items[subflow->path].silent_ns = schedule->context->now;
+    path_note_late(&schedule->paths->items[subflow->path],
+                   reinjection_oldest_at_ns(subflow), late_at_ns, schedule->context->now);
+    if (reinjection_silent_at_ns(schedule, subflow) <= schedule->context->now)
+        schedule->paths->items[subflow->path].silent_at_ns = schedule->context->now;
 }
 
 /* The path stays silent until something comes on it. It may have subflows that do not
  * await an answer, for example after those that did were closed; these prove nothing. */
 static bool still_silent(const struct path *path)
 {
-    return path->silent_ns > MAX(path->acked_ns, path->heard_ns);
+    return path->silent_at_ns > MAX(path->acked_at_ns, path->heard_at_ns);
 }
 
 /* With two or more subflows on the path of least latency, one of them carries no bulk. It
@@ -73,7 +73,7 @@ void scheduler_update(struct schedule *schedule)
 
     list_foreach(&schedule->subflows->all, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
-        uint64_t rtt_ns, best_ns;
+        uint64_t rtt_ns, best_rtt_ns;
 
         look_whether_late(schedule, subflow);
         if (subflow_usable(subflow)) {
@@ -84,10 +84,10 @@ void scheduler_update(struct schedule *schedule)
             continue;
         usable[subflow->path]++;
         rtt_ns = path_rtt_ns(&schedule->paths->items[subflow->path]);
-        best_ns =
+        best_rtt_ns =
             best == NULL ? TIME_NEVER : path_rtt_ns(&schedule->paths->items[best->path]);
-        if (best == NULL || rtt_ns < best_ns ||
-            (rtt_ns == best_ns && best->bulk && !subflow->bulk))
+        if (best == NULL || rtt_ns < best_rtt_ns ||
+            (rtt_ns == best_rtt_ns && best->bulk && !subflow->bulk))
             best = subflow;
     }
     for (unsigned i = 0; live >> i != 0; i++) {

@@ -61,7 +61,7 @@ int redundant_note_sent(const struct schedule *schedule, struct stream *stream,
 static unsigned rank(const struct schedule *schedule, const struct stream *stream,
                      unsigned index)
 {
-    uint64_t own_ns = path_rtt_ns(&schedule->paths->items[index]);
+    uint64_t own_rtt_ns = path_rtt_ns(&schedule->paths->items[index]);
     unsigned before = 0;
 
     for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
@@ -69,7 +69,7 @@ static unsigned rank(const struct schedule *schedule, const struct stream *strea
 
         before += i != index && schedule->paths->live >> i & 1 &&
                   takes_copies(schedule, i, stream) &&
-                  (rtt_ns < own_ns || (rtt_ns == own_ns && i < index));
+                  (rtt_ns < own_rtt_ns || (rtt_ns == own_rtt_ns && i < index));
     }
     return before;
 }
@@ -208,8 +208,8 @@ void redundant_await_copies(struct schedule *schedule, const struct stream *stre
         struct path *path = &schedule->paths->items[i];
 
         if (i != index && schedule->paths->live >> i & 1 &&
-            path->awaited_ns <= path->received_ns && takes_copies(schedule, i, stream) &&
-            redundant_may_carry(schedule, i, stream))
-            path->awaited_ns = schedule->context->now;
+            path->awaited_since_ns <= path->received_at_ns &&
+            takes_copies(schedule, i, stream) && redundant_may_carry(schedule, i, stream))
+            path->awaited_since_ns = schedule->context->now;
     }
 }

@@ -20,7 +20,7 @@ static bool earliest(const struct schedule *schedule, const struct subflow *subf
                      const struct stream *stream, uint64_t left)
 {
     const struct path *own = &schedule->paths->items[subflow->path];
-    uint64_t own_ns = path_arrival_ns(own, own->queued_out);
+    uint64_t own_delivery_ns = path_delivery_ns(own, own->queued_out);
 
     for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
         const struct path *other = &schedule->paths->items[i];
@@ -29,13 +29,14 @@ static bool earliest(const struct schedule *schedule, const struct subflow *subf
         if (i == subflow->path || other->subflows == 0 ||
             other->properties.cost > own->properties.cost ||
             path_in_reserve(schedule->paths, i, &stream->policy) ||
-            path_arrival_ns(other, other->queued_out) >= own_ns ||
+            path_delivery_ns(other, other->queued_out) >= own_delivery_ns ||
             !scheduler_path_takes(schedule, i, stream, false))
             continue;
         /* The faster path's rate is unknown until that path is used: leave the data to it.
          */
-        if (other->rate_out == 0 || own_ns > path_arrival_ns(other, other->queued_out) +
-                                                 path_drain_ns(left, other->rate_out))
+        if (other->rate_out == 0 ||
+            own_delivery_ns > path_delivery_ns(other, other->queued_out) +
+                                  path_drain_ns(left, other->rate_out))
             return false;
     }
     return true;

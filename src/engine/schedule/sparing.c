@@ -29,23 +29,24 @@
 
 void sparing_note_bulk(struct schedule *schedule)
 {
-    if (schedule->full_ns == 0 || schedule->context->now - schedule->full_ns > FULL_REST_NS)
+    if (schedule->full_at_ns == 0 ||
+        schedule->context->now - schedule->full_at_ns > FULL_REST_NS)
         schedule->full_since_ns = schedule->context->now;
-    schedule->full_ns = schedule->context->now;
+    schedule->full_at_ns = schedule->context->now;
 }
 
 static bool long_full(const struct schedule *schedule, uint64_t after_ns)
 {
-    return schedule->full_ns != 0 &&
-           schedule->context->now - schedule->full_ns <= FULL_REST_NS &&
-           schedule->full_ns - schedule->full_since_ns >= after_ns;
+    return schedule->full_at_ns != 0 &&
+           schedule->context->now - schedule->full_at_ns <= FULL_REST_NS &&
+           schedule->full_at_ns - schedule->full_since_ns >= after_ns;
 }
 
 /* The usable better paths of a path, taken together. */
 struct betters {
     bool any;          /* there is one */
     bool in_order;     /* one has a subflow and does not seem dead */
-    uint64_t heard_ns; /* when one was last heard; 0 = never */
+    uint64_t heard_at_ns; /* when one was last heard; 0 = never */
 };
 
 static struct betters look_at_betters(const struct schedule *schedule, unsigned index)
@@ -60,7 +61,7 @@ static struct betters look_at_betters(const struct schedule *schedule, unsigned 
             continue;
         betters.any = true;
         betters.in_order |= (schedule->paths->live & ~schedule->paths->silent) >> i & 1;
-        betters.heard_ns = MAX(betters.heard_ns, other->heard_ns);
+        betters.heard_at_ns = MAX(betters.heard_at_ns, other->heard_at_ns);
     }
     return betters;
 }
@@ -69,10 +70,10 @@ static struct betters look_at_betters(const struct schedule *schedule, unsigned 
 static void note_gone(struct schedule *schedule, struct path *path,
                       const struct betters *betters)
 {
-    if (path->gone_ns != 0 && betters->heard_ns > path->gone_ns)
-        path->gone_ns = 0;
-    if (path->gone_ns == 0 && !betters->in_order)
-        path->gone_ns = schedule->context->now;
+    if (path->gone_since_ns != 0 && betters->heard_at_ns > path->gone_since_ns)
+        path->gone_since_ns = 0;
+    if (path->gone_since_ns == 0 && !betters->in_order)
+        path->gone_since_ns = schedule->context->now;
 }
 
 /* When the path may carry bulk because the better paths are gone. A path that was never
@@ -81,7 +82,8 @@ static uint64_t gone_until(const struct path *path, const struct betters *better
 {
     uint64_t after_ns = path->properties.bulk_after_ns;
 
-    return path->gone_ns + (betters->heard_ns == 0 ? MIN(after_ns, HOPE_NS) : after_ns);
+    return path->gone_since_ns +
+           (betters->heard_at_ns == 0 ? MIN(after_ns, HOPE_NS) : after_ns);
 }
 
 static bool is_small_only(const struct schedule *schedule, unsigned index,
@@ -93,7 +95,7 @@ static bool is_small_only(const struct schedule *schedule, unsigned index,
     if (!betters->any || after_ns == 0)
         return false;
     /* Bulk goes on until a better path is back. */
-    if (path->gone_ns != 0)
+    if (path->gone_since_ns != 0)
         return path->small_only && gone_until(path, betters) > schedule->context->now;
     return path_in_reserve(schedule->paths, index, NULL) || !long_full(schedule, after_ns);
 }
@@ -129,7 +131,7 @@ uint64_t sparing_timeout(const struct schedule *schedule)
     for (unsigned i = 0; i < schedule->context->config.path_count; i++) {
         const struct path *path = &schedule->paths->items[i];
 
-        if (path->small_only && path->gone_ns != 0) {
+        if (path->small_only && path->gone_since_ns != 0) {
             const struct betters betters = look_at_betters(schedule, i);
 
             when = MIN(when, gone_until(path, &betters));
@@ -143,7 +145,7 @@ uint64_t sparing_timeout(const struct schedule *schedule)
 /* How much of the allowance is used up now. */
 static uint64_t spent(const struct path *path, uint64_t now)
 {
-    uint64_t again = (now - path->spent_ns) / NS_PER_MS * ALLOWANCE_RATE / 1000;
+    uint64_t again = (now - path->spent_at_ns) / NS_PER_MS * ALLOWANCE_RATE / 1000;
 
     return path->spent_bytes - MIN(path->spent_bytes, again);
 }
@@ -171,5 +173,5 @@ void sparing_spend(struct schedule *schedule, unsigned index, uint64_t bytes)
     if (!path->small_only)
         return;
     path->spent_bytes = spent(path, schedule->context->now) + bytes;
-    path->spent_ns = schedule->context->now;
+    path->spent_at_ns = schedule->context->now;
 }

@@ -58,7 +58,7 @@ static void choose_open(struct composer *c, struct ack_choice *choice)
         if (!choose(choice, subflow->number, subflow->chunks_received, false))
             return;
         list_remove(&subflow->ack_node);
-        subflow->told_ns = c->session->context.now;
+        subflow->told_at_ns = c->session->context.now;
         subflow->told_on = c->subflow->number;
     }
 }
@@ -129,8 +129,8 @@ void compose_acks_again(struct composer *c)
     list_foreach(&c->session->subflows.all, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
 
-        if (subflow->state != SUBFLOW_STATE_OPEN || subflow->told_ns == 0 ||
-            subflow->told_ns + window_ns < c->session->context.now ||
+        if (subflow->state != SUBFLOW_STATE_OPEN || subflow->told_at_ns == 0 ||
+            subflow->told_at_ns + window_ns < c->session->context.now ||
             subflow->told_on == c->subflow->number ||
             subflow->generation->tag != choice.tag || list_linked(&subflow->ack_node))
             continue;

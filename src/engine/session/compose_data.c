@@ -21,7 +21,7 @@ static void note_sent(struct composer *c, struct piece *piece, size_t length)
 {
     struct stream *stream = piece->stream;
 
-    c->session->data_ns = c->session->context.now;
+    c->session->data_at_ns = c->session->context.now;
     sparing_spend(&c->session->schedule, c->subflow->path, piece->length);
     if (redundant_note_sent(&c->session->schedule, stream, c->subflow, piece->offset,
                             piece->offset + piece->length) != OK)

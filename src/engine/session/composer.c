@@ -40,7 +40,7 @@ bool composer_push(struct composer *c, const struct sent_item *item)
     c->items++;
     if (item->kind < SENT_SESSION_WINDOW) {
         stream_reference(item->stream);
-        c->subflow->used_ns = c->session->context.now;
+        c->subflow->used_at_ns = c->session->context.now;
     }
     return true;
 }

@@ -28,19 +28,20 @@ static bool find_preferred(const struct session *session,
     return false;
 }
 
-/* The working path on which data arrives earliest, if that is earlier than `arrival_ns`. */
-static bool find_earlier(const struct session *session, uint64_t arrival_ns,
+/* The working path on which data arrives earliest, if that is earlier than `delivery_ns`.
+ */
+static bool find_earlier(const struct session *session, uint64_t delivery_ns,
                          unsigned *rival)
 {
     bool found = false;
 
     for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
         const struct path *path = &session->paths.items[i];
-        uint64_t ns = path_arrival_ns(path, path->queued_out);
+        uint64_t ns = path_delivery_ns(path, path->queued_out);
 
-        if (!works(path) || ns >= arrival_ns)
+        if (!works(path) || ns >= delivery_ns)
             continue;
-        arrival_ns = ns;
+        delivery_ns = ns;
         *rival = i;
         found = true;
     }
@@ -98,7 +99,7 @@ static enum path_use use_of(const struct session *session, unsigned index, uint6
         return PATH_USE_NOT_ALLOWED;
     if (at_rest(session, now))
         return PATH_USE_IDLE;
-    if (find_earlier(session, status->arrival_ns, &status->rival))
+    if (find_earlier(session, status->delivery_ns, &status->rival))
         return PATH_USE_LATER;
     return PATH_USE_READY;
 }
@@ -131,14 +132,14 @@ static enum path_reason reason_of(const struct path *path)
                                                                      : path->reason;
 }
 
-static uint64_t next_dial_ns(const struct session *session, const struct path *path,
-                             uint64_t now)
+static uint64_t next_dial_at_ns(const struct session *session, const struct path *path,
+                                uint64_t now)
 {
     uint64_t when = 0;
 
     if (session->context.config.role == SESSION_LOCAL && path->ports.count > 0)
         port_chooser_pick(&path->ports, 0, now, &when);
-    return MAX(when, path->retry_ns);
+    return MAX(when, path->retry_at_ns);
 }
 
 void session_path_status(const struct session *session, unsigned index, uint64_t now,
@@ -163,10 +164,10 @@ void session_path_status(const struct session *session, unsigned index, uint64_t
                                                          : path->ladder.size,
         .packets_found = path->properties.packet_size == 0 && path->ladder.size != 0,
         .packets_lost = path->ladder.given_up,
-        .dial_ns = next_dial_ns(session, path, now),
+        .dial_at_ns = next_dial_at_ns(session, path, now),
         .counters = path->counters,
     };
     count_subflows(session, index, status);
-    status->arrival_ns = path_arrival_ns(path, status->queued_bytes);
+    status->delivery_ns = path_delivery_ns(path, status->queued_bytes);
     status->use = use_of(session, index, now, status);
 }

@@ -100,16 +100,16 @@ struct session *session_make(const struct session_config *config, uint64_t now)
         list_init(&session->streams.ready[class]);
     ring_init(&session->subflows.finals, sizeof(struct final_ack));
     ring_init(&session->context.events, sizeof(struct session_event));
-    session->subflows.limbo_wake_ns = TIME_NEVER;
+    session->subflows.limbo_wake_at_ns = TIME_NEVER;
     session->subflows.ack_deadline_ns = TIME_NEVER;
-    session->pool.hello_race_ns = TIME_NEVER;
-    session->pool.rekey_ns = TIME_NEVER;
+    session->pool.hello_race_at_ns = TIME_NEVER;
+    session->pool.rekey_at_ns = TIME_NEVER;
     session->close_deadline_ns = TIME_NEVER;
-    session->pool.silent_ns = TIME_NEVER;
-    session->pool.wake_ns = TIME_NEVER;
+    session->pool.silent_since_ns = TIME_NEVER;
+    session->pool.wake_at_ns = TIME_NEVER;
     session->streams.next_id = 1;
     session->streams.in_window = SESSION_WINDOW_INITIAL;
-    session->contact_ns = now;
+    session->contact_at_ns = now;
     session->streams.by_id_size = 16;
     session->streams.by_id = calloc(session->streams.by_id_size, sizeof(struct stream *));
     if (session->streams.by_id == NULL) {

@@ -21,7 +21,7 @@ void session_set_state(struct session *session, enum session_state state)
            (allowed[session->context.state] >> state & 1));
     (void)allowed;
     if (session->context.state == SESSION_STATE_UP) {
-        session->left_up_ns = session->context.now;
+        session->left_up_at_ns = session->context.now;
         session->openings_failed = false;
     }
     session->context.state = state;
@@ -95,7 +95,7 @@ void session_assign_ids(struct session *session)
         if (stream->policy.mode != STREAM_MODE_SPLIT || stream->policy.paths != 0)
             stream_queue_control(&session->streams, stream, STREAM_SEND_POLICY);
         stream_update_ready(&session->streams, stream);
-        session->pool.stream_begun_ns = session->context.now;
+        session->pool.stream_begun_at_ns = session->context.now;
         session->context.pool_dirty = true;
     }
 }
@@ -137,7 +137,7 @@ void session_reset_association(struct session *session, enum reset_code code,
     session->streams.demand_maximum = session->streams.demand_sequence = 0;
     session->context.send_session_window = session->context.send_stream_limit =
         session->context.send_demand = false;
-    session->pool.rekey_ns = TIME_NEVER;
-    session->pool.silent_ns = TIME_NEVER;
+    session->pool.rekey_at_ns = TIME_NEVER;
+    session->pool.silent_since_ns = TIME_NEVER;
     session_tell_paths(session);
 }

@@ -15,11 +15,11 @@
  * sends a PING on each idle subflow: one of two in a row must have arrived. */
 static bool is_deserted(const struct session *session, uint64_t now)
 {
-    uint64_t bound_ns = session->subflows.open_count > 0
-                            ? 2 * keepalive_longest_ns(&session->subflows)
-                            : DESERTED_NS;
+    uint64_t deserted_after_ns = session->subflows.open_count > 0
+                                     ? 2 * keepalive_longest_ns(&session->subflows)
+                                     : DESERTED_NS;
 
-    return now - MIN(now, session->contact_ns) >= bound_ns;
+    return now - MIN(now, session->contact_at_ns) >= deserted_after_ns;
 }
 
 bool session_limit_allows(struct list *sessions, unsigned client, unsigned most,
@@ -35,7 +35,7 @@ bool session_limit_allows(struct list *sessions, unsigned client, unsigned most,
             continue;
         count++;
         if (is_deserted(session, now) &&
-            (oldest == NULL || session->contact_ns < oldest->contact_ns))
+            (oldest == NULL || session->contact_at_ns < oldest->contact_at_ns))
             oldest = session;
     }
     if (count < most)

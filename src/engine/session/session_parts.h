@@ -58,11 +58,11 @@ struct session {
     enum close_code end_code;
     char end_reason[FRAME_REASON_MAX + 1];
     uint64_t close_deadline_ns;
-    uint64_t left_up_ns;  /* local: when the session was last UP */
-    bool openings_failed; /* local: failed those waiting for STREAM_OPENED */
-    uint64_t contact_ns;  /* last authenticated chunk */
-    uint64_t data_ns;     /* when stream data was last sent or received */
-    uint64_t checked_ns;
+    uint64_t left_up_at_ns; /* local: when the session was last UP */
+    bool openings_failed;   /* local: failed those waiting for STREAM_OPENED */
+    uint64_t contact_at_ns; /* last authenticated chunk */
+    uint64_t data_at_ns;    /* when stream data was last sent or received */
+    uint64_t checked_at_ns;
     uint64_t last_stamp; /* of the last HELLO that was sent */
     uint64_t stamp;      /* of the newest HELLO that was answered */
     struct target event_target;

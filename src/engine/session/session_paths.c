@@ -35,7 +35,7 @@ static void set_usable(struct session *session, unsigned index, bool usable)
     path->reason = PATH_REASON_UNTRIED;
     path->failures = path->unproven = path->unreached = 0;
     path->timeouts = path->stalls = 0;
-    path->retry_ns = 0;
+    path->retry_at_ns = 0;
     port_chooser_reset(&path->ports);
     packets_reset(&session->subflows, path);
     keepalive_forget(path);
@@ -111,9 +111,9 @@ void session_retry_path(struct session *session, unsigned index, uint64_t now)
            index < session->context.config.path_count);
     session->context.now = now;
     path->failures = path->unproven = path->unreached = path->timeouts = 0;
-    path->retry_ns = 0;
+    path->retry_at_ns = 0;
     port_chooser_reset(&path->ports);
     session->pool.backoff_ns = 0;
-    session->pool.next_hello_ns = now;
+    session->pool.next_hello_at_ns = now;
     session->context.pool_dirty = true;
 }

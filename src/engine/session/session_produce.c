@@ -84,7 +84,7 @@ static bool set_limit(struct composer *c, size_t header, size_t capacity)
 
 static bool must_be_proven(const struct session *session, const struct subflow *subflow)
 {
-    return session->context.now - MAX(subflow->proven_ns, subflow->up_ns) >= PROVE_NS;
+    return session->context.now - MAX(subflow->proven_at_ns, subflow->up_at_ns) >= PROVE_NS;
 }
 
 static void compose_chunk(struct composer *c)
@@ -119,7 +119,7 @@ static void compose_chunk(struct composer *c)
      * keep each other awake. */
     if (c->length > 0 && !c->eliciting && wanted && must_be_proven(session, subflow)) {
         compose_type(c, FRAME_PING);
-        subflow->proven_ns = session->context.now;
+        subflow->proven_at_ns = session->context.now;
     }
 }
 
@@ -152,7 +152,7 @@ static bool record_chunk(struct composer *c, size_t length)
 
     if (chunk == NULL)
         return false;
-    *chunk = (struct sent_chunk){.sent_ns = c->session->context.now,
+    *chunk = (struct sent_chunk){.sent_at_ns = c->session->context.now,
                                  .end = subflow->bytes_sent + length,
                                  .items = c->items,
                                  .eliciting = c->eliciting,
@@ -163,7 +163,7 @@ static bool record_chunk(struct composer *c, size_t length)
     if (subflow->eliciting_unacked == 0)
         keepalive_note_used(&c->session->subflows, subflow);
     if (c->eliciting && subflow->eliciting_unacked++ == 0) /* the wait begins */
-        subflow->progress_ns = subflow->answer_ns = c->session->context.now;
+        subflow->progress_at_ns = subflow->answer_at_ns = c->session->context.now;
     return true;
 }
 
@@ -349,7 +349,7 @@ size_t session_produce(struct session *session, struct subflow *subflow, uint8_t
     if (length > 0) {
         if (subflow->state == SUBFLOW_STATE_OPEN)
             packets_note_sent(&session->subflows, subflow, length);
-        subflow->sent_ns = now;
+        subflow->sent_at_ns = now;
         session->context.counters.wire_bytes_sent += length;
         session->paths.items[subflow->path].counters.wire_bytes_sent += length;
     } else if (subflow->state == SUBFLOW_STATE_OPEN && wants(session, subflow)) {

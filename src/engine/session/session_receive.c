@@ -172,7 +172,7 @@ static void take_data(struct session *session, const struct subflow *subflow,
     if (stream == NULL)
         return;
     stream_reference(stream);
-    session->data_ns = session->context.now;
+    session->data_at_ns = session->context.now;
     /* Data implies STREAM_OPENED, which it may have overtaken. If the relay has reset the
      * stream, that frame never comes. */
     if (session->context.config.role == SESSION_LOCAL)
@@ -238,7 +238,7 @@ static void take_ack(struct session *session, struct frame *frame)
             return;
         }
         if (entry.chunks > subflow->chunks_acked) {
-            subflow->proven_ns = session->context.now;
+            subflow->proven_at_ns = session->context.now;
             path_heard(&session->paths, subflow->path);
             session->paths.items[subflow->path].stalls = 0;
             subflow_note_progress(&session->subflows, subflow);
@@ -386,7 +386,7 @@ void session_take_chunk(struct session *session, struct subflow *subflow,
         eliciting |= frame.type != FRAME_ACK && frame.type != FRAME_PADDING;
         session->subflows.ack_wanted |= is_kept(frame.type);
         if (is_of_stream(frame.type))
-            subflow->used_ns = session->context.now;
+            subflow->used_at_ns = session->context.now;
         take_frame(session, subflow, &frame);
     }
     if (session->context.state >= SESSION_STATE_CLOSING)
@@ -416,11 +416,11 @@ static void note_contact(struct session *session, struct subflow *subflow, size_
     subflow->confirmed = true;
     if (session->context.config.role == SESSION_LOCAL)
         keepalive_note_heard(&session->subflows, subflow);
-    subflow->received_ns = session->context.now;
+    subflow->received_at_ns = session->context.now;
     sign_of_life(session, subflow);
     packets_note_received(&session->subflows, subflow);
-    session->contact_ns = session->context.now;
-    session->pool.silent_ns = TIME_NEVER;
+    session->contact_at_ns = session->context.now;
+    session->pool.silent_since_ns = TIME_NEVER;
     if (session->context.config.role == SESSION_LOCAL)
         handshake_contact(session, subflow);
     session->context.counters.chunks_received++;
@@ -499,7 +499,7 @@ size_t session_receive(struct session *session, struct subflow *subflow, uint8_t
     subflow->held = true;
     if (subflow->state == SUBFLOW_STATE_HELLO &&
         session->context.state < SESSION_STATE_CLOSING) {
-        subflow->progress_ns = subflow->answer_ns = now;
+        subflow->progress_at_ns = subflow->answer_at_ns = now;
         subflow->heard = length > 0;
         used = handshake_receive(session, subflow, bytes, length, &failed);
         if (failed)
@@ -516,8 +516,8 @@ size_t session_receive(struct session *session, struct subflow *subflow, uint8_t
     /* Bytes of an incomplete chunk are progress too: the ACK may be among them. A relay
      * that does not know the session sends nothing; another machine in its place may. */
     if (length > used && may_be_of_relay(session, subflow)) {
-        session->pool.silent_ns = TIME_NEVER;
-        subflow->received_ns = now;
+        session->pool.silent_since_ns = TIME_NEVER;
+        subflow->received_at_ns = now;
         subflow_note_progress(&session->subflows, subflow);
         path_note_received(&session->paths.items[subflow->path], now);
     }

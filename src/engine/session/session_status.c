@@ -20,7 +20,7 @@ void session_status(const struct session *session, struct session_status *status
     *status = (struct session_status){
         .phase = phase_of(session),
         .id = session_id(session),
-        .contact_ns = session->contact_ns,
+        .contact_at_ns = session->contact_at_ns,
         .linger_ns = session->context.config.linger_ns,
         .waiting_out = session->streams.waiting_bytes,
         .waiting_in = streams_peer_demand(&session->streams),
@@ -119,7 +119,7 @@ void session_stream_status(const struct session *session, const struct stream *s
         .bytes_read = stream->in_read,
         .flying_bytes = flying_bytes(stream),
         .unread_bytes = stream->in_highest - stream->in_read,
-        .reader_ns = stream->read_ns,
+        .read_at_ns = stream->read_at_ns,
     };
     if (stream_is_sending(stream))
         status->queued_bytes =

@@ -9,12 +9,12 @@
  * before it hears of this stream. Nothing else is lost by beginning a new one. */
 static void begin_anew_if_stale(struct session *session)
 {
-    uint64_t silent_ns = session->context.now - session->contact_ns;
+    uint64_t silent_for_ns = session->context.now - session->contact_at_ns;
     bool vacant = session->subflows.open_count == 0 && list_empty(&session->streams.all);
 
     if ((session->context.state != SESSION_STATE_UP &&
          session->context.state != SESSION_STATE_LOST) ||
-        silent_ns < session->context.config.linger_ns / (vacant ? 2 : 1))
+        silent_for_ns < session->context.config.linger_ns / (vacant ? 2 : 1))
         return;
     session_reset_association(session, RESET_LINGER, NULL);
     session_set_state(session, SESSION_STATE_CONNECTING);
@@ -93,7 +93,7 @@ size_t session_stream_reserve(struct session *session, struct stream *stream, si
         count = pages_reserve(&stream->out, stream->out_end,
                               MIN(length, STREAM_WAIT_MAX - (size_t)waiting), parts, max);
     if (count > 0) {
-        session->streams.starved_ns = 0;
+        session->streams.starved_since_ns = 0;
         return count;
     }
     if (waiting == 0)

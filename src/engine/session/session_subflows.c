@@ -9,8 +9,8 @@ void session_subflow_up(struct session *session, struct subflow *subflow,
     if (subflow->state != SUBFLOW_STATE_DIALLING)
         return; /* abandoned meanwhile; its close event is queued */
     subflow_connected(&session->subflows, subflow);
-    path_sample_rtt(&session->paths.items[subflow->path], MAX(now - subflow->dialled_ns, 1),
-                    now);
+    path_sample_rtt(&session->paths.items[subflow->path],
+                    MAX(now - subflow->dialled_at_ns, 1), now);
     pool_dial_succeeded(&session->pool, subflow);
     if (subflow->hello) {
         subflow_set_state(subflow, SUBFLOW_STATE_HELLO);
@@ -95,7 +95,7 @@ struct subflow *session_next_unmeasured(struct session *session, uint64_t now)
                      (several && subflow->measure.queued_bytes > 0);
 
         if (subflow->state == SUBFLOW_STATE_OPEN && asked &&
-            now - MAX(subflow->measured_ns, subflow->up_ns) >= interval_ns)
+            now - MAX(subflow->measured_at_ns, subflow->up_at_ns) >= interval_ns)
             return subflow;
     }
     return NULL;

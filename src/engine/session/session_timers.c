@@ -32,28 +32,28 @@ static uint64_t age_timeout(const struct session *session, const struct subflow 
     if (session->context.config.role != SESSION_LOCAL || subflow->retire ||
         subflow->end_sent || subflow->end_received)
         return TIME_NEVER;
-    return subflow->up_ns + SUBFLOW_AGE_NS;
+    return subflow->up_at_ns + SUBFLOW_AGE_NS;
 }
 
 static uint64_t open_timeout(const struct session *session, const struct subflow *subflow)
 {
-    uint64_t last_ns = MAX(subflow->sent_ns, subflow->received_ns);
+    uint64_t last_at_ns = MAX(subflow->sent_at_ns, subflow->received_at_ns);
     bool local = session->context.config.role == SESSION_LOCAL;
     uint64_t when;
 
     if (subflow_outstanding(subflow))
-        return subflow->progress_ns + (subflow->suspect
-                                           ? dead_ns(session, subflow)
-                                           : subflow_stall_ns(&session->subflows, subflow));
+        return subflow->progress_at_ns +
+               (subflow->suspect ? dead_ns(session, subflow)
+                                 : subflow_stall_ns(&session->subflows, subflow));
     if (!local)
         return subflow->end_sent && subflow->end_received
-                   ? last_ns + CLOSED_BOTH_NS
-                   : subflow->received_ns + 2 * KEEPALIVE_NS +
+                   ? last_at_ns + CLOSED_BOTH_NS
+                   : subflow->received_at_ns + 2 * KEEPALIVE_NS +
                          subflow_stall_ns(&session->subflows, subflow);
-    when = last_ns + keepalive_ns(&session->subflows, subflow->path);
+    when = last_at_ns + keepalive_ns(&session->subflows, subflow->path);
     /* The relay has data, but nothing comes: only a PING shows whether it can send. */
     if (streams_peer_demand(&session->streams) > 0 && subflow_usable(subflow))
-        when = MIN(when, MAX(session->contact_ns, subflow->sent_ns) +
+        when = MIN(when, MAX(session->contact_at_ns, subflow->sent_at_ns) +
                              subflow_stall_ns(&session->subflows, subflow));
     return when;
 }
@@ -75,7 +75,7 @@ static uint64_t subflow_timeout(const struct session *session,
 {
     switch ((enum subflow_state)subflow->state) {
     case SUBFLOW_STATE_DIALLING: return subflow->deadline_ns;
-    case SUBFLOW_STATE_HELLO: return subflow->up_ns + answer_limit_ns(session, subflow);
+    case SUBFLOW_STATE_HELLO: return subflow->up_at_ns + answer_limit_ns(session, subflow);
     case SUBFLOW_STATE_OPEN:
         return MIN(age_timeout(session, subflow), open_timeout(session, subflow));
     case SUBFLOW_STATE_LIMBO: break;
@@ -122,7 +122,7 @@ static uint64_t open_wait_ns(const struct session *session)
  * session does not count. */
 static uint64_t open_wait_until(const struct session *session, const struct stream *stream)
 {
-    return MAX(stream->read_ns, session->left_up_ns) + open_wait_ns(session);
+    return MAX(stream->read_at_ns, session->left_up_at_ns) + open_wait_ns(session);
 }
 
 /* Local: when streams fail that have an id, and about which the relay has said nothing
@@ -132,7 +132,7 @@ static uint64_t opening_until(const struct session *session)
     if (session->context.config.role != SESSION_LOCAL || session->openings_failed ||
         session->context.state == SESSION_STATE_UP)
         return TIME_NEVER;
-    return session->left_up_ns + open_wait_ns(session);
+    return session->left_up_at_ns + open_wait_ns(session);
 }
 
 static uint64_t silence_limit_ns(const struct session *session)
@@ -171,13 +171,14 @@ static uint64_t contact_timeout(const struct session *session)
     bool local = session->context.config.role == SESSION_LOCAL;
     uint64_t when = TIME_NEVER;
 
-    if (session->context.state == SESSION_STATE_UP && session->pool.silent_ns != TIME_NEVER)
-        when = session->pool.silent_ns + silence_limit_ns(session);
+    if (session->context.state == SESSION_STATE_UP &&
+        session->pool.silent_since_ns != TIME_NEVER)
+        when = session->pool.silent_since_ns + silence_limit_ns(session);
     /* With nothing to lose, local waits until a stream needs the relay. */
     if (local ? session->context.state != SESSION_STATE_CONNECTING &&
                     pool_active(&session->pool)
               : !only_readers_left(session))
-        when = MIN(when, session->contact_ns + session->context.config.linger_ns);
+        when = MIN(when, session->contact_at_ns + session->context.config.linger_ns);
     return when;
 }
 
@@ -189,9 +190,9 @@ static uint64_t probe_timeout(const struct session *session, unsigned index)
 
     if ((session->paths.live & (session->paths.live - 1)) == 0 ||
         !(session->paths.live >> index & 1) || path->properties.cost > 0 ||
-        path->properties.backup || session->data_ns + PROBE_NS <= session->context.now)
+        path->properties.backup || session->data_at_ns + PROBE_NS <= session->context.now)
         return TIME_NEVER;
-    return MAX(path->heard_ns, path->probed_ns) + PROBE_NS;
+    return MAX(path->heard_at_ns, path->probed_at_ns) + PROBE_NS;
 }
 
 static bool data_waits(const struct session *session)
@@ -221,7 +222,7 @@ static uint64_t ceiling_timeout(const struct session *session)
 /* When another subflow may help this one, or copy the data of its path. */
 static uint64_t late_timeout(const struct session *session, const struct subflow *subflow)
 {
-    uint64_t when = reinjection_late_ns(&session->schedule, subflow);
+    uint64_t when = reinjection_late_at_ns(&session->schedule, subflow);
 
     if (when <= session->context.now)
         when += path_patience_ns(&session->paths.items[subflow->path]);
@@ -230,7 +231,8 @@ static uint64_t late_timeout(const struct session *session, const struct subflow
 
 uint64_t session_next_timeout(const struct session *session)
 {
-    uint64_t when = MIN(pool_next_timeout(&session->pool), session->subflows.limbo_wake_ns);
+    uint64_t when =
+        MIN(pool_next_timeout(&session->pool), session->subflows.limbo_wake_at_ns);
 
     if (session->context.state == SESSION_STATE_ENDED)
         return TIME_NEVER;
@@ -259,13 +261,13 @@ uint64_t session_next_timeout(const struct session *session)
         when = MIN(when, MIN(packets_timeout(&session->subflows, i),
                              MIN(probe_timeout(session, i),
                                  path_doubt_timeout(&session->paths, i))));
-    if (session->streams.starved || session->streams.starved_ns != 0 ||
+    if (session->streams.starved || session->streams.starved_since_ns != 0 ||
         (credit_is_short(session) && session->streams.count > 0))
-        when = MIN(when, session->checked_ns + CHECK_NS);
+        when = MIN(when, session->checked_at_ns + CHECK_NS);
     /* Once the rekey is due, the pool waits for its chance. */
     if (session->context.state == SESSION_STATE_UP &&
-        session->pool.rekey_ns > session->context.now)
-        when = MIN(when, session->pool.rekey_ns);
+        session->pool.rekey_at_ns > session->context.now)
+        when = MIN(when, session->pool.rekey_at_ns);
     return MIN(when, contact_timeout(session));
 }
 
@@ -276,7 +278,7 @@ uint64_t session_next_timeout(const struct session *session)
  * them. */
 static void doubt(struct session *session)
 {
-    session->subflows.doubt_ns = session->context.now;
+    session->subflows.doubt_since_ns = session->context.now;
     list_foreach(&session->subflows.all, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
 
@@ -290,13 +292,13 @@ static void stalled(struct session *session, struct subflow *subflow)
     if (session->context.config.role == SESSION_LOCAL && !subflow->confirmed &&
         !subflow->suspect)
         doubt(session);
-    if (session->context.now - subflow->progress_ns < dead_ns(session, subflow)) {
+    if (session->context.now - subflow->progress_at_ns < dead_ns(session, subflow)) {
         subflow_set_suspect(&session->subflows, subflow, true);
         return;
     }
     struct path *path = &session->paths.items[subflow->path];
 
-    path->stalled_ns = MAX(path->stalled_ns, subflow->progress_ns);
+    path->stalled_since_ns = MAX(path->stalled_since_ns, subflow->progress_at_ns);
     if (session->context.config.role == SESSION_LOCAL && !subflow->confirmed)
         pool_unproven(&session->pool, subflow, UNPROVEN_SILENT);
     keepalive_note_died(&session->subflows, subflow);
@@ -324,7 +326,7 @@ static void tick_open(struct session *session, struct subflow *subflow)
     subflow_ask(&session->subflows, subflow);
     /* A subflow that cannot send a PING yet is looked at again after the same time. */
     if (!subflow->ping)
-        subflow->sent_ns = session->context.now;
+        subflow->sent_at_ns = session->context.now;
 }
 
 static void tick_subflow(struct session *session, struct subflow *subflow)
@@ -350,15 +352,15 @@ static void tick_subflow(struct session *session, struct subflow *subflow)
 
 static void tick_limbo(struct session *session)
 {
-    if (session->subflows.limbo_wake_ns > session->context.now)
+    if (session->subflows.limbo_wake_at_ns > session->context.now)
         return;
-    session->subflows.limbo_wake_ns = TIME_NEVER;
+    session->subflows.limbo_wake_at_ns = TIME_NEVER;
     list_foreach(&session->subflows.limbo, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
 
         if (subflow->deadline_ns > session->context.now) {
-            session->subflows.limbo_wake_ns =
-                MIN(session->subflows.limbo_wake_ns, subflow->deadline_ns);
+            session->subflows.limbo_wake_at_ns =
+                MIN(session->subflows.limbo_wake_at_ns, subflow->deadline_ns);
             continue;
         }
         ack_requeue(&session->subflows, subflow);
@@ -403,7 +405,7 @@ static void tick_probes(struct session *session)
         if (!subflow_usable(subflow) ||
             probe_timeout(session, subflow->path) > session->context.now)
             continue;
-        session->paths.items[subflow->path].probed_ns = session->context.now;
+        session->paths.items[subflow->path].probed_at_ns = session->context.now;
         if (!subflow_outstanding(subflow))
             subflow_ask(&session->subflows, subflow);
     }
@@ -411,9 +413,9 @@ static void tick_probes(struct session *session)
 
 static void tick_checks(struct session *session)
 {
-    if (session->checked_ns + CHECK_NS > session->context.now)
+    if (session->checked_at_ns + CHECK_NS > session->context.now)
         return;
-    session->checked_ns = session->context.now;
+    session->checked_at_ns = session->context.now;
     if (credit_is_short(session))
         streams_return_parked(&session->streams);
     streams_tick_starved(&session->streams);
@@ -423,7 +425,8 @@ static void tick_contact(struct session *session)
 {
     if (contact_timeout(session) > session->context.now)
         return;
-    if (session->contact_ns + session->context.config.linger_ns <= session->context.now) {
+    if (session->contact_at_ns + session->context.config.linger_ns <=
+        session->context.now) {
         if (session->context.config.role == SESSION_RELAY) {
             session_close(session, CLOSE_LINGER, NULL, session->context.now);
             return;
@@ -436,7 +439,7 @@ static void tick_contact(struct session *session)
         session_set_state(session, SESSION_STATE_LOST);
         outbox_push(&session->context, SESSION_LOST);
     }
-    session->pool.silent_ns = TIME_NEVER;
+    session->pool.silent_since_ns = TIME_NEVER;
 }
 
 void session_tick(struct session *session, uint64_t now)
@@ -451,7 +454,7 @@ void session_tick(struct session *session, uint64_t now)
         struct subflow *subflow = list_entry(node, struct subflow, node);
 
         if (session->subflows.open_count > 1 &&
-            reinjection_late_ns(&session->schedule, subflow) <= session->context.now)
+            reinjection_late_at_ns(&session->schedule, subflow) <= session->context.now)
             ack_hedge(&session->subflows, subflow);
         tick_subflow(session, subflow);
     }
@@ -461,6 +464,6 @@ void session_tick(struct session *session, uint64_t now)
     tick_opening(session);
     tick_checks(session);
     tick_contact(session);
-    if (session->pool.wake_ns <= now || session->pool.rekey_ns <= now)
+    if (session->pool.wake_at_ns <= now || session->pool.rekey_at_ns <= now)
         session->context.pool_dirty = true;
 }

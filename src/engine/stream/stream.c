@@ -85,7 +85,7 @@ struct stream *stream_new(struct streams *streams, uint64_t id)
     stream->in_final = OFFSET_UNKNOWN;
     stream->in_window = STREAM_WINDOW_INITIAL;
     stream->deficit = CHUNK_SIZE_MAX;
-    stream->read_ns = streams->context->now;
+    stream->read_at_ns = streams->context->now;
     stream_send_init(streams, stream);
     list_append(&streams->all, &stream->node);
     streams->count++;

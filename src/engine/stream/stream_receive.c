@@ -150,7 +150,7 @@ int stream_receive(struct streams *streams, struct stream *stream,
     if (!stream->discard)
         streams->context->counters.bytes_duplicate += frame->data.length - received;
     if (was_empty && stream->in_next > stream->in_read)
-        stream->read_ns = streams->context->now;
+        stream->read_at_ns = streams->context->now;
     update_state(stream);
     stream_tell_readable(streams, stream);
     stream_forget_if_done(streams, stream);
@@ -188,12 +188,12 @@ static uint64_t longest_rtt_ns(const struct streams *streams)
 static void note_read(const struct streams *streams, struct stream *stream, uint64_t length)
 {
     uint64_t window_ns = rate_window_ns(longest_rtt_ns(streams));
-    uint64_t elapsed_ns = streams->context->now - stream->window_start_ns;
+    uint64_t elapsed_ns = streams->context->now - stream->window_began_at_ns;
 
     if (elapsed_ns >= window_ns) {
         stream->read_rate =
             rate_next(stream->read_rate, stream->window_read, elapsed_ns, window_ns);
-        stream->window_start_ns = streams->context->now;
+        stream->window_began_at_ns = streams->context->now;
         stream->window_read = 0;
     }
     stream->window_read += length;
@@ -206,7 +206,7 @@ void stream_consumed(struct streams *streams, struct stream *stream, uint64_t le
     stream->in_read += length;
     stream->in_parked -= parked;
     update_state(stream);
-    stream->read_ns = streams->context->now;
+    stream->read_at_ns = streams->context->now;
     note_read(streams, stream, length);
     streams->in_consumed += length - parked;
     while (stream->borrowed != NULL &&
@@ -310,7 +310,8 @@ void streams_return_parked(struct streams *streams)
         uint64_t granted = stream->in_window - stream->in_read;
 
         if (stream->in_highest > stream->in_read && granted > stream->in_parked &&
-            !stream->discard && streams->context->now - stream->read_ns > PARKED_AFTER_NS) {
+            !stream->discard &&
+            streams->context->now - stream->read_at_ns > PARKED_AFTER_NS) {
             streams->in_consumed += granted - stream->in_parked;
             stream->in_parked = granted;
         }

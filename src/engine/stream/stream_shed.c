@@ -37,7 +37,7 @@ static size_t parked_pages(const struct streams *streams, const struct stream *s
     size_t pages = 0;
 
     if (stream->in_next > stream->in_read &&
-        streams->context->now - stream->read_ns > PARKED_AFTER_NS)
+        streams->context->now - stream->read_at_ns > PARKED_AFTER_NS)
         pages += pages_used(&stream->in);
     if (stream->id != 0 && stream->out_acked == stream->out_next &&
         stream->out_next >= stream->out_window)
@@ -72,8 +72,8 @@ static bool no_room(const struct streams *streams)
 void streams_starve(struct streams *streams)
 {
     streams->starved = true;
-    if (streams->starved_ns == 0 && no_room(streams))
-        streams->starved_ns = streams->context->now;
+    if (streams->starved_since_ns == 0 && no_room(streams))
+        streams->starved_since_ns = streams->context->now;
 }
 
 /* Tells the streams that wait for memory to try again. */
@@ -96,10 +96,10 @@ void streams_tick_starved(struct streams *streams)
 
     /* There is room, or no stream has asked for memory since the last look. */
     if (!streams->starved || !no_room(streams))
-        streams->starved_ns = 0;
-    if (streams->starved_ns != 0 &&
-        streams->context->now - streams->starved_ns > STARVED_NS) {
-        streams->starved_ns = streams->context->now;
+        streams->starved_since_ns = 0;
+    if (streams->starved_since_ns != 0 &&
+        streams->context->now - streams->starved_since_ns > STARVED_NS) {
+        streams->starved_since_ns = streams->context->now;
         most = most_parked(streams);
         if (most != NULL)
             shed(streams, most, SESSION_BOUND_BUFFERED, 1);

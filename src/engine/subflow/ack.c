@@ -178,9 +178,9 @@ static void settle_chunk(struct subflows *subflows, struct subflow *subflow, enu
     if (chunk.eliciting)
         subflow->eliciting_unacked--;
     if (fate == FATE_ACKED) {
-        path_proven(&subflows->paths->items[subflow->path], chunk.sent_ns);
+        path_proven(&subflows->paths->items[subflow->path], chunk.sent_at_ns);
         packets_note_taken(subflows, subflow, chunk.end);
-        packets_note_proven(subflows, subflow->path, chunk.sent_ns);
+        packets_note_proven(subflows, subflow->path, chunk.sent_at_ns);
     }
     for (unsigned i = 0; i < chunk.items; i++) {
         struct sent_item item = *(struct sent_item *)ring_at(&subflow->items, 0);

@@ -24,12 +24,12 @@
 
 uint64_t keepalive_longest_ns(const struct subflows *subflows)
 {
-    uint64_t most_ns = subflows->context->config.keepalive_ns == 0
-                           ? KEEPALIVE_NS
-                           : MIN(subflows->context->config.keepalive_ns, KEEPALIVE_NS);
+    uint64_t longest_ns = subflows->context->config.keepalive_ns == 0
+                              ? KEEPALIVE_NS
+                              : MIN(subflows->context->config.keepalive_ns, KEEPALIVE_NS);
 
     /* The peer forgets the session a linger time after the last chunk. */
-    return MIN(most_ns, MAX(subflows->context->config.linger_ns / 3, NS_PER_S / 2));
+    return MIN(longest_ns, MAX(subflows->context->config.linger_ns / 3, NS_PER_S / 2));
 }
 
 /* Another path holds the session, and this one should be spared. */
@@ -42,62 +42,64 @@ static bool is_spared(const struct subflows *subflows, unsigned index)
 uint64_t keepalive_ns(const struct subflows *subflows, unsigned index)
 {
     const struct path *path = &subflows->paths->items[index];
-    uint64_t most_ns = keepalive_longest_ns(subflows);
+    uint64_t longest_ns = keepalive_longest_ns(subflows);
 
     if (path->keepalive_ns == 0 || subflows->streams->count == 0 ||
         is_spared(subflows, index))
-        return most_ns;
-    return MIN(most_ns, path->keepalive_ns);
+        return longest_ns;
+    return MIN(longest_ns, path->keepalive_ns);
 }
 
 void keepalive_forget(struct path *path)
 {
-    path->keepalive_ns = path->lived_idle_ns = path->died_idle_ns = 0;
+    path->keepalive_ns = path->lived_idle_for_ns = path->died_idle_for_ns = 0;
     path->keepalive_trials = 0;
 }
 
 void keepalive_note_used(struct subflows *subflows, struct subflow *subflow)
 {
-    uint64_t idle_ns = subflows->context->now - MAX(subflow->sent_ns, subflow->received_ns);
+    uint64_t idle_for_ns =
+        subflows->context->now - MAX(subflow->sent_at_ns, subflow->received_at_ns);
 
     /* Later sends in the same burst must not hide the pause before it. */
-    if (idle_ns < subflow->idle_ns && subflow->received_ns <= subflow->asked_ns)
+    if (idle_for_ns < subflow->idle_for_ns &&
+        subflow->received_at_ns <= subflow->asked_at_ns)
         return;
-    subflow->asked_ns = subflows->context->now;
-    subflow->idle_ns = idle_ns;
+    subflow->asked_at_ns = subflows->context->now;
+    subflow->idle_for_ns = idle_for_ns;
 }
 
-/* A connection of the path has died after it was idle for `idle_ns`. */
-static void shorten(struct subflows *subflows, struct path *path, uint64_t idle_ns)
+/* A connection of the path has died after it was idle for `idle_for_ns`. */
+static void shorten(struct subflows *subflows, struct path *path, uint64_t idle_for_ns)
 {
     /* It was idle for longer than our PINGs allow, since no stream needed it: nothing
      * new. */
-    if (path->keepalive_ns != 0 && idle_ns > path->keepalive_ns / 4 * 5)
+    if (path->keepalive_ns != 0 && idle_for_ns > path->keepalive_ns / 4 * 5)
         return;
     /* Connections that survived such a pause were lucky: they prove nothing any more. */
-    if (path->lived_idle_ns >= idle_ns)
-        path->lived_idle_ns = 0;
+    if (path->lived_idle_for_ns >= idle_for_ns)
+        path->lived_idle_for_ns = 0;
     if (path->keepalive_ns != 0)
         path->keepalive_trials = MIN(path->keepalive_trials + 1, TRIAL_DOUBLINGS);
     path->keepalive_ns =
-        MAX(MAX(idle_ns / 2, path->lived_idle_ns / 8 * 7), (uint64_t)LEAST_NS);
+        MAX(MAX(idle_for_ns / 2, path->lived_idle_for_ns / 8 * 7), (uint64_t)LEAST_NS);
     path->keepalive_since_ns = subflows->context->now;
 }
 
 void keepalive_note_heard(struct subflows *subflows, const struct subflow *subflow)
 {
     struct path *path = &subflows->paths->items[subflow->path];
-    uint64_t idle_ns =
+    uint64_t idle_for_ns =
         subflow->eliciting_unacked > 0
-            ? subflow->idle_ns
-            : subflows->context->now - MAX(subflow->sent_ns, subflow->received_ns);
+            ? subflow->idle_for_ns
+            : subflows->context->now - MAX(subflow->sent_at_ns, subflow->received_at_ns);
 
-    path->lived_idle_ns = MAX(path->lived_idle_ns, idle_ns);
-    if (path->died_idle_ns == 0)
+    path->lived_idle_for_ns = MAX(path->lived_idle_for_ns, idle_for_ns);
+    if (path->died_idle_for_ns == 0)
         return;
-    if (subflows->context->now - path->died_ns < WITNESS_NS)
-        shorten(subflows, path, path->died_idle_ns);
-    path->died_idle_ns = 0;
+    if (subflows->context->now - path->died_at_ns < WITNESS_NS)
+        shorten(subflows, path, path->died_idle_for_ns);
+    path->died_idle_for_ns = 0;
 }
 
 void keepalive_note_died(struct subflows *subflows, const struct subflow *subflow)
@@ -108,17 +110,18 @@ void keepalive_note_died(struct subflows *subflows, const struct subflow *subflo
      * was used again, or was not idle before. */
     if (subflows->context->config.role != SESSION_LOCAL ||
         (!subflow->confirmed && subflow->chunks_acked == 0) ||
-        subflow->received_ns > subflow->asked_ns || subflow->idle_ns < LEAST_NS)
+        subflow->received_at_ns > subflow->asked_at_ns || subflow->idle_for_ns < LEAST_NS)
         return;
     /* Of several that die together, the one with the shortest pause counts. */
-    if (path->died_idle_ns == 0 || subflows->context->now - path->died_ns >= WITNESS_NS ||
-        subflow->idle_ns < path->died_idle_ns) {
-        path->died_idle_ns = subflow->idle_ns;
-        path->died_ns = subflows->context->now;
+    if (path->died_idle_for_ns == 0 ||
+        subflows->context->now - path->died_at_ns >= WITNESS_NS ||
+        subflow->idle_for_ns < path->died_idle_for_ns) {
+        path->died_idle_for_ns = subflow->idle_for_ns;
+        path->died_at_ns = subflows->context->now;
     }
-    if (path->heard_ns > subflow->asked_ns) {
-        shorten(subflows, path, path->died_idle_ns);
-        path->died_idle_ns = 0;
+    if (path->heard_at_ns > subflow->asked_at_ns) {
+        shorten(subflows, path, path->died_idle_for_ns);
+        path->died_idle_for_ns = 0;
     }
 }
 

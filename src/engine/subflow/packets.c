@@ -29,7 +29,7 @@ void subflow_set_payload(struct subflow *subflow, uint32_t bytes)
 void packets_reset(const struct subflows *subflows, struct path *path)
 {
     path->large = (struct large_packets){.passed = false};
-    packet_ladder_init(&path->ladder, subflows->context->config.packet_retry_ns);
+    packet_ladder_init(&path->ladder, subflows->context->config.packet_retry_after_ns);
 }
 
 /* ---- consequences ---- */
@@ -64,11 +64,11 @@ void packets_note_told(struct subflows *subflows, unsigned index, uint64_t bytes
         lower(subflows, index, bytes, PACKET_DOWN);
 }
 
-static void explain(struct subflows *subflows, unsigned index, uint64_t sent_ns)
+static void explain(struct subflows *subflows, unsigned index, uint64_t sent_at_ns)
 {
     struct path *path = &subflows->paths->items[index];
 
-    if (!large_packets_explain(&path->large, sent_ns, subflows->context->now) ||
+    if (!large_packets_explain(&path->large, sent_at_ns, subflows->context->now) ||
         path->large.failures < LARGE_FAILURES)
         return;
     if (subflows->context->config.role == SESSION_LOCAL)
@@ -96,10 +96,10 @@ void packets_note_sent(struct subflows *subflows, struct subflow *subflow, uint6
 {
     uint32_t bytes = (uint32_t)MIN(length, (uint64_t)payload_of(subflow));
 
-    if (subflow->large_ns != 0 || bytes <= PACKET_SMALL + JOIN_HEADER_MAX ||
+    if (subflow->large_at_ns != 0 || bytes <= PACKET_SMALL + JOIN_HEADER_MAX ||
         bytes <= subflow->passed_bytes)
         return;
-    subflow->large_ns = subflows->context->now;
+    subflow->large_at_ns = subflows->context->now;
     subflow->large_bytes = bytes;
     subflow->large_end = subflow->bytes_sent - length + bytes;
 }
@@ -108,9 +108,9 @@ void packets_note_taken(struct subflows *subflows, struct subflow *subflow, uint
 {
     bool full;
 
-    if (subflow->large_ns == 0 || end < subflow->large_end)
+    if (subflow->large_at_ns == 0 || end < subflow->large_end)
         return;
-    subflow->large_ns = 0;
+    subflow->large_at_ns = 0;
     subflow->passed_bytes = subflow->large_bytes;
     full = subflow->passed_bytes >= payload_of(subflow);
     large_packets_passed(&subflows->paths->items[subflow->path].large,
@@ -125,9 +125,9 @@ void packets_note_received(struct subflows *subflows, struct subflow *subflow)
         trial_passed(subflows, subflow, PACKET_DOWN);
 }
 
-void packets_note_proven(struct subflows *subflows, unsigned index, uint64_t sent_ns)
+void packets_note_proven(struct subflows *subflows, unsigned index, uint64_t sent_at_ns)
 {
-    explain(subflows, index, sent_ns);
+    explain(subflows, index, sent_at_ns);
 }
 
 void packets_note_ended(struct subflows *subflows, const struct subflow *subflow,
@@ -140,33 +140,33 @@ void packets_note_ended(struct subflows *subflows, const struct subflow *subflow
                             subflows->context->now);
         return;
     }
-    if (manner == SUBFLOW_ORDERLY || subflow->large_ns == 0 ||
-        subflows->context->now - subflow->large_ns <
+    if (manner == SUBFLOW_ORDERLY || subflow->large_at_ns == 0 ||
+        subflows->context->now - subflow->large_at_ns <
             MAX(2 * subflow_rtt_ns(subflows, subflow), STALL_MIN_NS))
         return;
-    large_packets_lost(&path->large, subflow->large_ns, subflow->large_bytes);
-    explain(subflows, subflow->path, path->proven_ns);
+    large_packets_lost(&path->large, subflow->large_at_ns, subflow->large_bytes);
+    explain(subflows, subflow->path, path->proven_sent_at_ns);
 }
 
 /* ---- holding large packets back ---- */
 
 static uint64_t held_until_ns(const struct path *path)
 {
-    return path->large.failed_ns + large_packets_wait_ns(&path->large);
+    return path->large.failed_at_ns + large_packets_wait_ns(&path->large);
 }
 
 bool packets_hold(const struct subflows *subflows, const struct subflow *subflow)
 {
     const struct path *path = &subflows->paths->items[subflow->path];
 
-    if (!large_packets_fail(&path->large, payload_of(subflow)) || subflow->large_ns != 0)
+    if (!large_packets_fail(&path->large, payload_of(subflow)) || subflow->large_at_ns != 0)
         return false;
     if (held_until_ns(path) > subflows->context->now)
         return true;
     list_foreach_const(&subflows->all, node) {
         const struct subflow *other = (const struct subflow *)node; /* its first member */
 
-        if (other->path == subflow->path && other->large_ns != 0)
+        if (other->path == subflow->path && other->large_at_ns != 0)
             return true;
     }
     return false;
@@ -191,7 +191,7 @@ bool packets_begin_small(const struct subflows *subflows, const struct subflow *
     const struct large_packets *large = &subflows->paths->items[subflow->path].large;
 
     return subflow->chunks_sent == 0 &&
-           (large->lost_ns != 0 || large->failures > 0 ||
+           (large->lost_sent_at_ns != 0 || large->failures > 0 ||
             (!large->passed && (subflow->budget_out > TIGHT_BUDGET || subflow->hello)));
 }
 
@@ -204,7 +204,7 @@ void packets_choose(struct subflows *subflows, struct subflow *subflow)
     subflow->packet_size = path->properties.packet_size != 0 ? path->properties.packet_size
                                                              : path->ladder.size;
     if (path->properties.packet_size != 0 || path->ladder.size == 0 || subflow->hello ||
-        path->ladder.retry_ns > subflows->context->now)
+        path->ladder.retry_at_ns > subflows->context->now)
         return;
     subflow->trial = true;
     subflow->packet_size = packet_ladder_try(&path->ladder);

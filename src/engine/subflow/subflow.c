@@ -97,8 +97,8 @@ void subflow_connected(struct subflows *subflows, struct subflow *subflow)
 {
     uint64_t now = subflows->context->now;
 
-    subflow->up_ns = subflow->progress_ns = subflow->answer_ns = now;
-    subflow->received_ns = subflow->sent_ns = subflow->used_ns = now;
+    subflow->up_at_ns = subflow->progress_at_ns = subflow->answer_at_ns = now;
+    subflow->received_at_ns = subflow->sent_at_ns = subflow->used_at_ns = now;
     subflow->writable = true;
 }
 
@@ -202,5 +202,5 @@ void subflow_ask(struct subflows *subflows, struct subflow *subflow)
         return;
     /* The wait begins now: if the socket takes nothing, that is no answer either. */
     subflow->ping = true;
-    subflow->progress_ns = subflow->answer_ns = subflows->context->now;
+    subflow->progress_at_ns = subflow->answer_at_ns = subflows->context->now;
 }

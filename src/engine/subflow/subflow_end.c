@@ -60,7 +60,7 @@ void subflow_end(struct subflows *subflows, struct subflow *subflow,
         return;
     }
     list_append(&subflows->limbo, &subflow->node);
-    subflows->limbo_wake_ns = MIN(subflows->limbo_wake_ns, subflow->deadline_ns);
+    subflows->limbo_wake_at_ns = MIN(subflows->limbo_wake_at_ns, subflow->deadline_ns);
 }
 
 void subflow_close(struct subflows *subflows, struct subflow *subflow,

@@ -6,7 +6,7 @@
 
 void subflow_note_progress(struct subflows *subflows, struct subflow *subflow)
 {
-    subflow->progress_ns = subflow->answer_ns = subflows->context->now;
+    subflow->progress_at_ns = subflow->answer_at_ns = subflows->context->now;
     subflow_set_suspect(subflows, subflow, false);
 }
 
@@ -69,9 +69,9 @@ static void note_taken(struct subflows *subflows, struct subflow *subflow,
         return;
     if (before < oldest_asking_end(subflow)) {
         subflow_note_progress(subflows, subflow);
-    } else if (subflows->context->now - subflow->answer_ns <
+    } else if (subflows->context->now - subflow->answer_at_ns <
                answer_limit_ns(subflows, subflow)) {
-        subflow->progress_ns = subflows->context->now;
+        subflow->progress_at_ns = subflows->context->now;
         subflow_set_suspect(subflows, subflow, false);
     }
 }
@@ -84,9 +84,10 @@ void subflow_take_measure(struct subflows *subflows, struct subflow *subflow,
     note_taken(subflows, subflow, measure);
     packets_note_taken(subflows, subflow, taken_bytes(subflow->bytes_sent, measure));
     subflow->measure = *measure;
-    subflow->measured_ns = now;
+    subflow->measured_at_ns = now;
     subflow->measured_bytes = subflow->bytes_sent;
-    path_acked(&subflows->paths->items[subflow->path], now - MIN(now, measure->silent_ns));
+    path_acked(&subflows->paths->items[subflow->path],
+               now - MIN(now, measure->silent_for_ns));
     if (measure->srtt_ns != 0)
         path_sample_rtt(&subflows->paths->items[subflow->path], measure->srtt_ns, now);
     subflows_refresh_path(subflows, subflow->path);

@@ -35,7 +35,7 @@ bool subflows_in_touch(const struct subflows *subflows)
         const struct subflow *subflow = (const struct subflow *)node;
 
         if (subflow->state == SUBFLOW_STATE_OPEN && subflow->confirmed &&
-            !subflow->suspect && subflow->received_ns >= subflows->doubt_ns)
+            !subflow->suspect && subflow->received_at_ns >= subflows->doubt_since_ns)
             return true;
     }
     return false;

@@ -25,13 +25,13 @@ void subflows_judge_stalled(struct subflows *subflows)
     for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
         struct path *path = &subflows->paths->items[i];
 
-        if (path->stalled_ns == 0)
+        if (path->stalled_since_ns == 0)
             continue;
-        if (path->heard_ns <= path->stalled_ns)
+        if (path->heard_at_ns <= path->stalled_since_ns)
             give_up(subflows, i);
-        path_failed(subflows->paths, i, PATH_REASON_SILENT, path->stalled_ns);
+        path_failed(subflows->paths, i, PATH_REASON_SILENT, path->stalled_since_ns);
         path->stalls++;
-        path->stalled_ns = 0;
+        path->stalled_since_ns = 0;
     }
 }
 

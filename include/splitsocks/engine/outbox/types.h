@@ -86,12 +86,12 @@ struct session_config {
     double dials_per_second; /* ceiling for each port; 0 = none */
     uint64_t rate_up, rate_down; /* ceilings of the session, bytes a second; 0 = none */
     uint64_t budget_up,
-        budget_down;          /* bytes; SESSION_UNLIMITED, else at least BUDGET_MIN */
-    unsigned path_count;      /* 1..SESSION_PATHS_MAX; see session_set_path() */
-    uint64_t packet_retry_ns; /* when to try larger packets again on a path that has lost
-                                 them; TIME_NEVER: never */
-    unsigned port_count;      /* 1..SESSION_PORTS_MAX */
-    uint8_t server_id;        /* the relay to be reached behind a balancer; 0 = any */
+        budget_down;     /* bytes; SESSION_UNLIMITED, else at least BUDGET_MIN */
+    unsigned path_count; /* 1..SESSION_PATHS_MAX; see session_set_path() */
+    /* When to try larger packets again on a path that has lost them; TIME_NEVER: never. */
+    uint64_t packet_retry_after_ns;
+    unsigned port_count; /* 1..SESSION_PORTS_MAX */
+    uint8_t server_id;   /* the relay to be reached behind a balancer; 0 = any */
     uint8_t private_key[32], relay_public_key[32];
     uint64_t seed; /* random; spreads choices of port and back-off times */
 };
@@ -225,8 +225,9 @@ struct subflow_measure {
     uint32_t unsent_bytes; /* the part of queued_bytes that was never sent yet */
     uint32_t flying_bytes; /* the part of queued_bytes that was sent and, as far as TCP
                               knows, neither received nor lost */
-    uint64_t silent_ns;    /* tcpi_last_ack_recv: time since the peer's TCP last sent
-                              anything; TIME_NEVER: unknown */
+    /* tcpi_last_ack_recv: time since the peer's TCP last sent anything; TIME_NEVER:
+     * unknown. */
+    uint64_t silent_for_ns;
 };
 
 enum subflow_end {

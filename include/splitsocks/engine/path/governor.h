@@ -59,10 +59,10 @@ struct governor {
     uint64_t configured; /* dials per 1000 s; GOVERNOR_UNLIMITED: none */
     uint64_t rate;       /* the found ceiling; GOVERNOR_UNLIMITED: none */
     uint64_t threshold;  /* rate set by the first cut after a success */
-    uint64_t cut_ns;     /* time of the last cut; failures of older dials belong to it */
-    uint64_t failed_ns;  /* dial time of the last failure that counted */
-    uint64_t next_ns;    /* when the next dial may go, apart from the slack */
-    uint64_t window_ns; /* begin of the second in which dials are counted */
+    uint64_t cut_at_ns;  /* time of the last cut; failures of older dials belong to it */
+    uint64_t failed_dial_at_ns;  /* dial time of the last failure that counted */
+    uint64_t next_at_ns;         /* when the next dial may go, apart from the slack */
+    uint64_t window_began_at_ns; /* begin of the second in which dials are counted */
     uint32_t window_dials, previous_dials; /* in that second and in the one before */
     uint16_t failures; /* one bit per result since the last cut, newest lowest */
     bool outage;       /* no dial made since the last cut has succeeded */
@@ -78,9 +78,9 @@ void governor_init(struct governor *governor, double dials_per_second);
 uint64_t governor_next(const struct governor *governor, uint64_t now);
 /* A dial was begun, allowed or not. */
 void governor_dialled(struct governor *governor, uint64_t now);
-/* Reports the result of a dial that began at `dialled_ns`. */
+/* Reports the result of a dial that began at `dialled_at_ns`. */
 void governor_result(struct governor *governor, enum dial_result result,
-                     uint64_t dialled_ns, uint64_t now);
+                     uint64_t dialled_at_ns, uint64_t now);
 
 /* The ceiling in force, in dials per 1000 s, or GOVERNOR_UNLIMITED; for status. */
 uint64_t governor_ceiling(const struct governor *governor);

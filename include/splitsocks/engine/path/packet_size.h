@@ -38,20 +38,20 @@
 #define LARGE_FAILURES 2
 
 struct large_packets {
-    uint64_t lost_ns;    /* send time of a loss not explained yet; 0: none */
-    uint64_t failed_ns;  /* when the last failure was counted */
-    uint32_t lost_bytes; /* payload of that packet */
-    unsigned failures;   /* in a row, since a packet of that size last arrived */
+    uint64_t lost_sent_at_ns; /* send time of a loss not explained yet; 0: none */
+    uint64_t failed_at_ns;    /* when the last failure was counted */
+    uint32_t lost_bytes;      /* payload of that packet */
+    unsigned failures;        /* in a row, since a packet of that size last arrived */
     uint32_t failed_bytes; /* least payload that failed in this row */
     bool passed;           /* a full-sized packet has arrived since the last failure */
 };
 
-/* A connection has ended that had sent a packet of `bytes` payload at `sent_ns`. The
+/* A connection has ended that had sent a packet of `bytes` payload at `sent_at_ns`. The
  * packet and all its repetitions were lost, and nothing as large had arrived. */
-void large_packets_lost(struct large_packets *large, uint64_t sent_ns, uint32_t bytes);
-/* Something that was sent on the path at `sent_ns` has arrived. True when that shows that
- * a lost packet was too large: one more failure. */
-bool large_packets_explain(struct large_packets *large, uint64_t sent_ns, uint64_t now);
+void large_packets_lost(struct large_packets *large, uint64_t sent_at_ns, uint32_t bytes);
+/* Something that was sent on the path at `sent_at_ns` has arrived. True when that shows
+ * that a lost packet was too large: one more failure. */
+bool large_packets_explain(struct large_packets *large, uint64_t sent_at_ns, uint64_t now);
 /* A packet with this payload has arrived; `full`: its connection sends none larger. */
 void large_packets_passed(struct large_packets *large, uint32_t bytes, bool full);
 /* Whether packets with this payload fail on the path, as far as is known. */
@@ -67,12 +67,12 @@ struct packet_ladder {
     uint8_t directions; /* PACKET_UP, PACKET_DOWN, or-ed: where larger ones fail */
     bool given_up;      /* no size helps: the link's own is used until the retry */
     uint8_t doublings;  /* larger sizes that failed: each doubles the wait */
-    uint64_t wait_ns;   /* from a failure to the first try of a larger size */
-    uint64_t retry_ns;  /* next try of a larger size; TIME_NEVER: none */
+    uint64_t retry_after_ns; /* from a failure to the first try of a larger size */
+    uint64_t retry_at_ns;    /* next try of a larger size; TIME_NEVER: none */
 };
 
-/* `wait_ns`: the first wait; TIME_NEVER: larger sizes are never tried again. */
-void packet_ladder_init(struct packet_ladder *ladder, uint64_t wait_ns);
+/* `retry_after_ns`: the first wait; TIME_NEVER: larger sizes are never tried again. */
+void packet_ladder_init(struct packet_ladder *ladder, uint64_t retry_after_ns);
 /* Packets of `size` fail in the direction; true when the path must use another size
  * now. */
 bool packet_ladder_lower(struct packet_ladder *ladder, unsigned size, unsigned direction,

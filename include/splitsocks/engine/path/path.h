@@ -15,7 +15,8 @@
 
 /* The highest value of a quantity in the running window and in the one before. */
 struct peak {
-    uint64_t window_ns, highest, before; /* begin of the window; highest in it; before it */
+    /* Begin of the window; highest in it; before it. */
+    uint64_t window_began_at_ns, highest, before;
 };
 
 struct path {
@@ -23,19 +24,21 @@ struct path {
     struct rate_limit rate_limit; /* on what this side sends */
     uint64_t sequence;            /* of the last PATH frame, sent or received */
     enum path_reason reason;      /* why it does not work, or PATH_REASON_WORKS */
-    uint64_t heard_ns;            /* when the peer was last heard on the path */
+    uint64_t heard_at_ns;         /* when the peer was last heard on the path */
     uint64_t heard_since_ns;      /* since when it was heard without a pause */
-    uint64_t received_ns;         /* when bytes last came */
-    uint64_t acked_ns;            /* when the peer's TCP last sent anything */
-    uint64_t proven_ns;           /* when the newest acknowledged chunk was sent */
-    uint64_t doubted_ns; /* when a subflow was last late, with nothing newer proven */
-    uint64_t awaited_ns; /* since when copies of data that came elsewhere are awaited */
-    uint64_t probed_ns;  /* when a PING was last sent to probe the path */
-    uint64_t silent_ns;  /* when the path was last found silent, see scheduler_update() */
-    uint64_t stalled_ns; /* last progress of a subflow that stalled to death; or 0 */
-    uint64_t srtt_ns;    /* smoothed; 0 = unknown */
+    uint64_t received_at_ns;      /* when bytes last came */
+    uint64_t acked_at_ns;         /* when the peer's TCP last sent anything */
+    uint64_t proven_sent_at_ns;   /* when the newest acknowledged chunk was sent */
+    uint64_t doubted_at_ns; /* when a subflow was last late, with nothing newer proven */
+    /* Since when copies of data that came elsewhere are awaited. */
+    uint64_t awaited_since_ns;
+    uint64_t probed_at_ns; /* when a PING was last sent to probe the path */
+    /* When the path was last found silent, see scheduler_update(). */
+    uint64_t silent_at_ns;
+    uint64_t stalled_since_ns; /* last progress of a subflow that stalled to death; or 0 */
+    uint64_t srtt_ns;          /* smoothed; 0 = unknown */
     /* The least round trip in the window since least_since_ns, and in the one before. */
-    uint64_t least_ns, least_before_ns;
+    uint64_t least_rtt_ns, least_rtt_before_ns;
     uint64_t least_since_ns;
     struct port_chooser ports; /* local */
     uint64_t rate_out;         /* bytes a second: sum of what its subflows' TCP reports */
@@ -43,27 +46,28 @@ struct path {
     uint64_t rate_in;          /* bytes a second received, highest of the recent windows */
     uint64_t rate_acked;       /* bytes a second acknowledged, in the same way */
     struct peak peak_in, peak_acked; /* local: highest rates over some seconds */
-    uint64_t window_start_ns, window_in, window_acked; /* the running window */
+    uint64_t window_began_at_ns, window_in, window_acked; /* the running window */
     /* Local: how long this path's connections may be idle, as learned; see keepalive.c. The
      * time between PINGs (0: nothing was learned), and when it was set. */
     uint64_t keepalive_ns, keepalive_since_ns;
-    unsigned keepalive_trials; /* longer times that were tried and failed */
-    uint64_t lived_idle_ns;    /* longest idle time that one survived */
+    unsigned keepalive_trials;  /* longer times that were tried and failed */
+    uint64_t lived_idle_for_ns; /* longest idle time that one survived */
     /* The idle time of which a connection may have died (0: none), and when. */
-    uint64_t died_idle_ns, died_ns;
-    bool small_only;                /* the path carries no bulk now; see sparing.c */
-    uint64_t spent_bytes, spent_ns; /* used part of its allowance at the time spent_ns */
-    uint64_t gone_ns;   /* local: when all better paths failed; 0: one is in order */
-    unsigned subflows;  /* open or dialling */
-    unsigned streams;   /* local: streams that ask for the path */
+    uint64_t died_idle_for_ns, died_at_ns;
+    bool small_only; /* the path carries no bulk now; see sparing.c */
+    /* Used part of its allowance at the time spent_at_ns. */
+    uint64_t spent_bytes, spent_at_ns;
+    uint64_t gone_since_ns; /* local: when all better paths failed; 0: one is in order */
+    unsigned subflows;      /* open or dialling */
+    unsigned streams;       /* local: streams that ask for the path */
     unsigned failures;  /* dials that failed in a row, including HELLOs and JOINs to which
                            the relay did not answer */
     unsigned unproven;  /* the part of `failures` whose connections were established */
     unsigned unreached; /* dials that failed since a connection was last established */
     unsigned timeouts;  /* dials that timed out since the path was last heard */
     unsigned stalls;    /* subflows that died of a stall since the last acknowledgement */
-    uint64_t failed_ns; /* time of the last failure */
-    uint64_t retry_ns;  /* no dial before this time */
+    uint64_t failed_at_ns; /* time of the last failure */
+    uint64_t retry_at_ns;  /* no dial before this time */
     struct path_counters counters;
     struct meter goodput_in, goodput_out;
     bool held;                   /* restraint holds bulk back now; see path_hold() */
@@ -123,7 +127,7 @@ uint64_t rate_window_ns(uint64_t rtt_ns);
 uint64_t rate_next(uint64_t rate, uint64_t bytes, uint64_t elapsed_ns, uint64_t window_ns);
 /* How long a byte takes to arrive that is sent now, behind `queued` unacknowledged
  * bytes. */
-uint64_t path_arrival_ns(const struct path *path, uint64_t queued);
+uint64_t path_delivery_ns(const struct path *path, uint64_t queued);
 uint64_t paths_best_rtt_ns(const struct paths *paths);
 /* Whether a stream of this policy may use the path. */
 bool path_allows(const struct paths *paths, unsigned path,
@@ -143,13 +147,14 @@ bool path_comes_before(const struct path *a, const struct path *b);
 uint64_t path_room(const struct paths *paths, unsigned path);
 
 /* path_doubt.c */
-/* A chunk that was sent at `sent_ns` has been acknowledged. */
-void path_proven(struct path *path, uint64_t sent_ns);
+/* A chunk that was sent at `sent_at_ns` has been acknowledged. */
+void path_proven(struct path *path, uint64_t sent_at_ns);
 /* How long a subflow is late before its path is doubtful. */
 uint64_t path_patience_ns(const struct path *path);
-/* A subflow of the path is late since `late_ns`; its oldest chunk was sent at
- * `oldest_ns`. */
-void path_note_late(struct path *path, uint64_t oldest_ns, uint64_t late_ns, uint64_t now);
+/* A subflow of the path is late since `late_at_ns`; its oldest chunk was sent at
+ * `oldest_at_ns`. */
+void path_note_late(struct path *path, uint64_t oldest_at_ns, uint64_t late_at_ns,
+                    uint64_t now);
 bool path_doubtful(const struct paths *paths, unsigned index);
 /* When the path becomes doubtful if nothing comes on it. */
 uint64_t path_doubt_timeout(const struct paths *paths, unsigned index);

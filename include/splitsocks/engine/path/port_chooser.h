@@ -35,7 +35,7 @@ struct port_chooser {
     struct port_state *ports; /* owned */
     unsigned count;
     double dials_per_second;
-    uint64_t next_probe_ns;
+    uint64_t next_probe_at_ns;
 };
 
 /* For ports 0..count-1, count >= 1. Each port has the ceiling, as in governor_init().
@@ -52,9 +52,9 @@ unsigned port_chooser_pick(const struct port_chooser *chooser, uint64_t random,
                            uint64_t now, uint64_t *when);
 /* A dial to `port` was begun. */
 void port_chooser_dialled(struct port_chooser *chooser, unsigned port, uint64_t now);
-/* Reports the result of a dial that began at `dialled_ns`; see governor_result(). */
+/* Reports the result of a dial that began at `dialled_at_ns`; see governor_result(). */
 void port_chooser_result(struct port_chooser *chooser, unsigned port,
-                         enum dial_result result, uint64_t dialled_ns, uint64_t now);
+                         enum dial_result result, uint64_t dialled_at_ns, uint64_t now);
 /* A connection to `port` leads to the relay: the port works. An established connection
  * alone does not show that, since a middlebox may have accepted it. */
 void port_chooser_proven(struct port_chooser *chooser, unsigned port);

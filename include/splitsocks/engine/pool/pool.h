@@ -23,14 +23,15 @@ struct pool {
     struct streams *streams;
     struct subflows *subflows;
     struct schedule *schedule;
-    uint64_t rekey_ns;        /* local: when the hourly resume is due */
-    uint64_t silent_ns;       /* first dial without contact since; or TIME_NEVER */
-    uint64_t backoff_ns;      /* time between HELLOs that fail */
-    uint64_t hello_failed_ns; /* time of the last failed HELLO */
-    uint64_t next_hello_ns, hello_race_ns;
+    uint64_t rekey_at_ns;        /* local: when the hourly resume is due */
+    uint64_t silent_since_ns;    /* first dial without contact since; or TIME_NEVER */
+    uint64_t backoff_ns;         /* time between HELLOs that fail */
+    uint64_t hello_failed_at_ns; /* time of the last failed HELLO */
+    uint64_t next_hello_at_ns, hello_race_at_ns;
     struct peak queue_up, queue_down; /* local: most bytes that waited recently */
-    uint64_t stream_begun_ns;   /* local: when a STREAM_OPEN last became ready; 0 = never */
-    uint64_t wake_ns;           /* when pool_update() must be called again */
+    /* Local: when a STREAM_OPEN last became ready; 0 = never. */
+    uint64_t stream_begun_at_ns;
+    uint64_t wake_at_ns;        /* when pool_update() must be called again */
     unsigned explicit_failures; /* dials refused or unreachable, in a row */
     unsigned hellos_unanswered; /* HELLOs without an answer, in a row */
     unsigned hellos_unproven;   /* unanswered or answered wrongly, in a row */

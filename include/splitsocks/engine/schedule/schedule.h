@@ -14,12 +14,14 @@ struct restraint {
     bool bounded;       /* `room` is a bound */
     uint64_t room;      /* bytes of bulk that may go now */
     bool held, spare;   /* in the window: bulk was held back; room was left */
-    uint64_t window_ns; /* begin of the window; 0 = there is none */
-    uint64_t window_bytes;         /* bytes that the path had delivered at that time */
-    uint64_t rate_seen;            /* bytes a second: highest of the windows */
-    uint64_t lifted_ns, lift_ns;   /* no bound until lifted_ns; length of that pause */
-    uint64_t drained_ns, least_ns; /* when a drain ends; least round trip before it */
-    uint64_t drain_ns;             /* when the next drain is due */
+    uint64_t window_began_at_ns; /* begin of the window; 0 = there is none */
+    uint64_t window_bytes;       /* bytes that the path had delivered at that time */
+    uint64_t rate_seen;          /* bytes a second: highest of the windows */
+    /* No bound until lifted_until_ns; length of that pause. */
+    uint64_t lifted_until_ns, lifted_for_ns;
+    /* When a drain ends; least round trip before it. */
+    uint64_t drain_until_ns, least_rtt_ns;
+    uint64_t next_drain_at_ns; /* when the next drain is due */
 };
 
 /* The schedule of a session. */
@@ -29,10 +31,10 @@ struct schedule {
     struct streams *streams;
     struct subflows *subflows;
     struct restraint restraints[SESSION_PATHS_MAX];
-    uint64_t interactive_ns; /* when an interactive stream last waited; 0 = never */
-    uint64_t bulk_ns;        /* when bulk last waited; 0 = never */
+    uint64_t interactive_at_ns; /* when an interactive stream last waited; 0 = never */
+    uint64_t bulk_at_ns;        /* when bulk last waited; 0 = never */
     uint64_t full_since_ns,
-        full_ns; /* local: bulk waited from full_since_ns to full_ns; see sparing.c */
+        full_at_ns; /* local: bulk waited from full_since_ns to full_at_ns; see sparing.c */
 };
 
 /* restraint.c */
@@ -145,13 +147,13 @@ bool redundant_waits(const struct schedule *schedule, struct stream *stream);
 
 /* reinjection.c */
 /* When the oldest chunk that asks for an ACK was sent; there must be one. */
-uint64_t reinjection_oldest_ns(const struct subflow *subflow);
+uint64_t reinjection_oldest_at_ns(const struct subflow *subflow);
 /* When the subflow's path becomes silent if nothing comes on it, and when the subflow
  * becomes late if nothing is acknowledged; TIME_NEVER when no answer is due. */
-uint64_t reinjection_silence_ns(const struct schedule *schedule,
+uint64_t reinjection_silent_at_ns(const struct schedule *schedule,
+                                  const struct subflow *subflow);
+uint64_t reinjection_late_at_ns(const struct schedule *schedule,
                                 const struct subflow *subflow);
-uint64_t reinjection_late_ns(const struct schedule *schedule,
-                             const struct subflow *subflow);
 /* Of all data that the subflow may copy, the piece nearest to its stream's head. `idle`:
  * there is nothing new to send. */
 bool reinjection_next(struct schedule *schedule, struct subflow *subflow, bool idle,

@@ -37,14 +37,14 @@ struct path_status {
     uint64_t rate_out, rate_in;  /* estimated, bytes a second on the wire; 0: unknown */
     uint64_t goodput_out, goodput_in; /* streams' bytes a second, see meter.h */
     uint64_t queued_bytes;            /* written, and not acknowledged by the peer's TCP */
-    uint64_t arrival_ns;              /* until data sent now is acknowledged */
+    uint64_t delivery_ns;             /* until data sent now is acknowledged */
     unsigned subflows_open, subflows_dialling; /* the latter have no answer yet */
-    unsigned failures;           /* dials failed in a row */
+    unsigned failures;                         /* dials failed in a row */
     uint16_t packet_size;        /* local: bound of its IP packets; 0: the link's own */
     bool packets_found; /* local: found by the engine, since larger ones are lost */
     bool packets_lost;  /* local: large packets are lost, and no size helps */
-    uint64_t dial_ns;   /* local: no dial before this time; in the past: at
-                           once */
+    /* Local: no dial before this time; in the past: at once. */
+    uint64_t dial_at_ns;
     struct path_counters counters;
 };
 
@@ -61,10 +61,10 @@ enum session_phase {
 
 struct session_status {
     enum session_phase phase;
-    uint64_t id;          /* 0: none */
-    uint64_t contact_ns;  /* of the last chunk; at first, the session's begin */
-    uint64_t linger_ns;   /* as agreed */
-    uint64_t waiting_out; /* bytes to send that streams' credit allows */
+    uint64_t id;            /* 0: none */
+    uint64_t contact_at_ns; /* of the last chunk; at first, the session's begin */
+    uint64_t linger_ns;     /* as agreed */
+    uint64_t waiting_out;   /* bytes to send that streams' credit allows */
     uint64_t waiting_in;  /* local: bytes waiting at the relay, by its last DEMAND */
     struct session_counters counters;
 };
@@ -100,7 +100,7 @@ struct stream_status {
     uint64_t flying_bytes;       /* sent and not acknowledged */
     uint64_t unread_bytes;       /* received and not read, gaps included */
     unsigned waits;              /* enum stream_wait, or-ed; 0: it has nothing to do */
-    uint64_t reader_ns;          /* when the reader last read, or had all */
+    uint64_t read_at_ns;         /* when the reader last read, or had all */
 };
 
 /* The stream opened next after `stream`, the first one for NULL; NULL after the last. */

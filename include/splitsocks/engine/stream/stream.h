@@ -107,9 +107,9 @@ struct stream {
     uint64_t in_final;  /* OFFSET_UNKNOWN before STREAM_IN_SIZE_KNOWN */
     uint64_t in_window; /* credit granted */
     uint64_t in_parked; /* bytes above in_read whose session credit was returned */
-    uint64_t read_ns;   /* when the reader last took something, or had nothing to take */
-    uint64_t read_rate; /* bytes a second it took, highest of the recent windows */
-    uint64_t window_start_ns, window_read; /* the running window */
+    uint64_t read_at_ns; /* when the reader last took something, or had nothing to take */
+    uint64_t read_rate;  /* bytes a second it took, highest of the recent windows */
+    uint64_t window_began_at_ns, window_read; /* the running window */
 };
 
 /* One read of the driver holds 16 of the largest chunks. */
@@ -146,8 +146,9 @@ struct streams {
     uint64_t owed_bytes;      /* the part of it that was sent before */
     uint64_t demand_maximum;  /* of the last DEMAND sent, or received */
     uint64_t demand_sequence; /* of the same */
-    bool starved;        /* a stream got no memory: the next check tells it to try again */
-    uint64_t starved_ns; /* since when there is no room for any stream; 0 = there is */
+    bool starved; /* a stream got no memory: the next check tells it to try again */
+    /* Since when there is no room for any stream; 0 = there is. */
+    uint64_t starved_since_ns;
     struct borrowed borrowed[BORROWED_MAX]; /* from session_receive() to _settle() */
     size_t borrowed_count;
 };

@@ -84,7 +84,7 @@ struct sent_item {
 };
 
 struct sent_chunk {
-    uint64_t sent_ns;
+    uint64_t sent_at_ns;
     uint64_t end; /* the subflow's bytes_sent after the chunk */
     uint16_t items;
     bool eliciting;
@@ -135,7 +135,7 @@ struct subflow {
     uint32_t payload_bytes; /* payload of its largest packets; 0: unknown */
     uint32_t passed_bytes;  /* largest payload that the peer's TCP has acknowledged */
     uint32_t large_bytes;   /* a larger one that is not acknowledged: packets.c */
-    uint64_t large_ns;      /* when large_bytes were sent; 0: there are none */
+    uint64_t large_at_ns;   /* when large_bytes were sent; 0: there are none */
     uint64_t large_end;     /* `bytes_sent` after them */
     struct hello_state *handshake; /* owned; HELLO under way */
     struct seal seal, opener;
@@ -150,21 +150,22 @@ struct subflow {
     uint64_t chunks_received;
 
     struct subflow_measure measure;
-    uint64_t measured_ns;
+    uint64_t measured_at_ns;
     uint64_t measured_bytes; /* bytes_sent at the last measure */
-    uint64_t dialled_ns, up_ns;
-    uint64_t progress_ns; /* last progress while an answer is due */
-    uint64_t answer_ns;   /* the same, but once the peer's TCP has the whole chunk that is
-                             due first, its further acknowledgements do not count */
-    uint64_t sent_ns, received_ns;
-    uint64_t asked_ns;    /* when it was last used after a pause */
-    uint64_t idle_ns;     /* length of that pause, in both directions */
-    uint64_t used_ns;     /* when stream frames were last sent or received */
-    uint64_t proven_ns;   /* when the peer last acknowledged a chunk */
-    uint64_t told_ns;     /* when an ACK for it was last sent */
-    uint64_t told_on;     /* number of the subflow that carried that ACK */
-    uint64_t deadline_ns; /* DIALLING: when the dial is given up; LIMBO: when unsettled
-                             chunks are requeued */
+    uint64_t dialled_at_ns, up_at_ns;
+    uint64_t progress_at_ns; /* last progress while an answer is due */
+    /* The same, but once the peer's TCP has the whole chunk that is due first, its further
+     * acknowledgements do not count. */
+    uint64_t answer_at_ns;
+    uint64_t sent_at_ns, received_at_ns;
+    uint64_t asked_at_ns;  /* when it was last used after a pause */
+    uint64_t idle_for_ns;  /* length of that pause, in both directions */
+    uint64_t used_at_ns;   /* when stream frames were last sent or received */
+    uint64_t proven_at_ns; /* when the peer last acknowledged a chunk */
+    uint64_t told_at_ns;   /* when an ACK for it was last sent */
+    uint64_t told_on;      /* number of the subflow that carried that ACK */
+    uint64_t deadline_ns;  /* DIALLING: when the dial is given up; LIMBO: when unsettled
+                              chunks are requeued */
 };
 
 struct final_ack {
@@ -184,7 +185,7 @@ struct subflows {
     uint64_t tags_used[TAGS_RESTED]; /* tags of the newest generations, by order */
     struct list all;                 /* DIALLING, HELLO and OPEN */
     struct list limbo;
-    uint64_t limbo_wake_ns; /* the earliest deadline in limbo, or before it */
+    uint64_t limbo_wake_at_ns; /* the earliest deadline in limbo, or before it */
     struct subflow *by_number[BY_NUMBER_BUCKETS];
     struct subflow *lane;
     unsigned suspects;        /* number of suspect subflows */
@@ -195,7 +196,7 @@ struct subflows {
     uint64_t ack_bytes;       /* received since the last ACK */
     bool hedging;             /* the next chunk repeats frames: do not hedge it again */
     bool ack_wanted;          /* the peer keeps state until it gets an ACK */
-    uint64_t doubt_ns;        /* local: signs of life before it prove nothing */
+    uint64_t doubt_since_ns;  /* local: signs of life before it prove nothing */
 };
 
 /* generations.c */
@@ -308,10 +309,11 @@ uint64_t keepalive_ns(const struct subflows *subflows, unsigned path);
 void keepalive_forget(struct path *path);
 /* Local: an idle subflow of the path is about to get a PING. */
 void keepalive_note_asked(struct subflows *subflows, unsigned path);
-/* Call before sent_ns changes: something is sent on the subflow while no answer is due
+/* Call before sent_at_ns changes: something is sent on the subflow while no answer is due
  * there. */
 void keepalive_note_used(struct subflows *subflows, struct subflow *subflow);
-/* Local; call before received_ns changes: bytes of the relay have come on the subflow. */
+/* Local; call before received_at_ns changes: bytes of the relay have come on the subflow.
+ */
 void keepalive_note_heard(struct subflows *subflows, const struct subflow *subflow);
 /* The subflow is about to be closed, since it does not answer or was reset. */
 void keepalive_note_died(struct subflows *subflows, const struct subflow *subflow);
@@ -331,8 +333,8 @@ void packets_note_sent(struct subflows *subflows, struct subflow *subflow, uint6
 void packets_note_taken(struct subflows *subflows, struct subflow *subflow, uint64_t end);
 /* Bytes were received on the subflow. */
 void packets_note_received(struct subflows *subflows, struct subflow *subflow);
-/* A chunk that was sent on the path at `sent_ns` has arrived. */
-void packets_note_proven(struct subflows *subflows, unsigned path, uint64_t sent_ns);
+/* A chunk that was sent on the path at `sent_at_ns` has arrived. */
+void packets_note_proven(struct subflows *subflows, unsigned path, uint64_t sent_at_ns);
 /* An open subflow has ended. */
 void packets_note_ended(struct subflows *subflows, const struct subflow *subflow,
                         enum subflow_manner manner);
