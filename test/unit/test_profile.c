@@ -70,7 +70,7 @@ static bool live_frozen_at(struct bench *b, uint64_t limit, bool explorer)
         MIN(profile_connection_limit(&b->profile, &connection, PROFILE_DOWN), 200000);
     bool dies = wanted > limit;
 
-    carry(b, &connection, 0, MIN(wanted, limit), RATE);
+    carry(b, &connection, 0, MIN(wanted, limit), explorer ? RATE / 2 : RATE);
     profile_ended(&b->profile, &connection, dies ? PROFILE_FROZEN : PROFILE_WORN_OUT,
                   b->now);
     judge(b);
@@ -337,6 +337,26 @@ static void test_explorers_are_rare_while_they_fail(void **state)
     profile_deinit(&b.profile);
 }
 
+/* An explorer is older than the others when the limit stops it, and they end before it. */
+static void test_the_death_of_an_explorer_counts_at_the_limit(void **state)
+{
+    struct bench b = begin();
+    struct profile_finding finding;
+    (void)state;
+
+    live_frozen_at(&b, 16000, false);
+    for (int i = 0; i < 3; i++) {
+        for (int n = 0; n < 64; n++)
+            live_frozen_at(&b, 16000, false);
+        assert_true(live_frozen_at(&b, 16000, true));
+    }
+    assert_true(b.profile.budget[PROFILE_AGE] == PROFILE_UNLIMITED);
+    assert_true(profile_finding(&b.profile, &finding));
+    assert_int_equal(finding.coordinate, PROFILE_DOWN);
+    assert_true(finding.confidence > 0.5);
+    profile_deinit(&b.profile);
+}
+
 static void test_some_lead_and_the_others_follow(void **state)
 {
     struct bench b = begin();
@@ -444,6 +464,7 @@ UNIT_MAIN(cmocka_unit_test(test_nothing_known_is_no_budget),
           cmocka_unit_test(test_a_change_is_found_within_four_deaths),
           cmocka_unit_test(test_two_explorers_lift_a_limit),
           cmocka_unit_test(test_explorers_are_rare_while_they_fail),
+          cmocka_unit_test(test_the_death_of_an_explorer_counts_at_the_limit),
           cmocka_unit_test(test_some_lead_and_the_others_follow),
           cmocka_unit_test(test_news_come_once),
           cmocka_unit_test(test_what_is_saved_is_a_first_guess),

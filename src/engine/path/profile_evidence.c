@@ -123,10 +123,12 @@ static double share_at(const struct profile_tables *tables,
         const struct profile_ending *ending = &tables->ending[i];
         double at = ending->at[coordinate];
 
-        if (at < position / PLACE_FACTOR)
-            continue;
-        came++;
-        died += ending->died_in != 0 && at <= position * PLACE_FACTOR;
+        bool there = ending->died_in != 0 && at >= position / PLACE_FACTOR &&
+                     at <= position * PLACE_FACTOR;
+
+        /* Budgets end survivors just before the place: those do not count against it. */
+        came += there || at >= position;
+        died += there;
     }
     return came == 0 ? 0 : (double)died / came;
 }
