@@ -150,8 +150,8 @@ static void judge(struct model *m)
 {
     struct profile_network network = {
         .round_trip_ns = ns(m->network->round_trip) - ns(0),
-        .death_ns = ns(death_s(m) + m->network->round_trip) - ns(0),
-        .zombie_ns = dial_limit_zombie_ns(&m->dials, slots_wanted(&m->slots)),
+        .replaced_after_ns = ns(death_s(m) + m->network->round_trip) - ns(0),
+        .zombie_for_ns = dial_limit_zombie_ns(&m->dials, slots_wanted(&m->slots)),
         .cycle_min_ns = dial_limit_cycle_ns(&m->dials, m->opened),
         .open = m->opened,
     };
@@ -193,7 +193,7 @@ static double limit_of(const struct model *m, const struct connection *c)
     uint64_t age = profile_connection_limit(&m->profile, &c->evidence, PROFILE_AGE);
     double bytes = limit == PROFILE_UNLIMITED ? INFINITY : (double)limit;
 
-    if (age != PROFILE_UNLIMITED && ns(m->now) - c->evidence.begun_ns >= age)
+    if (age != PROFILE_UNLIMITED && ns(m->now) - c->evidence.begun_at_ns >= age)
         bytes = c->position;
     return MIN(bytes, c->cap);
 }
@@ -236,7 +236,7 @@ static void dial(struct model *m)
     c->cap = INFINITY;
     c->factor = 1 + box->jitter * (2 * chance(m) - 1);
     c->cut_at = box->age > 0 ? m->now + box->age * c->factor : INFINITY;
-    c->explorer = profile_explore_ns(&m->profile, m->opened) <= ns(m->now);
+    c->explorer = profile_explore_at_ns(&m->profile, m->opened) <= ns(m->now);
     profile_connection_begin(&m->profile, &c->evidence, c->explorer, ns(m->now));
     dial_limit_dialled(&m->dials, &c->attempt, established, ns(m->now));
     if (!box_takes(m)) {

@@ -256,7 +256,7 @@ static void test_the_pace(void **state)
     assert_true(dial_limit_next(&limit, now) <= now);
     assert_int_equal(dial_limit_cycle_ns(&limit, 8), 0);
     limit.syns = 10;
-    limit.syn_probe_ns = TIME_NEVER;
+    limit.syn_probe_at_ns = TIME_NEVER;
     dial_limit_dialled(&limit, &attempt, 0, now);
     assert_int_equal(dial_limit_next(&limit, now), now + 50 * NS_PER_MS);
     dial_limit_dialled(&limit, &attempt, 0, now + 50 * NS_PER_MS);

@@ -15,7 +15,7 @@ struct bench {
 };
 
 static const struct profile_network network = {
-    .round_trip_ns = ROUND_TRIP, .death_ns = 400 * NS_PER_MS, .open = 8};
+    .round_trip_ns = ROUND_TRIP, .replaced_after_ns = 400 * NS_PER_MS, .open = 8};
 
 static void judge(struct bench *b)
 {
@@ -88,7 +88,7 @@ static void test_nothing_known_is_no_budget(void **state)
     for (unsigned c = 0; c < PROFILE_COORDINATES; c++)
         assert_true(profile_budget(&b.profile, c) == PROFILE_UNLIMITED);
     assert_false(profile_finding(&b.profile, &finding));
-    assert_true(profile_explore_ns(&b.profile, 8) == TIME_NEVER);
+    assert_true(profile_explore_at_ns(&b.profile, 8) == TIME_NEVER);
     profile_deinit(&b.profile);
 }
 
@@ -295,8 +295,8 @@ static void test_two_explorers_lift_a_limit(void **state)
 
     for (int i = 0; i < 20; i++)
         live_frozen_at(&b, 12000, false);
-    while (explorers < 20 && profile_explore_ns(&b.profile, 8) != TIME_NEVER) {
-        b.now = MAX(b.now, profile_explore_ns(&b.profile, 8));
+    while (explorers < 20 && profile_explore_at_ns(&b.profile, 8) != TIME_NEVER) {
+        b.now = MAX(b.now, profile_explore_at_ns(&b.profile, 8));
         assert_false(live_frozen_at(&b, 1000000, true));
         explorers++;
     }
@@ -314,17 +314,18 @@ static void test_explorers_are_rare_while_they_fail(void **state)
 
     live_frozen_at(&b, 16000, false);
     for (uint64_t end = b.now + 120 * NS_PER_S; b.now < end;) {
-        bool due = profile_explore_ns(&b.profile, 8) <= b.now;
+        bool due = profile_explore_at_ns(&b.profile, 8) <= b.now;
 
         explorers += due;
         live_frozen_at(&b, 16000, due);
     }
     assert_in_range(explorers, 4, 12);
     b.now += 30 * NS_PER_S;
-    assert_true(profile_explore_ns(&b.profile, 8) <= b.now);
-    assert_true(profile_explore_ns(&b.profile, 1) > profile_explore_ns(&b.profile, 8));
+    assert_true(profile_explore_at_ns(&b.profile, 8) <= b.now);
+    assert_true(profile_explore_at_ns(&b.profile, 1) >
+                profile_explore_at_ns(&b.profile, 8));
     profile_connection_begin(&b.profile, &connection, true, b.now);
-    assert_true(profile_explore_ns(&b.profile, 8) == TIME_NEVER); /* one at a time */
+    assert_true(profile_explore_at_ns(&b.profile, 8) == TIME_NEVER); /* one at a time */
     assert_int_equal(profile_connection_safe(&connection, PROFILE_DOWN),
                      profile_budget(&b.profile, PROFILE_DOWN));
     assert_true(profile_connection_limit(&b.profile, &connection, PROFILE_DOWN) >
@@ -333,7 +334,7 @@ static void test_explorers_are_rare_while_they_fail(void **state)
     carry(&b, &connection, 0, profile_budget(&b.profile, PROFILE_DOWN) + 100, RATE);
     assert_true(profile_connection_slow(&b.profile, &connection, b.now + NS_PER_S));
     profile_ended(&b.profile, &connection, PROFILE_NO_EVIDENCE, b.now);
-    assert_true(profile_explore_ns(&b.profile, 8) <= b.now + NS_PER_S);
+    assert_true(profile_explore_at_ns(&b.profile, 8) <= b.now + NS_PER_S);
     profile_deinit(&b.profile);
 }
 

@@ -45,8 +45,8 @@ void dial_limit_init(struct dial_limit *limit)
     *limit = (struct dial_limit){
         .connections = DIAL_LIMIT_NONE,
         .told_connections = DIAL_LIMIT_NONE,
-        .probe_wait_ns = PROBE_MIN_NS,
-        .syn_probe_wait_ns = SYN_PROBE_MIN_NS,
+        .probe_after_ns = PROBE_MIN_NS,
+        .syn_probe_after_ns = SYN_PROBE_MIN_NS,
     };
 }
 
@@ -63,29 +63,29 @@ static unsigned count_since(const uint64_t times[DIAL_LIMIT_RESULTS], uint64_t n
 void dial_limit_dialled(struct dial_limit *limit, struct dial_attempt *attempt,
                         unsigned established, uint64_t now)
 {
-    if (limit->first_ns == 0)
-        limit->first_ns = now;
-    limit->dials_ns[limit->dial_next] = now;
+    if (limit->first_at_ns == 0)
+        limit->first_at_ns = now;
+    limit->dialled_at_ns[limit->dial_next] = now;
     limit->dial_next = (limit->dial_next + 1) % DIAL_LIMIT_RESULTS;
     *attempt = (struct dial_attempt){
-        .dialled_ns = now,
+        .dialled_at_ns = now,
         .number = limit->dials++,
         .established = established,
-        .recent = count_since(limit->dials_ns, now, NS_PER_S),
+        .recent = count_since(limit->dialled_at_ns, now, NS_PER_S),
     };
     if (limit->syns > 0) {
-        double rate = limit->syns * (now < limit->syn_probe_ns ? 1 : SYNS_PROBE);
+        double rate = limit->syns * (now < limit->syn_probe_at_ns ? 1 : SYNS_PROBE);
 
         uint64_t interval = (uint64_t)((double)NS_PER_S / rate);
 
         /* A timer that comes late by less than half of it costs no dial. */
-        limit->next_ns = MAX(limit->next_ns, now - MIN(interval / 2, now)) + interval;
+        limit->next_at_ns = MAX(limit->next_at_ns, now - MIN(interval / 2, now)) + interval;
     }
 }
 
 void dial_limit_died(struct dial_limit *limit, uint64_t now)
 {
-    limit->deaths_ns[limit->death_next] = now;
+    limit->died_at_ns[limit->death_next] = now;
     limit->death_next = (limit->death_next + 1) % DIAL_LIMIT_RESULTS;
 }
 
@@ -100,7 +100,7 @@ static uint32_t count_open(const struct dial_limit *limit,
         const struct dial_result_kept *other = &limit->results[i];
 
         open += other->passed && other->number < attempt->number &&
-                other->ended_ns > attempt->dialled_ns;
+                other->ended_at_ns > attempt->dialled_at_ns;
     }
     return open;
 }
@@ -109,8 +109,8 @@ static void keep_result(struct dial_limit *limit, const struct dial_attempt *att
                         uint32_t open, uint32_t dead, bool passed, uint64_t now)
 {
     limit->results[limit->result_next] = (struct dial_result_kept){
-        .dialled_ns = attempt->dialled_ns,
-        .ended_ns = now,
+        .dialled_at_ns = attempt->dialled_at_ns,
+        .ended_at_ns = now,
         .number = attempt->number,
         .open = open,
         .dead = dead,
@@ -160,7 +160,7 @@ static struct threshold try_threshold(const struct dial_limit *limit, enum cause
     for (unsigned i = 0; i < limit->result_count; i++) {
         const struct dial_result_kept *result = &limit->results[i];
 
-        if (now - result->ended_ns >= RESULTS_NS)
+        if (now - result->ended_at_ns >= RESULTS_NS)
             continue;
         if (measure_of(result, cause) >= at) {
             above++;
@@ -188,7 +188,7 @@ static struct threshold best_threshold(const struct dial_limit *limit, enum caus
     for (unsigned i = 0; i < limit->result_count; i++) {
         const struct dial_result_kept *result = &limit->results[i];
 
-        if (result->passed || now - result->ended_ns >= RESULTS_NS)
+        if (result->passed || now - result->ended_at_ns >= RESULTS_NS)
             continue;
         struct threshold found =
             try_threshold(limit, cause, measure_of(result, cause), now);
@@ -204,22 +204,22 @@ static struct threshold best_threshold(const struct dial_limit *limit, enum caus
  * 0: too short a time to tell. */
 static double passed_rate(const struct dial_limit *limit, uint64_t until_ns, uint64_t now)
 {
-    uint64_t from_ns = until_ns;
+    uint64_t since_ns = until_ns;
     unsigned passed = 0;
 
     for (unsigned i = 0; i < limit->result_count; i++)
-        if (!limit->results[i].passed && now - limit->results[i].ended_ns < RESULTS_NS)
-            from_ns = MIN(from_ns, limit->results[i].dialled_ns);
-    from_ns = MIN(MAX(from_ns, limit->cleared_ns), until_ns);
-    if (until_ns - from_ns < RATE_PERIOD_NS)
+        if (!limit->results[i].passed && now - limit->results[i].ended_at_ns < RESULTS_NS)
+            since_ns = MIN(since_ns, limit->results[i].dialled_at_ns);
+    since_ns = MIN(MAX(since_ns, limit->cleared_at_ns), until_ns);
+    if (until_ns - since_ns < RATE_PERIOD_NS)
         return 0;
     for (unsigned i = 0; i < limit->result_count; i++)
-        passed += limit->results[i].passed && limit->results[i].dialled_ns > from_ns &&
-                  limit->results[i].dialled_ns <= until_ns;
-    return (double)passed * (double)NS_PER_S / (double)(until_ns - from_ns);
+        passed += limit->results[i].passed && limit->results[i].dialled_at_ns > since_ns &&
+                  limit->results[i].dialled_at_ns <= until_ns;
+    return (double)passed * (double)NS_PER_S / (double)(until_ns - since_ns);
 }
 
-static void find_limits(struct dial_limit *limit, uint64_t dialled_ns, uint64_t now)
+static void find_limits(struct dial_limit *limit, uint64_t dialled_at_ns, uint64_t now)
 {
     struct threshold open = best_threshold(limit, CAUSE_OPEN, now);
     struct threshold dead = best_threshold(limit, CAUSE_DEAD, now);
@@ -234,19 +234,19 @@ static void find_limits(struct dial_limit *limit, uint64_t dialled_ns, uint64_t 
         if (open.at >= limit->connections)
             return;
         limit->connections = MAX(open.at, 1u);
-        limit->probe_ns = now + limit->probe_wait_ns;
+        limit->probe_at_ns = now + limit->probe_after_ns;
     } else if (rate.gain >= GAIN_MIN) {
-        double syns = SYNS_SHARE * passed_rate(limit, dialled_ns, now);
+        double syns = SYNS_SHARE * passed_rate(limit, dialled_at_ns, now);
 
         if (syns <= 0 || (limit->syns > 0 && syns >= limit->syns))
             return;
         limit->syns = limit->syns_found = MAX(syns, SYNS_MIN);
-        limit->syn_probe_ns = now + limit->syn_probe_wait_ns;
+        limit->syn_probe_at_ns = now + limit->syn_probe_after_ns;
     } else {
         return;
     }
     limit->result_count = limit->result_next = 0;
-    limit->cleared_ns = now;
+    limit->cleared_at_ns = now;
 }
 
 /* A failed dial: true when a limit that is known explains it. */
@@ -256,19 +256,19 @@ static bool take_failure(struct dial_limit *limit, const struct dial_attempt *at
     bool explained = false;
 
     if (open >= limit->connections) {
-        limit->probe_ns = now + limit->probe_wait_ns;
-        limit->probe_wait_ns =
-            MIN((uint64_t)(PROBE_GROWTH * (double)limit->probe_wait_ns), PROBE_MAX_NS);
+        limit->probe_at_ns = now + limit->probe_after_ns;
+        limit->probe_after_ns =
+            MIN((uint64_t)(PROBE_GROWTH * (double)limit->probe_after_ns), PROBE_MAX_NS);
         explained = true;
     }
     if (limit->syns > 0 && attempt->recent > limit->syns * 0.9) {
-        limit->syn_probe_ns = now + limit->syn_probe_wait_ns;
-        limit->syn_probe_wait_ns = MIN(2 * limit->syn_probe_wait_ns, SYN_PROBE_MAX_NS);
+        limit->syn_probe_at_ns = now + limit->syn_probe_after_ns;
+        limit->syn_probe_after_ns = MIN(2 * limit->syn_probe_after_ns, SYN_PROBE_MAX_NS);
         limit->syn_passed = 0;
         limit->syns = MAX(limit->syns_found, limit->syns / SYNS_PROBE);
         explained = true;
     }
-    find_limits(limit, attempt->dialled_ns, now);
+    find_limits(limit, attempt->dialled_at_ns, now);
     return explained;
 }
 
@@ -276,20 +276,21 @@ static void take_success(struct dial_limit *limit, const struct dial_attempt *at
                          uint32_t open, uint64_t now)
 {
     if (limit->connections != DIAL_LIMIT_NONE) {
-        if (now - limit->first_ns > ZOMBIE_PROOF_NS &&
-            open + count_since(limit->deaths_ns, now, ZOMBIE_SURE_NS) >= limit->connections)
+        if (now - limit->first_at_ns > ZOMBIE_PROOF_NS &&
+            open + count_since(limit->died_at_ns, now, ZOMBIE_SURE_NS) >=
+                limit->connections)
             limit->no_zombies = true;
-        if (open >= limit->connections && now >= limit->probe_ns) {
+        if (open >= limit->connections && now >= limit->probe_at_ns) {
             limit->connections++;
-            limit->probe_ns = now;
-            limit->probe_wait_ns = PROBE_MIN_NS;
+            limit->probe_at_ns = now;
+            limit->probe_after_ns = PROBE_MIN_NS;
         }
     }
-    if (limit->syns > 0 && attempt->recent > limit->syns && now >= limit->syn_probe_ns &&
+    if (limit->syns > 0 && attempt->recent > limit->syns && now >= limit->syn_probe_at_ns &&
         ++limit->syn_passed >= SYNS_PASSED) {
         limit->syn_passed = 0;
         limit->syns *= SYNS_PROBE;
-        limit->syn_probe_wait_ns = SYN_PROBE_MIN_NS;
+        limit->syn_probe_after_ns = SYN_PROBE_MIN_NS;
     }
 }
 
@@ -297,7 +298,7 @@ bool dial_limit_result(struct dial_limit *limit, const struct dial_attempt *atte
                        bool passed, uint64_t now)
 {
     uint32_t open = count_open(limit, attempt);
-    uint32_t dead = count_since(limit->deaths_ns, now, ZOMBIE_NS);
+    uint32_t dead = count_since(limit->died_at_ns, now, ZOMBIE_NS);
 
     keep_result(limit, attempt, open, dead, passed, now);
     if (!passed)
@@ -310,12 +311,12 @@ uint32_t dial_limit_connections(const struct dial_limit *limit, uint64_t now)
 {
     if (limit->connections == DIAL_LIMIT_NONE)
         return DIAL_LIMIT_NONE;
-    return limit->connections + (now >= limit->probe_ns);
+    return limit->connections + (now >= limit->probe_at_ns);
 }
 
 uint64_t dial_limit_next(const struct dial_limit *limit, uint64_t now)
 {
-    return limit->syns > 0 ? limit->next_ns : now;
+    return limit->syns > 0 ? limit->next_at_ns : now;
 }
 
 uint64_t dial_limit_zombie_ns(const struct dial_limit *limit, unsigned wanted)

@@ -24,7 +24,7 @@
 
 void profile_init(struct profile *profile)
 {
-    *profile = (struct profile){.explore_wait_ns = EXPLORE_WAIT_NS};
+    *profile = (struct profile){.explore_after_ns = EXPLORE_WAIT_NS};
     for (unsigned c = 0; c < PROFILE_COORDINATES; c++)
         profile->budget[c] = PROFILE_UNLIMITED;
 }
@@ -56,8 +56,8 @@ void profile_connection_begin(struct profile *profile,
 {
     /* The two round trips of dial and first answer are counted by themselves. */
     *connection = (struct profile_connection){
-        .begun_ns = now,
-        .seen_ns = now + 2 * profile->network.round_trip_ns,
+        .begun_at_ns = now,
+        .seen_at_ns = now + 2 * profile->network.round_trip_ns,
         .begun = true,
         .explorer = explorer,
         .generation = profile->generation,
@@ -88,24 +88,26 @@ static void explored(struct profile *profile, const struct profile_connection *c
 {
     profile->exploring = false;
     if (failed) {
-        double cost_ns = (double)(profile->network.death_ns + profile->network.zombie_ns) /
-                         (EXPLORE_SHARE * MAX(profile->network.open, 1u));
+        double cost_ns =
+            (double)(profile->network.replaced_after_ns + profile->network.zombie_for_ns) /
+            (EXPLORE_SHARE * MAX(profile->network.open, 1u));
 
-        profile->explore_wait_ns = MIN(2 * profile->explore_wait_ns, EXPLORE_WAIT_MAX_NS);
-        profile->explore_ns = now + MIN(MAX(profile->explore_wait_ns, (uint64_t)cost_ns),
-                                        EXPLORE_WAIT_MAX_NS);
+        profile->explore_after_ns = MIN(2 * profile->explore_after_ns, EXPLORE_WAIT_MAX_NS);
+        profile->explore_at_ns =
+            now +
+            MIN(MAX(profile->explore_after_ns, (uint64_t)cost_ns), EXPLORE_WAIT_MAX_NS);
     } else if (came_far(connection)) {
-        profile->explore_wait_ns = EXPLORE_WAIT_NS;
-        profile->explore_ns = now;
+        profile->explore_after_ns = EXPLORE_WAIT_NS;
+        profile->explore_at_ns = now;
     } else {
-        profile->explore_ns = now + EXPLORE_AGAIN_NS;
+        profile->explore_at_ns = now + EXPLORE_AGAIN_NS;
     }
 }
 
 static void note_death(struct profile *profile, struct profile_connection *connection,
                        bool reset, uint64_t now)
 {
-    bool fresh = profile->death_ns == 0 || now - profile->death_ns > DEATH_FRESH_NS;
+    bool fresh = profile->died_at_ns == 0 || now - profile->died_at_ns > DEATH_FRESH_NS;
 
     profile_keep_ending(profile, connection);
     profile_count_death(profile, connection, reset);
@@ -114,7 +116,7 @@ static void note_death(struct profile *profile, struct profile_connection *conne
                                       ? connection->bytes[d]
                                       : MIN(profile->death_bytes[d], connection->bytes[d]);
     profile->deaths = fresh ? 1 : profile->deaths + 1;
-    profile->death_ns = now;
+    profile->died_at_ns = now;
     profile->urgent = true;
 }
 
@@ -177,10 +179,10 @@ bool profile_connection_slow(const struct profile *profile,
         return false;
     for (unsigned d = 0; d < 2; d++)
         beyond |= connection->bytes[d] > connection->safe[d];
-    return beyond && (double)(now - connection->begun_ns) > allowed_ns;
+    return beyond && (double)(now - connection->begun_at_ns) > allowed_ns;
 }
 
-uint64_t profile_explore_ns(const struct profile *profile, unsigned open)
+uint64_t profile_explore_at_ns(const struct profile *profile, unsigned open)
 {
     bool limited = false;
 
@@ -188,7 +190,7 @@ uint64_t profile_explore_ns(const struct profile *profile, unsigned open)
         limited |= profile->budget[c] != PROFILE_UNLIMITED;
     if (!limited || profile->exploring)
         return TIME_NEVER;
-    return profile->explore_ns + (open > EXPLORE_FEW ? 0 : EXPLORE_WAIT_MAX_NS);
+    return profile->explore_at_ns + (open > EXPLORE_FEW ? 0 : EXPLORE_WAIT_MAX_NS);
 }
 
 /* The explorer's bound; elsewhere the budget of the moment holds. */

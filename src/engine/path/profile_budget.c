@@ -47,7 +47,7 @@ static double bucket_time(const struct profile *profile, enum profile_coordinate
         const struct profile_crawl *crawl = &profile->tables->crawl[coordinate];
 
         if (crawl->bucket == j && crawl->mean_s > 0 &&
-            profile->judged_ns - crawl->seen_ns < CRAWL_NS) {
+            profile->judged_at_ns - crawl->seen_at_ns < CRAWL_NS) {
             mean = (mean * weight + CRAWL_VISITS * crawl->mean_s) / (weight + CRAWL_VISITS);
             weight += CRAWL_VISITS;
         }
@@ -63,7 +63,8 @@ static double bucket_time(const struct profile *profile, enum profile_coordinate
 static double cycle_s(const struct profile *profile, const struct walk *walk)
 {
     const struct profile_network *network = &profile->network;
-    double lost_s = (double)(network->death_ns + network->zombie_ns) / (double)NS_PER_S;
+    double lost_s =
+        (double)(network->replaced_after_ns + network->zombie_for_ns) / (double)NS_PER_S;
     double end_s = (double)network->round_trip_ns / 2 / (double)NS_PER_S;
 
     return MAX(walk->time_s + end_s + (1 - walk->alive) * lost_s,
@@ -152,8 +153,9 @@ static struct outcome judge_coordinate(const struct profile *profile,
 
 static bool differs(const struct profile_network *a, const struct profile_network *b)
 {
-    return a->round_trip_ns != b->round_trip_ns || a->death_ns != b->death_ns ||
-           a->zombie_ns != b->zombie_ns || a->cycle_min_ns != b->cycle_min_ns;
+    return a->round_trip_ns != b->round_trip_ns ||
+           a->replaced_after_ns != b->replaced_after_ns ||
+           a->zombie_for_ns != b->zombie_for_ns || a->cycle_min_ns != b->cycle_min_ns;
 }
 
 bool profile_judge(struct profile *profile, const struct profile_network *network,
@@ -161,8 +163,8 @@ bool profile_judge(struct profile *profile, const struct profile_network *networ
 {
     bool tightened = false;
     unsigned busier = profile->busy[PROFILE_UP] > profile->busy[PROFILE_DOWN];
-    bool due =
-        profile->urgent || now - profile->judged_ns >= network->round_trip_ns / JUDGE_PARTS;
+    bool due = profile->urgent ||
+               now - profile->judged_at_ns >= network->round_trip_ns / JUDGE_PARTS;
 
     busier = busier ? PROFILE_UP : PROFILE_DOWN;
     if (profile->tables == NULL || !due ||
@@ -171,7 +173,7 @@ bool profile_judge(struct profile *profile, const struct profile_network *networ
         return false;
     }
     profile->network = *network;
-    profile->judged_ns = now;
+    profile->judged_at_ns = now;
     profile->stale = profile->urgent = false;
     double alive = 1;
 

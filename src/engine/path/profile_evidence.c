@@ -70,9 +70,9 @@ double profile_position(const struct profile_connection *connection,
     case PROFILE_AGE:
     case PROFILE_COORDINATES: break;
     }
-    if (connection->grown_ns <= connection->begun_ns)
+    if (connection->grown_at_ns <= connection->begun_at_ns)
         return 0;
-    return (double)(connection->grown_ns - connection->begun_ns) /
+    return (double)(connection->grown_at_ns - connection->begun_at_ns) /
            (double)PROFILE_AGE_UNIT_NS;
 }
 
@@ -276,13 +276,14 @@ static void note_crawl(struct profile *profile, const struct profile_connection 
         (profile_position(connection, coordinate) - begin) / (profile_edge(j + 1) - begin);
     double waited_s = connection->waited_s[coordinate];
 
-    if (j + 1 >= PROFILE_BUCKETS || waited_s * 1e9 < (double)profile->network.death_ns)
+    if (j + 1 >= PROFILE_BUCKETS ||
+        waited_s * 1e9 < (double)profile->network.replaced_after_ns)
         return;
     double seconds = waited_s / MAX(done, CRAWL_DONE_MIN);
 
-    if (now - crawl->seen_ns > CRAWL_NS || j != crawl->bucket || seconds > crawl->mean_s)
+    if (now - crawl->seen_at_ns > CRAWL_NS || j != crawl->bucket || seconds > crawl->mean_s)
         *crawl = (struct profile_crawl){
-            .seen_ns = now, .mean_s = (float)seconds, .bucket = (uint16_t)j};
+            .seen_at_ns = now, .mean_s = (float)seconds, .bucket = (uint16_t)j};
     profile->stale = true;
 }
 
@@ -290,19 +291,19 @@ void profile_progress(struct profile *profile, struct profile_connection *connec
                       uint64_t bytes_up, uint64_t bytes_down, unsigned waits, uint64_t now)
 {
     const uint64_t bytes[2] = {bytes_up, bytes_down};
-    double waited_s = now > connection->seen_ns
-                          ? (double)(now - connection->seen_ns) / (double)NS_PER_S
+    double waited_s = now > connection->seen_at_ns
+                          ? (double)(now - connection->seen_at_ns) / (double)NS_PER_S
                           : 0;
 
     if (!profile_knows(profile, connection) || profile_tables_get(profile) == NULL)
         return;
-    connection->seen_ns = MAX(connection->seen_ns, now);
+    connection->seen_at_ns = MAX(connection->seen_at_ns, now);
     for (unsigned d = 0; d < 2; d++) {
         profile->busy[d] += (double)(bytes[d] - connection->bytes[d]);
         if ((waits & 1u << d) != 0)
             connection->waited_s[d] += (float)waited_s;
         if (bytes[d] > connection->bytes[d])
-            connection->grown_ns = now;
+            connection->grown_at_ns = now;
         connection->bytes[d] = bytes[d];
         profile->passed[d] = MAX(profile->passed[d], bytes[d]);
     }

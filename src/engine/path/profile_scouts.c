@@ -23,7 +23,7 @@ static bool ahead(const struct profile_connection *a, const struct profile_conne
 {
     if (sum_of(a) != sum_of(b))
         return sum_of(a) > sum_of(b);
-    return a->begun_ns < b->begun_ns;
+    return a->begun_at_ns < b->begun_at_ns;
 }
 
 void profile_choose_leaders(struct profile_connection **connections, unsigned count)
@@ -59,14 +59,14 @@ static uint64_t anchor_limit(const struct profile *profile,
 {
     if (!connection->anchor)
         return PROFILE_UNLIMITED;
-    if (profile->death_ns == 0) {
+    if (profile->died_at_ns == 0) {
         if (connection->leads || profile->passed[direction] >= ANCHOR_UNTIL ||
             connection->bytes[direction] < ANCHOR_MIN)
             return PROFILE_UNLIMITED;
         return MAX(profile->passed[direction] / 2, FOLLOW_MIN);
     }
-    if (profile->network.zombie_ns > 0 && (!connection->leads || profile->deaths > 1) &&
-        profile->judged_ns - profile->death_ns < DEATH_FRESH_NS)
+    if (profile->network.zombie_for_ns > 0 && (!connection->leads || profile->deaths > 1) &&
+        profile->judged_at_ns - profile->died_at_ns < DEATH_FRESH_NS)
         return MAX(profile->death_bytes[direction] / 2, ANCHOR_MIN);
     return PROFILE_UNLIMITED;
 }

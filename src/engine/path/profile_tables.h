@@ -31,7 +31,7 @@ struct profile_bucket {
 
 /* A bucket that an open connection takes unusually long for. */
 struct profile_crawl {
-    uint64_t seen_ns;
+    uint64_t seen_at_ns;
     float mean_s;
     uint16_t bucket;
 };

@@ -120,7 +120,7 @@ enum profile_news profile_take_news(struct profile *profile,
 {
     bool any = profile_finding(profile, finding);
 
-    if (profile->told_any && now - profile->told_ns < TOLD_NS)
+    if (profile->told_any && now - profile->told_at_ns < TOLD_NS)
         return PROFILE_NEWS_NONE;
     if (any && finding->confidence < 0.5)
         return PROFILE_NEWS_NONE;
@@ -134,7 +134,7 @@ enum profile_news profile_take_news(struct profile *profile,
         *finding = profile->told;
     profile->told = *finding;
     profile->told_any = any;
-    profile->told_ns = now;
+    profile->told_at_ns = now;
     return news;
 }
 

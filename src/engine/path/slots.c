@@ -26,7 +26,7 @@ void slots_init(struct slots *slots, unsigned first, uint64_t now)
 {
     *slots = (struct slots){
         .wanted = MAX(first, 1u),
-        .epoch_ns = now,
+        .epoch_began_at_ns = now,
         .wait_for_ns = WAIT_MIN_NS,
         .quick = true,
     };
@@ -60,7 +60,7 @@ static unsigned round_up(double number)
 static void begin_epoch(struct slots *slots, uint64_t now)
 {
     slots->bytes = 0;
-    slots->epoch_ns = now;
+    slots->epoch_began_at_ns = now;
 }
 
 static void begin_trial(struct slots *slots, enum slots_state state, double rate,
@@ -75,7 +75,7 @@ static void begin_trial(struct slots *slots, enum slots_state state, double rate
 static void end_trial(struct slots *slots, uint64_t wait_until)
 {
     slots->state = SLOTS_KEEP;
-    slots->wait_ns = wait_until;
+    slots->wait_until_ns = wait_until;
 }
 
 /* The trial has failed: the next one waits twice as long. */
@@ -128,7 +128,7 @@ static void choose_trial(struct slots *slots, double rate, const struct slots_vi
 
     if (bound)
         slots->quick = false;
-    if (now < slots->wait_ns)
+    if (now < slots->wait_until_ns)
         return;
     if (!bound && !view->queue && !slots->less_due) {
         double factor = slots->quick ? 2 : MORE;
@@ -139,7 +139,7 @@ static void choose_trial(struct slots *slots, double rate, const struct slots_vi
         begin_trial(slots, SLOTS_LESS, rate, LESS * slots->wanted, view->ceiling);
     } else {
         slots->quick = false;
-        slots->wait_ns = now + slots->wait_for_ns;
+        slots->wait_until_ns = now + slots->wait_for_ns;
         slots->less_due = !slots->less_due;
     }
 }
@@ -152,7 +152,7 @@ static void rescale(struct slots *slots, const struct slots_view *view)
     set_wanted(slots, MAX(slots->wanted, round_up(ROOM * slots->peak / each)),
                view->ceiling);
     slots->state = SLOTS_KEEP;
-    slots->wait_ns = 0;
+    slots->wait_until_ns = 0;
     slots->quick = true;
     slots->less_due = false;
 }
@@ -181,9 +181,10 @@ void slots_tick(struct slots *slots, const struct slots_view *view, uint64_t now
         begin_epoch(slots, now);
         return;
     }
-    if (now - slots->epoch_ns < epoch_length(slots, view, cycle))
+    if (now - slots->epoch_began_at_ns < epoch_length(slots, view, cycle))
         return;
-    double rate = slots->bytes * (double)NS_PER_S / (double)(now - slots->epoch_ns);
+    double rate =
+        slots->bytes * (double)NS_PER_S / (double)(now - slots->epoch_began_at_ns);
 
     begin_epoch(slots, now);
     if (slots->settle) {

@@ -23,14 +23,14 @@
 
 /* Belongs to a connection from its dial to the result. */
 struct dial_attempt {
-    uint64_t dialled_ns;
+    uint64_t dialled_at_ns;
     uint64_t number;      /* number of the dial */
     uint32_t established; /* other connections that were established then */
     uint32_t recent;      /* dials of the last second, this one included */
 };
 
 struct dial_result_kept {
-    uint64_t dialled_ns, ended_ns, number;
+    uint64_t dialled_at_ns, ended_at_ns, number;
     uint32_t open;   /* other connections, which the network had let pass */
     uint32_t dead;   /* connections that died recently */
     uint32_t recent; /* as in struct dial_attempt */
@@ -47,23 +47,24 @@ enum dial_limit_news {
 
 struct dial_limit {
     struct dial_result_kept results[DIAL_LIMIT_RESULTS]; /* newest at `newest` */
-    uint64_t dials_ns[DIAL_LIMIT_RESULTS];               /* times of the newest dials */
-    uint64_t deaths_ns[DIAL_LIMIT_RESULTS];              /* times of the newest deaths */
-    uint64_t dials;                                      /* number of all dials */
+    /* Times of the newest dials. */
+    uint64_t dialled_at_ns[DIAL_LIMIT_RESULTS];
+    uint64_t died_at_ns[DIAL_LIMIT_RESULTS]; /* times of the newest deaths */
+    uint64_t dials;                          /* number of all dials */
     uint8_t result_count, result_next, dial_next, death_next;
     uint32_t connections;      /* K, or DIAL_LIMIT_NONE */
     uint32_t told_connections; /* K as last reported; DIAL_LIMIT_NONE: none */
     double syns, told_syns;    /* S a second; 0: none */
     double syns_found;         /* S as it was found, before probes raised it */
-    uint64_t probe_ns;         /* when one more connection is tried */
-    uint64_t probe_wait_ns;
-    uint64_t syn_probe_ns; /* when a higher rate is tried */
-    uint64_t syn_probe_wait_ns;
-    uint64_t next_ns;    /* when the next dial may go */
-    uint64_t first_ns;   /* time of the first dial */
-    uint64_t cleared_ns; /* earlier results have been used for a limit */
-    uint32_t syn_passed; /* dials in a row that passed above `syns` */
-    bool no_zombies;     /* dials passed that dead entries would have stopped */
+    uint64_t probe_at_ns;      /* when one more connection is tried */
+    uint64_t probe_after_ns;
+    uint64_t syn_probe_at_ns; /* when a higher rate is tried */
+    uint64_t syn_probe_after_ns;
+    uint64_t next_at_ns;    /* when the next dial may go */
+    uint64_t first_at_ns;   /* time of the first dial */
+    uint64_t cleared_at_ns; /* earlier results have been used for a limit */
+    uint32_t syn_passed;    /* dials in a row that passed above `syns` */
+    bool no_zombies;        /* dials passed that dead entries would have stopped */
 };
 
 void dial_limit_init(struct dial_limit *limit);

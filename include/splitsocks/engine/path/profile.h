@@ -49,9 +49,9 @@ enum profile_end {
 /* The part of a profile that each connection keeps. All zero: not begun, and calls with it
  * have no effect. */
 struct profile_connection {
-    uint64_t begun_ns;
-    uint64_t seen_ns;  /* last call of profile_progress() */
-    uint64_t grown_ns; /* when it last carried something */
+    uint64_t begun_at_ns;
+    uint64_t seen_at_ns;  /* last call of profile_progress() */
+    uint64_t grown_at_ns; /* when it last carried something */
     uint64_t bytes[2];
     uint64_t
         safe[PROFILE_COORDINATES]; /* the explorer's: the budgets when it was dialled */
@@ -70,11 +70,12 @@ struct profile_connection {
 /* The engine's figures about the network at the time of a judgement. */
 struct profile_network {
     uint64_t round_trip_ns; /* least round trip */
-    uint64_t death_ns;      /* time from a death until another connection has the place */
-    uint64_t
-        zombie_ns; /* how much longer the network keeps the place: dial_limit_zombie_ns() */
-    uint64_t cycle_min_ns; /* dial_limit_cycle_ns(); 0: dials are not limited */
-    unsigned open;         /* connections of the path and port */
+    /* Time from a death until another connection has the place. */
+    uint64_t replaced_after_ns;
+    uint64_t zombie_for_ns; /* how much longer the network keeps the place:
+                               dial_limit_zombie_ns() */
+    uint64_t cycle_min_ns;  /* dial_limit_cycle_ns(); 0: dials are not limited */
+    unsigned open;          /* connections of the path and port */
 };
 
 enum profile_kind {
@@ -110,13 +111,13 @@ struct profile {
     struct profile_network network; /* of the last judgement */
     uint64_t budget[PROFILE_COORDINATES];
     uint64_t passed[2];      /* the furthest position of any connection, by direction */
-    uint64_t death_ns;       /* time of the last death; 0: none */
+    uint64_t died_at_ns;     /* time of the last death; 0: none */
     uint64_t death_bytes[2]; /* least positions of recent deaths */
     unsigned deaths;         /* how many deaths are recent */
-    uint64_t explore_ns;     /* when the next explorer may be dialled */
-    uint64_t explore_wait_ns;
-    uint64_t judged_ns;
-    uint64_t told_ns;
+    uint64_t explore_at_ns;  /* when the next explorer may be dialled */
+    uint64_t explore_after_ns;
+    uint64_t judged_at_ns;
+    uint64_t told_at_ns;
     struct profile_finding told;        /* the last report */
     double yield, cycle_s, cycle_bytes; /* of the busier direction, at the budget */
     double fate;         /* chance that a connection dies before its budget */
@@ -135,7 +136,7 @@ void profile_deinit(struct profile *profile);
 /* Another network: forgets everything. Open connections are no evidence any more. */
 void profile_reset(struct profile *profile);
 
-/* A connection is dialled. `explorer`: only once profile_explore_ns() has passed, and if
+/* A connection is dialled. `explorer`: only once profile_explore_at_ns() has passed, and if
  * the pool can spare a connection. */
 void profile_connection_begin(struct profile *profile,
                               struct profile_connection *connection, bool explorer,
@@ -178,7 +179,7 @@ void profile_choose_leaders(struct profile_connection **connections, unsigned co
 
 /* When the next dial may be an explorer; TIME_NEVER: one is under way, or there is nothing
  * to explore. */
-uint64_t profile_explore_ns(const struct profile *profile, unsigned open);
+uint64_t profile_explore_at_ns(const struct profile *profile, unsigned open);
 
 /* Bytes a second that a connection's place yields at the budget; 0: not known. */
 double profile_yield(const struct profile *profile);

@@ -41,10 +41,10 @@ struct slots {
     double before_rate; /* their rate, in bytes a second */
     double peak;        /* recent highest rate */
     double bytes;       /* since the epoch began */
-    uint64_t epoch_ns;
-    uint64_t wait_ns;     /* no trial before this time */
-    uint64_t wait_for_ns; /* how long to wait after the next trial that fails */
-    bool quick;           /* the first climb has not ended */
+    uint64_t epoch_began_at_ns;
+    uint64_t wait_until_ns; /* no trial before this time */
+    uint64_t wait_for_ns;   /* how long to wait after the next trial that fails */
+    bool quick;             /* the first climb has not ended */
     bool settle;   /* the number has changed: wait until connections from before end */
     bool less_due; /* try fewer next */
 };
