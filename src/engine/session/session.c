@@ -212,7 +212,7 @@ void session_free(struct session *session)
 
         stream->released = true;
         stream->control_pending = 0;
-        stream_receive_discard(&session->streams, stream);
+        stream_discard(&session->streams, stream);
         stream_abandon(stream);
         stream_unreference(&session->streams, stream);
     }

@@ -61,7 +61,7 @@ void session_stream_reset(struct session *session, struct stream *stream,
     stream_reference(stream);
     stream->failed = true; /* the driver gets no event */
     stream_reset_send(&session->streams, stream, code);
-    stream_receive_discard(&session->streams, stream);
+    stream_discard(&session->streams, stream);
     stream_unreference(&session->streams, stream);
 }
 
@@ -75,7 +75,7 @@ void session_stream_release(struct session *session, struct stream *stream, uint
     session->context.pool_dirty = true;
     if (!stream_receive_done(stream) || stream->out_final == OFFSET_UNKNOWN) {
         stream_reset_send(&session->streams, stream, RESET_CANCELLED);
-        stream_receive_discard(&session->streams, stream);
+        stream_discard(&session->streams, stream);
     }
     stream_unreference(&session->streams, stream);
 }
@@ -205,7 +205,7 @@ bool session_stream_take(struct session *session, struct stream *stream,
     stream->borrowed = NULL;
     *unread = (struct range){.start = stream->in_read, .end = stream->in_next};
     pages_move(pages, &stream->in);
-    stream_receive_discard(&session->streams, stream);
+    stream_discard(&session->streams, stream);
     return true;
 }
 

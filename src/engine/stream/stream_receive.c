@@ -84,15 +84,6 @@ static void advance_next(struct stream *stream, uint64_t end)
     }
 }
 
-/* Data has arrived, or was read or discarded. */
-static void update_state(struct stream *stream)
-{
-    if (stream->in_state == STREAM_IN_SIZE_KNOWN && stream->in_next == stream->in_final)
-        stream_set_in_state(stream, STREAM_IN_DATA_RECEIVED);
-    if (stream->in_state == STREAM_IN_DATA_RECEIVED && stream->in_read == stream->in_final)
-        stream_set_in_state(stream, STREAM_IN_DATA_READ);
-}
-
 /* Takes one range of which nothing was received before. */
 static bool take_gap(struct streams *streams, struct stream *stream,
                      const struct range *gap, const uint8_t *bytes)
@@ -151,52 +142,10 @@ int stream_receive(struct streams *streams, struct stream *stream,
         streams->context->counters.bytes_duplicate += frame->data.length - received;
     if (was_empty && stream->in_next > stream->in_read)
         stream->read_at_ns = streams->context->now;
-    update_state(stream);
+    stream_update_in_state(stream);
     stream_tell_readable(streams, stream);
     stream_forget_if_done(streams, stream);
     return OK;
-}
-
-void stream_receive_discard(struct streams *streams, struct stream *stream)
-{
-    stream->discard = true;
-    streams->in_consumed += stream->in_highest - stream->in_read - stream->in_parked;
-    stream->in_parked = 0;
-    stream->in_read = stream->in_next = stream->in_highest;
-    update_state(stream);
-    pages_release_all(&stream->in);
-    ranges_deinit(&stream->received);
-    ranges_init(&stream->received);
-    streams_window_update(streams);
-}
-
-/* Of the paths in use on which data came. */
-static uint64_t longest_rtt_ns(const struct streams *streams)
-{
-    uint64_t rtt_ns = 0;
-
-    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
-        const struct path *path = &streams->paths->items[i];
-
-        if (path->subflows > 0 && path->rate_in > 0)
-            rtt_ns = MAX(rtt_ns, path_rtt_ns(path));
-    }
-    return rtt_ns;
-}
-
-/* How fast the reader takes data. */
-static void note_read(const struct streams *streams, struct stream *stream, uint64_t length)
-{
-    uint64_t window_ns = rate_window_ns(longest_rtt_ns(streams));
-    uint64_t elapsed_ns = streams->context->now - stream->window_began_at_ns;
-
-    if (elapsed_ns >= window_ns) {
-        stream->read_rate =
-            rate_next(stream->read_rate, stream->window_read, elapsed_ns, window_ns);
-        stream->window_began_at_ns = streams->context->now;
-        stream->window_read = 0;
-    }
-    stream->window_read += length;
 }
 
 void stream_consumed(struct streams *streams, struct stream *stream, uint64_t length)
@@ -205,9 +154,9 @@ void stream_consumed(struct streams *streams, struct stream *stream, uint64_t le
 
     stream->in_read += length;
     stream->in_parked -= parked;
-    update_state(stream);
+    stream_update_in_state(stream);
     stream->read_at_ns = streams->context->now;
-    note_read(streams, stream, length);
+    stream_note_read(streams, stream, length);
     streams->in_consumed += length - parked;
     while (stream->borrowed != NULL &&
            stream->borrowed->offset + stream->borrowed->length <= stream->in_read)
@@ -241,80 +190,4 @@ void streams_settle(struct streams *streams)
         stream_unreference(streams, stream);
     }
     streams->borrowed_count = 0;
-}
-
-/* ---- credit ---- */
-
-uint64_t streams_peer_demand(const struct streams *streams)
-{
-    return streams->demand_maximum - MIN(streams->demand_maximum, streams->in_sum);
-}
-
-static uint64_t in_flight(uint64_t rate, uint64_t ns)
-{
-    /* In units that cannot overflow: bytes per ms x us. */
-    return rate / 1000 * (ns / 1000) / 1000;
-}
-
-/* Six times the data that the reader takes in a round trip. Twice would do for one
- * connection: a lost segment takes a round trip to be made good, and credit one to come.
- * Here the other subflows, and new ones in place of used up ones, go on beyond the gap; and
- * since credit is granted when half of it is used, three to six times are there.
- * (test/bench: over 150 Mbit/s, 100 ms with budgets of 1 MiB four times bring 0.66 of the
- * rate under cubic and 0.74 under BBR, six 0.74 and 0.79.) A reader that takes little needs
- * no more. */
-uint64_t stream_window_target(const struct streams *streams, const struct stream *stream)
-{
-    uint64_t target = in_flight(stream->read_rate, 6 * longest_rtt_ns(streams));
-    unsigned active = 0;
-
-    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
-        active += streams->paths->items[i].subflows > 0;
-    return MIN(MAX(target, active >= 2 ? STREAM_WINDOW_MIN_PATHS : STREAM_WINDOW_MIN),
-               STREAM_WINDOW_MAX);
-}
-
-/* 24 times the data that comes in a round trip, for all streams together. */
-static uint64_t streams_window_target(const struct streams *streams)
-{
-    uint64_t rate = 0;
-
-    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
-        rate +=
-            streams->paths->items[i].subflows > 0 ? streams->paths->items[i].rate_in : 0;
-    return MIN(MAX(in_flight(rate, 24 * longest_rtt_ns(streams)), SESSION_WINDOW_INITIAL),
-               SESSION_WINDOW_MAX);
-}
-
-uint64_t streams_window_next(const struct streams *streams)
-{
-    return MAX(streams->in_consumed + streams_window_target(streams), streams->in_window);
-}
-
-void streams_window_update(struct streams *streams)
-{
-    uint64_t target = streams_window_target(streams);
-
-    if (streams->in_consumed + target >= streams->in_window + target / 2)
-        streams->context->send_session_window = true;
-}
-
-/* Data parked for a reader that does not read must not take the session's credit from the
- * other streams: from then on only the page pool's bound counts that data. The same holds
- * for the data that the peer may still send on such a stream: else many such streams would
- * use up the session's credit together. */
-void streams_return_parked(struct streams *streams)
-{
-    list_foreach(&streams->all, node, after) {
-        struct stream *stream = list_entry(node, struct stream, node);
-        uint64_t granted = stream->in_window - stream->in_read;
-
-        if (stream->in_highest > stream->in_read && granted > stream->in_parked &&
-            !stream->discard &&
-            streams->context->now - stream->read_at_ns > PARKED_AFTER_NS) {
-            streams->in_consumed += granted - stream->in_parked;
-            stream->in_parked = granted;
-        }
-    }
-    streams_window_update(streams);
 }

@@ -6,27 +6,6 @@
 /* The share of bulk among chunks while higher classes never run out: one in 8. */
 #define BULK_TURN 8
 
-void stream_send_init(struct streams *streams, struct stream *stream)
-{
-    pages_init(&stream->out, &streams->account);
-    ranges_init(&stream->acked);
-    ranges_init(&stream->owed);
-    stream->out_final = OFFSET_UNKNOWN;
-    stream->out_window = streams->initial_window;
-}
-
-void stream_send_deinit(struct streams *streams, struct stream *stream)
-{
-    streams->waiting_bytes -= stream->counted;
-    streams->owed_bytes -= stream->owed_bytes;
-    streams->out_held -= stream->held;
-    list_remove(&stream->ready);
-    pages_deinit(&stream->out);
-    ranges_deinit(&stream->acked);
-    ranges_deinit(&stream->owed);
-    copies_free(stream->copies);
-}
-
 uint64_t stream_send_limit(const struct stream *stream)
 {
     return stream->out_final == OFFSET_UNKNOWN ? stream->out_end : stream->out_final + 1;

@@ -45,6 +45,14 @@ void stream_set_in_state(struct stream *stream, enum stream_in_state state)
     stream->in_state = (uint8_t)state;
 }
 
+void stream_update_in_state(struct stream *stream)
+{
+    if (stream->in_state == STREAM_IN_SIZE_KNOWN && stream->in_next == stream->in_final)
+        stream_set_in_state(stream, STREAM_IN_DATA_RECEIVED);
+    if (stream->in_state == STREAM_IN_DATA_RECEIVED && stream->in_read == stream->in_final)
+        stream_set_in_state(stream, STREAM_IN_DATA_READ);
+}
+
 /* The questions rely on the order of the states. */
 
 bool stream_is_sending(const struct stream *stream)

@@ -158,12 +158,6 @@ struct stream *stream_new(struct streams *streams, uint64_t id) MUST_CHECK;
 struct stream *stream_find(const struct streams *streams, uint64_t id);
 /* The stream has no id any more, and waits to send no frame of control. */
 void stream_lose_id(struct streams *streams, struct stream *stream);
-/* Both sides have said all that they had to say, and it has arrived here. */
-bool stream_is_complete(const struct stream *stream);
-/* Ends a complete stream, or one that the peer has reset after all its data: the unread
- * data is left to the driver and its reader. */
-void stream_end_complete(struct streams *streams, struct stream *stream,
-                         enum reset_code code);
 void stream_reference(struct stream *stream);
 void stream_unreference(struct streams *streams, struct stream *stream);
 void stream_queue_control(struct streams *streams, struct stream *stream, unsigned control);
@@ -173,18 +167,38 @@ void stream_forget_if_done(struct streams *streams, struct stream *stream);
 struct session_event *stream_tell(struct streams *streams, struct stream *stream,
                                   enum session_event_type type);
 void stream_tell_readable(struct streams *streams, struct stream *stream);
-/* Tells the application of the peer's STREAM_RESET, once all data in order is read. */
-void stream_tell_reset(struct streams *streams, struct stream *stream);
-/* The application hears `code`, and nothing of the stream is sent any more. */
-void stream_fail(struct streams *streams, struct stream *stream, enum reset_code code);
 void stream_insert(struct streams *streams, struct stream *stream, uint64_t id);
 /* Counts the stream at the paths `asks`, bit i for path i, and no others. */
 void stream_set_asks(struct streams *streams, struct stream *stream, uint16_t asks);
 /* Copies `target` into the stream; false when memory is out. */
 bool stream_set_target(struct stream *stream, const struct target *target) MUST_CHECK;
+
+/* stream_end.c */
+/* Both sides have said all that they had to say, and it has arrived here. */
+bool stream_is_complete(const struct stream *stream);
+/* Ends a complete stream, or one that the peer has reset after all its data: the unread
+ * data is left to the driver and its reader. */
+void stream_end_complete(struct streams *streams, struct stream *stream,
+                         enum reset_code code);
+/* Tells the application of the peer's STREAM_RESET, once all data in order is read. */
+void stream_tell_reset(struct streams *streams, struct stream *stream);
+/* The application hears `code`, and nothing of the stream is sent any more. */
+void stream_fail(struct streams *streams, struct stream *stream, enum reset_code code);
 void stream_reset_send(struct streams *streams, struct stream *stream,
                        enum reset_code code);
+/* The stream takes nothing more: data that has come, or comes, only counts as read. */
+void stream_discard(struct streams *streams, struct stream *stream);
+
+/* stream_credit.c */
+/* The reader has taken so much. */
+void stream_note_read(const struct streams *streams, struct stream *stream,
+                      uint64_t length);
 void streams_return_parked(struct streams *streams);
+/* Local: bytes that wait at the relay and have not arrived since it said so. */
+uint64_t streams_peer_demand(const struct streams *streams);
+uint64_t stream_window_target(const struct streams *streams, const struct stream *stream);
+uint64_t streams_window_next(const struct streams *streams);
+void streams_window_update(struct streams *streams);
 
 /* stream_shed.c: which stream is reset when a bound on memory is met; the driver is told */
 
@@ -202,8 +216,6 @@ void stream_shed(struct streams *streams, struct stream *stream, enum session_bo
                  size_t pages);
 
 /* stream_send.c */
-void stream_send_init(struct streams *streams, struct stream *stream);
-void stream_send_deinit(struct streams *streams, struct stream *stream);
 /* Puts the stream in the queue of its class, or in none. */
 void stream_update_ready(struct streams *streams, struct stream *stream);
 /* New data of all streams that the peer's credit, and our bound on unacknowledged data,
@@ -264,12 +276,6 @@ int stream_receive(struct streams *streams, struct stream *stream,
                    const struct frame *frame);
 /* The peer will send nothing beyond `final`. */
 int stream_receive_final(struct streams *streams, struct stream *stream, uint64_t final);
-void stream_receive_discard(struct streams *streams, struct stream *stream);
 void stream_consumed(struct streams *streams, struct stream *stream, uint64_t length);
-/* Local: bytes that wait at the relay and have not arrived since it said so. */
-uint64_t streams_peer_demand(const struct streams *streams);
-uint64_t stream_window_target(const struct streams *streams, const struct stream *stream);
-uint64_t streams_window_next(const struct streams *streams);
-void streams_window_update(struct streams *streams);
 
 #endif

@@ -38,6 +38,8 @@ enum stream_in_state {
 /* The only ways to another state. They assert that the edge is legal. */
 void stream_set_out_state(struct stream *stream, enum stream_out_state state);
 void stream_set_in_state(struct stream *stream, enum stream_in_state state);
+/* Call when data has arrived, or was read or discarded. */
+void stream_update_in_state(struct stream *stream);
 
 /* Data or FIN may have to be sent, now or again. */
 bool stream_is_sending(const struct stream *stream);
