@@ -44,12 +44,6 @@ void profile_reset(struct profile *profile)
     profile->generation = generation;
 }
 
-bool profile_knows(const struct profile *profile,
-                   const struct profile_connection *connection)
-{
-    return connection->begun && connection->generation == profile->generation;
-}
-
 void profile_connection_begin(struct profile *profile,
                               struct profile_connection *connection, bool explorer,
                               uint64_t now)

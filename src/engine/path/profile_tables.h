@@ -66,8 +66,11 @@ double profile_position(const struct profile_connection *connection,
 uint64_t profile_explorer_limit(const struct profile_connection *connection,
                                 enum profile_coordinate coordinate);
 /* The connection has begun since the profile was reset. */
-bool profile_knows(const struct profile *profile,
-                   const struct profile_connection *connection);
+static inline bool profile_knows(const struct profile *profile,
+                                 const struct profile_connection *connection)
+{
+    return connection->begun && connection->generation == profile->generation;
+}
 /* NULL when there is no memory. */
 struct profile_tables *profile_tables_get(struct profile *profile);
 /* A connection has come past the bucket. */
