@@ -250,5 +250,7 @@ test_unit_test_usage_text_LDADD = $(CONFIG) $(CMOCKA_LIBS)
 test_unit_test_wire_SOURCES = test/unit/test_wire.c test/unit/unit.h
 test_unit_test_wire_LDADD = $(BASE) $(CMOCKA_LIBS)
 endif
-dist_check_SCRIPTS += test/unit/check_documents.py test/unit/check_layers.sh
-TESTS += test/unit/check_documents.py test/unit/check_layers.sh
+dist_check_SCRIPTS += test/unit/check_circles.py test/unit/check_documents.py \
+	test/unit/check_layers.sh
+TESTS += test/unit/check_circles.py test/unit/check_documents.py \
+	test/unit/check_layers.sh
