@@ -34,6 +34,51 @@ static void test_transfers_both_ways(void **state)
     }
 }
 
+#define LEAST 5000
+#define MOST 7000
+
+/* Marks in which third of the range the budget lies. */
+static unsigned third(uint64_t budget)
+{
+    assert_in_range(budget, LEAST, MOST);
+    return 1u << (budget - LEAST) * 3 / (MOST - LEAST + 1);
+}
+
+/* Each subflow has budgets of its own, drawn from the range, and carries no more. */
+static void test_budgets_are_drawn_from_a_range(void **state)
+{
+    struct session_config config = pair_config();
+    unsigned up = 0, down = 0;
+    uint64_t got_up = 0, got_down = 0;
+    struct stream *stream;
+    (void)state;
+
+    config.budget_up = config.budget_down = MOST;
+    config.budget_up_spread = config.budget_down_spread = MOST - LEAST;
+    struct pair *pair = pair_connected(&config, &stream);
+
+    for (unsigned i = 0; i < 1000; i++) {
+        pair_feed(pair, pair->local, stream, 100000);
+        pair_feed(pair, pair->relay, pair->incoming[0], 100000);
+        pair_step(pair);
+        got_up += pair_read_all(pair, pair->relay, pair->incoming[0]);
+        got_down += pair_read_all(pair, pair->local, stream);
+        list_foreach(&pair->local->subflows.all, node, after) {
+            struct subflow *subflow = list_entry(node, struct subflow, node);
+            const struct pair_connection *connection = subflow_user(subflow);
+
+            up |= third(subflow->budget_out);
+            down |= third(subflow->budget_in);
+            assert_true(connection->up.total <= subflow->budget_out);
+            assert_true(connection->down.total <= subflow->budget_in);
+        }
+    }
+    assert_int_equal(up, 7);
+    assert_int_equal(down, 7);
+    assert_true(got_up > 20 * MOST && got_down > 20 * MOST);
+    pair_free(pair);
+}
+
 static void test_half_close_both_ways(void **state)
 {
     struct session_config config = pair_config();
@@ -196,6 +241,7 @@ static void test_tight_budgets_reach_the_bound(void **state)
 }
 
 UNIT_MAIN(cmocka_unit_test(test_transfers_both_ways),
+          cmocka_unit_test(test_budgets_are_drawn_from_a_range),
           cmocka_unit_test(test_half_close_both_ways),
           cmocka_unit_test(test_reset_codes_reach_the_other_side),
           cmocka_unit_test(test_tcp_does_not_speak_for_the_relay),

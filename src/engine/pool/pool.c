@@ -117,6 +117,13 @@ static uint64_t dial_timeout_ns(const struct path *path)
                DIAL_TIMEOUT_MAX_NS);
 }
 
+/* Subflows that all end at the same byte are easy to recognise. Without a spread the random
+ * state is left alone. */
+static uint64_t draw_budget(struct pool *pool, uint64_t most, uint64_t spread)
+{
+    return spread == 0 ? most : most - context_random(pool->context) % (spread + 1);
+}
+
 /* Dials once; false when it has to wait. */
 static bool dial(struct pool *pool, bool hello)
 {
@@ -145,8 +152,10 @@ static bool dial(struct pool *pool, bool hello)
     subflow->dialled_at_ns = pool->context->now;
     subflow->deadline_ns = pool->context->now + dial_timeout_ns(path);
     packets_choose(pool->subflows, subflow);
-    subflow->budget_out = pool->context->config.budget_up;
-    subflow->budget_in = pool->context->config.budget_down;
+    subflow->budget_out = draw_budget(pool, pool->context->config.budget_up,
+                                      pool->context->config.budget_up_spread);
+    subflow->budget_in = draw_budget(pool, pool->context->config.budget_down,
+                                     pool->context->config.budget_down_spread);
     pool->context->counters.subflows_opened++;
     event = subflow_tell(pool->subflows, subflow, SESSION_DIAL);
     event->path = (unsigned)index;

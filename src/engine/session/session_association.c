@@ -66,12 +66,12 @@ void session_reopen_streams(struct session *session)
     }
 }
 
-/* Whether a subflow can carry the OPEN: a name may be too long for a small budget. */
+/* Whether each subflow can carry the OPEN: a name may be too long for a small budget. */
 static bool open_fits(const struct session *session, const struct stream *stream)
 {
     return JOIN_HEADER_MAX + CHUNK_OVERHEAD + FRAME_SUBFLOW_MAX + BUDGET_RESERVE +
                frame_open_length(session->streams.next_id, stream->target) <=
-           session->context.config.budget_up;
+           session->context.config.budget_up - session->context.config.budget_up_spread;
 }
 
 void session_assign_ids(struct session *session)

@@ -86,7 +86,10 @@ struct session_config {
     double dials_per_second; /* ceiling for each port; 0 = none */
     uint64_t rate_up, rate_down; /* ceilings of the session, bytes a second; 0 = none */
     uint64_t budget_up,
-        budget_down;     /* bytes; SESSION_UNLIMITED, else at least BUDGET_MIN */
+        budget_down; /* bytes; SESSION_UNLIMITED, else at least BUDGET_MIN */
+    /* Each subflow's budget is at random up to so many bytes less, and still at least
+     * BUDGET_MIN. 0: all have the same. */
+    uint64_t budget_up_spread, budget_down_spread;
     unsigned path_count; /* 1..SESSION_PATHS_MAX; see session_set_path() */
     /* When to try larger packets again on a path that has lost them; TIME_NEVER: never. */
     uint64_t packet_retry_after_ns;
