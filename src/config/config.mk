@@ -11,6 +11,7 @@ libconfig_layer_a_SOURCES = \
 	include/splitsocks/config/usage_text.h \
 	src/config/config_local.c \
 	src/config/config_relay.c \
+	src/config/local_budget.c \
 	src/config/local_listen.c \
 	src/config/local_options.c \
 	src/config/local_parts.h \

@@ -146,16 +146,6 @@ static const struct option pool_options[] = {
     {.name = NULL},
 };
 
-#define OPTION_BUDGET \
-    .read = read_size, .nullable = true, .null_value = CONFIG_UNLIMITED, \
-    .fallback = "\"1MiB\"", .minimum = CONFIG_BUDGET_MINIMUM, .maximum = UINT64_C(1) << 40
-
-static const struct option budget_options[] = {
-    {.name = "up", FIELD(config_budget, up), OPTION_BUDGET},
-    {.name = "down", FIELD(config_budget, down), OPTION_BUDGET},
-    {.name = NULL},
-};
-
 #define OPTION_RATE \
     .read = read_rate, .nullable = true, .minimum = CONFIG_RATE_MINIMUM, \
     .maximum = CONFIG_RATE_MAXIMUM
@@ -200,8 +190,8 @@ static const struct option local_options[] = {
     {OPTION_CONGESTION_CONTROL, FIELD(config_local, congestion_control)},
     {.name = "chunk_size", .read = read_size, FIELD(config_local, chunk_size),
      .fallback = "16384", .minimum = 64, .maximum = 16384},
-    {.name = "budget", .read = read_object, FIELD(config_local, budget), .fallback = "{}",
-     .members = budget_options},
+    {.name = "budget", .read = read_local_budget, FIELD(config_local, budget),
+     .fallback = "\"auto\""},
     {.name = "rate", .read = read_object, FIELD(config_local, rate), .nullable = true,
      .members = rate_options},
     {.name = "dns", .read = read_object, FIELD(config_local, dns), .fallback = "{}",

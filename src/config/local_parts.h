@@ -14,6 +14,7 @@ extern const struct option local_rule;     /* struct config_rule */
 value_check check_local_listeners; /* struct config_listeners */
 value_reader read_local_paths;     /* "auto" or a list [struct config_paths] */
 value_check check_local_rules;     /* struct config_rules */
+value_reader read_local_budget;    /* an object, or one value [struct config_budget] */
 
 /* Turns the names in listeners and rules into bits, once the whole file is read. `value`
  * is the whole file. */

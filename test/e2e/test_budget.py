@@ -70,14 +70,27 @@ def test_echo_over_a_tight_pool(t):
     t.at_most(wire["max_open"], 8, "open at once")
 
 
-def test_unlimited_budgets_recycle_nothing(t):
-    pair = t.pair({"budget": {"up": None, "down": None}, "pool": POOL_OF_8}, proxy=True)
+def test_ranges(t):
+    """Each subflow draws its own budget from the range, and none carries more than its upper end."""
+    pair = t.pair({"budget": "4000-6000", "pool": POOL_OF_8}, proxy=True)
+    size = bulk(full(4, 40))
+    pair.load(t.origin().dest, "--up", size, "--down", size)
+    wire = pair.proxy.report()
+    t.note(wire)
+    for direction in ("up", "down"):
+        t.at_most(wire[f"max_{direction}"], 6000, f"most bytes {direction} of one subflow")
+        t.check(wire[f"max_{direction}"] > 5000, f"{wire[f'max_{direction}']} bytes {direction} at most")
+
+
+def test_without_limits_nothing_is_recycled(t):
+    """By default local sets no budget."""
+    pair = t.pair({"pool": POOL_OF_8}, proxy=True)
     mib = 64 if harness.SLOW == 1 else 16
     pair.load(t.origin().dest, "--up", f"{mib}M", "--down", f"{mib}M")
     wire = pair.proxy.report()
     t.note(wire)
-    # Some may be given up as stalled where the machine is slow. With the default budget of
-    # 1 MiB there would be one for each MiB.
+    # Some may be given up as stalled where the machine is slow. With budgets of 1 MiB there
+    # would be one for each MiB.
     t.at_most(wire["connections"], 15, "connections")
 
 

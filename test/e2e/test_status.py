@@ -64,7 +64,8 @@ def test_the_document(t):
     """Its names, as splitsocks(1) has them, and that its numbers fit together."""
     # On loopback one path would do for all of it; with ceilings each has its part.
     ceilings = {"rate_down": "200Mbit", "rate_up": "200Mbit"}
-    pair, origin = t.pair({"paths": [{**path, **ceilings} for path in PATHS]}), t.origin()
+    pair = t.pair({"paths": [{**path, **ceilings} for path in PATHS], "budget": "1MiB"})
+    origin = t.origin()
     pair.load(origin.dest, "--down", "20M", "--up", "10M")
     host, port = origin.dest.split(":")
     with pair.open(host, int(port)):

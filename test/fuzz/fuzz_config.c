@@ -58,6 +58,12 @@ static void check_rule(const struct config_local *config, const struct config_ru
         assert((rule->listeners >> i & 1) == 0);
 }
 
+static void check_budget(const struct config_budget_range *range)
+{
+    assert(range->least >= CONFIG_BUDGET_MINIMUM && range->least <= range->most);
+    assert(range->most != CONFIG_UNLIMITED || range->least == range->most);
+}
+
 static void check_local(const struct config_local *config)
 {
     const struct config_pool *pool = &config->pool;
@@ -70,8 +76,8 @@ static void check_local(const struct config_local *config)
     assert(pool->size > 0 && pool->idle <= pool->size && pool->size <= pool->burst);
     assert(pool->dials_per_second >= 0);
     assert(config->chunk_size >= 64 && config->chunk_size <= 16384);
-    assert(config->budget.up >= CONFIG_BUDGET_MINIMUM);
-    assert(config->budget.down >= CONFIG_BUDGET_MINIMUM);
+    check_budget(&config->budget.up);
+    check_budget(&config->budget.down);
     for (size_t i = 0; i < config->paths.count; i++)
         assert(config->paths.items[i].interface != NULL ||
                config->paths.items[i].source.family != ADDRESS_NONE);

@@ -14,6 +14,8 @@
     "  \"public_key\": \"" KEY_1 "\" },\n" \
     "  \"private_key_file\": \"local.key\"" members "}"
 #define AND(member) ",\n" member
+/* A message about line 4. */
+#define FOUND(path, found, allowed) "l.json:4: " path ": found " found "; allowed: " allowed
 
 /* A text that must be accepted. The caller frees the result. */
 static inline struct config_local *parse(const char *text)
@@ -24,6 +26,25 @@ static inline struct config_local *parse(const char *text)
     if (config_local_parse(text, strlen(text), "l.json", &config, &error) != OK)
         fail_msg("%s", error.problems[0].text);
     return config;
+}
+
+static inline void expect_refusal(const char *text, enum error code, const char *message)
+{
+    struct config_local *config;
+    struct config_error error;
+
+    assert_int_equal(config_local_parse(text, strlen(text), "l.json", &config, &error),
+                     code);
+    assert_null(config);
+    assert_int_equal(error.problems[0].code, code);
+    assert_string_equal(error.problems[0].text, message);
+}
+
+static inline void expect_refusals(const struct refusal *refusals, size_t count,
+                                   enum error code)
+{
+    for (size_t i = 0; i < count; i++)
+        expect_refusal(refusals[i].text, code, refusals[i].message);
 }
 
 #endif

@@ -5,6 +5,7 @@ UNIT_TESTS = \
 	test/unit/test_base64 \
 	test/unit/test_client_table \
 	test/unit/test_config_bonding \
+	test/unit/test_config_budget \
 	test/unit/test_config_errors \
 	test/unit/test_config_local \
 	test/unit/test_config_memory \
@@ -92,6 +93,9 @@ test_unit_test_client_table_SOURCES = test/unit/test_client_table.c test/unit/un
 test_unit_test_client_table_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_config_bonding_SOURCES = test/unit/test_config_bonding.c test/unit/config_parse.h test/unit/unit.h
 test_unit_test_config_bonding_LDADD = $(CONFIG) $(CMOCKA_LIBS)
+test_unit_test_config_budget_SOURCES = test/unit/test_config_budget.c \
+	test/unit/config_local_parse.h test/unit/config_parse.h test/unit/unit.h
+test_unit_test_config_budget_LDADD = $(CONFIG) $(CMOCKA_LIBS)
 test_unit_test_config_errors_SOURCES = test/unit/test_config_errors.c \
 	test/unit/config_local_parse.h test/unit/config_parse.h test/unit/unit.h
 test_unit_test_config_errors_LDADD = $(CONFIG) $(CMOCKA_LIBS)

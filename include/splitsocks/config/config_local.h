@@ -153,11 +153,17 @@ struct config_pool {
     uint64_t keepalive_ns;   /* longest time between two PINGs on an idle subflow */
 };
 
-/* TCP payload bytes of one subflow; at least CONFIG_BUDGET_MINIMUM, or
- * CONFIG_UNLIMITED. */
+/* TCP payload bytes; CONFIG_BUDGET_MINIMUM <= least <= most. Both are CONFIG_UNLIMITED
+ * where the configuration sets no bound. */
+struct config_budget_range {
+    uint64_t least;
+    uint64_t most;
+};
+
+/* Bounds of one subflow, drawn from these ranges for each. */
 struct config_budget {
-    uint64_t up;
-    uint64_t down;
+    struct config_budget_range up;
+    struct config_budget_range down;
 };
 
 #define CONFIG_BUDGET_MINIMUM 256
