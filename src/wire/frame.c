@@ -144,6 +144,11 @@ int frame_read(struct wire_reader *r, struct frame *frame)
         frame->large_lost.path = wire_read_varint(r);
         frame->large_lost.bytes = wire_read_varint(r);
         break;
+    case FRAME_GONE:
+        frame->gone.tag = wire_read_varint(r);
+        frame->gone.number = wire_read_varint(r);
+        frame->gone.cause = wire_read_varint(r);
+        break;
     default:
         if ((type & ~(unsigned)FRAME_DATA_MASK) != FRAME_STREAM_DATA)
             return ERROR_UNSUPPORTED;
@@ -315,6 +320,14 @@ void frame_write_large_lost(struct wire_writer *w, uint64_t path, uint64_t bytes
     wire_write_u8(w, FRAME_LARGE_LOST);
     wire_write_varint(w, path);
     wire_write_varint(w, bytes);
+}
+
+void frame_write_gone(struct wire_writer *w, uint64_t tag, uint64_t number, uint64_t cause)
+{
+    wire_write_u8(w, FRAME_GONE);
+    wire_write_varint(w, tag);
+    wire_write_varint(w, number);
+    wire_write_varint(w, cause);
 }
 
 void frame_write_path(struct wire_writer *w, const struct frame *frame)

@@ -92,6 +92,9 @@ static bool write_frame(struct wire_writer *w, const struct frame *frame)
     case FRAME_STREAM_POLICY:
         frame_write_policy(w, frame->policy.id, &frame->policy.policy);
         break;
+    case FRAME_GONE:
+        frame_write_gone(w, frame->gone.tag, frame->gone.number, frame->gone.cause);
+        break;
     case FRAME_LARGE_LOST:
         frame_write_large_lost(w, frame->large_lost.path, frame->large_lost.bytes);
         break;

@@ -227,6 +227,19 @@ static void check_large_lost(const struct frame *frame)
     assert_int_equal(frame->large_lost.bytes, 1448);
 }
 
+static void write_gone(struct wire_writer *w)
+{
+    frame_write_gone(w, 63, 70, 1);
+}
+
+static void check_gone(const struct frame *frame)
+{
+    assert_int_equal(frame->type, FRAME_GONE);
+    assert_int_equal(frame->gone.tag, 63);
+    assert_int_equal(frame->gone.number, 70);
+    assert_int_equal(frame->gone.cause, 1);
+}
+
 static void write_demand(struct wire_writer *w)
 {
     frame_write_demand(w, 70, 16384);
@@ -343,6 +356,7 @@ static const struct sample samples[] = {
     {"STREAM_POLICY", write_policy, check_policy},
     {"RATE", write_rate, check_rate},
     {"LARGE_LOST", write_large_lost, check_large_lost},
+    {"GONE", write_gone, check_gone},
     {"STREAM_DATA", write_data, check_data},
     {"STREAM_DATA of a FIN alone", write_fin_alone, check_fin_alone},
 };

@@ -20,7 +20,7 @@ static void test_unknown_types(void **state)
     for (unsigned type = 0; type < 256; type++) {
         uint8_t bytes[64] = {(uint8_t)type};
         struct frame frame;
-        bool known = type <= FRAME_RATE || type == FRAME_LARGE_LOST ||
+        bool known = type <= FRAME_RATE || type == FRAME_LARGE_LOST || type == FRAME_GONE ||
                      (type & ~(unsigned)FRAME_DATA_MASK) == FRAME_STREAM_DATA;
 
         assert_true((read_bytes(bytes, sizeof(bytes), &frame) == ERROR_UNSUPPORTED) !=

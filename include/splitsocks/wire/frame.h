@@ -30,6 +30,7 @@ enum frame_type {
     FRAME_RATE = 0x0f, /* bytes a second down, of all paths together; 0 = no ceiling */
     FRAME_STREAM_DATA = 0x10, /* | FIN | LENGTH: id, offset, [length,] bytes */
     FRAME_LARGE_LOST = 0x14,  /* path, bytes of payload; WIRE_FEATURE_LARGE_LOST */
+    FRAME_GONE = 0x15,        /* tag, subflow number, cause; WIRE_FEATURE_GONE */
 };
 
 #define FRAME_DATA_FIN 0x01
@@ -94,6 +95,9 @@ struct frame {
             uint64_t path, bytes;
         } large_lost;
         struct {
+            uint64_t tag, number, cause;
+        } gone;
+        struct {
             uint64_t id, offset;
             const uint8_t *bytes; /* borrowed */
             size_t length;
@@ -136,6 +140,7 @@ void frame_write_demand(struct wire_writer *w, uint64_t sequence, uint64_t maxim
 /* its member `path` */
 void frame_write_path(struct wire_writer *w, const struct frame *frame);
 void frame_write_large_lost(struct wire_writer *w, uint64_t path, uint64_t bytes);
+void frame_write_gone(struct wire_writer *w, uint64_t tag, uint64_t number, uint64_t cause);
 void frame_write_policy(struct wire_writer *w, uint64_t id,
                         const struct stream_policy *policy);
 void frame_write_close(struct wire_writer *w, uint64_t code, const char *reason);
