@@ -89,6 +89,14 @@ static const struct expectation expectations[] = {
     {"none", DOWN, 90, 95, 500, 500},
     {"none", UP, 90, 95, 500, 500},
     {"open-4", DOWN, 90, 95, 500, 500},
+    {"freeze-20k", DOWN, 60, 80, 1000, 800},
+    {"freeze-20k", UP, 20, 65, 1500, 900},
+    {"freeze-20k", BOTH, 40, 75, 2000, 700},
+    {"freeze-16k-down", DOWN, 25, 80, 1500, 900},
+    {"freeze-16k-jitter", DOWN, 50, 85, 1000, 600},
+    {"freeze-16k-ends-pass", DOWN, 55, 90, 800, 700},
+    {"freeze-16k-open-12-zombies", DOWN, 25, 80, 800, 300},
+    {"open-4-budget-20000", DOWN, 75, 80, 500, 300},
     {"syns-10-budget-64k", UP, 90, 90, 500, 500},
 };
 

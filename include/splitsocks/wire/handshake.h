@@ -53,7 +53,8 @@
 #define WIRE_MINOR 0 /* the highest minor version that this program speaks */
 /* Optional features, one bit each. WIRE_FEATURES: those that this version knows. */
 #define WIRE_FEATURE_LARGE_LOST UINT64_C(1) /* the relay may send LARGE_LOST */
-#define WIRE_FEATURES WIRE_FEATURE_LARGE_LOST
+#define WIRE_FEATURE_GONE UINT64_C(2)       /* the relay may send GONE */
+#define WIRE_FEATURES (WIRE_FEATURE_LARGE_LOST | WIRE_FEATURE_GONE)
 
 #define HELLO_TYPE 0x01
 #define JOIN_TYPE 0x02

@@ -66,6 +66,11 @@ uint64_t path_rtt_ns(const struct path *path)
     return path->srtt_ns == 0 ? RTT_UNKNOWN_NS : path->srtt_ns;
 }
 
+uint64_t path_late_ns(const struct path *path)
+{
+    return path_rtt_ns(path) / 4 * 5 + ACK_DELAY_NS + LATE_MARGIN_NS;
+}
+
 uint64_t paths_best_rtt_ns(const struct paths *paths)
 {
     uint64_t best = TIME_NEVER;
@@ -140,6 +145,7 @@ void path_count_goodput(struct paths *paths, unsigned index, uint64_t received,
 {
     struct path *path = &paths->items[index];
 
+    slots_delivered(&path->limits.slots, received + acked);
     if (received > 0) {
         path->counters.stream_bytes_received += received;
         meter_add(&path->goodput_in, received, paths->context->now);

@@ -5,6 +5,7 @@ libengine_path_a_SOURCES = \
 	include/splitsocks/engine/path/governor.h \
 	include/splitsocks/engine/path/packet_size.h \
 	include/splitsocks/engine/path/path.h \
+	include/splitsocks/engine/path/path_limits.h \
 	include/splitsocks/engine/path/port_chooser.h \
 	include/splitsocks/engine/path/profile.h \
 	include/splitsocks/engine/path/slots.h \
@@ -13,6 +14,7 @@ libengine_path_a_SOURCES = \
 	src/engine/path/packet_size.c \
 	src/engine/path/path.c \
 	src/engine/path/path_doubt.c \
+	src/engine/path/path_limits.c \
 	src/engine/path/port_chooser.c \
 	src/engine/path/profile.c \
 	src/engine/path/profile_budget.c \

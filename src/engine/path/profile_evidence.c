@@ -14,8 +14,10 @@
 #define CHANGE_DRIFT 2.0
 #define CHANGE_FATE_MIN 0.05
 #define CHANGE_LIMIT 2.0
-/* The mix of directions follows the last bytes of about this number. */
-#define MIX_BYTES 1000000
+/* The mix of directions follows the last seconds, of all connections together, in which
+ * data waited. Not the bytes: the direction that got less of a common budget would get ever
+ * less. */
+#define MIX_S 2.0
 /* The part of a bucket that it is taken to have done at least. */
 #define CRAWL_DONE_MIN 0.05
 /* What is left of the evidence after a change, in connections. */
@@ -299,15 +301,16 @@ void profile_progress(struct profile *profile, struct profile_connection *connec
         return;
     connection->seen_at_ns = MAX(connection->seen_at_ns, now);
     for (unsigned d = 0; d < 2; d++) {
-        profile->busy[d] += (double)(bytes[d] - connection->bytes[d]);
-        if ((waits & 1u << d) != 0)
+        if ((waits & 1u << d) != 0) {
             connection->waited_s[d] += (float)waited_s;
+            profile->busy[d] += waited_s;
+        }
         if (bytes[d] > connection->bytes[d])
             connection->grown_at_ns = now;
         connection->bytes[d] = bytes[d];
         profile->passed[d] = MAX(profile->passed[d], bytes[d]);
     }
-    if (profile->busy[0] + profile->busy[1] > MIX_BYTES) {
+    if (profile->busy[0] + profile->busy[1] > MIX_S) {
         profile->busy[0] /= 2;
         profile->busy[1] /= 2;
     }

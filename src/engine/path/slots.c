@@ -37,6 +37,12 @@ void slots_delivered(struct slots *slots, uint64_t bytes)
     slots->bytes += (double)bytes;
 }
 
+void slots_raise(struct slots *slots, unsigned least)
+{
+    if (slots->state == SLOTS_KEEP)
+        slots->wanted = MAX(slots->wanted, least);
+}
+
 unsigned slots_wanted(const struct slots *slots)
 {
     return slots->wanted;

@@ -78,6 +78,8 @@ static int choose_path(struct pool *pool, bool hello)
             look_again(pool, path->retry_at_ns);
             continue;
         }
+        if (path->subflows >= path_limits_open(&path->limits, pool->context->now))
+            continue;
         port_chooser_pick(&path->ports, 0, pool->context->now, &when);
         if (when > pool->context->now) {
             look_again(pool, when);
@@ -117,15 +119,8 @@ static uint64_t dial_timeout_ns(const struct path *path)
                DIAL_TIMEOUT_MAX_NS);
 }
 
-/* Subflows that all end at the same byte are easy to recognise. Without a spread the random
- * state is left alone. */
-static uint64_t draw_budget(struct pool *pool, uint64_t most, uint64_t spread)
-{
-    return spread == 0 ? most : most - context_random(pool->context) % (spread + 1);
-}
-
-/* Dials once; false when it has to wait. */
-static bool dial(struct pool *pool, bool hello)
+/* Dials once; NULL when it has to wait. */
+static struct subflow *dial(struct pool *pool, bool hello)
 {
     struct session_event *event;
     struct subflow *subflow;
@@ -134,28 +129,27 @@ static bool dial(struct pool *pool, bool hello)
     unsigned port;
 
     if (index < 0)
-        return false;
+        return NULL;
     struct path *path = &pool->paths->items[index];
 
     port = port_chooser_pick(&path->ports, context_random(pool->context),
                              pool->context->now, &when);
+    when = MAX(when, pool_dial_next(pool, path, port));
     if (when > pool->context->now) {
         look_again(pool, when);
-        return false;
+        return NULL;
     }
     subflow = subflow_new(pool->subflows, (unsigned)index);
     if (subflow == NULL)
-        return false;
+        return NULL;
     port_chooser_dialled(&path->ports, port, pool->context->now);
     subflow->hello = hello;
     subflow->port = (uint8_t)port;
     subflow->dialled_at_ns = pool->context->now;
     subflow->deadline_ns = pool->context->now + dial_timeout_ns(path);
     packets_choose(pool->subflows, subflow);
-    subflow->budget_out = draw_budget(pool, pool->context->config.budget_up,
-                                      pool->context->config.budget_up_spread);
-    subflow->budget_in = draw_budget(pool, pool->context->config.budget_down,
-                                     pool->context->config.budget_down_spread);
+    pool_give_budget(pool, subflow);
+    pool_note_dialled(pool, subflow);
     pool->context->counters.subflows_opened++;
     event = subflow_tell(pool->subflows, subflow, SESSION_DIAL);
     event->path = (unsigned)index;
@@ -164,7 +158,7 @@ static bool dial(struct pool *pool, bool hello)
     event->packet_size = subflow->packet_size;
     if (pool->silent_since_ns == TIME_NEVER && !subflows_in_touch(pool->subflows))
         pool->silent_since_ns = pool->context->now;
-    return true;
+    return subflow;
 }
 
 /* A lost session does not need its subflows: the one that was heard longest ago makes room
@@ -206,7 +200,7 @@ static void dial_hello(struct pool *pool)
         make_room(pool);
     if (pool->subflows->open_count >= pool->context->config.pool_burst)
         return;
-    if (dial(pool, true)) {
+    if (dial(pool, true) != NULL) {
         pool->hello_race_at_ns = pool->context->now + HELLO_RACE_NS;
         look_again(pool, pool->hello_race_at_ns);
     }
@@ -258,6 +252,31 @@ static void yield_place(struct pool *pool)
     look_again(pool, pool->context->now + YIELD_AGAIN_NS);
 }
 
+/* A canary goes beside the others, or in the place of one that is silent. */
+static void dial_canary(struct pool *pool, uint64_t bound)
+{
+    uint64_t due_at_ns = pool_canary_due_at_ns(pool);
+    struct subflow *canary;
+
+    if (due_at_ns > pool->context->now) {
+        look_again(pool, due_at_ns);
+        return;
+    }
+    if (pool->subflows->open_count >= bound) {
+        struct subflow *silent = pool_longest_silent(pool);
+
+        if (silent != NULL)
+            subflow_close(pool->subflows, silent, SUBFLOW_ABANDONED);
+    }
+    if (pool->subflows->open_count >= bound)
+        return;
+    canary = dial(pool, false);
+    if (canary != NULL) {
+        canary->canary = true;
+        pool->canary_at_ns = pool->context->now;
+    }
+}
+
 static void dial_joins(struct pool *pool)
 {
     uint64_t bound;
@@ -284,8 +303,9 @@ static void dial_joins(struct pool *pool)
         yield_place(pool);
     if (count < want && pool->subflows->open_count >= bound)
         give_way(pool);
-    while (count < want && pool->subflows->open_count < bound && dial(pool, false))
+    while (count < want && pool->subflows->open_count < bound && dial(pool, false) != NULL)
         count++;
+    dial_canary(pool, pool->context->config.pool_burst);
 }
 
 /* How willingly the path gives up spares: first a path that would not be dialled now, then
@@ -409,6 +429,8 @@ void pool_update(struct pool *pool)
         pool->context->state >= SESSION_STATE_CLOSING)
         return;
     subflows_shrink_packets(pool->subflows);
+    lessons_judge(pool->subflows);
+    look_again(pool, pool_tick_limits(pool));
     if (pool->context->state != SESSION_STATE_UP) {
         if (pool_needed(pool) > 0)
             dial_hello(pool);
@@ -423,6 +445,7 @@ void pool_update(struct pool *pool)
     if (!orphaned)
         dial_joins(pool);
     retire_reserve(pool);
+    pool_retire_surplus(pool);
     retire_spares(pool);
 }
 
@@ -467,9 +490,12 @@ void pool_dial_ended(struct pool *pool, struct subflow *subflow, enum subflow_en
     path->counters.dials_failed++;
     if (pool->context->config.role != SESSION_LOCAL)
         return;
-    if (end == SUBFLOW_REFUSED)
+    if (end == SUBFLOW_REFUSED) {
+        if (!subflow->hello && pool_dial_limited(pool, subflow, false))
+            return;
         port_chooser_result(&path->ports, subflow->port, DIAL_REFUSED,
                             subflow->dialled_at_ns, pool->context->now);
+    }
     pool->explicit_failures++;
     pool_back_off(pool, path);
     path->unreached++;
@@ -496,11 +522,15 @@ static enum dial_result unanswered(const struct path *path, uint64_t dialled_at_
 void pool_dial_timed_out(struct pool *pool, struct subflow *subflow)
 {
     struct path *path = &pool->paths->items[subflow->path];
+    enum dial_result result = unanswered(path, subflow->dialled_at_ns);
 
     pool->context->counters.dials_failed++;
     path->counters.dials_failed++;
-    port_chooser_result(&path->ports, subflow->port,
-                        unanswered(path, subflow->dialled_at_ns), subflow->dialled_at_ns,
+
+    if (result == DIAL_TIMEOUT && !subflow->hello &&
+        pool_dial_limited(pool, subflow, false))
+        return;
+    port_chooser_result(&path->ports, subflow->port, result, subflow->dialled_at_ns,
                         pool->context->now);
     /* The governor slows down when the network drops some dials; the path waits only when
      * it drops all. */
@@ -550,6 +580,10 @@ void pool_dial_succeeded(struct pool *pool, struct subflow *subflow)
 
     pool->explicit_failures = path->unreached = 0;
     pool->context->pool_dirty = true; /* the new subflow may turn out to be one too many */
+    pool_dial_limited(pool, subflow, true);
+    path_limits_fresh(&path->limits,
+                      pool->context->now - MIN(pool->context->now, subflow->dialled_at_ns),
+                      path_least_rtt_ns(path), path_rtt_ns(path), pool->context->now);
     port_chooser_result(&path->ports, subflow->port, DIAL_SUCCESS, subflow->dialled_at_ns,
                         pool->context->now);
 }

@@ -12,6 +12,9 @@ unsigned pool_needed(const struct pool *pool);
 uint64_t pool_wanted(struct pool *pool, uint64_t *bound);
 /* Whether the subflow will last until a replacement is there. */
 bool pool_lasting(const struct subflow *subflow);
+uint64_t pool_count_lasting(const struct pool *pool, unsigned path);
+/* Budgets use up the path's subflows. */
+bool pool_recycles(const struct pool *pool, unsigned path);
 uint64_t pool_lasting_on(struct pool *pool, unsigned path);
 /* The path's share of the pool, when shares apply. */
 uint64_t pool_path_share(struct pool *pool, unsigned path);
@@ -24,5 +27,27 @@ unsigned pool_path_minimum(const struct pool *pool, unsigned path);
 bool pool_held_back(struct pool *pool, unsigned path);
 /* A dial on the path, or its connection, has failed: delay the next one. */
 void pool_back_off(struct pool *pool, struct path *path);
+
+/* pool_canary.c */
+/* When a canary is due; TIME_NEVER: nothing is awaited. */
+uint64_t pool_canary_due_at_ns(const struct pool *pool);
+/* The subflow of which nothing was heard for longest, and for long enough to be suspect.
+ * Those that await an answer are left to their own time-out. NULL: there is none. */
+struct subflow *pool_longest_silent(const struct pool *pool);
+
+/* pool_limits.c */
+/* Gives a new subflow its budgets: as the configuration allows, and as was learned. */
+void pool_give_budget(struct pool *pool, struct subflow *subflow);
+/* When a port may be dialled next, as SYNs are limited. */
+uint64_t pool_dial_next(struct pool *pool, struct path *path, unsigned port);
+void pool_note_dialled(struct pool *pool, struct subflow *subflow);
+/* Takes a dial's result. True: the limits explain the failure, so that neither the path nor
+ * the port is to blame. */
+bool pool_dial_limited(struct pool *pool, struct subflow *subflow, bool passed);
+/* A trial of more slots that brought nothing leaves more subflows than the path has use
+ * for. Where budgets do not use them up, they are retired one by one. */
+void pool_retire_surplus(struct pool *pool);
+/* Looks at the number of slots when it is time to; returns when it is the next time. */
+uint64_t pool_tick_limits(struct pool *pool);
 
 #endif

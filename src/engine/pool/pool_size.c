@@ -80,11 +80,37 @@ static uint64_t slots(const struct path *path, uint64_t rate, uint64_t budget)
            1;
 }
 
-static uint64_t bulk_min(const struct session_config *config)
+/* What a subflow of the path carries: the configuration's bound, or less if the network
+ * lets it carry less. */
+static uint64_t path_budget(const struct pool *pool, unsigned index,
+                            enum profile_coordinate direction)
 {
-    return MIN(config->budget_up, config->budget_down) == SESSION_UNLIMITED
-               ? BULK_MIN
-               : BULK_MIN_RECYCLED;
+    const struct session_config *config = &pool->context->config;
+
+    return MIN(direction == PROFILE_UP ? config->budget_up : config->budget_down,
+               path_limits_budget(&pool->paths->items[index].limits, direction));
+}
+
+bool pool_recycles(const struct pool *pool, unsigned index)
+{
+    return MIN(path_budget(pool, index, PROFILE_UP),
+               path_budget(pool, index, PROFILE_DOWN)) != SESSION_UNLIMITED;
+}
+
+/* The largest budget of a usable path. */
+static uint64_t largest_budget(const struct pool *pool, enum profile_coordinate direction)
+{
+    uint64_t largest = 0;
+
+    for (unsigned i = 0; i < pool->context->config.path_count; i++)
+        if (pool->paths->items[i].properties.usable)
+            largest = MAX(largest, path_budget(pool, i, direction));
+    return largest == 0 ? SESSION_UNLIMITED : largest;
+}
+
+static uint64_t bulk_min(const struct pool *pool, unsigned index)
+{
+    return pool_recycles(pool, index) ? BULK_MIN_RECYCLED : BULK_MIN;
 }
 
 /* The rate for which slots are counted. A loss that many subflows share lowers the rate
@@ -96,13 +122,17 @@ static uint64_t slots_rate(const struct pool *pool, struct peak *peak, uint64_t 
     return MAX(rate, recent(peak, pool->context->now, RATE_WINDOW_NS, rate) / 5 * 4);
 }
 
-static uint64_t path_slots(const struct pool *pool, struct path *path)
+static uint64_t path_slots(const struct pool *pool, unsigned index)
 {
+    struct path *path = &pool->paths->items[index];
     uint64_t in = slots_rate(pool, &path->peak_in, path->rate_in);
     uint64_t acked = slots_rate(pool, &path->peak_acked, path->rate_acked);
 
-    return MAX(slots(path, in, pool->context->config.budget_down),
-               slots(path, acked, pool->context->config.budget_up));
+    uint64_t known = MAX(slots(path, in, path_budget(pool, index, PROFILE_DOWN)),
+                         slots(path, acked, path_budget(pool, index, PROFILE_UP)));
+
+    return MIN(MAX(known, slots_wanted(&path->limits.slots)) + path->limits.asked,
+               path_limits_open(&path->limits, pool->context->now));
 }
 
 /* How many subflows a queue of this length keeps busy. */
@@ -113,7 +143,7 @@ static uint64_t queue_slots(uint64_t queue, uint64_t budget)
 
 static bool tight(const struct pool *pool)
 {
-    return MIN(pool->context->config.budget_up, pool->context->config.budget_down) <=
+    return MIN(largest_budget(pool, PROFILE_UP), largest_budget(pool, PROFILE_DOWN)) <=
            TIGHT_BUDGET;
 }
 
@@ -220,7 +250,7 @@ bool pool_held_back(struct pool *pool, unsigned index)
     return false;
 }
 
-static uint64_t count_lasting(const struct pool *pool, unsigned index)
+uint64_t pool_count_lasting(const struct pool *pool, unsigned index)
 {
     uint64_t count = 0;
 
@@ -267,7 +297,7 @@ static int short_path(const struct pool *pool)
         if (best < 0 || own_ns < shortness_ns(pool, (unsigned)best))
             best = (int)i;
         if ((open < 0 || own_ns < shortness_ns(pool, (unsigned)open)) &&
-            count_lasting(pool, i) > 0)
+            pool_count_lasting(pool, i) > 0)
             open = (int)i;
     }
     return open >= 0 && shortness_ns(pool, (unsigned)open) <=
@@ -369,14 +399,14 @@ static unsigned lane_path(const struct pool *pool)
 /* The path's share of the pool; the lane's path gets one more. */
 uint64_t pool_path_share(struct pool *pool, unsigned index)
 {
-    uint64_t share = path_slots(pool, &pool->paths->items[index]);
+    uint64_t share = path_slots(pool, index);
 
     if (!pool->paths->items[index].properties.usable)
         return 0;
     if (pool->paths->items[index].small_only)
         return MAX(1, pool_path_asked(pool, index));
     if (bulk_expected(pool))
-        share = MAX(share, bulk_min(&pool->context->config)) + (index == lane_path(pool));
+        share = MAX(share, bulk_min(pool, index)) + (index == lane_path(pool));
     return MAX(share, pool_path_asked(pool, index));
 }
 
@@ -390,34 +420,49 @@ static uint64_t bulk_slots(struct pool *pool)
     return total;
 }
 
+/* How many subflows the networks let the usable paths have open together. */
+static unsigned open_most(const struct pool *pool)
+{
+    unsigned most = 0;
+
+    for (unsigned i = 0; i < pool->context->config.path_count; i++) {
+        const struct path *path = &pool->paths->items[i];
+
+        if (path->properties.usable)
+            most += MIN(path_limits_open(&path->limits, pool->context->now),
+                        pool->context->config.pool_burst);
+    }
+    return most == 0 ? pool->context->config.pool_burst : most;
+}
+
 /* How many lasting subflows there should be; `bound` becomes how many may be open,
  * including those that are about to end. */
 uint64_t pool_wanted(struct pool *pool, uint64_t *bound)
 {
     const struct session_config *config = &pool->context->config;
-    uint64_t queue = MAX(queue_slots(queue_up(pool), config->budget_up),
-                         queue_slots(queue_down(pool), config->budget_down));
+    uint64_t queue = MAX(queue_slots(queue_up(pool), largest_budget(pool, PROFILE_UP)),
+                         queue_slots(queue_down(pool), largest_budget(pool, PROFILE_DOWN)));
     /* With large budgets much waiting data makes a queue of few slots. */
     bool much = queue > config->pool_size || pool_bulk_waits(pool);
     uint64_t busy = queue;
 
     /* Exceed `size` only while much data waits, and only as far as the paths can use
      * it. */
-    *bound = much ? config->pool_burst : config->pool_size;
+    *bound = MIN(much ? config->pool_burst : config->pool_size, open_most(pool));
     if (busy > 0)
         busy += tight(pool) ? 0 : 1; /* the interactive lane */
     if (bulk_expected(pool))
         busy = MAX(busy, bulk_slots(pool));
     if (busy > config->pool_size)
         busy = much ? MAX(bulk_slots(pool), config->pool_size) : config->pool_size;
-    return MIN(MAX(busy, pool_needed(pool)), config->pool_burst);
+    return MIN(MAX(busy, pool_needed(pool)), MIN(config->pool_burst, open_most(pool)));
 }
 
 /* Whether the subflow will last until a replacement is there. */
 bool pool_lasting(const struct subflow *subflow)
 {
     if (subflow->state != SUBFLOW_STATE_OPEN)
-        return true;
+        return !subflow->canary;
     if (!subflow_usable(subflow) || subflow->retire)
         return false;
     /* A replacement takes a round trip, and the last flight of a budget carries half of
@@ -443,7 +488,7 @@ void pool_count_bytes(struct pool *pool, struct subflow *subflow, uint64_t sent,
  * does not make up for what another lacks. */
 uint64_t pool_lasting_on(struct pool *pool, unsigned index)
 {
-    uint64_t count = count_lasting(pool, index);
+    uint64_t count = pool_count_lasting(pool, index);
 
     return pool_shares_hold(pool) ? MIN(count, pool_path_share(pool, index)) : count;
 }

@@ -7,8 +7,6 @@
  */
 #include <splitsocks/engine/schedule/schedule.h>
 
-/* The least time by which an ACK may be later than expected. */
-#define LATE_MARGIN_NS (5 * NS_PER_MS)
 #define STALL_MARGIN_NS (25 * NS_PER_MS)
 /* How late the first acknowledgement of a path's TCP may be: TCP may delay it by 40 ms
  * (Linux: TCP_DELACK_MIN), and the kernel's clock may tick every 4 ms. */

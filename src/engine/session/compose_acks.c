@@ -25,6 +25,24 @@ static bool choose(struct ack_choice *choice, uint64_t number, uint64_t chunks, 
     return true;
 }
 
+/* The longest GONE: type, tag, number and cause. */
+#define GONE_MAX 11
+
+/* Goes before the final count, after which local keeps nothing of the subflow. */
+static void compose_gone(struct composer *c, struct ack_choice *choice,
+                         const struct final_ack *final)
+{
+    struct wire_writer w;
+
+    if (final->cause == SUBFLOW_CAUSE_OTHER ||
+        c->session->context.config.role != SESSION_RELAY ||
+        !(c->session->context.features & WIRE_FEATURE_GONE) || !composer_begin(c, &w))
+        return;
+    frame_write_gone(&w, choice->tag, final->number, final->cause);
+    composer_commit(c, &w, true);
+    choice->room -= GONE_MAX;
+}
+
 static void choose_finals(struct composer *c, struct ack_choice *choice)
 {
     struct ring *finals = &c->session->subflows.finals;
@@ -34,12 +52,19 @@ static void choose_finals(struct composer *c, struct ack_choice *choice)
         struct sent_item item = {.kind = SENT_FINAL,
                                  .number = final.number,
                                  .offset = final.chunks,
-                                 .length = (uint32_t) final.order};
+                                 .length = (uint32_t) final.order,
+                                 .copied = (uint32_t) final.cause};
         uint64_t tag;
 
         if (!generation_final_tag(&c->session->subflows, final.order, &tag) ||
-            tag != choice->tag || !choose(choice, final.number, final.chunks, true))
+            tag != choice->tag || choice->room <= GONE_MAX ||
+            composer_room(c) < choice->room)
             return;
+        choice->room -= GONE_MAX;
+        if (!choose(choice, final.number, final.chunks, true))
+            return;
+        choice->room += GONE_MAX;
+        compose_gone(c, choice, &final);
         if (!composer_push(c, &item)) {
             session_fail(c->session, ERROR_MEMORY, "out of memory");
             return;

@@ -129,7 +129,8 @@ struct session *session_new(const struct session_config *config, uint64_t now)
         session->paths.items[i].properties.usable = true;
         packets_reset(&session->subflows, &session->paths.items[i]);
         if (port_chooser_init(&session->paths.items[i].ports, config->port_count,
-                              config->dials_per_second) != OK) {
+                              config->dials_per_second) != OK ||
+            path_limits_init(&session->paths.items[i].limits, config->port_count) != OK) {
             session_free(session);
             return NULL;
         }
@@ -220,8 +221,10 @@ void session_free(struct session *session)
     list_foreach(&session->subflows.generations, node, after) {
         generation_free(&session->subflows, list_entry(node, struct generation, node));
     }
-    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
+    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++) {
         port_chooser_deinit(&session->paths.items[i].ports);
+        path_limits_deinit(&session->paths.items[i].limits);
+    }
     ring_deinit(&session->subflows.finals);
     ring_deinit(&session->context.events);
     free(session->streams.by_id);

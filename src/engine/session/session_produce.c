@@ -6,6 +6,8 @@
 /* How long the bytes of one session_produce() may take to leave. More are better kept
  * back, where the scheduler can still choose. */
 #define BURST_NS (2 * NS_PER_MS)
+/* The first chunks of a subflow, bytes; later ones are at most what was sent before. */
+#define CHUNK_FIRST 4096
 /* A subflow that has carried only ACKs for so long sends a PING: if the path swallowed the
  * ACKs, nobody would notice. */
 #define PROVE_NS (1 * NS_PER_S)
@@ -61,6 +63,8 @@ static bool set_limit(struct composer *c, size_t header, size_t capacity)
         size = MIN(size, FIRST_CHUNK_MAX);
     if (goes_small(session, c->subflow))
         size = MIN(size, PACKET_SMALL);
+    /* A connection that is frozen within a chunk has carried that chunk in vain. */
+    size = MIN(size, MAX(c->subflow->bytes_sent, CHUNK_FIRST));
     /* Frames of control may exceed a ceiling, and count against it later; data waits. */
     size = MIN(size, MAX(path_room(&session->paths, c->subflow->path), RATE_LIMIT_PIECE));
     left -= MIN(left, header);
@@ -190,6 +194,8 @@ static size_t produce_chunk(struct session *session, struct subflow *subflow, ui
     }
     if (!set_limit(&c, header, capacity))
         return 0;
+    if (subflow->chunks_sent == 0)
+        ack_repeat_unheard(&session->subflows);
     compose_chunk(&c);
     composer_close_part(&c);
     if (c.length == 0)

@@ -222,6 +222,25 @@ static void take_large_lost(struct session *session, const struct frame *frame)
                           frame->large_lost.bytes);
 }
 
+/* The final count that follows ends the subflow, if it is still open. */
+static void take_gone(struct session *session, const struct frame *frame)
+{
+    struct subflow *subflow;
+
+    if (session->context.config.role != SESSION_LOCAL ||
+        !(session->context.features & WIRE_FEATURE_GONE)) {
+        session_fail(session, ERROR_PROTOCOL, "GONE out of place");
+        return;
+    }
+    subflow = subflow_find(&session->subflows, frame->gone.tag, frame->gone.number);
+    /* Causes of later versions say no more than that it is gone. */
+    if (subflow == NULL || frame->gone.cause > SUBFLOW_CAUSE_RESET)
+        return;
+    subflow->cause = (uint8_t)frame->gone.cause;
+    if (subflow->state == SUBFLOW_STATE_LIMBO)
+        lessons_end(&session->subflows, subflow, SUBFLOW_ABANDONED);
+}
+
 static void take_ack(struct session *session, struct frame *frame)
 {
     struct frame_ack_entry entry;
@@ -325,6 +344,7 @@ static void take_frame(struct session *session, struct subflow *subflow, struct 
         break;
     case FRAME_STREAM_POLICY: take_policy(session, frame); break;
     case FRAME_LARGE_LOST: take_large_lost(session, frame); break;
+    case FRAME_GONE: take_gone(session, frame); break;
     case FRAME_SESSION_CLOSE: take_close(session, frame); break;
     case FRAME_STREAM_DATA: take_data(session, subflow, frame); break;
     }
@@ -521,8 +541,12 @@ size_t session_receive(struct session *session, struct subflow *subflow, uint8_t
         subflow_note_progress(&session->subflows, subflow);
         path_note_received(&session->paths.items[subflow->path], now);
     }
-    if (subflow->state == SUBFLOW_STATE_OPEN)
+    if (subflow->state == SUBFLOW_STATE_OPEN) {
+        subflow->bytes_arrived = subflow->bytes_received + length - used;
+        if (session->context.config.role == SESSION_LOCAL)
+            lessons_progress(&session->subflows, subflow);
         subflow_close_if_done(&session->subflows, subflow);
+    }
     *closed = subflow->state == SUBFLOW_STATE_LIMBO ||
               session->context.state >= SESSION_STATE_CLOSING;
     subflow_unhold(&session->subflows, subflow);

@@ -56,6 +56,11 @@ void session_subflow_down(struct session *session, struct subflow *subflow,
              !session_is_closing(session))
         pool_unproven(&session->pool, subflow,
                       end == SUBFLOW_FAILED ? UNPROVEN_SILENT : UNPROVEN_CLOSED);
+    if (subflow->state == SUBFLOW_STATE_OPEN &&
+        (end == SUBFLOW_RESET || end == SUBFLOW_EOF))
+        subflow->cause = session->context.config.role == SESSION_LOCAL
+                             ? SUBFLOW_CAUSE_UNTOLD
+                             : SUBFLOW_CAUSE_RESET;
     if (subflow->state == SUBFLOW_STATE_OPEN && end == SUBFLOW_RESET)
         keepalive_note_died(&session->subflows, subflow);
     subflow_end(&session->subflows, subflow, manner_of(session, subflow));

@@ -17,14 +17,10 @@
 /* An idle path gets a PING this often while data moves on another: so its round trip stays
  * known, and its death is noticed before the path is needed. */
 #define PROBE_NS (1 * NS_PER_S)
+/* How long a subflow that was reset waits for the GONE that tells why. */
+#define UNTOLD_NS (2 * NS_PER_S)
 
 /* ---- when something is due ---- */
-
-/* Time without progress after which a subflow is closed; before, it is suspect. */
-static uint64_t dead_ns(const struct session *session, const struct subflow *subflow)
-{
-    return 2 * subflow_stall_ns(&session->subflows, subflow);
-}
 
 /* Local: when the subflow has reached its greatest age, even if it is busy. */
 static uint64_t age_timeout(const struct session *session, const struct subflow *subflow)
@@ -43,7 +39,7 @@ static uint64_t open_timeout(const struct session *session, const struct subflow
 
     if (subflow_outstanding(subflow))
         return subflow->progress_at_ns +
-               (subflow->suspect ? dead_ns(session, subflow)
+               (subflow->suspect ? subflow_death_ns(&session->subflows, subflow)
                                  : subflow_stall_ns(&session->subflows, subflow));
     if (!local)
         return subflow->end_sent && subflow->end_received
@@ -292,7 +288,8 @@ static void stalled(struct session *session, struct subflow *subflow)
     if (session->context.config.role == SESSION_LOCAL && !subflow->confirmed &&
         !subflow->suspect)
         doubt(session);
-    if (session->context.now - subflow->progress_at_ns < dead_ns(session, subflow)) {
+    if (session->context.now - subflow->progress_at_ns <
+        subflow_death_ns(&session->subflows, subflow)) {
         subflow_set_suspect(&session->subflows, subflow, true);
         return;
     }
@@ -302,6 +299,9 @@ static void stalled(struct session *session, struct subflow *subflow)
     if (session->context.config.role == SESSION_LOCAL && !subflow->confirmed)
         pool_unproven(&session->pool, subflow, UNPROVEN_SILENT);
     keepalive_note_died(&session->subflows, subflow);
+    /* Where large packets vanish, the connection would go on with smaller ones. */
+    if (subflow_witnessed(&session->subflows, subflow) && subflow->large_at_ns == 0)
+        subflow->cause = SUBFLOW_CAUSE_FROZEN;
     subflow_close(&session->subflows, subflow, SUBFLOW_ABANDONED);
 }
 
@@ -364,6 +364,13 @@ static void tick_limbo(struct session *session)
             continue;
         }
         ack_requeue(&session->subflows, subflow);
+        if (subflow->cause == SUBFLOW_CAUSE_UNTOLD && !subflow->lingers) {
+            subflow->lingers = true;
+            subflow->deadline_ns = session->context.now + UNTOLD_NS;
+            session->subflows.limbo_wake_at_ns =
+                MIN(session->subflows.limbo_wake_at_ns, subflow->deadline_ns);
+            continue;
+        }
         subflow_free(&session->subflows, subflow);
     }
 }

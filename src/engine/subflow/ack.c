@@ -65,8 +65,10 @@ static void item_lost(struct subflows *subflows, const struct sent_item *item)
             outbox_fail(subflows->context, ERROR_MEMORY, "out of memory");
             return;
         }
-        *final = (struct final_ack){
-            .order = item->length, .number = item->number, .chunks = item->offset};
+        *final = (struct final_ack){.order = item->length,
+                                    .number = item->number,
+                                    .chunks = item->offset,
+                                    .cause = (enum subflow_cause)item->copied};
         subflows->ack_deadline_ns =
             MIN(subflows->ack_deadline_ns, subflows->context->now + ACK_DELAY_NS);
         subflows->context->pool_dirty = true;
@@ -250,7 +252,8 @@ void ack_note_final(struct subflows *subflows, struct subflow *subflow)
     }
     *final = (struct final_ack){.order = subflow->generation->order,
                                 .number = subflow->number,
-                                .chunks = subflow->chunks_received};
+                                .chunks = subflow->chunks_received,
+                                .cause = subflow_cause(subflow)};
     subflows->ack_deadline_ns =
         MIN(subflows->ack_deadline_ns, subflows->context->now + ACK_DELAY_NS);
     subflows->context->pool_dirty = true;
@@ -266,6 +269,50 @@ void ack_repeat(struct subflows *subflows)
             continue;
         list_append(&subflows->ack_queue, &subflow->ack_node);
         subflows->ack_deadline_ns = subflows->context->now;
+    }
+}
+
+static void tell_again(struct subflows *subflows, struct subflow *subflow)
+{
+    if (subflow->state != SUBFLOW_STATE_OPEN || list_linked(&subflow->ack_node))
+        return;
+    list_append(&subflows->ack_queue, &subflow->ack_node);
+    subflows->ack_deadline_ns = subflows->context->now;
+}
+
+void ack_repeat_of(struct subflows *subflows, const struct subflow *carrier)
+{
+    list_foreach(&subflows->all, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        if (subflow->told_at_ns != 0 && subflow->told_on == carrier->number)
+            tell_again(subflows, subflow);
+    }
+}
+
+static const struct subflow *carrier_of(const struct subflows *subflows,
+                                        const struct subflow *told)
+{
+    list_foreach_const(&subflows->all, node) {
+        const struct subflow *subflow = (const struct subflow *)node; /* its first member */
+
+        if (subflow->number == told->told_on && subflow->state == SUBFLOW_STATE_OPEN)
+            return subflow;
+    }
+    return NULL;
+}
+
+void ack_repeat_unheard(struct subflows *subflows)
+{
+    list_foreach(&subflows->all, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+        const struct subflow *carrier =
+            subflow->told_at_ns != 0 ? carrier_of(subflows, subflow) : NULL;
+
+        if (carrier != NULL && carrier->received_at_ns < subflow->told_at_ns &&
+            subflow->told_at_ns + path_late_ns(&subflows->paths->items[carrier->path]) <=
+                subflows->context->now)
+            tell_again(subflows, subflow);
     }
 }
 

@@ -113,6 +113,7 @@ void hello_free(struct hello_state *hello)
 /* Takes the subflow out of all lists; the memory stays while an event refers to it. */
 void subflow_free(struct subflows *subflows, struct subflow *subflow)
 {
+    lessons_end(subflows, subflow, SUBFLOW_ABANDONED);
     list_remove(&subflow->node);
     list_remove(&subflow->ack_node);
     if (subflows->lane == subflow)
@@ -174,14 +175,53 @@ uint64_t subflow_rtt_ns(const struct subflows *subflows, const struct subflow *s
                : path_rtt_ns(&subflows->paths->items[subflow->path]);
 }
 
+enum subflow_cause subflow_cause(const struct subflow *subflow)
+{
+    return subflow->items.count > 0 ? (enum subflow_cause)subflow->cause
+                                    : SUBFLOW_CAUSE_OTHER;
+}
+
+const struct sent_chunk *subflow_oldest_asking(const struct subflow *subflow)
+{
+    for (size_t i = 0; i < subflow->chunks.count; i++) {
+        const struct sent_chunk *chunk = ring_at(&subflow->chunks, i);
+
+        if (chunk->eliciting)
+            return chunk;
+    }
+    return NULL;
+}
+
+bool subflow_witnessed(const struct subflows *subflows, const struct subflow *subflow)
+{
+    const struct sent_chunk *oldest = subflow_oldest_asking(subflow);
+
+    return oldest != NULL &&
+           subflows->paths->items[subflow->path].proven_sent_at_ns > oldest->sent_at_ns;
+}
+
 /* The time doubles whenever it ran out before anything was acknowledged (as in RFC 6298);
- * else a path that has become slower than this could never be used again. */
+ * else a path that has become slower than this could never be used again. It
+ * does not double where a witness shows that the path is as fast as before. */
 uint64_t subflow_stall_ns(const struct subflows *subflows, const struct subflow *subflow)
 {
     const struct path *path = &subflows->paths->items[subflow->path];
+    unsigned doublings =
+        subflow_witnessed(subflows, subflow) ? 0 : MIN(path->stalls, STALL_DOUBLINGS);
 
-    return MAX(3 * subflow_rtt_ns(subflows, subflow), STALL_MIN_NS)
-           << MIN(path->stalls, STALL_DOUBLINGS);
+    return MAX(3 * subflow_rtt_ns(subflows, subflow), STALL_MIN_NS) << doublings;
+}
+
+/* Linux' TCP sends again after 200 ms and a round trip at the soonest (TCP_RTO_MIN), and
+ * the answer takes another; where round trips are long, three of them. */
+uint64_t subflow_death_ns(const struct subflows *subflows, const struct subflow *subflow)
+{
+    uint64_t rtt_ns = subflow_rtt_ns(subflows, subflow);
+    uint64_t usual_ns = 2 * subflow_stall_ns(subflows, subflow);
+
+    if (!subflow_witnessed(subflows, subflow))
+        return usual_ns;
+    return MIN(usual_ns, MAX(2 * rtt_ns + FREEZE_MARGIN_NS, 3 * rtt_ns + 50 * NS_PER_MS));
 }
 
 bool subflow_awaits_ack(const struct subflow *subflow)

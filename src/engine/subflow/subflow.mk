@@ -5,6 +5,8 @@ libengine_subflow_a_SOURCES = \
 	src/engine/subflow/ack.c \
 	src/engine/subflow/generations.c \
 	src/engine/subflow/keepalive.c \
+	src/engine/subflow/lessons.c \
+	src/engine/subflow/lessons_judge.c \
 	src/engine/subflow/packets.c \
 	src/engine/subflow/subflow.c \
 	src/engine/subflow/subflow_end.c \

@@ -26,8 +26,11 @@ void subflow_end(struct subflows *subflows, struct subflow *subflow,
                  enum subflow_manner manner)
 {
     bool was_open = subflow->state == SUBFLOW_STATE_OPEN;
+    bool untold = manner == SUBFLOW_ABANDONED && subflow->cause == SUBFLOW_CAUSE_UNTOLD;
     uint64_t rtt_ns = paths_best_rtt_ns(subflows->paths);
 
+    if (!untold)
+        lessons_end(subflows, subflow, manner);
     leave_live(subflows, subflow);
     subflow_set_state(subflow, SUBFLOW_STATE_LIMBO);
     /* The relay answered, but the first chunk did not arrive: delay the next HELLO. */
@@ -36,6 +39,8 @@ void subflow_end(struct subflows *subflows, struct subflow *subflow,
         subflows->context->hello_failed = true;
     if (was_open || subflow->trial)
         packets_note_ended(subflows, subflow, manner);
+    if (was_open && manner == SUBFLOW_ABANDONED)
+        ack_repeat_of(subflows, subflow);
     if (was_open) {
         subflows_refresh_path(subflows, subflow->path);
         /* Local may have closed before the relay's last ACK was sent. */
@@ -55,7 +60,7 @@ void subflow_end(struct subflows *subflows, struct subflow *subflow,
         subflows->context->now + (manner == SUBFLOW_ORDERLY
                                       ? MAX(4 * rtt_ns, ORDERLY_GRACE_MIN_NS)
                                       : rtt_ns + DEATH_GRACE_NS);
-    if (subflow->chunks.count == 0) {
+    if (subflow->chunks.count == 0 && !untold) {
         subflow_free(subflows, subflow);
         return;
     }

@@ -44,18 +44,6 @@ static uint64_t taken_bytes(uint64_t sent, const struct subflow_measure *measure
     return sent - MIN(sent, measure->queued_bytes);
 }
 
-/* The end of the first chunk that awaits an ACK. */
-static uint64_t oldest_asking_end(const struct subflow *subflow)
-{
-    for (size_t i = 0; i < subflow->chunks.count; i++) {
-        const struct sent_chunk *chunk = ring_at(&subflow->chunks, i);
-
-        if (chunk->eliciting)
-            return chunk->end;
-    }
-    return subflow->bytes_sent;
-}
-
 /* Bytes that leave the kernel's queue are progress, long before a large chunk is complete.
  * Bytes behind the first chunk that awaits an ACK prove little: a relay that discards
  * everything acknowledges them, and so does a middlebox that has lost the other side. They
@@ -64,10 +52,11 @@ static void note_taken(struct subflows *subflows, struct subflow *subflow,
                        const struct subflow_measure *measure)
 {
     uint64_t before = taken_bytes(subflow->measured_bytes, &subflow->measure);
+    const struct sent_chunk *oldest = subflow_oldest_asking(subflow);
 
     if (taken_bytes(subflow->bytes_sent, measure) <= before)
         return;
-    if (before < oldest_asking_end(subflow)) {
+    if (before < (oldest != NULL ? oldest->end : subflow->bytes_sent)) {
         subflow_note_progress(subflows, subflow);
     } else if (subflows->context->now - subflow->answer_at_ns <
                answer_limit_ns(subflows, subflow)) {
@@ -91,4 +80,5 @@ void subflow_take_measure(struct subflows *subflows, struct subflow *subflow,
     if (measure->srtt_ns != 0)
         path_sample_rtt(&subflows->paths->items[subflow->path], measure->srtt_ns, now);
     subflows_refresh_path(subflows, subflow->path);
+    lessons_progress(subflows, subflow);
 }

@@ -27,10 +27,12 @@ void subflows_judge_stalled(struct subflows *subflows)
 
         if (path->stalled_since_ns == 0)
             continue;
-        if (path->heard_at_ns <= path->stalled_since_ns)
+        /* Where the path was heard of since, single connections die, and not the path. */
+        if (path->heard_at_ns <= path->stalled_since_ns) {
             give_up(subflows, i);
+            path->stalls++;
+        }
         path_failed(subflows->paths, i, PATH_REASON_SILENT, path->stalled_since_ns);
-        path->stalls++;
         path->stalled_since_ns = 0;
     }
 }

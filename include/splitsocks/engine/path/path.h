@@ -7,10 +7,13 @@
 #include <splitsocks/base/rate_limit.h>
 #include <splitsocks/engine/outbox/context.h>
 #include <splitsocks/engine/path/packet_size.h>
+#include <splitsocks/engine/path/path_limits.h>
 #include <splitsocks/engine/path/port_chooser.h>
 
 #define ACK_DELAY_NS (25 * NS_PER_MS)
 #define STALL_MIN_NS (200 * NS_PER_MS)
+/* The least time by which an ACK may be later than expected. */
+#define LATE_MARGIN_NS (5 * NS_PER_MS)
 #define RTT_UNKNOWN_NS (100 * NS_PER_MS)
 
 /* The highest value of a quantity in the running window and in the one before. */
@@ -73,6 +76,7 @@ struct path {
     bool held;                   /* restraint holds bulk back now; see path_hold() */
     uint64_t rate_seen;          /* bytes a second: recent highest, by restraint */
     struct large_packets large;  /* for the direction in which this side sends */
+    struct path_limits limits;   /* local: what was learned of its connections */
     struct packet_ladder ladder; /* local */
 };
 
@@ -107,6 +111,8 @@ void path_count(struct paths *paths, unsigned path, uint64_t received, uint64_t 
 void path_count_goodput(struct paths *paths, unsigned path, uint64_t received,
                         uint64_t acked);
 uint64_t path_rtt_ns(const struct path *path); /* RTT_UNKNOWN_NS while unknown */
+/* An answer that takes longer than this is late. */
+uint64_t path_late_ns(const struct path *path);
 /* The least round trip of the last seconds: it has no queue in it. */
 uint64_t path_least_rtt_ns(const struct path *path);
 /* Forgets the least round trip, because the path may have changed. */

@@ -54,6 +54,8 @@ void slots_init(struct slots *slots, unsigned first, uint64_t now);
 void slots_delivered(struct slots *slots, uint64_t bytes);
 /* Call it some ten times a second. */
 void slots_tick(struct slots *slots, const struct slots_view *view, uint64_t now);
+/* At least so many are open for other reasons: a trial of more begins there. */
+void slots_raise(struct slots *slots, unsigned least);
 unsigned slots_wanted(const struct slots *slots);
 
 #endif

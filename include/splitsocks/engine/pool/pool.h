@@ -31,6 +31,8 @@ struct pool {
     struct peak queue_up, queue_down; /* local: most bytes that waited recently */
     /* Local: when a STREAM_OPEN last became ready; 0 = never. */
     uint64_t stream_begun_at_ns;
+    uint64_t canary_at_ns;      /* local: when a canary was last dialled */
+    uint64_t ticked_at_ns;      /* local: when the slots were last looked at */
     uint64_t wake_at_ns;        /* when pool_update() must be called again */
     unsigned explicit_failures; /* dials refused or unreachable, in a row */
     unsigned hellos_unanswered; /* HELLOs without an answer, in a row */

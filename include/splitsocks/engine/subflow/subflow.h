@@ -14,6 +14,7 @@
  * keep more. */
 #define ACK_BYTES (256 * 1024)
 #define STALL_DOUBLINGS 4u
+#define FREEZE_MARGIN_NS (250 * NS_PER_MS)
 #define ANSWER_MIN_NS (2 * NS_PER_S)
 #define KEEPALIVE_NS (45 * NS_PER_S)
 #define ORDERLY_GRACE_MIN_NS (1 * NS_PER_S)
@@ -50,6 +51,14 @@ enum subflow_state {
     SUBFLOW_STATE_HELLO,    /* local: connected; message 2 has not come yet */
     SUBFLOW_STATE_OPEN,     /* carries chunks */
     SUBFLOW_STATE_LIMBO,    /* the socket is gone; the ledger is not settled yet */
+};
+
+/* Why a subflow that had something to carry was given up; travels in GONE. */
+enum subflow_cause {
+    SUBFLOW_CAUSE_OTHER,  /* the path was out, or any other reason */
+    SUBFLOW_CAUSE_FROZEN, /* no progress, while the path carried what was sent later */
+    SUBFLOW_CAUSE_RESET,  /* a reset that neither side sent */
+    SUBFLOW_CAUSE_UNTOLD, /* local: a reset that may be the relay's; GONE tells */
 };
 
 /* Which of its path's small data the subflow carries; see carriers.c. */
@@ -142,6 +151,12 @@ struct subflow {
 
     uint64_t budget_out, budget_in; /* bytes */
     uint64_t bytes_sent, bytes_received;
+    uint64_t bytes_arrived; /* bytes_received, and of a chunk that is incomplete */
+    struct profile_connection lesson; /* local */
+    struct dial_attempt attempt;      /* local */
+    uint8_t cause;                    /* enum subflow_cause */
+    bool lingers;                     /* LIMBO: settled, but why it ended is not told yet */
+    bool canary; /* local: dialled because nothing came; counts once it is established */
 
     struct ring chunks; /* of sent_chunk: unacknowledged, oldest first */
     struct ring items;  /* of sent_item: the chunks' contents */
@@ -171,6 +186,7 @@ struct subflow {
 struct final_ack {
     uint64_t order; /* order of the subflow's generation */
     uint64_t number, chunks;
+    enum subflow_cause cause; /* relay: why it was given up */
 };
 
 #define BY_NUMBER_BUCKETS 256
@@ -242,6 +258,13 @@ bool subflow_usable(const struct subflow *subflow);
 bool subflow_may_begin(const struct subflows *subflows, const struct subflow *subflow);
 uint64_t subflow_rtt_ns(const struct subflows *subflows, const struct subflow *subflow);
 uint64_t subflow_stall_ns(const struct subflows *subflows, const struct subflow *subflow);
+/* The first chunk that awaits an ACK; NULL: none does. Valid until the ledger changes. */
+const struct sent_chunk *subflow_oldest_asking(const struct subflow *subflow);
+/* A chunk that was sent on the path later than the oldest unacknowledged one of the subflow
+ * has been acknowledged: the path works, and this connection alone does not. */
+bool subflow_witnessed(const struct subflows *subflows, const struct subflow *subflow);
+/* After how long without progress the subflow is closed. */
+uint64_t subflow_death_ns(const struct subflows *subflows, const struct subflow *subflow);
 /* Sends a PING, which the peer must acknowledge. */
 void subflow_ask(struct subflows *subflows, struct subflow *subflow);
 /* Whether the subflow is open, and an eliciting chunk of it is not acknowledged. */
@@ -263,6 +286,8 @@ void subflow_set_suspect(struct subflows *subflows, struct subflow *subflow, boo
 /* The way in which a subflow ended decides how long its unsettled chunks may wait for the
  * peer's final count. */
 enum subflow_manner { SUBFLOW_ORDERLY, SUBFLOW_ABANDONED };
+/* Why it is given up; OTHER when it had nothing to carry. */
+enum subflow_cause subflow_cause(const struct subflow *subflow);
 /* Ends a live subflow, and tells the driver to reset its socket unless that is gone. */
 void subflow_close(struct subflows *subflows, struct subflow *subflow,
                    enum subflow_manner manner);
@@ -290,6 +315,11 @@ void ack_note_received(struct subflows *subflows, struct subflow *subflow, bool 
 void ack_note_final(struct subflows *subflows, struct subflow *subflow);
 /* Sends the counts of all open subflows once more. */
 void ack_repeat(struct subflows *subflows);
+/* Tells once more what was told on the subflow, which has died and may have lost it. */
+void ack_repeat_of(struct subflows *subflows, const struct subflow *carrier);
+/* Tells once more what was told on subflows of which nothing was heard since, for longer
+ * than an answer takes: a fresh subflow carries it. */
+void ack_repeat_unheard(struct subflows *subflows);
 bool ack_due(const struct subflows *subflows);
 bool ack_waiting(const struct subflows *subflows);
 /* Queues the frames of control of the oldest unacknowledged chunk again, once for each
@@ -299,6 +329,19 @@ void ack_hedge(struct subflows *subflows, struct subflow *subflow);
 void ack_requeue(struct subflows *subflows, struct subflow *subflow);
 /* Drops all unacknowledged chunks, without sending their contents again. */
 void ack_forget(struct subflows *subflows, struct subflow *subflow);
+
+/* lessons.c; local: what subflows teach of the limits of their path's connections. */
+/* What was learned at the subflow's path and port; NULL: at a relay, or out of memory. */
+struct profile *lessons_profile(struct subflows *subflows, const struct subflow *subflow);
+/* It is dialled, perhaps to find out whether its path's connections may carry more. */
+void lessons_begin(struct subflows *subflows, struct subflow *subflow, bool explorer);
+/* It has carried something, or time has passed. */
+void lessons_progress(struct subflows *subflows, struct subflow *subflow);
+void lessons_end(struct subflows *subflows, struct subflow *subflow,
+                 enum subflow_manner manner);
+/* budgets.c */
+/* Computes the budgets again, and retires the subflows that are beyond them. */
+void lessons_judge(struct subflows *subflows);
 
 /* keepalive.c */
 /* Longest time between local's PINGs on an idle subflow, ... */

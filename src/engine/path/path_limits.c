@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+#include <splitsocks/engine/path/path_limits.h>
+
+#include <splitsocks/base/error.h>
+
+#include <stdlib.h>
+
+/* A round trip is longer than another by a quarter and this: jitter alone is not a queue.
+ */
+#define QUEUE_MARGIN_NS (5 * NS_PER_MS)
+#define SINGLY_HANDSHAKES 3
+/* Connections that wait in a queue are compared with a fresh one after this time. It
+ * doubles while the queue turns out to be that of the path. */
+#define ASK_AFTER_MIN_NS (1 * NS_PER_S)
+#define ASK_AFTER_MAX_NS (60 * NS_PER_S)
+
+int path_limits_init(struct path_limits *limits, unsigned count)
+{
+    limits->ports = calloc(count, sizeof(struct port_limits *));
+    if (limits->ports == NULL)
+        return ERROR_MEMORY;
+    limits->count = count;
+    slots_init(&limits->slots, 1, 0);
+    return OK;
+}
+
+void path_limits_deinit(struct path_limits *limits)
+{
+    for (unsigned i = 0; i < limits->count; i++) {
+        if (limits->ports[i] != NULL)
+            profile_deinit(&limits->ports[i]->profile);
+        free(limits->ports[i]);
+    }
+    free(limits->ports);
+    *limits = (struct path_limits){0};
+}
+
+void path_limits_reset(struct path_limits *limits, uint64_t now)
+{
+    for (unsigned i = 0; i < limits->count; i++) {
+        if (limits->ports[i] == NULL)
+            continue;
+        profile_reset(&limits->ports[i]->profile);
+        dial_limit_init(&limits->ports[i]->dials);
+    }
+    slots_init(&limits->slots, 1, now);
+}
+
+struct port_limits *path_limits_of(struct path_limits *limits, unsigned port)
+{
+    if (port >= limits->count)
+        return NULL;
+    if (limits->ports[port] == NULL) {
+        limits->ports[port] = calloc(1, sizeof(struct port_limits));
+        if (limits->ports[port] != NULL) {
+            profile_init(&limits->ports[port]->profile);
+            dial_limit_init(&limits->ports[port]->dials);
+        }
+    }
+    return limits->ports[port];
+}
+
+static bool longer(uint64_t round_trip_ns, uint64_t than_ns)
+{
+    return round_trip_ns > than_ns + than_ns / 4 + QUEUE_MARGIN_NS;
+}
+
+void path_limits_fresh(struct path_limits *limits, uint64_t handshake_ns, uint64_t least_ns,
+                       uint64_t rtt_ns, uint64_t now)
+{
+    limits->queue = longer(handshake_ns, least_ns);
+    limits->singly = longer(rtt_ns, handshake_ns) ? limits->singly + 1 : 0;
+    if (limits->asked)
+        limits->ask_after_ns = limits->singly > 0
+                                   ? ASK_AFTER_MIN_NS
+                                   : MIN(2 * limits->ask_after_ns, ASK_AFTER_MAX_NS);
+    limits->asked = false;
+    limits->fresh_at_ns = now;
+}
+
+bool path_limits_singly(const struct path_limits *limits)
+{
+    return limits->singly >= SINGLY_HANDSHAKES;
+}
+
+bool path_limits_ask(struct path_limits *limits, uint64_t least_ns, uint64_t rtt_ns,
+                     uint64_t now)
+{
+    limits->ask_after_ns = MAX(limits->ask_after_ns, ASK_AFTER_MIN_NS);
+    limits->asked |=
+        longer(rtt_ns, least_ns) && now - limits->fresh_at_ns >= limits->ask_after_ns;
+    return limits->asked;
+}
+
+/* The port whose slots yield most. */
+static const struct port_limits *best_port(const struct path_limits *limits)
+{
+    const struct port_limits *best = NULL;
+
+    for (unsigned i = 0; i < limits->count; i++)
+        if (limits->ports[i] != NULL &&
+            (best == NULL ||
+             profile_yield(&limits->ports[i]->profile) > profile_yield(&best->profile)))
+            best = limits->ports[i];
+    return best;
+}
+
+uint64_t path_limits_budget(const struct path_limits *limits,
+                            enum profile_coordinate coordinate)
+{
+    const struct port_limits *port = best_port(limits);
+
+    return port == NULL ? PROFILE_UNLIMITED : profile_budget(&port->profile, coordinate);
+}
+
+uint64_t path_limits_cycle_ns(const struct path_limits *limits)
+{
+    const struct port_limits *port = best_port(limits);
+
+    return port == NULL ? 0 : profile_cycle_ns(&port->profile);
+}
+
+uint64_t path_limits_cycle_bytes(const struct path_limits *limits)
+{
+    const struct port_limits *port = best_port(limits);
+
+    return port == NULL ? 0 : profile_cycle_bytes(&port->profile);
+}
+
+unsigned path_limits_open(const struct path_limits *limits, uint64_t now)
+{
+    const struct port_limits *port = best_port(limits);
+
+    return port == NULL ? DIAL_LIMIT_NONE : dial_limit_connections(&port->dials, now);
+}

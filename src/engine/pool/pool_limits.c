@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* How the pool keeps to what the network lets its connections do. */
+#include "pool_internal.h"
+
+/* How often the number of slots is looked at while data waits. */
+#define TICK_NS (100 * NS_PER_MS)
+/* The least that a learned budget may be, bytes. */
+#define BUDGET_LEARNED_MIN 1000
+/* One of so many subflows goes beyond what others have carried. */
+#define LEAD_PART 8
+
+/* ---- budgets ---- */
+
+/* Whether the new subflow is to find out if its path's connections may carry more. The last
+ * usable one never does. */
+static bool explores(const struct pool *pool, const struct subflow *subflow)
+{
+    struct path *path = &pool->paths->items[subflow->path];
+    const struct port_limits *limits = path_limits_of(&path->limits, subflow->port);
+
+    return limits != NULL && path->subflows > 2 &&
+           profile_explore_at_ns(&limits->profile, path->subflows) <= pool->context->now;
+}
+
+/* Whether the new subflow goes beyond what others have carried. Before the first death on a
+ * port all do; then one of eight, so that not all are frozen at once. */
+static bool leads(const struct pool *pool, const struct subflow *subflow,
+                  const struct profile *profile)
+{
+    unsigned open = 0, leaders = 0;
+
+    if (profile->died_at_ns == 0)
+        return true;
+    list_foreach_const(&pool->subflows->all, node) {
+        const struct subflow *other = (const struct subflow *)node; /* its first member */
+
+        if (other->path != subflow->path || other->port != subflow->port)
+            continue;
+        open++;
+        leaders += other->lesson.leads && other != subflow;
+    }
+    return leaders < MAX(1, open / LEAD_PART);
+}
+
+/* Subflows that all end at the same byte are easy to recognise. Without a spread the random
+ * state is left alone. */
+static uint64_t draw_budget(struct pool *pool, uint64_t most, uint64_t spread)
+{
+    return spread == 0 ? most : most - context_random(pool->context) % (spread + 1);
+}
+
+/* What the configuration allows, and what was learned of the port. */
+void pool_give_budget(struct pool *pool, struct subflow *subflow)
+{
+    struct path *path = &pool->paths->items[subflow->path];
+    struct port_limits *limits = path_limits_of(&path->limits, subflow->port);
+    const struct session_config *config = &pool->context->config;
+    uint64_t up = SESSION_UNLIMITED, down = SESSION_UNLIMITED;
+
+    if (limits != NULL) {
+        lessons_begin(pool->subflows, subflow, explores(pool, subflow));
+        subflow->lesson.leads = leads(pool, subflow, &limits->profile);
+        up = profile_connection_limit(&limits->profile, &subflow->lesson, PROFILE_UP);
+        down = profile_connection_limit(&limits->profile, &subflow->lesson, PROFILE_DOWN);
+    }
+    subflow->budget_out =
+        MIN(MAX(up, BUDGET_LEARNED_MIN),
+            draw_budget(pool, config->budget_up, config->budget_up_spread));
+    subflow->budget_in =
+        MIN(MAX(down, BUDGET_LEARNED_MIN),
+            draw_budget(pool, config->budget_down, config->budget_down_spread));
+}
+
+/* ---- dials ---- */
+
+uint64_t pool_dial_next(struct pool *pool, struct path *path, unsigned port)
+{
+    const struct port_limits *limits = path_limits_of(&path->limits, port);
+
+    return limits == NULL ? 0 : dial_limit_next(&limits->dials, pool->context->now);
+}
+
+static unsigned count_established(const struct pool *pool, const struct subflow *subflow)
+{
+    unsigned count = 0;
+
+    list_foreach_const(&pool->subflows->all, node) {
+        const struct subflow *other = (const struct subflow *)node; /* its first member */
+
+        count += other != subflow && other->path == subflow->path &&
+                 other->port == subflow->port && other->state != SUBFLOW_STATE_DIALLING;
+    }
+    return count;
+}
+
+void pool_note_dialled(struct pool *pool, struct subflow *subflow)
+{
+    struct path *path = &pool->paths->items[subflow->path];
+    struct port_limits *limits = path_limits_of(&path->limits, subflow->port);
+
+    if (limits != NULL)
+        dial_limit_dialled(&limits->dials, &subflow->attempt,
+                           count_established(pool, subflow), pool->context->now);
+}
+
+bool pool_dial_limited(struct pool *pool, struct subflow *subflow, bool passed)
+{
+    struct path *path = &pool->paths->items[subflow->path];
+    struct port_limits *limits = path_limits_of(&path->limits, subflow->port);
+
+    return limits != NULL &&
+           dial_limit_result(&limits->dials, &subflow->attempt, passed, pool->context->now);
+}
+
+/* ---- slots ---- */
+
+/* Whether single connections are limited, as far as can be seen. Only then is it worth
+ * while to try more of them than their rate asks for. */
+static bool singly_limited(const struct path_limits *limits)
+{
+    return path_limits_singly(limits) ||
+           path_limits_budget(limits, PROFILE_UP) != PROFILE_UNLIMITED ||
+           path_limits_budget(limits, PROFILE_DOWN) != PROFILE_UNLIMITED;
+}
+
+static void tick_path(struct pool *pool, unsigned index)
+{
+    struct path *path = &pool->paths->items[index];
+    struct path_limits *limits = &path->limits;
+    unsigned burst = pool->context->config.pool_burst;
+    unsigned open = path_limits_open(limits, pool->context->now);
+    struct slots_view view = {
+        .round_trip_ns = path_least_rtt_ns(path),
+        .cycle_ns = path_limits_cycle_ns(limits),
+        .cycle_bytes = path_limits_cycle_bytes(limits),
+        .ceiling = MIN(burst, open),
+        .queue = limits->queue,
+        .waits = singly_limited(limits),
+        .tightened = limits->tightened,
+    };
+
+    if (view.cycle_ns == 0)
+        view.cycle_ns = 4 * view.round_trip_ns;
+    if (path_limits_ask(limits, view.round_trip_ns, path_rtt_ns(path), pool->context->now))
+        pool->context->pool_dirty = true;
+    if (view.waits)
+        slots_raise(&limits->slots, (unsigned)pool_path_share(pool, index));
+    slots_tick(&limits->slots, &view, pool->context->now);
+    limits->tightened = false;
+}
+
+uint64_t pool_tick_limits(struct pool *pool)
+{
+    uint64_t now = pool->context->now;
+
+    if (!pool_bulk_waits(pool))
+        return TIME_NEVER;
+    if (now >= pool->ticked_at_ns + TICK_NS) {
+        pool->ticked_at_ns = now;
+        for (unsigned i = 0; i < pool->context->config.path_count; i++)
+            tick_path(pool, i);
+    }
+    return pool->ticked_at_ns + TICK_NS;
+}
+
+void pool_retire_surplus(struct pool *pool)
+{
+    if (!pool_bulk_waits(pool))
+        return; /* spares go by their own rule then */
+    for (unsigned i = 0; i < pool->context->config.path_count; i++) {
+        const struct slots *slots = &pool->paths->items[i].limits.slots;
+        struct subflow *newest = NULL;
+
+        if (slots->state != SLOTS_KEEP || pool_recycles(pool, i) ||
+            pool_count_lasting(pool, i) <= pool_path_share(pool, i))
+            continue;
+        list_foreach(&pool->subflows->all, node, after) {
+            struct subflow *subflow = list_entry(node, struct subflow, node);
+
+            if (subflow->path == i && subflow_usable(subflow) && !subflow->retire &&
+                subflow->begun)
+                newest = subflow;
+        }
+        if (newest != NULL)
+            newest->retire = true;
+    }
+}
