@@ -314,7 +314,7 @@ static struct arrival_result attach(struct admission *admission, struct arrival 
                                    .client = session_client(session)};
 }
 
-/* One that may not be is made, too, to tell the client so. */
+/* A session that may not be is made all the same, to tell the client so. */
 static struct session *create_session(struct admission *admission,
                                       const struct half_open *hello, uint64_t now,
                                       struct arrival_result *result)
@@ -395,7 +395,7 @@ static struct arrival_result confirm(struct admission *admission, struct arrival
     return result;
 }
 
-/* What has come behind a HELLO, or with the JOIN of that session and id. */
+/* Takes the bytes behind a HELLO, or the JOIN of that session and id. */
 static struct arrival_result take_first(struct admission *admission,
                                         struct arrival *arrival, struct session *session,
                                         uint64_t id, struct first_chunk *first,

@@ -563,7 +563,7 @@ static void test_ports(void)
     passed[0] = flood(&f, tcp[0], SIM_LOCAL, 500 * NS_PER_MS);
     passed[1] = flood(&f, tcp[0], SIM_LOCAL, 5 * NS_PER_S);
     passed[2] = flood(&f, tcp[2], SIM_LOCAL, NS_PER_S);
-    /* What TCP sends again counts, too. */
+    /* Retransmissions count, too. */
     tap_ok(passed[0] > 0 && passed[0] < 6000 + 2 * 1448 && passed[1] > 0 &&
                passed[0] + passed[1] <= 10 * 1448 && counts(&f)->frozen == 1 &&
                passed[2] > 500000,

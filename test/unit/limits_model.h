@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What the box on the way does; 0: nothing of the kind. Bytes and seconds. */
+/* The limits of the box on the way; 0: no such limit. Bytes and seconds. */
 struct model_box {
     double freeze, reset; /* after so many bytes */
     double jitter; /* share by which that, and the age, differs between connections */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What profile, slots and dial_limit make of networks that limit connections: how soon nine
+ * Profile, slots and dial_limit in networks that limit connections: how soon nine
  * tenths of the optimum are reached, what share of it after 20 s, and the longest pause.
  * The optimum is the best of a sweep of fixed budgets and numbers of connections over the
  * same model. Times are virtual, and the seeds fixed; the median of the seeds counts.

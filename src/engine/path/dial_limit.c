@@ -134,7 +134,7 @@ struct threshold {
     uint32_t at;
 };
 
-/* What the failures may go with. */
+/* The quantity that the failures may go with. */
 enum cause {
     CAUSE_OPEN, /* connections that are open */
     CAUSE_DEAD, /* and those that died of late, whose entries the network keeps */
@@ -151,7 +151,7 @@ static uint32_t measure_of(const struct dial_result_kept *result, enum cause cau
     return result->recent;
 }
 
-/* What the threshold `at` explains. */
+/* How well the threshold `at` explains the results. */
 static struct threshold try_threshold(const struct dial_limit *limit, enum cause cause,
                                       uint32_t at, uint64_t now)
 {

@@ -20,7 +20,7 @@
 #define MIX_S 2.0
 /* The part of a bucket that it is taken to have done at least. */
 #define CRAWL_DONE_MIN 0.05
-/* What is left of the evidence after a change, in connections. */
+/* A change leaves so much of the evidence, in connections. */
 #define CHANGE_VISITS 3
 
 double profile_edge(unsigned j)

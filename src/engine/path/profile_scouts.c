@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Who goes ahead: where no connection has been yet, a few lead and the others stay behind,
+/* Leaders: where no connection has been yet, a few lead and the others stay behind,
  * so that a limit does not meet all of them at once. */
 #include "profile_tables.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a profile has counted. Shared by the files of the profile alone. */
+/* The counts of a profile. Shared by the files of the profile alone. */
 #ifndef SPLITSOCKS_PROFILE_TABLES_H
 #define SPLITSOCKS_PROFILE_TABLES_H
 
@@ -82,7 +82,7 @@ void profile_count_death(struct profile *profile, struct profile_connection *con
                          bool reset);
 /* An ending of any kind, for the attribution of deaths. */
 void profile_keep_ending(struct profile *profile, struct profile_connection *connection);
-/* What the chance of a death was, and whether it came: finds changes of the network. */
+/* Compares the chance of a death with the deaths: this finds changes of the network. */
 void profile_watch_change(struct profile *profile, bool died);
 
 #endif

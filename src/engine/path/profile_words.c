@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What people are told of a profile, and what a state file keeps of it. */
+/* The words of a profile for people, and the numbers of a profile for a state file. */
 #include "profile_tables.h"
 
 #include <splitsocks/base/error.h>
@@ -8,7 +8,7 @@
 #define TOLD_VISITS 2
 /* A position is another one when it differs by this factor. */
 #define TOLD_FACTOR 1.25
-/* What changes sooner than this is still being learned. */
+/* A finding that changes sooner than this is still being learned. */
 #define TOLD_NS (5 * NS_PER_S)
 /* Half of the connections have died at the position that is told. */
 #define TOLD_ALIVE 0.5

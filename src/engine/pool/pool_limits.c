@@ -49,7 +49,7 @@ static uint64_t draw_budget(struct pool *pool, uint64_t most, uint64_t spread)
     return spread == 0 ? most : most - context_random(pool->context) % (spread + 1);
 }
 
-/* What the configuration allows, and what was learned of the port. */
+/* The smaller one of the bound of the configuration and the learned budget. */
 void pool_give_budget(struct pool *pool, struct subflow *subflow)
 {
     struct path *path = &pool->paths->items[subflow->path];

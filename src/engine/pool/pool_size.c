@@ -80,8 +80,8 @@ static uint64_t slots(const struct path *path, uint64_t rate, uint64_t budget)
            1;
 }
 
-/* What a subflow of the path carries: the configuration's bound, or less if the network
- * lets it carry less. */
+/* Bytes that a subflow of the path carries: the configuration's bound, or less if the
+ * network lets it carry less. */
 static uint64_t path_budget(const struct pool *pool, unsigned index,
                             enum profile_coordinate direction)
 {

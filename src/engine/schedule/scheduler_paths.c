@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What no mode may do: data on a path that seems dead, or that is to be spared, and bulk on
- * the interactive lane. */
+/* No mode may do this: send data on a path that seems dead, or that is to be spared, and
+ * bulk on the interactive lane. */
 #include <splitsocks/engine/schedule/schedule.h>
 
 bool scheduler_is_lane(const struct schedule *schedule, const struct subflow *subflow)

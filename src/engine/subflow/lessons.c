@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What subflows teach about the limits of their path's connections. Local alone learns: of
- * what it receives and of what is acknowledged by itself, and of the relay's deaths by
+ * Subflows teach how the network limits the connections of their path. Local alone learns:
+ * of what it receives and of what is acknowledged by itself, and of the relay's deaths by
  * GONE.
  */
 #include <splitsocks/engine/subflow/subflow.h>

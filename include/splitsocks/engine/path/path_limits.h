@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What was learned of the connections of a path, for each port of the relay. Local's alone.
+/* The learned limits of a path's connections, for each port of the relay. Local's alone.
  */
 #ifndef SPLITSOCKS_PATH_LIMITS_H
 #define SPLITSOCKS_PATH_LIMITS_H
@@ -45,8 +45,8 @@ bool path_limits_singly(const struct path_limits *limits);
 /* Whether connections wait in some queue, so that a handshake is worth a dial. */
 bool path_limits_ask(struct path_limits *limits, uint64_t least_ns, uint64_t rtt_ns,
                      uint64_t now);
-/* What a connection of the path should carry in a coordinate, at the port that yields most;
- * PROFILE_UNLIMITED when nothing limits it. */
+/* How much a connection of the path should carry in a coordinate, at the port that yields
+ * most; PROFILE_UNLIMITED when nothing limits it. */
 uint64_t path_limits_budget(const struct path_limits *limits,
                             enum profile_coordinate coordinate);
 /* How long a connection at its budget takes from its dial to the next one in its place, and

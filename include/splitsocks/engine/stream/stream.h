@@ -52,10 +52,10 @@ struct borrowed {
 };
 
 struct stream {
-    struct list node;         /* session->streams */
-    struct list ready;        /* session->ready[class] while it has data to send */
+    struct list node;         /* streams.all */
+    struct list ready;        /* streams.ready[class] while it has data to send */
     struct list control;      /* session->control while control_pending */
-    struct stream *hash_next; /* session->by_id */
+    struct stream *hash_next; /* streams.by_id */
     uint64_t id;              /* local: 0 while the STREAM_LIMIT does not allow it */
     void *user;
     struct target *target;   /* owned; local: until OPEN is acknowledged */
@@ -74,7 +74,7 @@ struct stream {
     /* Facts that the two states do not tell. First about the opening of the stream: */
     bool incoming; /* relay: another frame of it has arrived, STREAM_OPEN has not */
     bool opened;   /* STREAM_OPENED was received (local), or queued (relay) */
-    /* What the driver has said, and heard: */
+    /* Calls of the driver, and events for it: */
     bool released;        /* it has released the stream, or was never given it */
     bool discard;         /* nobody reads: data that arrives is counted and dropped */
     bool failed;          /* it has SESSION_STREAM_RESET, or has reset the stream itself */
@@ -92,8 +92,8 @@ struct stream {
                               known from then on, also while data before it waits */
     uint64_t out_window;   /* the peer's credit */
     uint64_t owed_bytes;   /* total of `owed` */
-    uint64_t counted;      /* its share of session->waiting_bytes */
-    uint64_t held;         /* its share of session->out_held */
+    uint64_t counted;      /* its share of streams.waiting_bytes */
+    uint64_t held;         /* its share of streams.out_held */
     uint32_t extra_copies; /* outstanding items that are copies */
     int32_t deficit;       /* bytes it may still send in its round */
     uint8_t exchanges;     /* how often it sent little with nothing on its way, since it
