@@ -42,8 +42,6 @@ splitsocks_SOURCES = \
 	src/app/status_client.h \
 	src/app/status_explain.c \
 	src/app/status_table.c \
-	src/app/status_text.c \
-	src/app/status_text.h \
 	src/app/status_view.h \
 	src/app/table.c \
 	src/app/table.h

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "status_text.h"
 #include "status_view.h"
+
+#include <splitsocks/status/status_text.h>
 
 #include <string.h>
 

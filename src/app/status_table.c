@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "status_text.h"
 #include "status_view.h"
 #include "table.h"
+
+#include <splitsocks/status/status_text.h>
 
 #include <string.h>
 

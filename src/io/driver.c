@@ -104,7 +104,8 @@ static void handle_event(struct driver *driver, const struct session_event *even
     case SESSION_LOST:
     case SESSION_PATH_UP:
     case SESSION_PATH_DOWN:
-    case SESSION_PATH_PACKETS: driver->role->changed(driver, event); break;
+    case SESSION_PATH_PACKETS:
+    case SESSION_LIMIT: driver->role->changed(driver, event); break;
     case SESSION_ENDED:
         driver->ended = true;
         driver->error = event->error;

@@ -83,7 +83,8 @@ static void on_changed(struct driver *driver, const struct session_event *event)
         return;
     case SESSION_PATH_UP:
     case SESSION_PATH_DOWN:
-    case SESSION_PATH_PACKETS: path_table_note(&local->paths, event); return;
+    case SESSION_PATH_PACKETS:
+    case SESSION_LIMIT: path_table_note(&local->paths, event); return;
     default: break;
     }
     if (local->had_session && !event->resumed)

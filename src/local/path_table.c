@@ -7,6 +7,7 @@
 #include <splitsocks/io/clock.h>
 #include <splitsocks/io/socket.h>
 #include <splitsocks/io/subflow_io.h>
+#include <splitsocks/status/limit_text.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -94,6 +95,17 @@ static void note_down(struct path_table *table, unsigned index, enum path_reason
                     "path %s does not work: %s", name, path_reason_string(reason));
 }
 
+static void note_limit(struct path_table *table, const struct session_event *event,
+                       const char *name)
+{
+    char where[PATH_TABLE_NAME_SIZE + 32], text[LIMIT_TEXT_SIZE];
+
+    /* If ports share an index, the first stands for all of them. */
+    snprintf(where, sizeof(where), "on path %s, port %u", name,
+             table->config->relay.ports.items[event->port]);
+    log_write(level_of(table, LOG_INFO), "%s", limit_text(&event->limit, where, text));
+}
+
 void path_table_note(struct path_table *table, const struct session_event *event)
 {
     unsigned index = event->path;
@@ -102,6 +114,8 @@ void path_table_note(struct path_table *table, const struct session_event *event
     path_table_name(table, index, name);
     if (event->type == SESSION_PATH_PACKETS)
         note_packets(table, event, name);
+    else if (event->type == SESSION_LIMIT)
+        note_limit(table, event, name);
     else if (event->type == SESSION_PATH_UP)
         note_up(table, index, name);
     else if (event->path_reason != PATH_REASON_UNUSABLE)

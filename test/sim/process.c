@@ -326,7 +326,8 @@ static void handle(struct sim_session *owner, const struct session_event *event)
     case SESSION_LOST:
     case SESSION_PATH_UP:
     case SESSION_PATH_DOWN:
-    case SESSION_PATH_PACKETS: break;
+    case SESSION_PATH_PACKETS:
+    case SESSION_LIMIT: break;
     case SESSION_ENDED:
         owner->ended = true;
         if (event->error != OK && event->error != ERROR_CLOSED)

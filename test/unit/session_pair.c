@@ -203,6 +203,10 @@ static void local_events(struct pair *pair)
             break;
         case SESSION_PATH_UP: pair->path_up_count++; break;
         case SESSION_PATH_PACKETS: break;
+        case SESSION_LIMIT:
+            pair->limit_count++;
+            pair->limit = event.limit;
+            break;
         case SESSION_PATH_DOWN:
             pair->path_down_count++;
             pair->path_reason = event.path_reason;
@@ -436,6 +440,8 @@ static void produce(struct pair *pair, struct session *session, bool local)
         size_t length =
             session_produce(session, subflow, buffer, sizeof(buffer), pair->now);
 
+        if (!local && pair->freeze_down != 0)
+            length = MIN(length, pair->freeze_down - MIN(c->down.total, pair->freeze_down));
         if (length > 0)
             append(pair, local ? &c->up : &c->down, buffer, length);
     }

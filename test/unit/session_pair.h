@@ -71,6 +71,8 @@ struct pair {
     struct pair_connection connections[PAIR_CONNECTIONS];
     unsigned connection_count, open, open_max;
     unsigned refuse, blackhole; /* bit i: path i does so */
+    uint64_t
+        freeze_down; /* what a connection carries down beyond it is lost; 0: no limit */
     unsigned strange;           /* bit i: new connections of path i lead to somebody else */
     enum pair_stranger stranger;
     /* Counted from events. */
@@ -80,6 +82,8 @@ struct pair {
     enum path_reason path_reason; /* of the last path that went down */
     struct { struct stream *stream; enum reset_code code; } resets[PAIR_STREAMS];
     unsigned reset_count;
+    unsigned limit_count;
+    struct session_limit limit; /* the last one */
     unsigned shed_count;
     struct session_shed shed; /* the last one */
     enum error ended;

@@ -65,7 +65,8 @@ void path_table_deinit(struct path_table *table);
 unsigned path_table_count(const struct path_table *table);
 /* A driver has a new session, or is about to lose it (NULL). */
 void path_table_attach(struct path_table *table, struct driver *driver);
-/* SESSION_PATH_UP, _DOWN and _PACKETS: logs them, and remembers packet sizes. */
+/* SESSION_PATH_UP, _DOWN and _PACKETS, and SESSION_LIMIT: logs them, and remembers packet
+ * sizes. */
 void path_table_note(struct path_table *table, const struct session_event *event);
 
 /* "wlan0", or "wlan0 to HOST" when the relay has several. Returns `text`. */

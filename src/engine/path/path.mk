@@ -15,6 +15,7 @@ libengine_path_a_SOURCES = \
 	src/engine/path/path.c \
 	src/engine/path/path_doubt.c \
 	src/engine/path/path_limits.c \
+	src/engine/path/path_limits_news.c \
 	src/engine/path/port_chooser.c \
 	src/engine/path/profile.c \
 	src/engine/path/profile_budget.c \

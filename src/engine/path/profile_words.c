@@ -122,7 +122,7 @@ enum profile_news profile_take_news(struct profile *profile,
 
     if (profile->told_any && now - profile->told_at_ns < TOLD_NS)
         return PROFILE_NEWS_NONE;
-    if (any && finding->confidence < 0.5)
+    if (any && finding->confidence < PROFILE_CERTAIN)
         return PROFILE_NEWS_NONE;
     if (any == profile->told_any && (!any || !is_other(finding, &profile->told)))
         return PROFILE_NEWS_NONE;
@@ -147,7 +147,7 @@ bool profile_save(const struct profile *profile,
         struct profile_finding finding;
 
         memory[c] = (struct profile_memory){0};
-        if (!find_in(profile, c, &finding) || finding.confidence < 0.5)
+        if (!find_in(profile, c, &finding) || finding.confidence < PROFILE_CERTAIN)
             continue;
         memory[c].position = finding.position;
         memory[c].rate = finding.rate;

@@ -430,6 +430,7 @@ void pool_update(struct pool *pool)
         return;
     subflows_shrink_packets(pool->subflows);
     lessons_judge(pool->subflows);
+    pool_tell_limits(pool);
     look_again(pool, pool_tick_limits(pool));
     if (pool->context->state != SESSION_STATE_UP) {
         if (pool_needed(pool) > 0)

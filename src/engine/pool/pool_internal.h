@@ -47,6 +47,8 @@ bool pool_dial_limited(struct pool *pool, struct subflow *subflow, bool passed);
 /* A trial of more slots that brought nothing leaves more subflows than the path has use
  * for. Where budgets do not use them up, they are retired one by one. */
 void pool_retire_surplus(struct pool *pool);
+/* Reports the limits that were found, have changed or were lifted. */
+void pool_tell_limits(struct pool *pool);
 /* Looks at the number of slots when it is time to; returns when it is the next time. */
 uint64_t pool_tick_limits(struct pool *pool);
 

@@ -71,6 +71,54 @@ void pool_give_budget(struct pool *pool, struct subflow *subflow)
             draw_budget(pool, config->budget_down, config->budget_down_spread));
 }
 
+uint64_t pool_port_budget(const struct pool *pool, const struct port_limits *port,
+                          enum profile_coordinate direction)
+{
+    const struct session_config *config = &pool->context->config;
+
+    return MIN(MAX(profile_budget(&port->profile, direction), BUDGET_LEARNED_MIN),
+               direction == PROFILE_UP ? config->budget_up : config->budget_down);
+}
+
+/* ---- what people are told ---- */
+
+static void set_budget(const struct pool *pool, const struct port_limits *port,
+                       struct profile_finding *finding)
+{
+    if (finding->coordinate == PROFILE_UP || finding->coordinate == PROFILE_DOWN)
+        finding->budget = pool_port_budget(pool, port, finding->coordinate);
+}
+
+bool pool_port_finding(const struct pool *pool, const struct port_limits *port,
+                       struct profile_finding *finding)
+{
+    if (!profile_finding(&port->profile, finding) || finding->confidence < PROFILE_CERTAIN)
+        return false;
+    set_budget(pool, port, finding);
+    return true;
+}
+
+void pool_tell_limits(struct pool *pool)
+{
+    for (unsigned i = 0; i < pool->context->config.path_count; i++) {
+        const struct path_limits *limits = &pool->paths->items[i].limits;
+
+        for (unsigned port = 0; port < limits->count; port++) {
+            struct session_limit limit;
+            struct session_event *event;
+
+            if (limits->ports[port] == NULL ||
+                !path_limits_news(limits->ports[port], &limit, pool->context->now))
+                continue;
+            set_budget(pool, limits->ports[port], &limit.finding);
+            event = outbox_push(pool->context, SESSION_LIMIT);
+            event->path = i;
+            event->port = port;
+            event->limit = limit;
+        }
+    }
+}
+
 /* ---- dials ---- */
 
 uint64_t pool_dial_next(struct pool *pool, struct path *path, unsigned port)
@@ -123,6 +171,14 @@ static bool singly_limited(const struct path_limits *limits)
            path_limits_budget(limits, PROFILE_DOWN) != PROFILE_UNLIMITED;
 }
 
+/* A limit above what the pool may have is none, and is told to be lifted. */
+static void forget_limits(struct path_limits *limits, unsigned burst)
+{
+    for (unsigned port = 0; port < limits->count; port++)
+        if (limits->ports[port] != NULL)
+            dial_limit_forget(&limits->ports[port]->dials, burst);
+}
+
 static void tick_path(struct pool *pool, unsigned index)
 {
     struct path *path = &pool->paths->items[index];
@@ -139,6 +195,7 @@ static void tick_path(struct pool *pool, unsigned index)
         .tightened = limits->tightened,
     };
 
+    forget_limits(limits, burst);
     if (view.cycle_ns == 0)
         view.cycle_ns = 4 * view.round_trip_ns;
     if (path_limits_ask(limits, view.round_trip_ns, path_rtt_ns(path), pool->context->now))

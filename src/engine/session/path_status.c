@@ -164,10 +164,29 @@ void session_path_status(const struct session *session, unsigned index, uint64_t
                                                          : path->ladder.size,
         .packets_found = path->properties.packet_size == 0 && path->ladder.size != 0,
         .packets_lost = path->ladder.given_up,
+        .slots_wanted = slots_wanted(&path->limits.slots),
         .dial_at_ns = next_dial_at_ns(session, path, now),
         .counters = path->counters,
     };
     count_subflows(session, index, status);
     status->delivery_ns = path_delivery_ns(path, status->queued_bytes);
     status->use = use_of(session, index, now, status);
+}
+
+bool session_port_status(const struct session *session, unsigned path, unsigned port,
+                         struct port_status *status)
+{
+    const struct path_limits *limits = &session->paths.items[path].limits;
+    const struct port_limits *learned = port < limits->count ? limits->ports[port] : NULL;
+
+    *status = (struct port_status){.found = false};
+    if (learned == NULL)
+        return false;
+    status->found = pool_port_finding(&session->pool, learned, &status->finding);
+    status->budget_up = pool_port_budget(&session->pool, learned, PROFILE_UP);
+    status->budget_down = pool_port_budget(&session->pool, learned, PROFILE_DOWN);
+    if (learned->dials.connections != DIAL_LIMIT_NONE)
+        status->connections = learned->dials.connections;
+    status->dials_per_second = learned->dials.syns;
+    return true;
 }

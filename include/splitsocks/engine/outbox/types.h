@@ -8,6 +8,7 @@
 #include <splitsocks/base/error.h>
 #include <splitsocks/base/policy.h>
 #include <splitsocks/base/target.h>
+#include <splitsocks/engine/outbox/session_limit.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -172,6 +173,9 @@ enum session_event_type {
     /* Local: from now on `path` uses IP packets of at most `packet_size` bytes, since
      * larger ones vanish on it; 0: the link's own size again. */
     SESSION_PATH_PACKETS,
+    /* Local: a limit of single connections on `path` and port index `port` was found, has
+     * changed, or was lifted: see `limit`. */
+    SESSION_LIMIT,
     /* The session has ended: `error` and `reason` say why (closed by either side, linger
      * over, or a broken rule). Every stream has had its SESSION_STREAM_RESET before. The
      * driver frees the session; a local that was not asked to stop starts a new one
@@ -201,7 +205,7 @@ struct session_event {
     enum session_event_type type;
     struct subflow *subflow;
     struct stream *stream;
-    unsigned path, port;          /* SESSION_DIAL; `path` also SESSION_PATH_... */
+    unsigned path, port; /* SESSION_DIAL, SESSION_LIMIT; `path` also SESSION_PATH_... */
     enum path_reason path_reason; /* SESSION_PATH_DOWN */
     uint16_t packet_size;     /* SESSION_DIAL: bound of the IP packets of both sides; 0: the
                                  link's     own. SESSION_PATH_PACKETS: see there */
@@ -212,6 +216,7 @@ struct session_event {
     bool resumed;             /* SESSION_UP: the streams of the old session stay */
     enum reset_code code;     /* SESSION_STREAM_RESET */
     struct session_shed shed; /* SESSION_SHED */
+    struct session_limit limit;  /* SESSION_LIMIT */
     const struct target *target; /* SESSION_STREAM_INCOMING */
     enum error error; /* SESSION_ENDED; OK: by this side; ERROR_CLOSED: by the peer */
     enum close_code close;       /* SESSION_ENDED */

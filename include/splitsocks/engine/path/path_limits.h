@@ -12,6 +12,9 @@
 struct port_limits {
     struct profile profile;
     struct dial_limit dials;
+    uint64_t told_at_ns;    /* time of the last news; 0: there were none */
+    uint64_t tell_after_ns; /* no news for so long after that */
+    uint64_t look_at_ns;    /* when it is worth while to look for news again */
 };
 
 struct path_limits {
@@ -34,6 +37,9 @@ void path_limits_deinit(struct path_limits *limits);
 void path_limits_reset(struct path_limits *limits, uint64_t now);
 /* Of one port, created on first use; NULL: not for a relay, or out of memory. */
 struct port_limits *path_limits_of(struct path_limits *limits, unsigned port);
+/* Whether a limit of the port was found, has changed, or was lifted since it was last told.
+ * News of a limit that comes and goes become rarer. */
+bool path_limits_news(struct port_limits *port, struct session_limit *limit, uint64_t now);
 /* A handshake took so long, while `least_ns` and `rtt_ns` are the path's least and smoothed
  * round trips. A handshake waits in the queue that all connections share, and in none that
  * a limit has made for single connections. */

@@ -23,19 +23,14 @@
 #define SPLITSOCKS_PROFILE_H
 
 #include <splitsocks/base/attributes.h>
+#include <splitsocks/engine/outbox/session_limit.h>
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #define PROFILE_UNLIMITED UINT64_MAX
-
-enum profile_coordinate {
-    PROFILE_UP,
-    PROFILE_DOWN,
-    PROFILE_SUM,
-    PROFILE_AGE,
-    PROFILE_COORDINATES,
-};
+/* A limit is told, and kept in the state file, from this confidence on. */
+#define PROFILE_CERTAIN 0.5
 
 enum profile_end {
     PROFILE_WORN_OUT, /* either side retired it in order: no death */
@@ -78,26 +73,11 @@ struct profile_network {
     unsigned open;          /* connections of the path and port */
 };
 
-enum profile_kind {
-    PROFILE_KIND_FREEZE,
-    PROFILE_KIND_RESET,
-    PROFILE_KIND_SLOW, /* connections become slower there */
-};
-
 enum profile_news {
     PROFILE_NEWS_NONE,
     PROFILE_NEWS_FOUND,
     PROFILE_NEWS_CHANGED,
     PROFILE_NEWS_LIFTED,
-};
-
-struct profile_finding {
-    enum profile_kind kind;
-    enum profile_coordinate coordinate;
-    uint64_t position; /* where connections die or become slow */
-    uint64_t budget;   /* bytes that each connection carries now */
-    uint64_t rate;     /* bytes a second beyond the position; only for kind SLOW */
-    double confidence; /* 0 to 1 */
 };
 
 /* A coordinate's part of the state file; position 0: nothing. */

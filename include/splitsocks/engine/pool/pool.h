@@ -66,4 +66,14 @@ void pool_hurry(struct pool *pool);
 bool pool_bulk_waits(struct pool *pool);
 bool pool_active(const struct pool *pool);
 
+/* pool_limits.c */
+/* What a new subflow of a port that was dialled may carry in a direction, without the
+ * configuration's spread. */
+uint64_t pool_port_budget(const struct pool *pool, const struct port_limits *port,
+                          enum profile_coordinate direction);
+/* The most certain limit of what the port's connections carry, with the budget in force.
+ * False: none is certain. */
+bool pool_port_finding(const struct pool *pool, const struct port_limits *port,
+                       struct profile_finding *finding);
+
 #endif

@@ -43,6 +43,7 @@ struct path_status {
     uint16_t packet_size;        /* local: bound of its IP packets; 0: the link's own */
     bool packets_found; /* local: found by the engine, since larger ones are lost */
     bool packets_lost;  /* local: large packets are lost, and no size helps */
+    unsigned slots_wanted; /* local: subflows to have while data waits, as tried */
     /* Local: no dial before this time; in the past: at once. */
     uint64_t dial_at_ns;
     struct path_counters counters;
@@ -51,6 +52,19 @@ struct path_status {
 /* `index` below SESSION_PATHS_MAX. */
 void session_path_status(const struct session *session, unsigned index, uint64_t now,
                          struct path_status *status);
+
+/* Local: what was learned of a port of the relay on a path. */
+struct port_status {
+    bool found; /* how far a single connection comes is limited */
+    struct profile_finding finding;
+    uint64_t budget_up, budget_down; /* of a new subflow; SESSION_UNLIMITED: none */
+    unsigned connections;            /* that can be open; 0: no limit is known */
+    double dials_per_second;         /* 0: no limit is known */
+};
+
+/* `path` below SESSION_PATHS_MAX. False: the port was not dialled on the path. */
+bool session_port_status(const struct session *session, unsigned path, unsigned port,
+                         struct port_status *status);
 
 enum session_phase {
     SESSION_PHASE_CONNECTING, /* the relay has no session for this local, or has lost it */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Numbers of a status document in words. Each returns `text`. */
-#ifndef APP_STATUS_TEXT_H
-#define APP_STATUS_TEXT_H
+#ifndef SPLITSOCKS_STATUS_TEXT_H
+#define SPLITSOCKS_STATUS_TEXT_H
 
 #define STATUS_TEXT_SIZE 32
 

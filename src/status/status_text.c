@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "status_text.h"
+#include <splitsocks/status/status_text.h>
 
 #include <stdio.h>
 
