@@ -276,6 +276,30 @@ static void explain_mtu(const json_t *path, FILE *stream)
                 view_number(mtu, "bytes"));
 }
 
+/* What the network lets connections do, one line for each port that it limits. */
+static void explain_ports(const json_t *path, FILE *stream)
+{
+    const json_t *port, *sentence;
+    bool limited = false;
+    size_t index, i;
+
+    json_array_foreach(json_object_get(path, "ports"), index, port) {
+        const json_t *says = json_object_get(port, "says");
+
+        if (json_array_size(says) == 0)
+            continue;
+        limited = true;
+        fprintf(stream, "%s, port %.0f: ", view_text(path, "name"),
+                view_number(port, "port"));
+        json_array_foreach(says, i, sentence)
+            fprintf(stream, "%s%s", i > 0 ? "; " : "", json_string_value(sentence));
+        fputs(".\n", stream);
+    }
+    if (limited && view_known(path, "slots_wanted"))
+        fprintf(stream, "%s: %.0f connections pay while data waits.\n",
+                view_text(path, "name"), view_number(path, "slots_wanted"));
+}
+
 static void explain_paths(const json_t *paths, FILE *stream)
 {
     const json_t *path;
@@ -288,6 +312,7 @@ static void explain_paths(const json_t *paths, FILE *stream)
         if (view_known(path, "hint"))
             fprintf(stream, "; %s", view_text(path, "hint"));
         fputs(".\n", stream);
+        explain_ports(path, stream);
     }
 }
 

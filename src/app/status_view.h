@@ -36,8 +36,8 @@ static inline bool view_listener_absent(const json_t *listener)
 /* The session, its paths and its streams in tables, at most about 100 columns wide. False
  * when memory is out or writing fails. */
 bool status_print_tables(const json_t *document, FILE *stream) MUST_CHECK;
-/* Explains why each path carries as much or as little as it does, and what each stream
- * waits for. */
+/* Explains why each path carries as much or as little as it does, what the network lets
+ * connections do, and what each stream waits for. */
 void status_explain(const json_t *document, FILE *stream);
 
 #endif

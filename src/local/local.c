@@ -223,6 +223,8 @@ struct json_t *local_status(const struct local *local)
         .relays = local->config->relay.hosts.items,
         .relay_count = local->config->relay.hosts.count,
         .paths = paths,
+        .ports = local->config->relay.ports.items,
+        .port_count = MIN(local->config->relay.ports.count, (size_t)SESSION_PORTS_MAX),
         .next_connection = inbound_next,
         .connections = &local->inbound,
         .path_count = path_table_count(&local->paths),

@@ -13,6 +13,7 @@ libstatus_a_SOURCES = \
 	src/status/status_connections.c \
 	src/status/status_internal.h \
 	src/status/status_paths.c \
+	src/status/status_ports.c \
 	src/status/status_streams.c \
 	src/status/status_text.c \
 	src/status/status_values.c

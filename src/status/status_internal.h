@@ -23,6 +23,8 @@ static inline json_int_t status_bits(uint64_t bytes_per_second)
 }
 
 json_t *status_paths(const struct status_source *source, uint64_t now);
+/* What was learned on the path, for the ports that were dialled. */
+json_t *status_ports(const struct status_source *source, unsigned path);
 /* `*omitted`: the number of streams beyond STATUS_STREAMS_MAX. */
 json_t *status_streams(const struct status_source *source, uint64_t now, size_t *omitted);
 /* Adds connections without streams to `list`, either the open ones or those being opened,

@@ -164,15 +164,18 @@ static json_t *describe_path(const struct status_source *source, unsigned index,
         rival = source->paths[status.rival].name;
     whole = json_pack(
         "{s:s, s:s?, s:s?, s:s?, s:s, s:s?, s:s?, s:s?, s:s, s:s?, s:b, s:o, s:o, s:o, "
-        "s:o}",
+        "s:o, s:o, s:o}",
         "name", path->name, "interface", path->interface, "source",
         format_or_null(&path->source, source_text), "relay_address",
-        format_or_null(relay_address(path, status.reason), address), "state", state_name(status.reason),
-        "reason", reason_name(status.reason), "detail",
+        format_or_null(relay_address(path, status.reason), address), "state",
+        state_name(status.reason), "reason", reason_name(status.reason), "detail",
         reason_name(status.reason) != NULL ? path->detail : NULL, "hint", path->hint, "use",
         use_name(status.use), "rival", rival, "small_only", (int)status.small_only,
         "limits", describe_limits(path, &status.properties), "mtu", describe_mtu(&status),
-        "subflows", describe_subflows(&status), "dials", describe_dials(&status, now));
+        "subflows", describe_subflows(&status), "dials", describe_dials(&status, now),
+        "slots_wanted",
+        status_integer_or_null(status.slots_wanted != 0, status.slots_wanted), "ports",
+        status_ports(source, index));
     traffic = describe_traffic(&status, payload_bytes);
     if (whole == NULL || traffic == NULL || json_object_update(whole, traffic) != 0) {
         json_decref(whole);

@@ -46,10 +46,13 @@ def stream_waits(found, what):
 
 PATH_NAMES = {
     "name", "interface", "source", "state", "reason", "detail", "use", "rival", "limits",
-    "subflows", "dials", "rtt_ms", "delivers_ms", "estimated_up_bps", "estimated_down_bps",
+    "subflows", "dials", "slots_wanted", "ports", "rtt_ms", "delivers_ms", "estimated_up_bps", "estimated_down_bps",
     "goodput_up_bps", "goodput_down_bps", "share", "payload_up_bytes", "payload_down_bytes",
     "wire_up_bytes", "wire_down_bytes", "queued_up_bytes", "requeued_bytes", "reinjected_bytes",
     "duplicate_bytes"}
+PORT_NAMES = {
+    "port", "limit", "budget_up_bytes", "budget_down_bytes", "connections_max",
+    "dials_per_second_max", "says"}
 SESSION_NAMES = {
     "state", "id", "relays", "heard_ms", "linger_ms", "goodput_up_bps", "goodput_down_bps",
     "payload_up_bytes", "payload_down_bytes", "wire_up_bytes", "wire_down_bytes",
@@ -93,6 +96,11 @@ def test_the_document(t):
         t.check(path["rtt_ms"] > 0 and path["wire_down_bytes"] > path["payload_down_bytes"],
                 f"path {path}")
         t.check(path["subflows"]["recycled"] > 0, f"no subflow was recycled: {path['subflows']}")
+        port, = path["ports"]
+        t.equal(set(port), PORT_NAMES, "names of a port")
+        t.equal((port["port"], port["limit"], port["budget_up_bytes"], port["budget_down_bytes"],
+                 port["connections_max"], port["says"]),
+                (pair.relay_ports[0], None, 1048576, 1048576, None, []), "a port without limits")
     dead = paths[2]
     t.equal((dead["state"], dead["reason"], dead["use"], dead["share"], dead["rtt_ms"]),
             ("down", "unusable", "down", 0, None), "the dead path")

@@ -71,6 +71,7 @@ UNIT_TESTS = \
 	test/unit/test_session_readers \
 	test/unit/test_session_resume \
 	test/unit/test_session_status \
+	test/unit/test_status_limits \
 	test/unit/test_slots \
 	test/unit/test_socket \
 	test/unit/test_socks5 \
@@ -232,6 +233,9 @@ test_unit_test_session_readers_SOURCES = test/unit/test_session_readers.c $(SESS
 test_unit_test_session_readers_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_session_resume_SOURCES = test/unit/test_session_resume.c $(SESSION_PAIR)
 test_unit_test_session_resume_LDADD = $(GATE) $(CMOCKA_LIBS)
+test_unit_test_status_limits_SOURCES = test/unit/test_status_limits.c $(SESSION_PAIR) \
+	src/app/status_explain.c src/app/status_view.h
+test_unit_test_status_limits_LDADD = $(STATUS) $(CMOCKA_LIBS)
 test_unit_test_session_status_SOURCES = test/unit/test_session_status.c test/unit/addresses.h $(SESSION_PAIR)
 test_unit_test_session_status_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_slots_SOURCES = test/unit/test_slots.c test/unit/unit.h

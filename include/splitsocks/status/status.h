@@ -64,6 +64,8 @@ struct status_source {
     size_t relay_count;
     const struct status_path *paths;
     size_t path_count;
+    const uint16_t *ports; /* the relay's, as the session numbers them */
+    size_t port_count;     /* at most SESSION_PORTS_MAX */
     /* Iterates over the connections without streams; NULL: there are none. */
     status_next_connection *next_connection;
     const void *connections; /* for next_connection() */

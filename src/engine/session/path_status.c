@@ -142,6 +142,12 @@ static uint64_t next_dial_at_ns(const struct session *session, const struct path
     return MAX(when, path->retry_at_ns);
 }
 
+/* Where connections are not limited singly, no trial is made. */
+static unsigned tried_slots(const struct slots *slots)
+{
+    return slots->state != SLOTS_KEEP || slots_wanted(slots) > 1 ? slots_wanted(slots) : 0;
+}
+
 void session_path_status(const struct session *session, unsigned index, uint64_t now,
                          struct path_status *status)
 {
@@ -164,7 +170,7 @@ void session_path_status(const struct session *session, unsigned index, uint64_t
                                                          : path->ladder.size,
         .packets_found = path->properties.packet_size == 0 && path->ladder.size != 0,
         .packets_lost = path->ladder.given_up,
-        .slots_wanted = slots_wanted(&path->limits.slots),
+        .slots_wanted = tried_slots(&path->limits.slots),
         .dial_at_ns = next_dial_at_ns(session, path, now),
         .counters = path->counters,
     };

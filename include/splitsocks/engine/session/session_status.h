@@ -43,7 +43,8 @@ struct path_status {
     uint16_t packet_size;        /* local: bound of its IP packets; 0: the link's own */
     bool packets_found; /* local: found by the engine, since larger ones are lost */
     bool packets_lost;  /* local: large packets are lost, and no size helps */
-    unsigned slots_wanted; /* local: subflows to have while data waits, as tried */
+    /* Local: subflows to have while data waits, as trials have shown; 0: none were made. */
+    unsigned slots_wanted;
     /* Local: no dial before this time; in the past: at once. */
     uint64_t dial_at_ns;
     struct path_counters counters;
