@@ -45,6 +45,7 @@ UNIT_TESTS = \
 	test/unit/test_outage_news \
 	test/unit/test_packet_size \
 	test/unit/test_pages \
+	test/unit/test_path_limits \
 	test/unit/test_path_watch \
 	test/unit/test_port_chooser \
 	test/unit/test_profile \
@@ -238,6 +239,8 @@ test_unit_test_status_limits_SOURCES = test/unit/test_status_limits.c $(SESSION_
 test_unit_test_status_limits_LDADD = $(STATUS) $(CMOCKA_LIBS)
 test_unit_test_session_status_SOURCES = test/unit/test_session_status.c test/unit/addresses.h $(SESSION_PAIR)
 test_unit_test_session_status_LDADD = $(GATE) $(CMOCKA_LIBS)
+test_unit_test_path_limits_SOURCES = test/unit/test_path_limits.c test/unit/unit.h
+test_unit_test_path_limits_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_slots_SOURCES = test/unit/test_slots.c test/unit/unit.h
 test_unit_test_slots_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_socket_SOURCES = test/unit/test_socket.c test/unit/addresses.h test/unit/unit.h

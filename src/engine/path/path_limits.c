@@ -9,6 +9,9 @@
  */
 #define QUEUE_MARGIN_NS (5 * NS_PER_MS)
 #define SINGLY_HANDSHAKES 3
+/* There is a queue when one of so many handshakes waits in it. Connections are dialled in
+ * bursts, and those of the end of a burst meet the least queue. */
+#define QUEUED_PART 4
 /* Connections that wait in a queue are compared with a fresh one after this time. It
  * doubles while the queue turns out to be that of the path. */
 #define ASK_AFTER_MIN_NS (1 * NS_PER_S)
@@ -68,7 +71,8 @@ static bool longer(uint64_t round_trip_ns, uint64_t than_ns)
 void path_limits_fresh(struct path_limits *limits, uint64_t handshake_ns, uint64_t least_ns,
                        uint64_t rtt_ns, uint64_t now)
 {
-    limits->queue = longer(handshake_ns, least_ns);
+    limits->handshakes++;
+    limits->queued += longer(handshake_ns, least_ns);
     limits->singly = longer(rtt_ns, handshake_ns) ? limits->singly + 1 : 0;
     if (limits->asked)
         limits->ask_after_ns = limits->singly > 0
@@ -90,6 +94,16 @@ bool path_limits_ask(struct path_limits *limits, uint64_t least_ns, uint64_t rtt
     limits->asked |=
         longer(rtt_ns, least_ns) && now - limits->fresh_at_ns >= limits->ask_after_ns;
     return limits->asked;
+}
+
+bool path_limits_queue(const struct path_limits *limits)
+{
+    return limits->queued > 0 && limits->queued * QUEUED_PART >= limits->handshakes;
+}
+
+void path_limits_next_epoch(struct path_limits *limits)
+{
+    limits->handshakes = limits->queued = 0;
 }
 
 /* The port whose slots yield most. */

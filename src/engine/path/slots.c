@@ -174,7 +174,7 @@ static uint64_t epoch_length(const struct slots *slots, const struct slots_view 
     return MAX(EPOCH_MIN_NS, climbing ? cycle : 2 * cycle);
 }
 
-void slots_tick(struct slots *slots, const struct slots_view *view, uint64_t now)
+bool slots_tick(struct slots *slots, const struct slots_view *view, uint64_t now)
 {
     uint64_t cycle = MIN(MAX(view->cycle_ns, EPOCH_ROUND_TRIPS * view->round_trip_ns),
                          EPOCH_CYCLE_MAX_NS);
@@ -185,17 +185,17 @@ void slots_tick(struct slots *slots, const struct slots_view *view, uint64_t now
         rescale(slots, view);
     if (!view->waits) {
         begin_epoch(slots, now);
-        return;
+        return true;
     }
     if (now - slots->epoch_began_at_ns < epoch_length(slots, view, cycle))
-        return;
+        return false;
     double rate =
         slots->bytes * (double)NS_PER_S / (double)(now - slots->epoch_began_at_ns);
 
     begin_epoch(slots, now);
     if (slots->settle) {
         slots->settle = false; /* what was counted was partly of the number before */
-        return;
+        return true;
     }
     slots->peak = MAX(rate, PEAK_FADE * slots->peak);
     switch (slots->state) {
@@ -203,4 +203,5 @@ void slots_tick(struct slots *slots, const struct slots_view *view, uint64_t now
     case SLOTS_MORE: judge_more(slots, rate, view, now); break;
     case SLOTS_LESS: judge_less(slots, rate, view, now); break;
     }
+    return true;
 }

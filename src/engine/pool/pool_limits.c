@@ -190,7 +190,7 @@ static void tick_path(struct pool *pool, unsigned index)
         .cycle_ns = path_limits_cycle_ns(limits),
         .cycle_bytes = path_limits_cycle_bytes(limits),
         .ceiling = MIN(burst, open),
-        .queue = limits->queue,
+        .queue = path_limits_queue(limits),
         .waits = singly_limited(limits),
         .tightened = limits->tightened,
     };
@@ -200,9 +200,11 @@ static void tick_path(struct pool *pool, unsigned index)
         view.cycle_ns = 4 * view.round_trip_ns;
     if (path_limits_ask(limits, view.round_trip_ns, path_rtt_ns(path), pool->context->now))
         pool->context->pool_dirty = true;
+    /* Not by what the slots themselves have asked for: they would rise with each tick. */
     if (view.waits)
-        slots_raise(&limits->slots, (unsigned)pool_path_share(pool, index));
-    slots_tick(&limits->slots, &view, pool->context->now);
+        slots_raise(&limits->slots, (unsigned)pool_rate_slots(pool, index));
+    if (slots_tick(&limits->slots, &view, pool->context->now))
+        path_limits_next_epoch(limits);
     limits->tightened = false;
 }
 

@@ -23,8 +23,9 @@ struct path_limits {
     struct slots slots;
     uint64_t
         fresh_at_ns; /* when a handshake was last compared with the other round trips */
-    uint64_t ask_after_ns; /* time until another is compared, if nothing else dials */
-    bool queue;            /* that handshake waited in a queue */
+    uint64_t ask_after_ns;       /* time until another is compared, if nothing else dials */
+    unsigned handshakes, queued; /* in this epoch of the slots, and those of them that
+                                    waited in a queue */
     unsigned singly; /* handshakes in a row that did not, while other connections do */
     bool asked;      /* a further connection is dialled to find that out */
     bool tightened;  /* a budget has fallen since */
@@ -45,6 +46,9 @@ bool path_limits_news(struct port_limits *port, struct session_limit *limit, uin
  * a limit has made for single connections. */
 void path_limits_fresh(struct path_limits *limits, uint64_t handshake_ns, uint64_t least_ns,
                        uint64_t rtt_ns, uint64_t now);
+/* Whether handshakes of this epoch waited in a queue. */
+bool path_limits_queue(const struct path_limits *limits);
+void path_limits_next_epoch(struct path_limits *limits);
 /* Whether single connections wait in queues of their own: one handshake may have come at a
  * moment when the common queue was short. */
 bool path_limits_singly(const struct path_limits *limits);

@@ -52,8 +52,8 @@ struct slots {
 void slots_init(struct slots *slots, unsigned first, uint64_t now);
 /* So many bytes were received or acknowledged for the first time. */
 void slots_delivered(struct slots *slots, uint64_t bytes);
-/* Call it some ten times a second. */
-void slots_tick(struct slots *slots, const struct slots_view *view, uint64_t now);
+/* Call it some ten times a second. True: an epoch has ended. */
+bool slots_tick(struct slots *slots, const struct slots_view *view, uint64_t now);
 /* At least so many are open for other reasons: a trial of more begins there. */
 void slots_raise(struct slots *slots, unsigned least);
 unsigned slots_wanted(const struct slots *slots);
