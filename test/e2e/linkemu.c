@@ -12,8 +12,11 @@
  * routes are the caller's business. Commands on the control socket:
  *
  *     set LINK {a2b|b2a|both} KEY=VALUE...    keys: see direction_set()
+ *     limit LINK WORDS                        what B's edge does to connections: see
+ *                                             tcpbox_set()
  *     watch LINK                              start the TCP observer afresh (initiators at
- * A) report                                  JSON: {LINK: {"a2b": , "b2a": , "tcp": }} quit
+ * A) report                                  JSON: {LINK: {"a2b": , "b2a": , "tcp": ,
+ * "box": }} quit
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,6 +36,7 @@
 
 #include "control.h"
 #include "link.h"
+#include "tcpbox.h"
 #include "tcpwatch.h"
 #include "tool.h"
 
@@ -43,6 +47,7 @@ struct link {
     int tun[2];                  /* A, B */
     struct direction towards[2]; /* [0]: b2a, [1]: a2b */
     struct tcpwatch watch;
+    struct tcpbox box; /* at B's edge, as a network close to the relay */
 };
 
 struct emulator {
@@ -98,6 +103,7 @@ static void add_link(struct emulator *emulator, char *text)
         direction_init(&link->towards[side], emulator->seed + 2 * emulator->count + side);
     }
     tcpwatch_init(&link->watch);
+    tcpbox_init(&link->box);
     emulator->count++;
 }
 
@@ -142,6 +148,8 @@ static void command_report(struct emulator *emulator, FILE *answer)
         direction_report(&emulator->links[i].towards[1], answer);
         fputs(",\"tcp\":", answer);
         tcpwatch_report(&emulator->links[i].watch, answer);
+        fputs(",\"box\":", answer);
+        tcpbox_report(&emulator->links[i].box, answer);
         fputc('}', answer);
     }
     fputc('}', answer);
@@ -160,6 +168,10 @@ static void on_command(void *context, int argc, char **argv, FILE *answer)
         tcpwatch_deinit(&link->watch);
         tcpwatch_init(&link->watch);
         fputs("ok", answer);
+    } else if (strcmp(argv[0], "limit") == 0 && argc == 3 &&
+               find_link(emulator, argv[1]) != NULL &&
+               tcpbox_set(&find_link(emulator, argv[1])->box, argv[2])) {
+        fputs("ok", answer);
     } else if (strcmp(argv[0], "report") == 0) {
         command_report(emulator, answer);
     } else if (strcmp(argv[0], "quit") == 0) {
@@ -170,27 +182,55 @@ static void on_command(void *context, int argc, char **argv, FILE *answer)
     }
 }
 
+static void put(struct link *link, size_t towards, const uint8_t *bytes, size_t length)
+{
+    struct packet *packet = malloc(sizeof(*packet) + length);
+
+    if (packet == NULL)
+        die("out of memory");
+    packet->length = length;
+    memcpy(packet->bytes, bytes, length);
+    direction_put(&link->towards[towards], packet, now_ns());
+}
+
+/* A device that is down loses the packet, as a real one does. */
+static void write_packet(const struct link *link, size_t side, const uint8_t *bytes,
+                         size_t length)
+{
+    if (write(link->tun[side], bytes, length) < 0 && errno == EBADFD)
+        die_errno("%s", link->name);
+}
+
+/* Whether the middlebox lets the packet from `side` pass. A reset for A crosses the link.
+ */
+static bool box_passes(struct link *link, size_t side, const uint8_t *bytes, size_t length)
+{
+    struct tcpbox_resets resets;
+    enum tcpbox_verdict verdict = tcpbox_packet(&link->box, bytes, length, &resets);
+
+    if (verdict == TCPBOX_RESET) {
+        put(link, 0, side == 0 ? resets.to_sender : resets.to_receiver, TCPBOX_RESET_SIZE);
+        write_packet(link, 1, side == 0 ? resets.to_receiver : resets.to_sender,
+                     TCPBOX_RESET_SIZE);
+    }
+    return verdict == TCPBOX_PASS;
+}
+
 /* Takes what the device of `side` has sent, at most a batch, so that deliveries stay on
  * time. */
 static void read_side(struct link *link, size_t side)
 {
     static uint8_t bytes[MAX_PACKET];
-    struct direction *direction = &link->towards[!side];
 
     for (int i = 0; i < READ_BATCH; i++) {
         ssize_t length = read(link->tun[side], bytes, sizeof(bytes));
-        struct packet *packet;
 
         if (length <= 0)
             return;
         if (side == 0)
             tcpwatch_packet(&link->watch, bytes, (size_t)length);
-        packet = malloc(sizeof(*packet) + (size_t)length);
-        if (packet == NULL)
-            die("out of memory");
-        packet->length = (size_t)length;
-        memcpy(packet->bytes, bytes, (size_t)length);
-        direction_put(direction, packet, now_ns());
+        if (side == 0 || box_passes(link, side, bytes, (size_t)length))
+            put(link, !side, bytes, (size_t)length);
     }
 }
 
@@ -201,9 +241,8 @@ static void write_side(struct link *link, size_t side, uint64_t now)
     while ((packet = direction_get(&link->towards[side], now)) != NULL) {
         if (side == 0)
             tcpwatch_packet(&link->watch, packet->bytes, packet->length);
-        /* A device that is down loses the packet, as a real one does. */
-        if (write(link->tun[side], packet->bytes, packet->length) < 0 && errno == EBADFD)
-            die_errno("%s", link->name);
+        if (side == 0 || box_passes(link, 0, packet->bytes, packet->length))
+            write_packet(link, side, packet->bytes, packet->length);
         free(packet);
     }
 }
@@ -299,6 +338,7 @@ int main(int argc, char **argv)
         direction_deinit(&emulator.links[i].towards[0]);
         direction_deinit(&emulator.links[i].towards[1]);
         tcpwatch_deinit(&emulator.links[i].watch);
+        tcpbox_deinit(&emulator.links[i].box);
     }
     return 0;
 }

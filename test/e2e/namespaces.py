@@ -72,6 +72,10 @@ class Link:
     def set(self, settings, direction="both", name=None):
         self.tool.command(f"set {name or self.names[0]} {direction} {settings}")
 
+    def limit(self, words, name=None):
+        """What a middlebox at B's end does to TCP connections; see tcpbox_set()."""
+        self.tool.command(f"limit {name or self.names[0]} {words}")
+
     def report(self, name=None):
         return self.tool.report()[name or self.names[0]]
 

@@ -4,7 +4,7 @@
  * the initiator's packets before the link may lose them and the responder's when they come
  * out. So a connection is open from its SYN until the initiator has sent a reset or
  * received one, or both sides have sent FIN. Payload is the span of sequence numbers: a
- * retransmission counts once. IPv4, and IPv6 without extension headers. */
+ * retransmission counts once. */
 #ifndef TEST_E2E_TCPWATCH_H
 #define TEST_E2E_TCPWATCH_H
 
@@ -12,11 +12,10 @@
 #include <stdint.h>
 #include <stdio.h>
 
-struct watched;
+#include "tcptable.h"
 
 struct tcpwatch {
-    struct watched *table; /* owned; open addressing, a power of two */
-    size_t slots, used;
+    struct tcp_table table;                /* of struct watched */
     uint64_t connections;                  /* distinct ones */
     uint64_t open, max_open;               /* since the SYN */
     uint64_t established, max_established; /* since the SYN|ACK's ACK */

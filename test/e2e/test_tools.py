@@ -189,5 +189,17 @@ def test_linkemu_flaps(t):
             "packets lost after the end of the schedule")
 
 
+def test_linkemu_cuts_connections(t):
+    """Only packets of the direction that is named count, and each connection by itself."""
+    a, link, origin = two_hosts(t, "delay=1ms")
+    link.limit("reset=20000/up")
+    t.load("--direct", origin.dest, "--down", "100k", "--up", 9000, "--count", 3, netns=a)
+    t.equal(link.report()["box"]["cut"], 0, "connections cut")
+    report = t.load("--direct", origin.dest, "--up", "100k", netns=a, good=False)
+    t.equal((report["broken"], link.report()["box"]["cut"]), (1, 1), "connections cut")
+    link.limit("none")
+    t.load("--direct", origin.dest, "--up", "100k", netns=a)
+
+
 if __name__ == "__main__":
     harness.main(globals())
