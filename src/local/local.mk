@@ -5,6 +5,7 @@ liblocal_a_SOURCES = \
 	include/splitsocks/local/endpoint.h \
 	include/splitsocks/local/inbound.h \
 	include/splitsocks/local/interface_table.h \
+	include/splitsocks/local/limit_memory.h \
 	include/splitsocks/local/local.h \
 	include/splitsocks/local/local_path.h \
 	include/splitsocks/local/packet_memory.h \
@@ -20,6 +21,7 @@ liblocal_a_SOURCES = \
 	src/local/endpoint.c \
 	src/local/inbound.c \
 	src/local/interface_table.c \
+	src/local/limit_memory.c \
 	src/local/local.c \
 	src/local/local_internal.h \
 	src/local/local_listen.c \

@@ -104,6 +104,8 @@ static void note_limit(struct path_table *table, const struct session_event *eve
     snprintf(where, sizeof(where), "on path %s, port %u", name,
              table->config->relay.ports.items[event->port]);
     log_write(level_of(table, LOG_INFO), "%s", limit_text(&event->limit, where, text));
+    limit_memory_note(&table->limits, event->path, name, event->port,
+                      table->driver->session);
 }
 
 void path_table_note(struct path_table *table, const struct session_event *event)
@@ -157,6 +159,8 @@ static void tell_session(struct path_table *table, const struct path_slot *slot)
                                                    path_table_name(table, i, name),
                                                    slot->view.signature),
                                  clock_now());
+        limit_memory_load(&table->limits, i, name, slot->view.signature,
+                          table->driver->session);
     }
 }
 
@@ -382,6 +386,7 @@ static void take_slot(struct path_table *table, const char *interface)
     slot->path.routed = true;
     for (size_t i = first; i < first + table->host_count; i++) {
         packet_memory_reuse(&table->packets, (unsigned)i);
+        limit_memory_reuse(&table->limits, (unsigned)i);
         table->told_up[i] = false;
         outage_log_deinit(&table->outages[i]);
         outage_log_init(&table->outages[i], table->watch.loop);
@@ -468,8 +473,23 @@ unsigned path_table_count(const struct path_table *table)
     return table->slot_count * table->host_count;
 }
 
+/* The session ends. */
+static void keep_limits(struct path_table *table)
+{
+    for (unsigned i = 0; i < path_table_count(table); i++) {
+        const struct path_slot *slot = path_table_slot(table, i);
+        char name[PATH_TABLE_NAME_SIZE];
+
+        if (slot->taken && slot->view.usable)
+            limit_memory_keep(&table->limits, i, path_table_name(table, i, name),
+                              table->driver->session);
+    }
+}
+
 void path_table_attach(struct path_table *table, struct driver *driver)
 {
+    if (table->driver != NULL && driver == NULL)
+        keep_limits(table);
     table->driver = driver;
     path_quota_attach(&table->quota, driver != NULL ? driver->session : NULL);
     memset(table->told_up, 0, sizeof(table->told_up));
@@ -525,6 +545,7 @@ void path_table_init(struct path_table *table, struct ev_loop *loop,
     }
     path_watch_init(&table->watch, loop, on_interfaces, table);
     packet_memory_init(&table->packets, state);
+    limit_memory_init(&table->limits, state, &config->relay.ports);
     path_quota_init(&table->quota, loop, &config->paths, table->host_count, state,
                     on_quota, table);
     init_slots(table);

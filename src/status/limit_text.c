@@ -72,6 +72,28 @@ static void describe_lifted(enum session_limit_kind kind, const char *where,
     }
 }
 
+const char *limit_kind_name(enum profile_kind kind)
+{
+    switch (kind) {
+    case PROFILE_KIND_FREEZE: return "freeze";
+    case PROFILE_KIND_RESET: return "reset";
+    case PROFILE_KIND_SLOW: return "slow";
+    }
+    return "unknown";
+}
+
+const char *limit_coordinate_name(enum profile_coordinate coordinate)
+{
+    switch (coordinate) {
+    case PROFILE_UP: return "up";
+    case PROFILE_DOWN: return "down";
+    case PROFILE_SUM: return "sum";
+    case PROFILE_AGE: return "age";
+    case PROFILE_COORDINATES: break;
+    }
+    return "unknown";
+}
+
 const char *limit_text(const struct session_limit *limit, const char *where,
                        char text[LIMIT_TEXT_SIZE])
 {

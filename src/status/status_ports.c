@@ -4,38 +4,17 @@
 
 #include <splitsocks/status/limit_text.h>
 
-static const char *kind_name(enum profile_kind kind)
-{
-    switch (kind) {
-    case PROFILE_KIND_FREEZE: return "freeze";
-    case PROFILE_KIND_RESET: return "reset";
-    case PROFILE_KIND_SLOW: return "slow";
-    }
-    return "unknown";
-}
-
-static const char *coordinate_name(enum profile_coordinate coordinate)
-{
-    switch (coordinate) {
-    case PROFILE_UP: return "up";
-    case PROFILE_DOWN: return "down";
-    case PROFILE_SUM: return "sum";
-    case PROFILE_AGE: return "age";
-    case PROFILE_COORDINATES: break;
-    }
-    return "unknown";
-}
-
 static json_t *describe_finding(const struct profile_finding *finding)
 {
     bool age = finding->coordinate == PROFILE_AGE;
 
     return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:f}", "kind",
-                     kind_name(finding->kind), "of", coordinate_name(finding->coordinate),
-                     "position_bytes", status_integer_or_null(!age, finding->position),
-                     "position_ms", status_ms_or_null(age, finding->position),
-                     "budget_bytes", status_integer_or_null(!age, finding->budget),
-                     "budget_ms", status_ms_or_null(age, finding->budget), "rate_bps",
+                     limit_kind_name(finding->kind), "of",
+                     limit_coordinate_name(finding->coordinate), "position_bytes",
+                     status_integer_or_null(!age, finding->position), "position_ms",
+                     status_ms_or_null(age, finding->position), "budget_bytes",
+                     status_integer_or_null(!age, finding->budget), "budget_ms",
+                     status_ms_or_null(age, finding->budget), "rate_bps",
                      status_integer_or_null(finding->rate != 0, finding->rate * 8),
                      "confidence", finding->confidence);
 }

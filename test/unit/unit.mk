@@ -31,6 +31,7 @@ UNIT_TESTS = \
 	test/unit/test_interface_table \
 	test/unit/test_kdf \
 	test/unit/test_key \
+	test/unit/test_limit_memory \
 	test/unit/test_limit_news \
 	test/unit/test_limit_text \
 	test/unit/test_limits \
@@ -153,6 +154,8 @@ test_unit_test_key_SOURCES = test/unit/test_key.c test/unit/unit.h
 test_unit_test_key_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
 test_unit_test_descriptors_SOURCES = test/unit/test_descriptors.c test/unit/unit.h
 test_unit_test_descriptors_LDADD = $(IO) $(CMOCKA_LIBS)
+test_unit_test_limit_memory_SOURCES = test/unit/test_limit_memory.c $(SESSION_PAIR)
+test_unit_test_limit_memory_LDADD = $(LOCAL) $(CMOCKA_LIBS)
 test_unit_test_limit_news_SOURCES = test/unit/test_limit_news.c $(SESSION_PAIR)
 test_unit_test_limit_news_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_limit_text_SOURCES = test/unit/test_limit_text.c test/unit/unit.h

@@ -15,6 +15,7 @@
 #include <splitsocks/config/config_local.h>
 #include <splitsocks/io/driver.h>
 #include <splitsocks/io/outage_log.h>
+#include <splitsocks/local/limit_memory.h>
 #include <splitsocks/local/local_path.h>
 #include <splitsocks/local/packet_memory.h>
 #include <splitsocks/local/path_quota.h>
@@ -40,6 +41,7 @@ struct path_table {
     struct path_watch watch;
     struct path_quota quota;
     struct packet_memory packets;
+    struct limit_memory limits;
     unsigned slot_count, host_count;
     bool forbidden; /* this process may not bind to interfaces */
     bool automatic;
@@ -53,8 +55,8 @@ struct path_table {
 
 _Static_assert(CONFIG_PATHS_MAX <= SESSION_PATHS_MAX, "paths fit the engine");
 
-/* `state` keeps quotas and packet sizes, borrowed. `moved` is called from the loop when
- * interfaces, addresses or routes have changed. */
+/* `state` keeps quotas, packet sizes and limits, borrowed. `moved` is called from the loop
+ * when interfaces, addresses or routes have changed. */
 void path_table_init(struct path_table *table, struct ev_loop *loop,
                      const struct config_local *config, struct state_file *state,
                      void (*moved)(void *context), void *context);
@@ -66,7 +68,7 @@ unsigned path_table_count(const struct path_table *table);
 /* A driver has a new session, or is about to lose it (NULL). */
 void path_table_attach(struct path_table *table, struct driver *driver);
 /* SESSION_PATH_UP, _DOWN and _PACKETS, and SESSION_LIMIT: logs them, and remembers packet
- * sizes. */
+ * sizes and limits. */
 void path_table_note(struct path_table *table, const struct session_event *event);
 
 /* "wlan0", or "wlan0 to HOST" when the relay has several. Returns `text`. */

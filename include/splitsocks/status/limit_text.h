@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* What the network lets connections do, in words: for the log and for the status. */
+/* What the network lets connections do, in words and names: for the log,
+ * the status and the state file. */
 #ifndef SPLITSOCKS_LIMIT_TEXT_H
 #define SPLITSOCKS_LIMIT_TEXT_H
 
 #include <splitsocks/engine/session/session.h>
+
+/* The names in the status document and in the state file. */
+const char *limit_kind_name(enum profile_kind kind);
+const char *limit_coordinate_name(enum profile_coordinate coordinate);
 
 #define LIMIT_TEXT_SIZE 768
 

@@ -104,6 +104,27 @@ void session_remember_packets(struct session *session, unsigned index, uint16_t 
         packet_ladder_set(ladder, size, now);
 }
 
+void session_remember_limits(struct session *session, unsigned path, unsigned port,
+                             const struct profile_memory memory[PROFILE_COORDINATES])
+{
+    struct port_limits *limits = path_limits_of(&session->paths.items[path].limits, port);
+
+    if (limits == NULL || limits->profile.tables != NULL)
+        return;
+    /* Without memory the limits are learned again. */
+    (void)!profile_load(&limits->profile, memory);
+    session->context.pool_dirty = true;
+}
+
+bool session_learned_limits(const struct session *session, unsigned path, unsigned port,
+                            struct profile_memory memory[PROFILE_COORDINATES])
+{
+    const struct path_limits *limits = &session->paths.items[path].limits;
+
+    return port < limits->count && limits->ports[port] != NULL &&
+           profile_save(&limits->ports[port]->profile, memory);
+}
+
 void session_retry_path(struct session *session, unsigned index, uint64_t now)
 {
     struct path *path = &session->paths.items[index];

@@ -30,6 +30,12 @@ struct profile_finding {
     double confidence; /* 0 to 1 */
 };
 
+/* A coordinate's part of the state file; position 0: nothing. */
+struct profile_memory {
+    uint64_t position, rate;
+    enum profile_kind kind;
+};
+
 /* The limit that an event is about. */
 enum session_limit_kind {
     SESSION_LIMIT_CARRIED, /* how far a single connection comes */

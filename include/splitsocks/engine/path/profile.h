@@ -80,12 +80,6 @@ enum profile_news {
     PROFILE_NEWS_LIFTED,
 };
 
-/* A coordinate's part of the state file; position 0: nothing. */
-struct profile_memory {
-    uint64_t position, rate;
-    enum profile_kind kind;
-};
-
 struct profile {
     struct profile_tables *tables;  /* owned; NULL until something was carried */
     struct profile_network network; /* of the last judgement */

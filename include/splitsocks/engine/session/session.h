@@ -60,6 +60,14 @@ void session_set_path(struct session *session, unsigned index,
 void session_remember_packets(struct session *session, unsigned index, uint16_t size,
                               uint64_t now);
 
+/* Local: gives limits that an earlier session has learned as a first guess, when the path
+ * is to be used, for a port index. What this session has learned itself counts for more. */
+void session_remember_limits(struct session *session, unsigned path, unsigned port,
+                             const struct profile_memory memory[PROFILE_COORDINATES]);
+/* False: nothing worth keeping was learned. */
+bool session_learned_limits(const struct session *session, unsigned path, unsigned port,
+                            struct profile_memory memory[PROFILE_COORDINATES]);
+
 /* Local: the relay has another address on this path, so earlier failures do not count: the
  * path may be dialled at once. Its subflows stay. */
 void session_retry_path(struct session *session, unsigned index, uint64_t now);
