@@ -5,6 +5,8 @@
 Beside each transfer with the default configuration the same one runs over a network of its own
 with budgets set by hand. Their bytes are compared, so a slow machine slows both.
 """
+import json
+import os
 import subprocess
 
 import harness
@@ -99,6 +101,34 @@ def test_echoes_beside_a_transfer(t):
     t.check(load.running(), "the transfer has ended")
     load.popen.stdin.close()
     t.check(load.result()["down"] > 1 << 17, "the transfer stood still")
+
+
+def test_what_was_learned_is_told(t):
+    """By one line of the log, by the status and in the state file."""
+    state = os.path.join(t.directory, "state")
+    side = Side(t, "freeze=16000/down", "learner", {"state_file": state})
+    load = side.start("--cut", "--down", "100G")
+    lines = lambda: [line for line in side.pair.local.log().splitlines() if " freeze after " in line]
+    wait_until(lines, what="a line of the log")
+    answer = lambda word: subprocess.run(
+        [harness.SPLITSOCKS, "status", "-c", side.pair.local_path, word], text=True, check=True,
+        stdout=subprocess.PIPE, env={**os.environ, "XDG_RUNTIME_DIR": t.directory}).stdout
+
+    def limited():
+        port, = json.loads(answer("--json"))["paths"][0]["ports"]
+        return port if port["limit"] is not None else None
+    port = wait_until(limited, what="a limit in the status")
+    t.note(f"{lines()} {port}")
+    t.equal((port["port"], port["limit"]["kind"]), (side.pair.relay_ports[0], "freeze"), "the limit")
+    t.check(port["budget_down_bytes"] < 20000, "no budget follows from the limit")
+    wait_until(lambda: " freeze after about " in answer("--explain"), what="the limit in words")
+    load.popen.stdin.close()
+    load.result()
+    side.pair.local.stop()
+    t.check(len(lines()) <= 2, f"a flood: {lines()}")
+    with open(state, encoding="utf-8") as file:
+        limits = json.load(file)["limits"]
+    t.equal(list(limits["default"]), [str(side.pair.relay_ports[0])], "ports in the state file")
 
 
 def test_a_plain_connection_stops(t):
