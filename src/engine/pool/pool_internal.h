@@ -16,8 +16,6 @@ uint64_t pool_count_lasting(const struct pool *pool, unsigned path);
 /* Budgets use up the path's subflows. */
 bool pool_recycles(const struct pool *pool, unsigned path);
 uint64_t pool_lasting_on(struct pool *pool, unsigned path);
-/* How many subflows carry the path's rate with its budgets. */
-uint64_t pool_rate_slots(const struct pool *pool, unsigned path);
 /* The path's share of the pool, when shares apply. */
 uint64_t pool_path_share(struct pool *pool, unsigned path);
 bool pool_shares_hold(struct pool *pool);

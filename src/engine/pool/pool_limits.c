@@ -200,9 +200,10 @@ static void tick_path(struct pool *pool, unsigned index)
         view.cycle_ns = 4 * view.round_trip_ns;
     if (path_limits_ask(limits, view.round_trip_ns, path_rtt_ns(path), pool->context->now))
         pool->context->pool_dirty = true;
-    /* Not by what the slots themselves have asked for: they would rise with each tick. */
+    /* The share has room for one more than the slots ask for, so that they also rise by one
+     * with each tick between trials. */
     if (view.waits)
-        slots_raise(&limits->slots, (unsigned)pool_rate_slots(pool, index));
+        slots_raise(&limits->slots, (unsigned)pool_path_share(pool, index));
     if (slots_tick(&limits->slots, &view, pool->context->now))
         path_limits_next_epoch(limits);
     limits->tightened = false;

@@ -122,23 +122,17 @@ static uint64_t slots_rate(const struct pool *pool, struct peak *peak, uint64_t 
     return MAX(rate, recent(peak, pool->context->now, RATE_WINDOW_NS, rate) / 5 * 4);
 }
 
-uint64_t pool_rate_slots(const struct pool *pool, unsigned index)
+static uint64_t path_slots(const struct pool *pool, unsigned index)
 {
     struct path *path = &pool->paths->items[index];
     uint64_t in = slots_rate(pool, &path->peak_in, path->rate_in);
     uint64_t acked = slots_rate(pool, &path->peak_acked, path->rate_acked);
 
-    return MAX(slots(path, in, path_budget(pool, index, PROFILE_DOWN)),
-               slots(path, acked, path_budget(pool, index, PROFILE_UP)));
-}
+    uint64_t known = MAX(slots(path, in, path_budget(pool, index, PROFILE_DOWN)),
+                         slots(path, acked, path_budget(pool, index, PROFILE_UP)));
 
-static uint64_t path_slots(const struct pool *pool, unsigned index)
-{
-    const struct path_limits *limits = &pool->paths->items[index].limits;
-
-    return MIN(MAX(pool_rate_slots(pool, index), slots_wanted(&limits->slots)) +
-                   limits->asked,
-               path_limits_open(limits, pool->context->now));
+    return MIN(MAX(known, slots_wanted(&path->limits.slots)) + path->limits.asked,
+               path_limits_open(&path->limits, pool->context->now));
 }
 
 /* How many subflows a queue of this length keeps busy. */
