@@ -108,8 +108,8 @@ def test_what_was_learned_is_told(t):
     state = os.path.join(t.directory, "state")
     side = Side(t, "freeze=16000/down", "learner", {"state_file": state})
     load = side.start("--cut", "--down", "100G")
-    lines = lambda: [line for line in side.pair.local.log().splitlines() if " freeze after " in line]
-    wait_until(lines, what="a line of the log")
+    lines = lambda: [line for line in side.pair.local.log().splitlines() if " after about " in line]
+    wait_until(lines, 30, "a line of the log")
     answer = lambda word: subprocess.run(
         [harness.SPLITSOCKS, "status", "-c", side.pair.local_path, word], text=True, check=True,
         stdout=subprocess.PIPE, env={**os.environ, "XDG_RUNTIME_DIR": t.directory}).stdout
@@ -119,13 +119,17 @@ def test_what_was_learned_is_told(t):
         return port if port["limit"] is not None else None
     port = wait_until(limited, what="a limit in the status")
     t.note(f"{lines()} {port}")
-    t.equal((port["port"], port["limit"]["kind"]), (side.pair.relay_ports[0], "freeze"), "the limit")
-    t.check(port["budget_down_bytes"] < 20000, "no budget follows from the limit")
-    wait_until(lambda: " freeze after about " in answer("--explain"), what="the limit in words")
+    t.equal(port["port"], side.pair.relay_ports[0], "the port")
+    t.check(port["limit"]["kind"] in ("freeze", "slow"), "the limit")
+    # Connections that freeze after the same bytes have nearly the same age, and until the first is
+    # given up they seem to be slow: at first either may be taken for the limit.
+    t.check(port["limit"]["budget_bytes"] or port["limit"]["budget_ms"],
+            "no budget follows from the limit")
+    wait_until(lambda: " after about " in answer("--explain"), what="the limit in words")
     load.popen.stdin.close()
     load.result()
     side.pair.local.stop()
-    t.check(len(lines()) <= 2, f"a flood: {lines()}")
+    t.check(len(lines()) <= 4, f"a flood: {lines()}")
     with open(state, encoding="utf-8") as file:
         limits = json.load(file)["limits"]
     t.equal(list(limits["default"]), [str(side.pair.relay_ports[0])], "ports in the state file")
