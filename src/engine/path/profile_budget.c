@@ -24,6 +24,9 @@
 #define TIGHTENED 0.8
 /* Budgets are computed so many times in a round trip. */
 #define JUDGE_PARTS 4
+/* ... but no more often than this, except after a death: round trips on loopback take
+ * microseconds. */
+#define JUDGE_MIN_NS (30 * NS_PER_MS)
 
 struct outcome {
     double yield, end, alive, time_s, bytes;
@@ -163,8 +166,9 @@ bool profile_judge(struct profile *profile, const struct profile_network *networ
 {
     bool tightened = false;
     unsigned busier = profile->busy[PROFILE_UP] > profile->busy[PROFILE_DOWN];
-    bool due = profile->urgent ||
-               now - profile->judged_at_ns >= network->round_trip_ns / JUDGE_PARTS;
+    bool due =
+        profile->urgent || now - profile->judged_at_ns >=
+                               MAX(network->round_trip_ns / JUDGE_PARTS, JUDGE_MIN_NS);
 
     busier = busier ? PROFILE_UP : PROFILE_DOWN;
     if (profile->tables == NULL || !due ||
