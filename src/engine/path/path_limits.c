@@ -12,6 +12,9 @@
 /* There is a queue when one of so many handshakes waits in it. Connections are dialled in
  * bursts, and those of the end of a burst meet the least queue. */
 #define QUEUED_PART 4
+/* Other connections wait longer than a handshake by half of it and this: where a busy
+ * machine answers late, more connections are no help. */
+#define SINGLY_MARGIN_NS (20 * NS_PER_MS)
 /* Connections that wait in a queue are compared with a fresh one after this time. It
  * doubles while the queue turns out to be that of the path. */
 #define ASK_AFTER_MIN_NS (1 * NS_PER_S)
@@ -73,7 +76,8 @@ void path_limits_fresh(struct path_limits *limits, uint64_t handshake_ns, uint64
 {
     limits->handshakes++;
     limits->queued += longer(handshake_ns, least_ns);
-    limits->singly = longer(rtt_ns, handshake_ns) ? limits->singly + 1 : 0;
+    limits->singly =
+        rtt_ns > handshake_ns / 2 * 3 + SINGLY_MARGIN_NS ? limits->singly + 1 : 0;
     if (limits->asked)
         limits->ask_after_ns = limits->singly > 0
                                    ? ASK_AFTER_MIN_NS

@@ -8,7 +8,7 @@
 /* Where so many are alive as far as is known, and little is lost by it, there is no budget.
  */
 #define ALIVE_MIN 0.9
-#define ALIVE_YIELD 0.5
+#define ALIVE_YIELD 0.25
 /* Where fewer are alive, nothing further matters. */
 #define ALIVE_LEAST 0.02
 /* How far beyond what was seen the yield is extrapolated: two octaves. */
