@@ -149,6 +149,7 @@ static double death_s(const struct model *m)
 static void judge(struct model *m)
 {
     struct profile_network network = {
+        .singly = true,
         .round_trip_ns = ns(m->network->round_trip) - ns(0),
         .replaced_after_ns = ns(death_s(m) + m->network->round_trip) - ns(0),
         .zombie_for_ns = dial_limit_zombie_ns(&m->dials, slots_wanted(&m->slots)),

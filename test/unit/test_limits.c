@@ -16,7 +16,7 @@
 #define DURATION 60
 #define MBIT (1e6 / 8)
 /* Found, corrected a few times while it is learned, lifted; over a minute. */
-#define NEWS_MAX 16
+#define NEWS_MAX 8
 
 struct row {
     struct model_network network;

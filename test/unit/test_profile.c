@@ -14,8 +14,10 @@ struct bench {
     unsigned tightened; /* how often a judgement said so */
 };
 
-static const struct profile_network network = {
-    .round_trip_ns = ROUND_TRIP, .replaced_after_ns = 400 * NS_PER_MS, .open = 8};
+static const struct profile_network network = {.singly = true,
+                                               .round_trip_ns = ROUND_TRIP,
+                                               .replaced_after_ns = 400 * NS_PER_MS,
+                                               .open = 8};
 
 static void judge(struct bench *b)
 {

@@ -8,7 +8,10 @@
 /* Where so many are alive as far as is known, and little is lost by it, there is no budget.
  */
 #define ALIVE_MIN 0.9
+/* The yield may vary by this much for other reasons; by less where single connections are
+ * known to wait longer than a handshake. */
 #define ALIVE_YIELD 0.25
+#define ALIVE_YIELD_SINGLY 0.5
 /* Where fewer are alive, nothing further matters. */
 #define ALIVE_LEAST 0.02
 /* How far beyond what was seen the yield is extrapolated: two octaves. */
@@ -127,8 +130,10 @@ static struct outcome best_of(const struct profile *profile,
         if (walk.alive < ALIVE_LEAST)
             break;
     }
+    double enough = (profile->network.singly ? ALIVE_YIELD_SINGLY : ALIVE_YIELD) * most;
+
     best = count - 1;
-    if (outcomes[best].alive <= ALIVE_MIN || outcomes[best].yield < ALIVE_YIELD * most) {
+    if (outcomes[best].alive <= ALIVE_MIN || outcomes[best].yield < enough) {
         while (best > 0 && outcomes[best].yield < (1 - YIELD_TIE) * most)
             best--;
     }
@@ -158,7 +163,8 @@ static bool differs(const struct profile_network *a, const struct profile_networ
 {
     return a->round_trip_ns != b->round_trip_ns ||
            a->replaced_after_ns != b->replaced_after_ns ||
-           a->zombie_for_ns != b->zombie_for_ns || a->cycle_min_ns != b->cycle_min_ns;
+           a->zombie_for_ns != b->zombie_for_ns || a->singly != b->singly ||
+           a->cycle_min_ns != b->cycle_min_ns;
 }
 
 bool profile_judge(struct profile *profile, const struct profile_network *network,

@@ -34,6 +34,7 @@ static void judge(struct subflows *subflows, unsigned index, unsigned port)
             dial_limit_zombie_ns(&limits->dials, slots_wanted(&path->limits.slots)),
         .cycle_min_ns = dial_limit_cycle_ns(&limits->dials, open),
         .open = open,
+        .singly = path_limits_singly(&path->limits),
     };
 
     path->limits.tightened |=

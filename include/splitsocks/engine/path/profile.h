@@ -71,6 +71,7 @@ struct profile_network {
                                dial_limit_zombie_ns() */
     uint64_t cycle_min_ns;  /* dial_limit_cycle_ns(); 0: dials are not limited */
     unsigned open;          /* connections of the path and port */
+    bool singly; /* connections wait longer than a handshake: path_limits_singly() */
 };
 
 enum profile_news {
