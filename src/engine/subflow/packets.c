@@ -140,9 +140,14 @@ void packets_note_ended(struct subflows *subflows, const struct subflow *subflow
                             subflows->context->now);
         return;
     }
+    /* A packet below the full size says something about sizes only when its TCP had the
+     * time to repeat it: a subflow with a witness is closed sooner. */
+    uint64_t patience_ns = subflow->large_bytes < payload_of(subflow)
+                               ? 2 * subflow_stall_ns(subflows, subflow)
+                               : MAX(2 * subflow_rtt_ns(subflows, subflow), STALL_MIN_NS);
+
     if (manner == SUBFLOW_ORDERLY || subflow->large_at_ns == 0 ||
-        subflows->context->now - subflow->large_at_ns <
-            MAX(2 * subflow_rtt_ns(subflows, subflow), STALL_MIN_NS))
+        subflows->context->now - subflow->large_at_ns < patience_ns)
         return;
     large_packets_lost(&path->large, subflow->large_at_ns, subflow->large_bytes);
     explain(subflows, subflow->path, path->proven_sent_at_ns);
