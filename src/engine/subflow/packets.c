@@ -141,8 +141,12 @@ void packets_note_ended(struct subflows *subflows, const struct subflow *subflow
         return;
     }
     /* A packet below the full size says something about sizes only when its TCP had the
-     * time to repeat it: a subflow with a witness is closed sooner. */
-    uint64_t patience_ns = subflow->large_bytes < payload_of(subflow)
+     * time to repeat it: a subflow with a witness is closed sooner. With tight budgets no
+     * packet is of full size. */
+    bool tight = (subflows->context->config.role == SESSION_LOCAL
+                      ? subflows->context->config.budget_up
+                      : subflow->budget_out) <= TIGHT_BUDGET;
+    uint64_t patience_ns = subflow->large_bytes < payload_of(subflow) && !tight
                                ? 2 * subflow_stall_ns(subflows, subflow)
                                : MAX(2 * subflow_rtt_ns(subflows, subflow), STALL_MIN_NS);
 
