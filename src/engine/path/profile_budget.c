@@ -8,10 +8,9 @@
 /* Where so many are alive as far as is known, and little is lost by it, there is no budget.
  */
 #define ALIVE_MIN 0.9
-/* The yield may vary by this much for other reasons; by less where single connections are
- * known to wait longer than a handshake. */
-#define ALIVE_YIELD 0.25
-#define ALIVE_YIELD_SINGLY 0.5
+/* ... and only where single connections are known to wait longer than a handshake: the rate
+ * of a connection on a busy machine may fall to a tenth by itself. */
+#define ALIVE_YIELD 0.5
 /* Where fewer are alive, nothing further matters. */
 #define ALIVE_LEAST 0.02
 /* How far beyond what was seen the yield is extrapolated: two octaves. */
@@ -130,7 +129,7 @@ static struct outcome best_of(const struct profile *profile,
         if (walk.alive < ALIVE_LEAST)
             break;
     }
-    double enough = (profile->network.singly ? ALIVE_YIELD_SINGLY : ALIVE_YIELD) * most;
+    double enough = profile->network.singly ? ALIVE_YIELD * most : 0;
 
     best = count - 1;
     if (outcomes[best].alive <= ALIVE_MIN || outcomes[best].yield < enough) {
