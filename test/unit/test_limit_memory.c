@@ -166,14 +166,9 @@ static void test_nonsense_is_ignored(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_the_next_session_knows, begin, end),
-        cmocka_unit_test_setup_teardown(test_another_network_is_another_matter, begin, end),
-        cmocka_unit_test_setup_teardown(test_a_limit_that_is_lifted_is_removed, begin, end),
-        cmocka_unit_test_setup_teardown(test_nonsense_is_ignored, begin, end),
-    };
-
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+UNIT_MAIN(cmocka_unit_test_setup_teardown(test_the_next_session_knows, begin, end),
+          cmocka_unit_test_setup_teardown(test_another_network_is_another_matter, begin,
+                                          end),
+          cmocka_unit_test_setup_teardown(test_a_limit_that_is_lifted_is_removed, begin,
+                                          end),
+          cmocka_unit_test_setup_teardown(test_nonsense_is_ignored, begin, end))

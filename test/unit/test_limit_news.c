@@ -123,14 +123,6 @@ static void test_no_flood(void **state)
     profile_deinit(&port.profile);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_freeze_is_told_once),
-        cmocka_unit_test(test_the_configuration_bounds_the_budget_that_is_told),
-        cmocka_unit_test(test_each_limit_is_told),
-        cmocka_unit_test(test_no_flood),
-    };
-
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+UNIT_MAIN(cmocka_unit_test(test_a_freeze_is_told_once),
+          cmocka_unit_test(test_the_configuration_bounds_the_budget_that_is_told),
+          cmocka_unit_test(test_each_limit_is_told), cmocka_unit_test(test_no_flood))

@@ -67,12 +67,5 @@ static void test_how_many_connections(void **state)
           "the number of connections that can be begun in a second is no longer limited");
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_what_connections_carry),
-        cmocka_unit_test(test_how_many_connections),
-    };
-
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+UNIT_MAIN(cmocka_unit_test(test_what_connections_carry),
+          cmocka_unit_test(test_how_many_connections))

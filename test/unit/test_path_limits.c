@@ -45,13 +45,6 @@ static void test_each_epoch_is_judged_by_itself(void **state)
     assert_false(path_limits_queue(&limits));
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_the_end_of_a_burst_hides_no_queue),
-        cmocka_unit_test(test_a_late_handshake_is_no_queue),
-        cmocka_unit_test(test_each_epoch_is_judged_by_itself),
-    };
-
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+UNIT_MAIN(cmocka_unit_test(test_the_end_of_a_burst_hides_no_queue),
+          cmocka_unit_test(test_a_late_handshake_is_no_queue),
+          cmocka_unit_test(test_each_epoch_is_judged_by_itself))

@@ -154,12 +154,5 @@ static void test_what_was_learned(void **state)
     pair_free(pair);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing_is_limited),
-        cmocka_unit_test(test_what_was_learned),
-    };
-
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+UNIT_MAIN(cmocka_unit_test(test_nothing_is_limited),
+          cmocka_unit_test(test_what_was_learned))
