@@ -6,8 +6,10 @@
  *
  * Without arguments: the directed scenarios, networks that limit connections, a few
  * comparisons, 2,000 seeds and 100 with random limits, and a sample of them again, to see
- * that a seed replays to an identical trace. With UNDER_VALGRIND in the environment, a part
- * of them that takes about as long there. Prints TAP.
+ * that a seed replays to an identical trace. A build with sanitizers, and a run with
+ * UNDER_VALGRIND in the environment, takes a part of them that takes about as long: the
+ * results do not depend on the build, and what a sanitizer looks for needs few of them.
+ * Prints TAP.
  *
  * --digest prints no verdicts but a hash for each directed scenario and each seed, of all
  * that both engines say and do: events, bytes and times. A change that is to leave the
@@ -26,15 +28,36 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEEDS_DEFAULT 2000
 #define SEEDS_PER_TEST 250
-#define LIMITS_DEFAULT 100
-#define LIMITS_UNDER_VALGRIND 5
-#define SEEDS_UNDER_VALGRIND 60
-#define COMPARISONS_UNDER_VALGRIND 2
 #define REPLAY_EVERY 40
-#define COMPARISONS_DEFAULT 20
 #define FAILURES_MOST 50
+
+/* How much is run when nothing is asked for. */
+struct amount {
+    uint64_t seeds, limits, comparisons;
+    size_t networks; /* of those that limit connections */
+};
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
+static struct amount amount(void)
+{
+    if (getenv("UNDER_VALGRIND") != NULL)
+        return (struct amount){.seeds = 60, .limits = 5, .comparisons = 2, .networks = 1};
+    if (SANITIZED)
+        return (struct amount){.seeds = 500, .limits = 25, .comparisons = 5, .networks = 4};
+    return (struct amount){
+        .seeds = 2000, .limits = 100, .comparisons = 20, .networks = limits_count()};
+}
 
 struct totals {
     uint64_t runs, failures, events, bytes, dials, complete, reset, cancelled, requeued;
@@ -281,7 +304,7 @@ static void run_directed(const char *name, bool trace)
 
 static void run_limits(void)
 {
-    for (size_t i = 0; i < limits_count(); i++) {
+    for (size_t i = 0; i < amount().networks; i++) {
         char verdict[512] = "";
         bool good = limits_check(i, verdict, sizeof verdict);
 
@@ -366,14 +389,9 @@ static bool read_value(struct orders *orders, const char *option, char *value)
 
 static void order_all(struct orders *orders)
 {
-    bool valgrind = getenv("UNDER_VALGRIND") != NULL;
-
-    orders->seeds.range =
-        (struct range){1, valgrind ? SEEDS_UNDER_VALGRIND : SEEDS_DEFAULT};
-    orders->limits.range =
-        (struct range){1, valgrind ? LIMITS_UNDER_VALGRIND : LIMITS_DEFAULT};
-    orders->compared =
-        (struct range){1, valgrind ? COMPARISONS_UNDER_VALGRIND : COMPARISONS_DEFAULT};
+    orders->seeds.range = (struct range){1, amount().seeds};
+    orders->limits.range = (struct range){1, amount().limits};
+    orders->compared = (struct range){1, amount().comparisons};
 }
 
 static bool read_orders(struct orders *orders, char **words)
