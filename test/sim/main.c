@@ -36,27 +36,47 @@
 struct amount {
     uint64_t seeds, limits, comparisons;
     size_t networks; /* of those that limit connections */
+    bool directed;   /* the directed scenarios */
 };
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
+#if defined(__SANITIZE_THREAD__)
+#define SANITIZES_THREADS 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
+#if __has_feature(thread_sanitizer)
+#define SANITIZES_THREADS 1
 #endif
 #endif
-#ifndef SANITIZED
-#define SANITIZED 0
+#ifndef SANITIZES_THREADS
+#define SANITIZES_THREADS 0
 #endif
 
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZES_MEMORY 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZES_MEMORY 1
+#endif
+#endif
+#ifndef SANITIZES_MEMORY
+#define SANITIZES_MEMORY 0
+#endif
+
+/* The simulator has one thread: where threads are watched a sample will do. */
 static struct amount amount(void)
 {
-    if (getenv("UNDER_VALGRIND") != NULL)
+    if (SANITIZES_THREADS)
         return (struct amount){.seeds = 60, .limits = 5, .comparisons = 2, .networks = 1};
-    if (SANITIZED)
-        return (struct amount){.seeds = 500, .limits = 25, .comparisons = 5, .networks = 4};
-    return (struct amount){
-        .seeds = 2000, .limits = 100, .comparisons = 20, .networks = limits_count()};
+    if (getenv("UNDER_VALGRIND") != NULL)
+        return (struct amount){
+            .seeds = 60, .limits = 5, .comparisons = 2, .networks = 1, .directed = true};
+    if (SANITIZES_MEMORY)
+        return (struct amount){
+            .seeds = 500, .limits = 25, .comparisons = 5, .networks = 4, .directed = true};
+    return (struct amount){.seeds = 2000,
+                           .limits = 100,
+                           .comparisons = 20,
+                           .networks = limits_count(),
+                           .directed = true};
 }
 
 struct totals {
@@ -431,7 +451,7 @@ int main(int argc, char **argv)
         print_digests(orders.seeds.range.first, orders.seeds.range.last);
         return 0;
     }
-    if (orders.all || orders.scenario != NULL)
+    if ((orders.all && amount().directed) || orders.scenario != NULL)
         run_directed(orders.scenario, orders.trace);
     if (orders.all)
         run_limits();
