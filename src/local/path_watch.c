@@ -190,7 +190,7 @@ static void finish_dump(struct path_watch *watch)
     }
 }
 
-/* Reads one part of an answer; false when there is nothing to read for now. */
+/* Reads one part of an answer; false when nothing can be read at the moment. */
 static bool take_answer(struct path_watch *watch)
 {
     _Alignas(struct nlmsghdr) char buffer[ANSWER_SIZE];

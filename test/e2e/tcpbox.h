@@ -33,8 +33,8 @@ void tcpbox_init(struct tcpbox *box);
 void tcpbox_deinit(struct tcpbox *box);
 
 /* "none", or "freeze" or "reset" with "=SIZE", "=SIZE/up" (the initiator's packets count)
- * or
- * "=SIZE/down". What connections have carried stays known. False when it is none of these.
+ * or "=SIZE/down". The box goes on counting what open connections have carried. False: the
+ * words are none of these.
  */
 bool tcpbox_set(struct tcpbox *box, const char *words);
 

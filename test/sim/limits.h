@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Networks that limit connections: bulk over one path, down, up, or both ways at once, with
- * the default pool. What arrives is compared with what the limits let through, in windows.
+ * the default pool. The bytes that arrive in windows of time are compared with those that
+ * the limits let through.
  */
 #ifndef TEST_SIM_LIMITS_H
 #define TEST_SIM_LIMITS_H

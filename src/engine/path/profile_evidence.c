@@ -266,8 +266,8 @@ static void cross(struct profile *profile, struct profile_connection *connection
     profile->stale = true;
 }
 
-/* An open connection may need longer for its bucket than is left of the transfer. What is
- * frozen would be taken for dead by the time that this counts. */
+/* An open connection may need longer for its bucket than is left of the transfer. A
+ * frozen connection would be taken for dead by the time that this counts. */
 static void note_crawl(struct profile *profile, const struct profile_connection *connection,
                        enum profile_coordinate coordinate, uint64_t now)
 {

@@ -15,8 +15,8 @@
  * usable one never does. */
 static bool explores(const struct pool *pool, const struct subflow *subflow)
 {
-    struct path *path = &pool->paths->items[subflow->path];
-    const struct port_limits *limits = path_limits_of(&path->limits, subflow->port);
+    const struct path *path = &pool->paths->items[subflow->path];
+    const struct port_limits *limits = lessons_limits(pool->subflows, subflow);
 
     return limits != NULL && path->subflows > 2 &&
            profile_explore_at_ns(&limits->profile, path->subflows) <= pool->context->now;
@@ -52,8 +52,7 @@ static uint64_t draw_budget(struct pool *pool, uint64_t most, uint64_t spread)
 /* The smaller one of the bound of the configuration and the learned budget. */
 void pool_give_budget(struct pool *pool, struct subflow *subflow)
 {
-    struct path *path = &pool->paths->items[subflow->path];
-    struct port_limits *limits = path_limits_of(&path->limits, subflow->port);
+    struct port_limits *limits = lessons_limits(pool->subflows, subflow);
     const struct session_config *config = &pool->context->config;
     uint64_t up = SESSION_UNLIMITED, down = SESSION_UNLIMITED;
 
@@ -143,8 +142,7 @@ static unsigned count_established(const struct pool *pool, const struct subflow 
 
 void pool_note_dialled(struct pool *pool, struct subflow *subflow)
 {
-    struct path *path = &pool->paths->items[subflow->path];
-    struct port_limits *limits = path_limits_of(&path->limits, subflow->port);
+    struct port_limits *limits = lessons_limits(pool->subflows, subflow);
 
     if (limits != NULL)
         dial_limit_dialled(&limits->dials, &subflow->attempt,
@@ -153,8 +151,7 @@ void pool_note_dialled(struct pool *pool, struct subflow *subflow)
 
 bool pool_dial_limited(struct pool *pool, struct subflow *subflow, bool passed)
 {
-    struct path *path = &pool->paths->items[subflow->path];
-    struct port_limits *limits = path_limits_of(&path->limits, subflow->port);
+    struct port_limits *limits = lessons_limits(pool->subflows, subflow);
 
     return limits != NULL &&
            dial_limit_result(&limits->dials, &subflow->attempt, passed, pool->context->now);

@@ -6,12 +6,10 @@
  */
 #include <splitsocks/engine/subflow/subflow.h>
 
-struct profile *lessons_profile(struct subflows *subflows, const struct subflow *subflow)
+struct port_limits *lessons_limits(const struct subflows *subflows,
+                                   const struct subflow *subflow)
 {
-    struct path *path = &subflows->paths->items[subflow->path];
-    struct port_limits *limits = path_limits_of(&path->limits, subflow->port);
-
-    return limits == NULL ? NULL : &limits->profile;
+    return path_limits_of(&subflows->paths->items[subflow->path].limits, subflow->port);
 }
 
 /* A connection on which less often something comes carries nothing that waits: the relay
@@ -36,24 +34,24 @@ static unsigned waiting(const struct subflows *subflows, const struct subflow *s
 
 void lessons_begin(struct subflows *subflows, struct subflow *subflow, bool explorer)
 {
-    struct profile *profile = lessons_profile(subflows, subflow);
+    struct port_limits *limits = lessons_limits(subflows, subflow);
 
-    if (profile != NULL)
-        profile_connection_begin(profile, &subflow->lesson, explorer,
+    if (limits != NULL)
+        profile_connection_begin(&limits->profile, &subflow->lesson, explorer,
                                  subflows->context->now);
 }
 
 void lessons_progress(struct subflows *subflows, struct subflow *subflow)
 {
-    struct profile *profile = lessons_profile(subflows, subflow);
+    struct port_limits *limits = lessons_limits(subflows, subflow);
     uint64_t queued = subflow->measure.queued_bytes;
     uint64_t up = subflow->measured_bytes - MIN(subflow->measured_bytes, queued);
 
-    if (profile == NULL || subflow->state != SUBFLOW_STATE_OPEN)
+    if (limits == NULL || subflow->state != SUBFLOW_STATE_OPEN)
         return;
     if (subflow->chunks.count == 0)
         up = subflow->bytes_sent;
-    profile_progress(profile, &subflow->lesson, up, subflow->bytes_arrived,
+    profile_progress(&limits->profile, &subflow->lesson, up, subflow->bytes_arrived,
                      waiting(subflows, subflow), subflows->context->now);
 }
 
@@ -78,8 +76,7 @@ static enum profile_end end_of(const struct subflows *subflows,
 void lessons_end(struct subflows *subflows, struct subflow *subflow,
                  enum subflow_manner manner)
 {
-    struct path *path = &subflows->paths->items[subflow->path];
-    struct port_limits *limits = path_limits_of(&path->limits, subflow->port);
+    struct port_limits *limits = lessons_limits(subflows, subflow);
     enum profile_end end = end_of(subflows, subflow, manner);
 
     if (limits == NULL || !subflow->lesson.begun)

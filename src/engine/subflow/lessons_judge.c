@@ -3,9 +3,8 @@
 #include <splitsocks/engine/subflow/subflow.h>
 
 /* How long a place is lost to a connection that has died. */
-static uint64_t loss_ns(const struct subflows *subflows, const struct path *path)
+static uint64_t loss_ns(const struct path *path)
 {
-    (void)subflows;
     return MAX(2 * path_rtt_ns(path) + FREEZE_MARGIN_NS, 3 * path_rtt_ns(path)) +
            path_rtt_ns(path);
 }
@@ -29,7 +28,7 @@ static void judge(struct subflows *subflows, unsigned index, unsigned port)
     unsigned open = count_open(subflows, index, port);
     struct profile_network network = {
         .round_trip_ns = path_least_rtt_ns(path),
-        .replaced_after_ns = loss_ns(subflows, path),
+        .replaced_after_ns = loss_ns(path),
         .zombie_for_ns =
             dial_limit_zombie_ns(&limits->dials, slots_wanted(&path->limits.slots)),
         .cycle_min_ns = dial_limit_cycle_ns(&limits->dials, open),
@@ -44,11 +43,14 @@ static void judge(struct subflows *subflows, unsigned index, unsigned port)
 /* A lower budget holds for open subflows too. */
 static void apply(struct subflows *subflows, struct subflow *subflow)
 {
-    struct profile *profile = lessons_profile(subflows, subflow);
+    struct port_limits *limits = lessons_limits(subflows, subflow);
     uint64_t now = subflows->context->now;
 
-    if (profile == NULL || !subflow_usable(subflow) || subflow->retire)
+    if (limits == NULL || !subflow_usable(subflow) || subflow->retire)
         return;
+
+    const struct profile *profile = &limits->profile;
+
     if (subflow->bytes_sent >
             profile_connection_limit(profile, &subflow->lesson, PROFILE_UP) ||
         subflow->bytes_received >

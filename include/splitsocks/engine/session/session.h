@@ -61,7 +61,8 @@ void session_remember_packets(struct session *session, unsigned index, uint16_t 
                               uint64_t now);
 
 /* Local: gives limits that an earlier session has learned as a first guess, when the path
- * is to be used, for a port index. What this session has learned itself counts for more. */
+ * is to be used, for a port index. Limits that this session learns itself count for more.
+ */
 void session_remember_limits(struct session *session, unsigned path, unsigned port,
                              const struct profile_memory memory[PROFILE_COORDINATES]);
 /* False: nothing worth keeping was learned. */

@@ -331,8 +331,9 @@ void ack_requeue(struct subflows *subflows, struct subflow *subflow);
 void ack_forget(struct subflows *subflows, struct subflow *subflow);
 
 /* lessons.c; local: what subflows teach of the limits of their path's connections. */
-/* The profile of the subflow's path and port; NULL: at a relay, or out of memory. */
-struct profile *lessons_profile(struct subflows *subflows, const struct subflow *subflow);
+/* The learned limits of the subflow's path and port; NULL: at a relay, or out of memory. */
+struct port_limits *lessons_limits(const struct subflows *subflows,
+                                   const struct subflow *subflow);
 /* It is dialled, perhaps to find out whether its path's connections may carry more. */
 void lessons_begin(struct subflows *subflows, struct subflow *subflow, bool explorer);
 /* It has carried something, or time has passed. */
