@@ -3,6 +3,7 @@ noinst_LIBRARIES += libio.a
 libio_a_SOURCES = \
 	include/splitsocks/io/clock.h \
 	include/splitsocks/io/crowd.h \
+	include/splitsocks/io/datagram_socket.h \
 	include/splitsocks/io/descriptors.h \
 	include/splitsocks/io/dialer.h \
 	include/splitsocks/io/driver.h \
@@ -26,6 +27,7 @@ libio_a_SOURCES = \
 	include/splitsocks/io/worker.h \
 	src/io/clock.c \
 	src/io/crowd.c \
+	src/io/datagram_socket.c \
 	src/io/descriptors.c \
 	src/io/dialer.c \
 	src/io/dns_channel.c \

@@ -45,6 +45,18 @@ static const struct {
                                  "a peer that vanishes is noticed later"},
     [TUNE_KEEPALIVE_COUNT] = {IPPROTO_TCP, TCP_KEEPCNT, "TCP_KEEPCNT",
                               "a peer that vanishes is noticed later"},
+    [TUNE_FREEBIND] = {IPPROTO_IP, IP_FREEBIND, "IP_FREEBIND",
+                       "an address that comes later cannot be listened on"},
+    [TUNE_FRAGMENTS_IPV4] = {IPPROTO_IP, IP_MTU_DISCOVER, "IP_MTU_DISCOVER",
+                             "datagrams that are too large for a path may be lost"},
+    [TUNE_FRAGMENTS_IPV6] = {IPPROTO_IPV6, IPV6_MTU_DISCOVER, "IPV6_MTU_DISCOVER",
+                             "datagrams that are too large for a path may be lost"},
+    [TUNE_DESTINATION_IPV4] = {IPPROTO_IP, IP_PKTINFO, "IP_PKTINFO",
+                               "answers to datagrams may come from another address of this "
+                               "machine"},
+    [TUNE_DESTINATION_IPV6] = {IPPROTO_IPV6, IPV6_RECVPKTINFO, "IPV6_RECVPKTINFO",
+                               "answers to datagrams may come from another address of this "
+                               "machine"},
     [TUNE_INFO] = {0, 0, "TCP_INFO",
                    "rates and round trips are estimated from acknowledgements alone"},
     [TUNE_QUEUED] = {0, 0, "SIOCOUTQ", "the bytes that wait in the kernel are estimated"},

@@ -69,9 +69,11 @@ int worker_init(struct worker *worker, struct ev_loop *loop, uint64_t buffered_b
     memset(worker, 0, sizeof(*worker));
     worker->input = malloc(WORKER_INPUT_SIZE);
     worker->output = malloc(PRODUCE_MAX);
-    if (worker->input == NULL || worker->output == NULL) {
+    worker->datagrams = datagram_batch_new();
+    if (worker->input == NULL || worker->output == NULL || worker->datagrams == NULL) {
         free(worker->input);
         free(worker->output);
+        datagram_batch_free(worker->datagrams);
         memset(worker, 0, sizeof(*worker));
         return ERROR_MEMORY;
     }
@@ -112,5 +114,6 @@ void worker_deinit(struct worker *worker)
     page_pool_deinit(&worker->pages);
     free(worker->input);
     free(worker->output);
+    datagram_batch_free(worker->datagrams);
     memset(worker, 0, sizeof(*worker));
 }

@@ -13,6 +13,7 @@ UNIT_TESTS = \
 	test/unit/test_config_relay \
 	test/unit/test_config_units \
 	test/unit/test_control \
+	test/unit/test_datagram_socket \
 	test/unit/test_descriptors \
 	test/unit/test_destination \
 	test/unit/test_dial_limit \
@@ -152,6 +153,8 @@ test_unit_test_kdf_SOURCES = test/unit/test_kdf.c test/unit/unit.h
 test_unit_test_kdf_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
 test_unit_test_key_SOURCES = test/unit/test_key.c test/unit/unit.h
 test_unit_test_key_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
+test_unit_test_datagram_socket_SOURCES = test/unit/test_datagram_socket.c test/unit/addresses.h test/unit/unit.h
+test_unit_test_datagram_socket_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_descriptors_SOURCES = test/unit/test_descriptors.c test/unit/unit.h
 test_unit_test_descriptors_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_limit_memory_SOURCES = test/unit/test_limit_memory.c $(SESSION_PAIR)

@@ -11,6 +11,7 @@
 #include <splitsocks/base/pages.h>
 #include <splitsocks/config/config.h>
 #include <splitsocks/engine/session/session.h>
+#include <splitsocks/io/datagram_socket.h>
 #include <splitsocks/io/half_closed.h>
 #include <splitsocks/io/hangup.h>
 
@@ -28,6 +29,7 @@ struct worker {
     struct page_pool pages;
     uint8_t *input;         /* WORKER_INPUT_SIZE bytes, owned */
     uint8_t *output;        /* PRODUCE_MAX bytes, owned */
+    struct datagram_batch *datagrams; /* owned; of all UDP sockets, in turn */
     struct list touched;    /* drivers with work to do before the loop waits again */
     struct list leavers;    /* connections that farewell() closes */
     struct list remainders; /* rest of ended sessions' streams, for slow readers */
