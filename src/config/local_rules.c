@@ -6,7 +6,6 @@
 
 #define HOSTS_MAX 1024
 #define BLOCKS_MAX 4096
-#define RANGES_MAX 256
 
 const struct choice local_modes[] = {
     {"split", CONFIG_MODE_SPLIT, true},
@@ -246,9 +245,6 @@ static const struct option host_pattern = {
 
 static const struct option block = {.read = read_block, ELEMENT(struct address_block)};
 
-static const struct option port_range = {
-    .read = read_port_range, ELEMENT(struct port_range)};
-
 static const struct option rule_options[] = {
     {.name = "host", .read = read_list, FIELD(config_rule, hosts), .lone = true,
      .minimum = 1, .maximum = HOSTS_MAX, .element = &host_pattern, .allowed = "names"},
@@ -256,7 +252,7 @@ static const struct option rule_options[] = {
      .minimum = 1, .maximum = BLOCKS_MAX, .element = &block,
      .allowed = "addresses and blocks"},
     {.name = "port", .read = read_list, FIELD(config_rule, ports), .lone = true,
-     .minimum = 1, .maximum = RANGES_MAX, .element = &port_range,
+     .minimum = 1, .maximum = PORT_RANGES_MAX, .element = &port_range,
      .allowed = "ports and ranges"},
     {.name = "listener", .read = read_list, FIELD(config_rule, listener_names),
      .lone = true, .minimum = 1, .maximum = CONFIG_LISTENERS_MAX, .element = &local_name,

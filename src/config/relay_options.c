@@ -147,6 +147,8 @@ static const struct option block = {.read = read_block, ELEMENT(struct address_b
 static const struct option destination_options[] = {
     {.name = "allow", FIELD(config_destinations, allow), OPTION_BLOCKS},
     {.name = "deny", FIELD(config_destinations, deny), OPTION_BLOCKS},
+    {.name = "ports", .read = read_list, FIELD(config_destinations, ports), .minimum = 1,
+     .maximum = PORT_RANGES_MAX, .element = &port_range, .allowed = "ports and ranges"},
     {.name = NULL},
 };
 

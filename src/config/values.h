@@ -64,7 +64,10 @@ bool valid_label(const char *text);
      .maximum = 1000000, FIELD(type, member max_waiting)}
 /* clang-format on */
 
+/* Elements of lists. */
 extern const struct option dns_server;
+extern const struct option port_range;
+#define PORT_RANGES_MAX 256
 extern const struct option timeout_options[]; /* timeouts.c */
 
 #endif

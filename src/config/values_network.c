@@ -274,3 +274,4 @@ int read_ports(struct reader *reader, const struct place *place,
 }
 
 const struct option dns_server = {.read = read_server, ELEMENT(struct address)};
+const struct option port_range = {.read = read_port_range, ELEMENT(struct port_range)};

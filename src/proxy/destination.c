@@ -70,7 +70,8 @@ static const struct named_block *find_in_table(const struct address *address,
     return NULL;
 }
 
-static bool allowed_by_default(const struct address *address,
+static bool allowed_by_default(const struct destination_rules *rules,
+                               const struct address *address,
                                struct destination_refusal *refusal)
 {
     bool ipv4 = address->family == ADDRESS_IPV4;
@@ -85,12 +86,14 @@ static bool allowed_by_default(const struct address *address,
         refusal->kind = found->kind;
         return false;
     }
-    if (ipv4 || find_in_table(address, considered_ipv6, ARRAY_LENGTH(considered_ipv6),
-                              &ignored) != NULL)
-        return true;
-    refusal->kind = "not of the public internet, RFC 4291";
-    refusal->block = (struct address_block){.address = refusal->address, .bits = 128};
-    return false;
+    refusal->block.address = refusal->address;
+    refusal->block.bits = ipv4 ? 32 : 128;
+    if (!ipv4 && find_in_table(address, considered_ipv6, ARRAY_LENGTH(considered_ipv6),
+                               &ignored) == NULL)
+        refusal->kind = "not of the public internet, RFC 4291";
+    else if (rules->is_own != NULL && rules->is_own(rules->own_context, address))
+        refusal->kind = "the relay's own machine";
+    return refusal->kind == NULL;
 }
 
 /* The bits of the longest of the blocks that contains the address, which becomes `*match`;
@@ -128,7 +131,7 @@ static bool allowed(const struct destination_rules *rules, const struct address 
     refusal->address.port = 0;
     refusal->kind = NULL;
     if (allow < 0 && deny < 0)
-        return allowed_by_default(address, refusal);
+        return allowed_by_default(rules, address, refusal);
     return allow > deny;
 }
 
@@ -166,6 +169,19 @@ static size_t carried_addresses(const struct address *address, struct address ca
     return 0;
 }
 
+static bool port_open(const struct destination_rules *rules, uint16_t port,
+                      struct destination_refusal *refusal)
+{
+    if (port == 0 || (rules->port_count == 0 && port != DESTINATION_PORT_CLOSED))
+        return true;
+    for (size_t i = 0; i < rules->port_count; i++)
+        if (rules->ports[i].first <= port && port <= rules->ports[i].last)
+            return true;
+    refusal->port = port;
+    refusal->port_listed = rules->port_count > 0;
+    return false;
+}
+
 int destination_judge(const struct destination_rules *rules, const struct address *address,
                       struct destination_refusal *refusal)
 {
@@ -176,7 +192,7 @@ int destination_judge(const struct destination_rules *rules, const struct addres
     *refusal = (struct destination_refusal){.address = plain, .kind = "no IP address"};
     if (plain.family != ADDRESS_IPV4 && plain.family != ADDRESS_IPV6)
         return ERROR_DENIED;
-    if (!allowed(rules, &plain, refusal))
+    if (!port_open(rules, plain.port, refusal) || !allowed(rules, &plain, refusal))
         return ERROR_DENIED;
     if (plain.family == ADDRESS_IPV6)
         count = carried_addresses(&plain, carried);
@@ -193,11 +209,28 @@ int destination_check(const struct destination_rules *rules, const struct addres
     return destination_judge(rules, address, &ignored);
 }
 
+static const char *format_port(const struct destination_refusal *refusal,
+                               char text[DESTINATION_TEXT_SIZE])
+{
+    if (refusal->port_listed)
+        snprintf(text, DESTINATION_TEXT_SIZE,
+                 "port %u is not among the relay's \"destinations.ports\"", refusal->port);
+    else
+        snprintf(text, DESTINATION_TEXT_SIZE,
+                 "port %u (mail transfer, RFC 5321) is closed by default; "
+                 "\"destinations\": { \"ports\": [ \"1-65535\" ] } in the relay's "
+                 "configuration opens every port",
+                 refusal->port);
+    return text;
+}
+
 const char *destination_refusal_format(const struct destination_refusal *refusal,
                                        char text[DESTINATION_TEXT_SIZE])
 {
     char address[ADDRESS_TEXT_SIZE], block[ADDRESS_TEXT_SIZE];
 
+    if (refusal->port != 0)
+        return format_port(refusal, text);
     address_format(&refusal->address, address);
     address_format(&refusal->block.address, block);
     if (refusal->kind == NULL)

@@ -4,6 +4,8 @@ librelay_a_SOURCES = \
 	include/splitsocks/relay/outbound.h \
 	include/splitsocks/relay/relay.h \
 	src/relay/outbound.c \
+	src/relay/own_addresses.c \
+	src/relay/own_addresses.h \
 	src/relay/relay.c \
 	src/relay/relay_arrival.c \
 	src/relay/relay_bounds.c \

@@ -3,6 +3,7 @@
 #ifndef RELAY_INTERNAL_H
 #define RELAY_INTERNAL_H
 
+#include "own_addresses.h"
 #include "relay_mailbox.h"
 
 #include <splitsocks/base/log.h>
@@ -70,6 +71,7 @@ struct relay_worker {
     struct resolver *resolver;
     _Atomic(const struct config_relay *) config; /* its present configuration */
     struct destination_rules rules;              /* of that configuration */
+    struct own_addresses own;
     struct outbound_service outbound;
     struct nat64_finder finder;
     struct dialer_ways ways; /* for connections to destinations */

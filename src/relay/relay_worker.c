@@ -107,6 +107,10 @@ static void use_config(struct relay_worker *worker, const struct config_relay *c
         .allow_count = destinations->allow.count,
         .deny = destinations->deny.items,
         .deny_count = destinations->deny.count,
+        .ports = destinations->ports.items,
+        .port_count = destinations->ports.count,
+        .is_own = own_addresses_have,
+        .own_context = &worker->own,
     };
     atomic_store(&worker->config, config);
 }
@@ -240,6 +244,7 @@ int relay_worker_init(struct relay_worker *worker, struct relay *relay, unsigned
     worker->relay = relay;
     worker->index = index;
     worker->own_loop = loop == NULL;
+    own_addresses_init(&worker->own);
     use_config(worker, config);
     list_init(&worker->arrivals);
     list_init(&worker->sessions);
@@ -289,6 +294,7 @@ void relay_worker_deinit(struct relay_worker *worker)
     door_free(worker->door);
     nat64_finder_deinit(&worker->finder);
     resolver_free(worker->resolver);
+    own_addresses_deinit(&worker->own);
     if (loop != NULL)
         ev_timer_stop(loop, &worker->stopping);
     worker_deinit(&worker->worker);

@@ -42,6 +42,7 @@ E2E_TESTS = \
 	test/e2e/test_commands.sh \
 	test/e2e/test_curl.py \
 	test/e2e/test_descriptors.py \
+	test/e2e/test_destinations.py \
 	test/e2e/test_dns.py \
 	test/e2e/test_failover.py \
 	test/e2e/test_failures.py \

@@ -71,7 +71,7 @@ static const char everything[] =
         KEY_1) ", { \"public_key\": \"" KEY_2 "\",\n"
                "    \"name\": \"b\", \"max_sessions\": 1, \"max_streams\": 1000000 } ],\n"
                "  \"destinations\": { \"allow\": [\"10.0.0.0/8\", \"fd00::/8\"],\n"
-               "    \"deny\": [\"203.0.113.7\"] },\n"
+               "    \"deny\": [\"203.0.113.7\"], \"ports\": [25, \"80-443\"] },\n"
                "  \"dns\": { \"servers\": [\"127.0.0.1:5353\"] }, \"workers\": 64,\n"
                "  \"server_id\": 255, \"linger\": \"10m\", \"congestion_control\": "
                "\"cubic\",\n"
@@ -116,6 +116,10 @@ static void test_everything(void **state)
     assert_int_equal(config->destinations.allow.items[1].address.bytes[0], 0xfd);
     assert_int_equal(config->destinations.deny.count, 1);
     assert_int_equal(config->destinations.deny.items[0].bits, 32);
+    assert_int_equal(config->destinations.ports.count, 2);
+    assert_int_equal(config->destinations.ports.items[0].last, 25);
+    assert_int_equal(config->destinations.ports.items[1].first, 80);
+    assert_int_equal(config->destinations.ports.items[1].last, 443);
     assert_int_equal(config->dns.servers.count, 1);
     assert_int_equal(config->dns.servers.items[0].port, 5353);
     assert_int_equal(config->workers, 64);
@@ -174,6 +178,13 @@ static void test_refusals(void **state)
          "r.json:3: destinations.allow[1]: found \"10.0.0.1/8\"; allowed: " A_BLOCK},
         {WITH(AND("\"destinations\": { \"deny\": [\"example.org\"] }")),
          "r.json:2: destinations.deny[0]: found \"example.org\"; allowed: " A_BLOCK},
+        {WITH(AND("\"destinations\": { \"ports\": [] }")),
+         "r.json:2: destinations.ports: found a list; allowed: a list of 1 to 256 entries: "
+         "ports "
+         "and ranges"},
+        {WITH(AND("\"destinations\": { \"ports\": [0] }")),
+         "r.json:2: destinations.ports[0]: found 0; allowed: a port from 1 to 65535, or a "
+         "range such as \"8000-8009\""},
         {WITH(AND("\"dns\": { \"resolve\": \"local\" }")),
          "r.json:2: dns.resolve: unknown key; did you mean \"servers\"? allowed: servers, "
          "timeout, cache, max_ttl, max_negative_ttl, max_waiting"},

@@ -118,7 +118,7 @@ static void check_refusal(const struct destination_rules *rules, const char *tex
                           const char *expected)
 {
     struct destination_refusal refusal;
-    struct address address = endpoint_of(text, 80); /* the port does not matter */
+    struct address address = endpoint_of(text, 80);
     char found[DESTINATION_TEXT_SIZE];
 
     assert_int_equal(destination_judge(rules, &address, &refusal), ERROR_DENIED);
@@ -146,6 +146,98 @@ static void test_a_refusal_names_its_block(void **state)
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
         check_refusal(&defaults, cases[i].address, cases[i].words);
 }
+
+/* ---- the relay's own machine ---- */
+
+static bool is_one_of(void *context, const struct address *address)
+{
+    const char *const *texts = context;
+
+    for (; *texts != NULL; texts++) {
+        struct address own = address_of(*texts);
+
+        own.port = address->port;
+        if (address_equal(&own, address))
+            return true;
+    }
+    return false;
+}
+
+static void test_own_addresses_are_refused(void **state)
+{
+    static const char *const own[] = {"8.8.8.8", "2600::1", NULL};
+    static const char *const ways[] = {"8.8.8.8", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8",
+                                       "2002:808:808::1", "2600::1"};
+    static const char *const others[] = {"8.8.8.9", "2600::2", "64:ff9b::8.8.8.9"};
+    struct address_block block = block_of("8.8.8.8/32");
+    struct destination_rules rules = {.is_own = is_one_of,
+                                      .own_context = (void *)(uintptr_t)own};
+    (void)state;
+
+    CHECK_ALL(&rules, ways, ERROR_DENIED);
+    CHECK_ALL(&rules, others, OK);
+    check_refusal(
+        &rules, "8.8.8.8",
+        "8.8.8.8 is in 8.8.8.8/32 (the relay's own machine), which a relay "
+        "refuses by default; \"destinations\": { \"allow\": [ \"8.8.8.8/32\" ] }");
+    check_refusal(&rules, "2600::1", "2600::1 is in 2600::1/128 (the relay's own machine)");
+    rules.allow = &block;
+    rules.allow_count = 1;
+    assert_int_equal(check(&rules, "8.8.8.8"), OK);
+    assert_int_equal(check(&rules, "2600::1"), ERROR_DENIED);
+}
+
+/* ---- ports ---- */
+
+static int check_port(const struct destination_rules *rules, uint16_t port)
+{
+    struct address address = endpoint_of("8.8.8.8", port);
+
+    return destination_check(rules, &address);
+}
+
+static void test_the_port_of_mail_is_closed(void **state)
+{
+    static const uint16_t open[] = {1, 24, 26, 80, 443, 465, 587, 65535, 0};
+    const struct destination_rules defaults = {0};
+    struct address address = endpoint_of("8.8.8.8", 25);
+    struct address_block block = block_of("8.8.8.8/32");
+    const struct destination_rules allowing = {.allow = &block, .allow_count = 1};
+    struct destination_refusal refusal;
+    char text[DESTINATION_TEXT_SIZE];
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(open); i++)
+        assert_int_equal(check_port(&defaults, open[i]), OK);
+    assert_int_equal(check_port(&allowing, 25), ERROR_DENIED);
+    assert_int_equal(destination_judge(&defaults, &address, &refusal), ERROR_DENIED);
+    assert_string_equal(destination_refusal_format(&refusal, text),
+                        "port 25 (mail transfer, RFC 5321) is closed by default; "
+                        "\"destinations\": { \"ports\": [ \"1-65535\" ] } in the relay's "
+                        "configuration opens every port");
+}
+
+static void test_only_listed_ports_are_open(void **state)
+{
+    static const struct port_range ranges[] = {{25, 25}, {8000, 8009}};
+    static const uint16_t open[] = {25, 8000, 8005, 8009},
+                          closed[] = {1, 24, 26, 7999, 8010};
+    const struct destination_rules rules = {.ports = ranges, .port_count = 2};
+    struct address address = endpoint_of("8.8.8.8", 443);
+    struct destination_refusal refusal;
+    char text[DESTINATION_TEXT_SIZE];
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(open); i++)
+        assert_int_equal(check_port(&rules, open[i]), OK);
+    for (size_t i = 0; i < ARRAY_LENGTH(closed); i++)
+        assert_int_equal(check_port(&rules, closed[i]), ERROR_DENIED);
+    assert_int_equal(destination_judge(&rules, &address, &refusal), ERROR_DENIED);
+    assert_string_equal(destination_refusal_format(&refusal, text),
+                        "port 443 is not among the relay's \"destinations.ports\"");
+}
+
+/* ---- the operator's blocks ---- */
 
 /* Rules from texts, at most 4 of each. */
 struct rules {
@@ -267,9 +359,12 @@ static void test_mapped_block_means_ipv4(void **state)
     assert_int_equal(check(r, "fe80::1"), ERROR_DENIED);
 }
 
-UNIT_MAIN(cmocka_unit_test(test_defaults), cmocka_unit_test(test_a_refusal_names_its_block),
+UNIT_MAIN(cmocka_unit_test(test_own_addresses_are_refused),
+          cmocka_unit_test(test_the_port_of_mail_is_closed),
+          cmocka_unit_test(test_only_listed_ports_are_open),
+          cmocka_unit_test(test_defaults), cmocka_unit_test(test_a_refusal_names_its_block),
           cmocka_unit_test(test_a_refusal_names_the_operators_block),
-          cmocka_unit_test(test_allow_opens),
-          cmocka_unit_test(test_deny_closes), cmocka_unit_test(test_longest_block_wins),
+          cmocka_unit_test(test_allow_opens), cmocka_unit_test(test_deny_closes),
+          cmocka_unit_test(test_longest_block_wins),
           cmocka_unit_test(test_everything_open_or_closed),
           cmocka_unit_test(test_mapped_block_means_ipv4))

@@ -44,6 +44,7 @@ UNIT_TESTS = \
 	test/unit/test_noise \
 	test/unit/test_number_window \
 	test/unit/test_outlet \
+	test/unit/test_own_addresses \
 	test/unit/test_outage_news \
 	test/unit/test_packet_size \
 	test/unit/test_pages \
@@ -182,6 +183,8 @@ test_unit_test_number_window_SOURCES = test/unit/test_number_window.c test/unit/
 test_unit_test_number_window_LDADD = $(BASE) $(CMOCKA_LIBS)
 test_unit_test_outage_news_SOURCES = test/unit/test_outage_news.c test/unit/unit.h
 test_unit_test_outage_news_LDADD = $(BASE) $(CMOCKA_LIBS)
+test_unit_test_own_addresses_SOURCES = test/unit/test_own_addresses.c test/unit/addresses.h test/unit/unit.h
+test_unit_test_own_addresses_LDADD = $(RELAY) $(CMOCKA_LIBS)
 test_unit_test_packet_size_SOURCES = test/unit/test_packet_size.c test/unit/unit.h
 test_unit_test_packet_size_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_pages_SOURCES = test/unit/test_pages.c test/unit/unit.h

@@ -58,6 +58,11 @@ struct config_ports {
     size_t count;
 };
 
+struct config_port_ranges {
+    const struct port_range *items; /* 1 <= first <= last */
+    size_t count;
+};
+
 struct config_addresses {
     const struct address *items;
     size_t count;

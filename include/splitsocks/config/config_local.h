@@ -115,11 +115,6 @@ enum config_action {
     CONFIG_ACTION_BLOCK,  /* refused */
 };
 
-struct config_port_ranges {
-    const struct port_range *items; /* 1 <= first <= last */
-    size_t count;
-};
-
 /* A rule holds when all of its conditions hold. An empty condition always holds; a list
  * holds when one of its elements does. */
 struct config_rule {

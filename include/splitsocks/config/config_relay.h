@@ -38,6 +38,7 @@ struct config_clients {
 struct config_destinations {
     struct config_blocks allow;
     struct config_blocks deny;
+    struct config_port_ranges ports; /* the open ones; count 0: all but port 25 */
 };
 
 /* Bounds of the whole process. */

@@ -9,6 +9,11 @@
  * broadcast, documentation, benchmarking, reserved. So are the addresses at which clouds
  * hand out secrets to their machines.
  *
+ * So are the addresses of the relay's own machine, public ones too: from inside, a service
+ * that listens on 0.0.0.0 would be reached past the machine's firewall. And so is the port
+ * of mail transfer, unless the operator lists the open ports: whoever sends spam through a
+ * relay ruins its address.
+ *
  * The operator's blocks go first: among those that contain the address the longest
  * decides, and of two equally long ones the denying one. So an operator can open, or
  * close, a private range except for one host.
@@ -23,14 +28,26 @@
 
 #include <splitsocks/base/address.h>
 #include <splitsocks/base/attributes.h>
+#include <stdbool.h>
 #include <stddef.h>
 
-/* All borrowed. Zero-initialised rules are the default ones. */
+/* SMTP, RFC 5321 section 4.5.4.2. Users hand in their mail at ports 465 and 587. */
+#define DESTINATION_PORT_CLOSED 25
+
+/* Whether packets to the address end on this machine. */
+typedef bool destination_is_own(void *context, const struct address *address);
+
+/* All borrowed. Zero-initialised rules are the default ones, of a machine without
+ * addresses. */
 struct destination_rules {
     const struct address_block *allow;
     size_t allow_count;
     const struct address_block *deny;
     size_t deny_count;
+    const struct port_range *ports; /* the open ones */
+    size_t port_count;              /* 0: all but DESTINATION_PORT_CLOSED */
+    destination_is_own *is_own;     /* NULL: no address is */
+    void *own_context;
 };
 
 /* Why an address is refused. */
@@ -38,9 +55,11 @@ struct destination_refusal {
     struct address address;     /* the address asked for, or one that it carries; port 0 */
     struct address_block block; /* the refused block that contains `address` */
     const char *kind; /* name of a block refused by default; NULL: the operator's `deny` */
+    uint16_t port;    /* the refused port; 0: the address is refused */
+    bool port_listed; /* the operator lists the open ports, and this one is not there */
 };
 
-/* Returns OK or ERROR_DENIED. The port does not matter. */
+/* Returns OK or ERROR_DENIED. Port 0 stands for any port. */
 int destination_check(const struct destination_rules *rules,
                       const struct address *address) MUST_CHECK;
 /* The same; fills in `*refusal` on ERROR_DENIED. */
