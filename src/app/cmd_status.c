@@ -6,6 +6,7 @@
 #include "status_view.h"
 
 #include <splitsocks/base/log.h>
+#include <splitsocks/base/printable.h>
 #include <splitsocks/status/control.h>
 
 #include <errno.h>
@@ -143,6 +144,25 @@ static void warn_of_another(const struct options *options, const json_t *documen
                     config, options->config_path);
 }
 
+/* Names of interfaces, files and the like are in it. */
+static void make_printable(json_t *value)
+{
+    char *text = json_is_string(value) ? strdup(json_string_value(value)) : NULL;
+    const char *key;
+    json_t *member;
+    size_t index;
+
+    if (text != NULL) {
+        printable_make(text);
+        (void)!json_string_set(value, text);
+        free(text);
+    }
+    json_array_foreach(value, index, member)
+        make_printable(member);
+    json_object_foreach(value, key, member)
+        make_printable(member);
+}
+
 static int show(const struct options *options, const char *answer)
 {
     json_error_t why;
@@ -160,6 +180,7 @@ static int show(const struct options *options, const char *answer)
         json_decref(document);
         return fputs(answer, stdout) >= 0 && fflush(stdout) == 0 ? OK : ERROR_SYSTEM;
     }
+    make_printable(document);
     good = status_print_tables(document, stdout);
     if (options->explain) {
         putchar('\n');

@@ -83,8 +83,9 @@ char *local_control_answer(const char *request,
     json_t *answer = strcmp(request, "status") == 0
                          ? status(context)
                          : json_pack("{s:s}", "error", "unknown request; known: status");
-    char *text =
-        answer != NULL ? json_dumps(answer, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
+    /* In ASCII: the document may be shown on a terminal as it is. */
+    const size_t flags = JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6);
+    char *text = answer != NULL ? json_dumps(answer, flags) : NULL;
 
     json_decref(answer);
     return text;

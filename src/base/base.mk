@@ -13,6 +13,7 @@ libbase_a_SOURCES = \
 	include/splitsocks/base/outage_news.h \
 	include/splitsocks/base/pages.h \
 	include/splitsocks/base/policy.h \
+	include/splitsocks/base/printable.h \
 	include/splitsocks/base/ranges.h \
 	include/splitsocks/base/rate_limit.h \
 	include/splitsocks/base/ring.h \
@@ -29,6 +30,7 @@ libbase_a_SOURCES = \
 	src/base/outage_news.c \
 	src/base/pages.c \
 	src/base/policy.c \
+	src/base/printable.c \
 	src/base/ranges.c \
 	src/base/rate_limit.c \
 	src/base/ring.c \

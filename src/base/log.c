@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <splitsocks/base/log.h>
 
+#include <splitsocks/base/printable.h>
+
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -52,9 +54,7 @@ static void write_line(enum log_level level, const char *prefix, const char *for
     int length = snprintf(line, sizeof(line), "%s", prefix);
 
     vsnprintf(line + length, sizeof(line) - (size_t)length, format, arguments);
-    for (char *c = line; *c != '\0'; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
+    printable_make(line);
     current_sink(level, line, current_context);
 }
 

@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "schema.h"
 
+#include <splitsocks/base/printable.h>
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-/* Characters from the file must not break the line of a message. */
-static void replace_controls(char *text)
-{
-    for (; *text != '\0'; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            *text = '?';
-}
 
 /* FILE:LINE: PATH: text */
 static void format_message(const struct reader *reader, unsigned line, const char *path,
@@ -19,7 +13,7 @@ static void format_message(const struct reader *reader, unsigned line, const cha
 {
     snprintf(message, size, "%s:%u: %s%s%s", reader->file_name, line, path,
              path[0] != '\0' ? ": " : "", text);
-    replace_controls(message);
+    printable_make(message); /* the file's own texts are in it */
 }
 
 static bool stands_behind(const struct config_problem *problem,
@@ -135,7 +129,7 @@ int report_memory(struct reader *reader)
     error->left_out = 0;
     *only = (struct config_problem){.code = ERROR_MEMORY};
     snprintf(only->text, sizeof(only->text), "%s: out of memory", reader->file_name);
-    replace_controls(only->text);
+    printable_make(only->text);
     return ERROR_MEMORY;
 }
 

@@ -374,6 +374,24 @@ def test_no_local_runs(t):
     t.equal(document(t, pair)["pid"], pair.local.pid, "who answers")
 
 
+def test_no_text_gives_orders_to_a_terminal(t):
+    """The name of a file has a control sequence, one of C1, and turns the line round."""
+    pair = t.pair(start=False)
+    name = "\x1b[2J-\x9b2J-\u2028-\u202eelif.json"
+    os.rename(pair.local_path, t.path(name))
+    pair.local_path = t.path(name)
+    pair.start_local()
+    text = ask(t, pair.local_path, "--json")
+    t.check(text.isascii() and text.strip().isprintable(), f"the document has {ascii(text)}")
+    t.equal(json.loads(text)["config"], pair.local_path, "config")
+    broken = t.write("\x1b[2J-\x9b2J-\u2028-\u202ebroken.json", "{")
+    texts = [ask(t, broken, status=2), ask(t, t.path("\x9babsent\u202e"), status=2),
+             ask(t, pair.local_path), ask(t, pair.local_path, "--explain"), pair.local.log()]
+    for text in texts:
+        unprintable = {c for c in text if not c.isprintable()} - {"\n"}
+        t.equal(unprintable, set(), f"unprintable characters of {ascii(text)}")
+
+
 def test_usage(t):
     path = t.pair(start=False).local_path
     for arguments in (["--jsno"], ["--watch=0"], ["--watch=soon"], ["--json", "--explain"], ["x"]):

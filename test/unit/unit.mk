@@ -51,6 +51,7 @@ UNIT_TESTS = \
 	test/unit/test_path_limits \
 	test/unit/test_path_watch \
 	test/unit/test_port_chooser \
+	test/unit/test_printable \
 	test/unit/test_profile \
 	test/unit/test_ranges \
 	test/unit/test_rate_limit \
@@ -196,6 +197,8 @@ test_unit_test_path_watch_SOURCES = test/unit/test_path_watch.c test/unit/unit.h
 test_unit_test_path_watch_LDADD = $(LOCAL) $(CMOCKA_LIBS)
 test_unit_test_port_chooser_SOURCES = test/unit/test_port_chooser.c test/unit/unit.h
 test_unit_test_port_chooser_LDADD = $(GATE) $(CMOCKA_LIBS)
+test_unit_test_printable_SOURCES = test/unit/test_printable.c test/unit/unit.h
+test_unit_test_printable_LDADD = $(BASE) $(CMOCKA_LIBS)
 test_unit_test_profile_SOURCES = test/unit/test_profile.c test/unit/unit.h
 test_unit_test_profile_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_ranges_SOURCES = test/unit/test_ranges.c test/unit/unit.h

@@ -43,8 +43,8 @@ size_t log_format(enum log_level level, const char *line, char text[LOG_LINE_SIZ
 typedef void log_sink(enum log_level level, const char *line, void *context);
 void log_set_sink(log_sink *sink, void *context);
 
-/* Formats and writes one line. Control characters in it are shown as '?', so that a peer
- * or a file name cannot forge lines. Longer than 1 KiB is cut. */
+/* Formats and writes one line, made printable (printable.h), so that a peer or a file name
+ * cannot forge lines or give orders to a terminal. Longer than 1 KiB is cut. */
 void log_write(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* As log_write(), unless `limit` has no token left at `now_ns`. */
