@@ -128,9 +128,17 @@ static bool may_hurry(const struct sim_end *end)
 }
 
 /* The bytes that one side may have sent after `turns` turns. */
-static uint64_t boundary(uint64_t total, uint64_t turns, uint64_t of)
+static uint64_t boundary(const struct sim_plan *plan, enum sim_side side, uint64_t turns)
 {
-    return turns >= of ? total : total * turns / of;
+    uint64_t bytes = 0;
+
+    if (turns >= plan->turns)
+        return plan->total[side];
+    if (side == SIM_LOCAL || plan->answers == NULL)
+        return plan->total[side] * turns / plan->turns;
+    while (turns-- > 0)
+        bytes += plan->answers[turns];
+    return bytes;
 }
 
 static uint64_t may_send(const struct sim_end *end)
@@ -142,14 +150,12 @@ static uint64_t may_send(const struct sim_end *end)
     if (plan->turns == 0)
         return plan->total[end->side];
     if (plan->push_every_ns > 0)
-        return boundary(plan->total[end->side],
+        return boundary(plan, end->side,
                         (world_of(end)->clock.now_ns - end->began_at_ns) /
-                            plan->push_every_ns,
-                        plan->turns);
-    while (turns < plan->turns &&
-           end->received >= boundary(plan->total[peer], turns + 1, plan->turns))
+                            plan->push_every_ns);
+    while (turns < plan->turns && end->received >= boundary(plan, peer, turns + 1))
         turns++;
-    return boundary(plan->total[end->side], turns + (end->side == SIM_LOCAL), plan->turns);
+    return boundary(plan, end->side, turns + (end->side == SIM_LOCAL));
 }
 
 static size_t write_once(struct sim_end *end, size_t length)
@@ -235,6 +241,25 @@ static void note_push(struct sim_end *end, size_t length)
     }
 }
 
+/* The exchanges whose response is whole now. The first request went when the stream was
+ * opened, each further one when the response before it was there. */
+static void note_exchanges(struct sim_end *end)
+{
+    const struct sim_plan *plan = &end->of->plan;
+    struct sim_world *world = world_of(end);
+
+    if (end->side != SIM_LOCAL || plan->push_every_ns > 0 || plan->total[SIM_RELAY] == 0)
+        return;
+    while (end->exchanges < plan->turns &&
+           end->received >= boundary(plan, SIM_RELAY, end->exchanges + 1)) {
+        if (world->exchange_count < SIM_EXCHANGES_MAX)
+            world->exchange_ns[world->exchange_count++] =
+                world->clock.now_ns - MAX(end->began_at_ns, end->exchanged_at_ns);
+        end->exchanged_at_ns = world->clock.now_ns;
+        end->exchanges++;
+    }
+}
+
 static void take(struct sim_end *end, const uint8_t *bytes, size_t length)
 {
     struct sim_world *world = world_of(end);
@@ -254,6 +279,7 @@ static void take(struct sim_end *end, const uint8_t *bytes, size_t length)
     sim_meter_add(&world->meters[end->side], world->clock.now_ns - world->began_at_ns,
                   length);
     end->progress_at_ns = world->clock.now_ns;
+    note_exchanges(end);
 }
 
 static void reads_no_further(struct sim_end *end, uint64_t limit)

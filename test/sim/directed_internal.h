@@ -19,6 +19,9 @@ struct directed_scenario {
     bool (*run)(struct outcome *outcome);
 };
 
+/* What users feel on bonded paths, beside what it should be: aims.c. */
+extern const struct directed_scenario aim_scenarios[];
+extern const size_t aim_scenario_count;
 /* Several paths: bonding.c. */
 extern const struct directed_scenario bonding_scenarios[];
 extern const size_t bonding_scenario_count;

@@ -74,7 +74,11 @@ static uint64_t link_carry(struct sim_net *net, struct sim_link *link, uint64_t 
         return TIME_NEVER;
     link->busy_until_ns = now + waits_ns + bytes * NS_PER_S / link->rate;
     if (sim_random_chance(&net->clock->random, link->loss_millionths))
+        link->losing = MAX(link->loss_run, 1);
+    if (link->losing > 0) {
+        link->losing--;
         return TIME_NEVER;
+    }
     uint64_t arrival = link->busy_until_ns + link->delay_ns;
 
     if (link->jitter_ns > 0)

@@ -50,6 +50,8 @@ struct sim_link {
     uint64_t jitter_ns;   /* added at random, reorders */
     uint64_t queue_bytes; /* waits at most, then the tail is dropped */
     uint32_t loss_millionths;
+    uint32_t loss_run;      /* so many packets are lost one after the other; 0: one is */
+    uint32_t losing;        /* further packets of the run */
     uint32_t largest_bytes; /* payload of packets: larger ones vanish; 0: none do */
     uint64_t oversize;      /* packets that did */
     bool blackhole;         /* swallows all */

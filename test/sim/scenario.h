@@ -22,6 +22,7 @@ struct sim_plan {
     uint64_t start_at_ns;        /* after the beginning of the run */
     uint64_t total[2];           /* bytes each side writes */
     uint32_t turns;              /* 0: both write at once; else request and response */
+    const uint32_t *answers;     /* bytes of each response; NULL: all are equal */
     uint64_t push_every_ns;      /* the relay writes a part of its own, `turns` in all, each
                                     time that so long has passed */
     bool hurried;                /* local writes before the stream is opened */

@@ -9,6 +9,7 @@ SIM_MODEL = \
 check_PROGRAMS += test/sim/sim test/sim/test_net
 TESTS += test/sim/sim test/sim/test_net
 test_sim_sim_SOURCES = $(SIM_MODEL) \
+	test/sim/aims.c \
 	test/sim/app.c \
 	test/sim/bonding.c \
 	test/sim/bound.c test/sim/bound.h \

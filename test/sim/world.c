@@ -196,6 +196,21 @@ static void check_end(struct sim_world *world)
         sim_fail(world, "%" PRIu64 " bytes over budget", world->net.over_budget_bytes);
 }
 
+static int compare_times(const void *a, const void *b)
+{
+    uint64_t first = *(const uint64_t *)a, second = *(const uint64_t *)b;
+
+    return (first > second) - (first < second);
+}
+
+static void report_exchanges(const struct sim_world *world, struct sim_report *report)
+{
+    report->exchange_count = world->exchange_count;
+    memcpy(report->exchange_ns, world->exchange_ns, sizeof report->exchange_ns);
+    qsort(report->exchange_ns, report->exchange_count, sizeof report->exchange_ns[0],
+          compare_times);
+}
+
 static void fill_report(struct sim_world *world, struct sim_report *report)
 {
     memset(report, 0, sizeof *report);
@@ -231,6 +246,7 @@ static void fill_report(struct sim_world *world, struct sim_report *report)
                     end->progress_at_ns - world->streams[i].end[SIM_LOCAL].began_at_ns;
         }
     }
+    report_exchanges(world, report);
     report->late_ns = world->streams[0].end[SIM_LOCAL].late_ns;
     report->late_count = world->streams[0].end[SIM_LOCAL].late_count;
     report->counters = *session_counters(

@@ -85,6 +85,7 @@ enum sim_outcome {
 };
 
 #define SIM_LATE_NS NS_PER_S
+#define SIM_EXCHANGES_MAX 512
 
 /* One end of a stream: the application at local, the destination at the relay. */
 struct sim_end {
@@ -104,6 +105,8 @@ struct sim_end {
     uint64_t pause_ns;       /* the longest between two arrivals */
     uint64_t late_ns;        /* of parts that were pushed: the longest time on the way, */
     unsigned late_count;  /* and how many were longer than SIM_LATE_NS */
+    uint32_t exchanges;   /* of request and response that are complete, */
+    uint64_t exchanged_at_ns; /* and when the last of them was */
     enum sim_outcome outcome;
     enum reset_code code; /* SIM_RESET */
 };
@@ -134,6 +137,8 @@ struct sim_world {
     bool restarted;
     bool no_descriptors;        /* local's dials fail at once */
     struct sim_meter meters[2]; /* what the applications of a side have received */
+    size_t exchange_count;
+    uint64_t exchange_ns[SIM_EXCHANGES_MAX]; /* as local sees them, of all streams */
     unsigned sheds;     /* streams that were reset for want of memory */
     bool sessions_lost; /* a relay restart was noticed, or linger passed */
     uint8_t *input, *output;
@@ -216,6 +221,9 @@ struct sim_report {
     uint64_t pause_ns[2][SIM_LIVES]; /* the longest between two arrivals */
     uint64_t late_ns; /* of the first stream's parts that were pushed, see struct sim_end */
     unsigned late_count;
+    /* How long exchanges of request and response took at local, the shortest first. */
+    size_t exchange_count;
+    uint64_t exchange_ns[SIM_EXCHANGES_MAX];
     uint64_t arrived[2][SIM_LIVES]; /* bytes */
     uint64_t received[2];           /* application bytes that arrived at the side */
     uint64_t carried[SIM_PATHS_MAX]; /* TCP payload on the path, both ways, all sendings */
