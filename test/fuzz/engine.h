@@ -15,7 +15,7 @@
 
 #define ENGINE_SUBFLOWS 32
 #define ENGINE_STREAMS 32
-#define ENGINE_OPERATIONS_MAX 1000
+#define ENGINE_OPERATIONS_MAX 200 /* short sessions: many of them a second */
 
 struct engine_subflow {
     struct subflow *subflow; /* NULL: the place is free */
