@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void log_warnings(const struct config_strings *warnings)
@@ -116,6 +117,30 @@ int load_relay_key(const char *path, const struct config_relay *config,
     return error;
 }
 
+static bool has_passwords(const struct config_local *config)
+{
+    for (size_t i = 0; i < config->listen.count; i++)
+        if (config->listen.items[i].users.count > 0)
+            return true;
+    return false;
+}
+
+/* Warns when other users can read passwords. The group may read a file that belongs to
+ * another user: that is how a service reads the file of root. */
+static void warn_of_readers(const char *path, const struct config_local *config)
+{
+    struct stat status;
+
+    if (!has_passwords(config) || stat(path, &status) != 0 || !S_ISREG(status.st_mode))
+        return;
+    if ((status.st_mode & S_IROTH) != 0 ||
+        ((status.st_mode & S_IRGRP) != 0 && status.st_uid == geteuid()))
+        log_warning("%s holds passwords, and %s can read it (mode %04o); do: chmod %s %s",
+                    path, (status.st_mode & S_IROTH) != 0 ? "every user" : "its group",
+                    (unsigned)status.st_mode & 07777,
+                    status.st_uid == geteuid() ? "600" : "o=", path);
+}
+
 int load_local(const char *path, struct config_local **config, uint8_t key[CONFIG_KEY_SIZE])
 {
     struct config_error why;
@@ -133,6 +158,7 @@ int load_local(const char *path, struct config_local **config, uint8_t key[CONFI
         return error;
     }
     log_warnings(&(*config)->warnings);
+    warn_of_readers(path, *config);
     if (key != NULL)
         error = load_local_key(path, *config, key);
     if (error != OK)

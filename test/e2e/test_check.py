@@ -141,6 +141,34 @@ def check(t, pair, role="local"):
     return run(t, "check", role, getattr(pair, f"{role}_path"))
 
 
+def test_others_who_can_read_passwords(t):
+    """A warning, by a check and by a start, that tells how to mend it."""
+    pair = t.pair(start=False)
+    for users, mode, owner, said in (
+            ({"ann": "secret"}, 0o644, 0, "every user can read it (mode 0644); do: chmod 600 "),
+            ({"ann": "secret"}, 0o640, 0, "its group can read it (mode 0640); do: chmod 600 "),
+            ({"ann": "secret"}, 0o600, 0, None), (None, 0o644, 0, None),
+            # How a service reads a file that is not its own.
+            ({"ann": "secret"}, 0o640, 1, None),
+            ({"ann": "secret"}, 0o644, 1, "every user can read it (mode 0644); do: chmod o= ")):
+        if owner != 0 and os.geteuid() != 0:
+            continue
+        pair.local_config["listen"][0]["users"] = users
+        pair.write_configs()
+        os.chmod(pair.local_path, mode)
+        if owner != 0:
+            os.chown(pair.local_path, owner, -1)
+        wanted = said and f"{pair.local_path} holds passwords, and {said}{pair.local_path}"
+        status, checked = run(t, "check", "local", pair.local_path)
+        t.equal(status, 0, "check")
+        local = pair.start_local()
+        log = local.log()
+        t.equal(local.stop(), 0, "local's exit status")
+        for text in (checked, log):
+            t.equal("passwords" in text, wanted is not None, f"a warning for mode {mode:o} in {text}")
+            t.check(wanted is None or wanted in text, f"wanted {wanted} in {text}")
+
+
 def test_what_a_start_would_not_find(t):
     """Errors where the start fails, and at once all of them."""
     pair = t.pair(start=False)
