@@ -21,16 +21,8 @@ struct inbound {
     struct list node;                /* in service.inbounds */
     int fd;
     struct hangup hangup; /* of the application, whose socket is not read meanwhile */
-    uint32_t listener;
     plain_reply *reply;
-    struct target target; /* if a name, with its addresses once they are known */
-    struct stream_policy otherwise;
-    struct rules_outcome outcome;
-    struct resolver_query *query; /* NULL: none is under way */
-    bool resolve_here;            /* the relay gets addresses that it can use */
-    bool resolve_here_only;       /* and never the name */
-    struct nat64_view view;       /* of the target's addresses, as far as known */
-    struct nat64_waiter waiter;
+    struct decision decision;
     struct dialer dialer;
     struct crowd_place *place;
     size_t early_length;
@@ -40,10 +32,8 @@ struct inbound {
 /* Frees everything but the socket. */
 static void inbound_free(struct inbound *inbound)
 {
-    if (inbound->query != NULL)
-        resolver_cancel(inbound->query);
     hangup_unwatch(&inbound->service->worker->hangups, &inbound->hangup);
-    list_remove(&inbound->waiter.node);
+    decision_cancel(&inbound->decision);
     dialer_cancel(&inbound->dialer);
     list_remove(&inbound->node);
     crowd_leave(inbound->place);
@@ -57,7 +47,7 @@ static void on_gone(struct hangup *hangup, int error)
     char text[TARGET_TEXT_SIZE];
 
     log_debug("the client that wants %s has hung up: %s",
-              target_format(&inbound->target, text), strerror(error));
+              target_format(&inbound->decision.target, text), strerror(error));
     socket_close_reset(inbound->fd);
     inbound_free(inbound);
 }
@@ -84,19 +74,19 @@ static void refuse_with(struct inbound *inbound, enum reset_code code, const cha
 {
     char text[TARGET_TEXT_SIZE];
 
-    stream_failure_log(inbound->fd, target_format(&inbound->target, text), reason);
+    stream_failure_log(inbound->fd, target_format(&inbound->decision.target, text), reason);
     refuse_socket(inbound->service->worker, inbound->fd, inbound->reply, code);
     inbound_free(inbound);
 }
 
 static void refuse(struct inbound *inbound, enum reset_code code)
 {
-    const struct target *target = &inbound->target;
+    const struct target *target = &inbound->decision.target;
     char reason[STREAM_FAILURE_TEXT_SIZE];
 
     if (code == RESET_BLOCKED)
         snprintf(reason, sizeof(reason), "not allowed by rules[%zu] of the configuration",
-                 inbound->outcome.rule);
+                 inbound->decision.outcome.rule);
     else
         stream_failure_format(code, &target->addresses[0], reason);
     refuse_with(inbound, code, reason);
@@ -126,7 +116,7 @@ static void log_no_room(const struct inbound *inbound)
         &limit, clock_now(), LOG_WARNING,
         "cannot open a stream to %s: %zu of the %zu KiB that local holds for all "
         "streams are in use",
-        target_format(&inbound->target, text), pool->used * (PAGE_SIZE / 1024),
+        target_format(&inbound->decision.target, text), pool->used * (PAGE_SIZE / 1024),
         pool->max_used * (PAGE_SIZE / 1024));
 }
 
@@ -144,30 +134,9 @@ static bool write_early(const struct inbound *inbound, struct stream *stream, ui
     return false;
 }
 
-/* The target for the relay, without addresses that only this network can reach. If no
- * other address is left, the relay resolves the name, unless DNS may not be asked for
- * it. */
-static struct target relay_target(const struct inbound *inbound)
-{
-    const struct nat64_view *view = &inbound->view;
-    struct target target = inbound->target;
-
-    if (target.address_count == 0)
-        return target;
-    target.address_count = view->own_count;
-    if (view->own_count == 0 && (target.name[0] == '\0' || inbound->resolve_here_only))
-        target.address_count = view->count;
-    else if (view->own_count == 0)
-        log_debug("%s has only addresses of this network: the relay resolves it",
-                  target.name);
-    memcpy(target.addresses, view->addresses,
-           target.address_count * sizeof(struct address));
-    return target;
-}
-
 static void open_stream(struct inbound *inbound)
 {
-    const struct target target = relay_target(inbound);
+    const struct target target = decision_relay_target(&inbound->decision);
     struct inbound_service *service = inbound->service;
     struct driver *driver = service->driver;
     uint64_t now = clock_now();
@@ -178,7 +147,8 @@ static void open_stream(struct inbound *inbound)
         refuse(inbound, service->sessionless);
         return;
     }
-    stream = session_stream_open(driver->session, &target, &inbound->outcome.policy, now);
+    stream = session_stream_open(driver->session, &target,
+                                 &inbound->decision.outcome.policy, now);
     if (stream == NULL) {
         refuse(inbound, RESET_FAILURE);
         return;
@@ -188,7 +158,7 @@ static void open_stream(struct inbound *inbound)
     hangup_unwatch(&service->worker->hangups, &inbound->hangup);
     plain = write_early(inbound, stream, now)
                 ? plain_new(driver, stream, inbound->fd, inbound->reply, on_failed,
-                            &inbound->target.addresses[0], &service->plains)
+                            &inbound->decision.target.addresses[0], &service->plains)
                 : NULL;
     if (plain == NULL) {
         session_stream_reset(driver->session, stream, RESET_FAILURE, now);
@@ -228,8 +198,9 @@ static void on_dialled(void *context, int fd, enum reset_code code)
             return;
         }
     }
-    if (direct_start(service->worker, &inbound->target, inbound->fd, fd, inbound->early,
-                     inbound->early_length, inbound->place, &service->directs) != OK) {
+    if (direct_start(service->worker, &inbound->decision.target, inbound->fd, fd,
+                     inbound->early, inbound->early_length, inbound->place,
+                     &service->directs) != OK) {
         socket_close_reset(fd);
         refuse(inbound, RESET_LIMIT);
         return;
@@ -240,7 +211,7 @@ static void on_dialled(void *context, int fd, enum reset_code code)
 
 static void connect_directly(struct inbound *inbound)
 {
-    const struct target *target = &inbound->target;
+    const struct target *target = &inbound->decision.target;
 
     watch_hangup(inbound);
     dialer_start(&inbound->dialer, &inbound->service->ways, NULL, target->addresses,
@@ -249,183 +220,50 @@ static void connect_directly(struct inbound *inbound)
 
 /* ---- deciding ---- */
 
-static void match(struct inbound *inbound)
+static void on_decided(struct decision *decision)
 {
-    const struct target *target = &inbound->target;
-    const struct rules_query query = {
-        .listener = inbound->listener,
-        .name = target->name[0] != '\0' ? target->name : NULL,
-        .addresses = inbound->view.addresses,
-        .address_count = inbound->view.count,
-        .port = target->port,
-        .otherwise = &inbound->otherwise,
-    };
+    struct inbound *inbound = container_of(decision, struct inbound, decision);
+    char text[DECISION_TEXT_SIZE];
 
-    inbound->outcome = rules_match(inbound->service->rules, &query);
-}
-
-/* Writes the policy in the words of the configuration. */
-static void describe_policy(const struct stream_policy *policy, char *text, size_t size)
-{
-    int at = snprintf(text, size, ", mode %s", stream_mode_string(policy->mode));
-
-    if (policy->copies != 0)
-        at += snprintf(text + at, size - (size_t)at, ", %u copies", policy->copies);
-    for (unsigned i = 0; i < SESSION_PATHS_MAX; i++)
-        if (policy->paths & 1u << i)
-            at += snprintf(text + at, size - (size_t)at, ", path %u", i);
-}
-
-static void log_outcome(const struct inbound *inbound)
-{
-    const struct rules_outcome *outcome = &inbound->outcome;
-    char text[TARGET_TEXT_SIZE], rule[32] = "no rule", how[256] = "";
-
-    if (outcome->rule != RULES_NONE)
-        snprintf(rule, sizeof(rule), "rules[%zu]", outcome->rule);
-    if (outcome->action == RULE_PROXY)
-        describe_policy(&outcome->policy, how, sizeof(how));
-    log_debug("%s: %s: %s%s", target_format(&inbound->target, text), rule,
-              rule_action_string(outcome->action), how);
-}
-
-/* Whether a listener of this local leads back to this local. */
-static bool is_loop(const struct inbound *inbound)
-{
-    const struct inbound_service *service = inbound->service;
-    bool direct = inbound->outcome.action == RULE_DIRECT;
-
-    if (inbound->outcome.action == RULE_BLOCK || service->comes_back == NULL)
-        return false;
-    for (size_t i = 0; i < inbound->target.address_count; i++) {
-        struct address to = inbound->target.addresses[i];
-
-        to.port = inbound->target.port;
-        if (service->comes_back(service->local, &to, direct))
-            return true;
-    }
-    return false;
-}
-
-static void act(struct inbound *inbound)
-{
-    log_outcome(inbound);
-    if (is_loop(inbound)) {
-        refuse_with(inbound, RESET_BLOCKED,
-                    "this is a listener of this program: it would connect to itself again "
-                    "and again");
+    if (decision->refused && decision->reason != NULL) {
+        refuse_with(inbound, decision->code, decision->reason);
         return;
     }
-    switch (inbound->outcome.action) {
+    if (decision->refused && decision->code != RESET_BLOCKED) {
+        refuse(inbound, decision->code);
+        return;
+    }
+    log_debug("%s", decision_format(decision, text));
+    switch (decision->outcome.action) {
     case RULE_PROXY: open_stream(inbound); break;
     case RULE_DIRECT: connect_directly(inbound); break;
     case RULE_BLOCK: refuse(inbound, RESET_BLOCKED); break;
     }
 }
 
-/* The addresses are known, and so is how other networks see them. */
-static void use_addresses(struct inbound *inbound)
+static void decide(struct inbound *inbound, const struct inbound_request *request)
 {
-    nat64_look(&inbound->view, &inbound->service->ways.finder->prefixes,
-               inbound->target.addresses, inbound->target.address_count);
-    match(inbound);
-    act(inbound);
-}
+    const struct decision_request question = {
+        .listener = request->listener,
+        .network = RULE_TCP,
+        .target = request->target,
+        .otherwise = request->otherwise,
+    };
 
-static void on_prefixes(struct nat64_waiter *waiter)
-{
-    use_addresses(container_of(waiter, struct inbound, waiter));
-}
-
-static void find_view(struct inbound *inbound)
-{
-    const struct target *target = &inbound->target;
-
-    inbound->waiter.done = on_prefixes;
-    if (!nat64_in_question(target->addresses, target->address_count) ||
-        nat64_finder_ask(inbound->service->ways.finder, &inbound->waiter))
-        use_addresses(inbound);
-    else
+    if (decision_start(&inbound->decision, &inbound->service->decider, &question,
+                       on_decided))
         watch_hangup(inbound);
 }
 
-static void on_resolved(void *context, int error, const struct address *addresses,
-                        size_t count)
-{
-    struct inbound *inbound = context;
-    struct target *target = &inbound->target;
-
-    inbound->query = NULL;
-    if (error != OK) {
-        refuse(inbound, error == ERROR_NOT_FOUND || error == ERROR_INVALID
-                            ? RESET_NAME_NOT_FOUND
-                            : RESET_NAME_FAILURE);
-        return;
-    }
-    target->address_count = (uint8_t)MIN(count, (size_t)TARGET_ADDRESSES_MAX);
-    memcpy(target->addresses, addresses, target->address_count * sizeof(*addresses));
-    /* If the relay resolves names, rules do not see their addresses. */
-    if (inbound->resolve_here)
-        find_view(inbound);
-    else
-        act(inbound);
-}
-
-/* Whether the rules or the action need the addresses. */
-static bool needs_addresses(const struct inbound *inbound)
-{
-    const struct rules_outcome *outcome = &inbound->outcome;
-
-    if (outcome->action == RULE_DIRECT)
-        return true;
-    return inbound->resolve_here &&
-           (outcome->action == RULE_PROXY || outcome->needs_addresses);
-}
-
-/* An address in any notation is an address: rules see it, and DNS is not asked. A text
- * that is no name is refused here, wherever names are resolved. A name that DNS must not
- * be asked for does not go to the relay, which might ask. */
-static void decide(struct inbound *inbound)
-{
-    struct target *target = &inbound->target;
-    struct host host = {.kind = HOST_NAME};
-
-    if (target->address_count == 0)
-        resolver_parse(&host, target->name);
-    if (host.kind == HOST_INVALID) {
-        refuse_with(inbound, RESET_NAME_NOT_FOUND, host.reason);
-        return;
-    }
-    if (host.kind == HOST_ADDRESS) {
-        target->addresses[0] = host.address;
-        target->address_count = 1;
-        target->name[0] = '\0';
-    }
-    inbound->resolve_here_only = host.kind == HOST_SPECIAL;
-    inbound->resolve_here = inbound->service->resolve_here || inbound->resolve_here_only;
-    if (target->address_count > 0) {
-        find_view(inbound);
-        return;
-    }
-    match(inbound);
-    if (!needs_addresses(inbound)) {
-        act(inbound);
-        return;
-    }
-    watch_hangup(inbound);
-    if (resolver_query(inbound->service->resolver, inbound->target.name, on_resolved,
-                       inbound, &inbound->query) != OK)
-        refuse(inbound, RESET_NAME_FAILURE);
-}
-
-static void refuse_for_crowd(struct inbound *inbound, uint32_t max)
+static void refuse_for_crowd(struct inbound *inbound, const struct inbound_request *request)
 {
     char reason[STREAM_FAILURE_TEXT_SIZE];
 
     snprintf(reason, sizeof(reason),
              "%u connections to it are open already, which is the max_per_target of "
              "listen[%u]; does it lead back here?",
-             max, inbound->listener);
+             request->max_per_target, request->listener);
+    inbound->decision.target = *request->target;
     refuse_with(inbound, RESET_LIMIT, reason);
 }
 
@@ -441,33 +279,29 @@ void inbound_start(struct inbound_service *service, const struct inbound_request
     }
     inbound->service = service;
     inbound->fd = request->fd;
-    inbound->listener = request->listener;
     inbound->reply = request->reply;
-    inbound->target = *request->target;
-    inbound->otherwise = *request->otherwise;
     inbound->early_length = request->early_length;
     if (request->early_length > 0)
         memcpy(inbound->early, request->early, request->early_length);
     inbound->hangup = (struct hangup){.fd = -1, .gone = on_gone};
-    list_init(&inbound->waiter.node);
     list_init(&inbound->node);
     list_append(&service->inbounds, &inbound->node);
     movement_note(service->worker, clock_now());
     inbound->place = crowd_enter(&service->crowd, request->listener, request->target,
                                  request->max_per_target);
     if (inbound->place == NULL)
-        refuse_for_crowd(inbound, request->max_per_target);
+        refuse_for_crowd(inbound, request);
     else
-        decide(inbound);
+        decide(inbound, request);
 }
 
 /* ---- for status ---- */
 
 static void describe(const struct inbound *inbound, struct status_connection *connection)
 {
-    connection->phase =
-        inbound->query != NULL ? STATUS_CONNECTION_RESOLVES : STATUS_CONNECTION_CONNECTS;
-    target_format(&inbound->target, connection->destination);
+    connection->phase = inbound->decision.query != NULL ? STATUS_CONNECTION_RESOLVES
+                                                        : STATUS_CONNECTION_CONNECTS;
+    target_format(&inbound->decision.target, connection->destination);
 }
 
 static void describe_direct(const struct direct *direct,

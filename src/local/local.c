@@ -367,13 +367,16 @@ int local_new(struct ev_loop *loop, const struct config_local *config,
     local->inbound.worker = &local->worker;
     local->inbound.sessionless = RESET_RELAY_UNREACHABLE;
     local->inbound.driver = &local->driver;
-    local->inbound.resolver = local->resolver;
     local->inbound.ways.loop = loop;
     local->inbound.ways.finder = &local->finder;
-    local->inbound.resolve_here = config->dns.resolve == CONFIG_RESOLVE_LOCAL;
-    local->inbound.rules = local->rules;
-    local->inbound.comes_back = local_comes_back;
-    local->inbound.local = local;
+    local->inbound.decider = (struct decider){
+        .resolver = local->resolver,
+        .finder = &local->finder,
+        .resolve_here = config->dns.resolve == CONFIG_RESOLVE_LOCAL,
+        .rules = local->rules,
+        .comes_back = local_comes_back,
+        .local = local,
+    };
     inbound_service_init(&local->inbound);
     socks_service_init(&local->socks, &local->inbound);
     *out = local;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 noinst_LIBRARIES += liblocal.a
 liblocal_a_SOURCES = \
+	include/splitsocks/local/decision.h \
 	include/splitsocks/local/direct.h \
 	include/splitsocks/local/endpoint.h \
 	include/splitsocks/local/inbound.h \
@@ -17,6 +18,7 @@ liblocal_a_SOURCES = \
 	include/splitsocks/local/socks_connection.h \
 	include/splitsocks/local/stamp_keeper.h \
 	include/splitsocks/local/stream_failure.h \
+	src/local/decision.c \
 	src/local/direct.c \
 	src/local/endpoint.c \
 	src/local/inbound.c \

@@ -58,8 +58,9 @@ struct local {
 };
 
 /* local_loops.c */
-/* For inbound_service.comes_back. */
-bool local_comes_back(const struct local *local, const struct address *to, bool direct);
+/* For decider.comes_back. */
+bool local_comes_back(const struct local *local, enum rule_network network,
+                      const struct address *to, bool direct);
 
 /* local_listeners.c */
 int local_init_listeners(struct local *local) MUST_CHECK;

@@ -49,12 +49,15 @@ static bool relay_is_here(const struct path_dialer *dialer)
     return false;
 }
 
-bool local_comes_back(const struct local *local, const struct address *to, bool direct)
+bool local_comes_back(const struct local *local, enum rule_network network,
+                      const struct address *to, bool direct)
 {
     struct address plain = address_unmap(to);
 
     /* For the relay such an address is its own host, which may be another one. */
     if (!direct && is_this_host(&plain) && !relay_is_here(&local->dialer))
+        return false;
+    if (network != RULE_TCP)
         return false;
     for (size_t i = 0; i < local->config->listen.count; i++) {
         const struct local_listener *listener = &local->listeners[i];

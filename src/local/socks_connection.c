@@ -77,17 +77,31 @@ static void proceed(struct socks_connection *connection)
     connection_free(connection);
 }
 
-static void turn_away(struct socks_connection *connection)
+static void turn_away(struct socks_connection *connection, const uint8_t *output,
+                      size_t length, const char *reason)
 {
     char peer[ADDRESS_TEXT_SIZE];
+
+    log_write_limited(&refusals, clock_now(), LOG_WARNING, "refused a client at %s: %s",
+                      address_format(&connection->peer, peer), reason);
+    farewell(connection->service->inbound->worker, connection->io.fd, output, length);
+    connection_free(connection);
+}
+
+static void refuse(struct socks_connection *connection)
+{
     size_t length;
     const uint8_t *output = socks5_output(&connection->socks5, &length);
 
-    log_write_limited(&refusals, clock_now(), LOG_WARNING, "refused a client at %s: %s",
-                      address_format(&connection->peer, peer),
-                      socks5_refusal(&connection->socks5));
-    farewell(connection->service->inbound->worker, connection->io.fd, output, length);
-    connection_free(connection);
+    turn_away(connection, output, length, socks5_refusal(&connection->socks5));
+}
+
+static void refuse_association(struct socks_connection *connection)
+{
+    uint8_t reply[SOCKS5_REPLY_SIZE];
+    size_t length = socks5_reply(reply, SOCKS5_COMMAND_NOT_SUPPORTED, NULL);
+
+    turn_away(connection, reply, length, "UDP ASSOCIATE is not supported");
 }
 
 /* Writes the negotiation's reply; it has a few bytes, which always fit. */
@@ -120,13 +134,15 @@ static void read_once(struct socks_connection *connection)
     }
     used = socks5_receive(socks5, bytes, (size_t)n);
     if (socks5_state(socks5) == SOCKS5_REFUSED) {
-        turn_away(connection);
+        refuse(connection);
     } else if (!write_output(connection)) {
         close_connection(connection);
     } else if (socks5_state(socks5) == SOCKS5_CONNECT) {
         connection->early_length = (size_t)n - used;
         memmove(bytes, bytes + used, connection->early_length);
         proceed(connection);
+    } else if (socks5_state(socks5) == SOCKS5_ASSOCIATE) {
+        refuse_association(connection);
     }
 }
 

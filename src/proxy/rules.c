@@ -143,6 +143,11 @@ static bool listener_holds(const struct rule *rule, uint32_t listener)
     return rule->listeners == 0 || (listener < 64 && rule->listeners >> listener & 1);
 }
 
+static bool network_holds(const struct rule *rule, enum rule_network network)
+{
+    return rule->networks == 0 || (rule->networks & network) != 0;
+}
+
 static bool address_holds(const struct rule *rule, const struct rules_query *query)
 {
     for (size_t i = 0; i < query->address_count; i++) {
@@ -168,7 +173,8 @@ struct rules_outcome rules_match(const struct rules *rules, const struct rules_q
         const struct compiled *compiled = &rules->items[i];
         const struct rule *rule = &compiled->rule;
 
-        if (!listener_holds(rule, query->listener) || !port_holds(rule, query->port) ||
+        if (!listener_holds(rule, query->listener) ||
+            !network_holds(rule, query->network) || !port_holds(rule, query->port) ||
             !host_holds(compiled, name))
             continue;
         if (!address_holds(rule, query)) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <splitsocks/proxy/socks5.h>
 
+#include "socks5_address.h"
+
 #include <splitsocks/base/attributes.h>
-#include <splitsocks/base/error.h>
 
 #include <assert.h>
 #include <string.h>
@@ -12,12 +13,11 @@
 
 enum { METHOD_NONE = 0, METHOD_PASSWORD = 2, METHOD_UNACCEPTABLE = 0xff };
 enum { COMMAND_CONNECT = 1, COMMAND_BIND = 2, COMMAND_UDP_ASSOCIATE = 3 };
-enum { TYPE_IPV4 = 1, TYPE_NAME = 3, TYPE_IPV6 = 4 };
 enum stage { STAGE_METHODS, STAGE_PASSWORD, STAGE_REQUEST };
 
-/* Where the parts of a request begin: version, command, reserved, type, address. */
-#define REQUEST_ADDRESS 4
-#define REQUEST_NAME 5 /* behind the length of the name */
+/* Where the type of a request's or reply's address is: behind version, command or code, and
+ * a reserved byte. */
+#define ADDRESS_AT 3
 
 static const char http_answer[] = "HTTP/1.1 400 Bad Request\r\n"
                                   "Content-Type: text/plain\r\n"
@@ -165,16 +165,9 @@ static size_t message_size(const struct socks5 *socks5)
                                          : (size_t)3 + m[1] + m[2 + m[1]];
     case STAGE_REQUEST: break;
     }
-    if (length < REQUEST_ADDRESS)
-        return REQUEST_ADDRESS;
-    switch (m[3]) {
-    case TYPE_IPV4: return REQUEST_ADDRESS + 4 + 2;
-    case TYPE_IPV6: return REQUEST_ADDRESS + 16 + 2;
-    case TYPE_NAME:
-        return length < REQUEST_NAME ? REQUEST_NAME
-                                     : (size_t)REQUEST_NAME + m[REQUEST_ADDRESS] + 2;
-    default: return REQUEST_ADDRESS;
-    }
+    if (length <= ADDRESS_AT || !socks5_address_known(m[ADDRESS_AT]))
+        return ADDRESS_AT + 1;
+    return ADDRESS_AT + socks5_address_size(m + ADDRESS_AT, length - ADDRESS_AT);
 }
 
 static bool offers(const struct socks5 *socks5, uint8_t method)
@@ -233,33 +226,30 @@ static void take_password(struct socks5 *socks5)
     begin_stage(socks5, STAGE_REQUEST);
 }
 
-static bool name_valid(const uint8_t *name, size_t length)
+static bool has_port(const struct socks5 *socks5)
 {
-    for (size_t i = 0; i < length; i++)
-        if (name[i] <= ' ' || name[i] == 0x7f)
-            return false;
-    return length > 0;
+    const uint8_t *m = socks5->message;
+
+    return m[socks5->length - 2] != 0 || m[socks5->length - 1] != 0;
 }
 
 static void take_request(struct socks5 *socks5)
 {
     const uint8_t *m = socks5->message;
-    uint8_t type = m[3];
 
     if (m[0] != VERSION)
         refuse_request(socks5, SOCKS5_GENERAL_FAILURE, "a request of another version");
-    else if (type != TYPE_IPV4 && type != TYPE_IPV6 && type != TYPE_NAME)
+    else if (!socks5_address_known(m[ADDRESS_AT]))
         refuse_request(socks5, SOCKS5_ADDRESS_NOT_SUPPORTED, "an unknown address type");
     else if (m[1] == COMMAND_BIND)
         refuse_request(socks5, SOCKS5_COMMAND_NOT_SUPPORTED, "BIND is not supported");
     else if (m[1] == COMMAND_UDP_ASSOCIATE)
-        refuse_request(socks5, SOCKS5_COMMAND_NOT_SUPPORTED,
-                       "UDP ASSOCIATE is not supported");
+        socks5->state = SOCKS5_ASSOCIATE; /* whatever address the client names */
     else if (m[1] != COMMAND_CONNECT)
         refuse_request(socks5, SOCKS5_COMMAND_NOT_SUPPORTED, "an unknown command");
-    else if (type == TYPE_NAME && !name_valid(m + REQUEST_NAME, m[REQUEST_ADDRESS]))
+    else if (!socks5_address_valid(m + ADDRESS_AT))
         refuse_request(socks5, SOCKS5_HOST_UNREACHABLE, "a host name that cannot be one");
-    else if (m[socks5->length - 2] == 0 && m[socks5->length - 1] == 0)
+    else if (!has_port(socks5))
         refuse_request(socks5, SOCKS5_GENERAL_FAILURE, "port 0");
     else
         socks5->state = SOCKS5_CONNECT;
@@ -306,26 +296,17 @@ void socks5_sent(struct socks5 *socks5)
 
 void socks5_target(const struct socks5 *socks5, struct target *target)
 {
-    const uint8_t *m = socks5->message;
-    const uint8_t *port = m + socks5->length - 2;
-    struct address address = {0};
-
     assert(socks5->state == SOCKS5_CONNECT);
-    *target = (struct target){.port = (uint16_t)(port[0] << 8 | port[1])};
-    if (m[3] == TYPE_NAME) {
-        memcpy(target->name, m + REQUEST_NAME, m[REQUEST_ADDRESS]);
-        if (address_parse(&address, target->name) != OK)
-            return;
-        memset(target->name, 0, sizeof(target->name));
-    } else {
-        bool ipv4 = m[3] == TYPE_IPV4;
+    *target = (struct target){0};
+    socks5_address_get(socks5->message + ADDRESS_AT, target);
+}
 
-        address.family = ipv4 ? ADDRESS_IPV4 : ADDRESS_IPV6;
-        memcpy(address.bytes, m + REQUEST_ADDRESS, ipv4 ? 4 : 16);
-    }
-    address.port = target->port;
-    target->addresses[0] = address_unmap(&address);
-    target->address_count = 1;
+uint16_t socks5_client_port(const struct socks5 *socks5)
+{
+    const uint8_t *port = socks5->message + socks5->length - 2;
+
+    assert(socks5->state == SOCKS5_ASSOCIATE);
+    return (uint16_t)(port[0] << 8 | port[1]);
 }
 
 const char *socks5_refusal(const struct socks5 *socks5)
@@ -337,19 +318,13 @@ const char *socks5_refusal(const struct socks5 *socks5)
 size_t socks5_reply(uint8_t buffer[SOCKS5_REPLY_SIZE], enum socks5_code code,
                     const struct address *bound)
 {
-    bool ipv6 = bound != NULL && bound->family == ADDRESS_IPV6;
-    size_t size = ipv6 ? 16 : 4;
+    static const struct address none = {.family = ADDRESS_IPV4};
+    bool known = bound != NULL && bound->family != ADDRESS_NONE;
 
     memset(buffer, 0, SOCKS5_REPLY_SIZE);
     buffer[0] = VERSION;
     buffer[1] = (uint8_t)code;
-    buffer[3] = ipv6 ? TYPE_IPV6 : TYPE_IPV4;
-    if (bound != NULL && bound->family != ADDRESS_NONE) {
-        memcpy(buffer + REQUEST_ADDRESS, bound->bytes, size);
-        buffer[REQUEST_ADDRESS + size] = (uint8_t)(bound->port >> 8);
-        buffer[REQUEST_ADDRESS + size + 1] = (uint8_t)bound->port;
-    }
-    return REQUEST_ADDRESS + size + 2;
+    return ADDRESS_AT + socks5_address_put(buffer + ADDRESS_AT, known ? bound : &none);
 }
 
 size_t socks5_failure_reply(uint8_t buffer[SOCKS5_REPLY_SIZE], enum reset_code code)
@@ -362,11 +337,11 @@ size_t socks5_failure_reply(uint8_t buffer[SOCKS5_REPLY_SIZE], enum reset_code c
 enum reset_code socks5_failure_code(const uint8_t *reply)
 {
     static const uint8_t nowhere[4];
-    const uint8_t *bound = reply + REQUEST_ADDRESS;
+    const uint8_t *bound = reply + ADDRESS_AT + 1;
     enum reset_code code = (enum reset_code)(bound[4] << 8 | bound[5]);
 
     /* Another server's reply may have any port here, most often 0. */
-    if (code == RESET_CANCELLED || reply[3] != TYPE_IPV4 ||
+    if (code == RESET_CANCELLED || reply[ADDRESS_AT] != SOCKS5_TYPE_IPV4 ||
         memcmp(bound, nowhere, sizeof(nowhere)) != 0 ||
         (uint8_t)socks5_code_of(code) != reply[1])
         return RESET_FAILURE;

@@ -2,6 +2,7 @@
 /*
  * Both sides of SOCKS5. The first byte of the input chooses the side, whether there is
  * authentication, and into what pieces the rest is cut; the pieces must make no difference.
+ * If it is 0xff, the rest is a datagram of a client.
  */
 #include <assert.h>
 #include <stdint.h>
@@ -10,6 +11,7 @@
 #include <splitsocks/base/attributes.h>
 #include <splitsocks/base/error.h>
 #include <splitsocks/proxy/socks5_client.h>
+#include <splitsocks/proxy/socks5_udp.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -49,10 +51,8 @@ static void serve(struct socks5 *server, struct transcript *transcript, const ui
     }
 }
 
-static void check_target(const struct socks5 *server, struct target *target)
+static void check_target(const struct target *target)
 {
-    memset(target, 0, sizeof(*target));
-    socks5_target(server, target);
     assert(target->port != 0);
     assert(memchr(target->name, '\0', sizeof(target->name)) != NULL);
     assert((target->address_count == 0) == (target->name[0] != '\0'));
@@ -80,11 +80,14 @@ static void fuzz_server(bool authentication, size_t piece, const uint8_t *data, 
     assert(memcmp(at_once.output, bit_by_bit.output, at_once.length) == 0);
     if (socks5_state(&whole) == SOCKS5_CONNECT) {
         assert(at_once.consumed == bit_by_bit.consumed);
-        check_target(&whole, &target);
-        check_target(&pieces, &same);
+        socks5_target(&whole, &target);
+        check_target(&target);
+        socks5_target(&pieces, &same);
         assert(strcmp(target.name, same.name) == 0 && target.port == same.port);
         assert(target.address_count == same.address_count);
     }
+    if (socks5_state(&whole) == SOCKS5_ASSOCIATE)
+        assert(socks5_client_port(&whole) == socks5_client_port(&pieces));
     if (socks5_state(&whole) == SOCKS5_REFUSED)
         assert(strcmp(socks5_refusal(&whole), socks5_refusal(&pieces)) == 0);
 }
@@ -134,6 +137,24 @@ static void fuzz_client(bool authentication, size_t piece, const uint8_t *data, 
         assert(socks5_client_failure(&whole)[0] != '\0');
 }
 
+static void fuzz_datagram(const uint8_t *data, size_t size)
+{
+    uint8_t header[SOCKS5_UDP_HEADER_SIZE];
+    struct target target, same;
+    size_t data_at, length;
+
+    memset(&target, 0, sizeof(target));
+    if (socks5_udp_parse(data, size, &target, &data_at) != OK)
+        return;
+    assert(data_at <= size);
+    check_target(&target);
+    if (target.address_count == 0)
+        return;
+    length = socks5_udp_put(header, &target.addresses[0]);
+    assert(socks5_udp_parse(header, length, &same, &data_at) == OK && data_at == length);
+    assert(address_equal(&target.addresses[0], &same.addresses[0]));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     bool authentication;
@@ -143,7 +164,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     authentication = data[0] & 2;
     piece = 1 + (data[0] >> 2);
-    if (data[0] & 1)
+    if (data[0] == 0xff)
+        fuzz_datagram(data + 1, size - 1);
+    else if (data[0] & 1)
         fuzz_client(authentication, piece, data + 1, size - 1);
     else
         fuzz_server(authentication, piece, data + 1, size - 1);

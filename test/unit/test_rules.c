@@ -66,6 +66,27 @@ static void test_a_rule_without_conditions_holds_always(void **state)
     rules_free(rules);
 }
 
+static void test_networks(void **state)
+{
+    const struct port_range port = {443, 443};
+    const struct rule items[] = {
+        {.networks = RULE_UDP, .ports = &port, .port_count = 1, .action = RULE_BLOCK},
+        {.networks = RULE_TCP, .action = RULE_DIRECT},
+    };
+    struct rules *rules = make(items, ARRAY_LENGTH(items));
+    struct rules_query query = {.name = "a", .port = 443, .otherwise = &top};
+    (void)state;
+
+    query.network = RULE_UDP;
+    assert_int_equal(rules_match(rules, &query).rule, 0);
+    query.network = RULE_TCP;
+    assert_int_equal(rules_match(rules, &query).rule, 1);
+    query.port = 53;
+    query.network = RULE_UDP;
+    assert_true(rules_match(rules, &query).rule == RULES_NONE);
+    rules_free(rules);
+}
+
 /* ---- host ---- */
 
 static void test_names(void **state)
@@ -418,7 +439,8 @@ static void test_actions_have_names(void **state)
 
 UNIT_MAIN(cmocka_unit_test(test_without_rules_all_goes_through_the_relay),
           cmocka_unit_test(test_a_rule_without_conditions_holds_always),
-          cmocka_unit_test(test_names), cmocka_unit_test(test_a_star_alone_is_everything),
+          cmocka_unit_test(test_networks), cmocka_unit_test(test_names),
+          cmocka_unit_test(test_a_star_alone_is_everything),
           cmocka_unit_test(test_long_names), cmocka_unit_test(test_many_hosts),
           cmocka_unit_test(test_ports), cmocka_unit_test(test_listeners),
           cmocka_unit_test(test_blocks),

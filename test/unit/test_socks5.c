@@ -19,6 +19,7 @@ struct outcome {
     size_t output_length;
     char refusal[80];
     struct target target;
+    uint16_t client_port;
 };
 
 /* Feeds `input` in pieces of `piece` bytes, until the state is decided. */
@@ -49,6 +50,8 @@ static void converse(struct outcome *outcome, bool with_users, const uint8_t *in
     outcome->state = socks5_state(&s);
     if (outcome->state == SOCKS5_CONNECT)
         socks5_target(&s, &outcome->target);
+    if (outcome->state == SOCKS5_ASSOCIATE)
+        outcome->client_port = socks5_client_port(&s);
     if (outcome->state == SOCKS5_REFUSED)
         snprintf(outcome->refusal, sizeof(outcome->refusal), "%s", socks5_refusal(&s));
 }
@@ -202,6 +205,35 @@ static void test_no_acceptable_method(void **state)
     check_output(&o, BYTES("\5\377"));
 }
 
+/* The client may say from where it will send: the port counts, no address does. */
+static void test_associations(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t length;
+        uint16_t port;
+    } requests[] = {
+        {"\5\3\0\1\0\0\0\0\0\0", 10, 0},
+        {"\5\3\0\1\300\0\2\7\1\273", 10, 443},
+        {"\5\3\0\4\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\65", 22, 53},
+        {"\5\3\0\3\1a\2\0", 8, 512},
+        {"\5\3\0\3\0\0\0", 7, 0}, /* an empty name */
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(requests); i++)
+        for (size_t piece = 1; piece < 32; piece++) {
+            uint8_t input[64] = {5, 1, 0};
+            struct outcome o;
+
+            memcpy(input + 3, requests[i].bytes, requests[i].length);
+            converse(&o, false, input, 3 + requests[i].length, piece);
+            assert_int_equal(o.state, SOCKS5_ASSOCIATE);
+            assert_int_equal(o.client_port, requests[i].port);
+            check_output(&o, BYTES("\5\0"));
+        }
+}
+
 static void test_refused_requests(void **state)
 {
     static const struct {
@@ -210,7 +242,6 @@ static void test_refused_requests(void **state)
         uint8_t code;
     } requests[] = {
         {"\5\2\0\1\300\0\2\7\1\273", 10, 7},  /* BIND */
-        {"\5\3\0\1\0\0\0\0\0\0", 10, 7},      /* UDP ASSOCIATE */
         {"\5\11\0\1\300\0\2\7\1\273", 10, 7}, /* unknown command */
         {"\5\1\0\2\300\0\2\7\1\273", 10, 8},  /* unknown address type */
         {"\4\1\0\1\300\0\2\7\1\273", 10, 1},  /* another version */
@@ -342,7 +373,7 @@ UNIT_MAIN(cmocka_unit_test(test_connect_by_address), cmocka_unit_test(test_conne
           cmocka_unit_test(test_longest_name), cmocka_unit_test(test_password),
           cmocka_unit_test(test_any_password_where_none_is_asked_for),
           cmocka_unit_test(test_wrong_password),
-          cmocka_unit_test(test_no_acceptable_method),
+          cmocka_unit_test(test_no_acceptable_method), cmocka_unit_test(test_associations),
           cmocka_unit_test(test_refused_requests), cmocka_unit_test(test_foreign_protocols),
           cmocka_unit_test(test_http_answer_is_well_formed),
           cmocka_unit_test(test_any_split_is_the_same),

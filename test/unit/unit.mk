@@ -81,6 +81,7 @@ UNIT_TESTS = \
 	test/unit/test_socket \
 	test/unit/test_socks5 \
 	test/unit/test_socks5_client \
+	test/unit/test_socks5_udp \
 	test/unit/test_stamp_keeper \
 	test/unit/test_stamps \
 	test/unit/test_state \
@@ -259,6 +260,8 @@ test_unit_test_socket_SOURCES = test/unit/test_socket.c test/unit/addresses.h te
 test_unit_test_socket_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_socks5_SOURCES = test/unit/test_socks5.c test/unit/addresses.h test/unit/unit.h
 test_unit_test_socks5_LDADD = $(PROXY) $(CMOCKA_LIBS)
+test_unit_test_socks5_udp_SOURCES = test/unit/test_socks5_udp.c test/unit/addresses.h test/unit/unit.h
+test_unit_test_socks5_udp_LDADD = $(PROXY) $(CMOCKA_LIBS)
 test_unit_test_socks5_client_SOURCES = test/unit/test_socks5_client.c test/unit/unit.h
 test_unit_test_socks5_client_LDADD = $(PROXY) $(CMOCKA_LIBS)
 test_unit_test_stamp_keeper_SOURCES = test/unit/test_stamp_keeper.c test/unit/unit.h

@@ -11,27 +11,18 @@
 #include <splitsocks/io/dialer.h>
 #include <splitsocks/io/driver.h>
 #include <splitsocks/io/plain.h>
-#include <splitsocks/io/resolver.h>
-#include <splitsocks/proxy/rules.h>
+#include <splitsocks/local/decision.h>
 #include <splitsocks/status/status.h>
 
 #include <stdbool.h>
 #include <stdint.h>
-
-struct local;
 
 /* State that all connections to one local share. */
 struct inbound_service {
     struct worker *worker;       /* borrowed */
     struct driver *driver;       /* borrowed; its session may be NULL */
     enum reset_code sessionless; /* for applications, without a session */
-    struct resolver *resolver;   /* borrowed */
-    bool resolve_here;           /* the relay gets addresses, never names */
-    const struct rules *rules;   /* borrowed */
-    /* Whether a connection to the address would come back to this local, when it is made
-     * from here (`direct`) or by the relay. */
-    bool (*comes_back)(const struct local *local, const struct address *to, bool direct);
-    const struct local *local; /* borrowed; for comes_back() */
+    struct decider decider;
     struct crowd crowd;
     struct dialer_ways ways; /* for direct connections */
     struct list inbounds;

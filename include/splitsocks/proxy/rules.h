@@ -25,6 +25,9 @@ enum rule_action {
     RULE_BLOCK,  /* refused */
 };
 
+/* Bits of the networks that a rule holds for. */
+enum rule_network { RULE_TCP = 1, RULE_UDP = 2 };
+
 /* The fields of a stream's policy that a rule or a listener sets; the others are left
  * open. */
 struct policy_choice {
@@ -45,6 +48,7 @@ struct rule {
     const struct port_range *ports;
     size_t port_count;
     uint64_t listeners; /* bit i: listener i; 0: any */
+    uint8_t networks;   /* bits of enum rule_network; 0: any */
     enum rule_action action;
     struct policy_choice policy;
 };
@@ -61,6 +65,7 @@ void rules_free(struct rules *rules); /* NULL is allowed */
 
 struct rules_query {
     uint32_t listener;               /* index below 64, or RULES_NO_LISTENER */
+    enum rule_network network;       /* a stream, or datagrams */
     const char *name;                /* the requested name; NULL: an address */
     const struct address *addresses; /* that address, or the name's addresses */
     size_t address_count;            /* 0: the name is not resolved */

@@ -6,11 +6,12 @@
  *     at = socks5_receive(s, data, length)        data + at belongs to the stream
  *     write socks5_output(s), then socks5_sent(s)
  *     SOCKS5_CONNECT: open the stream; when it is decided, write a socks5_reply()
+ *     SOCKS5_ASSOCIATE: the same for an association of datagrams, see socks5_udp.h
  *     SOCKS5_REFUSED: write the output, close; log socks5_refusal(s)
  *
- * Only CONNECT is served. A client of another protocol (HTTP, SOCKS4, TLS) is recognised
- * by its first bytes and refused in its own protocol where possible, so that the user sees
- * the mistake.
+ * CONNECT and UDP ASSOCIATE are served. A client of another protocol (HTTP, SOCKS4, TLS) is
+ * recognised by its first bytes and refused in its own protocol where possible, so that the
+ * user sees the mistake.
  */
 #ifndef SPLITSOCKS_SOCKS5_H
 #define SPLITSOCKS_SOCKS5_H
@@ -33,6 +34,7 @@ struct socks5_user {
 enum socks5_state {
     SOCKS5_NEGOTIATING, /* more bytes are needed */
     SOCKS5_CONNECT,     /* socks5_target() is known; nothing more is consumed */
+    SOCKS5_ASSOCIATE,   /* socks5_client_port() is known; nothing more is consumed */
     SOCKS5_REFUSED,     /* write the output and close; further bytes are discarded */
 };
 
@@ -97,11 +99,16 @@ void socks5_sent(struct socks5 *socks5);
  * without spaces and control characters. The port is not 0. */
 void socks5_target(const struct socks5 *socks5, struct target *target);
 
+/* In SOCKS5_ASSOCIATE: the port from which the client will send; 0: it does not know yet.
+ * The address that it names is not used: only the one from which it reached us counts. */
+uint16_t socks5_client_port(const struct socks5 *socks5);
+
 /* In SOCKS5_REFUSED: the reason, for one log line; static text. */
 const char *socks5_refusal(const struct socks5 *socks5);
 
-/* Writes the reply to a CONNECT and returns its length. `bound` is the address that the
- * relay connected from; NULL (unknown, or none) becomes 0.0.0.0:0. */
+/* Writes the reply to a request and returns its length. `bound` is the address that the
+ * relay connected from, or that takes the client's datagrams; NULL (unknown, or none)
+ * becomes 0.0.0.0:0. */
 size_t socks5_reply(uint8_t buffer[SOCKS5_REPLY_SIZE], enum socks5_code code,
                     const struct address *bound);
 
