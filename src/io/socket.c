@@ -6,11 +6,14 @@
 #include <splitsocks/io/descriptors.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <unistd.h>
 
-#define LISTEN_BACKLOG 4096
+/* The kernel takes net.core.somaxconn of it: whoever expects more connections at once than
+ * that raises it. Where the queue overflows, clients try again after 0.2 to 30 s. */
+#define LISTEN_BACKLOG INT_MAX
 /* Most reads from a socket that is about to be closed: more than its buffer holds. */
 #define DISCARD_ROUNDS 64
 /* Long enough for a first segment that was lost once; short, because a silent connection

@@ -45,10 +45,14 @@ class Netns:
             finally:
                 libc.setns(home.fileno(), CLONE_NEWNET)
 
+    def run(self, command):
+        """What a command prints in the namespace."""
+        return subprocess.run(self.enter(command), check=True, text=True,
+                              stdout=subprocess.PIPE).stdout
+
     def read(self, path):
         """A /proc file as the namespace sees it."""
-        return subprocess.run(self.enter(["cat", path]), check=True, text=True,
-                              stdout=subprocess.PIPE).stdout
+        return self.run(["cat", path])
 
 
 class Link:

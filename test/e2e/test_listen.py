@@ -109,6 +109,17 @@ def status(t, pair, *words):
     return result.stdout
 
 
+def test_the_queue_is_as_long_as_the_machine_allows(t):
+    """Thousands of connections at once wait in it; where it overflows, clients wait for seconds."""
+    netns = t.netns("n")
+    netns.sysctl("net.core.somaxconn", 23456)
+    pair = t.pair(local_netns=netns, relay_netns=netns)
+    lines = netns.run([harness.need("ss"), "-ltnH"]).splitlines()
+    queues = {int(line.split()[3].rpartition(":")[2]): int(line.split()[2]) for line in lines}
+    for port in (pair.socks_port, pair.relay_ports[0]):
+        t.equal(queues.get(port), 23456, f"the queue of port {port}")
+
+
 def test_addresses_that_are_not_there_yet(t):
     """Of both sides; they serve there as soon as the machine has the address."""
     netns = t.netns("n")

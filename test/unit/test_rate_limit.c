@@ -54,6 +54,32 @@ static void test_the_rate_is_reached_and_not_exceeded(void **state)
     }
 }
 
+/* By integers, so that no machine's floating point says otherwise: once there is a debt,
+ * the piece is there at the time that was told, and not a microsecond before. */
+static void test_the_time_that_is_told_is_right(void **state)
+{
+    static const uint64_t debts[] = {1, 511, 16384, 999999937, UINT64_C(1) << 40};
+    (void)state;
+
+    for (unsigned bit = 0; bit <= 50; bit++)
+        for (size_t i = 0; i < ARRAY_LENGTH(debts); i++)
+            for (uint64_t off = 0; off < 3; off++) {
+                struct rate_limit limit = {0};
+                uint64_t rate = (UINT64_C(1) << bit) + off, next;
+
+                if (debts[i] / rate > 3000) /* tokens of at most an hour count */
+                    continue;
+                rate_limit_set(&limit, rate, start);
+                rate_limit_spend(&limit, RATE_LIMIT_PIECE + debts[i], start);
+                next = rate_limit_next(&limit, start);
+                if (rate_limit_room(&limit, next) < RATE_LIMIT_PIECE)
+                    fail_msg("too early at rate %llu", (unsigned long long)rate);
+                if (next > start + 1000 && rate_limit_room(&limit, next - 1000) > 0 &&
+                    rate < NS_PER_S)
+                    fail_msg("too late at rate %llu", (unsigned long long)rate);
+            }
+}
+
 static void test_a_pause_saves_up_no_more_than_the_burst(void **state)
 {
     struct rate_limit limit = {0};
@@ -82,5 +108,6 @@ static void test_a_debt_is_paid_first(void **state)
 
 UNIT_MAIN(cmocka_unit_test(test_without_a_rate_there_is_no_ceiling),
           cmocka_unit_test(test_the_rate_is_reached_and_not_exceeded),
+          cmocka_unit_test(test_the_time_that_is_told_is_right),
           cmocka_unit_test(test_a_pause_saves_up_no_more_than_the_burst),
           cmocka_unit_test(test_a_debt_is_paid_first))

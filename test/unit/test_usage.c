@@ -23,6 +23,29 @@ static void test_months(void **state)
     assert_int_equal(usage_month(UINT64_MAX), (2554 - 1970) * 12 + 6);
 }
 
+static unsigned days_of(unsigned year, unsigned month)
+{
+    static const unsigned days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+
+    return days[month] + (month == 1 && leap);
+}
+
+/* The first and the last nanosecond of each, beyond 2038, when a time_t of 32 bits ends. */
+static void test_every_month(void **state)
+{
+    uint64_t began_ns = 0;
+    (void)state;
+
+    for (unsigned month = 0; month < (2554 - 1970) * 12; month++) {
+        uint64_t ends_ns = began_ns + days_of(1970 + month / 12, month % 12) * DAY_NS;
+
+        assert_int_equal(usage_month(began_ns), month);
+        assert_int_equal(usage_month(ends_ns - 1), month);
+        began_ns = ends_ns;
+    }
+}
+
 static void test_counting(void **state)
 {
     struct usage usage = {.month = NOVEMBER_2026};
@@ -224,8 +247,8 @@ static void test_damaged_sections(void **state)
     }
 }
 
-UNIT_MAIN(cmocka_unit_test(test_months), cmocka_unit_test(test_counting),
-          cmocka_unit_test(test_the_month_turns_once),
+UNIT_MAIN(cmocka_unit_test(test_months), cmocka_unit_test(test_every_month),
+          cmocka_unit_test(test_counting), cmocka_unit_test(test_the_month_turns_once),
           cmocka_unit_test(test_a_clock_that_is_not_set_yet),
           cmocka_unit_test(test_a_clock_that_was_ahead),
           cmocka_unit_test(test_only_the_month_ahead_is_known),
