@@ -8,10 +8,13 @@
 static void check_items(const struct ranges *set, const struct range *expected,
                         size_t count)
 {
+    struct range item = {0};
+
     assert_int_equal(set->count, count);
     for (size_t i = 0; i < count; i++) {
-        assert_int_equal(set->items[i].start, expected[i].start);
-        assert_int_equal(set->items[i].end, expected[i].end);
+        assert_true(ranges_next(set, item.end, UINT64_MAX, &item));
+        assert_int_equal(item.start, expected[i].start);
+        assert_int_equal(item.end, expected[i].end);
     }
 }
 
@@ -28,8 +31,7 @@ static void test_empty(void **state)
     ranges_init(&set);
     assert_int_equal(ranges_add(&set, 7, 7), OK);
     assert_int_equal(ranges_remove(&set, 0, UINT64_MAX), OK);
-    assert_null(set.items);
-    assert_int_equal(ranges_find(&set, 0), 0);
+    assert_null(set.root);
     assert_true(ranges_contains(&set, 5, 5));
     assert_false(ranges_contains(&set, 5, 6));
     assert_false(ranges_next(&set, 0, UINT64_MAX, &part));
@@ -72,7 +74,7 @@ static void test_remove_cuts_trims_and_empties(void **state)
     CHECK_ITEMS(&set, {80, 100});
     ranges_remove_before(&set, 100);
     assert_int_equal(set.count, 0);
-    assert_null(set.items);
+    assert_null(set.root);
     ranges_deinit(&set);
 }
 
@@ -92,7 +94,7 @@ static void test_ends_of_the_number_line(void **state)
     assert_int_equal(part.start, UINT64_MAX - 1);
     assert_int_equal(ranges_add(&set, 0, UINT64_MAX), OK);
     CHECK_ITEMS(&set, {0, UINT64_MAX});
-    assert_int_equal(ranges_total(&set), UINT64_MAX);
+    assert_int_equal(set.total, UINT64_MAX);
     ranges_deinit(&set);
 }
 
@@ -109,13 +111,16 @@ static uint64_t random_next(uint64_t *seed)
 
 static void check_shape(const struct ranges *set)
 {
-    for (size_t i = 0; i < set->count; i++) {
-        assert_true(set->items[i].start < set->items[i].end);
-        if (i > 0)
-            assert_true(set->items[i - 1].end < set->items[i].start);
+    struct range item = {0}, before = {0};
+    size_t count = 0;
+
+    for (; ranges_next(set, item.end, UINT64_MAX, &item); before = item) {
+        assert_true(item.start < item.end);
+        assert_true(count == 0 || before.end < item.start);
+        count++;
     }
-    assert_true(set->count <= set->capacity);
-    assert_int_equal(set->items == NULL, set->count == 0);
+    assert_int_equal(set->count, count);
+    assert_int_equal(set->root == NULL, set->count == 0);
 }
 
 /* The first run of `value` in model[from, limit). */
@@ -152,7 +157,7 @@ static void check_questions(const struct ranges *set, const bool *model, uint64_
             assert_int_equal(ranges_contains(set, from, limit),
                              !model_run(model, false, from, limit, &expected));
     }
-    assert_int_equal(ranges_total(set), total);
+    assert_int_equal(set->total, total);
 }
 
 static void run_against_model(uint64_t seed)
@@ -183,6 +188,57 @@ static void run_against_model(uint64_t seed)
     ranges_deinit(&set);
 }
 
+/* Random order makes deep trees too, with every kind of rotation: holes are made in some
+ * order, and filled in another one. */
+#define MANY 5000
+
+static void test_many_holes_in_any_order(void **state)
+{
+    static uint64_t order[MANY];
+    uint64_t seed = 5;
+    struct ranges set;
+    (void)state;
+
+    ranges_init(&set);
+    for (uint64_t i = 0; i < MANY; i++) {
+        uint64_t other = random_next(&seed) % (i + 1);
+
+        order[i] = order[other];
+        order[other] = i;
+    }
+    for (size_t i = 0; i < MANY; i++)
+        assert_int_equal(ranges_add(&set, 4 * order[i], 4 * order[i] + 2), OK);
+    check_shape(&set);
+    assert_int_equal(set.count, MANY);
+    assert_int_equal(set.total, 2 * MANY);
+    for (size_t i = MANY; i-- > MANY / 2;)
+        assert_int_equal(ranges_remove(&set, 4 * order[i], 4 * order[i] + 1), OK);
+    for (size_t i = 0; i < MANY; i++)
+        assert_int_equal(ranges_add(&set, 4 * order[i], 4 * order[i] + 4), OK);
+    assert_int_equal(set.count, 1);
+    assert_int_equal(set.total, 4 * MANY);
+    assert_int_equal(ranges_advance(&set, 1), 4 * MANY);
+    assert_int_equal(set.count, 0);
+    ranges_deinit(&set);
+}
+
+static void test_advance_ends_at_the_first_gap(void **state)
+{
+    struct ranges set;
+    (void)state;
+
+    ranges_init(&set);
+    assert_int_equal(ranges_add(&set, 10, 20), OK);
+    assert_int_equal(ranges_add(&set, 30, 40), OK);
+    assert_int_equal(ranges_advance(&set, 5), 5);
+    assert_int_equal(set.count, 2);
+    assert_int_equal(ranges_advance(&set, 10), 20);
+    CHECK_ITEMS(&set, {30, 40});
+    assert_int_equal(ranges_advance(&set, 35), 40);
+    assert_int_equal(set.count, 0);
+    ranges_deinit(&set);
+}
+
 static void test_agrees_with_a_bitmap(void **state)
 {
     (void)state;
@@ -193,4 +249,6 @@ static void test_agrees_with_a_bitmap(void **state)
 UNIT_MAIN(cmocka_unit_test(test_empty), cmocka_unit_test(test_touching_ranges_are_one),
           cmocka_unit_test(test_remove_cuts_trims_and_empties),
           cmocka_unit_test(test_ends_of_the_number_line),
+          cmocka_unit_test(test_many_holes_in_any_order),
+          cmocka_unit_test(test_advance_ends_at_the_first_gap),
           cmocka_unit_test(test_agrees_with_a_bitmap))

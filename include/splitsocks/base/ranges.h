@@ -4,9 +4,10 @@
  * those received, acknowledged or owed. Ranges that touch or overlap are merged, so that
  * the set has the least number of items.
  *
- * One growable array with binary search; an empty set has no heap. Callers may read
- * `items` and `count`; pointers into it are valid until the next change. A set grows by
- * one item per hole, so a caller that adds offsets sent by a peer must bound `count`.
+ * A balanced tree: a peer that chooses the offsets and their order cannot make a call cost
+ * more than O(log count), if one ignores items that the call merges or removes. An empty
+ * set has no heap. A set grows by one item per hole, so a caller that adds offsets sent by
+ * a peer must bound `count`.
  */
 #ifndef SPLITSOCKS_RANGES_H
 #define SPLITSOCKS_RANGES_H
@@ -16,15 +17,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Bytes of memory that an item takes. */
+#define RANGES_ITEM_SIZE 48
+
 struct range {
     uint64_t start;
     uint64_t end; /* one past the last offset; start < end inside a set */
 };
 
+struct ranges_item;
+
 struct ranges {
-    struct range *items; /* owned; NULL while the set is empty */
-    size_t count;
-    size_t capacity; /* items allocated */
+    struct ranges_item *root; /* owned; NULL while the set is empty */
+    size_t count;             /* items */
+    uint64_t total;           /* offsets */
 };
 
 void ranges_init(struct ranges *set);
@@ -36,13 +42,12 @@ int ranges_add(struct ranges *set, uint64_t start, uint64_t end) MUST_CHECK;
 int ranges_remove(struct ranges *set, uint64_t start, uint64_t end) MUST_CHECK;
 /* Removes every offset below `end`; cannot fail. */
 void ranges_remove_before(struct ranges *set, uint64_t end);
+/* Everything below `from` is there by other means, so that it is removed, and so is the
+ * item that goes on from there. Returns the offset up to which there is no gap. */
+uint64_t ranges_advance(struct ranges *set, uint64_t from);
 
 /* Whether all of [start, end) is in the set; an empty range always is. */
 bool ranges_contains(const struct ranges *set, uint64_t start, uint64_t end);
-/* The index of the first item whose end lies above `offset`, or `count`. */
-size_t ranges_find(const struct ranges *set, uint64_t offset);
-/* How many offsets are in the set; looks at every item. */
-uint64_t ranges_total(const struct ranges *set);
 
 /* The longest first part of [from, limit) that lies in the set (`next`) or outside it
  * (`gap`); false when there is none. To walk over all parts, go on from the end of

@@ -139,6 +139,7 @@ static bool next_of_stream(struct schedule *schedule, struct subflow *subflow,
                            struct stream *stream, struct piece *piece)
 {
     uint64_t sendable = stream_sendable(schedule->streams, stream);
+    struct range owed;
 
     if (!path_allows(schedule->paths, subflow->path, &stream->policy) ||
         scheduler_spares(schedule, subflow->path, stream))
@@ -147,11 +148,9 @@ static bool next_of_stream(struct schedule *schedule, struct subflow *subflow,
                                     : stream->class == STREAM_INTERACTIVE &&
                                           better_elsewhere(schedule, subflow, stream))
         return false;
-    if (stream->owed.count > 0)
-        *piece = (struct piece){.stream = stream,
-                                .offset = stream->owed.items[0].start,
-                                .length = stream->owed.items[0].end -
-                                          stream->owed.items[0].start};
+    if (ranges_next(&stream->owed, 0, UINT64_MAX, &owed))
+        *piece = (struct piece){
+            .stream = stream, .offset = owed.start, .length = owed.end - owed.start};
     else if (redundant_next(schedule, subflow, stream, piece))
         return true;
     else if (sendable > 0)

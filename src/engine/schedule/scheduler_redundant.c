@@ -88,17 +88,12 @@ static bool find_lacking(const struct copies *copies, unsigned most, uint64_t fr
         unsigned taken = 0;
 
         for (unsigned i = 0; i < COPIES_WAYS; i++) {
-            const struct ranges *set = &copies->taken[i];
-            size_t at = ranges_find(set, from);
+            struct range own;
 
-            if (at == set->count)
+            if (!ranges_next(&copies->taken[i], from, until, &own))
                 continue;
-            if (set->items[at].start <= from) {
-                taken++;
-                until = MIN(until, set->items[at].end);
-            } else {
-                until = MIN(until, set->items[at].start);
-            }
+            taken += own.start == from;
+            until = own.start == from ? own.end : own.start;
         }
         if (taken < most) {
             *found = (struct range){from, until};

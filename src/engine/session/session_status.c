@@ -45,7 +45,7 @@ static uint64_t flying_bytes(const struct stream *stream)
 {
     uint64_t sent = MIN(stream->out_next, stream->out_end);
     uint64_t settled =
-        MIN(stream->out_acked, sent) + ranges_total(&stream->acked) + stream->owed_bytes;
+        MIN(stream->out_acked, sent) + stream->acked.total + stream->owed_bytes;
 
     return sent - MIN(settled, sent);
 }
@@ -115,7 +115,7 @@ void session_stream_status(const struct session *session, const struct stream *s
         .ended = has_ended(stream),
         .peer_finished = stream->in_state != STREAM_IN_RECV,
         .bytes_acked =
-            MIN(stream->out_acked, stream->out_end) + ranges_total(&stream->acked),
+            MIN(stream->out_acked, stream->out_end) + stream->acked.total,
         .bytes_read = stream->in_read,
         .flying_bytes = flying_bytes(stream),
         .unread_bytes = stream->in_highest - stream->in_read,

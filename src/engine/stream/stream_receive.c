@@ -75,15 +75,6 @@ static bool store(struct streams *streams, struct stream *stream, uint64_t offse
     return false;
 }
 
-static void advance_next(struct stream *stream, uint64_t end)
-{
-    stream->in_next = end;
-    while (stream->received.count > 0 && stream->received.items[0].start <= stream->in_next) {
-        stream->in_next = MAX(stream->in_next, stream->received.items[0].end);
-        ranges_remove_before(&stream->received, stream->in_next);
-    }
-}
-
 /* Takes one range of which nothing was received before. */
 static bool take_gap(struct streams *streams, struct stream *stream,
                      const struct range *gap, const uint8_t *bytes)
@@ -96,7 +87,7 @@ static bool take_gap(struct streams *streams, struct stream *stream,
             !store(streams, stream, gap->start, bytes, length))
             return false;
         if (!stream->discard)
-            advance_next(stream, gap->end);
+            stream->in_next = ranges_advance(&stream->received, gap->end);
         return true;
     }
     if (!store(streams, stream, gap->start, bytes, length))

@@ -113,10 +113,8 @@ static void charge_turn(struct streams *streams, struct stream *stream, uint64_t
 
 static void owed_changed(struct streams *streams, struct stream *stream)
 {
-    uint64_t total = ranges_total(&stream->owed);
-
-    streams->owed_bytes += total - stream->owed_bytes;
-    stream->owed_bytes = total;
+    streams->owed_bytes += stream->owed.total - stream->owed_bytes;
+    stream->owed_bytes = stream->owed.total;
 }
 
 void stream_sent(struct streams *streams, struct stream *stream, uint64_t offset,
@@ -159,10 +157,7 @@ void stream_copied(struct streams *streams, struct stream *stream, uint64_t leng
 
 static void advance_acked(struct stream *stream)
 {
-    while (stream->acked.count > 0 && stream->acked.items[0].start <= stream->out_acked) {
-        stream->out_acked = MAX(stream->out_acked, stream->acked.items[0].end);
-        ranges_remove_before(&stream->acked, stream->out_acked);
-    }
+    stream->out_acked = ranges_advance(&stream->acked, stream->out_acked);
     if (stream->out_acked >= stream->out_end)
         pages_release_all(&stream->out);
     else
