@@ -44,6 +44,7 @@ E2E_TESTS = \
 	test/e2e/test_descriptors.py \
 	test/e2e/test_destinations.py \
 	test/e2e/test_dns.py \
+	test/e2e/test_evil.py \
 	test/e2e/test_failover.py \
 	test/e2e/test_failures.py \
 	test/e2e/test_families.py \
@@ -79,6 +80,7 @@ E2E_TESTS = \
 EXTRA_DIST += $(E2E_TESTS) \
 	test/e2e/basics.py \
 	test/e2e/context.py \
+	test/e2e/evil.py \
 	test/e2e/fakedns.py \
 	test/e2e/harness.py \
 	test/e2e/lab.py \

@@ -7,6 +7,7 @@
     sockets     clients and servers in the process of the test
     pairs       a local and a relay
     context     Test, which each test function gets
+    evil        a client that sends what it likes (not imported here)
     tap         runs the test functions and prints TAP
 
 A test script defines functions test_*(t) and ends with harness.main(globals()). Each function gets

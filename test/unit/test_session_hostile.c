@@ -110,6 +110,33 @@ static void test_only_the_relay_demands(void **state)
     pair_free(pair);
 }
 
+/* Every id has its own record, once a frame names it: a frame for a high one makes no
+ * record of those below. */
+static void test_a_frame_makes_one_record(void **state)
+{
+    struct session_config config = pair_config();
+    struct stream *stream;
+    struct pair *pair = pair_connected(&config, &stream);
+    struct subflow *subflow = open_subflow(pair->relay);
+    struct streams *streams = &pair->relay->streams;
+    struct forged forged;
+    (void)state;
+
+    frame_write_stream_window(forge(&forged), streams->limit, 1);
+    frame_write_stream_window(&forged.w, streams->limit - 4, 1);
+    session_take_chunk(pair->relay, subflow, forged.bytes, wire_length(&forged.w));
+    assert_int_equal(streams->by_id_count, 3);
+    assert_int_equal(streams->highest_id, streams->limit);
+    assert_non_null(stream_find(streams, streams->limit));
+    assert_non_null(stream_find(streams, streams->limit - 4));
+    assert_null(stream_find(streams, streams->limit - 1));
+    /* The stream that was opened first is seen. */
+    assert_false(ranges_contains(&streams->unseen, 1, 2));
+    assert_int_equal(pair->relay->context.state, SESSION_STATE_UP);
+    pair_release_all(pair, stream);
+    pair_free(pair);
+}
+
 /* A reader that lets the session end between receiving and settling. */
 static void test_freed_with_borrowed_data(void **state)
 {
@@ -495,6 +522,7 @@ static void test_records_of_small_chunks_are_bounded(void **state)
 
 UNIT_MAIN(cmocka_unit_test(test_only_the_relay_raises_the_limit),
           cmocka_unit_test(test_only_the_relay_demands),
+          cmocka_unit_test(test_a_frame_makes_one_record),
           cmocka_unit_test(test_freed_with_borrowed_data),
           cmocka_unit_test(test_subflow_survives_moot_ack),
           cmocka_unit_test(test_old_subflow_does_not_spin),

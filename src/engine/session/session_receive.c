@@ -6,9 +6,46 @@
 
 /* ---- frames ---- */
 
+/* Relay: whether this frame is the first to name the stream. Ids up to the highest that was
+ * named exist from then on, since frames of several streams overtake each other; a stream
+ * has a record only once it is named itself. */
+static bool is_named_first(struct streams *streams, uint64_t id, int *result)
+{
+    if (id > streams->highest_id) {
+        *result = ranges_add(&streams->unseen, streams->highest_id + 1, id);
+        streams->highest_id = id;
+        return true;
+    }
+    if (!ranges_contains(&streams->unseen, id, id + 1))
+        return false;
+    *result = ranges_remove(&streams->unseen, id, id + 1);
+    return true;
+}
+
+/* Relay: a stream of which data or another frame may come before its OPEN. NULL when it has
+ * ended, or memory is out. */
+static struct stream *new_incoming(struct session *session, uint64_t id)
+{
+    struct stream *stream;
+    int result;
+
+    if (!is_named_first(&session->streams, id, &result))
+        return NULL;
+    stream = result == OK ? stream_new(&session->streams, id) : NULL;
+    if (stream == NULL) {
+        session_fail(session, ERROR_MEMORY, "out of memory");
+        return NULL;
+    }
+    restraint_note_opened(&session->schedule);
+    /* The driver gets the stream with its OPEN. */
+    stream->incoming = true;
+    stream->released = true;
+    session->streams.count--;
+    return stream;
+}
+
 /* The stream that a frame names. NULL: the stream has ended and the frame is to be
- * ignored, or the session has failed. At the relay all ids up to the highest seen exist
- * from then on, since frames of several streams overtake each other. */
+ * ignored, or the session has failed. */
 static struct stream *stream_of_frame(struct session *session, uint64_t id)
 {
     struct stream *stream = stream_find(&session->streams, id);
@@ -24,20 +61,7 @@ static struct stream *stream_of_frame(struct session *session, uint64_t id)
         session_fail(session, ERROR_PROTOCOL, "stream id above the limit");
         return NULL;
     }
-    while (session->streams.highest_id < id) {
-        stream = stream_new(&session->streams, session->streams.highest_id + 1);
-        if (stream == NULL) {
-            session_fail(session, ERROR_MEMORY, "out of memory");
-            return NULL;
-        }
-        restraint_note_opened(&session->schedule);
-        session->streams.highest_id++;
-        /* The driver gets the stream with its OPEN. */
-        stream->incoming = true;
-        stream->released = true;
-        session->streams.count--;
-    }
-    return stream;
+    return new_incoming(session, id);
 }
 
 static void take_subflow(struct session *session, struct subflow *subflow,

@@ -134,6 +134,7 @@ struct streams {
     unsigned bulk_skipped;  /* chunks of higher classes since the last of bulk */
     uint64_t next_id;       /* local: of the next to open */
     uint64_t highest_id;    /* relay: seen */
+    struct ranges unseen;   /* relay: ids below highest_id that no frame has named yet */
     uint64_t limit;         /* granted: to us (local), by us (relay) */
     uint64_t ended;         /* relay: forgotten, for the next STREAM_LIMIT */
     /* Flow control: sums over all streams, ended ones too. */
