@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 EXTRA_DIST += \
 	contrib/check-dist \
+	contrib/coverage \
 	contrib/fuzz \
 	contrib/haproxy/splitsocks.cfg \
 	contrib/install-deps \

@@ -21,11 +21,11 @@ struct engine_subflow {
     struct subflow *subflow; /* NULL: the place is free */
     bool dialling;           /* the engine waits for the outcome of its dial */
     bool hello;
-    bool waits_answer;       /* `noise` has read a HELLO */
-    bool greeted;            /* the header the engine begins with was seen */
+    bool waits_answer; /* `noise` has read a HELLO */
+    bool greeted;      /* the header the engine begins with was seen */
     struct noise noise;
-    struct seal seal;        /* of the peer's direction; unset: it cannot send */
-    uint64_t produced;       /* bytes the engine has sent */
+    struct seal seal;  /* of the peer's direction; unset: it cannot send */
+    uint64_t produced; /* bytes the engine has sent */
 };
 
 struct engine_stream {
@@ -89,6 +89,16 @@ void engine_deliver(struct engine *engine, struct engine_subflow *subflow,
 void engine_forget(struct engine_subflow *subflow);
 
 /* ---- operations that both roles have ---- */
+
+/* A target has a list of rows, each an operation and the layout of its arguments (see
+ * layout.h), and makes two tables of it. */
+#define ENGINE_RUN(run, layout) run,
+#define ENGINE_LAYOUT(run, layout) layout,
+#define ENGINE_OPERATIONS(row) \
+    row(engine_peer_chunk, "bf") row(engine_peer_garbage, "bf") \
+        row(engine_peer_down, "bb") row(engine_time, "b") row(engine_write, "bb") \
+            row(engine_consume, "bb") row(engine_finish, "b") row(engine_reset, "bb") \
+                row(engine_release, "b")
 
 engine_operation engine_peer_chunk;   /* frames from the script */
 engine_operation engine_peer_garbage; /* a chunk that does not open */

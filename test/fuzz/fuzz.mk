@@ -14,19 +14,23 @@ FUZZ_TARGETS = \
 	test/fuzz/fuzz_wire
 if FUZZERS
 FUZZ_MAIN =
+FUZZ_MUTATE = test/fuzz/mutate.c
 noinst_PROGRAMS += $(FUZZ_TARGETS)
 else
 FUZZ_MAIN = test/fuzz/main.c
+FUZZ_MUTATE =
 check_PROGRAMS += $(FUZZ_TARGETS)
 TESTS += $(FUZZ_TARGETS)
 endif
-EXTRA_DIST += test/fuzz/corpus
+EXTRA_DIST += test/fuzz/corpus test/fuzz/main.c test/fuzz/mutate.c
+FUZZ_LAYOUT = test/fuzz/layout.c test/fuzz/layout.h
 # Sessions are fuzzed without cryptography: the toy stands for the room `crypto`.
-FUZZ_SESSION = test/fuzz/engine.c test/fuzz/engine.h test/fuzz/toy_crypto.c
+FUZZ_SESSION = test/fuzz/engine.c test/fuzz/engine.h test/fuzz/toy_crypto.c $(FUZZ_LAYOUT) \
+	$(FUZZ_MUTATE)
 FUZZ_SESSION_ROOMS = libgate.a libproxy.a libnames.a $(ENGINE_ROOMS) libwire.a $(BASE)
 test_fuzz_fuzz_config_SOURCES = test/fuzz/fuzz_config.c $(FUZZ_MAIN)
 test_fuzz_fuzz_config_LDADD = $(CONFIG) $(FUZZ_ENGINE)
-test_fuzz_fuzz_frame_SOURCES = test/fuzz/fuzz_frame.c $(FUZZ_MAIN)
+test_fuzz_fuzz_frame_SOURCES = test/fuzz/fuzz_frame.c $(FUZZ_LAYOUT) $(FUZZ_MAIN)
 test_fuzz_fuzz_frame_LDADD = $(WIRE) $(FUZZ_ENGINE)
 test_fuzz_fuzz_handshake_SOURCES = test/fuzz/fuzz_handshake.c $(FUZZ_MAIN)
 test_fuzz_fuzz_handshake_LDADD = $(GATE) $(FUZZ_ENGINE)

@@ -3,6 +3,8 @@
  * The frames of a chunk. Each frame that is accepted is written again in its shortest form;
  * reading and writing that once more must change nothing.
  */
+#include "layout.h"
+
 #include <assert.h>
 #include <stdint.h>
 #include <string.h>
@@ -47,9 +49,9 @@ static void write_data(struct wire_writer *w, const struct frame *frame)
     frame_write_data_header(w, frame->data.id, frame->data.offset, frame->data.length, true,
                             frame->data.fin);
     if (!w->failed)
-        assert((size_t)(w->at - begin) == frame_data_header_length(frame->data.id,
-                                                                   frame->data.offset,
-                                                                   frame->data.length, true));
+        assert((size_t)(w->at - begin) ==
+               frame_data_header_length(frame->data.id, frame->data.offset,
+                                        frame->data.length, true));
     wire_write_bytes(w, frame->data.bytes, frame->data.length);
 }
 
@@ -121,13 +123,27 @@ static void check_frame(const struct frame *frame)
     assert(memcmp(first, second, wire_length(&w)) == 0);
 }
 
+/* The layout that the mutations of scripts go by has the frame's length. */
+static void check_layout(const uint8_t *begin, const uint8_t *end, const uint8_t *limit)
+{
+    const char *layout = layout_of(&layouts_of_frames, begin[0]);
+    struct wire_reader r;
+
+    assert(layout != NULL);
+    wire_reader_init(&r, begin + 1, (size_t)(limit - begin - 1));
+    assert(layout_skip(&r, layout) && r.at == end);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct wire_reader r;
     struct frame frame;
+    const uint8_t *begin = data;
 
     wire_reader_init(&r, data, size);
-    while (wire_remaining(&r) > 0 && frame_read(&r, &frame) == OK)
+    for (; wire_remaining(&r) > 0 && frame_read(&r, &frame) == OK; begin = r.at) {
+        check_layout(begin, r.at, r.end);
         check_frame(&frame);
+    }
     return 0;
 }

@@ -6,6 +6,7 @@
  * policy, another wish of a path.
  */
 #include "engine.h"
+#include "layout.h"
 
 #include <assert.h>
 #include <string.h>
@@ -204,11 +205,15 @@ static void close_session(struct engine *engine)
     session_close(engine->session, CLOSE_ASKED, NULL, engine->now);
 }
 
-static engine_operation *const operations[] = {
-    engine_peer_chunk, engine_peer_garbage, engine_peer_down, engine_time,    engine_write,
-    engine_consume,    engine_finish,       engine_reset,     engine_release, dial_up,
-    dial_fails,        peer_answer,         open_stream,      close_session,  set_path,
-};
+#define OPERATIONS(row) \
+    ENGINE_OPERATIONS(row) \
+    row(dial_up, "b") row(dial_fails, "b") row(peer_answer, "bbbbbbvvv") \
+        row(open_stream, "bbbb") row(close_session, "") row(set_path, "bbvv")
+
+static engine_operation *const operations[] = {OPERATIONS(ENGINE_RUN)};
+static const char *const layouts[] = {OPERATIONS(ENGINE_LAYOUT)};
+const struct layouts layouts_of_script = {layouts, ARRAY_LENGTH(layouts), .wraps = true};
+const size_t layouts_script_skip = 1; /* the choice of the configuration */
 
 static void start(struct local *local, uint8_t choice)
 {

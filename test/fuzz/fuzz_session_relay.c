@@ -5,6 +5,7 @@
  * stream.
  */
 #include "engine.h"
+#include "layout.h"
 
 #include <assert.h>
 #include <string.h>
@@ -144,8 +145,8 @@ static void greet(struct relay *relay, uint64_t resume)
     int error;
 
     wire_writer_init(&w, bytes, sizeof(bytes));
-    error = hello_write(&noise, &w, &relay->local_key, relay->relay_key.public_key, ephemeral,
-                        0, &offer);
+    error = hello_write(&noise, &w, &relay->local_key, relay->relay_key.public_key,
+                        ephemeral, 0, &offer);
     assert(error == OK);
     result = arrive(relay, arrival, bytes, wire_length(&w));
     assert(result.verdict == ARRIVAL_ANSWER);
@@ -159,9 +160,9 @@ static void greet(struct relay *relay, uint64_t resume)
     relay->next_number = 1;
 
     engine_key(engine, &sender, 0);
-    result = arrive(relay, arrival, bytes,
-                    engine_seal(&sender, bytes, NULL, 0, frames,
-                                first_frames(engine, frames)));
+    result =
+        arrive(relay, arrival, bytes,
+               engine_seal(&sender, bytes, NULL, 0, frames, first_frames(engine, frames)));
     if (result.verdict == ARRIVAL_ATTACHED)
         take_session(relay, &result, &sender);
     arrival_free(relay->admission, arrival);
@@ -175,7 +176,8 @@ static void peer_join(struct engine *engine)
 {
     struct relay *relay = engine->context;
     uint8_t choice = wire_read_u8(&engine->script);
-    uint64_t number = choice == 0 ? wire_read_varint(&engine->script) : relay->next_number++;
+    uint64_t number =
+        choice == 0 ? wire_read_varint(&engine->script) : relay->next_number++;
     struct engine_subflow sender = {0};
     struct arrival_result result;
     struct arrival *arrival;
@@ -224,12 +226,15 @@ static void close_session(struct engine *engine)
     session_close(engine->session, CLOSE_ASKED, NULL, engine->now);
 }
 
-static engine_operation *const operations[] = {
-    engine_peer_chunk, engine_peer_garbage, engine_peer_down, engine_time,
-    engine_write,      engine_consume,      engine_finish,    engine_reset,
-    engine_release,    peer_join,           peer_resume,      accept_stream,
-    close_session,
-};
+#define OPERATIONS(row) \
+    ENGINE_OPERATIONS(row) \
+    row(peer_join, "of") row(peer_resume, "bf") row(accept_stream, "b") \
+        row(close_session, "")
+
+static engine_operation *const operations[] = {OPERATIONS(ENGINE_RUN)};
+static const char *const layouts[] = {OPERATIONS(ENGINE_LAYOUT)};
+const struct layouts layouts_of_script = {layouts, ARRAY_LENGTH(layouts), .wraps = true};
+const size_t layouts_script_skip = 0;
 
 static void start(struct relay *relay)
 {
@@ -252,9 +257,8 @@ static void start(struct relay *relay)
     relay->clients = client_table_new();
     error = client_table_add(relay->clients, relay->local_key.public_key);
     assert(error == 0);
-    relay->door = door_new(&(struct door_config){.relay = &relay->relay_key,
-                                                 .clients = relay->clients,
-                                                 .server_id = 1});
+    relay->door = door_new(&(struct door_config){
+        .relay = &relay->relay_key, .clients = relay->clients, .server_id = 1});
     config.door = relay->door;
     relay->admission = admission_new(&config);
     assert(relay->admission != NULL);
