@@ -50,6 +50,7 @@ UNIT_TESTS = \
 	test/unit/test_pages \
 	test/unit/test_path_limits \
 	test/unit/test_path_watch \
+	test/unit/test_plain \
 	test/unit/test_port_chooser \
 	test/unit/test_printable \
 	test/unit/test_profile \
@@ -87,9 +88,15 @@ UNIT_TESTS = \
 	test/unit/test_state \
 	test/unit/test_state_file \
 	test/unit/test_stream_state \
+	test/unit/test_subflow_io \
 	test/unit/test_usage \
 	test/unit/test_usage_text \
 	test/unit/test_wire
+# Real sockets between a local and a relay, and faults in their system calls.
+IO_PAIR = \
+	test/unit/addresses.h test/unit/faults.c test/unit/faults.h \
+	test/unit/io_pair.c test/unit/io_pair.h test/unit/unit.h
+FAULTS = -Wl,--wrap=send,--wrap=sendmsg,--wrap=recv,--wrap=readv,--wrap=socket,--wrap=accept4
 SESSION_PAIR = \
 	test/unit/session_pair.c test/unit/session_pair.h \
 	test/unit/session_pair_paths.c test/unit/session_pair_streams.c \
@@ -196,6 +203,9 @@ test_unit_test_outlet_SOURCES = test/unit/test_outlet.c test/unit/unit.h \
 test_unit_test_outlet_LDADD = $(CMOCKA_LIBS) -lpthread
 test_unit_test_path_watch_SOURCES = test/unit/test_path_watch.c test/unit/unit.h
 test_unit_test_path_watch_LDADD = $(LOCAL) $(CMOCKA_LIBS)
+test_unit_test_plain_SOURCES = test/unit/test_plain.c $(IO_PAIR)
+test_unit_test_plain_LDADD = $(PROGRAM) $(CMOCKA_LIBS)
+test_unit_test_plain_LDFLAGS = $(AM_LDFLAGS) $(FAULTS)
 test_unit_test_port_chooser_SOURCES = test/unit/test_port_chooser.c test/unit/unit.h
 test_unit_test_port_chooser_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_printable_SOURCES = test/unit/test_printable.c test/unit/unit.h
@@ -275,6 +285,9 @@ test_unit_test_state_file_SOURCES = test/unit/test_state_file.c test/unit/unit.h
 test_unit_test_state_file_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_stream_state_SOURCES = test/unit/test_stream_state.c test/unit/unit.h
 test_unit_test_stream_state_LDADD = $(ENGINE) $(CMOCKA_LIBS)
+test_unit_test_subflow_io_SOURCES = test/unit/test_subflow_io.c $(IO_PAIR)
+test_unit_test_subflow_io_LDADD = $(PROGRAM) $(CMOCKA_LIBS)
+test_unit_test_subflow_io_LDFLAGS = $(AM_LDFLAGS) $(FAULTS)
 test_unit_test_usage_SOURCES = test/unit/test_usage.c test/unit/unit.h
 test_unit_test_usage_LDADD = $(CONFIG) $(CMOCKA_LIBS)
 test_unit_test_usage_text_SOURCES = test/unit/test_usage_text.c test/unit/unit.h
