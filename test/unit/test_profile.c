@@ -175,6 +175,20 @@ static void test_a_sum_is_shared_by_the_mix(void **state)
     profile_deinit(&b.profile);
 }
 
+/* The pool divides by budgets: none of them is 0. */
+static void test_a_quiet_direction_has_a_budget(void **state)
+{
+    struct bench b = begin();
+    (void)state;
+
+    b.profile.budget[PROFILE_SUM] = 16000;
+    b.profile.busy[PROFILE_UP] = 0;
+    b.profile.busy[PROFILE_DOWN] = 3000;
+    assert_int_equal(profile_budget(&b.profile, PROFILE_UP), 1000);
+    assert_int_equal(profile_budget(&b.profile, PROFILE_DOWN), 16000);
+    profile_deinit(&b.profile);
+}
+
 static void test_slowness_is_a_limit_too(void **state)
 {
     struct bench b = begin();
@@ -460,6 +474,7 @@ UNIT_MAIN(cmocka_unit_test(test_nothing_known_is_no_budget),
           cmocka_unit_test(test_a_death_counts_where_it_is_explained),
           cmocka_unit_test(test_an_age_is_found),
           cmocka_unit_test(test_a_sum_is_shared_by_the_mix),
+          cmocka_unit_test(test_a_quiet_direction_has_a_budget),
           cmocka_unit_test(test_slowness_is_a_limit_too),
           cmocka_unit_test(test_a_connection_that_crawls_is_seen),
           cmocka_unit_test(test_time_counts_while_data_waits),

@@ -213,9 +213,12 @@ uint64_t profile_budget(const struct profile *profile, enum profile_coordinate c
     uint64_t sum = profile->budget[PROFILE_SUM];
     double both = profile->busy[PROFILE_UP] + profile->busy[PROFILE_DOWN];
 
-    if (coordinate > PROFILE_DOWN || sum == PROFILE_UNLIMITED || both <= 0)
+    if (coordinate > PROFILE_DOWN)
         return budget;
-    return MIN(budget, (uint64_t)((double)sum * profile->busy[coordinate] / both));
+    /* A direction in which nothing has gone lately has no part in the mix. */
+    if (sum != PROFILE_UNLIMITED && both > 0)
+        budget = MIN(budget, (uint64_t)((double)sum * profile->busy[coordinate] / both));
+    return MAX(budget, PROFILE_BUDGET_MIN);
 }
 
 double profile_yield(const struct profile *profile)

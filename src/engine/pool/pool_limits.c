@@ -4,8 +4,6 @@
 
 /* How often the number of slots is looked at while data waits. */
 #define TICK_NS (100 * NS_PER_MS)
-/* The least that a learned budget may be, bytes. */
-#define BUDGET_LEARNED_MIN 1000
 /* One of so many subflows goes beyond what others have carried. */
 #define LEAD_PART 8
 
@@ -63,10 +61,10 @@ void pool_give_budget(struct pool *pool, struct subflow *subflow)
         down = profile_connection_limit(&limits->profile, &subflow->lesson, PROFILE_DOWN);
     }
     subflow->budget_out =
-        MIN(MAX(up, BUDGET_LEARNED_MIN),
+        MIN(MAX(up, PROFILE_BUDGET_MIN),
             draw_budget(pool, config->budget_up, config->budget_up_spread));
     subflow->budget_in =
-        MIN(MAX(down, BUDGET_LEARNED_MIN),
+        MIN(MAX(down, PROFILE_BUDGET_MIN),
             draw_budget(pool, config->budget_down, config->budget_down_spread));
 }
 
@@ -75,7 +73,7 @@ uint64_t pool_port_budget(const struct pool *pool, const struct port_limits *por
 {
     const struct session_config *config = &pool->context->config;
 
-    return MIN(MAX(profile_budget(&port->profile, direction), BUDGET_LEARNED_MIN),
+    return MIN(profile_budget(&port->profile, direction),
                direction == PROFILE_UP ? config->budget_up : config->budget_down);
 }
 

@@ -29,6 +29,8 @@
 #include <stdint.h>
 
 #define PROFILE_UNLIMITED UINT64_MAX
+/* The least budget of a direction, bytes. */
+#define PROFILE_BUDGET_MIN 1000
 /* A limit is told, and kept in the state file, from this confidence on. */
 #define PROFILE_CERTAIN 0.5
 
@@ -135,7 +137,7 @@ bool profile_judge(struct profile *profile, const struct profile_network *networ
                    uint64_t now);
 
 /* The bytes (or the age) that a connection should reach. For the directions this takes the
- * sum and the recent mix into account. */
+ * sum and the recent mix into account, and is at least PROFILE_BUDGET_MIN. */
 uint64_t profile_budget(const struct profile *profile, enum profile_coordinate coordinate);
 /* The bytes that an open connection may carry in all, at present; never less than it has
  * carried. */
