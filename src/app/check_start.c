@@ -59,9 +59,9 @@ static bool can_make_in(char *path)
     return faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) == 0;
 }
 
-static void check_state_file(const char *config_path, const struct config_local *config)
+/* Frees the path. */
+static void check_state_file(char *path)
 {
-    char *path = state_file_place(config_path, config);
     char *folder = path != NULL ? strdup(path) : NULL;
     struct stat status;
 
@@ -120,7 +120,7 @@ int check_local_start(const char *path, const struct config_local *config)
         check_path(&config->paths.items[i]);
     if (config->congestion_control != NULL)
         socket_try_congestion_control(config->congestion_control);
-    check_state_file(path, config);
+    check_state_file(state_file_place(path, config));
     result = keep_first(result, check_control(path, &config->control));
     check_service(path, config->private_key_file);
     return result;
@@ -152,6 +152,7 @@ int check_relay_start(const char *path, const struct config_relay *config)
     free(items);
     if (config->congestion_control != NULL)
         socket_try_congestion_control(config->congestion_control);
+    check_state_file(stamp_file_place(path, config));
     check_service(path, config->private_key_file);
     return result;
 }

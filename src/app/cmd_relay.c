@@ -2,6 +2,7 @@
 #include "commands.h"
 #include "daemon.h"
 #include "load_config.h"
+#include "state_file.h"
 
 #include <splitsocks/base/log.h>
 #include <splitsocks/crypto/key.h>
@@ -54,11 +55,14 @@ static int start(void *context)
     struct program *program = context;
     struct config_relay *config;
     uint8_t key[CONFIG_KEY_SIZE];
+    char *stamps;
     int error;
 
     if (load_relay(program->daemon.config_path, &config, key) != OK)
         return EXIT_USAGE;
-    error = relay_new(program->daemon.loop, config, key, &program->relay);
+    stamps = find_stamp_file(program->daemon.config_path, config);
+    error = relay_new(program->daemon.loop, config, stamps, key, &program->relay);
+    free(stamps);
     key_wipe(key, sizeof(key));
     if (error != OK) {
         log_error("cannot start: %s", error_string((enum error)error));

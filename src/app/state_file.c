@@ -49,10 +49,14 @@ static void take_over(const char *path)
     free(before);
 }
 
+static char *place_of(const char *config_path, const char *configured, const char *name)
+{
+    return configured != NULL ? resolve_file(config_path, configured) : default_file(name);
+}
+
 char *state_file_place(const char *config_path, const struct config_local *config)
 {
-    return config->state_file != NULL ? resolve_file(config_path, config->state_file)
-                                      : default_file("state");
+    return place_of(config_path, config->state_file, "state");
 }
 
 char *find_state_file(const char *config_path, const struct config_local *config)
@@ -67,5 +71,25 @@ char *find_state_file(const char *config_path, const struct config_local *config
         log_write(has_quota(config) ? LOG_WARNING : LOG_INFO,
                   "there is no place for a state file: the used part of quotas, and the "
                   "last time stamp, will be forgotten");
+    return path;
+}
+
+char *stamp_file_place(const char *config_path, const struct config_relay *config)
+{
+    char *state = place_of(config_path, config->state_file, "relay"), *path = NULL;
+
+    if (state != NULL && asprintf(&path, "%s.stamps", state) < 0)
+        path = NULL;
+    free(state);
+    return path;
+}
+
+char *find_stamp_file(const char *config_path, const struct config_relay *config)
+{
+    char *path = stamp_file_place(config_path, config);
+
+    if (path == NULL)
+        log_warning("there is no place for a state file: after a restart, recorded "
+                    "handshakes could be answered once");
     return path;
 }

@@ -190,6 +190,7 @@ static const struct option relay_options[] = {
     {OPTION_LINGER, FIELD(config_relay, linger_ns)},
     {OPTION_TIMEOUTS, FIELD(config_relay, timeouts)},
     {OPTION_CONGESTION_CONTROL, FIELD(config_relay, congestion_control)},
+    {OPTION_STATE_FILE, FIELD(config_relay, state_file)},
     {.name = "limits", .read = read_object, FIELD(config_relay, limits), .fallback = "{}",
      .members = limit_options},
     {.name = NULL},

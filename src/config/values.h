@@ -36,6 +36,9 @@ bool valid_label(const char *text);
 #define OPTION_PRIVATE_KEY_FILE \
     .name = "private_key_file", .read = read_string, .required = true, .minimum = 1, \
     .maximum = 4095, .allowed = "the name of a file, relative to this one"
+#define OPTION_STATE_FILE \
+    .name = "state_file", .read = read_string, .nullable = true, .minimum = 1, \
+    .maximum = 4095, .allowed = "the name of a file, relative to this one"
 #define OPTION_LINGER \
     .name = "linger", .read = read_duration, .fallback = "\"120s\"", \
     .maximum = 24 * 3600 * NS_PER_S

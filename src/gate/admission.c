@@ -259,7 +259,9 @@ static struct arrival_result answer_hello(struct admission *admission,
     arrival->deadline_ns = now + HALF_OPEN_NS;
     return (struct arrival_result){.verdict = ARRIVAL_ANSWER,
                                    .answer = half_open->message,
-                                   .answer_length = half_open->message_length};
+                                   .answer_length = half_open->message_length,
+                                   .client = (unsigned)hello->client,
+                                   .stamp = hello->offer.stamp};
 }
 
 static struct arrival_result take_hello(struct admission *admission, struct arrival *arrival,

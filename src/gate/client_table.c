@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <splitsocks/gate/client_table.h>
 
+#include <splitsocks/gate/hello_cache.h>
+
 #include <assert.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -9,8 +11,8 @@
 
 struct client {
     uint8_t public_key[KEY_SIZE];
-    unsigned stamp_count;
-    uint64_t stamps[CLIENT_STAMPS]; /* the newest, ascending */
+    bool barred;
+    struct stamp_memory stamps;
 };
 
 struct client_table {
@@ -18,6 +20,8 @@ struct client_table {
     int *order;             /* owned; indices, sorted by public key */
     size_t count;
     size_t capacity; /* of both arrays */
+    uint64_t clock_ns;
+    struct hello_cache hellos;
 };
 
 struct client_table *client_table_new(void)
@@ -106,71 +110,90 @@ size_t client_table_count(const struct client_table *table)
     return table->count;
 }
 
+static struct client *client_at(const struct client_table *table, int index)
+{
+    assert(index >= 0 && (size_t)index < table->count);
+    return &table->clients[index];
+}
+
+void client_table_bar(struct client_table *table, int client)
+{
+    client_at(table, client)->barred = true;
+}
+
+const uint8_t *client_table_key(const struct client_table *table, int client)
+{
+    return client_at(table, client)->public_key;
+}
+
 int client_table_find(const struct client_table *table, const uint8_t public_key[KEY_SIZE])
 {
     bool found;
     size_t place = place_of(table, public_key, &found);
+
+    return found && !table->clients[table->order[place]].barred ? table->order[place]
+                                                                : ERROR_NOT_FOUND;
+}
+
+/* The index that a client of the other table has in this one, or ERROR_NOT_FOUND. */
+static int index_of(const struct client_table *table, const struct client *client)
+{
+    bool found;
+    size_t place = place_of(table, client->public_key, &found);
 
     return found ? table->order[place] : ERROR_NOT_FOUND;
 }
 
 void client_table_inherit(struct client_table *table, const struct client_table *old)
 {
-    for (size_t i = 0; i < table->count; i++) {
-        struct client *client = &table->clients[i];
-        int index = client_table_find(old, client->public_key);
+    table->clock_ns = old->clock_ns;
+    for (size_t i = 0; i < old->count; i++) {
+        int index = index_of(table, &old->clients[i]);
 
         if (index >= 0)
-            *client = old->clients[index];
+            table->clients[index].stamps = old->clients[i].stamps;
     }
+    table->hellos = old->hellos;
+    for (size_t i = 0; i < HELLO_CACHE_SETS; i++)
+        for (size_t way = 0; way < HELLO_CACHE_WAYS; way++) {
+            uint32_t *client = &table->hellos.sets[i].entries[way].client;
+
+            if (*client != 0)
+                *client =
+                    (uint32_t)(MAX(index_of(table, &old->clients[*client - 1]), -1) + 1);
+        }
 }
 
-/* ---- stamps ---- */
+/* ---- stamps and HELLOs ---- */
 
-/* The number of kept stamps below `stamp`; false when it may not be used. */
-static bool place_of_stamp(const struct client *client, uint64_t stamp, unsigned *place)
+void client_table_set_clock(struct client_table *table, uint64_t clock_ns)
 {
-    unsigned below = client->stamp_count;
-
-    /* Search from the newest, where stamps in order belong. */
-    while (below > 0 && client->stamps[below - 1] > stamp)
-        below--;
-    *place = below;
-    if (below > 0 && client->stamps[below - 1] == stamp)
-        return false;
-    return below > 0 || client->stamp_count < CLIENT_STAMPS;
-}
-
-static const struct client *client_at(const struct client_table *table, int index)
-{
-    assert(index >= 0 && (size_t)index < table->count);
-    return &table->clients[index];
+    table->clock_ns = clock_ns;
 }
 
 int client_table_check_stamp(const struct client_table *table, int client, uint64_t stamp)
 {
-    unsigned place;
-
-    return place_of_stamp(client_at(table, client), stamp, &place) ? OK : ERROR_REPLAY;
+    return stamp_memory_check(&client_at(table, client)->stamps, stamp, table->clock_ns);
 }
 
 int client_table_accept_stamp(struct client_table *table, int client, uint64_t stamp)
 {
-    struct client *owner;
-    unsigned place;
+    return stamp_memory_accept(&client_at(table, client)->stamps, stamp, table->clock_ns);
+}
 
-    if (!place_of_stamp(client_at(table, client), stamp, &place))
-        return ERROR_REPLAY;
-    owner = &table->clients[client];
-    if (owner->stamp_count < CLIENT_STAMPS) {
-        memmove(&owner->stamps[place + 1], &owner->stamps[place],
-                (owner->stamp_count - place) * sizeof(owner->stamps[0]));
-        owner->stamp_count++;
-    } else {
-        /* The oldest stamp leaves, and those below the new one move down. */
-        place--;
-        memmove(&owner->stamps[0], &owner->stamps[1], place * sizeof(owner->stamps[0]));
-    }
-    owner->stamps[place] = stamp;
-    return OK;
+const struct stamp_memory *client_table_stamps(const struct client_table *table, int client)
+{
+    return &client_at(table, client)->stamps;
+}
+
+void client_table_note_hello(struct client_table *table, int client,
+                             const uint8_t ephemeral[KEY_SIZE])
+{
+    hello_cache_add(&table->hellos, ephemeral, (unsigned)client);
+}
+
+int client_table_known_hello(const struct client_table *table,
+                             const uint8_t ephemeral[KEY_SIZE])
+{
+    return hello_cache_find(&table->hellos, ephemeral);
 }

@@ -85,6 +85,10 @@ int door_hello(struct door *door, const struct address *peer, struct wire_reader
     error = hello_check_mac(&door->mac, &header);
     if (error != OK)
         return error;
+    /* Message 1 begins with the ephemeral key, in the clear. */
+    hello->client = client_table_known_hello(door->clients, header.message);
+    if (hello->client >= 0)
+        return ERROR_REPLAY;
     if (!failure_limit_allows(door->failures, peer, now))
         return ERROR_LIMIT;
     error = open_hello(door, &header, ephemeral, hello);
@@ -106,6 +110,7 @@ int door_answer(struct door *door, struct door_hello *hello,
 
     if (error != OK)
         return error;
+    client_table_note_hello(door->clients, hello->client, hello->noise.remote_ephemeral);
     return hello_write_answer(&hello->noise, out, answer, keys);
 }
 

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SETS 512 /* a power of two */
+/* A power of two. With 8192 places hardly any of 1,000 sources has to share its own. */
+#define SETS 2048
 #define WAYS 4
 
 /*
@@ -14,8 +15,9 @@
  * needs no refilling, and a bucket whose time has passed equals an unused one.
  */
 struct bucket {
-    uint64_t source;     /* key_of() the address */
+    uint64_t source;        /* key_of() the address */
     uint64_t owed_until_ns; /* monotonic ns */
+    uint64_t failed_at_ns;  /* of a source: the last time; 0: never */
 };
 
 struct price {
@@ -25,7 +27,7 @@ struct price {
 
 struct failure_limit {
     struct bucket buckets[SETS][WAYS];
-    struct bucket total;
+    struct bucket repeaters, newcomers; /* together */
     struct price source_price, total_price;
     uint64_t seed;
 };
@@ -91,18 +93,27 @@ static void take_token(struct bucket *bucket, const struct price *price, uint64_
     bucket->owed_until_ns = MIN(owed_until_ns, now + price->burst_ns);
 }
 
+/* The common bucket of a source; `own` may be NULL. */
+static const struct bucket *common_of(const struct failure_limit *limit,
+                                      const struct bucket *own, uint64_t now)
+{
+    bool repeats = own != NULL && own->failed_at_ns != 0 &&
+                   now - own->failed_at_ns < FAILURE_REMEMBERED_NS;
+
+    return repeats ? &limit->repeaters : &limit->newcomers;
+}
+
 bool failure_limit_allows(const struct failure_limit *limit, const struct address *peer,
                           uint64_t now)
 {
     uint64_t key = key_of(peer);
-    const struct bucket *set = limit->buckets[set_of(limit, key)];
+    const struct bucket *set = limit->buckets[set_of(limit, key)], *own = NULL;
 
-    if (!has_token(&limit->total, &limit->total_price, now))
-        return false;
     for (size_t i = 0; i < WAYS; i++)
         if (set[i].source == key)
-            return has_token(&set[i], &limit->source_price, now);
-    return true;
+            own = &set[i];
+    return has_token(common_of(limit, own, now), &limit->total_price, now) &&
+           (own == NULL || has_token(own, &limit->source_price, now));
 }
 
 /* The source's bucket. If it has none, the least used one in its set, emptied. */
@@ -124,6 +135,10 @@ static struct bucket *bucket_for(struct failure_limit *limit, uint64_t key)
 void failure_limit_charge(struct failure_limit *limit, const struct address *peer,
                           uint64_t now)
 {
-    take_token(&limit->total, &limit->total_price, now);
-    take_token(bucket_for(limit, key_of(peer)), &limit->source_price, now);
+    struct bucket *own = bucket_for(limit, key_of(peer));
+    bool repeats = common_of(limit, own, now) == &limit->repeaters;
+
+    take_token(repeats ? &limit->repeaters : &limit->newcomers, &limit->total_price, now);
+    take_token(own, &limit->source_price, now);
+    own->failed_at_ns = now;
 }

@@ -22,6 +22,7 @@ libio_a_SOURCES = \
 	include/splitsocks/io/restart.h \
 	include/splitsocks/io/shed_text.h \
 	include/splitsocks/io/socket.h \
+	include/splitsocks/io/journal.h \
 	include/splitsocks/io/state_file.h \
 	include/splitsocks/io/subflow_io.h \
 	include/splitsocks/io/worker.h \
@@ -57,6 +58,9 @@ libio_a_SOURCES = \
 	src/io/socket_probe.c \
 	src/io/socket_tune.c \
 	src/io/socket_tune.h \
+	src/io/folder.c \
+	src/io/folder.h \
+	src/io/journal.c \
 	src/io/state_file.c \
 	src/io/subflow_io.c \
 	src/io/system_names.c \

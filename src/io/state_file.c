@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <splitsocks/io/state_file.h>
 
+#include "folder.h"
+
 #include <splitsocks/config/state.h>
 
 #include <errno.h>
@@ -108,29 +110,6 @@ void state_file_init(struct state_file *file, const char *path, enum log_level l
 
 /* ---- writing ---- */
 
-/* The folder of the file; NULL when memory is out. */
-static char *folder_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    if (slash == NULL)
-        return strdup(".");
-    return strndup(path, (size_t)MAX(slash - path, 1));
-}
-
-static int make_folders(char *folder)
-{
-    for (char *at = folder + 1; *at != '\0'; at++) {
-        if (*at != '/')
-            continue;
-        *at = '\0';
-        if (mkdir(folder, 0700) != 0 && errno != EEXIST)
-            return ERROR_SYSTEM;
-        *at = '/';
-    }
-    return mkdir(folder, 0700) == 0 || errno == EEXIST ? OK : ERROR_SYSTEM;
-}
-
 /* Writes the new text to another file, for a rename. It does not wait for the disk: a loss
  * of power can only undo the changes of the last seconds. */
 static int write_beside(const char *beside, const char *text)
@@ -184,7 +163,7 @@ static int lock_folder(const char *path, int *lock)
     if (folder == NULL)
         return error;
     *lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    error = *lock >= 0 || errno != ENOENT ? OK : make_folders(folder);
+    error = *lock >= 0 || errno != ENOENT ? OK : folder_make(folder);
     if (*lock < 0 && error == OK)
         *lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     free(folder);

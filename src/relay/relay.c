@@ -161,7 +161,18 @@ unsigned long relay_held_descriptors(const struct config_relay *config)
     return held_descriptors(config->workers, count_ports(&config->listen));
 }
 
-int relay_new(struct ev_loop *loop, struct config_relay *config,
+static struct relay_clients *load_clients(struct relay *relay, const char *stamps_path,
+                                          const struct config_relay *config)
+{
+    struct relay_clients *remembered = stamp_file_open(&relay->stamps, stamps_path);
+    struct relay_clients *clients =
+        remembered != NULL ? relay_clients_new(config, remembered) : NULL;
+
+    relay_clients_free(remembered);
+    return clients;
+}
+
+int relay_new(struct ev_loop *loop, struct config_relay *config, const char *stamps_path,
               const uint8_t private_key[CONFIG_KEY_SIZE], struct relay **out)
 {
     unsigned long held = relay_held_descriptors(config);
@@ -180,7 +191,7 @@ int relay_new(struct ev_loop *loop, struct config_relay *config,
     random_fill(&relay->silence_random, sizeof(relay->silence_random));
     error = key_pair_init(&relay->key, private_key);
     relay->config = calloc(1, sizeof(*relay->config));
-    relay->clients = relay_clients_new(config, NULL);
+    relay->clients = load_clients(relay, stamps_path, config);
     if (error == OK && (relay->config == NULL || relay->clients == NULL))
         error = ERROR_MEMORY;
     if (error == OK) {
@@ -237,6 +248,7 @@ void relay_free(struct relay *relay)
     free(relay->sockets);
     free(relay->workers);
     relay_clients_free(relay->clients);
+    stamp_file_close(&relay->stamps);
     if (relay->config != NULL) {
         free_older(relay, relay->config);
         config_relay_free(relay->config->config);
@@ -292,6 +304,7 @@ static void warn_of_restart(const struct config_relay *old, const struct config_
         {"server_id", old->server_id == new->server_id},
         {"linger", old->linger_ns == new->linger_ns},
         {"congestion_control", same_text(old->congestion_control, new->congestion_control)},
+        {"state_file", same_text(old->state_file, new->state_file)},
         {"limits", same_limits(&old->limits, &new->limits)},
     };
 

@@ -176,7 +176,10 @@ static void judge(struct relay_arrival *arrival, size_t length)
 
     random_fill(random, sizeof(random));
     pthread_mutex_lock(&relay->lock);
+    client_table_set_clock(relay->clients->table, clock_wall());
     result = admission_receive(worker->admission, arrival->arrival, length, random, now);
+    if (result.verdict == ARRIVAL_ANSWER)
+        stamp_file_add(&relay->stamps, relay->clients, result.client, result.stamp);
     pthread_mutex_unlock(&relay->lock);
     key_wipe(random, sizeof(random)); /* it contains an ephemeral key */
     if (result.disturbed != NULL)

@@ -1,50 +1,70 @@
 /* SPDX-License-Identifier: MIT */
 #include "relay_internal.h"
 
-#include <splitsocks/io/clock.h>
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const struct config_client *find_config(const struct config_relay *config,
-                                               const uint8_t key[CONFIG_KEY_SIZE])
+struct relay_clients *relay_clients_empty(void)
 {
-    for (size_t i = 0; i < config->clients.count; i++)
-        if (memcmp(config->clients.items[i].public_key, key, CONFIG_KEY_SIZE) == 0)
-            return &config->clients.items[i];
+    struct relay_clients *clients = calloc(1, sizeof(*clients));
+
+    if (clients != NULL && (clients->table = client_table_new()) != NULL)
+        return clients;
+    free(clients);
     return NULL;
 }
 
-static bool is_known(const struct relay_clients *clients,
-                     const uint8_t key[CONFIG_KEY_SIZE])
+static int make_room(struct relay_clients *clients)
 {
-    for (size_t i = 0; i < clients->count; i++)
-        if (memcmp(clients->items[i].public_key, key, CONFIG_KEY_SIZE) == 0)
-            return true;
-    return false;
+    size_t capacity = MAX(clients->capacity * 2, (size_t)8);
+    struct admission_client *limits;
+    struct relay_client *items;
+
+    if (clients->count < clients->capacity)
+        return OK;
+    items = reallocarray(clients->items, capacity, sizeof(*items));
+    if (items == NULL)
+        return ERROR_MEMORY;
+    clients->items = items;
+    limits = reallocarray(clients->limits, capacity, sizeof(*limits));
+    if (limits == NULL)
+        return ERROR_MEMORY;
+    clients->limits = limits;
+    clients->capacity = capacity;
+    return OK;
 }
 
-/* Appends a client; NULL: an empty place, under a key that nobody has. */
-static int append(struct relay_clients *clients, const struct config_client *config)
+int relay_clients_recall(struct relay_clients *clients, const uint8_t key[KEY_SIZE])
 {
-    struct relay_client *client = &clients->items[clients->count];
-    struct admission_client *limits = &clients->limits[clients->count];
-    int index;
+    int index = client_table_find(clients->table, key);
 
-    client->gone = config == NULL;
-    if (config != NULL) {
-        memcpy(client->public_key, config->public_key, sizeof(client->public_key));
-        snprintf(client->name, sizeof(client->name), "%s", config->name);
-        limits->max_streams = config->max_streams;
-        limits->max_sessions = config->max_sessions;
-    } else {
-        random_fill(client->public_key, sizeof(client->public_key));
-    }
-    index = client_table_add(clients->table, client->public_key);
+    if (index >= 0)
+        return index;
+    if (make_room(clients) != OK)
+        return ERROR_MEMORY;
+    index = client_table_add(clients->table, key);
     if (index < 0)
         return index;
+    clients->items[clients->count] = (struct relay_client){.gone = true};
+    memcpy(clients->items[clients->count].public_key, key, KEY_SIZE);
+    clients->limits[clients->count] = (struct admission_client){.max_sessions = 0};
     clients->count++;
+    return index;
+}
+
+static int list_client(struct relay_clients *clients, const struct config_client *config)
+{
+    int index = relay_clients_recall(clients, config->public_key);
+    struct relay_client *client;
+
+    if (index < 0)
+        return index;
+    client = &clients->items[index];
+    client->gone = false;
+    snprintf(client->name, sizeof(client->name), "%s", config->name);
+    clients->limits[index].max_streams = config->max_streams;
+    clients->limits[index].max_sessions = config->max_sessions;
     return OK;
 }
 
@@ -53,32 +73,28 @@ static int fill(struct relay_clients *clients, const struct config_relay *config
 {
     int error = OK;
 
-    for (size_t i = 0; error == OK && previous != NULL && i < previous->count; i++)
-        error = append(clients, find_config(config, previous->items[i].public_key));
-    for (size_t i = 0; error == OK && i < config->clients.count; i++)
-        if (!is_known(clients, config->clients.items[i].public_key))
-            error = append(clients, &config->clients.items[i]);
-    return error;
+    for (size_t i = 0; error >= 0 && i < previous->count; i++)
+        error = relay_clients_recall(clients, previous->items[i].public_key);
+    for (size_t i = 0; error >= 0 && i < config->clients.count; i++)
+        error = list_client(clients, &config->clients.items[i]);
+    for (size_t i = 0; i < clients->count; i++)
+        if (clients->items[i].gone)
+            client_table_bar(clients->table, (int)i);
+    return MIN(error, OK);
 }
 
 struct relay_clients *relay_clients_new(const struct config_relay *config,
                                         const struct relay_clients *previous)
 {
-    size_t most = config->clients.count + (previous != NULL ? previous->count : 0);
-    struct relay_clients *clients = calloc(1, sizeof(*clients));
+    struct relay_clients *clients = relay_clients_empty();
 
     if (clients == NULL)
         return NULL;
-    clients->table = client_table_new();
-    clients->items = calloc(MAX(most, (size_t)1), sizeof(*clients->items));
-    clients->limits = calloc(MAX(most, (size_t)1), sizeof(*clients->limits));
-    if (clients->table == NULL || clients->items == NULL || clients->limits == NULL ||
-        fill(clients, config, previous) != OK) {
+    if (fill(clients, config, previous) != OK) {
         relay_clients_free(clients);
         return NULL;
     }
-    if (previous != NULL)
-        client_table_inherit(clients->table, previous->table);
+    client_table_inherit(clients->table, previous->table);
     return clients;
 }
 

@@ -5,6 +5,7 @@
 
 #include "own_addresses.h"
 #include "relay_mailbox.h"
+#include "stamp_file.h"
 
 #include <splitsocks/base/log.h>
 #include <splitsocks/base/outage_news.h>
@@ -24,11 +25,11 @@
 #include <stdatomic.h>
 
 /* The relay's clients. Sessions refer to a client by its index, so the index stays the
- * same while the relay runs: the place of a client that a reload has removed stays
- * empty. */
+ * same while the relay runs: a client that a reload has removed keeps its place and its
+ * stamps, and so do those that were listed in an earlier run. */
 struct relay_clients {
-    struct client_table *table; /* owned */
-    size_t count;
+    struct client_table *table; /* owned; those that are gone are barred */
+    size_t count, capacity;
     struct relay_client {
         uint8_t public_key[CONFIG_KEY_SIZE];
         char name[64];
@@ -49,6 +50,7 @@ struct relay {
      * since it looks at the clients. */
     pthread_mutex_t lock;
     struct relay_clients *clients;
+    struct stamp_file stamps;
     struct relay_config *config; /* the newest */
     int *sockets;                /* owned: the listening sockets */
     size_t socket_count;
@@ -102,8 +104,14 @@ struct relay_session {
 
 /* ---- relay_clients.c ---- */
 
-/* The clients of a configuration, with the indices and stamps of `previous`, which may be
- * NULL. NULL when memory is out. */
+/* No clients; NULL when memory is out. */
+struct relay_clients *relay_clients_empty(void) MUST_CHECK;
+/* The index of the client with this key, which is added as one that is gone when it is not
+ * there; or ERROR_MEMORY. */
+int relay_clients_recall(struct relay_clients *clients,
+                         const uint8_t key[KEY_SIZE]) MUST_CHECK;
+/* The clients of a configuration, with the indices and stamps of `previous`. NULL when
+ * memory is out. */
 struct relay_clients *relay_clients_new(const struct config_relay *config,
                                         const struct relay_clients *previous) MUST_CHECK;
 void relay_clients_free(struct relay_clients *clients);

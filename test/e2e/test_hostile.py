@@ -5,6 +5,7 @@ import glob
 import os
 import random
 import select
+import signal
 import socket
 import time
 
@@ -106,6 +107,71 @@ def test_replayed_recordings(t):
     t.equal(origin.report()["connections"], before, "streams that the origin has seen")
     pair.start_local()
     works(t, pair, origin)
+
+
+def test_replays_after_a_restart(t):
+    """Stamps of accepted HELLOs outlive the relay, however it ends, and the client's place on the
+    list."""
+    origin = t.origin()
+    pair, recordings = recorded_pair(t, origin, 1000)
+    clients = pair.relay_config["clients"]
+
+    def reload(listed):
+        pair.relay_config["clients"] = listed
+        pair.write_configs()
+        count = pair.relay.log().count("the configuration was read again")
+        pair.relay.signal(signal.SIGHUP)
+        harness.wait_until(lambda: pair.relay.log().count("the configuration was read again") >
+                           count, 20, "the reload")
+
+    def kill():
+        pair.relay.kill()
+        pair.start_relay()
+
+    def restart():
+        t.equal(pair.relay.stop(), 0, "relay's exit status")
+        pair.start_relay()
+
+    def remove_and_add():
+        reload([])
+        reload(clients)
+
+    def remove_restart_and_add():
+        reload([])
+        restart()
+        reload(clients)
+
+    for change in (kill, restart, remove_and_add, remove_restart_and_add):
+        pair.local.kill()
+        change()
+        replays = [dial(pair, recording) for recording in recordings]
+        expect_silence(t, replays, 1, f"replays after {change.__name__}")
+        for s in replays:
+            s.close()
+        pair.start_local()
+        works(t, pair, origin, "20k")
+    mode = os.stat(t.path("splitsocks/relay.stamps")).st_mode & 0o777
+    t.equal(mode, 0o600, "mode of the file of stamps")
+
+
+def test_replays_from_everywhere_use_up_nothing(t):
+    """Thousands of replays of an answered HELLO, from 1,000 addresses: the relay recognises them
+    before a key agreement, and a client that comes then does not suffer."""
+    origin = t.origin()
+    pair, recordings = recorded_pair(t, origin, 1000)
+    hellos = [recording for recording in recordings if recording[0] == 1]
+    before = pair.relay.log().count("no answer to")
+    for i in range(4000):
+        with socket.socket() as s:
+            s.bind((f"127.0.{i % 4}.{i // 4 % 250 + 1}", 0))
+            s.connect(("127.0.0.1", pair.relay_ports[0]))
+            s.sendall(hellos[i % len(hellos)])
+            s.shutdown(socket.SHUT_WR)
+    harness.wait_until(lambda: pair.relay.log().count("no answer to") > before, 20, "a refusal")
+    pair.local.stop()
+    pair.start_local()
+    works(t, pair, origin, "20k")
+    t.check("too many failed connections" not in pair.relay.log(), "the bound was met")
 
 
 def test_flipped_bits(t):

@@ -78,7 +78,7 @@ static void test_stamps_out_of_order(void **state)
     struct client_table *table = table_with(1, 1);
     (void)state;
 
-    for (uint64_t stamp = 2 * CLIENT_STAMPS; stamp > 0; stamp -= 2)
+    for (uint64_t stamp = 2 * STAMPS_KEPT; stamp > 0; stamp -= 2)
         assert_int_equal(client_table_accept_stamp(table, 0, 10 * stamp), OK);
     /* Kept: 20, 40 .. 1280. */
     assert_int_equal(client_table_accept_stamp(table, 0, 19), ERROR_REPLAY);
@@ -116,7 +116,7 @@ static void test_stamps_against_a_model(void **state)
             newer += accepted[i] > stamp;
             repeated = repeated || accepted[i] == stamp;
         }
-        if (repeated || newer >= CLIENT_STAMPS) {
+        if (repeated || newer >= STAMPS_KEPT) {
             assert_int_equal(client_table_accept_stamp(table, 0, stamp), ERROR_REPLAY);
         } else {
             assert_int_equal(client_table_accept_stamp(table, 0, stamp), OK);

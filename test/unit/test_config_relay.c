@@ -73,7 +73,8 @@ static const char everything[] =
                "  \"destinations\": { \"allow\": [\"10.0.0.0/8\", \"fd00::/8\"],\n"
                "    \"deny\": [\"203.0.113.7\"], \"ports\": [25, \"80-443\"] },\n"
                "  \"dns\": { \"servers\": [\"127.0.0.1:5353\"] }, \"workers\": 64,\n"
-               "  \"server_id\": 255, \"linger\": \"10m\", \"congestion_control\": "
+               "  \"state_file\": \"s\", \"server_id\": 255, \"linger\": \"10m\", "
+               "\"congestion_control\": "
                "\"cubic\",\n"
                "  \"timeouts\": { \"half_closed\": \"1h\", \"keepalive\": null },\n"
                "  \"limits\": { \"half_open\": 1, \"unauthenticated\": 2, "
@@ -123,6 +124,7 @@ static void test_everything(void **state)
     assert_int_equal(config->dns.servers.count, 1);
     assert_int_equal(config->dns.servers.items[0].port, 5353);
     assert_int_equal(config->workers, 64);
+    assert_string_equal(config->state_file, "s");
     assert_int_equal(config->server_id, 255);
     assert_int_equal(config->linger_ns, 600 * NS_PER_S);
     assert_int_equal(config->timeouts.half_closed_after_ns, 3600 * NS_PER_S);

@@ -77,12 +77,20 @@ static void test_total(void **state)
     unsigned spent = 0;
     (void)state;
 
-    for (unsigned i = 0; i < 200; i++) {
+    /* The first failure of each is one of a newcomer, the others are repetitions. */
+    for (unsigned i = 0; i < 90; i++) {
         peer.bytes[3] = (uint8_t)i;
         spent += spend(limit, &peer, start);
     }
-    assert_int_equal(spent, 100);
-    peer = address_of("203.0.113.1"); /* a peer that did nothing has to wait, too */
+    assert_int_equal(spent, 90 + 100);
+    assert_false(failure_limit_allows(limit, &peer, start));
+    assert_true(failure_limit_allows(limit, &peer, start + NS_PER_S / 2));
+    /* They keep out no peer that did nothing, until newcomers are too many themselves. */
+    for (unsigned i = 90; i < 100; i++) {
+        peer.bytes[3] = (uint8_t)i;
+        assert_int_equal(spend(limit, &peer, start), 1);
+    }
+    peer = address_of("203.0.113.1");
     assert_false(failure_limit_allows(limit, &peer, start));
     assert_true(failure_limit_allows(limit, &peer, start + NS_PER_S / 50));
     failure_limit_free(limit);

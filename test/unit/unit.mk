@@ -30,6 +30,7 @@ UNIT_TESTS = \
 	test/unit/test_handshake \
 	test/unit/test_host \
 	test/unit/test_interface_table \
+	test/unit/test_journal \
 	test/unit/test_kdf \
 	test/unit/test_key \
 	test/unit/test_limit_memory \
@@ -84,6 +85,7 @@ UNIT_TESTS = \
 	test/unit/test_socks5_client \
 	test/unit/test_socks5_udp \
 	test/unit/test_stamp_keeper \
+	test/unit/test_stamp_memory \
 	test/unit/test_stamps \
 	test/unit/test_state \
 	test/unit/test_state_file \
@@ -159,6 +161,8 @@ test_unit_test_host_SOURCES = test/unit/test_host.c test/unit/unit.h
 test_unit_test_host_LDADD = $(BASE) $(CMOCKA_LIBS)
 test_unit_test_interface_table_SOURCES = test/unit/test_interface_table.c test/unit/addresses.h test/unit/unit.h
 test_unit_test_interface_table_LDADD = $(LOCAL) $(CMOCKA_LIBS)
+test_unit_test_journal_SOURCES = test/unit/test_journal.c test/unit/unit.h
+test_unit_test_journal_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_kdf_SOURCES = test/unit/test_kdf.c test/unit/unit.h
 test_unit_test_kdf_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
 test_unit_test_key_SOURCES = test/unit/test_key.c test/unit/unit.h
@@ -277,6 +281,8 @@ test_unit_test_socks5_client_LDADD = $(PROXY) $(CMOCKA_LIBS)
 test_unit_test_stamp_keeper_SOURCES = test/unit/test_stamp_keeper.c test/unit/unit.h
 test_unit_test_stamp_keeper_LDADD = $(LOCAL) $(CMOCKA_LIBS)
 test_unit_test_stamp_keeper_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_wall
+test_unit_test_stamp_memory_SOURCES = test/unit/test_stamp_memory.c test/unit/unit.h
+test_unit_test_stamp_memory_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_stamps_SOURCES = test/unit/test_stamps.c test/unit/unit.h
 test_unit_test_stamps_LDADD = $(CONFIG) $(CMOCKA_LIBS)
 test_unit_test_state_SOURCES = test/unit/test_state.c test/unit/unit.h

@@ -60,6 +60,7 @@ struct config_relay {
     uint64_t linger_ns;
     struct config_timeouts timeouts;
     const char *congestion_control; /* NULL: the kernel's default */
+    const char *state_file;         /* as written; NULL: in the default place */
     struct config_limits limits;
     struct config_strings warnings; /* FILE:LINE: PATH: text; the app logs each */
     struct config_memory *memory;   /* owned; only for the configuration itself */

@@ -64,7 +64,8 @@ struct arrival_result {
                                 session_receive() (copy them, they are the arrival's) */
     size_t rest_length;
     unsigned worker;
-    unsigned client;         /* ATTACHED, and `why` is ERROR_REPLAY: client index */
+    unsigned client;         /* ANSWER, ATTACHED, and `why` is ERROR_REPLAY: its index */
+    uint64_t stamp;          /* ANSWER: of the HELLO; keep it before the answer is sent */
     enum error why;          /* SILENT: what door_hello() said of a HELLO, for the log;
                                 OK when there was none */
     struct session *disturbed; /* not NULL: another session that was ended to make room;

@@ -15,13 +15,10 @@
 #include <splitsocks/base/attributes.h>
 #include <splitsocks/base/error.h>
 #include <splitsocks/crypto/key.h>
+#include <splitsocks/gate/stamp_memory.h>
 
 #include <stddef.h>
 #include <stdint.h>
-
-/* Stamps that are kept for each client. A stamp below all of them is refused, so a client
- * may have this many HELLOs under way out of order. */
-#define CLIENT_STAMPS 64
 
 struct client_table;
 
@@ -35,20 +32,38 @@ void client_table_free(struct client_table *table);
 int client_table_add(struct client_table *table,
                      const uint8_t public_key[KEY_SIZE]) MUST_CHECK;
 size_t client_table_count(const struct client_table *table);
-/* Returns the client's index or ERROR_NOT_FOUND. */
+/* The client is not served any more, and its stamps are remembered: if it is listed again
+ * one day, its old HELLOs are no good. */
+void client_table_bar(struct client_table *table, int client);
+/* Borrowed. */
+const uint8_t *client_table_key(const struct client_table *table, int client);
+/* Returns the client's index, or ERROR_NOT_FOUND, for a barred one too. */
 int client_table_find(const struct client_table *table,
                       const uint8_t public_key[KEY_SIZE]) MUST_CHECK;
 
-/* Copies the stamps of the clients that both tables have: for a reload of the
- * configuration, before `table` comes into use. */
+/* Copies the clock, and the stamps and HELLOs of the clients that both tables have: for a
+ * reload of the configuration, before `table` comes into use. */
 void client_table_inherit(struct client_table *table, const struct client_table *old);
 
-/* Returns OK, or ERROR_REPLAY for a stamp that was accepted before, or is below the
- * CLIENT_STAMPS newest. `client` is a valid index. */
+/* This machine's clock in ns since 1970, for the calls that follow; 0, as at first, while
+ * the clock is unknown. See stamp_memory.h. */
+void client_table_set_clock(struct client_table *table, uint64_t clock_ns);
+/* Returns OK, or ERROR_REPLAY for a stamp that was accepted before, or may have been.
+ * `client` is a valid index. */
 int client_table_check_stamp(const struct client_table *table, int client,
                              uint64_t stamp) MUST_CHECK;
 /* The same, and keeps an accepted stamp. */
 int client_table_accept_stamp(struct client_table *table, int client,
                               uint64_t stamp) MUST_CHECK;
+/* The client's stamps, for a file. Borrowed. */
+const struct stamp_memory *client_table_stamps(const struct client_table *table,
+                                               int client);
+
+/* A HELLO with this ephemeral key is being answered. */
+void client_table_note_hello(struct client_table *table, int client,
+                             const uint8_t ephemeral[KEY_SIZE]);
+/* The client whose HELLO with this key was answered lately, or ERROR_NOT_FOUND. */
+int client_table_known_hello(const struct client_table *table,
+                             const uint8_t ephemeral[KEY_SIZE]) MUST_CHECK;
 
 #endif

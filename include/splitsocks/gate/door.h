@@ -5,9 +5,10 @@
  * accept + door_silence_ns(), then closes, and writes nothing.
  *
  * Cheap checks come first: form, MAC (clients without the relay's public key fail here, at
- * the price of one hash), the limit of failures, the key agreement, the client's key, the
- * stamp. Only failures after the MAC count against the limit. Earlier ones cost next to
- * nothing, and must not lock out an honest neighbour of a scanner.
+ * the price of one hash), the ephemeral keys of HELLOs that were answered lately, the
+ * limit of failures, the key agreement, the client's key, the stamp. Only failures after
+ * that limit count against it. Earlier ones cost next to nothing, and must not lock out an
+ * honest neighbour of a scanner.
  *
  *     door_hello()   opens and checks; keeps nothing, so that the caller may still pass the
  *                    connection, unread, to the worker of the session that it names
@@ -28,12 +29,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Costly failures that one source, or all sources together, may cause. A failure takes
- * about a tenth of a millisecond of the CPU. */
+/* Costly failures that one source may cause; and those of all sources that have failed
+ * lately together, and as many of all others. A failure takes about a tenth of a
+ * millisecond of the CPU. */
 #define DOOR_SOURCE_BURST 256
 #define DOOR_SOURCE_PER_MINUTE 1920
-#define DOOR_TOTAL_BURST 2048
-#define DOOR_TOTAL_PER_MINUTE (60 * 1024)
+#define DOOR_TOTAL_BURST 1024
+#define DOOR_TOTAL_PER_MINUTE (60 * 512)
 
 #define DOOR_SILENCE_MIN_NS (20 * NS_PER_S)
 #define DOOR_SILENCE_MAX_NS (40 * NS_PER_S)
@@ -75,7 +77,7 @@ struct door_hello {
  * logs tell the errors apart: ERROR_MALFORMED, ERROR_AUTHENTICATION (MAC or message),
  * ERROR_LIMIT, ERROR_NOT_FOUND (not a client), ERROR_REPLAY (stamp), ERROR_DENIED (for
  * another server), ERROR_CRYPTO. On OK the caller deinits `hello`, else there is nothing
- * to do; after ERROR_REPLAY hello->client is the client whose stamp it was. */
+ * to do; after ERROR_REPLAY hello->client is the client whose HELLO or stamp it was. */
 int door_hello(struct door *door, const struct address *peer, struct wire_reader *in,
                const uint8_t ephemeral[KEY_SIZE], uint64_t now,
                struct door_hello *hello) MUST_CHECK;
