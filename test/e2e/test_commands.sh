@@ -81,6 +81,7 @@ result 'a warning does not make a configuration wrong' $?
 
 # A user who lets others use the proxy should know where the names that they ask for go.
 sed 's/"0.0.0.0" }/"0.0.0.0", "users": { "ann": "secret" } }/; s/"relay" }/"local" }/' open.json >names.json
+chmod 600 names.json
 run 0 check local names.json
 explained '^warning: names.json:3: listen\[0\]: .*dns.resolve'
 result 'names that others ask for are said to leave in clear' $?
