@@ -63,3 +63,19 @@ void number_window_mark(struct number_window *window, uint64_t number)
         move_up(window, number);
     *word_of(window, number) |= bit_of(number);
 }
+
+int number_window_grow(struct number_window *window, uint32_t width)
+{
+    struct number_window wider;
+    uint64_t first = window->end - MIN(window->end, width);
+
+    if (number_window_init(&wider, width) != OK)
+        return ERROR_MEMORY;
+    wider.end = window->end;
+    for (uint64_t number = first; number < window->end; number++)
+        if (number_window_check(window, number) != OK)
+            *word_of(&wider, number) |= bit_of(number);
+    number_window_deinit(window);
+    *window = wider;
+    return OK;
+}

@@ -9,3 +9,10 @@ const char *stream_mode_string(enum stream_mode mode)
     default: return "split";
     }
 }
+
+const char *flow_mode_string(enum flow_mode mode)
+{
+    static const char *const names[FLOW_MODES] = {"auto", "split", "redundant"};
+
+    return names[mode];
+}

@@ -214,7 +214,8 @@ static void grant(struct admission *admission, const struct door_hello *hello,
 
     answer->session_id = session_id_make(config->server_id, config->worker, random);
     session_grant(&hello->offer, config->linger_ns,
-                  config->clients[hello->client].max_streams, answer);
+                  config->clients[hello->client].max_streams,
+                  config->clients[hello->client].max_flows, answer);
     answer->resume = RESUME_NEW;
     if (hello->offer.resume == 0)
         return;
@@ -325,7 +326,9 @@ static struct session *create_session(struct admission *admission,
                                       .sessions = &admission->sessions,
                                       .offer = &hello->offer,
                                       .answer = &hello->answer,
-                                      .client = hello->client};
+                                      .client = hello->client,
+                                      .flow_limit =
+                                          admission->config.clients[hello->client].max_flows};
     struct session *session;
 
     promise.refused = !session_limit_allows(

@@ -88,6 +88,16 @@ static void handle_stream_event(const struct session_event *event)
     }
 }
 
+static void handle_flow_event(const struct session_event *event)
+{
+    struct flow_end *end = flow_user(event->flow);
+
+    if (event->type == SESSION_FLOW_READABLE)
+        end->type->readable(end);
+    else
+        end->type->closed(end, event->flow_code);
+}
+
 static void handle_event(struct driver *driver, const struct session_event *event)
 {
     switch (event->type) {
@@ -99,6 +109,9 @@ static void handle_event(struct driver *driver, const struct session_event *even
     case SESSION_STREAM_READABLE:
     case SESSION_STREAM_WRITABLE:
     case SESSION_STREAM_RESET: handle_stream_event(event); break;
+    case SESSION_FLOW_INCOMING: driver->role->incoming_flow(driver, event->flow); break;
+    case SESSION_FLOW_READABLE:
+    case SESSION_FLOW_CLOSED: handle_flow_event(event); break;
     case SESSION_SHED:
     case SESSION_UP:
     case SESSION_LOST:

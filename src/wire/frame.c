@@ -17,24 +17,20 @@ static void read_ack(struct wire_reader *r, struct frame *frame)
     frame->ack.entries.end = r->at;
 }
 
-/* Skips the target: frame_target_read() checks it. */
-static void read_open(struct wire_reader *r, struct frame *frame)
+/* Skips port and target, and leaves them in `raw`: read_target() checks them. */
+static void skip_target(struct wire_reader *r, struct wire_reader *raw)
 {
-    frame->open.id = wire_read_varint(r);
-    frame->open.target = *r;
+    *raw = *r;
     wire_read_u16(r);
     switch (wire_read_u8(r)) {
     case FRAME_TARGET_ADDRESSES:
         for (unsigned count = wire_read_u8(r); count > 0 && wire_ok(r); count--)
             wire_read_bytes(r, wire_read_u8(r) == ADDRESS_IPV4 ? 4 : 16);
         break;
-    case FRAME_TARGET_NAME:
-        wire_read_bytes(r, wire_read_u8(r));
-        break;
-    default:
-        r->failed = true;
+    case FRAME_TARGET_NAME: wire_read_bytes(r, wire_read_u8(r)); break;
+    default: r->failed = true;
     }
-    frame->open.target.end = r->at;
+    raw->end = r->at;
 }
 
 static void read_close(struct wire_reader *r, struct frame *frame)
@@ -80,6 +76,58 @@ static void read_policy(struct wire_reader *r, struct frame *frame)
         .mode = (uint8_t)mode, .copies = (uint8_t)copies, .paths = (uint16_t)paths};
 }
 
+static void read_flow_open(struct wire_reader *r, struct frame *frame)
+{
+    uint64_t mode, copies, paths, max_age_ms, filter;
+
+    frame->flow_open.id = wire_read_varint(r);
+    mode = wire_read_varint(r);
+    copies = wire_read_varint(r);
+    paths = wire_read_varint(r);
+    max_age_ms = wire_read_varint(r);
+    filter = wire_read_varint(r);
+    if (mode >= FLOW_MODES || copies > UINT8_MAX || paths > UINT16_MAX ||
+        max_age_ms > FLOW_MAX_AGE_NS / NS_PER_MS || filter > 1)
+        r->failed = true;
+    frame->flow_open.policy = (struct flow_policy){.mode = (uint8_t)mode,
+                                                   .copies = (uint8_t)copies,
+                                                   .paths = (uint16_t)paths,
+                                                   .filter_address = filter == 1,
+                                                   .max_age_ns = max_age_ms * NS_PER_MS};
+}
+
+static void read_parts(struct wire_reader *r, struct frame *frame, unsigned flags)
+{
+    uint64_t part = 0, parts = 1;
+
+    if (flags & FRAME_DATAGRAM_PARTS) {
+        part = wire_read_varint(r);
+        parts = wire_read_varint(r);
+        if (parts < 2 || parts > FRAME_PARTS_MAX || part >= parts)
+            r->failed = true;
+    }
+    frame->datagram.part = (uint8_t)part;
+    frame->datagram.parts = (uint8_t)parts;
+}
+
+static void read_datagram(struct wire_reader *r, struct frame *frame, unsigned flags)
+{
+    uint64_t length;
+
+    frame->datagram.flow = wire_read_varint(r);
+    frame->datagram.sequence = wire_read_varint(r);
+    frame->datagram.peer = wire_read_varint(r);
+    frame->datagram.has_target = (flags & FRAME_DATAGRAM_TARGET) != 0;
+    if (frame->datagram.has_target)
+        skip_target(r, &frame->datagram.target);
+    read_parts(r, frame, flags);
+    length = flags & FRAME_DATAGRAM_LENGTH ? wire_read_varint(r) : wire_remaining(r);
+    if (length > wire_remaining(r) || length > FRAME_DATAGRAM_MAX)
+        r->failed = true;
+    frame->datagram.length = (size_t)length;
+    frame->datagram.bytes = wire_read_bytes(r, frame->datagram.length);
+}
+
 static void read_data(struct wire_reader *r, struct frame *frame, unsigned flags)
 {
     uint64_t length;
@@ -103,22 +151,18 @@ int frame_read(struct wire_reader *r, struct frame *frame)
     switch (type) {
     case FRAME_PADDING:
     case FRAME_PING:
-    case FRAME_END:
-        break;
+    case FRAME_END: break;
     case FRAME_SUBFLOW:
         frame->subflow.path = wire_read_varint(r);
         frame->subflow.budget_up = wire_read_varint(r);
         frame->subflow.budget_down = wire_read_varint(r);
         break;
-    case FRAME_ACK:
-        read_ack(r, frame);
-        break;
+    case FRAME_ACK: read_ack(r, frame); break;
     case FRAME_STREAM_OPEN:
-        read_open(r, frame);
+        frame->open.id = wire_read_varint(r);
+        skip_target(r, &frame->open.target);
         break;
-    case FRAME_STREAM_OPENED:
-        frame->opened.id = wire_read_varint(r);
-        break;
+    case FRAME_STREAM_OPENED: frame->opened.id = wire_read_varint(r); break;
     case FRAME_STREAM_RESET:
         frame->reset.id = wire_read_varint(r);
         frame->reset.code = wire_read_varint(r);
@@ -130,14 +174,13 @@ int frame_read(struct wire_reader *r, struct frame *frame)
         break;
     case FRAME_SESSION_WINDOW:
     case FRAME_STREAM_LIMIT:
-    case FRAME_RATE: frame->window.maximum = wire_read_varint(r); break;
+    case FRAME_RATE:
+    case FRAME_FLOW_LIMIT: frame->window.maximum = wire_read_varint(r); break;
     case FRAME_DEMAND:
         frame->demand.sequence = wire_read_varint(r);
         frame->demand.maximum = wire_read_varint(r);
         break;
-    case FRAME_SESSION_CLOSE:
-        read_close(r, frame);
-        break;
+    case FRAME_SESSION_CLOSE: read_close(r, frame); break;
     case FRAME_PATH: read_path(r, frame); break;
     case FRAME_STREAM_POLICY: read_policy(r, frame); break;
     case FRAME_LARGE_LOST:
@@ -149,11 +192,21 @@ int frame_read(struct wire_reader *r, struct frame *frame)
         frame->gone.number = wire_read_varint(r);
         frame->gone.cause = wire_read_varint(r);
         break;
+    case FRAME_FLOW_OPEN: read_flow_open(r, frame); break;
+    case FRAME_FLOW_CLOSE:
+        frame->flow_close.id = wire_read_varint(r);
+        frame->flow_close.code = wire_read_varint(r);
+        break;
     default:
-        if ((type & ~(unsigned)FRAME_DATA_MASK) != FRAME_STREAM_DATA)
+        if ((type & ~(unsigned)FRAME_DATA_MASK) == FRAME_STREAM_DATA) {
+            frame->type = FRAME_STREAM_DATA;
+            read_data(r, frame, type & FRAME_DATA_MASK);
+        } else if ((type & ~(unsigned)FRAME_DATAGRAM_MASK) == FRAME_DATAGRAM) {
+            frame->type = FRAME_DATAGRAM;
+            read_datagram(r, frame, type & FRAME_DATAGRAM_MASK);
+        } else {
             return ERROR_UNSUPPORTED;
-        frame->type = FRAME_STREAM_DATA;
-        read_data(r, frame, type & FRAME_DATA_MASK);
+        }
     }
     return wire_ok(r) ? OK : ERROR_MALFORMED;
 }
@@ -207,9 +260,8 @@ static int read_name(struct wire_reader *r, struct target *target)
     return OK;
 }
 
-int frame_target_read(const struct frame *frame, struct target *target)
+int frame_peer_read(struct wire_reader r, struct target *target)
 {
-    struct wire_reader r = frame->open.target;
     int result;
 
     memset(target, 0, sizeof(*target));
@@ -217,6 +269,11 @@ int frame_target_read(const struct frame *frame, struct target *target)
     result = wire_read_u8(&r) == FRAME_TARGET_NAME ? read_name(&r, target)
                                                    : read_addresses(&r, target);
     return result == OK && target->port != 0 ? OK : ERROR_MALFORMED;
+}
+
+int frame_target_read(const struct frame *frame, struct target *target)
+{
+    return frame_peer_read(frame->open.target, target);
 }
 
 void frame_write_type(struct wire_writer *w, enum frame_type type)
@@ -240,16 +297,15 @@ void frame_write_ack_header(struct wire_writer *w, uint64_t tag, uint64_t count)
     wire_write_varint(w, count);
 }
 
-void frame_write_ack_entry(struct wire_writer *w, uint64_t number, uint64_t chunks, bool final)
+void frame_write_ack_entry(struct wire_writer *w, uint64_t number, uint64_t chunks,
+                           bool final)
 {
     wire_write_varint(w, number << 1 | (final ? 1 : 0));
     wire_write_varint(w, chunks);
 }
 
-void frame_write_open(struct wire_writer *w, uint64_t id, const struct target *target)
+void frame_write_peer(struct wire_writer *w, const struct target *target)
 {
-    wire_write_u8(w, FRAME_STREAM_OPEN);
-    wire_write_varint(w, id);
     wire_write_u16(w, target->port);
     if (target->address_count == 0) {
         size_t length = strlen(target->name);
@@ -267,6 +323,13 @@ void frame_write_open(struct wire_writer *w, uint64_t id, const struct target *t
         wire_write_u8(w, address->family);
         wire_write_bytes(w, address->bytes, address->family == ADDRESS_IPV4 ? 4 : 16);
     }
+}
+
+void frame_write_open(struct wire_writer *w, uint64_t id, const struct target *target)
+{
+    wire_write_u8(w, FRAME_STREAM_OPEN);
+    wire_write_varint(w, id);
+    frame_write_peer(w, target);
 }
 
 size_t frame_open_length(uint64_t id, const struct target *target)
@@ -361,6 +424,61 @@ void frame_write_close(struct wire_writer *w, uint64_t code, const char *reason)
     wire_write_varint(w, code);
     wire_write_varint(w, length);
     wire_write_bytes(w, reason, length);
+}
+
+void frame_write_flow_open(struct wire_writer *w, uint64_t id,
+                           const struct flow_policy *policy)
+{
+    wire_write_u8(w, FRAME_FLOW_OPEN);
+    wire_write_varint(w, id);
+    wire_write_varint(w, policy->mode);
+    wire_write_varint(w, policy->copies);
+    wire_write_varint(w, policy->paths);
+    wire_write_varint(w, policy->max_age_ns / NS_PER_MS);
+    wire_write_varint(w, policy->filter_address ? 1 : 0);
+}
+
+void frame_write_flow_close(struct wire_writer *w, uint64_t id, uint64_t code)
+{
+    wire_write_u8(w, FRAME_FLOW_CLOSE);
+    wire_write_varint(w, id);
+    wire_write_varint(w, code);
+}
+
+void frame_write_datagram_header(struct wire_writer *w, const struct frame *frame,
+                                 bool with_length)
+{
+    bool parts = frame->datagram.parts > 1;
+
+    wire_write_u8(w, (uint8_t)(FRAME_DATAGRAM | (with_length ? FRAME_DATAGRAM_LENGTH : 0) |
+                               (frame->datagram.has_target ? FRAME_DATAGRAM_TARGET : 0) |
+                               (parts ? FRAME_DATAGRAM_PARTS : 0)));
+    wire_write_varint(w, frame->datagram.flow);
+    wire_write_varint(w, frame->datagram.sequence);
+    wire_write_varint(w, frame->datagram.peer);
+    if (frame->datagram.has_target)
+        wire_write_bytes(w, frame->datagram.target.at,
+                         wire_remaining(&frame->datagram.target));
+    if (parts) {
+        wire_write_varint(w, frame->datagram.part);
+        wire_write_varint(w, frame->datagram.parts);
+    }
+    if (with_length)
+        wire_write_varint(w, frame->datagram.length);
+}
+
+size_t frame_datagram_header_length(const struct frame *frame, bool with_length)
+{
+    size_t length = 1 + wire_varint_length(frame->datagram.flow) +
+                    wire_varint_length(frame->datagram.sequence) +
+                    wire_varint_length(frame->datagram.peer);
+
+    if (frame->datagram.has_target)
+        length += wire_remaining(&frame->datagram.target);
+    if (frame->datagram.parts > 1)
+        length += wire_varint_length(frame->datagram.part) +
+                  wire_varint_length(frame->datagram.parts);
+    return length + (with_length ? wire_varint_length(frame->datagram.length) : 0);
 }
 
 void frame_write_data_header(struct wire_writer *w, uint64_t id, uint64_t offset,

@@ -55,6 +55,27 @@ static void write_data(struct wire_writer *w, const struct frame *frame)
     wire_write_bytes(w, frame->data.bytes, frame->data.length);
 }
 
+static bool write_datagram(struct wire_writer *w, struct frame frame)
+{
+    static uint8_t peer[FRAME_PEER_MAX];
+    struct target target;
+    struct wire_writer t;
+
+    assert(frame.datagram.part < frame.datagram.parts &&
+           frame.datagram.parts <= FRAME_PARTS_MAX);
+    if (frame.datagram.has_target) {
+        if (frame_peer_read(frame.datagram.target, &target) != OK)
+            return false;
+        wire_writer_init(&t, peer, sizeof(peer));
+        frame_write_peer(&t, &target);
+        assert(!t.failed);
+        wire_reader_init(&frame.datagram.target, peer, wire_length(&t));
+    }
+    frame_write_datagram_header(w, &frame, true);
+    wire_write_bytes(w, frame.datagram.bytes, frame.datagram.length);
+    return !w->failed;
+}
+
 /* False when the frame names a target that is refused. */
 static bool write_frame(struct wire_writer *w, const struct frame *frame)
 {
@@ -85,6 +106,7 @@ static bool write_frame(struct wire_writer *w, const struct frame *frame)
         break;
     case FRAME_SESSION_WINDOW:
     case FRAME_STREAM_LIMIT:
+    case FRAME_FLOW_LIMIT:
     case FRAME_RATE: frame_write_maximum(w, frame->type, frame->window.maximum); break;
     case FRAME_DEMAND:
         frame_write_demand(w, frame->demand.sequence, frame->demand.maximum);
@@ -101,6 +123,13 @@ static bool write_frame(struct wire_writer *w, const struct frame *frame)
         frame_write_large_lost(w, frame->large_lost.path, frame->large_lost.bytes);
         break;
     case FRAME_STREAM_DATA: write_data(w, frame); break;
+    case FRAME_FLOW_OPEN:
+        frame_write_flow_open(w, frame->flow_open.id, &frame->flow_open.policy);
+        break;
+    case FRAME_FLOW_CLOSE:
+        frame_write_flow_close(w, frame->flow_close.id, frame->flow_close.code);
+        break;
+    case FRAME_DATAGRAM: return write_datagram(w, *frame);
     }
     return !w->failed;
 }

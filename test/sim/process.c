@@ -327,7 +327,10 @@ static void handle(struct sim_session *owner, const struct session_event *event)
     case SESSION_PATH_UP:
     case SESSION_PATH_DOWN:
     case SESSION_PATH_PACKETS:
-    case SESSION_LIMIT: break;
+    case SESSION_LIMIT:
+    case SESSION_FLOW_INCOMING: /* this network carries streams alone */
+    case SESSION_FLOW_READABLE:
+    case SESSION_FLOW_CLOSED: break;
     case SESSION_ENDED:
         owner->ended = true;
         if (event->error != OK && event->error != ERROR_CLOSED)

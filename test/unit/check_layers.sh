@@ -83,7 +83,7 @@ self_test() {
 
 # Lowest first. What a room may know stands before it, but for these: names and config know
 # base alone, and relay and local do not know each other.
-engine='engine/outbox engine/path engine/stream engine/subflow engine/schedule engine/pool engine/session'
+engine='engine/outbox engine/path engine/stream engine/flow engine/subflow engine/schedule engine/pool engine/session'
 pure="base crypto wire $engine names proxy gate config"
 rooms="$pure io status relay local app"
 

@@ -68,7 +68,8 @@ struct pair *pair_new_beside(const struct session_config *config, struct pair *o
     pair->now = NS_PER_S;
     pair->delay_ns = 10 * NS_PER_MS;
     pair->accept = true;
-    pair->limits = (struct admission_client){.max_streams = 256, .max_sessions = 4};
+    pair->limits =
+        (struct admission_client){.max_streams = 256, .max_flows = 16, .max_sessions = 4};
     page_pool_init(&pair->local_pages, 65536, 64);
     page_pool_init(&pair->relay_pages, 65536, 64);
     pair->relay_pool = other == NULL ? &pair->relay_pages : &other->relay_pages;
@@ -156,6 +157,18 @@ static void append(struct pair *pair, struct pair_pipe *pipe, const uint8_t *byt
 
 static void relay_events(struct pair *pair, struct session *session);
 
+static void flow_event(struct pair *pair, const struct session_event *event)
+{
+    if (event->type == SESSION_FLOW_INCOMING)
+        pair->incoming_flows[pair->incoming_flow_count++] = event->flow;
+    if (event->type == SESSION_FLOW_READABLE)
+        pair->flow_readable_count++;
+    if (event->type == SESSION_FLOW_CLOSED) {
+        pair->flow_closed_count++;
+        pair->flow_code = event->flow_code;
+    }
+}
+
 static void reset_by_local(struct pair *pair, struct pair_connection *c)
 {
     c->local = NULL;
@@ -186,7 +199,9 @@ static void local_events(struct pair *pair)
             if (++pair->open > pair->open_max)
                 pair->open_max = pair->open;
             break;
-        case SESSION_CLOSE_SUBFLOW: reset_by_local(pair, subflow_user(event.subflow)); break;
+        case SESSION_CLOSE_SUBFLOW:
+            reset_by_local(pair, subflow_user(event.subflow));
+            break;
         case SESSION_STREAM_OPENED: pair->opened_count++; break;
         case SESSION_STREAM_RESET:
             pair->resets[pair->reset_count].stream = event.stream;
@@ -216,7 +231,7 @@ static void local_events(struct pair *pair)
             pair->ended_code = event.close;
             snprintf(pair->ended_reason, sizeof(pair->ended_reason), "%s", event.reason);
             break;
-        default: break;
+        default: flow_event(pair, &event); break;
         }
     }
 }
@@ -257,7 +272,7 @@ static void relay_events(struct pair *pair, struct session *session)
             if (pair->relay == session)
                 pair->relay = NULL;
             return;
-        default: break;
+        default: flow_event(pair, &event); break;
         }
     }
 }

@@ -10,6 +10,7 @@
 #include "unit.h"
 
 #include <splitsocks/base/pages.h>
+#include <splitsocks/engine/session/session_flow.h>
 #include <splitsocks/gate/admission.h>
 
 #include <stdlib.h>
@@ -72,16 +73,23 @@ struct pair {
     unsigned connection_count, open, open_max;
     unsigned refuse, blackhole; /* bit i: path i does so */
     uint64_t
-        freeze_down; /* what a connection carries down beyond it is lost; 0: no limit */
-    unsigned strange;           /* bit i: new connections of path i lead to somebody else */
+        freeze_down;  /* what a connection carries down beyond it is lost; 0: no limit */
+    unsigned strange; /* bit i: new connections of path i lead to somebody else */
     enum pair_stranger stranger;
     /* Counted from events. */
     struct stream *incoming[PAIR_STREAMS];
     unsigned incoming_count, opened_count, up_count, resumed_count, lost_count;
     unsigned path_up_count, path_down_count;
     enum path_reason path_reason; /* of the last path that went down */
-    struct { struct stream *stream; enum reset_code code; } resets[PAIR_STREAMS];
+    struct {
+        struct stream *stream;
+        enum reset_code code;
+    } resets[PAIR_STREAMS];
     unsigned reset_count;
+    /* Flows: those of the relay, and what its and local's drivers have received. */
+    struct flow *incoming_flows[PAIR_STREAMS];
+    unsigned incoming_flow_count, flow_readable_count, flow_closed_count;
+    enum flow_close_code flow_code; /* of the last one that was closed, here or there */
     unsigned limit_count;
     struct session_limit limit; /* the last one */
     unsigned shed_count;

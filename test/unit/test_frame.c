@@ -335,6 +335,118 @@ static void check_fin_alone(const struct frame *frame)
     assert_true(frame->data.fin);
 }
 
+static const struct flow_policy a_policy = {.mode = FLOW_MODE_REDUNDANT,
+                                            .copies = 2,
+                                            .paths = 5,
+                                            .filter_address = true,
+                                            .max_age_ns = 1500 * NS_PER_MS};
+
+static void write_flow_open(struct wire_writer *w)
+{
+    frame_write_flow_open(w, 77, &a_policy);
+}
+
+static void check_flow_open(const struct frame *frame)
+{
+    assert_int_equal(frame->type, FRAME_FLOW_OPEN);
+    assert_int_equal(frame->flow_open.id, 77);
+    assert_int_equal(frame->flow_open.policy.mode, FLOW_MODE_REDUNDANT);
+    assert_int_equal(frame->flow_open.policy.copies, 2);
+    assert_int_equal(frame->flow_open.policy.paths, 5);
+    assert_true(frame->flow_open.policy.filter_address);
+    assert_int_equal(frame->flow_open.policy.max_age_ns, 1500 * NS_PER_MS);
+}
+
+static void write_flow_close(struct wire_writer *w)
+{
+    frame_write_flow_close(w, 77, 3);
+}
+
+static void check_flow_close(const struct frame *frame)
+{
+    assert_int_equal(frame->type, FRAME_FLOW_CLOSE);
+    assert_int_equal(frame->flow_close.id, 77);
+    assert_int_equal(frame->flow_close.code, 3);
+}
+
+static void write_flow_limit(struct wire_writer *w)
+{
+    frame_write_maximum(w, FRAME_FLOW_LIMIT, 4096);
+}
+
+static void check_flow_limit(const struct frame *frame)
+{
+    assert_int_equal(frame->type, FRAME_FLOW_LIMIT);
+    assert_int_equal(frame->window.maximum, 4096);
+}
+
+static void write_any_datagram(struct wire_writer *w, struct frame *frame)
+{
+    size_t before = wire_length(w);
+
+    frame->datagram.flow = 77;
+    frame->datagram.sequence = 20000;
+    frame->datagram.peer = 3;
+    frame->datagram.length = 4;
+    frame_write_datagram_header(w, frame, true);
+    if (!w->failed)
+        assert_int_equal(wire_length(w) - before,
+                         frame_datagram_header_length(frame, true));
+    wire_write_bytes(w, "ping", 4);
+}
+
+static void check_any_datagram(const struct frame *frame)
+{
+    assert_int_equal(frame->type, FRAME_DATAGRAM);
+    assert_int_equal(frame->datagram.flow, 77);
+    assert_int_equal(frame->datagram.sequence, 20000);
+    assert_int_equal(frame->datagram.peer, 3);
+    assert_int_equal(frame->datagram.length, 4);
+    assert_memory_equal(frame->datagram.bytes, "ping", 4);
+}
+
+static void write_datagram(struct wire_writer *w)
+{
+    struct frame frame = {.datagram = {.parts = 1}};
+
+    write_any_datagram(w, &frame);
+}
+
+static void check_datagram(const struct frame *frame)
+{
+    check_any_datagram(frame);
+    assert_false(frame->datagram.has_target);
+    assert_int_equal(frame->datagram.part, 0);
+    assert_int_equal(frame->datagram.parts, 1);
+}
+
+/* A part of a datagram to a peer that is not known yet. */
+static void write_datagram_to(struct wire_writer *w)
+{
+    struct frame frame = {.datagram = {.parts = 128, .part = 127, .has_target = true}};
+    uint8_t bytes[FRAME_PEER_MAX];
+    struct wire_writer target;
+
+    wire_writer_init(&target, bytes, sizeof(bytes));
+    frame_write_peer(&target, &two_addresses);
+    wire_reader_init(&frame.datagram.target, bytes, wire_length(&target));
+    write_any_datagram(w, &frame);
+}
+
+static void check_datagram_to(const struct frame *frame)
+{
+    struct target target;
+
+    check_any_datagram(frame);
+    assert_true(frame->datagram.has_target);
+    assert_int_equal(frame->datagram.part, 127);
+    assert_int_equal(frame->datagram.parts, 128);
+    assert_int_equal(frame_peer_read(frame->datagram.target, &target), OK);
+    assert_int_equal(target.port, 443);
+    assert_int_equal(target.address_count, 2);
+    assert_int_equal(target.addresses[1].bytes[0], 192);
+}
+
 /* All of known length: the bytes that follow in the chunk do not belong to them. */
 static const struct sample samples[] = {
     {"PADDING", write_padding, check_padding},
@@ -359,6 +471,11 @@ static const struct sample samples[] = {
     {"GONE", write_gone, check_gone},
     {"STREAM_DATA", write_data, check_data},
     {"STREAM_DATA of a FIN alone", write_fin_alone, check_fin_alone},
+    {"FLOW_OPEN", write_flow_open, check_flow_open},
+    {"FLOW_CLOSE", write_flow_close, check_flow_close},
+    {"FLOW_LIMIT", write_flow_limit, check_flow_limit},
+    {"DATAGRAM", write_datagram, check_datagram},
+    {"DATAGRAM to a new peer, in parts", write_datagram_to, check_datagram_to},
 };
 
 /* Reads from a heap block of exactly that length, so that a sanitizer sees a read beyond.

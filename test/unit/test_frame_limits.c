@@ -21,6 +21,8 @@ static void test_unknown_types(void **state)
         uint8_t bytes[64] = {(uint8_t)type};
         struct frame frame;
         bool known = type <= FRAME_RATE || type == FRAME_LARGE_LOST || type == FRAME_GONE ||
+                     (type >= FRAME_FLOW_OPEN && type <= FRAME_FLOW_LIMIT) ||
+                     (type & ~(unsigned)FRAME_DATAGRAM_MASK) == FRAME_DATAGRAM ||
                      (type & ~(unsigned)FRAME_DATA_MASK) == FRAME_STREAM_DATA;
 
         assert_true((read_bytes(bytes, sizeof(bytes), &frame) == ERROR_UNSUPPORTED) !=
@@ -44,6 +46,58 @@ static void test_path_and_policy_limits(void **state)
     assert_int_equal(read_bytes(mode, sizeof(mode), &frame), ERROR_MALFORMED);
     assert_int_equal(read_bytes(copies, sizeof(copies), &frame), ERROR_MALFORMED);
     assert_int_equal(read_bytes(paths, sizeof(paths), &frame), ERROR_MALFORMED);
+}
+
+/* The fields of flows at their bounds, and one above. */
+static void test_flow_limits(void **state)
+{
+    static const struct {
+        const char *what;
+        uint8_t bytes[16];
+        size_t length;
+        int result;
+    } cases[] = {
+        {"mode", {FRAME_FLOW_OPEN, 1, FLOW_MODES, 0, 0, 0, 0}, 7, ERROR_MALFORMED},
+        {"copies", {FRAME_FLOW_OPEN, 1, 0, 0x41, 0, 0, 0, 0}, 8, ERROR_MALFORMED},
+        {"paths", {FRAME_FLOW_OPEN, 1, 0, 0, 0x80, 1, 0, 0, 0, 0}, 10, ERROR_MALFORMED},
+        {"filter", {FRAME_FLOW_OPEN, 1, 0, 0, 0, 0, 2}, 7, ERROR_MALFORMED},
+        {"a minute", {FRAME_FLOW_OPEN, 1, 0, 0, 0, 0x80, 0, 0xea, 0x60, 0}, 10, OK},
+        {"more",
+         {FRAME_FLOW_OPEN, 1, 0, 0, 0, 0x80, 0, 0xea, 0x61, 0},
+         10,
+         ERROR_MALFORMED},
+        {"one part", {FRAME_DATAGRAM | 4, 1, 0, 0, 0, 1, 'x'}, 7, ERROR_MALFORMED},
+        {"128 parts", {FRAME_DATAGRAM | 4, 1, 0, 0, 0, 0x40, 128, 'x'}, 8, OK},
+        {"129 parts", {FRAME_DATAGRAM | 4, 1, 0, 0, 0, 0x40, 129, 'x'}, 8, ERROR_MALFORMED},
+        {"last part", {FRAME_DATAGRAM | 4, 1, 0, 0, 1, 2, 'x'}, 7, OK},
+        {"behind it", {FRAME_DATAGRAM | 4, 1, 0, 0, 2, 2, 'x'}, 7, ERROR_MALFORMED},
+        {"too long", {FRAME_DATAGRAM | 1, 1, 0, 0, 2, 'x'}, 6, ERROR_MALFORMED},
+        {"empty", {FRAME_DATAGRAM, 1, 0, 0}, 4, OK},
+        {"no target", {FRAME_DATAGRAM | 2, 1, 0, 0, 0}, 5, ERROR_MALFORMED},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct frame frame;
+        int result = read_bytes(cases[i].bytes, cases[i].length, &frame);
+
+        if (result != cases[i].result)
+            fail_msg("%s: %d", cases[i].what, result);
+    }
+}
+
+/* A datagram is no longer than UDP allows. */
+static void test_datagram_length(void **state)
+{
+    (void)state;
+
+    for (unsigned above = 0; above < 2; above++) {
+        static uint8_t bytes[FRAME_DATAGRAM_MAX + 8] = {FRAME_DATAGRAM, 1, 0, 0};
+        struct frame frame;
+
+        assert_int_equal(read_bytes(bytes, 4 + FRAME_DATAGRAM_MAX + above, &frame),
+                         above ? ERROR_MALFORMED : OK);
+    }
 }
 
 /* An offset plus its length stays a varint, so that no sum of them can overflow. */
@@ -201,8 +255,8 @@ static void test_target_limits(void **state)
 }
 
 UNIT_MAIN(cmocka_unit_test(test_unknown_types),
-          cmocka_unit_test(test_path_and_policy_limits),
-          cmocka_unit_test(test_data_offset_limit),
+          cmocka_unit_test(test_path_and_policy_limits), cmocka_unit_test(test_flow_limits),
+          cmocka_unit_test(test_datagram_length), cmocka_unit_test(test_data_offset_limit),
           cmocka_unit_test(test_data_length_limit), cmocka_unit_test(test_ack_count_limit),
           cmocka_unit_test(test_close_reason_limit),
           cmocka_unit_test(test_malformed_targets), cmocka_unit_test(test_target_limits))

@@ -61,6 +61,26 @@ static void test_jumps(void **state)
     number_window_deinit(&window);
 }
 
+/* A wider window knows what the narrow one knew, and takes the rest for used. */
+static void test_growth(void **state)
+{
+    struct number_window window;
+    (void)state;
+
+    assert_int_equal(number_window_init(&window, 64), OK);
+    for (uint64_t n = 0; n < 200; n += 2)
+        number_window_mark(&window, n);
+    assert_int_equal(number_window_grow(&window, 256), OK);
+    assert_int_equal(window.end, 199);
+    for (uint64_t n = 0; n < 200; n++)
+        assert_int_equal(number_window_check(&window, n),
+                         n < 199 - 64 || (n % 2 == 0 && n < 199) ? ERROR_REPLAY : OK);
+    number_window_mark(&window, 340); /* 137 is still within reach now */
+    assert_int_equal(number_window_check(&window, 137), OK);
+    assert_int_equal(number_window_check(&window, 138), ERROR_REPLAY);
+    number_window_deinit(&window);
+}
+
 /* Against a plain array, numbers drawn around a rising middle. */
 static void test_against_a_model(void **state)
 {
@@ -92,4 +112,4 @@ static void test_against_a_model(void **state)
 
 UNIT_MAIN(cmocka_unit_test(test_each_number_once),
           cmocka_unit_test(test_edges_of_the_window), cmocka_unit_test(test_jumps),
-          cmocka_unit_test(test_against_a_model))
+          cmocka_unit_test(test_growth), cmocka_unit_test(test_against_a_model))

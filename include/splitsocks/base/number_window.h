@@ -5,7 +5,8 @@
  * and number_window_mark() marks, so that a number is marked only after the message that
  * carries it has proved to be authentic.
  *
- * Subflow numbers use a window of SUBFLOW_WINDOW, datagrams one of DATAGRAM_WINDOW.
+ * Subflow numbers use a window of SUBFLOW_WINDOW, datagrams begin with one of
+ * DATAGRAM_WINDOW.
  */
 #ifndef SPLITSOCKS_NUMBER_WINDOW_H
 #define SPLITSOCKS_NUMBER_WINDOW_H
@@ -27,6 +28,9 @@ struct number_window {
 
 /* Takes width / 8 bytes. Returns OK or ERROR_MEMORY. */
 int number_window_init(struct number_window *window, uint32_t width) MUST_CHECK;
+/* Makes the window wider: `width` as above, and at least the present one. The numbers that
+ * it reaches back to count as used. Returns OK, or ERROR_MEMORY without a change. */
+int number_window_grow(struct number_window *window, uint32_t width) MUST_CHECK;
 /* Safe on a zeroed window, and twice. */
 void number_window_deinit(struct number_window *window);
 

@@ -28,9 +28,10 @@ struct admission_config {
     unsigned worker, workers; /* this worker's number, and the number of all */
     uint64_t linger_ns;
     unsigned half_open_max, unauthenticated_max; /* beyond, the oldest goes */
-    /* Per client index: streams at once, sessions at once. Borrowed. */
+    /* Per client index: streams, flows and sessions at once; 0 flows: the client gets none.
+     * Borrowed. */
     const struct admission_client {
-        uint32_t max_streams, max_sessions;
+        uint32_t max_streams, max_flows, max_sessions;
     } *clients;
     size_t client_count;
 };

@@ -11,7 +11,7 @@
 #define SPLITSOCKS_DRIVER_H
 
 #include <splitsocks/base/list.h>
-#include <splitsocks/engine/session/session.h>
+#include <splitsocks/engine/session/session_flow.h>
 #include <splitsocks/io/worker.h>
 
 #include <ev.h>
@@ -39,6 +39,8 @@ struct driver_role {
     void (*silence)(struct driver *driver, int fd);
     /* Relay: SESSION_STREAM_INCOMING. */
     void (*incoming)(struct driver *driver, const struct session_event *event);
+    /* Relay: SESSION_FLOW_INCOMING. Gives the flow a user, or closes it. */
+    void (*incoming_flow)(struct driver *driver, struct flow *flow);
     /* SESSION_SHED, SESSION_UP, SESSION_LOST and the events of paths, for the log. */
     void (*changed)(struct driver *driver, const struct session_event *event);
     /* SESSION_ENDED. driver_run() calls this as its last act: it may free the driver and
@@ -60,11 +62,24 @@ struct stream_end_type {
     void (*reset)(struct stream_end *end, enum reset_code code);
 };
 
+/* The first member of every object that a flow's user pointer points to. */
+struct flow_end {
+    const struct flow_end_type *type;
+};
+
+struct flow_end_type {
+    /* session_flow_receive() until it gives nothing. May free the object and close its
+     * flow. */
+    void (*readable)(struct flow_end *end);
+    /* The flow has ended: the object lets go of it, and must not close it. */
+    void (*closed)(struct flow_end *end, enum flow_close_code code);
+};
+
 struct driver {
     struct worker *worker;   /* borrowed */
     struct session *session; /* borrowed; NULL after driver_deinit() */
     const struct driver_role *role;
-    void *context;       /* the role's own */
+    void *context; /* the role's own */
     /* driver_touch() and driver_drain(), for the subflow_ios: these stand below a driver.
      */
     void (*touch)(struct driver *driver);

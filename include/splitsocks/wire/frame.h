@@ -31,6 +31,12 @@ enum frame_type {
     FRAME_STREAM_DATA = 0x10, /* | FIN | LENGTH: id, offset, [length,] bytes */
     FRAME_LARGE_LOST = 0x14,  /* path, bytes of payload; WIRE_FEATURE_LARGE_LOST */
     FRAME_GONE = 0x15,        /* tag, subflow number, cause; WIRE_FEATURE_GONE */
+    /* WIRE_FEATURE_DATAGRAMS: */
+    FRAME_FLOW_OPEN = 0x18,  /* flow, mode, copies, paths, max age (ms), filter */
+    FRAME_FLOW_CLOSE = 0x19, /* flow, code */
+    FRAME_FLOW_LIMIT = 0x1a, /* largest flow id */
+    FRAME_DATAGRAM = 0x20,   /* | LENGTH | TARGET | PARTS: flow, sequence, peer, [port,
+                                target], [part, parts], [length,] bytes */
 };
 
 #define FRAME_DATA_FIN 0x01
@@ -38,19 +44,29 @@ enum frame_type {
 #define FRAME_DATA_LENGTH 0x02
 #define FRAME_DATA_MASK 0x03
 
+/* Without LENGTH the bytes extend to the end of the chunk. With TARGET the frame says what
+ * the peer's index stands for. */
+#define FRAME_DATAGRAM_LENGTH 0x01
+#define FRAME_DATAGRAM_TARGET 0x02
+#define FRAME_DATAGRAM_PARTS 0x04
+#define FRAME_DATAGRAM_MASK 0x07
+/* A datagram has at most so many parts and bytes. */
+#define FRAME_PARTS_MAX 128
+#define FRAME_DATAGRAM_MAX 65535
+
 #define FRAME_PATH_USABLE 0x01
 #define FRAME_PATH_BACKUP 0x02
 #define FRAME_PATH_SMALL_ONLY 0x04 /* ignored by relays that do not know it */
 
 #define FRAME_REASON_MAX 128
 
-/* Kinds of target in STREAM_OPEN. One byte has the kind. Addresses: a count (one byte),
- * and for each a family (one byte, 4 or 6) and 4 or 16 bytes. A name: its length (one
- * byte) and its bytes. */
+/* Kinds of target in STREAM_OPEN and DATAGRAM, behind the port. One byte has the kind.
+ * Addresses: a count (one byte), and for each a family (one byte, 4 or 6) and 4 or 16
+ * bytes. A name: its length (one byte) and its bytes. */
 enum frame_target { FRAME_TARGET_ADDRESSES = 1, FRAME_TARGET_NAME = 2 };
 
 struct frame {
-    enum frame_type type; /* FRAME_STREAM_DATA without its flags */
+    enum frame_type type; /* FRAME_STREAM_DATA and FRAME_DATAGRAM without their flags */
     union {
         struct {
             uint64_t path, budget_up, budget_down;
@@ -73,7 +89,7 @@ struct frame {
         struct {
             uint64_t id; /* STREAM_WINDOW only */
             uint64_t maximum;
-        } window; /* STREAM_WINDOW, SESSION_WINDOW, STREAM_LIMIT, RATE */
+        } window; /* STREAM_WINDOW, SESSION_WINDOW, STREAM_LIMIT, RATE, FLOW_LIMIT */
         struct {
             uint64_t sequence; /* rises with each DEMAND; a stale one is ignored */
             uint64_t maximum;  /* sum of stream offsets once all waiting data is sent */
@@ -98,6 +114,21 @@ struct frame {
             uint64_t tag, number, cause;
         } gone;
         struct {
+            uint64_t id;
+            struct flow_policy policy;
+        } flow_open;
+        struct {
+            uint64_t id, code;
+        } flow_close;
+        struct {
+            uint64_t flow, sequence, peer;
+            bool has_target;
+            struct wire_reader target; /* port and target: frame_peer_read() */
+            uint8_t part, parts;       /* 0 and 1 for a whole datagram */
+            const uint8_t *bytes;      /* borrowed */
+            size_t length;
+        } datagram;
+        struct {
             uint64_t id, offset;
             const uint8_t *bytes; /* borrowed */
             size_t length;
@@ -120,13 +151,16 @@ bool frame_ack_next(struct frame *frame, struct frame_ack_entry *entry);
 /* Decodes the target of a STREAM_OPEN. OK or ERROR_MALFORMED (no address, too many, an
  * empty name, or one with a zero byte). */
 int frame_target_read(const struct frame *frame, struct target *target);
+/* The same for the port and target of a DATAGRAM; all of the reader. */
+int frame_peer_read(struct wire_reader reader, struct target *target);
 
 /* Writers append one frame, or fail the writer. */
 void frame_write_type(struct wire_writer *w, enum frame_type type); /* PING, END, PADDING */
 void frame_write_subflow(struct wire_writer *w, uint64_t path, uint64_t budget_up,
                          uint64_t budget_down);
 void frame_write_ack_header(struct wire_writer *w, uint64_t tag, uint64_t count);
-void frame_write_ack_entry(struct wire_writer *w, uint64_t number, uint64_t chunks, bool final);
+void frame_write_ack_entry(struct wire_writer *w, uint64_t number, uint64_t chunks,
+                           bool final);
 void frame_write_open(struct wire_writer *w, uint64_t id, const struct target *target);
 /* The length of a STREAM_OPEN. */
 size_t frame_open_length(uint64_t id, const struct target *target);
@@ -134,7 +168,7 @@ void frame_write_opened(struct wire_writer *w, uint64_t id);
 void frame_write_reset(struct wire_writer *w, uint64_t id, uint64_t code,
                        uint64_t final_offset);
 void frame_write_stream_window(struct wire_writer *w, uint64_t id, uint64_t maximum);
-/* SESSION_WINDOW, STREAM_LIMIT or RATE. */
+/* SESSION_WINDOW, STREAM_LIMIT, RATE or FLOW_LIMIT. */
 void frame_write_maximum(struct wire_writer *w, enum frame_type type, uint64_t maximum);
 void frame_write_demand(struct wire_writer *w, uint64_t sequence, uint64_t maximum);
 /* its member `path` */
@@ -144,6 +178,18 @@ void frame_write_gone(struct wire_writer *w, uint64_t tag, uint64_t number, uint
 void frame_write_policy(struct wire_writer *w, uint64_t id,
                         const struct stream_policy *policy);
 void frame_write_close(struct wire_writer *w, uint64_t code, const char *reason);
+void frame_write_flow_open(struct wire_writer *w, uint64_t id,
+                           const struct flow_policy *policy);
+void frame_write_flow_close(struct wire_writer *w, uint64_t id, uint64_t code);
+/* Port, kind, and addresses or name of a DATAGRAM's peer; at most FRAME_PEER_MAX bytes. */
+#define FRAME_PEER_MAX (2 + 1 + 1 + TARGET_ADDRESSES_MAX * 17)
+void frame_write_peer(struct wire_writer *w, const struct target *target);
+/* Writes the header only, from the members of frame->datagram; the caller appends the
+ * bytes. */
+void frame_write_datagram_header(struct wire_writer *w, const struct frame *frame,
+                                 bool with_length);
+/* Bytes of that header. */
+size_t frame_datagram_header_length(const struct frame *frame, bool with_length);
 /* Writes the header only; the caller appends the bytes. The header has the length if
  * `with_length`. */
 void frame_write_data_header(struct wire_writer *w, uint64_t id, uint64_t offset,

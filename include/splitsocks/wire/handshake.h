@@ -54,7 +54,8 @@
 /* Optional features, one bit each. WIRE_FEATURES: those that this version knows. */
 #define WIRE_FEATURE_LARGE_LOST UINT64_C(1) /* the relay may send LARGE_LOST */
 #define WIRE_FEATURE_GONE UINT64_C(2)       /* the relay may send GONE */
-#define WIRE_FEATURES (WIRE_FEATURE_LARGE_LOST | WIRE_FEATURE_GONE)
+#define WIRE_FEATURE_DATAGRAMS UINT64_C(4)  /* flows: FLOW_... and DATAGRAM */
+#define WIRE_FEATURES (WIRE_FEATURE_LARGE_LOST | WIRE_FEATURE_GONE | WIRE_FEATURE_DATAGRAMS)
 
 #define HELLO_TYPE 0x01
 #define JOIN_TYPE 0x02

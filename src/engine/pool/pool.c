@@ -347,7 +347,8 @@ static void retire_spares(struct pool *pool)
     unsigned spares = 0, needed;
     uint16_t giving;
 
-    if (pool->streams->waiting_bytes > 0 || streams_peer_demand(pool->streams) > 0) {
+    if (pool->streams->waiting_bytes > 0 || pool->flows->waiting_bytes > 0 ||
+        streams_peer_demand(pool->streams) > 0) {
         look_again(pool, pool->context->now + SPARE_LIFE_NS);
         return;
     }

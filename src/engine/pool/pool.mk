@@ -5,6 +5,7 @@ libengine_pool_a_SOURCES = \
 	src/engine/pool/pool.c \
 	src/engine/pool/pool_internal.h \
 	src/engine/pool/pool_canary.c \
+	src/engine/pool/pool_flows.c \
 	src/engine/pool/pool_limits.c \
 	src/engine/pool/pool_proof.c \
 	src/engine/pool/pool_size.c

@@ -5,6 +5,8 @@
 
 #include <splitsocks/engine/pool/pool.h>
 
+/* The paths that should be open for streams or flows of this policy, bit i for path i. */
+uint16_t pool_asks_for(const struct pool *pool, const struct stream_policy *policy);
 /* How many subflows to keep while nothing waits. */
 unsigned pool_needed(const struct pool *pool);
 /* How many lasting subflows there should be; `bound` becomes how many may be open,

@@ -33,9 +33,10 @@
 
 bool pool_active(const struct pool *pool)
 {
-    return pool->streams->count > 0 || pool->streams->waiting_bytes > 0 ||
-           !list_empty(&pool->streams->all) || pool->subflows->ack_wanted ||
-           !list_empty(&pool->subflows->limbo) || pool->context->send_session_window;
+    return pool->streams->count > 0 || pool->flows->count > 0 ||
+           pool->streams->waiting_bytes > 0 || !list_empty(&pool->streams->all) ||
+           pool->subflows->ack_wanted || !list_empty(&pool->subflows->limbo) ||
+           pool->context->send_session_window;
 }
 
 static uint64_t recent(struct peak *peak, uint64_t now, uint64_t window_ns, uint64_t value)
@@ -149,11 +150,11 @@ static bool tight(const struct pool *pool)
 
 /* ---- paths that streams ask for, and paths in reserve ---- */
 
-static bool allowed_before(const struct pool *pool, const struct stream *stream,
+static bool allowed_before(const struct pool *pool, const struct stream_policy *policy,
                            unsigned index)
 {
     for (unsigned i = 0; i < pool->context->config.path_count; i++)
-        if (path_allows(pool->paths, i, &stream->policy) &&
+        if (path_allows(pool->paths, i, policy) &&
             path_comes_before(&pool->paths->items[i], &pool->paths->items[index]))
             return true;
     return false;
@@ -162,25 +163,25 @@ static bool allowed_before(const struct pool *pool, const struct stream *stream,
 /* The paths that should be open for a stream, whatever else the pool holds. For a
  * redundant stream: all but backups. For a stream that may not use every path, or is
  * redundant only where that costs nothing: the first one in order. */
-static uint16_t asks_for(const struct pool *pool, const struct stream *stream)
+uint16_t pool_asks_for(const struct pool *pool, const struct stream_policy *policy)
 {
-    bool redundant = stream->policy.mode == STREAM_MODE_REDUNDANT;
-    bool bound = stream->policy.mode != STREAM_MODE_SPLIT;
+    bool redundant = policy->mode == STREAM_MODE_REDUNDANT;
+    bool bound = policy->mode != STREAM_MODE_SPLIT;
     uint16_t asks = 0;
 
     for (unsigned i = 0; i < pool->context->config.path_count; i++)
-        bound |= !path_allows(pool->paths, i, &stream->policy);
+        bound |= !path_allows(pool->paths, i, policy);
     for (unsigned i = 0; i < pool->context->config.path_count; i++)
-        if (bound && path_allows(pool->paths, i, &stream->policy) &&
+        if (bound && path_allows(pool->paths, i, policy) &&
             ((redundant && !pool->paths->items[i].properties.backup) ||
-             !allowed_before(pool, stream, i)))
+             !allowed_before(pool, policy, i)))
             asks |= (uint16_t)(1u << i);
     return asks;
 }
 
 void pool_stream_begins(struct pool *pool, struct stream *stream)
 {
-    stream_set_asks(pool->streams, stream, asks_for(pool, stream));
+    stream_set_asks(pool->streams, stream, pool_asks_for(pool, &stream->policy));
 }
 
 void pool_recount_streams(struct pool *pool)
@@ -348,7 +349,7 @@ static uint64_t queue_up(struct pool *pool)
     uint64_t credit = streams_credit(pool->streams) + pool->streams->owed_bytes;
 
     return recent(&pool->queue_up, pool->context->now, QUEUE_WINDOW_NS,
-                  MIN(pool->streams->waiting_bytes, credit));
+                  MIN(pool->streams->waiting_bytes, credit) + pool->flows->waiting_bytes);
 }
 
 static uint64_t queue_down(struct pool *pool)

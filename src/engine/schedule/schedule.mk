@@ -6,6 +6,7 @@ libengine_schedule_a_SOURCES = \
 	src/engine/schedule/reinjection.c \
 	src/engine/schedule/restraint.c \
 	src/engine/schedule/scheduler.c \
+	src/engine/schedule/scheduler_flows.c \
 	src/engine/schedule/scheduler_paths.c \
 	src/engine/schedule/scheduler_redundant.c \
 	src/engine/schedule/scheduler_split.c \

@@ -106,6 +106,7 @@ void scheduler_update(struct schedule *schedule)
         schedule->subflows->lane = best;
     sparing_update(schedule);
     restraint_update(schedule);
+    flows_update(schedule);
 }
 
 /* ---- new and owed data ---- */

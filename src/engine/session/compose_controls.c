@@ -168,6 +168,8 @@ void compose_demand(struct composer *c, bool last)
 
     if (session->context.config.role != SESSION_RELAY)
         return;
+    /* Datagrams are in no sum of offsets, but wait for subflows as streams' data does. */
+    waiting += session->flows.waiting_bytes;
     waiting -= MIN(waiting, composer_room(c));
     if (waiting > 2 * known || 2 * waiting < known || (last && waiting != known))
         session->context.send_demand = true;

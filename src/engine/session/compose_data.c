@@ -32,8 +32,10 @@ static void note_sent(struct composer *c, struct piece *piece, size_t length)
         count_copy(c->session, c->subflow->path, piece, length);
         stream_copied(&c->session->streams, stream, piece->length);
     } else {
-        if (stream->class == STREAM_BULK)
+        if (stream->class == STREAM_BULK) {
             c->subflow->bulk = true;
+            flows_note_stream(&c->session->schedule, piece->length);
+        }
         if (piece->offset == stream->out_next)
             restraint_note_sent(&c->session->schedule, stream);
         stream_sent(&c->session->streams, stream, piece->offset, piece->length);

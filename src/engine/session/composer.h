@@ -7,6 +7,7 @@
  *   compose_acks.c      acknowledgements of received chunks
  *   compose_controls.c  frames of control: of the subflow, the session and its streams
  *   compose_data.c      data of streams
+ *   compose_flows.c     frames of flows, and their datagrams
  */
 #ifndef SPLITSOCKS_COMPOSER_H
 #define SPLITSOCKS_COMPOSER_H
@@ -26,8 +27,8 @@ struct composer {
     size_t length;             /* bytes of plaintext so far, data included */
     struct iovec parts[COMPOSER_PARTS_MAX];
     size_t part_count;
-    size_t part_start;         /* offset in scratch where the open part begins */
-    uint16_t items;            /* items pushed to the subflow for this chunk */
+    size_t part_start; /* offset in scratch where the open part begins */
+    uint16_t items;    /* items pushed to the subflow for this chunk */
     bool eliciting;
     bool redundant; /* other paths carry the same data */
     bool last;      /* the chunk has END */
@@ -65,6 +66,13 @@ void compose_stream_controls(struct composer *c);
 /* Relay: adds a DEMAND for the bytes that wait behind this chunk, if one is due. */
 void compose_demand(struct composer *c, bool last);
 void compose_close(struct composer *c);
+
+void compose_flow_controls(struct composer *c);
+/* Appends one DATAGRAM of a flow that sends little or much; false when none goes on this
+ * subflow now. */
+bool compose_datagram(struct composer *c, bool large);
+/* The same for a flow that sends much, while it is its turn. */
+bool compose_turn(struct composer *c);
 
 /* Appends one STREAM_DATA; false when no data fits or waits. */
 bool compose_piece(struct composer *c);

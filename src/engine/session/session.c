@@ -29,7 +29,8 @@ const char *reset_code_string(enum reset_code code)
     case RESET_LINGER: return "no contact with the peer for the linger time";
     case RESET_SESSION_CLOSED: return "the peer closed the session";
     case RESET_RELAY_SILENT:
-        return "connections to the relay are taken, but it does not answer (keys, clock, or "
+        return "connections to the relay are taken, but it does not answer (keys, clock, "
+               "or "
                "another machine)";
     case RESET_SESSION_REFUSED: return "the relay refuses a session";
     case RESET_BLOCKED: return "not allowed by a rule of local's configuration";
@@ -62,11 +63,15 @@ static void compose(struct session *session)
     struct context *context = &session->context;
     struct paths *paths = &session->paths;
     struct streams *streams = &session->streams;
+    struct flows *flows = &session->flows;
     struct subflows *subflows = &session->subflows;
     struct schedule *schedule = &session->schedule;
     struct pool *pool = &session->pool;
 
     paths->context = streams->context = subflows->context = context;
+    flows->context = context;
+    flows->paths = paths;
+    subflows->flows = schedule->flows = pool->flows = flows;
     schedule->context = pool->context = context;
     streams->paths = subflows->paths = schedule->paths = pool->paths = paths;
     subflows->streams = schedule->streams = pool->streams = streams;
@@ -96,8 +101,9 @@ struct session *session_make(const struct session_config *config, uint64_t now)
     list_init(&session->streams.control);
     list_init(&session->streams.unassigned);
     list_init(&session->subflows.ack_queue);
-    for (unsigned class = 0; class < STREAM_CLASSES; class++)
+    for (unsigned class = 0; class < STREAM_CLASSES; class ++)
         list_init(&session->streams.ready[class]);
+    flows_init(&session->flows);
     ring_init(&session->subflows.finals, sizeof(struct final_ack));
     ring_init(&session->context.events, sizeof(struct session_event));
     session->subflows.limbo_wake_at_ns = TIME_NEVER;
@@ -163,6 +169,10 @@ static void release_event(struct session *session)
         session->event_stream = NULL;
         stream_unreference(&session->streams, stream);
     }
+    if (session->event_flow != NULL) {
+        flow_event_done(session->event_flow);
+        session->event_flow = NULL;
+    }
 }
 
 static void drop_events(struct session *session)
@@ -172,10 +182,13 @@ static void drop_events(struct session *session)
         struct session_event *event = ring_at(&session->context.events, 0);
         struct stream *stream = event->stream;
         struct subflow *subflow = event->subflow;
+        struct flow *flow = event->flow;
 
         ring_pop(&session->context.events);
         if (stream != NULL)
             stream_unreference(&session->streams, stream);
+        if (flow != NULL)
+            flow_event_done(flow);
         if (subflow != NULL) {
             subflow->event_pending = false;
             if (subflow->state == SUBFLOW_STATE_LIMBO && !list_linked(&subflow->node))
@@ -225,6 +238,7 @@ void session_free(struct session *session)
         port_chooser_deinit(&session->paths.items[i].ports);
         path_limits_deinit(&session->paths.items[i].limits);
     }
+    flows_deinit(&session->flows);
     ring_deinit(&session->subflows.finals);
     ring_deinit(&session->context.events);
     free(session->streams.by_id);
@@ -271,6 +285,10 @@ bool session_next_event(struct session *session, struct session_event *event)
         ring_pop(&session->context.events);
         if (event->subflow != NULL)
             wanted = take_subflow(session, event);
+        if (event->flow != NULL) {
+            session->event_flow = event->flow; /* done with at the next call */
+            wanted = !event->flow->ended || event->type == SESSION_FLOW_CLOSED;
+        }
         if (event->stream != NULL) {
             session->event_stream = event->stream; /* dereferenced at the next call */
             wanted = !event->stream->released || event->type == SESSION_SHED;
@@ -317,6 +335,7 @@ static void end(struct session *session)
         subflow_close(&session->subflows, subflow, SUBFLOW_ABANDONED);
     }
     session_fail_streams(session, reset_of_end(session));
+    flows_end_all(&session->flows, FLOW_CLOSE_SESSION);
     session_set_state(session, SESSION_STATE_ENDED);
     event = outbox_push(&session->context, SESSION_ENDED);
     event->error = session->end_error;
@@ -336,6 +355,7 @@ static void begin_closing(struct session *session, enum error error, enum close_
     session->close_deadline_ns =
         tell ? session->context.now + CLOSE_WAIT_NS : session->context.now;
     session_fail_streams(session, reset_of_end(session));
+    flows_end_all(&session->flows, FLOW_CLOSE_SESSION);
     session_set_state(session, SESSION_STATE_CLOSING);
     if (!tell)
         end(session);

@@ -12,13 +12,15 @@
 /* ---- sessions ---- */
 
 void session_grant(const struct hello_offer *offer, uint64_t linger_ns,
-                   uint64_t stream_limit, struct hello_answer *answer)
+                   uint64_t stream_limit, unsigned flow_limit, struct hello_answer *answer)
 {
     answer->linger_s =
         MAX(MIN(offer->linger_s, linger_ns / NS_PER_S), LINGER_MIN_NS / NS_PER_S);
     answer->stream_window = STREAM_WINDOW_INITIAL;
     answer->session_window = SESSION_WINDOW_INITIAL;
     answer->stream_limit = stream_limit;
+    if (flow_limit == 0)
+        answer->features &= ~WIRE_FEATURE_DATAGRAMS;
 }
 
 bool session_may_resume(const struct session *session, unsigned client)
@@ -44,6 +46,7 @@ struct session *session_new_relay(const struct session_promise *promise, uint64_
                                               (uint32_t)promise->offer->chunk_size,
                                           .linger_ns = answer->linger_s * NS_PER_S,
                                           .stream_limit = answer->stream_limit,
+                                          .flow_limit = promise->flow_limit,
                                           .seed = answer->session_id};
     struct session *session = session_make(&config, now);
 

@@ -120,6 +120,7 @@ void session_reset_association(struct session *session, enum reset_code code,
     if (code == RESET_SESSION_LOST && !session->heard)
         session_reopen_streams(session);
     session_fail_streams(session, code);
+    flows_reopen(&session->flows);
     session->resume_id = session->resume_order = 0;
     session->association++;
     session->heard = false;

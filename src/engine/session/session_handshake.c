@@ -32,8 +32,8 @@ bool handshake_begin(struct session *session, struct subflow *subflow,
         return false;
     subflow->handshake = hello;
     hello->association = session->association;
-    session->last_stamp = MAX(MAX(fresh->stamp, fresh->clock_ns + lead_ns(session)),
-                              session->last_stamp + 1);
+    session->last_stamp =
+        MAX(MAX(fresh->stamp, fresh->clock_ns + lead_ns(session)), session->last_stamp + 1);
     hello->offer = (struct hello_offer){.stamp = session->last_stamp,
                                         .minor = WIRE_MINOR,
                                         .features = WIRE_FEATURES,
@@ -105,6 +105,7 @@ void handshake_contact(struct session *session, const struct subflow *subflow)
     session_set_state(session, SESSION_STATE_UP);
     outbox_push(&session->context, SESSION_UP)->resumed = true;
     session_assign_ids(session);
+    session_assign_flows(session);
 }
 
 static void begin_session(struct session *session, const struct hello_answer *answer)
@@ -158,6 +159,7 @@ static bool adopt(struct session *session, struct subflow *subflow,
     event = outbox_push(&session->context, SESSION_UP);
     event->resumed = resumed;
     session_assign_ids(session);
+    session_assign_flows(session);
     session->context.pool_dirty = true;
     return true;
 }

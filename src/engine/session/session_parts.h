@@ -10,7 +10,8 @@
  *   session_receive.c    bytes to chunks to frames, and what each frame does
  *   session_produce.c    what a subflow carries now: which one, how much, sealed
  *   composer.c, compose_*.c   the frames of one chunk, by kind; see composer.h
- *   session_paths.c, session_subflows.c, session_streams.c   the faces
+ *   session_paths.c, session_subflows.c, session_streams.c, session_flows.c   the faces
+ *   take_flows.c         what the frames of flows do
  *   session_timers.c     what happens when nothing arrives
  *   session_limit.c      how many sessions a client may have
  *   session_status.c, path_status.c   snapshots of it all, for people
@@ -20,15 +21,9 @@
 
 #include <splitsocks/engine/pool/pool.h>
 #include <splitsocks/engine/session/session.h>
+#include <splitsocks/engine/session/session_flow.h>
 #include <splitsocks/engine/session/session_status.h>
 
-#define CHUNK_OVERHEAD (2 + SEAL_TAG_SIZE)
-/* Largest first chunk of a subflow, header aside. The relay buffers no more of an arrival
- * that it does not know. */
-#define FIRST_CHUNK_MAX 1200
-/* Kept back of each budget for a last ACK + DEMAND + END and their overhead. */
-#define BUDGET_RESERVE 40
-#define FRAME_SUBFLOW_MAX 18
 /* A shorter linger would end sessions between two PINGs. It travels in whole seconds. */
 #define LINGER_MIN_NS (2 * NS_PER_S)
 #define SUBFLOW_AGE_NS (3600 * NS_PER_S)
@@ -41,6 +36,7 @@ struct session {
     struct context context;
     struct paths paths;
     struct streams streams;
+    struct flows flows;
     struct subflows subflows;
     struct schedule schedule;
     struct pool pool;
@@ -51,9 +47,9 @@ struct session {
      * relay has answered is known there for certain: message 2 alone does not make one. */
     uint64_t resume_id, resume_order;
     uint64_t association; /* local: counts the relay's new beginnings */
-    bool heard;      /* local: the relay has answered in this association */
-    bool send_close; /* send a SESSION_CLOSE */
-    bool refused;    /* relay: beyond the client's limit; exists only to say so */
+    bool heard;           /* local: the relay has answered in this association */
+    bool send_close;      /* send a SESSION_CLOSE */
+    bool refused;         /* relay: beyond the client's limit; exists only to say so */
     enum error end_error;
     enum close_code end_code;
     char end_reason[FRAME_REASON_MAX + 1];
@@ -67,6 +63,7 @@ struct session {
     uint64_t stamp;      /* of the newest HELLO that was answered */
     struct target event_target;
     struct stream *event_stream;   /* referenced by the last event */
+    struct flow *event_flow;       /* the same */
     struct subflow *event_subflow; /* freed after the last event */
 };
 
@@ -96,6 +93,19 @@ void session_assign_ids(struct session *session);
  * `code`, and all subflows but `keep` (or NULL) are closed. */
 void session_reset_association(struct session *session, enum reset_code code,
                                struct subflow *keep);
+
+/* session_flows.c */
+/* Local: gives ids to waiting flows, as FLOW_LIMIT allows; ends them where the relay
+ * carries none. */
+void session_assign_flows(struct session *session);
+/* When the flows need session_tick(). */
+uint64_t session_flows_timeout(const struct session *session);
+void session_tick_flows(struct session *session);
+
+/* take_flows.c */
+/* A frame of flows; a broken rule ends the session. */
+void session_take_flow_frame(struct session *session, struct subflow *subflow,
+                             const struct frame *frame);
 
 /* session_handshake.c */
 /* Local: the connection for a HELLO is up. Returns false when it cannot be written. */

@@ -6,8 +6,6 @@
 /* How long the bytes of one session_produce() may take to leave. More are better kept
  * back, where the scheduler can still choose. */
 #define BURST_NS (2 * NS_PER_MS)
-/* The first chunks of a subflow, bytes; later ones are at most what was sent before. */
-#define CHUNK_FIRST 4096
 /* A subflow that has carried only ACKs for so long sends a PING: if the path swallowed the
  * ACKs, nobody would notice. */
 #define PROVE_NS (1 * NS_PER_S)
@@ -16,15 +14,19 @@
 
 static bool anything_to_send(struct session *session, struct subflow *subflow)
 {
-    bool controls =
-        session->context.send_session_window || session->context.send_stream_limit ||
-        session->context.send_demand || session->context.send_paths != 0 ||
-        session->context.send_rate || !list_empty(&session->streams.control) ||
-        (session->context.large_lost != 0 && session->context.config.role == SESSION_RELAY);
+    bool controls = session->context.send_session_window ||
+                    session->context.send_stream_limit || session->context.send_demand ||
+                    session->context.send_paths != 0 || session->context.send_rate ||
+                    !list_empty(&session->streams.control) ||
+                    (session->context.large_lost != 0 &&
+                     session->context.config.role == SESSION_RELAY) ||
+                    session->flows.send_limit || !list_empty(&session->flows.control) ||
+                    session->flows.closing.count > 0;
     struct piece piece;
 
     return subflow->ping || subflow->retire ||
            (controls && !scheduler_avoids(&session->schedule, subflow)) ||
+           flows_need(&session->schedule, subflow) > 0 ||
            scheduler_next(&session->schedule, subflow, &piece);
 }
 
@@ -65,8 +67,11 @@ static bool set_limit(struct composer *c, size_t header, size_t capacity)
         size = MIN(size, PACKET_SMALL);
     /* A connection that is frozen within a chunk has carried that chunk in vain. */
     size = MIN(size, MAX(c->subflow->bytes_sent, CHUNK_FIRST));
-    /* Frames of control may exceed a ceiling, and count against it later; data waits. */
-    size = MIN(size, MAX(path_room(&session->paths, c->subflow->path), RATE_LIMIT_PIECE));
+    /* Frames of control may exceed a ceiling, and count against it later, and so may a
+     * datagram, which cannot be cut; data waits. */
+    size =
+        MIN(size, MAX(path_room(&session->paths, c->subflow->path),
+                      MAX(RATE_LIMIT_PIECE, flows_need(&session->schedule, c->subflow))));
     left -= MIN(left, header);
     c->last = c->subflow->retire || c->subflow->chunks_sent + 1 >= SEAL_CHUNKS_MAX;
     if (left < size + BUDGET_RESERVE) {
@@ -91,6 +96,24 @@ static bool must_be_proven(const struct session *session, const struct subflow *
     return session->context.now - MAX(subflow->proven_at_ns, subflow->up_at_ns) >= PROVE_NS;
 }
 
+/* Datagrams of flows that send little come first; a chunk that has some carries no bulk,
+ * which would delay them. Those of other flows take turns with the streams. */
+static void compose_data(struct composer *c)
+{
+    size_t before = c->length;
+
+    while (compose_datagram(c, false))
+        continue;
+    if (c->length > before && c->subflow->budget_out > TIGHT_BUDGET)
+        return;
+    while (compose_turn(c))
+        continue;
+    while (compose_piece(c))
+        continue;
+    while (compose_datagram(c, true))
+        continue;
+}
+
 static void compose_chunk(struct composer *c)
 {
     struct session *session = c->session;
@@ -105,6 +128,9 @@ static void compose_chunk(struct composer *c)
         compose_close(c);
         return;
     }
+    /* In a small budget the other frames must leave room for a datagram. */
+    if (subflow->budget_out <= TIGHT_BUDGET)
+        compose_datagram(c, false);
     if (!scheduler_path_silent(&session->schedule, subflow->path))
         compose_acks(c, c->last ? 10 : 0);
     if (subflow->ping)
@@ -113,10 +139,10 @@ static void compose_chunk(struct composer *c)
     if (!scheduler_avoids(&session->schedule, subflow)) {
         compose_session_controls(c);
         compose_stream_controls(c);
+        compose_flow_controls(c);
         compose_demand(c, c->last);
     }
-    while (compose_piece(c))
-        continue;
+    compose_data(c);
     if (c->redundant)
         compose_acks_again(c);
     /* Only if the peer keeps state until it gets the ACKs: else two sides at rest would
@@ -179,7 +205,8 @@ static size_t produce_chunk(struct session *session, struct subflow *subflow, ui
     size_t header = 0, length;
 
     c.session = session;
-    c.subflow = subflow;
+    session->schedule.composing = c.subflow = subflow;
+    session->schedule.composed_bytes = 0;
     c.length = c.part_count = c.part_start = 0;
     c.items = 0;
     c.eliciting = c.redundant = false;
@@ -203,6 +230,7 @@ static size_t produce_chunk(struct session *session, struct subflow *subflow, ui
     length = header + c.length + CHUNK_OVERHEAD;
     /* Items without their chunk would be settled with another chunk: give the subflow
      * up. */
+    session->schedule.composing = NULL;
     if (!record_chunk(&c, length) || !seal_chunk(&c, out, header)) {
         session_fail(session, ERROR_MEMORY, "out of memory");
         return 0;
@@ -322,6 +350,7 @@ size_t session_produce(struct session *session, struct subflow *subflow, uint8_t
     size_t limit = burst_limit(session, subflow, capacity);
 
     session->context.now = now;
+    session->schedule.picked = false;
     if (subflow->state == SUBFLOW_STATE_HELLO) {
         length = handshake_produce(subflow, buffer, capacity);
         subflow->bytes_sent += length;

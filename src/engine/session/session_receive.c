@@ -165,7 +165,8 @@ static void take_reset(struct session *session, const struct frame *frame)
         return;
     stream_reference(stream);
     if (stream_receive_final(&session->streams, stream, frame->reset.final_offset) != OK) {
-        session_fail(session, ERROR_PROTOCOL, "STREAM_RESET against the final offset or credit");
+        session_fail(session, ERROR_PROTOCOL,
+                     "STREAM_RESET against the final offset or credit");
     } else {
         stream_set_in_state(stream, stream->in_state == STREAM_IN_SIZE_KNOWN
                                         ? STREAM_IN_RESET_RECEIVED
@@ -316,7 +317,8 @@ static void take_close(struct session *session, const struct frame *frame)
     session_closed_by_peer(session, code, length > 0 ? reason : close_code_string(code));
 }
 
-static void take_frame(struct session *session, struct subflow *subflow, struct frame *frame)
+static void take_frame(struct session *session, struct subflow *subflow,
+                       struct frame *frame)
 {
     switch (frame->type) {
     case FRAME_PADDING:
@@ -371,10 +373,14 @@ static void take_frame(struct session *session, struct subflow *subflow, struct 
     case FRAME_GONE: take_gone(session, frame); break;
     case FRAME_SESSION_CLOSE: take_close(session, frame); break;
     case FRAME_STREAM_DATA: take_data(session, subflow, frame); break;
+    case FRAME_FLOW_OPEN:
+    case FRAME_FLOW_CLOSE:
+    case FRAME_FLOW_LIMIT:
+    case FRAME_DATAGRAM: session_take_flow_frame(session, subflow, frame); break;
     }
 }
 
-static bool is_of_stream(enum frame_type type)
+static bool is_of_data(enum frame_type type)
 {
     switch (type) {
     case FRAME_STREAM_OPEN:
@@ -382,7 +388,8 @@ static bool is_of_stream(enum frame_type type)
     case FRAME_STREAM_RESET:
     case FRAME_STREAM_WINDOW:
     case FRAME_STREAM_POLICY:
-    case FRAME_STREAM_DATA: return true;
+    case FRAME_STREAM_DATA:
+    case FRAME_DATAGRAM: return true;
     default: return false;
     }
 }
@@ -422,14 +429,15 @@ void session_take_chunk(struct session *session, struct subflow *subflow,
         /* SUBFLOW must come first, since nothing can be judged without it. */
         if (!subflow->begun && session->context.config.role == SESSION_RELAY &&
             frame.type != FRAME_SUBFLOW) {
-            session_fail(session, ERROR_PROTOCOL, "first chunk does not begin with SUBFLOW");
+            session_fail(session, ERROR_PROTOCOL,
+                         "first chunk does not begin with SUBFLOW");
             return;
         }
         if (session->refused && frame.type != FRAME_SUBFLOW)
             continue;
         eliciting |= frame.type != FRAME_ACK && frame.type != FRAME_PADDING;
         session->subflows.ack_wanted |= is_kept(frame.type);
-        if (is_of_stream(frame.type))
+        if (is_of_data(frame.type))
             subflow->used_at_ns = session->context.now;
         take_frame(session, subflow, &frame);
     }
@@ -512,8 +520,8 @@ static size_t take_one(struct session *session, struct subflow *subflow, uint8_t
     return 2 + sealed;
 }
 
-void session_take_first(struct session *session, struct subflow *subflow, size_t wire_length,
-                        const uint8_t *plaintext, size_t length)
+void session_take_first(struct session *session, struct subflow *subflow,
+                        size_t wire_length, const uint8_t *plaintext, size_t length)
 {
     subflow->held = true;
     note_contact(session, subflow, wire_length);

@@ -86,8 +86,9 @@ static bool several_paths(const struct session *session)
 struct subflow *session_next_unmeasured(struct session *session, uint64_t now)
 {
     bool several = several_paths(session);
+    bool often = several || flows_wait(&session->schedule);
     uint64_t usual_ns =
-        restraint_measure_ns(&session->schedule, several ? NS_PER_MS : 10 * NS_PER_MS);
+        restraint_measure_ns(&session->schedule, often ? NS_PER_MS : 10 * NS_PER_MS);
 
     list_foreach(&session->subflows.all, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);

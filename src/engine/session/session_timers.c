@@ -100,7 +100,8 @@ static bool nobody_answers(const struct session *session)
             continue;
         if (path->reason == PATH_REASON_UNTRIED || path->reason == PATH_REASON_WORKS)
             return false;
-        any |= path->reason == PATH_REASON_UNANSWERED || path->reason == PATH_REASON_STRANGER;
+        any |=
+            path->reason == PATH_REASON_UNANSWERED || path->reason == PATH_REASON_STRANGER;
     }
     return any;
 }
@@ -193,6 +194,8 @@ static uint64_t probe_timeout(const struct session *session, unsigned index)
 
 static bool data_waits(const struct session *session)
 {
+    if (!list_empty(&session->flows.small) || !list_empty(&session->flows.large))
+        return true;
     for (unsigned class = 0; class < STREAM_CLASSES; class ++)
         if (!list_empty(&session->streams.ready[class]))
             return true;
@@ -250,7 +253,7 @@ uint64_t session_next_timeout(const struct session *session)
         when = MIN(when, open_wait_until(session, list_first(&session->streams.unassigned,
                                                              struct stream, control)));
     when = MIN(when, opening_until(session));
-    when = MIN(when, ceiling_timeout(session));
+    when = MIN(when, MIN(ceiling_timeout(session), session_flows_timeout(session)));
     when = MIN(when, MIN(restraint_timeout(&session->schedule),
                          sparing_timeout(&session->schedule)));
     for (unsigned i = 0; session->paths.live >> i != 0; i++)
@@ -461,8 +464,10 @@ void session_tick(struct session *session, uint64_t now)
         struct subflow *subflow = list_entry(node, struct subflow, node);
 
         if (session->subflows.open_count > 1 &&
-            reinjection_late_at_ns(&session->schedule, subflow) <= session->context.now)
+            reinjection_late_at_ns(&session->schedule, subflow) <= session->context.now) {
             ack_hedge(&session->subflows, subflow);
+            flows_note_late(&session->schedule, subflow);
+        }
         tick_subflow(session, subflow);
     }
     subflows_judge_stalled(&session->subflows);
@@ -470,6 +475,7 @@ void session_tick(struct session *session, uint64_t now)
     tick_probes(session);
     tick_opening(session);
     tick_checks(session);
+    session_tick_flows(session);
     tick_contact(session);
     if (session->pool.wake_at_ns <= now || session->pool.rekey_at_ns <= now)
         session->context.pool_dirty = true;

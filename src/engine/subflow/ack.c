@@ -73,6 +73,12 @@ static void item_lost(struct subflows *subflows, const struct sent_item *item)
             MIN(subflows->ack_deadline_ns, subflows->context->now + ACK_DELAY_NS);
         subflows->context->pool_dirty = true;
         break;
+    case SENT_DATAGRAM: datagram_lost(subflows->flows, item->datagram); break;
+    case SENT_FLOW_OPEN: flow_queue_open(subflows->flows, item->number); break;
+    case SENT_FLOW_CLOSE:
+        flows_queue_close(subflows->flows, item->number, (uint32_t)item->offset);
+        break;
+    case SENT_FLOW_LIMIT: subflows->flows->send_limit = true; break;
     default: assert(!"a kind of the session");
     }
 }
@@ -94,7 +100,8 @@ void ack_hedge(struct subflows *subflows, struct subflow *subflow)
 
         if (item->kind < SENT_SESSION_WINDOW && item->kind != SENT_DATA)
             control_lost(subflows, item->stream, item->kind);
-        else if (item->kind >= SENT_SESSION_WINDOW && item->kind != SENT_FINAL)
+        else if (item->kind >= SENT_SESSION_WINDOW && item->kind != SENT_FINAL &&
+                 item->kind != SENT_DATAGRAM)
             item_lost(subflows, item);
     }
 }
@@ -150,6 +157,10 @@ static void settle_item(struct subflows *subflows, unsigned path,
     if (item->kind >= SENT_SESSION_WINDOW) {
         if (fate == FATE_LOST)
             item_lost(subflows, item);
+        else if (item->kind == SENT_DATAGRAM && fate == FATE_ACKED)
+            datagram_acked(subflows->flows, item->datagram);
+        else if (item->kind == SENT_DATAGRAM)
+            datagram_forget(subflows->flows, item->datagram);
         return;
     }
     stream = item->stream;
@@ -188,7 +199,7 @@ static void settle_chunk(struct subflows *subflows, struct subflow *subflow, enu
         struct sent_item item = *(struct sent_item *)ring_at(&subflow->items, 0);
 
         ring_pop(&subflow->items);
-        if (fate == FATE_ACKED && item.kind == SENT_DATA)
+        if (fate == FATE_ACKED && (item.kind == SENT_DATA || item.kind == SENT_DATAGRAM))
             path_count(subflows->paths, subflow->path, 0, item.length);
         settle_item(subflows, subflow->path, &item, fate);
     }

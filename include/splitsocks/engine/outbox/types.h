@@ -8,6 +8,7 @@
 #include <splitsocks/base/error.h>
 #include <splitsocks/base/policy.h>
 #include <splitsocks/base/target.h>
+#include <splitsocks/engine/outbox/flow_types.h>
 #include <splitsocks/engine/outbox/session_limit.h>
 
 #include <stdbool.h>
@@ -79,6 +80,7 @@ struct session_config {
     uint32_t chunk_size;     /* bytes, CHUNK_SIZE_MIN..CHUNK_SIZE_MAX; local decides */
     uint64_t linger_ns;
     uint64_t stream_limit; /* relay: streams open at once, granted to local */
+    unsigned flow_limit;   /* relay: flows open at once; 0: the feature is not offered */
 
     /* The rest is for local only. */
     unsigned pool_size, pool_idle, pool_burst; /* subflows */
@@ -177,10 +179,19 @@ enum session_event_type {
      * changed, or was lifted: see `limit`. */
     SESSION_LIMIT,
     /* The session has ended: `error` and `reason` say why (closed by either side, linger
-     * over, or a broken rule). Every stream has had its SESSION_STREAM_RESET before. The
-     * driver frees the session; a local that was not asked to stop starts a new one
-     * then. */
+     * over, or a broken rule). Every stream has had its SESSION_STREAM_RESET before, and
+     * every flow its SESSION_FLOW_CLOSED. The driver frees the session; a local that was
+     * not asked to stop starts a new one then. */
     SESSION_ENDED,
+
+    /* Relay: local opened a flow with flow_policy(). `flow` is valid until
+     * session_flow_close() or SESSION_FLOW_CLOSED. */
+    SESSION_FLOW_INCOMING,
+    /* session_flow_receive() has something. Not repeated until it has given all. */
+    SESSION_FLOW_READABLE,
+    /* The flow has ended with `flow_code`; what it received is dropped. `flow` is valid
+     * until the next call to session_next_event(). */
+    SESSION_FLOW_CLOSED,
 };
 
 /* The bound that a stream exceeded. */
@@ -205,22 +216,24 @@ struct session_event {
     enum session_event_type type;
     struct subflow *subflow;
     struct stream *stream;
+    struct flow *flow;   /* SESSION_FLOW_... */
     unsigned path, port; /* SESSION_DIAL, SESSION_LIMIT; `path` also SESSION_PATH_... */
     enum path_reason path_reason; /* SESSION_PATH_DOWN */
-    uint16_t packet_size;     /* SESSION_DIAL: bound of the IP packets of both sides; 0: the
-                                 link's     own. SESSION_PATH_PACKETS: see there */
-    bool given_up;            /* SESSION_PATH_PACKETS: no size helps */
-    bool hello;               /* SESSION_DIAL: session_subflow_up() needs `fresh` */
-    bool silent;              /* SESSION_CLOSE_SUBFLOW: its bytes are forged */
-    enum unproven unproven;   /* SESSION_CLOSE_SUBFLOW */
-    bool resumed;             /* SESSION_UP: the streams of the old session stay */
-    enum reset_code code;     /* SESSION_STREAM_RESET */
-    struct session_shed shed; /* SESSION_SHED */
-    struct session_limit limit;  /* SESSION_LIMIT */
-    const struct target *target; /* SESSION_STREAM_INCOMING */
-    enum error error; /* SESSION_ENDED; OK: by this side; ERROR_CLOSED: by the peer */
-    enum close_code close;       /* SESSION_ENDED */
-    const char *reason;          /* SESSION_ENDED: a phrase, valid until the next call */
+    uint16_t packet_size;   /* SESSION_DIAL: bound of the IP packets of both sides; 0: the
+                               link's     own. SESSION_PATH_PACKETS: see there */
+    bool given_up;          /* SESSION_PATH_PACKETS: no size helps */
+    bool hello;             /* SESSION_DIAL: session_subflow_up() needs `fresh` */
+    bool silent;            /* SESSION_CLOSE_SUBFLOW: its bytes are forged */
+    enum unproven unproven; /* SESSION_CLOSE_SUBFLOW */
+    bool resumed;           /* SESSION_UP: the streams of the old session stay */
+    enum reset_code code;   /* SESSION_STREAM_RESET */
+    enum flow_close_code flow_code; /* SESSION_FLOW_CLOSED */
+    struct session_shed shed;       /* SESSION_SHED */
+    struct session_limit limit;     /* SESSION_LIMIT */
+    const struct target *target;    /* SESSION_STREAM_INCOMING */
+    enum error error;      /* SESSION_ENDED; OK: by this side; ERROR_CLOSED: by the peer */
+    enum close_code close; /* SESSION_ENDED */
+    const char *reason;    /* SESSION_ENDED: a phrase, valid until the next call */
 };
 
 /* The kernel's figures about a subflow's TCP connection. */
@@ -258,7 +271,8 @@ struct session_counters {
     uint64_t bytes_redundant;  /* copies that streams' modes asked for */
     uint64_t bytes_duplicate;  /* received again */
     uint64_t resumes;
-    unsigned subflows_open; /* at present, dialling ones included */
+    struct flow_counters flows; /* of all flows, ended ones too */
+    unsigned subflows_open;     /* at present, dialling ones included */
     unsigned subflows_open_max;
 };
 

@@ -21,6 +21,7 @@ struct pool {
     struct context *context;
     struct paths *paths;
     struct streams *streams;
+    struct flows *flows;
     struct subflows *subflows;
     struct schedule *schedule;
     uint64_t rekey_at_ns;        /* local: when the hourly resume is due */
@@ -55,6 +56,14 @@ void pool_hello_failed(struct pool *pool);
 void pool_dial_ended(struct pool *pool, struct subflow *subflow, enum subflow_end end);
 void pool_dial_succeeded(struct pool *pool, struct subflow *subflow);
 uint64_t pool_next_timeout(const struct pool *pool);
+
+/* pool_flows.c */
+/* Local: a flow of this policy was used. It asks for paths of its own until it has been
+ * idle for a while. */
+void pool_flow_used(struct pool *pool, const struct flow *flow);
+/* Whether flows ask for paths, and no flow was used for so long that they need not. */
+uint64_t pool_flows_timeout(const struct pool *pool);
+void pool_tick_flows(struct pool *pool);
 
 /* pool_proof.c; local: an established connection has proved that it leads to the relay, or
  * is given up because it has not. */

@@ -11,9 +11,9 @@
 
 /* How much bulk a path may have on its way; see restraint.c. */
 struct restraint {
-    bool bounded;       /* `room` is a bound */
-    uint64_t room;      /* bytes of bulk that may go now */
-    bool held, spare;   /* in the window: bulk was held back; room was left */
+    bool bounded;                /* `room` is a bound */
+    uint64_t room;               /* bytes of bulk that may go now */
+    bool held, spare;            /* in the window: bulk was held back; room was left */
     uint64_t window_began_at_ns; /* begin of the window; 0 = there is none */
     uint64_t window_bytes;       /* bytes that the path had delivered at that time */
     uint64_t rate_seen;          /* bytes a second: highest of the windows */
@@ -24,17 +24,31 @@ struct restraint {
     uint64_t next_drain_at_ns; /* when the next drain is due */
 };
 
+/* A datagram, and the subflow that carries it; both NULL for none. */
+struct flow_pick {
+    struct datagram *datagram;
+    struct subflow *subflow;
+};
+
 /* The schedule of a session. */
 struct schedule {
     struct context *context;
     struct paths *paths;
     struct streams *streams;
+    struct flows *flows;
     struct subflows *subflows;
     struct restraint restraints[SESSION_PATHS_MAX];
     uint64_t interactive_at_ns; /* when an interactive stream last waited; 0 = never */
     uint64_t bulk_at_ns;        /* when bulk last waited; 0 = never */
     uint64_t full_since_ns,
         full_at_ns; /* local: bulk waited from full_since_ns to full_at_ns; see sparing.c */
+    bool picked;    /* `small` and `large` are what goes next */
+    bool flows_wait; /* a subflow with too much unsent might carry a datagram soon */
+    struct flow_pick small, large;
+    uint64_t stream_share; /* bytes that each stream with bulk has sent while flows had much
+                              to send */
+    const struct subflow *composing; /* the subflow whose chunk is being composed, ... */
+    uint64_t composed_bytes;         /* ... and the bytes that are in it */
 };
 
 /* restraint.c */
@@ -144,6 +158,34 @@ bool redundant_next(const struct schedule *schedule, const struct subflow *subfl
                     struct stream *stream, struct piece *piece);
 /* Whether some working path has such a copy to carry. */
 bool redundant_waits(const struct schedule *schedule, struct stream *stream);
+
+/* scheduler_flows.c */
+/* Chooses for flows: once before subflows are asked what to carry, after all else is known
+ * of them. */
+void flows_update(struct schedule *schedule);
+/* The datagram that the subflow should carry now, of a flow that sends little or much;
+ * NULL: none. */
+struct datagram *flows_next(struct schedule *schedule, const struct subflow *subflow,
+                            bool large);
+/* The size of a chunk for that datagram; 0: none. */
+uint64_t flows_need(struct schedule *schedule, const struct subflow *subflow);
+/* Whether the datagram of a flow that sends much goes before the streams. */
+bool flows_turn(const struct schedule *schedule, const struct datagram *datagram);
+/* A stream has sent bulk. */
+void flows_note_stream(struct schedule *schedule, uint64_t bytes);
+/* The datagram is in a chunk of the subflow. True: the ledger must refer to it. False: it
+ * may be gone. */
+bool flows_sent(struct schedule *schedule, struct datagram *datagram,
+                struct subflow *subflow) MUST_CHECK;
+/* Bytes of plaintext that any fresh subflow has room for. */
+uint64_t flows_part_room(const struct schedule *schedule);
+/* In how many copies the flow's datagrams travel now. */
+unsigned flows_copies(const struct schedule *schedule, const struct flow *flow);
+/* The subflow is late: what it carries goes once more elsewhere. */
+void flows_note_late(struct schedule *schedule, const struct subflow *subflow);
+/* Whether subflows should be measured often, since datagrams wait for them. */
+bool flows_wait(const struct schedule *schedule);
+uint64_t flows_timeout(const struct schedule *schedule);
 
 /* reinjection.c */
 /* When the oldest chunk that asks for an ACK was sent; there must be one. */

@@ -24,9 +24,10 @@
 struct list;
 
 /* Fills in the linger time, windows and stream limit of an answer, by the offer, the
- * relay's own linger time and its bound on streams. */
+ * relay's own linger time and its bounds on streams and flows. Without flows the feature
+ * `datagrams` is taken out. */
 void session_grant(const struct hello_offer *offer, uint64_t linger_ns,
-                   uint64_t stream_limit, struct hello_answer *answer);
+                   uint64_t stream_limit, unsigned flow_limit, struct hello_answer *answer);
 /* Whether the session is up and this client's, so that a HELLO may resume it. False for
  * NULL. */
 bool session_may_resume(const struct session *session, unsigned client);
@@ -40,8 +41,9 @@ struct session_promise {
     /* Borrowed for the call. */
     const struct hello_offer *offer;
     const struct hello_answer *answer;
-    unsigned client; /* its index */
-    bool refused;    /* beyond the client's limit: session_limit_refuse() follows */
+    unsigned client;     /* its index */
+    unsigned flow_limit; /* flows open at once */
+    bool refused;        /* beyond the client's limit: session_limit_refuse() follows */
 };
 
 /* NULL when memory is out. */

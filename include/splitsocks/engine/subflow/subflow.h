@@ -5,11 +5,22 @@
 
 #include <splitsocks/base/number_window.h>
 #include <splitsocks/crypto/noise.h>
+#include <splitsocks/engine/flow/flow.h>
 #include <splitsocks/engine/stream/stream.h>
 #include <splitsocks/wire/handshake.h>
 
 /* The JOIN header, and a SUBFLOW frame, at their longest. */
 #define JOIN_HEADER_MAX 17
+/* Length and tag of a chunk. */
+#define CHUNK_OVERHEAD (2 + SEAL_TAG_SIZE)
+/* Largest first chunk of a subflow, header aside. The relay buffers no more of an arrival
+ * that it does not know. */
+#define FIRST_CHUNK_MAX 1200
+/* The first chunks of a subflow, bytes; later ones are at most what was sent before. */
+#define CHUNK_FIRST 4096
+/* Kept back of each budget for a last ACK + DEMAND + END and their overhead. */
+#define BUDGET_RESERVE 40
+#define FRAME_SUBFLOW_MAX 18
 /* After so many bytes an ACK is sent without delay, so that the sender of bulk need not
  * keep more. */
 #define ACK_BYTES (256 * 1024)
@@ -77,15 +88,21 @@ enum sent_kind {
     SENT_PATH,
     SENT_RATE,
     SENT_FINAL,
+    SENT_DATAGRAM,
+    SENT_FLOW_OPEN,
+    SENT_FLOW_CLOSE,
+    SENT_FLOW_LIMIT,
 };
 
 /* One frame of a sent chunk, to be settled when the chunk is acknowledged or lost. */
 struct sent_item {
     union {
-        struct stream *stream; /* referenced */
-        uint64_t number;       /* SENT_FINAL: subflow number; SENT_PATH: path */
+        struct stream *stream;     /* referenced */
+        struct datagram *datagram; /* DATAGRAM: referenced */
+        uint64_t number; /* FINAL: subflow number; PATH: path; FLOW_OPEN and _CLOSE:
+                            id */
     };
-    uint64_t offset; /* DATA; FINAL: chunks received */
+    uint64_t offset; /* DATA; FINAL: chunks received; FLOW_CLOSE: code */
     uint32_t length; /* DATA: bytes, the FIN counted as one; FINAL: generation's order */
     uint32_t copied; /* DATA: bytes of it that were sent elsewhere, too */
     uint8_t kind;    /* enum sent_kind */
@@ -196,6 +213,7 @@ struct subflows {
     struct context *context;
     struct paths *paths;
     struct streams *streams;
+    struct flows *flows;
     struct list generations;         /* of generation */
     uint64_t next_generation;        /* order of the next generation */
     uint64_t tags_used[TAGS_RESTED]; /* tags of the newest generations, by order */
