@@ -132,6 +132,8 @@ static const struct option client_options[] = {
      .fallback = "16", .minimum = 1, .maximum = 65535},
     {.name = "max_streams", .read = read_integer, FIELD(config_client, max_streams),
      .fallback = "16384", .minimum = 1, .maximum = 1000000},
+    {.name = "max_flows", .read = read_integer, FIELD(config_client, max_flows),
+     .fallback = "1024", .minimum = 1, .maximum = 65536},
     {.name = NULL},
 };
 
@@ -168,6 +170,8 @@ static const struct option limit_options[] = {
      .minimum = 1, .maximum = 1000000},
     {.name = "buffered_bytes", .read = read_size, FIELD(config_limits, buffered_bytes),
      .fallback = "\"512MiB\"", .minimum = 1 << 20, .maximum = UINT64_C(1) << 40},
+    {.name = "flows", .read = read_integer, FIELD(config_limits, flows),
+     .fallback = "16384", .minimum = 1, .maximum = 1000000},
     {.name = NULL},
 };
 
@@ -181,6 +185,7 @@ static const struct option relay_options[] = {
      .allowed = "objects with name and public_key"},
     {.name = "destinations", .read = read_object, FIELD(config_relay, destinations),
      .fallback = "{}", .members = destination_options},
+    {.name = "udp", .read = read_boolean, FIELD(config_relay, udp), .fallback = "true"},
     {.name = "dns", .read = read_object, FIELD(config_relay, dns), .fallback = "{}",
      .members = dns_options},
     {.name = "workers", .read = read_integer, FIELD(config_relay, workers),

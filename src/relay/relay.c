@@ -288,7 +288,7 @@ static bool same_limits(const struct config_limits *a, const struct config_limit
 {
     return a->half_open == b->half_open && a->unauthenticated == b->unauthenticated &&
            a->failures_per_minute_per_address == b->failures_per_minute_per_address &&
-           a->buffered_bytes == b->buffered_bytes;
+           a->buffered_bytes == b->buffered_bytes && a->flows == b->flows;
 }
 
 /* Logs the differences that a running relay cannot apply. */

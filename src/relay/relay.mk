@@ -3,7 +3,13 @@ noinst_LIBRARIES += librelay.a
 librelay_a_SOURCES = \
 	include/splitsocks/relay/outbound.h \
 	include/splitsocks/relay/relay.h \
+	src/relay/flow_ports.c \
+	src/relay/flow_ports.h \
+	src/relay/flow_targets.c \
+	src/relay/flow_targets.h \
 	src/relay/outbound.c \
+	src/relay/outbound_flow.c \
+	src/relay/outbound_flow.h \
 	src/relay/own_addresses.c \
 	src/relay/own_addresses.h \
 	src/relay/relay.c \

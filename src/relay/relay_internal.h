@@ -3,6 +3,7 @@
 #ifndef RELAY_INTERNAL_H
 #define RELAY_INTERNAL_H
 
+#include "outbound_flow.h"
 #include "own_addresses.h"
 #include "relay_mailbox.h"
 #include "stamp_file.h"
@@ -74,7 +75,9 @@ struct relay_worker {
     _Atomic(const struct config_relay *) config; /* its present configuration */
     struct destination_rules rules;              /* of that configuration */
     struct own_addresses own;
+    struct destination_cache verdicts; /* of those rules */
     struct outbound_service outbound;
+    struct flow_service flows;
     struct nat64_finder finder;
     struct dialer_ways ways; /* for connections to destinations */
     struct door *door;
@@ -89,13 +92,14 @@ struct relay_worker {
     struct log_limit log_limit;
 };
 
-/* A session, with the owners of its streams. */
+/* A session, with the owners of its streams and flows. */
 struct relay_session {
     struct list node; /* in worker.sessions */
     struct relay_worker *worker;
     struct session *session; /* the admission's */
     struct driver driver;
     struct outbound_list streams;
+    struct flow_list flows;
     unsigned client; /* index */
     bool refused;    /* beyond the client's limit, and about to end */
     struct outage_news resumed; /* each resume of the session ended an outage */
@@ -144,7 +148,7 @@ struct relay_session *relay_session_new(struct relay_worker *worker,
                                         bool refused) MUST_CHECK;
 /* The session was resumed, and has a new id: logs that. */
 void relay_session_resumed(struct relay_session *session);
-/* Ends its streams and subflows, and drops the session. */
+/* Ends its streams, flows and subflows, and drops the session. */
 void relay_session_free(struct relay_session *session);
 
 /* ---- relay_arrival.c ---- */

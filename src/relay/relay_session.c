@@ -25,6 +25,13 @@ static void on_incoming(struct driver *driver, const struct session_event *event
                    event->target);
 }
 
+static void on_incoming_flow(struct driver *driver, struct flow *flow)
+{
+    struct relay_session *session = driver->context;
+
+    outbound_flow_start(driver, &session->flows, flow);
+}
+
 static void on_silence(struct driver *driver, int fd)
 {
     struct relay_session *session = driver->context;
@@ -95,6 +102,7 @@ static bool on_ended(struct driver *driver, enum error error, enum close_code co
 static const struct driver_role role = {
     .silence = on_silence,
     .incoming = on_incoming,
+    .incoming_flow = on_incoming_flow,
     .changed = on_changed,
     .ended = on_ended,
 };
@@ -115,6 +123,7 @@ struct relay_session *relay_session_new(struct relay_worker *worker,
     memcpy(new->name, worker->relay->clients->items[client].name, sizeof(new->name));
     pthread_mutex_unlock(&worker->relay->lock);
     outbound_list_init(&new->streams, new->name);
+    flow_list_init(&new->flows, &worker->flows, new->name);
     list_init(&new->node);
     list_append(&worker->sessions, &new->node);
     driver_init(&new->driver, &worker->worker, session, &role, new);
@@ -127,6 +136,7 @@ struct relay_session *relay_session_new(struct relay_worker *worker,
 void relay_session_free(struct relay_session *session)
 {
     outbound_list_abort(&session->streams);
+    flow_list_abort(&session->flows);
     driver_deinit(&session->driver);
     list_remove(&session->node);
     admission_drop(session->worker->admission, session->session);

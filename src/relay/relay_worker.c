@@ -112,6 +112,7 @@ static void use_config(struct relay_worker *worker, const struct config_relay *c
         .is_own = own_addresses_have,
         .own_context = &worker->own,
     };
+    memset(&worker->verdicts, 0, sizeof(worker->verdicts));
     atomic_store(&worker->config, config);
 }
 
@@ -232,6 +233,20 @@ static int init_admission(struct relay_worker *worker, uint64_t silence_random)
     return worker->admission != NULL ? OK : ERROR_MEMORY;
 }
 
+static int init_flows(struct relay_worker *worker)
+{
+    const struct config_relay *config = atomic_load(&worker->config);
+    const struct flow_ways ways = {
+        .resolver = worker->resolver,
+        .rules = &worker->rules,
+        .verdicts = &worker->verdicts,
+        .finder = &worker->finder,
+    };
+
+    return flow_service_init(&worker->flows, &ways,
+                             share(config->limits.flows, worker->relay));
+}
+
 int relay_worker_init(struct relay_worker *worker, struct relay *relay, unsigned index,
                       struct ev_loop *loop)
 {
@@ -269,6 +284,8 @@ int relay_worker_init(struct relay_worker *worker, struct relay *relay, unsigned
     nat64_finder_init(&worker->finder, loop, worker->resolver);
     worker->ways = (struct dialer_ways){.loop = loop, .finder = &worker->finder};
     worker->outbound.ways = &worker->ways;
+    if (error == OK)
+        error = init_flows(worker);
     return error != OK ? error : init_admission(worker, relay->silence_random);
 }
 
@@ -290,6 +307,7 @@ void relay_worker_deinit(struct relay_worker *worker)
     relay_arrivals_close(worker);
     while (!list_empty(&worker->sessions))
         relay_session_free(list_first(&worker->sessions, struct relay_session, node));
+    flow_service_deinit(&worker->flows);
     admission_free(worker->admission);
     door_free(worker->door);
     nat64_finder_deinit(&worker->finder);

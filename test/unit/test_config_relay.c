@@ -44,8 +44,10 @@ static void test_defaults(void **state)
         assert_int_equal(config->clients.items[0].public_key[i], 1);
     assert_int_equal(config->clients.items[0].max_sessions, 16);
     assert_int_equal(config->clients.items[0].max_streams, 16384);
+    assert_int_equal(config->clients.items[0].max_flows, 1024);
     assert_int_equal(config->destinations.allow.count, 0);
     assert_int_equal(config->destinations.deny.count, 0);
+    assert_true(config->udp);
     assert_int_equal(config->dns.servers.count, 0);
     assert_int_equal(config->workers, 1);
     assert_int_equal(config->server_id, 1);
@@ -58,6 +60,7 @@ static void test_defaults(void **state)
     assert_int_equal(config->limits.unauthenticated, 4096);
     assert_int_equal(config->limits.failures_per_minute_per_address, 1920);
     assert_int_equal(config->limits.buffered_bytes, 512 << 20);
+    assert_int_equal(config->limits.flows, 16384);
     assert_int_equal(config->warnings.count, 0);
     config_relay_free(config);
 }
@@ -69,7 +72,8 @@ static const char everything[] =
     "  \"clients\": [ " CLIENT(
         "a",
         KEY_1) ", { \"public_key\": \"" KEY_2 "\",\n"
-               "    \"name\": \"b\", \"max_sessions\": 1, \"max_streams\": 1000000 } ],\n"
+               "    \"name\": \"b\", \"max_sessions\": 1, \"max_streams\": 1000000,\n"
+               "    \"max_flows\": 65536 } ], \"udp\": false,\n"
                "  \"destinations\": { \"allow\": [\"10.0.0.0/8\", \"fd00::/8\"],\n"
                "    \"deny\": [\"203.0.113.7\"], \"ports\": [25, \"80-443\"] },\n"
                "  \"dns\": { \"servers\": [\"127.0.0.1:5353\"] }, \"workers\": 64,\n"
@@ -79,7 +83,7 @@ static const char everything[] =
                "  \"timeouts\": { \"half_closed\": \"1h\", \"keepalive\": null },\n"
                "  \"limits\": { \"half_open\": 1, \"unauthenticated\": 2, "
                "\"buffered_bytes\": \"1GiB\","
-               "    \"failures_per_minute_per_address\": 3 } }";
+               "    \"flows\": 4, \"failures_per_minute_per_address\": 3 } }";
 
 static void test_everything(void **state)
 {
@@ -112,6 +116,8 @@ static void test_everything(void **state)
     assert_int_equal(config->clients.items[1].public_key[0], 2);
     assert_int_equal(config->clients.items[1].max_sessions, 1);
     assert_int_equal(config->clients.items[1].max_streams, 1000000);
+    assert_int_equal(config->clients.items[1].max_flows, 65536);
+    assert_false(config->udp);
     assert_int_equal(config->destinations.allow.count, 2);
     assert_int_equal(config->destinations.allow.items[0].bits, 8);
     assert_int_equal(config->destinations.allow.items[1].address.bytes[0], 0xfd);
@@ -134,6 +140,7 @@ static void test_everything(void **state)
     assert_int_equal(config->limits.unauthenticated, 2);
     assert_int_equal(config->limits.failures_per_minute_per_address, 3);
     assert_int_equal(config->limits.buffered_bytes, 1 << 30);
+    assert_int_equal(config->limits.flows, 4);
     config_relay_free(config);
 }
 

@@ -16,6 +16,7 @@ UNIT_TESTS = \
 	test/unit/test_datagram_socket \
 	test/unit/test_descriptors \
 	test/unit/test_destination \
+	test/unit/test_destination_cache \
 	test/unit/test_dial_limit \
 	test/unit/test_dialer \
 	test/unit/test_direct \
@@ -24,6 +25,7 @@ UNIT_TESTS = \
 	test/unit/test_eyeballs \
 	test/unit/test_failure_limit \
 	test/unit/test_family_memory \
+	test/unit/test_flow_targets \
 	test/unit/test_frame \
 	test/unit/test_frame_limits \
 	test/unit/test_governor \
@@ -39,6 +41,7 @@ UNIT_TESTS = \
 	test/unit/test_limits \
 	test/unit/test_listener \
 	test/unit/test_local_path \
+	test/unit/test_mapping \
 	test/unit/test_meter \
 	test/unit/test_nat64 \
 	test/unit/test_names \
@@ -134,6 +137,8 @@ test_unit_test_control_SOURCES = test/unit/test_control.c test/unit/unit.h
 test_unit_test_control_LDADD = $(STATUS) $(CMOCKA_LIBS)
 test_unit_test_destination_SOURCES = test/unit/test_destination.c test/unit/addresses.h test/unit/unit.h
 test_unit_test_destination_LDADD = $(PROXY) $(CMOCKA_LIBS)
+test_unit_test_destination_cache_SOURCES = test/unit/test_destination_cache.c test/unit/addresses.h test/unit/unit.h
+test_unit_test_destination_cache_LDADD = $(PROXY) $(CMOCKA_LIBS)
 test_unit_test_dial_limit_SOURCES = test/unit/test_dial_limit.c test/unit/unit.h
 test_unit_test_dial_limit_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_dialer_SOURCES = test/unit/test_dialer.c test/unit/addresses.h test/unit/unit.h
@@ -150,6 +155,9 @@ test_unit_test_failure_limit_SOURCES = test/unit/test_failure_limit.c test/unit/
 test_unit_test_failure_limit_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_family_memory_SOURCES = test/unit/test_family_memory.c test/unit/unit.h
 test_unit_test_family_memory_LDADD = $(PROXY) $(CMOCKA_LIBS)
+test_unit_test_flow_targets_SOURCES = test/unit/test_flow_targets.c \
+	test/unit/dns_server.c test/unit/dns_server.h test/unit/addresses.h test/unit/unit.h
+test_unit_test_flow_targets_LDADD = $(RELAY) $(CMOCKA_LIBS)
 test_unit_test_frame_SOURCES = test/unit/test_frame.c test/unit/unit.h
 test_unit_test_frame_LDADD = $(WIRE) $(CMOCKA_LIBS)
 test_unit_test_frame_limits_SOURCES = test/unit/test_frame_limits.c test/unit/unit.h
@@ -185,6 +193,8 @@ test_unit_test_listener_SOURCES = test/unit/test_listener.c test/unit/addresses.
 test_unit_test_listener_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_local_path_SOURCES = test/unit/test_local_path.c test/unit/addresses.h test/unit/unit.h
 test_unit_test_local_path_LDADD = $(LOCAL) $(CMOCKA_LIBS)
+test_unit_test_mapping_SOURCES = test/unit/test_mapping.c test/unit/addresses.h test/unit/unit.h
+test_unit_test_mapping_LDADD = $(PROXY) $(CMOCKA_LIBS)
 test_unit_test_meter_SOURCES = test/unit/test_meter.c test/unit/unit.h
 test_unit_test_meter_LDADD = $(BASE) $(CMOCKA_LIBS)
 test_unit_test_nat64_SOURCES = test/unit/test_nat64.c test/unit/addresses.h test/unit/unit.h

@@ -25,6 +25,7 @@ struct config_client {
     uint8_t public_key[CONFIG_KEY_SIZE];
     uint32_t max_sessions; /* at a time, of this key */
     uint32_t max_streams;  /* open at a time, in one session */
+    uint32_t max_flows;    /* the same for flows of datagrams */
 };
 
 struct config_clients {
@@ -47,6 +48,7 @@ struct config_limits {
     uint32_t unauthenticated;                 /* connections without a valid chunk */
     uint32_t failures_per_minute_per_address; /* IPv6: per /64 */
     uint64_t buffered_bytes;
+    uint32_t flows; /* open at a time, of all clients */
 };
 
 struct config_relay {
@@ -54,6 +56,7 @@ struct config_relay {
     const char *private_key_file; /* as written */
     struct config_clients clients;
     struct config_destinations destinations;
+    bool udp; /* whether clients may send datagrams */
     struct config_dns dns;
     uint32_t workers;               /* threads, 1..64 */
     uint8_t server_id;              /* byte 0 of session ids, 1..255 */

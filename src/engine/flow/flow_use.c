@@ -62,3 +62,8 @@ void flow_count_drop(struct flows *flows, struct flow *flow, enum flow_drop reas
     flow->counters.drops[reason]++;
     flows->context->counters.flows.drops[reason]++;
 }
+
+uint64_t flow_queued_bytes(const struct flow *flow)
+{
+    return flow->waiting_bytes;
+}

@@ -58,5 +58,7 @@ void *flow_user(const struct flow *flow);
 uint64_t flow_id(const struct flow *flow); /* 0 while it has none */
 const struct flow_policy *flow_policy(const struct flow *flow);
 const struct flow_counters *flow_counters(const struct flow *flow);
+/* Bytes of datagrams that wait to be sent. */
+uint64_t flow_queued_bytes(const struct flow *flow);
 
 #endif

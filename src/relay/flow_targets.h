@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where the datagrams of one flow go: for each binding one address that this machine has a
+ * route to. A name is resolved once for each binding, and the first datagrams wait for
+ * that. An IPv4 address that is out of reach is reached through the network's NAT64.
+ */
+#ifndef FLOW_TARGETS_H
+#define FLOW_TARGETS_H
+
+#include <splitsocks/base/attributes.h>
+#include <splitsocks/base/list.h>
+#include <splitsocks/io/nat64_finder.h>
+#include <splitsocks/io/resolver.h>
+#include <splitsocks/proxy/destination_cache.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* As many as the engine keeps bindings; the least recently used goes first. */
+#define FLOW_TARGETS_MAX 64
+/* Datagrams that wait for one name: more than a client sends before the first answer. */
+#define FLOW_WAITING_MAX 16
+/* Bytes of all datagrams of a flow that wait for names; as many as the engine queues. */
+#define FLOW_WAITING_BYTES (64 * 1024)
+/* Names of one flow that are looked up at a time. */
+#define FLOW_NAMES_MAX 8
+/* A name that could not be resolved is asked for again after this time, when a datagram
+ * comes. */
+#define FLOW_RETRY_NS (5 * NS_PER_S)
+
+/* What all flows of a worker share. All borrowed. */
+struct flow_ways {
+    struct resolver *resolver;
+    const struct destination_rules *rules;
+    struct destination_cache *verdicts; /* of `rules` */
+    struct nat64_finder *finder;
+};
+
+enum flow_target_state {
+    FLOW_TARGET_RESOLVES,
+    FLOW_TARGET_READY,
+    FLOW_TARGET_DENIED,      /* the rules refuse each of its addresses */
+    FLOW_TARGET_UNREACHABLE, /* this machine has no route to any of them */
+    FLOW_TARGET_UNRESOLVED,  /* the name has no address, or the servers do not answer */
+};
+
+struct flow_waiting {
+    struct list node; /* in target.waiting */
+    size_t length;
+    uint8_t bytes[];
+};
+
+struct flow_targets;
+
+struct flow_target {
+    struct list node; /* in targets.items */
+    struct flow_targets *targets;
+    uint64_t binding;
+    enum flow_target_state state;
+    uint16_t port;
+    struct address address;       /* READY: where to send */
+    struct address denied;        /* DENIED: the first that the rules refuse */
+    struct resolver_query *query; /* NULL: none is under way */
+    struct nat64_waiter waiter;
+    struct address out_of_reach; /* the IPv4 address that waits for a NAT64 prefix */
+    uint64_t failed_at_ns;
+    struct list waiting; /* of struct flow_waiting */
+    unsigned waiting_count;
+};
+
+struct flow_targets {
+    const struct flow_ways *ways;
+    /* A target that was being resolved has another state now. */
+    void (*resolved)(struct flow_targets *targets, struct flow_target *target);
+    struct list items; /* the last used is the first */
+    unsigned count;
+    unsigned names;       /* that are being looked up */
+    size_t waiting_bytes; /* of all targets */
+    bool by_nat64;        /* some target is reached through NAT64 */
+};
+
+void flow_targets_init(struct flow_targets *targets, const struct flow_ways *ways,
+                       void (*resolved)(struct flow_targets *targets,
+                                        struct flow_target *target));
+void flow_targets_deinit(struct flow_targets *targets);
+
+/* The target of a binding, which is `to` if it is new. NULL when memory is out, or too
+ * many names are being looked up. `resolved` is not called from here. */
+struct flow_target *flow_targets_get(struct flow_targets *targets, uint64_t binding,
+                                     const struct target *to, uint64_t now) MUST_CHECK;
+/* Keeps a datagram until the target is resolved; false: there is no room. */
+bool flow_target_keep(struct flow_target *target, const void *bytes,
+                      size_t length) MUST_CHECK;
+/* Takes the oldest datagram that waits, for free(); NULL: none. */
+struct flow_waiting *flow_target_take(struct flow_target *target);
+/* The address by which the client knows the sender `from`. */
+struct address flow_targets_source(const struct flow_targets *targets,
+                                   const struct address *from);
+
+#endif

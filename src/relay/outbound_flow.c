@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: MIT */
+#include "outbound_flow.h"
+
+#include "flow_ports.h"
+
+#include <splitsocks/base/log.h>
+#include <splitsocks/engine/session/session_flow.h>
+#include <splitsocks/io/clock.h>
+#include <splitsocks/io/io_watch.h>
+#include <splitsocks/io/socket.h>
+#include <splitsocks/proxy/mapping.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+struct outbound_flow {
+    struct flow_end end;   /* first */
+    struct driver *driver; /* borrowed */
+    struct flow_list *list;
+    struct list node; /* in list->flows */
+    struct flow *flow;
+    struct mapping mapping;
+    struct flow_targets targets;
+    struct flow_socket {
+        struct outbound_flow *owner;
+        struct datagram_socket datagrams; /* fd -1: not used yet */
+        struct address bound;
+        ev_io io;
+    } sockets[2]; /* IPv4, IPv6 */
+    ev_timer idle;
+    uint64_t idle_at_ns; /* when `idle` fires */
+    bool told;           /* a refusal was logged */
+};
+
+/* Strangers' datagrams are dropped while more than this waits for the client, so that they
+ * take no room from the answers to what the flow has sent: half of the flow's queue. */
+#define STRANGERS_ROOM (32 * 1024)
+
+/* ---- drops ---- */
+
+static void drop(struct outbound_flow *flow, enum flow_drop reason)
+{
+    session_flow_drop(flow->driver->session, flow->flow, reason);
+}
+
+static bool is_allowed(const struct outbound_flow *flow, const struct address *address,
+                       uint64_t now)
+{
+    const struct flow_ways *ways = flow->targets.ways;
+
+    return destination_cache_check(ways->verdicts, ways->rules, address, now) == OK;
+}
+
+/* Logs a refusal once for each flow, and rate-limited, since clients can cause these lines
+ * at will. */
+static void deny(struct outbound_flow *flow, const struct address *to)
+{
+    static _Thread_local struct log_limit limit;
+    struct destination_refusal refusal;
+    char address[ADDRESS_TEXT_SIZE], text[DESTINATION_TEXT_SIZE];
+
+    drop(flow, FLOW_DROP_DENIED);
+    if (flow->told || destination_judge(flow->targets.ways->rules, to, &refusal) == OK)
+        return;
+    flow->told = true;
+    log_write_limited(&limit, clock_now(), LOG_WARNING,
+                      "%s: datagrams to %s are dropped: %s", flow->list->client,
+                      address_format(to, address),
+                      destination_refusal_format(&refusal, text));
+}
+
+/* ---- life ---- */
+
+static void close_socket(struct flow_socket *socket)
+{
+    if (socket->datagrams.fd < 0)
+        return;
+    ev_io_stop(socket->owner->driver->worker->loop, &socket->io);
+    flow_ports_remove(&socket->bound);
+    datagram_socket_close(&socket->datagrams);
+}
+
+/* Lets go of everything but the engine's flow. */
+static void outbound_flow_free(struct outbound_flow *flow)
+{
+    struct flow_list *list = flow->list;
+
+    ev_timer_stop(flow->driver->worker->loop, &flow->idle);
+    for (size_t i = 0; i < ARRAY_LENGTH(flow->sockets); i++)
+        close_socket(&flow->sockets[i]);
+    flow_targets_deinit(&flow->targets);
+    mapping_deinit(&flow->mapping);
+    list_remove(&flow->node);
+    list->service->count--;
+    if (--list->count == 0)
+        list_remove(&list->node);
+    free(flow);
+}
+
+static void end_flow(struct outbound_flow *flow, enum flow_close_code code)
+{
+    struct driver *driver = flow->driver;
+
+    session_flow_close(driver->session, flow->flow, code, clock_now());
+    outbound_flow_free(flow);
+    driver_touch(driver);
+}
+
+/* Moves the timer only to an earlier time: datagrams that go out put the end off, and the
+ * timer that then comes too early arms itself again. */
+static void arm_idle(struct outbound_flow *flow, uint64_t now)
+{
+    uint64_t ends_at_ns = mapping_ends_at(&flow->mapping);
+
+    if (ends_at_ns >= flow->idle_at_ns)
+        return;
+    flow->idle_at_ns = ends_at_ns;
+    io_watch_until(flow->driver->worker->loop, &flow->idle, ends_at_ns, now);
+}
+
+static void on_idle(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct outbound_flow *flow = timer->data;
+    uint64_t now = clock_now();
+    (void)loop;
+    (void)events;
+
+    flow->idle_at_ns = TIME_NEVER;
+    if (now < mapping_ends_at(&flow->mapping))
+        arm_idle(flow, now);
+    else
+        end_flow(flow, FLOW_CLOSE_IDLE);
+}
+
+/* ---- in: from the network to the client ---- */
+
+static bool lets_in(struct outbound_flow *flow, const struct address *from, uint64_t now)
+{
+    enum mapping_verdict verdict = mapping_receive(&flow->mapping, from);
+
+    if (verdict == MAPPING_FILTERED ||
+        (verdict == MAPPING_UNSOLICITED && flow_queued_bytes(flow->flow) > STRANGERS_ROOM))
+        return false;
+    return is_allowed(flow, from, now);
+}
+
+static void take_in(struct outbound_flow *flow, const struct datagram_in *in, uint64_t now)
+{
+    struct target source;
+
+    if (!lets_in(flow, &in->peer, now)) {
+        drop(flow, FLOW_DROP_DENIED);
+        return;
+    }
+    source.addresses[0] = flow_targets_source(&flow->targets, &in->peer);
+    source.port = in->peer.port;
+    source.address_count = 1;
+    source.name[0] = '\0';
+    session_flow_send(flow->driver->session, flow->flow, &source, in->bytes, in->length,
+                      now);
+}
+
+static void on_datagrams(struct ev_loop *loop, ev_io *io, int events)
+{
+    struct flow_socket *socket = io->data;
+    struct outbound_flow *flow = socket->owner;
+    struct datagram_batch *batch = flow->list->service->batch;
+    struct driver *driver = flow->driver;
+    uint64_t now = clock_now();
+    size_t count = datagram_socket_receive(&socket->datagrams, batch);
+    (void)loop;
+    (void)events;
+
+    for (size_t i = 0; i < count; i++)
+        take_in(flow, datagram_batch_at(batch, i), now);
+    arm_idle(flow, now);
+    driver_drain(driver);
+}
+
+/* ---- out: from the client to the network ---- */
+
+static struct flow_socket *socket_for(struct outbound_flow *flow, uint8_t family)
+{
+    static const struct datagram_socket_options options = {.class = DESCRIPTOR_CLIENT};
+    const struct address any = {.family = family};
+    struct flow_socket *socket = &flow->sockets[family == ADDRESS_IPV6];
+
+    if (socket->datagrams.fd >= 0)
+        return socket;
+    if (datagram_socket_open(&socket->datagrams, &any, &options) != OK)
+        return NULL;
+    socket->bound = socket_local_address(socket->datagrams.fd);
+    flow_ports_add(&socket->bound);
+    ev_io_set(&socket->io, socket->datagrams.fd, EV_READ);
+    ev_io_start(flow->driver->worker->loop, &socket->io);
+    return socket;
+}
+
+/* The rules may have changed since the target was chosen, so they are asked each time. */
+static void put_out(struct outbound_flow *flow, const struct address *to, const void *bytes,
+                    size_t length, uint64_t now)
+{
+    struct flow_socket *socket;
+
+    if (length > DATAGRAM_BYTES_MAX) {
+        drop(flow, FLOW_DROP_SIZE);
+    } else if (!is_allowed(flow, to, now)) {
+        deny(flow, to);
+    } else if (flow_ports_have(to)) {
+        drop(flow, FLOW_DROP_DENIED);
+    } else if ((socket = socket_for(flow, to->family)) == NULL ||
+               mapping_send(&flow->mapping, to, now) != OK) {
+        drop(flow, FLOW_DROP_SOCKET);
+    } else {
+        memcpy(datagram_socket_put(&socket->datagrams, flow->list->service->batch, to, NULL,
+                                   length),
+               bytes, length);
+    }
+}
+
+/* Sends what was put, and makes the flow the one that has sent last. */
+static void flush(struct outbound_flow *flow)
+{
+    size_t lost = datagram_batch_flush(flow->list->service->batch);
+
+    while (lost-- > 0)
+        drop(flow, FLOW_DROP_SOCKET);
+    list_remove(&flow->node);
+    list_append(&flow->list->flows, &flow->node);
+}
+
+static void put_to(struct outbound_flow *flow, const struct flow_target *target,
+                   const void *bytes, size_t length, uint64_t now)
+{
+    switch (target->state) {
+    case FLOW_TARGET_READY: put_out(flow, &target->address, bytes, length, now); break;
+    case FLOW_TARGET_DENIED: deny(flow, &target->denied); break;
+    case FLOW_TARGET_UNREACHABLE: drop(flow, FLOW_DROP_SOCKET); break;
+    default: drop(flow, FLOW_DROP_NAME); break;
+    }
+}
+
+static void take_out(struct outbound_flow *flow, const struct flow_datagram *datagram,
+                     uint64_t now)
+{
+    struct flow_target *target =
+        flow_targets_get(&flow->targets, datagram->binding, datagram->peer, now);
+
+    if (target == NULL)
+        drop(flow, FLOW_DROP_NAME);
+    else if (target->state != FLOW_TARGET_RESOLVES)
+        put_to(flow, target, datagram->bytes, datagram->length, now);
+    else if (!flow_target_keep(target, datagram->bytes, datagram->length))
+        drop(flow, FLOW_DROP_NAME);
+}
+
+static void on_resolved(struct flow_targets *targets, struct flow_target *target)
+{
+    struct outbound_flow *flow = container_of(targets, struct outbound_flow, targets);
+    uint64_t now = clock_now();
+    struct flow_waiting *waiting;
+
+    while ((waiting = flow_target_take(target)) != NULL) {
+        put_to(flow, target, waiting->bytes, waiting->length, now);
+        free(waiting);
+    }
+    flush(flow);
+}
+
+/* ---- events ---- */
+
+static void on_readable(struct flow_end *end)
+{
+    struct outbound_flow *flow = container_of(end, struct outbound_flow, end);
+    struct session *session = flow->driver->session;
+    uint64_t now = clock_now();
+    struct flow_datagram datagram;
+
+    while (session_flow_receive(session, flow->flow, &datagram, now))
+        take_out(flow, &datagram, now);
+    flush(flow);
+}
+
+static void on_closed(struct flow_end *end, enum flow_close_code code)
+{
+    (void)code;
+
+    outbound_flow_free(container_of(end, struct outbound_flow, end));
+}
+
+static const struct flow_end_type end_type = {.readable = on_readable, .closed = on_closed};
+
+/* ---- service and lists ---- */
+
+int flow_service_init(struct flow_service *service, const struct flow_ways *ways,
+                      unsigned limit)
+{
+    *service = (struct flow_service){.ways = *ways, .limit = limit};
+    list_init(&service->lists);
+    service->batch = datagram_batch_new();
+    return service->batch != NULL ? OK : ERROR_MEMORY;
+}
+
+void flow_service_deinit(struct flow_service *service)
+{
+    datagram_batch_free(service->batch);
+    service->batch = NULL;
+}
+
+void flow_list_init(struct flow_list *list, struct flow_service *service,
+                    const char *client)
+{
+    *list = (struct flow_list){.service = service, .client = client};
+    list_init(&list->node);
+    list_init(&list->flows);
+}
+
+static struct outbound_flow *oldest_of(const struct flow_list *list)
+{
+    return list_first(&list->flows, struct outbound_flow, node);
+}
+
+void flow_list_abort(struct flow_list *list)
+{
+    while (!list_empty(&list->flows))
+        end_flow(oldest_of(list), FLOW_CLOSE_FAILURE);
+}
+
+/* Closes a flow where the bound is reached: of the session that has most of them, the one
+ * that has sent least recently. */
+static void make_room(struct flow_service *service)
+{
+    struct flow_list *largest = NULL;
+
+    if (service->count < service->limit)
+        return;
+    list_foreach(&service->lists, node, after) {
+        struct flow_list *list = list_entry(node, struct flow_list, node);
+
+        if (largest == NULL || list->count > largest->count)
+            largest = list;
+    }
+    if (largest != NULL)
+        end_flow(oldest_of(largest), FLOW_CLOSE_LIMIT);
+}
+
+void outbound_flow_start(struct driver *driver, struct flow_list *list, struct flow *handle)
+{
+    struct outbound_flow *flow = calloc(1, sizeof(*flow));
+    uint64_t now = clock_now();
+
+    if (flow == NULL) {
+        session_flow_close(driver->session, handle, FLOW_CLOSE_LIMIT, now);
+        return;
+    }
+    make_room(list->service);
+    flow->end.type = &end_type;
+    flow->driver = driver;
+    flow->list = list;
+    flow->flow = handle;
+    mapping_init(&flow->mapping, flow_policy(handle)->filter_address, now);
+    flow_targets_init(&flow->targets, &list->service->ways, on_resolved);
+    for (size_t i = 0; i < ARRAY_LENGTH(flow->sockets); i++) {
+        flow->sockets[i].owner = flow;
+        flow->sockets[i].datagrams.fd = -1;
+        ev_init(&flow->sockets[i].io, on_datagrams);
+        flow->sockets[i].io.data = &flow->sockets[i];
+    }
+    ev_init(&flow->idle, on_idle);
+    flow->idle.data = flow;
+    flow->idle_at_ns = TIME_NEVER;
+    list_init(&flow->node);
+    list_append(&list->flows, &flow->node);
+    if (list->count++ == 0)
+        list_append(&list->service->lists, &list->node);
+    list->service->count++;
+    flow_set_user(handle, flow);
+    arm_idle(flow, now);
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/* Where the datagrams of a flow go, with a DNS server in this process. */
+#include "unit.h"
+
+#include "../../src/relay/flow_targets.h"
+#include "addresses.h"
+#include "dns_server.h"
+
+#include <splitsocks/io/clock.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct address_block loopback[] = {
+    {.address = {.family = ADDRESS_IPV4, .bytes = {127}}, .bits = 8},
+    {.address = {.family = ADDRESS_IPV6, .bytes = {[15] = 1}}, .bits = 128},
+};
+
+struct fixture {
+    struct ev_loop *loop;
+    struct dns_server server;
+    struct resolver *resolver;
+    struct nat64_finder finder;
+    struct destination_rules rules;
+    struct destination_cache verdicts;
+    struct flow_ways ways;
+    struct flow_targets targets;
+    unsigned resolved;
+};
+
+static void on_resolved(struct flow_targets *targets, struct flow_target *target)
+{
+    struct fixture *fixture = container_of(targets, struct fixture, targets);
+    (void)target;
+
+    fixture->resolved++;
+    ev_break(fixture->loop, EVBREAK_ALL);
+}
+
+static int set_up(void **state)
+{
+    static struct fixture fixture;
+    struct resolver_options options = {
+        .dns = {.timeout_ns = 20 * NS_PER_S, .cache = 100, .max_waiting = 128},
+        .hosts_path = "/dev/null",
+        .system_path = "/dev/null",
+    };
+
+    memset(&fixture, 0, sizeof(fixture));
+    fixture.loop = ev_loop_new(EVFLAG_AUTO);
+    dns_server_start(&fixture.server, fixture.loop);
+    options.dns.servers = (struct config_addresses){&fixture.server.address, 1};
+    fixture.rules = (struct destination_rules){.allow = loopback, .allow_count = 2};
+    *state = &fixture;
+    if (resolver_new(fixture.loop, &options, &fixture.resolver) != OK)
+        return -1;
+    nat64_finder_init(&fixture.finder, fixture.loop, fixture.resolver);
+    fixture.ways = (struct flow_ways){.resolver = fixture.resolver,
+                                      .rules = &fixture.rules,
+                                      .verdicts = &fixture.verdicts,
+                                      .finder = &fixture.finder};
+    flow_targets_init(&fixture.targets, &fixture.ways, on_resolved);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+
+    flow_targets_deinit(&fixture->targets);
+    nat64_finder_deinit(&fixture->finder);
+    resolver_free(fixture->resolver);
+    dns_server_stop(&fixture->server, fixture->loop);
+    ev_loop_destroy(fixture->loop);
+    return 0;
+}
+
+static struct flow_target *get(struct fixture *fixture, uint64_t binding, const char *host,
+                               uint64_t now)
+{
+    struct target to = {.port = 7};
+
+    if (address_parse(&to.addresses[0], host) == OK)
+        to.address_count = 1;
+    else
+        snprintf(to.name, sizeof(to.name), "%s", host);
+    return flow_targets_get(&fixture->targets, binding, &to, now);
+}
+
+static void wait_for_name(struct fixture *fixture)
+{
+    unsigned before = fixture->resolved;
+
+    while (fixture->resolved == before)
+        ev_run(fixture->loop, EVRUN_ONCE);
+}
+
+static void test_addresses_are_there_at_once(void **state)
+{
+    struct fixture *fixture = *state;
+    struct flow_target *target = get(fixture, 1, "127.0.0.9", 0);
+
+    assert_int_equal(target->state, FLOW_TARGET_READY);
+    assert_int_equal(target->address.port, 7);
+    assert_int_equal(get(fixture, 2, "::ffff:127.0.0.9", 0)->address.family, ADDRESS_IPV4);
+    assert_int_equal(get(fixture, 3, "10.0.0.1", 0)->state, FLOW_TARGET_DENIED);
+    assert_int_equal(get(fixture, 4, "::ffff:10.0.0.1", 0)->state, FLOW_TARGET_DENIED);
+    assert_ptr_equal(get(fixture, 1, "127.0.0.9", 0), target);
+    assert_int_equal(fixture->resolved, 0);
+}
+
+static void test_sixteen_wait_for_a_name(void **state)
+{
+    struct fixture *fixture = *state;
+    struct flow_target *target = get(fixture, 1, "good.test", 0);
+    struct flow_waiting *waiting;
+
+    for (uint8_t i = 0; i < FLOW_WAITING_MAX; i++) {
+        assert_ptr_equal(get(fixture, 1, "good.test", 0), target);
+        assert_int_equal(target->state, FLOW_TARGET_RESOLVES);
+        assert_true(flow_target_keep(target, &i, 1));
+    }
+    assert_false(flow_target_keep(target, "x", 1));
+    wait_for_name(fixture);
+    assert_int_equal(target->state, FLOW_TARGET_DENIED); /* no address of loopback */
+    for (uint8_t i = 0; i < FLOW_WAITING_MAX; i++) {
+        waiting = flow_target_take(target);
+        assert_int_equal(waiting->bytes[0], i);
+        free(waiting);
+    }
+    assert_null(flow_target_take(target));
+    assert_int_equal(fixture->targets.waiting_bytes, 0);
+}
+
+static void test_what_waits_is_bounded_in_bytes(void **state)
+{
+    static const uint8_t bytes[FLOW_WAITING_BYTES / 2];
+    struct fixture *fixture = *state;
+    struct flow_target *first = get(fixture, 1, "one.test", 0);
+    struct flow_target *second = get(fixture, 2, "two.test", 0);
+
+    assert_true(flow_target_keep(first, bytes, sizeof(bytes)));
+    assert_true(flow_target_keep(second, bytes, sizeof(bytes)));
+    assert_false(flow_target_keep(first, bytes, 1));
+    free(flow_target_take(second));
+    assert_true(flow_target_keep(first, bytes, 1));
+}
+
+static void test_names_of_one_flow_are_bounded(void **state)
+{
+    struct fixture *fixture = *state;
+    char name[32];
+
+    for (unsigned i = 0; i < FLOW_NAMES_MAX; i++) {
+        snprintf(name, sizeof(name), "n%u.test", i);
+        assert_non_null(get(fixture, i, name, 0));
+    }
+    assert_null(get(fixture, FLOW_NAMES_MAX, "more.test", 0));
+    wait_for_name(fixture);
+    assert_non_null(get(fixture, FLOW_NAMES_MAX, "more.test", 0));
+}
+
+static void test_a_failure_is_tried_again_after_a_while(void **state)
+{
+    struct fixture *fixture = *state;
+    struct flow_target *target = get(fixture, 1, "10.0.0.1", clock_now());
+    const struct address_block all[] = {{.address = {.family = ADDRESS_IPV4}, .bits = 0}};
+
+    assert_int_equal(target->state, FLOW_TARGET_DENIED);
+    fixture->rules = (struct destination_rules){.allow = all, .allow_count = 1};
+    memset(&fixture->verdicts, 0, sizeof(fixture->verdicts));
+    assert_int_equal(get(fixture, 1, "10.0.0.1", clock_now())->state, FLOW_TARGET_DENIED);
+    target = get(fixture, 1, "10.0.0.1", clock_now() + FLOW_RETRY_NS);
+    assert_int_not_equal(target->state, FLOW_TARGET_DENIED);
+}
+
+static void test_the_oldest_targets_go(void **state)
+{
+    struct fixture *fixture = *state;
+
+    for (unsigned i = 0; i < 3 * FLOW_TARGETS_MAX; i++) {
+        assert_int_equal(get(fixture, i, "127.0.0.1", 0)->state, FLOW_TARGET_READY);
+        assert_int_equal(get(fixture, 0, "127.0.0.1", 0)->binding, 0);
+    }
+    assert_int_equal(fixture->targets.count, FLOW_TARGETS_MAX);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+UNIT_MAIN(TEST(test_addresses_are_there_at_once), TEST(test_sixteen_wait_for_a_name),
+          TEST(test_what_waits_is_bounded_in_bytes),
+          TEST(test_names_of_one_flow_are_bounded),
+          TEST(test_a_failure_is_tried_again_after_a_while),
+          TEST(test_the_oldest_targets_go))
