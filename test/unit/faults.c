@@ -26,6 +26,7 @@ int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *length, int flag
 
 static struct fault {
     int fd;
+    unsigned skip;  /* calls before the failures */
     unsigned count; /* failures to come */
     int error;
     int short_fd;
@@ -35,8 +36,15 @@ static struct fault {
 void fault_fail(enum fault_call call, int fd, unsigned count, int error)
 {
     faults[call].fd = fd;
+    faults[call].skip = 0;
     faults[call].count = count;
     faults[call].error = error;
+}
+
+void fault_fail_after(enum fault_call call, unsigned skip, unsigned count, int error)
+{
+    fault_fail(call, FAULT_ANY_FD, count, error);
+    faults[call].skip = skip;
 }
 
 void fault_shorten(enum fault_call call, int fd, size_t most)
@@ -61,6 +69,10 @@ static bool fails(enum fault_call call, int fd)
 
     if (fault->count == 0 || (fault->fd != FAULT_ANY_FD && fault->fd != fd))
         return false;
+    if (fault->skip > 0) {
+        fault->skip--;
+        return false;
+    }
     fault->count--;
     errno = fault->error;
     return true;

@@ -23,6 +23,8 @@ enum fault_call {
 
 /* The next `count` calls for `fd` fail with `error`, an errno value. */
 void fault_fail(enum fault_call call, int fd, unsigned count, int error);
+/* The same, after `skip` calls that go as they should. */
+void fault_fail_after(enum fault_call call, unsigned skip, unsigned count, int error);
 /* Each call for `fd` moves `most` bytes at most. */
 void fault_shorten(enum fault_call call, int fd, size_t most);
 /* How many of the failures that fault_fail() asked for are still to come. */

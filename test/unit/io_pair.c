@@ -287,6 +287,24 @@ int io_pair_open(struct io_pair *pair, plain_reply *reply)
     return ends[0];
 }
 
+size_t io_pair_reply(uint8_t reply[PLAIN_REPLY_SIZE], bool opened, enum reset_code code)
+{
+    reply[0] = opened ? '+' : '-';
+    reply[1] = (uint8_t)('a' + code);
+    return 2;
+}
+
+void io_pair_expect_reply(struct io_pair *pair, int app, bool opened, enum reset_code code)
+{
+    uint8_t found[2], expected[PLAIN_REPLY_SIZE];
+    size_t length = io_pair_reply(expected, opened, code);
+
+    ev_timer_again(pair->loop, &pair->patience);
+    while (read(app, found, length) != (ssize_t)length)
+        io_pair_turn(pair);
+    assert_memory_equal(found, expected, length);
+}
+
 int io_pair_accept(struct io_pair *pair)
 {
     int fd;

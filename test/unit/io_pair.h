@@ -64,6 +64,9 @@ void io_pair_sockets(int ends[2]);
 /* Opens a stream to the destination for a new application, with a plain at local. Returns
  * the application's end. */
 int io_pair_open(struct io_pair *pair, plain_reply *reply);
+/* A reply of two bytes, and the wait for it at the application's end. */
+plain_reply io_pair_reply;
+void io_pair_expect_reply(struct io_pair *pair, int app, bool opened, enum reset_code code);
 /* Waits until the relay has connected to the destination; returns the destination's end. */
 int io_pair_accept(struct io_pair *pair);
 /* Sends `length` bytes at `from`, and waits until they have come out at `to`. */

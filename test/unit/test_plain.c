@@ -242,33 +242,16 @@ static void test_the_application_resets_while_the_session_is_full(void **state)
 
 /* ---- replies ---- */
 
-static size_t say(uint8_t reply[PLAIN_REPLY_SIZE], bool opened, enum reset_code code)
-{
-    reply[0] = opened ? '+' : '-';
-    reply[1] = (uint8_t)('a' + code);
-    return 2;
-}
-
-static void expect_reply(int app, const char *text)
-{
-    char found[3] = "";
-
-    ev_timer_again(pair.loop, &pair.patience);
-    while (read(app, found, 2) != 2)
-        io_pair_turn(&pair);
-    assert_string_equal(found, text);
-}
-
 static void test_the_reply_comes_before_data(void **state)
 {
     int app, destination;
     (void)state;
 
     io_pair_begin(&pair, "");
-    app = io_pair_open(&pair, say);
+    app = io_pair_open(&pair, io_pair_reply);
     assert_int_equal(write(app, "early", 5), 5); /* taken while the stream opens */
     destination = io_pair_accept(&pair);
-    expect_reply(app, "+a");
+    io_pair_expect_reply(&pair, app, true, RESET_CANCELLED);
     io_pair_transfer(&pair, destination, app, 1000);
     close(app);
     close(destination);
@@ -282,8 +265,8 @@ static void test_the_reply_of_a_refusal(void **state)
 
     io_pair_begin(&pair, "");
     close(pair.destination);
-    app = io_pair_open(&pair, say);
-    expect_reply(app, "-f"); /* RESET_REFUSED */
+    app = io_pair_open(&pair, io_pair_reply);
+    io_pair_expect_reply(&pair, app, false, RESET_REFUSED);
     assert_int_equal(pair.failed_code, RESET_REFUSED);
     assert_int_equal(io_pair_wait_end(&pair, app), 0);
     close(app);
@@ -298,7 +281,7 @@ static void test_a_reply_that_does_not_fit(void **state)
     (void)state;
 
     io_pair_begin(&pair, "");
-    app = io_pair_open(&pair, say);
+    app = io_pair_open(&pair, io_pair_reply);
     fault_shorten(FAULT_SEND, plain_fd(), 1);
     destination = io_pair_accept(&pair);
     assert_int_equal(io_pair_wait_end(&pair, app), ECONNRESET);

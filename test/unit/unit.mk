@@ -31,6 +31,7 @@ UNIT_TESTS = \
 	test/unit/test_governor \
 	test/unit/test_handshake \
 	test/unit/test_host \
+	test/unit/test_inbound \
 	test/unit/test_interface_table \
 	test/unit/test_journal \
 	test/unit/test_kdf \
@@ -53,6 +54,7 @@ UNIT_TESTS = \
 	test/unit/test_packet_size \
 	test/unit/test_pages \
 	test/unit/test_path_limits \
+	test/unit/test_path_table \
 	test/unit/test_path_watch \
 	test/unit/test_plain \
 	test/unit/test_port_chooser \
@@ -60,6 +62,7 @@ UNIT_TESTS = \
 	test/unit/test_profile \
 	test/unit/test_ranges \
 	test/unit/test_rate_limit \
+	test/unit/test_relay_worker \
 	test/unit/test_remainder \
 	test/unit/test_resolver \
 	test/unit/test_restraint \
@@ -168,6 +171,10 @@ test_unit_test_handshake_SOURCES = test/unit/test_handshake.c test/unit/unit.h
 test_unit_test_handshake_LDADD = $(WIRE) $(CMOCKA_LIBS)
 test_unit_test_host_SOURCES = test/unit/test_host.c test/unit/unit.h
 test_unit_test_host_LDADD = $(BASE) $(CMOCKA_LIBS)
+test_unit_test_inbound_SOURCES = test/unit/test_inbound.c test/unit/dns_server.c test/unit/dns_server.h \
+	$(IO_PAIR)
+test_unit_test_inbound_LDADD = $(PROGRAM) $(CMOCKA_LIBS)
+test_unit_test_inbound_LDFLAGS = $(AM_LDFLAGS) $(FAULTS)
 test_unit_test_interface_table_SOURCES = test/unit/test_interface_table.c test/unit/addresses.h test/unit/unit.h
 test_unit_test_interface_table_LDADD = $(LOCAL) $(CMOCKA_LIBS)
 test_unit_test_journal_SOURCES = test/unit/test_journal.c test/unit/unit.h
@@ -216,6 +223,9 @@ test_unit_test_pages_LDADD = $(BASE) $(CMOCKA_LIBS)
 test_unit_test_outlet_SOURCES = test/unit/test_outlet.c test/unit/unit.h \
 	src/app/outlet.c src/app/outlet.h
 test_unit_test_outlet_LDADD = $(CMOCKA_LIBS) -lpthread
+test_unit_test_path_table_SOURCES = test/unit/test_path_table.c test/unit/addresses.h \
+	test/unit/config_local_parse.h test/unit/config_parse.h test/unit/unit.h
+test_unit_test_path_table_LDADD = $(LOCAL) $(CMOCKA_LIBS)
 test_unit_test_path_watch_SOURCES = test/unit/test_path_watch.c test/unit/unit.h
 test_unit_test_path_watch_LDADD = $(LOCAL) $(CMOCKA_LIBS)
 test_unit_test_plain_SOURCES = test/unit/test_plain.c $(IO_PAIR)
@@ -229,6 +239,9 @@ test_unit_test_profile_SOURCES = test/unit/test_profile.c test/unit/unit.h
 test_unit_test_profile_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_ranges_SOURCES = test/unit/test_ranges.c test/unit/unit.h
 test_unit_test_ranges_LDADD = $(BASE) $(CMOCKA_LIBS)
+test_unit_test_relay_worker_SOURCES = test/unit/test_relay_worker.c $(IO_PAIR)
+test_unit_test_relay_worker_LDADD = $(PROGRAM) $(CMOCKA_LIBS)
+test_unit_test_relay_worker_LDFLAGS = $(AM_LDFLAGS) $(FAULTS)
 test_unit_test_remainder_SOURCES = test/unit/test_remainder.c test/unit/unit.h
 test_unit_test_remainder_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_rate_limit_SOURCES = test/unit/test_rate_limit.c test/unit/unit.h

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/* A relay's workers: what arrives, what fails, reloads, and the end. */
+#include "faults.h"
+#include "io_pair.h"
+
+#include <splitsocks/io/clock.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct io_pair pair;
+
+static bool has_ended(struct io_pair *p)
+{
+    return p->session == NULL;
+}
+
+static bool has_failed(struct io_pair *p)
+{
+    return p->failed > 0;
+}
+
+static bool has_unproven(struct io_pair *p)
+{
+    return p->unproven > 0;
+}
+
+static void finish(void)
+{
+    fault_clear();
+    io_pair_end(&pair);
+}
+
+/* The relay serves a stream now. */
+static void expect_service(void)
+{
+    int app = io_pair_open(&pair, NULL);
+    int destination = io_pair_accept(&pair);
+
+    io_pair_transfer(&pair, app, destination, 10000);
+    io_pair_transfer(&pair, destination, app, 10000);
+    close(app);
+    close(destination);
+}
+
+/* ---- arrivals ---- */
+
+static void test_no_descriptors_to_accept_with(void **state)
+{
+    static const int errors[] = {EMFILE, ENFILE, ENOBUFS, ECONNABORTED, EINTR};
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(errors); i++) {
+        io_pair_begin(&pair, "");
+        fault_fail(FAULT_ACCEPT, FAULT_ANY_FD, 1, errors[i]);
+        io_pair_wait(&pair, io_pair_is_up);
+        assert_int_equal(fault_left(FAULT_ACCEPT), 0);
+        expect_service();
+        finish();
+    }
+}
+
+/* The relay reads first, since local has nothing to read before the answer. */
+static void test_the_hello_cannot_be_read(void **state)
+{
+    static const int errors[] = {ECONNRESET, ENOBUFS, ETIMEDOUT};
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(errors); i++) {
+        io_pair_begin(&pair, "");
+        fault_fail(FAULT_RECV, FAULT_ANY_FD, 1, errors[i]);
+        io_pair_wait(&pair, has_unproven);
+        io_pair_wait(&pair, io_pair_is_up);
+        expect_service();
+        finish();
+    }
+}
+
+static void test_the_hello_comes_in_pieces(void **state)
+{
+    (void)state;
+
+    io_pair_begin(&pair, "");
+    fault_shorten(FAULT_RECV, FAULT_ANY_FD, 1);
+    io_pair_wait(&pair, io_pair_is_up);
+    assert_int_equal(pair.unproven, 0);
+    fault_clear();
+    expect_service();
+    finish();
+}
+
+/* The first bytes that are sent are local's HELLO, and the next ones its answer. */
+static void test_the_answer_cannot_be_sent(void **state)
+{
+    static const int errors[] = {EAGAIN, ECONNRESET, ENOBUFS};
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(errors); i++) {
+        io_pair_begin(&pair, "");
+        fault_fail_after(FAULT_SEND, 1, 1, errors[i]);
+        io_pair_wait(&pair, has_unproven);
+        assert_int_equal(pair.unproven_how, UNPROVEN_CLOSED);
+        io_pair_wait(&pair, io_pair_is_up);
+        expect_service();
+        finish();
+    }
+}
+
+static int connect_stranger(const char *bytes)
+{
+    struct pollfd stranger = {.events = POLLOUT};
+
+    assert_int_equal(socket_connect(&pair.relay_at, NULL, &stranger.fd), OK);
+    assert_int_equal(poll(&stranger, 1, (int)IO_PAIR_PATIENCE * 1000), 1);
+    assert_int_equal(write(stranger.fd, bytes, strlen(bytes)), strlen(bytes));
+    return stranger.fd;
+}
+
+/* A stranger gets no answer and no end, whatever it says, and may go as it likes. */
+static void test_strangers(void **state)
+{
+    int fds[3];
+    char byte;
+    (void)state;
+
+    io_pair_begin(&pair, "");
+    fds[0] = connect_stranger("GET / HTTP/1.1\r\n\r\n");
+    fds[1] = connect_stranger("\x16\x03\x01");
+    fds[2] = connect_stranger("SSH-2.0-OpenSSH_9.6\r\n");
+    io_pair_wait(&pair, io_pair_is_up);
+    for (size_t i = 0; i < ARRAY_LENGTH(fds); i++) {
+        assert_int_equal(read(fds[i], &byte, 1), -1);
+        assert_int_equal(errno, EAGAIN);
+    }
+    socket_close_reset(fds[0]);
+    close(fds[1]);
+    expect_service();
+    close(fds[2]);
+    finish();
+}
+
+/* The session lives in one worker, and its connections arrive at any. */
+static void test_two_workers(void **state)
+{
+    (void)state;
+
+    io_pair_begin(&pair, ", \"workers\": 2");
+    io_pair_wait(&pair, io_pair_is_up);
+    for (int i = 0; i < 5; i++)
+        expect_service();
+    finish();
+}
+
+/* ---- reloads ---- */
+
+static void test_a_reload_without_the_client(void **state)
+{
+    int app, destination;
+    (void)state;
+
+    io_pair_begin(&pair, "");
+    app = io_pair_open(&pair, NULL);
+    destination = io_pair_accept(&pair);
+    assert_int_equal(relay_reload(pair.relay, io_pair_config(&pair, "", false)), OK);
+    io_pair_wait(&pair, has_ended);
+    assert_int_equal(pair.ended_code, CLOSE_REMOVED);
+    assert_int_equal(io_pair_wait_end(&pair, app), ECONNRESET);
+    assert_int_equal(io_pair_wait_end(&pair, destination), ECONNRESET);
+    close(app);
+    close(destination);
+    finish();
+}
+
+/* Streams go on, and the new timeouts and servers are used. */
+static void test_a_reload_with_the_client(void **state)
+{
+    int app, destination;
+    (void)state;
+
+    io_pair_begin(&pair, "");
+    app = io_pair_open(&pair, NULL);
+    destination = io_pair_accept(&pair);
+    assert_int_equal(
+        relay_reload(
+            pair.relay,
+            io_pair_config(&pair, ", \"dns\": {\"servers\": [\"127.0.0.1\"]}", true)),
+        OK);
+    io_pair_transfer(&pair, app, destination, 1000);
+    expect_service();
+    close(app);
+    close(destination);
+    finish();
+}
+
+/* ---- the end ---- */
+
+static void test_a_stop_without_streams(void **state)
+{
+    (void)state;
+
+    io_pair_begin(&pair, "");
+    io_pair_wait(&pair, io_pair_is_up);
+    relay_stop(pair.relay, 3600 * NS_PER_S);
+    io_pair_wait(&pair, has_ended);
+    assert_int_equal(pair.ended_code, CLOSE_STOPPED);
+    finish();
+}
+
+static void test_a_stop_opens_no_more_streams(void **state)
+{
+    int app, destination, late;
+    (void)state;
+
+    io_pair_begin(&pair, "");
+    app = io_pair_open(&pair, NULL);
+    destination = io_pair_accept(&pair);
+    relay_stop(pair.relay, 3600 * NS_PER_S);
+    late = io_pair_open(&pair, NULL);
+    io_pair_wait(&pair, has_failed);
+    assert_int_equal(io_pair_wait_end(&pair, late), ECONNRESET);
+    relay_stop(pair.relay, 0);
+    io_pair_wait(&pair, has_ended);
+    assert_int_equal(io_pair_wait_end(&pair, app), ECONNRESET);
+    close(app);
+    close(late);
+    close(destination);
+    finish();
+}
+
+UNIT_MAIN(cmocka_unit_test(test_no_descriptors_to_accept_with),
+          cmocka_unit_test(test_the_hello_cannot_be_read),
+          cmocka_unit_test(test_the_hello_comes_in_pieces),
+          cmocka_unit_test(test_the_answer_cannot_be_sent),
+          cmocka_unit_test(test_strangers), cmocka_unit_test(test_two_workers),
+          cmocka_unit_test(test_a_reload_without_the_client),
+          cmocka_unit_test(test_a_reload_with_the_client),
+          cmocka_unit_test(test_a_stop_without_streams),
+          cmocka_unit_test(test_a_stop_opens_no_more_streams))
