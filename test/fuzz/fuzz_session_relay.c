@@ -123,7 +123,6 @@ static bool has_room(const struct engine *engine)
 /* HELLO, its answer, and the first chunk. `resume` is a session id or 0. */
 static void greet(struct relay *relay, uint64_t resume)
 {
-    static const uint8_t ephemeral[KEY_SIZE] = {3};
     struct engine *engine = &relay->engine;
     const struct hello_offer offer = {.stamp = ++relay->stamp,
                                       .ciphers = ciphers_supported(),
@@ -142,8 +141,10 @@ static void greet(struct relay *relay, uint64_t resume)
     struct noise noise;
     uint8_t bytes[ARRIVAL_BUFFER_SIZE];
     uint8_t frames[300];
+    uint8_t ephemeral[KEY_SIZE] = {3}; /* a fresh one for each HELLO */
     int error;
 
+    memcpy(ephemeral + 1, &relay->stamp, sizeof(relay->stamp));
     wire_writer_init(&w, bytes, sizeof(bytes));
     error = hello_write(&noise, &w, &relay->local_key, relay->relay_key.public_key,
                         ephemeral, 0, &offer);
