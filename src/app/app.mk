@@ -36,6 +36,10 @@ splitsocks_SOURCES = \
 	src/app/read_file.c \
 	src/app/read_file.h \
 	src/app/read_key.c \
+	src/app/sandbox.h \
+	src/app/sandbox_calls.c \
+	src/app/sandbox_files.c \
+	src/app/sandbox_wanted.h \
 	src/app/state_file.c \
 	src/app/state_file.h \
 	src/app/status_client.c \
@@ -45,4 +49,4 @@ splitsocks_SOURCES = \
 	src/app/status_view.h \
 	src/app/table.c \
 	src/app/table.h
-splitsocks_LDADD = $(PROGRAM)
+splitsocks_LDADD = $(PROGRAM) $(SECCOMP_LIBS)

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "commands.h"
+#include "control_places.h"
 #include "daemon.h"
 #include "load_config.h"
 #include "local_control.h"
+#include "read_file.h"
+#include "sandbox.h"
 #include "state_file.h"
 
 #include <splitsocks/base/log.h>
 #include <splitsocks/crypto/key.h>
+#include <splitsocks/io/state_file.h>
 #include <splitsocks/local/local.h>
 #include <splitsocks/status/status.h>
 
@@ -126,6 +130,38 @@ static int start_generation(void *context)
     return EXIT_SUCCESS;
 }
 
+/* The configuration, the key and the places of state and control socket stay within reach:
+ * a reload reads them again. */
+static void give_up_files(const struct program *program)
+{
+    const struct generation *generation = program->generations;
+    const char *path = program->daemon.config_path;
+    char *key = resolve_file(path, generation->config->private_key_file);
+    const char *read[] = {path, key}, *written[1 + CONTROL_PLACES_MAX];
+    struct control_places places;
+    size_t count = 0;
+
+    if (generation->state_file != NULL)
+        state_file_make_folder(generation->state_file);
+    written[count++] = generation->state_file;
+    if (control_places_own(&places, path, &generation->config->control) == OK) {
+        for (size_t i = 0; i < places.count; i++)
+            written[count++] = places.paths[i];
+        sandbox_files(read, ARRAY_LENGTH(read), written, count);
+        control_places_free(&places);
+    }
+    free(key);
+}
+
+static int start(void *context)
+{
+    int status = start_generation(context);
+
+    if (status == EXIT_SUCCESS)
+        give_up_files(context);
+    return status;
+}
+
 /* A generation has served its last stream. */
 static void on_done(struct local *local, void *context)
 {
@@ -166,7 +202,7 @@ static void on_reload(void *context)
         log_info("the configuration was read again");
         local_retire(old->local, on_done, old);
     } else {
-        log_error("the configuration stays as it was");
+        daemon_log_unchanged();
     }
 }
 
@@ -196,7 +232,7 @@ int cmd_local(int argc, char **argv)
         .daemon =
             {
                 .usage = "splitsocks local -c FILE [-v]",
-                .start = start_generation,
+                .start = start,
                 .stop = on_stop,
                 .reload = on_reload,
                 .address = get_address,

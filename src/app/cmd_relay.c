@@ -2,6 +2,8 @@
 #include "commands.h"
 #include "daemon.h"
 #include "load_config.h"
+#include "read_file.h"
+#include "sandbox.h"
 #include "state_file.h"
 
 #include <splitsocks/base/log.h>
@@ -33,7 +35,7 @@ static void on_reload(void *context)
     uint8_t key[CONFIG_KEY_SIZE];
 
     if (load_relay(program->daemon.config_path, &config, key) != OK) {
-        log_error("the configuration stays as it was");
+        daemon_log_unchanged();
     } else if (relay_reload(program->relay, config) != OK) {
         log_error("the configuration stays as it was: out of memory");
         config_relay_free(config);
@@ -50,6 +52,18 @@ static bool get_address(const void *context, size_t index, struct address *addre
     return relay_listener_address(program->relay, index, address);
 }
 
+/* Before the workers' threads begin. The configuration and the key stay within reach: a
+ * reload reads them again. */
+static void give_up_files(const char *path, const struct config_relay *config,
+                          const char *stamps)
+{
+    char *key = resolve_file(path, config->private_key_file);
+    const char *read[] = {path, key}, *written[] = {stamps};
+
+    sandbox_files(read, ARRAY_LENGTH(read), written, ARRAY_LENGTH(written));
+    free(key);
+}
+
 static int start(void *context)
 {
     struct program *program = context;
@@ -62,16 +76,16 @@ static int start(void *context)
         return EXIT_USAGE;
     stamps = find_stamp_file(program->daemon.config_path, config);
     error = relay_new(program->daemon.loop, config, stamps, key, &program->relay);
-    free(stamps);
     key_wipe(key, sizeof(key));
     if (error != OK) {
         log_error("cannot start: %s", error_string((enum error)error));
         config_relay_free(config);
-        return EXIT_FAILURE;
+    } else if ((error = relay_listen(program->relay)) == OK) {
+        give_up_files(program->daemon.config_path, config, stamps);
+        error = relay_start(program->relay);
     }
-    if (relay_listen(program->relay) == OK && relay_start(program->relay) == OK)
-        return EXIT_SUCCESS;
-    return EXIT_FAILURE;
+    free(stamps);
+    return error == OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static void end(void *context)

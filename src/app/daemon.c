@@ -3,6 +3,7 @@
 
 #include "commands.h"
 #include "log_output.h"
+#include "sandbox.h"
 
 #include <splitsocks/app/notify.h>
 #include <splitsocks/base/log.h>
@@ -87,6 +88,14 @@ static void unwatch_signals(struct daemon *daemon)
     ev_signal_stop(daemon->loop, &daemon->hangup);
 }
 
+void daemon_log_unchanged(void)
+{
+    log_error("the configuration stays as it was%s",
+              sandbox_files_closed()
+                  ? " (files in folders that it did not name at the start need a restart)"
+                  : "");
+}
+
 void daemon_log_stopping(uint64_t wait_for_ns)
 {
     log_info("stopping; streams that still move may go on for %g s",
@@ -126,6 +135,7 @@ int daemon_run(struct daemon *daemon, int argc, char **argv)
     status = daemon->start(daemon->context);
     if (status == EXIT_SUCCESS) {
         watch_signals(daemon);
+        sandbox_calls();
         print_ready(daemon);
         ev_run(daemon->loop, 0);
         unwatch_signals(daemon);

@@ -40,6 +40,8 @@ struct daemon {
  * it is broken. Returns the exit status. */
 int daemon_run(struct daemon *daemon, int argc, char **argv) MUST_CHECK;
 
+/* Logs that a reload has failed; the log has said why. */
+void daemon_log_unchanged(void);
 /* Logs that the process was asked to end. */
 void daemon_log_stopping(uint64_t wait_for_ns);
 

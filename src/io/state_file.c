@@ -110,6 +110,15 @@ void state_file_init(struct state_file *file, const char *path, enum log_level l
 
 /* ---- writing ---- */
 
+void state_file_make_folder(const char *path)
+{
+    char *folder = folder_of(path);
+
+    if (folder != NULL)
+        (void)!folder_make(folder);
+    free(folder);
+}
+
 /* Writes the new text to another file, for a rename. It does not wait for the disk: a loss
  * of power can only undo the changes of the last seconds. */
 static int write_beside(const char *beside, const char *text)

@@ -69,6 +69,7 @@ E2E_TESTS = \
 	test/e2e/test_rdp.py \
 	test/e2e/test_readme.py \
 	test/e2e/test_rules.py \
+	test/e2e/test_sandbox.py \
 	test/e2e/test_sessions.py \
 	test/e2e/test_signals.py \
 	test/e2e/test_slow_reader.py \

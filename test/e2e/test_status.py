@@ -447,10 +447,12 @@ def test_reload(t):
         s.sendall(b"still here")
         t.equal(harness.recv_exactly(s, 10), b"still here", "the old stream")
     wait_for(t, pair, lambda f: f["retired"] == [], "the old one to end")
-    pair.local_config["control"] = "moved.sock"
+    # Within its folder; see SANDBOX in splitsocks(1).
+    moved = os.path.join(os.path.dirname(control_path(t)), "moved.sock")
+    pair.local_config["control"] = moved
     pair.write_configs()
     pair.local.signal(signal.SIGHUP)
-    wait_until(lambda: os.path.exists(t.path("moved.sock")) and
+    wait_until(lambda: os.path.exists(moved) and
                not os.path.exists(control_path(t)), what="the socket to move")
     t.equal(document(t, pair)["pid"], pair.local.pid, "who answers")
     # One that cannot be had leaves everything as it is.
@@ -458,7 +460,7 @@ def test_reload(t):
     pair.write_configs()
     pair.local.signal(signal.SIGHUP)
     pair.local.wait_output("the configuration stays as it was")
-    pair.local_config["control"] = "moved.sock"
+    pair.local_config["control"] = moved
     pair.write_configs()
     t.equal(document(t, pair)["pid"], pair.local.pid, "who answers")
 

@@ -68,6 +68,7 @@ UNIT_TESTS = \
 	test/unit/test_restraint \
 	test/unit/test_restart \
 	test/unit/test_rules \
+	test/unit/test_sandbox \
 	test/unit/test_seal \
 	test/unit/test_session \
 	test/unit/test_session_ends \
@@ -255,6 +256,9 @@ test_unit_test_restart_SOURCES = test/unit/test_restart.c test/unit/unit.h
 test_unit_test_restart_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_rules_SOURCES = test/unit/test_rules.c test/unit/addresses.h test/unit/unit.h
 test_unit_test_rules_LDADD = $(PROXY) $(CMOCKA_LIBS)
+test_unit_test_sandbox_SOURCES = test/unit/test_sandbox.c test/unit/unit.h \
+	src/app/sandbox.h src/app/sandbox_calls.c src/app/sandbox_files.c src/app/sandbox_wanted.h
+test_unit_test_sandbox_LDADD = $(BASE) $(SECCOMP_LIBS) $(CMOCKA_LIBS) -lpthread
 test_unit_test_seal_SOURCES = test/unit/test_seal.c test/unit/unit.h
 test_unit_test_seal_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
 test_unit_test_session_SOURCES = test/unit/test_session.c $(SESSION_PAIR)

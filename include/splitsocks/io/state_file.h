@@ -25,6 +25,9 @@ struct state_file {
 /* Reads the file for the first time, and logs why it cannot be used. */
 void state_file_init(struct state_file *file, const char *path, enum log_level level);
 
+/* Makes the file's folder when it is missing, as far as that is possible. */
+void state_file_make_folder(const char *path);
+
 /* The present document, or an empty one: a new reference, NULL when memory is out. */
 struct json_t *state_file_read(const struct state_file *file) MUST_CHECK;
 
