@@ -77,7 +77,7 @@ printf 'you:x:64100:64100::/home/you:/bin/sh\n' >> /etc/passwd; printf 'you:x:64
 install -d -o 64100 -m 700 /home/you
 install -m 755 "$1" /usr/local/bin/splitsocks
 mkdir -p /etc/sysusers.d && cp "$2"/contrib/systemd/splitsocks.conf /etc/sysusers.d
-printf '127.0.0.1 localhost vps.example.net\n11.0.0.1 example.org\n' > /etc/hosts
+printf '127.0.0.1 localhost vps.example.net\n11.0.0.2 example.org\n' > /etc/hosts
 printf 'hosts: files\npasswd: files\ngroup: files\nshadow: files\n' > /etc/nsswitch.conf
 cat > /usr/local/bin/sudo <<'END'
 #!/bin/sh
@@ -88,7 +88,7 @@ fi
 exec "$@"
 END
 chmod 755 /usr/local/bin/sudo
-ip link set lo up && ip addr add 11.0.0.1/32 dev lo && echo ready && exec sleep 86400
+ip link set lo up && echo ready && exec sleep 86400
 """
 
 
@@ -176,7 +176,7 @@ def follow(t, systemd):
 
 
 class page:
-    """http://example.org/, in the machine's network."""
+    """http://example.org/, on another machine: the relay does not connect to its own."""
 
     def __init__(self, machine):
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -187,10 +187,12 @@ class page:
 
             def log_message(self, *_arguments):
                 pass
-        netns = harness.Netns.__new__(harness.Netns)
-        netns.path = f"/proc/{machine.holder.pid}/ns/net"
-        with netns.inside():
-            self.server = http.server.HTTPServer(("11.0.0.1", 80), Handler)
+        here = harness.Netns.__new__(harness.Netns)
+        here.path = f"/proc/{machine.holder.pid}/ns/net"
+        there = machine.t.netns("world")
+        machine.t.link(here, there, "11.0.0")
+        with there.inside():
+            self.server = http.server.HTTPServer(("11.0.0.2", 80), Handler)
 
     def __enter__(self):
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
