@@ -5,6 +5,7 @@ SAMPLES = \
 	config/local-bonding.json \
 	config/local-bulk.json \
 	config/local-tight.json \
+	config/local-udp.json \
 	config/relay.json \
 	config/relay-bulk.json \
 	config/relay-tight.json

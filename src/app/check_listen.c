@@ -54,11 +54,13 @@ static int tell(const struct tally *tally)
     return level == LOG_ERROR ? ERROR_SYSTEM : OK;
 }
 
-/* Sorts by port, then by family. */
+/* Sorts by network, then by port, then by family. */
 static int by_port(const void *a, const void *b)
 {
     const struct check_listen *x = a, *y = b;
 
+    if (x->datagrams != y->datagrams)
+        return x->datagrams ? 1 : -1;
     if (x->address.port != y->address.port)
         return x->address.port < y->address.port ? -1 : 1;
     if (x->address.family != y->address.family)
@@ -66,8 +68,8 @@ static int by_port(const void *a, const void *b)
     return memcmp(x->address.bytes, y->address.bytes, sizeof(x->address.bytes));
 }
 
-/* For one port and family, an address excludes itself, and the address for all excludes
- * every other. It is sorted first. */
+/* For one network, port and family, an address excludes itself, and the address for all
+ * excludes every other. It is sorted first. */
 static int check_conflicts(const struct check_listen *items, size_t count)
 {
     char one[ADDRESS_TEXT_SIZE], other[ADDRESS_TEXT_SIZE];
@@ -77,11 +79,14 @@ static int check_conflicts(const struct check_listen *items, size_t count)
     for (size_t i = 0; i < count; i++) {
         const struct address *address = &items[i].address, *rival = NULL;
 
-        if (any != NULL && (any->port != address->port || any->family != address->family))
+        bool first = i == 0 || items[i - 1].datagrams != items[i].datagrams;
+
+        if (any != NULL &&
+            (first || any->port != address->port || any->family != address->family))
             any = NULL;
         if (any != NULL)
             rival = any;
-        else if (i > 0 && address_equal(address, &items[i - 1].address))
+        else if (!first && address_equal(address, &items[i - 1].address))
             rival = &items[i - 1].address;
         if (rival != NULL && address->port != 0) {
             log_error("cannot listen on both %s and %s", address_format(rival, one),
@@ -101,7 +106,7 @@ int check_listen(struct check_listen *items, size_t count)
 
     qsort(items, count, sizeof(items[0]), by_port);
     for (size_t i = 0; i < count; i++) {
-        int error = socket_try_bind(&items[i].address);
+        int error = socket_try_bind(&items[i].address, items[i].datagrams);
 
         /* For a reload, systemd runs a check beside the daemon, which uses the ports. */
         if (error == EADDRINUSE && getenv("MAINPID") != NULL)

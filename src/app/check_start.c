@@ -109,13 +109,21 @@ static int keep_first(int first, int error)
 
 int check_local_start(const char *path, const struct config_local *config)
 {
-    struct check_listen items[CONFIG_LISTENERS_MAX];
+    struct check_listen items[2 * CONFIG_LISTENERS_MAX];
+    size_t count = 0;
     int result;
 
-    for (size_t i = 0; i < config->listen.count; i++)
-        items[i] = (struct check_listen){.address = config->listen.items[i].address};
-    result = descriptors_can_hold(config->listen.count) ? OK : ERROR_LIMIT;
-    result = keep_first(result, check_listen(items, config->listen.count));
+    for (size_t i = 0; i < config->listen.count; i++) {
+        const struct config_listener *listener = &config->listen.items[i];
+
+        if (listener->network & CONFIG_NETWORK_TCP)
+            items[count++] = (struct check_listen){.address = listener->address};
+        if (listener->network & CONFIG_NETWORK_UDP)
+            items[count++] =
+                (struct check_listen){.address = listener->address, .datagrams = true};
+    }
+    result = descriptors_can_hold(count) ? OK : ERROR_LIMIT;
+    result = keep_first(result, check_listen(items, count));
     for (size_t i = 0; i < config->paths.count; i++)
         check_path(&config->paths.items[i]);
     if (config->congestion_control != NULL)

@@ -17,7 +17,8 @@ int check_relay_start(const char *path, const struct config_relay *config) MUST_
 /* check_listen.c: an address to listen on. */
 struct check_listen {
     struct address address;
-    bool implied; /* it is no error if the kernel lacks the family */
+    bool implied;   /* it is no error if the kernel lacks the family */
+    bool datagrams; /* for UDP rather than TCP */
 };
 
 /* Sorts the items. */

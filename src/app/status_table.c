@@ -220,12 +220,56 @@ static bool print_streams(const json_t *streams, FILE *stream)
     return print_rows(columns, streams, add_stream, stream);
 }
 
+/* ---- flows ---- */
+
+static void add_drops(struct table *table, json_t *drops)
+{
+    const char *reason;
+    json_t *count;
+    double all = 0;
+
+    json_object_foreach(drops, reason, count)
+        all += json_number_value(count);
+    table_add(table, "%.0f", all);
+}
+
+static void add_flow(struct table *table, const json_t *flow)
+{
+    if (view_known(flow, "id"))
+        add_count(table, flow, "id");
+    else
+        table_add(table, "-");
+    add_short(table, view_known(flow, "client") ? view_text(flow, "client") : "-",
+              DESTINATION_WIDTH);
+    add_short(table, view_known(flow, "destination") ? view_text(flow, "destination") : "-",
+              DESTINATION_WIDTH);
+    table_add(table, "%s", view_text(flow, "mode"));
+    add_count(table, flow, "up_datagrams");
+    add_bytes(table, flow, "up_bytes");
+    add_count(table, flow, "down_datagrams");
+    add_bytes(table, flow, "down_bytes");
+    add_drops(table, json_object_get(flow, "drops"));
+    add_duration(table, flow, "idle_ms");
+}
+
+static bool print_flows(const json_t *flows, FILE *stream)
+{
+    static const struct table_column columns[] = {
+        {"FLOW", true}, {"CLIENT", false}, {"DESTINATION", false}, {"MODE", false},
+        {"SENT", true}, {"UP", true},      {"RECEIVED", true},     {"DOWN", true},
+        {"LOST", true}, {"IDLE", true},    {NULL, false},
+    };
+
+    return print_rows(columns, flows, add_flow, stream);
+}
+
 /* ---- all of it ---- */
 
 static bool print_one(const json_t *status, FILE *stream)
 {
     const json_t *paths = json_object_get(status, "paths");
     const json_t *streams = json_object_get(status, "streams");
+    const json_t *flows = json_object_get(status, "flows");
     bool good = true;
 
     print_session(json_object_get(status, "session"), stream);
@@ -243,6 +287,12 @@ static bool print_one(const json_t *status, FILE *stream)
         fputs("no streams\n", stream);
     if (view_number(status, "streams_omitted") > 0)
         fprintf(stream, "and %.0f more streams\n", view_number(status, "streams_omitted"));
+    if (json_array_size(flows) > 0) {
+        fputc('\n', stream);
+        good = good && print_flows(flows, stream);
+    }
+    if (view_number(status, "flows_omitted") > 0)
+        fprintf(stream, "and %.0f more flows\n", view_number(status, "flows_omitted"));
     return good;
 }
 

@@ -17,6 +17,7 @@ libconfig_layer_a_SOURCES = \
 	src/config/local_parts.h \
 	src/config/local_paths.c \
 	src/config/local_rules.c \
+	src/config/local_udp.c \
 	src/config/memory.c \
 	src/config/memory.h \
 	src/config/nearest.c \

@@ -92,6 +92,12 @@ static int check_protocol(struct reader *reader, const struct place *place, json
                         "found users, whom \"forward\" cannot ask for a password; allowed: "
                         "leave it out");
     }
+    if (!forward && listener->network != CONFIG_NETWORK_TCP) {
+        at = member_place(place, value, "network");
+        result = report(reader, &at, ERROR_INVALID,
+                        "found a network, but each SOCKS client chooses its own; allowed: "
+                        "leave it out, or protocol \"forward\"");
+    }
     if (!forward && listener->to.host != NULL) {
         at = member_place(place, value, "to");
         result =
@@ -134,7 +140,8 @@ static int check_pair(struct reader *reader, const struct place *place,
     char text[ADDRESS_TEXT_SIZE];
     int result = OK;
 
-    if (one->address.port != 0 && address_equal(&one->address, &other->address))
+    if (one->address.port != 0 && (one->network & other->network) != 0 &&
+        address_equal(&one->address, &other->address))
         result = report(reader, place, ERROR_INVALID,
                         "found %s a second time; allowed: each address and port once",
                         address_format(&one->address, text));
@@ -147,12 +154,15 @@ static int check_pair(struct reader *reader, const struct place *place,
 
 /* Whether a forward listener's target is `other`, on this machine. Names other than
  * "localhost" cannot be checked here. */
-static bool leads_to(const struct config_host_port *to, const struct config_listener *other)
+static bool leads_to(const struct config_listener *from,
+                     const struct config_listener *other)
 {
+    const struct config_host_port *to = &from->to;
     const struct address *bound = &other->address;
     struct address plain;
 
-    if (to->host == NULL || to->port != bound->port)
+    if (to->host == NULL || to->port != bound->port ||
+        (from->network & other->network) == 0)
         return false;
     if (strcasecmp(to->host, "localhost") == 0)
         return address_is_any(bound) || address_is_loopback(bound);
@@ -182,7 +192,7 @@ static int warn_of_loops(struct reader *reader, const struct place *place, json_
             struct place listener = {.parent = place, .index = i};
             struct place at = member_place(&listener, json_array_get(value, i), "to");
 
-            if (leads_to(&list->items[i].to, &list->items[j]))
+            if (leads_to(&list->items[i], &list->items[j]))
                 result = first_error(result, warn(reader, &at, LOOP_WARNING));
         }
     return result;
@@ -223,6 +233,8 @@ static const struct option listener_options[] = {
      .fallback = "1080", .maximum = UINT16_MAX},
     {.name = "users", .read = read_users, FIELD(config_listener, users), .nullable = true},
     {.name = "to", .read = read_host_port, FIELD(config_listener, to)},
+    {OPTION_NETWORK, FIELD(config_listener, network), .fallback = "\"tcp\""},
+    {OPTION_MAX_AGE, FIELD(config_listener, max_age_ns)},
     {.name = "max_per_target", .read = read_integer,
      FIELD(config_listener, max_per_target), .minimum = 1, .maximum = PER_TARGET_MAX},
     {OPTION_MODE, FIELD(config_listener, policy.mode)},

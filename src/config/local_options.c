@@ -196,6 +196,8 @@ static const struct option local_options[] = {
      .members = rate_options},
     {.name = "dns", .read = read_object, FIELD(config_local, dns), .fallback = "{}",
      .members = dns_options},
+    {.name = "udp", .read = read_object, FIELD(config_local, udp), .fallback = "{}",
+     .members = udp_options},
     {OPTION_LINGER, FIELD(config_local, linger_ns)},
     {.name = "mtu_retry", .read = read_duration, FIELD(config_local, mtu_retry_after_ns),
      .nullable = true, .null_value = TIME_NEVER, .fallback = "\"10m\"",

@@ -10,6 +10,7 @@
 extern const struct option local_listener; /* struct config_listener */
 extern const struct option local_path;     /* struct config_path */
 extern const struct option local_rule;     /* struct config_rule */
+extern const struct option udp_options[];  /* struct config_udp */
 
 value_check check_local_listeners; /* struct config_listeners */
 value_reader read_local_paths;     /* "auto" or a list [struct config_paths] */
@@ -22,6 +23,7 @@ int resolve_local_names(struct reader *reader, const struct place *place, json_t
                         struct config_local *config) MUST_CHECK;
 
 extern const struct choice local_modes[];
+extern const struct choice local_networks[];
 
 #define RULES_MAX 1024
 #define NAME_MAX_LENGTH 63
@@ -36,6 +38,11 @@ extern const struct choice local_modes[];
 #define OPTION_COPIES \
     .name = "copies", .read = read_integer, .nullable = true, \
     .null_value = CONFIG_COPIES_ALL, .minimum = 2, .maximum = CONFIG_PATHS_MAX
+#define OPTION_NETWORK \
+    .name = "network", .read = read_choice, .choices = local_networks
+#define OPTION_MAX_AGE \
+    .name = "max_age", .read = read_duration, .minimum = 10 * NS_PER_MS, \
+    .maximum = 10 * NS_PER_S
 #define OPTION_PATH_NAMES \
     .name = "paths", .read = read_list, .lone = true, .minimum = 1, \
     .maximum = CONFIG_PATHS_MAX, .element = &local_name, .allowed = "names of paths"

@@ -15,6 +15,13 @@ const struct choice local_modes[] = {
     {NULL, 0, false},
 };
 
+const struct choice local_networks[] = {
+    {"tcp", CONFIG_NETWORK_TCP, true},
+    {"udp", CONFIG_NETWORK_UDP, true},
+    {"both", CONFIG_NETWORK_BOTH, true},
+    {NULL, 0, false},
+};
+
 static const struct choice actions[] = {
     {"proxy", CONFIG_ACTION_PROXY, true},
     {"direct", CONFIG_ACTION_DIRECT, true},
@@ -48,7 +55,7 @@ static int check_rule(struct reader *reader, const struct place *place, json_t *
 static bool wins_always(const struct config_rule *rule)
 {
     return rule->hosts.count == 0 && rule->blocks.count == 0 && rule->ports.count == 0 &&
-           rule->listener_names.count == 0;
+           rule->listener_names.count == 0 && rule->network == CONFIG_NETWORK_BOTH;
 }
 
 int check_local_rules(struct reader *reader, const struct place *place, json_t *value,
@@ -257,6 +264,7 @@ static const struct option rule_options[] = {
     {.name = "listener", .read = read_list, FIELD(config_rule, listener_names),
      .lone = true, .minimum = 1, .maximum = CONFIG_LISTENERS_MAX, .element = &local_name,
      .allowed = "names of listeners"},
+    {OPTION_NETWORK, FIELD(config_rule, network), .fallback = "\"both\""},
     {.name = "action", .read = read_choice, FIELD(config_rule, action),
      .fallback = "\"proxy\"", .choices = actions},
     {OPTION_MODE, FIELD(config_rule, policy.mode)},

@@ -64,17 +64,18 @@ struct address socket_source_to(const struct address *to)
     return source;
 }
 
-int socket_try_bind(const struct address *address)
+int socket_try_bind(const struct address *address, bool datagrams)
 {
     int family = address->family == ADDRESS_IPV6 ? AF_INET6 : AF_INET, error = 0;
-    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+    int fd = socket(family, (datagrams ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
     struct sockaddr_storage storage;
     socklen_t length = socket_address_put(address, &storage);
 
     if (fd < 0)
         return errno;
     /* As socket_listen() does; binding still fails if another process listens. */
-    socket_tune(fd, TUNE_REUSEADDR, 1);
+    if (!datagrams)
+        socket_tune(fd, TUNE_REUSEADDR, 1);
     if (address_is_any_ipv6(address))
         socket_tune(fd, TUNE_V6ONLY, 1);
     if (bind(fd, (struct sockaddr *)&storage, length) != 0)

@@ -99,6 +99,7 @@ static void on_changed(struct driver *driver, const struct session_event *event)
         log_info("session %016llx with the relay begins", id);
     }
     local->had_session = true;
+    association_service_note_session(&local->associations);
 }
 
 static void drop_session(struct local *local)
@@ -111,6 +112,8 @@ static void drop_session(struct local *local)
     driver_deinit(&local->driver);
     session_free(local->session);
     local->session = NULL;
+    datagram_service_forget_flows(&local->datagrams);
+    association_service_note_session(&local->associations);
 }
 
 static void plan_restart(struct local *local, enum error error, enum close_code code,
@@ -167,6 +170,7 @@ static bool is_needed(const struct local *local)
     /* A stream whose socket is closed may still have bytes to deliver. */
     return !list_empty(&local->socks.connections) ||
            !list_empty(&local->inbound.inbounds) ||
+           !list_empty(&local->associations.associations) ||
            (local->session != NULL && session_stream_count(local->session) > 0);
 }
 
@@ -213,6 +217,15 @@ void local_stop(struct local *local)
 
 /* ---- status ---- */
 
+static json_t *describe_drops(const struct datagram_drops *drops)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "foreign",
+                     (json_int_t)drops->foreign, "malformed", (json_int_t)drops->malformed,
+                     "blocked", (json_int_t)drops->blocked, "unsupported",
+                     (json_int_t)drops->unsupported, "full", (json_int_t)drops->full,
+                     "lost", (json_int_t)drops->lost);
+}
+
 struct json_t *local_status(const struct local *local)
 {
     char names[SESSION_PATHS_MAX][PATH_TABLE_NAME_SIZE];
@@ -227,6 +240,7 @@ struct json_t *local_status(const struct local *local)
         .port_count = MIN(local->config->relay.ports.count, (size_t)SESSION_PORTS_MAX),
         .next_connection = inbound_next,
         .connections = &local->inbound,
+        .flow_client = datagram_service_client_of,
         .path_count = path_table_count(&local->paths),
     };
     json_t *document;
@@ -236,17 +250,30 @@ struct json_t *local_status(const struct local *local)
     document = status_describe(&source, clock_now());
     if (document != NULL)
         json_object_set_new(document, "listeners", local_describe_listeners(local));
+    if (document != NULL)
+        json_object_set_new(document, "datagrams_dropped",
+                            describe_drops(&local->datagrams.drops));
     return document;
 }
 
 /* ---- life ---- */
+
+/* Listeners for both networks have two. */
+static unsigned long listening_sockets(const struct config_local *config)
+{
+    unsigned long count = config->listen.count;
+
+    for (size_t i = 0; i < config->listen.count; i++)
+        count += config->listen.items[i].network == CONFIG_NETWORK_BOTH;
+    return count;
+}
 
 void local_reserve_descriptors(const struct config_local *config)
 {
     const struct descriptor_needs needs = {
         /* A replaced local may have as many. */
         .subflows = 2ul * config->pool.burst,
-        .held = config->listen.count,
+        .held = listening_sockets(config),
         .own = DESCRIPTORS_RESOLVER + DESCRIPTORS_FILES + CONTROL_CLIENTS,
     };
 
@@ -325,6 +352,24 @@ static void on_moved(void *context)
     local->inbound.ways.families = (struct family_memory){.suspect = ADDRESS_NONE};
 }
 
+static void init_datagrams(struct local *local)
+{
+    const struct config_udp *udp = &local->config->udp;
+
+    local->datagrams.worker = &local->worker;
+    local->datagrams.driver = &local->driver;
+    local->datagrams.decider = &local->inbound.decider;
+    local->datagrams.idle_after_ns = udp->idle_after_ns;
+    local->datagrams.max_clients = udp->max_flows;
+    datagram_service_init(&local->datagrams);
+    local->associations.inbound = &local->inbound;
+    local->associations.datagrams = &local->datagrams;
+    local->associations.enabled = udp->enabled;
+    local->associations.advertise = udp->advertise;
+    local->associations.ports = udp->ports;
+    association_service_init(&local->associations);
+}
+
 int local_new(struct ev_loop *loop, const struct config_local *config,
               const char *state_file, const uint8_t private_key[CONFIG_KEY_SIZE],
               struct local **out)
@@ -378,7 +423,8 @@ int local_new(struct ev_loop *loop, const struct config_local *config,
         .local = local,
     };
     inbound_service_init(&local->inbound);
-    socks_service_init(&local->socks, &local->inbound);
+    init_datagrams(local);
+    socks_service_init(&local->socks, &local->inbound, &local->associations);
     *out = local;
     return OK;
 }
@@ -393,9 +439,11 @@ void local_free(struct local *local)
     }
     if (local->socks.inbound != NULL) {
         socks_service_deinit(&local->socks);
+        association_service_deinit(&local->associations);
         inbound_service_deinit(&local->inbound);
     }
     local_free_listeners(local);
+    datagram_service_deinit(&local->datagrams);
     path_dialer_deinit(&local->dialer);
     nat64_finder_deinit(&local->finder);
     drop_session(local);

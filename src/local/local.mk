@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: MIT
 noinst_LIBRARIES += liblocal.a
 liblocal_a_SOURCES = \
+	include/splitsocks/local/association.h \
+	include/splitsocks/local/datagram_client.h \
+	include/splitsocks/local/datagram_direct.h \
+	include/splitsocks/local/datagram_forward.h \
+	include/splitsocks/local/datagram_route.h \
 	include/splitsocks/local/decision.h \
 	include/splitsocks/local/direct.h \
 	include/splitsocks/local/endpoint.h \
@@ -18,6 +23,11 @@ liblocal_a_SOURCES = \
 	include/splitsocks/local/socks_connection.h \
 	include/splitsocks/local/stamp_keeper.h \
 	include/splitsocks/local/stream_failure.h \
+	src/local/association.c \
+	src/local/datagram_client.c \
+	src/local/datagram_direct.c \
+	src/local/datagram_forward.c \
+	src/local/datagram_route.c \
 	src/local/decision.c \
 	src/local/direct.c \
 	src/local/endpoint.c \
@@ -25,6 +35,7 @@ liblocal_a_SOURCES = \
 	src/local/interface_table.c \
 	src/local/limit_memory.c \
 	src/local/local.c \
+	src/local/local_forwards.c \
 	src/local/local_internal.h \
 	src/local/local_listen.c \
 	src/local/local_listeners.c \

@@ -10,6 +10,8 @@
 #include <splitsocks/io/restart.h>
 #include <splitsocks/io/state_file.h>
 #include <splitsocks/io/worker.h>
+#include <splitsocks/local/association.h>
+#include <splitsocks/local/datagram_forward.h>
 #include <splitsocks/local/inbound.h>
 #include <splitsocks/local/local.h>
 #include <splitsocks/local/path_dialer.h>
@@ -24,7 +26,9 @@ struct local_listener {
     struct socks_terms terms;
     struct target to; /* of a forward listener */
     struct listener listener;
-    int fd;        /* -1: not listening */
+    int fd;                           /* for streams; -1: not listening */
+    struct datagram_socket datagrams; /* of a forward listener */
+    struct datagram_forward forward;
     bool absent;   /* this machine did not have its address at the last look */
     bool made_way; /* closed for a socket of the local that will replace this one */
 };
@@ -43,6 +47,8 @@ struct local {
     struct driver driver;    /* its session is NULL at the same time */
     struct rules *rules;
     struct inbound_service inbound;
+    struct datagram_service datagrams;
+    struct association_service associations;
     struct socks_service socks;
     struct local_listener *listeners; /* owned; as many as the configuration has */
     bool had_session;                 /* `session` was established before */
@@ -72,5 +78,13 @@ void local_listener_begin(struct local_listener *listener);
 void local_listener_stop(struct local_listener *listener);
 /* For status: the addresses, and which of them are not there. */
 struct json_t *local_describe_listeners(const struct local *local) MUST_CHECK;
+
+/* local_forwards.c */
+/* Opens the sockets for datagrams that `previous` does not have. */
+int local_open_forwards(struct local *local, struct local *previous) MUST_CHECK;
+/* Serves the listener's clients, if it is for datagrams, with the socket that it or
+ * `previous` has. */
+void local_begin_forward(struct local_listener *listener, struct local *previous);
+void local_stop_forward(struct local_listener *listener);
 
 #endif

@@ -53,7 +53,8 @@ static bool is_covered(const struct local *local, struct local *previous,
 static bool is_wanted(struct local *local, const struct address *address)
 {
     for (size_t i = 0; i < local->config->listen.count; i++)
-        if (address_equal(&local->config->listen.items[i].address, address))
+        if ((local->config->listen.items[i].network & CONFIG_NETWORK_TCP) != 0 &&
+            address_equal(&local->config->listen.items[i].address, address))
             return true;
     return false;
 }
@@ -92,7 +93,7 @@ static const struct address *find_rival(const struct local_listener *listener)
     for (size_t i = 0; i < local->config->listen.count; i++) {
         const struct local_listener *other = &local->listeners[i];
 
-        if (other != listener &&
+        if (other != listener && (other->config->network & CONFIG_NETWORK_TCP) != 0 &&
             listen_excludes(&other->config->address, &listener->config->address))
             return &other->config->address;
     }
@@ -140,6 +141,11 @@ static void give_back(struct local *local, struct local *previous)
 
 /* ---- listening ---- */
 
+static bool is_for_streams(const struct local_listener *listener)
+{
+    return (listener->config->network & CONFIG_NETWORK_TCP) != 0;
+}
+
 /* Opens the listeners that `previous` does not have: only ::, or all the others. */
 static int open_listeners(struct local *local, struct local *previous, bool any_ipv6)
 {
@@ -147,7 +153,7 @@ static int open_listeners(struct local *local, struct local *previous, bool any_
         struct local_listener *listener = &local->listeners[i];
         const struct address *address = &listener->config->address;
 
-        if (address_is_any_ipv6(address) == any_ipv6 &&
+        if (is_for_streams(listener) && address_is_any_ipv6(address) == any_ipv6 &&
             find_previous(previous, address) == NULL) {
             int error = open_listener(listener, previous);
 
@@ -181,6 +187,8 @@ int local_listen(struct local *local, struct local *previous)
 
     if (error == OK)
         error = open_listeners(local, previous, false);
+    if (error == OK)
+        error = local_open_forwards(local, previous);
     if (error != OK) {
         give_back(local, previous);
         return error;
@@ -188,10 +196,11 @@ int local_listen(struct local *local, struct local *previous)
     for (size_t i = 0; i < local->config->listen.count; i++) {
         struct local_listener *listener = &local->listeners[i];
 
-        if (listener->fd < 0)
+        if (listener->fd < 0 && is_for_streams(listener))
             take_over(listener, previous);
         if (listener->fd >= 0)
             local_listener_begin(listener);
+        local_begin_forward(listener, previous);
     }
     return OK;
 }

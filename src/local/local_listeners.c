@@ -90,9 +90,11 @@ bool local_listener_address(const struct local *local, size_t index,
 {
     if (index >= local->config->listen.count)
         return false;
-    *address = local->listeners[index].fd >= 0
-                   ? socket_local_address(local->listeners[index].fd)
-                   : local->config->listen.items[index].address;
+    const struct local_listener *listener = &local->listeners[index];
+
+    *address = listener->fd >= 0             ? socket_local_address(listener->fd)
+               : listener->datagrams.fd >= 0 ? socket_local_address(listener->datagrams.fd)
+                                             : listener->config->address;
     return true;
 }
 
@@ -107,8 +109,17 @@ void local_listener_stop(struct local_listener *listener)
 
 void local_stop_listening(struct local *local)
 {
-    for (size_t i = 0; i < local->config->listen.count; i++)
+    for (size_t i = 0; i < local->config->listen.count; i++) {
         local_listener_stop(&local->listeners[i]);
+        local_stop_forward(&local->listeners[i]);
+    }
+}
+
+static const char *network_string(const struct local_listener *listener)
+{
+    if (listener->datagrams.fd < 0)
+        return "tcp";
+    return listener->fd < 0 ? "udp" : "both";
 }
 
 struct json_t *local_describe_listeners(const struct local *local)
@@ -118,10 +129,12 @@ struct json_t *local_describe_listeners(const struct local *local)
     char text[ADDRESS_TEXT_SIZE];
 
     for (size_t i = 0; local_listener_address(local, i, &address); i++)
-        if (local->listeners[i].fd >= 0)
-            json_array_append_new(list, json_pack("{s:s, s:b}", "address",
-                                                  address_format(&address, text), "absent",
-                                                  (int)listen_is_absent(&address)));
+        if (local->listeners[i].fd >= 0 || local->listeners[i].datagrams.fd >= 0)
+            json_array_append_new(list,
+                                  json_pack("{s:s, s:s, s:b}", "address",
+                                            address_format(&address, text), "network",
+                                            network_string(&local->listeners[i]), "absent",
+                                            (int)listen_is_absent(&address)));
     return list;
 }
 
@@ -150,7 +163,7 @@ int local_init_listeners(struct local *local)
         listener->local = local;
         listener->config = &listen->items[i];
         set_target(&listener->to, &listen->items[i].to);
-        listener->fd = -1;
+        listener->fd = listener->datagrams.fd = -1;
         listener->users = calloc(MAX(users->count, (size_t)1), sizeof(*listener->users));
         if (listener->users == NULL)
             return ERROR_MEMORY;
@@ -165,6 +178,7 @@ int local_init_listeners(struct local *local)
             .listener = (uint32_t)i,
             .max_per_target = listen->items[i].max_per_target,
             .policy = local_listener_policy(local->config, listener->config),
+            .datagrams = local_datagram_terms(local->config, listener->config, (uint32_t)i),
         };
     }
     return OK;
@@ -173,8 +187,10 @@ int local_init_listeners(struct local *local)
 void local_free_listeners(struct local *local)
 {
     for (size_t i = 0; local->listeners != NULL && i < local->config->listen.count; i++) {
-        if (local->listeners[i].local != NULL)
+        if (local->listeners[i].local != NULL) {
             local_listener_stop(&local->listeners[i]);
+            local_stop_forward(&local->listeners[i]);
+        }
         free(local->listeners[i].users);
     }
     free(local->listeners);

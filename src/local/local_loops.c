@@ -57,15 +57,17 @@ bool local_comes_back(const struct local *local, enum rule_network network,
     /* For the relay such an address is its own host, which may be another one. */
     if (!direct && is_this_host(&plain) && !relay_is_here(&local->dialer))
         return false;
-    if (network != RULE_TCP)
-        return false;
+    if (network == RULE_UDP && association_service_has(&local->associations, &plain))
+        return true;
     for (size_t i = 0; i < local->config->listen.count; i++) {
         const struct local_listener *listener = &local->listeners[i];
         struct address bound;
 
-        if (listener->fd < 0)
+        int fd = network == RULE_UDP ? listener->datagrams.fd : listener->fd;
+
+        if (fd < 0)
             continue;
-        bound = socket_local_address(listener->fd);
+        bound = socket_local_address(fd);
         if (answers(&bound, to))
             return true;
     }

@@ -51,6 +51,9 @@ struct rules *local_rules_new(const struct config_local *config)
             .ports = rule->ports.items,
             .port_count = rule->ports.count,
             .listeners = rule->listeners,
+            .networks = (uint8_t)(rule->network == CONFIG_NETWORK_BOTH ? RULE_TCP | RULE_UDP
+                                  : rule->network == CONFIG_NETWORK_UDP ? RULE_UDP
+                                                                        : RULE_TCP),
             .action = engine_action(rule->action),
             .policy = choice_of(config, &rule->policy),
         };
@@ -60,17 +63,40 @@ struct rules *local_rules_new(const struct config_local *config)
     return rules;
 }
 
-struct stream_policy local_listener_policy(const struct config_local *config,
-                                           const struct config_listener *listener)
+static struct stream_policy policy_of(const struct config_local *config,
+                                      enum config_mode mode,
+                                      const struct config_listener *listener)
 {
     struct policy_choice outer = choice_of(config, &config->policy);
     struct stream_policy policy = {.mode = STREAM_MODE_SPLIT};
 
     policy_override(&policy, &outer);
+    policy.mode = (uint8_t)local_mode(mode);
     if (listener != NULL) {
         struct policy_choice inner = choice_of(config, &listener->policy);
 
         policy_override(&policy, &inner);
     }
     return policy;
+}
+
+struct stream_policy local_listener_policy(const struct config_local *config,
+                                           const struct config_listener *listener)
+{
+    return policy_of(config, config->policy.mode, listener);
+}
+
+struct datagram_terms local_datagram_terms(const struct config_local *config,
+                                           const struct config_listener *listener,
+                                           uint32_t index)
+{
+    return (struct datagram_terms){
+        .listener = index,
+        .policy = policy_of(config, config->udp.mode, listener),
+        .max_age_ns =
+            listener->max_age_ns != 0 ? listener->max_age_ns : config->udp.max_age_ns,
+        /* Such a client has one destination, and takes all that comes for an answer of
+         * it. */
+        .filter_address = listener->protocol == CONFIG_PROTOCOL_FORWARD,
+    };
 }

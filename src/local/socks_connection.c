@@ -77,31 +77,26 @@ static void proceed(struct socks_connection *connection)
     connection_free(connection);
 }
 
-static void turn_away(struct socks_connection *connection, const uint8_t *output,
-                      size_t length, const char *reason)
+/* Hands the request and the socket to an association. */
+static void associate(struct socks_connection *connection)
 {
-    char peer[ADDRESS_TEXT_SIZE];
-
-    log_write_limited(&refusals, clock_now(), LOG_WARNING, "refused a client at %s: %s",
-                      address_format(&connection->peer, peer), reason);
-    farewell(connection->service->inbound->worker, connection->io.fd, output, length);
+    ev_io_stop(connection->service->inbound->worker->loop, &connection->io);
+    association_new(connection->service->associations, connection->io.fd, &connection->peer,
+                    socks5_client_port(&connection->socks5), &connection->terms.datagrams);
     connection_free(connection);
 }
 
-static void refuse(struct socks_connection *connection)
+static void turn_away(struct socks_connection *connection)
 {
+    char peer[ADDRESS_TEXT_SIZE];
     size_t length;
     const uint8_t *output = socks5_output(&connection->socks5, &length);
 
-    turn_away(connection, output, length, socks5_refusal(&connection->socks5));
-}
-
-static void refuse_association(struct socks_connection *connection)
-{
-    uint8_t reply[SOCKS5_REPLY_SIZE];
-    size_t length = socks5_reply(reply, SOCKS5_COMMAND_NOT_SUPPORTED, NULL);
-
-    turn_away(connection, reply, length, "UDP ASSOCIATE is not supported");
+    log_write_limited(&refusals, clock_now(), LOG_WARNING, "refused a client at %s: %s",
+                      address_format(&connection->peer, peer),
+                      socks5_refusal(&connection->socks5));
+    farewell(connection->service->inbound->worker, connection->io.fd, output, length);
+    connection_free(connection);
 }
 
 /* Writes the negotiation's reply; it has a few bytes, which always fit. */
@@ -134,7 +129,7 @@ static void read_once(struct socks_connection *connection)
     }
     used = socks5_receive(socks5, bytes, (size_t)n);
     if (socks5_state(socks5) == SOCKS5_REFUSED) {
-        refuse(connection);
+        turn_away(connection);
     } else if (!write_output(connection)) {
         close_connection(connection);
     } else if (socks5_state(socks5) == SOCKS5_CONNECT) {
@@ -142,7 +137,7 @@ static void read_once(struct socks_connection *connection)
         memmove(bytes, bytes + used, connection->early_length);
         proceed(connection);
     } else if (socks5_state(socks5) == SOCKS5_ASSOCIATE) {
-        refuse_association(connection);
+        associate(connection);
     }
 }
 
@@ -187,9 +182,11 @@ void socks_connection_new(struct socks_service *service, int fd, const struct ad
     read_once(connection);
 }
 
-void socks_service_init(struct socks_service *service, struct inbound_service *inbound)
+void socks_service_init(struct socks_service *service, struct inbound_service *inbound,
+                        struct association_service *associations)
 {
     service->inbound = inbound;
+    service->associations = associations;
     list_init(&service->connections);
 }
 

@@ -108,10 +108,12 @@ static json_t *describe_session(const struct status_source *source, uint64_t now
 
 struct json_t *status_describe(const struct status_source *source, uint64_t now)
 {
-    size_t omitted;
+    size_t omitted, flows_omitted;
     json_t *streams = status_streams(source, now, &omitted);
+    json_t *flows = status_flows(source, now, &flows_omitted);
 
-    return json_pack("{s:o, s:o, s:o, s:I}", "session", describe_session(source, now),
-                     "paths", status_paths(source, now), "streams", streams,
-                     "streams_omitted", (json_int_t)omitted);
+    return json_pack("{s:o, s:o, s:o, s:I, s:o, s:I}", "session",
+                     describe_session(source, now), "paths", status_paths(source, now),
+                     "streams", streams, "streams_omitted", (json_int_t)omitted, "flows",
+                     flows, "flows_omitted", (json_int_t)flows_omitted);
 }

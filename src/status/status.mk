@@ -11,6 +11,7 @@ libstatus_a_SOURCES = \
 	src/status/limit_text.c \
 	src/status/status.c \
 	src/status/status_connections.c \
+	src/status/status_flows.c \
 	src/status/status_internal.h \
 	src/status/status_paths.c \
 	src/status/status_ports.c \

@@ -17,20 +17,6 @@ static json_t *describe_waits(unsigned waits)
     return list;
 }
 
-/* The names of the paths that the stream may use; null: all. */
-static json_t *describe_allowed(const struct status_source *source, uint16_t paths)
-{
-    json_t *list;
-
-    if (paths == 0)
-        return json_null();
-    list = json_array();
-    for (size_t i = 0; i < source->path_count; i++)
-        if (paths >> i & 1 && source->paths[i].name != NULL)
-            json_array_append_new(list, json_string(source->paths[i].name));
-    return list;
-}
-
 static const char *state_name(const struct stream_status *status)
 {
     if (!status->opened)
@@ -49,7 +35,7 @@ static json_t *describe_stream(const struct status_source *source,
         status->destination, "state", state_name(status), "mode",
         stream_mode_string((enum stream_mode)status->policy.mode), "copies",
         status_integer_or_null(status->policy.copies != 0, status->policy.copies), "paths",
-        describe_allowed(source, status->policy.paths), "up_bytes",
+        status_allowed(source, status->policy.paths), "up_bytes",
         (json_int_t)status->bytes_acked, "down_bytes", (json_int_t)status->bytes_read,
         "waiting_up_bytes", (json_int_t)status->queued_bytes, "unacknowledged_bytes",
         (json_int_t)status->flying_bytes, "unread_bytes", (json_int_t)status->unread_bytes,

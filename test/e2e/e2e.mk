@@ -77,10 +77,13 @@ E2E_TESTS = \
 	test/e2e/test_ssh.py \
 	test/e2e/test_status.py \
 	test/e2e/test_tight.py \
-	test/e2e/test_tools.py
+	test/e2e/test_tools.py \
+	test/e2e/test_udp.py \
+	test/e2e/test_udp_programs.py
 EXTRA_DIST += $(E2E_TESTS) \
 	test/e2e/basics.py \
 	test/e2e/context.py \
+	test/e2e/datagrams.py \
 	test/e2e/evil.py \
 	test/e2e/fakedns.py \
 	test/e2e/harness.py \

@@ -74,7 +74,8 @@ def test_the_document(t):
     with pair.open(host, int(port)):
         found = document(t, pair)
     t.equal(set(found), {"format", "version", "pid", "config", "session", "paths", "streams",
-                         "streams_omitted", "listeners", "retired"}, "names of the document")
+                         "streams_omitted", "flows", "flows_omitted", "datagrams_dropped",
+                         "listeners", "retired"}, "names of the document")
     t.equal((found["format"], found["pid"], found["config"], found["retired"]),
             (1, pair.local.pid, os.path.realpath(pair.local_path), []), "what it says of itself")
     session, paths = found["session"], found["paths"]

@@ -423,7 +423,7 @@ static void test_rules_are_checked(void **state)
         {RULES("1"), "l:2: rules[0]: found 1; allowed: an object"},
         {RULES("{ \"hosts\": \"a\" }"),
          "l:2: rules[0].hosts: unknown key; did you mean \"host\"? allowed: host, cidr, "
-         "port, listener, action, mode, copies, paths"},
+         "port, listener, network, action, mode, copies, paths"},
         {RULES("{ \"host\": [] }"),
          "l:2: rules[0].host: found a list; allowed: a list of 1 to 1024 entries: names"},
         {RULES("{ \"host\": [\"a\", 1] }"),

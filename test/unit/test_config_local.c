@@ -249,7 +249,8 @@ static void test_structure_is_checked(void **state)
          "burst, dials_per_second, keepalive"},
         {WITH(AND("\"listen\": [ {},\n{ \"prot\": 1 } ]")),
          "l.json:5: listen[1].prot: unknown key; did you mean \"port\"? allowed: protocol, "
-         "name, address, port, users, to, max_per_target, mode, copies, paths"},
+         "name, address, port, users, to, network, max_age, max_per_target, mode, copies, "
+         "paths"},
         {WITH(AND("\"pool\": 8")), "l.json:4: pool: found 8; allowed: an object"},
         {WITH(AND("\"pool\": null")), "l.json:4: pool: found null; allowed: an object"},
         {WITH(AND("\"listen\": {}")),
@@ -519,11 +520,12 @@ static void test_messages_are_tame(void **state)
     struct config_error error;
     (void)state;
 
-    expect_refusal("{ \"a\\n\\u0007\": 1 }", ERROR_INVALID,
-                   "l.json:1: a??: unknown key; did you mean \"rate\"? allowed: relay, "
-                   "private_key_file, listen, paths, mode, copies, rules, pool, "
-                   "congestion_control, chunk_size, budget, rate, dns, linger, mtu_retry, "
-                   "timeouts, state_file, control");
+    expect_refusal(
+        "{ \"a\\n\\u0007\": 1 }", ERROR_INVALID,
+        "l.json:1: a??: unknown key; did you mean \"rate\"? allowed: relay, "
+        "private_key_file, listen, paths, mode, copies, rules, pool, "
+        "congestion_control, chunk_size, budget, rate, dns, udp, linger, mtu_retry, "
+        "timeouts, state_file, control");
     expect_refusal(WITH(AND("\"mode\": \"123456789 123456789 123456789 123456789 123456789 "
                             "123456789 12345\\u00fc6789 123456789\"")),
                    ERROR_INVALID,

@@ -11,6 +11,7 @@ UNIT_TESTS = \
 	test/unit/test_config_memory \
 	test/unit/test_config_place \
 	test/unit/test_config_relay \
+	test/unit/test_config_udp \
 	test/unit/test_config_units \
 	test/unit/test_control \
 	test/unit/test_datagram_socket \
@@ -135,6 +136,9 @@ test_unit_test_config_place_SOURCES = test/unit/test_config_place.c test/unit/un
 test_unit_test_config_place_LDADD = $(CONFIG) $(CMOCKA_LIBS)
 test_unit_test_config_relay_SOURCES = test/unit/test_config_relay.c test/unit/config_parse.h test/unit/unit.h
 test_unit_test_config_relay_LDADD = $(CONFIG) $(CMOCKA_LIBS)
+test_unit_test_config_udp_SOURCES = test/unit/test_config_udp.c \
+	test/unit/config_local_parse.h test/unit/config_parse.h test/unit/unit.h
+test_unit_test_config_udp_LDADD = $(CONFIG) $(CMOCKA_LIBS)
 test_unit_test_config_units_SOURCES = test/unit/test_config_units.c test/unit/unit.h
 test_unit_test_config_units_LDADD = $(CONFIG) $(CMOCKA_LIBS)
 test_unit_test_control_SOURCES = test/unit/test_control.c test/unit/unit.h

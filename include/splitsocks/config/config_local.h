@@ -10,6 +10,13 @@ enum config_protocol {
     CONFIG_PROTOCOL_FORWARD, /* every connection goes to one fixed target */
 };
 
+/* Bits. */
+enum config_network {
+    CONFIG_NETWORK_TCP = 1,
+    CONFIG_NETWORK_UDP = 2,
+    CONFIG_NETWORK_BOTH = 3,
+};
+
 /* How streams are carried. */
 enum config_mode {
     CONFIG_MODE_UNSET, /* an outer level decides */
@@ -55,11 +62,13 @@ struct config_host_port {
 
 struct config_listener {
     enum config_protocol protocol;
+    enum config_network network; /* for SOCKS5, TCP: its datagrams have other sockets */
     const char *name;       /* for rules; unique; NULL: none */
     struct address address; /* port 0: the kernel chooses one */
     struct config_users users;
     struct config_host_port to; /* only for FORWARD; else its host is NULL */
     uint32_t max_per_target;    /* connections to one target at a time */
+    uint64_t max_age_ns;        /* of its flows' datagrams; 0: as config_udp has it */
     struct config_policy policy;
 };
 
@@ -124,6 +133,7 @@ struct config_rule {
     struct config_port_ranges ports;
     uint64_t listeners;                   /* bit i: listen.items[i]; 0: any */
     struct config_strings listener_names; /* the names behind `listeners` */
+    enum config_network network;
     enum config_action action;
     struct config_policy policy; /* nothing is set unless the action is PROXY */
 };
@@ -168,6 +178,19 @@ struct config_local_dns {
     struct config_dns common;
 };
 
+/* UDP for SOCKS clients, and what holds for all flows. */
+struct config_udp {
+    bool enabled;             /* UDP ASSOCIATE is served */
+    struct address advertise; /* told to clients for their datagrams; ADDRESS_NONE: the
+                                 address at which the client reached us; port 0 */
+    struct port_range ports;  /* of the clients' sockets; 0: the kernel's choice */
+    enum config_mode mode;    /* where neither rule nor listener has one */
+    uint64_t max_age_ns;      /* a datagram that has waited so long is dropped; 0: the
+                                 engine's default */
+    uint64_t idle_after_ns;   /* a flow without datagrams is closed */
+    uint32_t max_flows;       /* at a time; the oldest gives way */
+};
+
 /* The socket that `splitsocks status` connects to. */
 struct config_control {
     bool given;       /* false: at the default place, if that is possible */
@@ -187,6 +210,7 @@ struct config_local {
     struct config_budget budget;
     struct config_rate rate;
     struct config_local_dns dns;
+    struct config_udp udp;
     uint64_t linger_ns;
     uint64_t mtu_retry_after_ns; /* TIME_NEVER: never */
     struct config_timeouts timeouts;

@@ -120,8 +120,9 @@ bool socket_may_bind_interface(void);
 bool socket_address_is_local(const struct address *address);
 /* The address from which the kernel would connect now; ADDRESS_NONE without a route. */
 struct address socket_source_to(const struct address *to);
-/* Whether a listener could have the address, without listening on it: 0, or an errno. */
-int socket_try_bind(const struct address *address) MUST_CHECK;
+/* Whether a listener for streams or for datagrams could have the address, without
+ * listening on it: 0, or an errno. */
+int socket_try_bind(const struct address *address, bool datagrams) MUST_CHECK;
 /* Warns if the kernel does not accept the congestion control. */
 void socket_try_congestion_control(const char *name);
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One connection of a SOCKS client, from accept until its request is complete; an inbound
- * takes the request over then. It frees itself.
+ * or an association takes the request over then. It frees itself.
  */
 #ifndef SPLITSOCKS_SOCKS_CONNECTION_H
 #define SPLITSOCKS_SOCKS_CONNECTION_H
 
+#include <splitsocks/local/association.h>
 #include <splitsocks/local/inbound.h>
 #include <splitsocks/proxy/socks5.h>
 
@@ -14,7 +15,8 @@
 
 /* State that all connections to one local share. */
 struct socks_service {
-    struct inbound_service *inbound; /* borrowed */
+    struct inbound_service *inbound;          /* borrowed */
+    struct association_service *associations; /* borrowed */
     struct list connections;
 };
 
@@ -25,9 +27,11 @@ struct socks_terms {
     uint32_t listener;       /* as in struct rules_query */
     uint32_t max_per_target; /* as in struct inbound_request */
     struct stream_policy policy;
+    struct datagram_terms datagrams;
 };
 
-void socks_service_init(struct socks_service *service, struct inbound_service *inbound);
+void socks_service_init(struct socks_service *service, struct inbound_service *inbound,
+                        struct association_service *associations);
 /* Closes and frees all its connections. */
 void socks_service_deinit(struct socks_service *service);
 

@@ -16,13 +16,15 @@
 #include <stdint.h>
 
 struct json_t;
+struct flow;
 struct restart;
 struct session;
 
 /* Rises when a name changes its meaning. */
 #define STATUS_FORMAT 1
-/* At most so many streams and other connections are described, waiting ones first; the
- * rest is counted. This bounds the time and memory that an answer takes. */
+/* At most so many streams and other connections are described, waiting ones first, and at
+ * most so many flows; the rest is counted. This bounds the time and memory that an answer
+ * takes. */
 #define STATUS_STREAMS_MAX 1000
 
 /* Facts about a path that local knows, and its session does not. Borrowed. */
@@ -57,6 +59,10 @@ struct status_connection {
 typedef bool status_next_connection(const void *connections,
                                     struct status_connection *connection);
 
+/* Writes the address of the client that a flow belongs to. Returns `text`. */
+typedef const char *status_flow_client(const struct flow *flow,
+                                       char text[ADDRESS_TEXT_SIZE]);
+
 struct status_source {
     const struct session *session; /* NULL between two sessions */
     const struct restart *ending;  /* why the last one ended; NULL: none, or one was up */
@@ -69,10 +75,11 @@ struct status_source {
     /* Iterates over the connections without streams; NULL: there are none. */
     status_next_connection *next_connection;
     const void *connections; /* for next_connection() */
+    status_flow_client *flow_client; /* NULL: the clients are not known */
 };
 
-/* A new object with the members "session", "paths" and "streams"; the caller's reference.
- * NULL when memory is out. */
+/* A new object with the members "session", "paths", "streams" and "flows"; the caller's
+ * reference. NULL when memory is out. */
 struct json_t *status_describe(const struct status_source *source, uint64_t now) MUST_CHECK;
 
 #endif

@@ -185,5 +185,4 @@ void flows_deinit(struct flows *flows)
         free(flow);
     }
     ring_deinit(&flows->closing);
-    named_ids_deinit(&flows->named);
 }

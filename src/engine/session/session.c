@@ -242,7 +242,7 @@ void session_free(struct session *session)
     ring_deinit(&session->subflows.finals);
     ring_deinit(&session->context.events);
     free(session->streams.by_id);
-    named_ids_deinit(&session->streams.named);
+    ranges_deinit(&session->streams.unseen);
     explicit_bzero(&session->context.config, sizeof(session->context.config));
     free(session);
 }

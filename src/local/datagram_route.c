@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+#include <splitsocks/local/datagram_route.h>
+
+#include <splitsocks/base/log.h>
+#include <splitsocks/io/clock.h>
+#include <splitsocks/proxy/rules.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+struct route_decision {
+    struct decision decision;
+    struct datagram_route *route;
+};
+
+bool datagram_route_leads_to(const struct datagram_route *route, const struct target *to)
+{
+    if (to->address_count == 0)
+        return route->name != NULL && route->key.port == to->port &&
+               strcmp(route->name, to->name) == 0;
+    return route->name == NULL && route->key.port == to->port &&
+           route->key.family == to->addresses[0].family &&
+           memcmp(route->key.bytes, to->addresses[0].bytes, sizeof(route->key.bytes)) == 0;
+}
+
+struct datagram_route *datagram_route_new(const struct target *to,
+                                          struct datagram_queue *queue,
+                                          datagram_route_done *done, void *owner)
+{
+    struct datagram_route *route = calloc(1, sizeof(*route));
+
+    if (route == NULL)
+        return NULL;
+    if (to->address_count > 0)
+        route->key = to->addresses[0];
+    else if ((route->name = strdup(to->name)) == NULL) {
+        free(route);
+        return NULL;
+    }
+    route->key.port = to->port;
+    route->queue = queue;
+    route->done = done;
+    route->owner = owner;
+    list_init(&route->node);
+    list_init(&route->waiting);
+    return route;
+}
+
+static void end_decision(struct datagram_route *route)
+{
+    if (route->decision == NULL)
+        return;
+    decision_cancel(&route->decision->decision);
+    free(route->decision);
+    route->decision = NULL;
+}
+
+void datagram_route_free(struct datagram_route *route)
+{
+    struct waiting_datagram *datagram;
+
+    end_decision(route);
+    while ((datagram = datagram_route_take(route)) != NULL)
+        free(datagram);
+    list_remove(&route->node);
+    free(route->name);
+    free(route);
+}
+
+/* ---- deciding ---- */
+
+/* Which of a name's addresses is used: the one in use, if the name still has it; else an
+ * IPv4 one, since most relays have no IPv6, and a datagram cannot try both; else the
+ * first. */
+static struct address choose(const struct datagram_route *route,
+                             const struct target *target)
+{
+    struct address best = target->addresses[0];
+
+    for (size_t i = 0; i < target->address_count; i++) {
+        const struct address *address = &target->addresses[i];
+
+        if (address->family == route->to.family &&
+            memcmp(address->bytes, route->to.bytes, sizeof(address->bytes)) == 0)
+            return *address;
+        if (address->family == ADDRESS_IPV4 && best.family != ADDRESS_IPV4)
+            best = *address;
+    }
+    return best;
+}
+
+static void set_way(struct datagram_route *route, const struct decision *decision)
+{
+    struct target target = decision->target;
+
+    route->way = decision->outcome.action == RULE_DIRECT ? DATAGRAM_DIRECT : DATAGRAM_PROXY;
+    if (route->way == DATAGRAM_PROXY)
+        target = decision_relay_target(decision);
+    route->policy = decision->outcome.policy;
+    if (target.address_count == 0)
+        route->to.family = ADDRESS_NONE;
+    else
+        route->to = choose(route, &target);
+    route->to.port = target.port;
+    route->again_at_ns = route->name == NULL ? TIME_NEVER : clock_now() + DATAGRAM_NAME_NS;
+}
+
+static void set_refused(struct datagram_route *route, const struct decision *decision)
+{
+    static struct log_limit limit;
+    char text[TARGET_TEXT_SIZE];
+
+    route->way = DATAGRAM_REFUSED;
+    /* Rules are the same for as long as this local lives. */
+    route->again_at_ns =
+        decision->code == RESET_BLOCKED ? TIME_NEVER : clock_now() + DATAGRAM_FAILURE_NS;
+    if (decision->reason == NULL && decision->code == RESET_BLOCKED)
+        log_debug("datagrams to %s are not allowed by rules[%zu] of the configuration",
+                  target_format(&decision->target, text), decision->outcome.rule);
+    else
+        log_write_limited(&limit, clock_now(), LOG_INFO, "datagrams to %s are dropped: %s",
+                          target_format(&decision->target, text),
+                          decision->reason != NULL ? decision->reason
+                                                   : reset_code_string(decision->code));
+}
+
+static void on_decided(struct decision *decision)
+{
+    struct datagram_route *route =
+        container_of(decision, struct route_decision, decision)->route;
+    char text[DECISION_TEXT_SIZE];
+
+    if (decision->refused) {
+        set_refused(route, decision);
+    } else {
+        log_debug("datagrams: %s", decision_format(decision, text));
+        set_way(route, decision);
+    }
+    end_decision(route);
+    route->done(route);
+}
+
+void datagram_route_decide(struct datagram_route *route, const struct decider *decider,
+                           uint32_t listener, const struct stream_policy *otherwise)
+{
+    struct target target;
+    const struct decision_request request = {
+        .listener = listener,
+        .network = RULE_UDP,
+        .target = &target,
+        .otherwise = otherwise,
+    };
+
+    memset(&target, 0, sizeof(target));
+    target.port = route->key.port;
+    if (route->name != NULL) {
+        memcpy(target.name, route->name, strlen(route->name) + 1);
+    } else {
+        target.addresses[0] = route->key;
+        target.address_count = 1;
+    }
+    route->decision = calloc(1, sizeof(*route->decision));
+    if (route->way == DATAGRAM_REFUSED)
+        route->way = DATAGRAM_UNDECIDED;
+    if (route->decision == NULL) {
+        route->way = DATAGRAM_REFUSED;
+        route->again_at_ns = clock_now() + DATAGRAM_FAILURE_NS;
+        route->done(route);
+        return;
+    }
+    route->decision->route = route;
+    (void)decision_start(&route->decision->decision, decider, &request, on_decided);
+}
+
+bool datagram_route_due(const struct datagram_route *route, uint64_t now)
+{
+    return route->decision == NULL &&
+           (route->way == DATAGRAM_UNDECIDED || now >= route->again_at_ns);
+}
+
+void datagram_route_target(const struct datagram_route *route, struct target *target)
+{
+    target->port = route->key.port;
+    target->address_count = route->to.family != ADDRESS_NONE;
+    target->addresses[0] = route->to;
+    target->name[0] = '\0';
+    if (target->address_count == 0)
+        memcpy(target->name, route->name, strlen(route->name) + 1);
+}
+
+/* ---- datagrams that wait ---- */
+
+bool datagram_route_keep(struct datagram_route *route, const uint8_t *bytes, size_t length)
+{
+    struct waiting_datagram *datagram;
+
+    if (route->waiting_count == DATAGRAM_WAITING_MAX ||
+        route->queue->bytes + length > DATAGRAM_WAITING_BYTES)
+        return false;
+    datagram = malloc(sizeof(*datagram) + length);
+    if (datagram == NULL)
+        return false;
+    datagram->length = length;
+    memcpy(datagram->bytes, bytes, length);
+    list_init(&datagram->node);
+    list_append(&route->waiting, &datagram->node);
+    route->waiting_count++;
+    route->queue->bytes += length;
+    return true;
+}
+
+struct waiting_datagram *datagram_route_take(struct datagram_route *route)
+{
+    struct waiting_datagram *datagram =
+        list_first(&route->waiting, struct waiting_datagram, node);
+
+    if (datagram == NULL)
+        return NULL;
+    list_remove(&datagram->node);
+    route->waiting_count--;
+    route->queue->bytes -= datagram->length;
+    return datagram;
+}
