@@ -154,7 +154,7 @@ static void make(struct sim_scenario *scenario, const struct network *network,
     uint64_t total = UINT64_C(1) << 40;
     struct sim_box *box = NULL;
 
-    sim_scenario_init(scenario, network->name, 7);
+    sim_scenario_init(scenario, network->name, options->seed);
     scenario->paths[0] =
         sim_path_make(network->mbit * UINT64_C(1000000), network->round_trip_ms, 100);
     scenario->config.pool_size = POOL_SIZE;
@@ -337,7 +337,8 @@ bool limits_check(size_t index, char *verdict, size_t size)
     const struct expectation *expected = &expectations[index];
     const struct network *network = network_named(expected->name);
     static struct sim_report report;
-    bool good = run(network, expected->bulk, &(struct limits_options){0}, &report);
+    bool good = run(network, expected->bulk, &(struct limits_options){.seed = LIMITS_SEED},
+                    &report);
     size_t used = (size_t)snprintf(verdict, size, "%s, %s: %s", network->name,
                                    bulk_names[expected->bulk], report.failure);
 

@@ -9,8 +9,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+/* The seed of the rows whose floors are checked. */
+#define LIMITS_SEED 7
 
 struct limits_options {
+    uint64_t seed;    /* for the jitter of the network and the engines' random choices */
     const char *name; /* of the only network wanted, or NULL */
     bool by_hand;     /* budgets and pool of somebody who knows the limits */
     bool longer;      /* the last window as well, which begins after half a minute */

@@ -2,7 +2,7 @@
 /*
  * sim [--seeds FIRST-LAST | --seed N | --limits FIRST-LAST | --scenario NAME |
  *      --compare FIRST-LAST | --digest FIRST-LAST] [--trace] [--verbose]
- * sim --box-table [NAME] [--by-hand] [--longer] [--trace]
+ * sim --box-table [NAME] [--seed N] [--by-hand] [--longer] [--trace]
  *
  * Without arguments: the directed scenarios, networks that limit connections, a few
  * comparisons, 2,000 seeds and 100 with random limits, and a sample of them again, to see
@@ -349,7 +349,7 @@ static void run_limits(void)
 /* The words behind --box-table: the name of a network, and options. */
 static int print_limits(char **words)
 {
-    struct limits_options options = {0};
+    struct limits_options options = {.seed = LIMITS_SEED};
 
     for (; *words != NULL; words++)
         if (strcmp(*words, "--by-hand") == 0)
@@ -358,6 +358,8 @@ static int print_limits(char **words)
             options.longer = true;
         else if (strcmp(*words, "--trace") == 0)
             options.trace = true;
+        else if (strcmp(*words, "--seed") == 0 && words[1] != NULL)
+            options.seed = strtoull(*++words, NULL, 10);
         else
             options.name = *words;
     return limits_print(&options) ? 0 : 1;
@@ -458,7 +460,8 @@ int main(int argc, char **argv)
         fprintf(stderr,
                 "usage: sim [--seeds A-B | --seed N | --limits A-B | --scenario NAME | "
                 "--compare A-B | --digest A-B] [--trace] [--verbose]\n"
-                "       sim --box-table [NAME] [--by-hand] [--longer] [--trace]\n");
+                "       sim --box-table [NAME] [--seed N] [--by-hand] [--longer] "
+                "[--trace]\n");
         return 2;
     }
     if (orders.digest) {

@@ -61,9 +61,19 @@ struct port_limits *path_limits_of(struct path_limits *limits, unsigned port)
         if (limits->ports[port] != NULL) {
             profile_init(&limits->ports[port]->profile);
             dial_limit_init(&limits->ports[port]->dials);
+            path_limits_choose_best(limits);
         }
     }
     return limits->ports[port];
+}
+
+void path_limits_choose_best(struct path_limits *limits)
+{
+    for (unsigned i = 0; i < limits->count; i++)
+        if (limits->ports[i] != NULL &&
+            (limits->best == NULL || profile_yield(&limits->ports[i]->profile) >
+                                         profile_yield(&limits->best->profile)))
+            limits->best = limits->ports[i];
 }
 
 static bool longer(uint64_t round_trip_ns, uint64_t than_ns)
@@ -110,44 +120,25 @@ void path_limits_next_epoch(struct path_limits *limits)
     limits->handshakes = limits->queued = 0;
 }
 
-/* The port whose slots yield most. */
-static const struct port_limits *best_port(const struct path_limits *limits)
-{
-    const struct port_limits *best = NULL;
-
-    for (unsigned i = 0; i < limits->count; i++)
-        if (limits->ports[i] != NULL &&
-            (best == NULL ||
-             profile_yield(&limits->ports[i]->profile) > profile_yield(&best->profile)))
-            best = limits->ports[i];
-    return best;
-}
-
 uint64_t path_limits_budget(const struct path_limits *limits,
                             enum profile_coordinate coordinate)
 {
-    const struct port_limits *port = best_port(limits);
-
-    return port == NULL ? PROFILE_UNLIMITED : profile_budget(&port->profile, coordinate);
+    return limits->best == NULL ? PROFILE_UNLIMITED
+                                : profile_budget(&limits->best->profile, coordinate);
 }
 
 uint64_t path_limits_cycle_ns(const struct path_limits *limits)
 {
-    const struct port_limits *port = best_port(limits);
-
-    return port == NULL ? 0 : profile_cycle_ns(&port->profile);
+    return limits->best == NULL ? 0 : profile_cycle_ns(&limits->best->profile);
 }
 
 uint64_t path_limits_cycle_bytes(const struct path_limits *limits)
 {
-    const struct port_limits *port = best_port(limits);
-
-    return port == NULL ? 0 : profile_cycle_bytes(&port->profile);
+    return limits->best == NULL ? 0 : profile_cycle_bytes(&limits->best->profile);
 }
 
 unsigned path_limits_open(const struct path_limits *limits, uint64_t now)
 {
-    const struct port_limits *port = best_port(limits);
-
-    return port == NULL ? DIAL_LIMIT_NONE : dial_limit_connections(&port->dials, now);
+    return limits->best == NULL ? DIAL_LIMIT_NONE
+                                : dial_limit_connections(&limits->best->dials, now);
 }

@@ -166,23 +166,26 @@ static bool differs(const struct profile_network *a, const struct profile_networ
            a->cycle_min_ns != b->cycle_min_ns;
 }
 
+bool profile_judge_due(const struct profile *profile, uint64_t round_trip_ns, uint64_t now)
+{
+    return profile->urgent ||
+           now - profile->judged_at_ns >= MAX(round_trip_ns / JUDGE_PARTS, JUDGE_MIN_NS);
+}
+
 bool profile_judge(struct profile *profile, const struct profile_network *network,
                    uint64_t now)
 {
     bool tightened = false;
+    bool news = profile->stale || differs(&profile->network, network);
     unsigned busier = profile->busy[PROFILE_UP] > profile->busy[PROFILE_DOWN];
-    bool due =
-        profile->urgent || now - profile->judged_at_ns >=
-                               MAX(network->round_trip_ns / JUDGE_PARTS, JUDGE_MIN_NS);
 
     busier = busier ? PROFILE_UP : PROFILE_DOWN;
-    if (profile->tables == NULL || !due ||
-        (!profile->stale && !differs(&profile->network, network))) {
-        profile->network = *network;
+    if (!profile_judge_due(profile, network->round_trip_ns, now))
         return false;
-    }
     profile->network = *network;
     profile->judged_at_ns = now;
+    if (profile->tables == NULL || !news)
+        return false;
     profile->stale = profile->urgent = false;
     double alive = 1;
 

@@ -87,8 +87,12 @@ static bool find_in(const struct profile *profile, enum profile_coordinate coord
         .coordinate = coordinate,
         .budget = profile_budget(profile, coordinate),
     };
-    if (!find_deaths(profile, coordinate, finding))
-        find_slow(profile, coordinate, finding);
+    if (find_deaths(profile, coordinate, finding))
+        return true;
+    /* Nothing is slow by its sum or age: what limited these has faded. */
+    if (coordinate > PROFILE_DOWN)
+        return false;
+    find_slow(profile, coordinate, finding);
     return true;
 }
 

@@ -2,42 +2,56 @@
 /* The budgets that follow from what was learned. */
 #include <splitsocks/engine/subflow/subflow.h>
 
-/* How long a place is lost to a connection that has died. */
-static uint64_t loss_ns(const struct path *path)
+static void judge(struct path *path, struct port_limits *limits, uint64_t now)
 {
-    return MAX(2 * path_rtt_ns(path) + FREEZE_MARGIN_NS, 3 * path_rtt_ns(path)) +
-           path_rtt_ns(path);
-}
-
-static unsigned count_open(const struct subflows *subflows, unsigned path, unsigned port)
-{
-    unsigned count = 0;
-
-    list_foreach_const(&subflows->all, node) {
-        const struct subflow *subflow = (const struct subflow *)node; /* its first member */
-
-        count += subflow->path == path && subflow->port == port;
-    }
-    return count;
-}
-
-static void judge(struct subflows *subflows, unsigned index, unsigned port)
-{
-    struct path *path = &subflows->paths->items[index];
-    struct port_limits *limits = path->limits.ports[port];
-    unsigned open = count_open(subflows, index, port);
     struct profile_network network = {
         .round_trip_ns = path_least_rtt_ns(path),
-        .replaced_after_ns = loss_ns(path),
+        .replaced_after_ns = subflow_freeze_ns(path_rtt_ns(path)) + path_rtt_ns(path),
         .zombie_for_ns =
             dial_limit_zombie_ns(&limits->dials, slots_wanted(&path->limits.slots)),
-        .cycle_min_ns = dial_limit_cycle_ns(&limits->dials, open),
-        .open = open,
+        .cycle_min_ns = dial_limit_cycle_ns(&limits->dials, limits->open),
+        .open = limits->open,
         .singly = path_limits_singly(&path->limits),
     };
 
-    path->limits.tightened |=
-        profile_judge(&limits->profile, &network, subflows->context->now);
+    path->limits.tightened |= profile_judge(&limits->profile, &network, now);
+}
+
+static void judge_ports(struct path *path, uint64_t now)
+{
+    for (unsigned port = 0; port < path->limits.count; port++)
+        if (path->limits.ports[port] != NULL)
+            judge(path, path->limits.ports[port], now);
+    path_limits_choose_best(&path->limits);
+}
+
+static bool ports_due(const struct path *path, uint64_t now)
+{
+    for (unsigned port = 0; port < path->limits.count; port++)
+        if (path->limits.ports[port] != NULL &&
+            profile_judge_due(&path->limits.ports[port]->profile, path_least_rtt_ns(path),
+                              now))
+            return true;
+    return false;
+}
+
+static void take_progress(struct subflows *subflows)
+{
+    for (unsigned i = 0; i < subflows->context->config.path_count; i++) {
+        const struct path_limits *limits = &subflows->paths->items[i].limits;
+
+        for (unsigned port = 0; port < limits->count; port++)
+            if (limits->ports[port] != NULL)
+                limits->ports[port]->open = 0;
+    }
+    list_foreach(&subflows->all, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+        struct port_limits *limits = lessons_limits(subflows, subflow);
+
+        if (limits != NULL)
+            limits->open++;
+        lessons_progress(subflows, subflow);
+    }
 }
 
 /* A lower budget holds for open subflows too. */
@@ -63,16 +77,18 @@ static void apply(struct subflows *subflows, struct subflow *subflow)
 
 void lessons_judge(struct subflows *subflows)
 {
-    for (unsigned i = 0; i < subflows->context->config.path_count; i++)
-        for (unsigned port = 0; port < subflows->paths->items[i].limits.count; port++)
-            if (subflows->paths->items[i].limits.ports[port] != NULL)
-                judge(subflows, i, port);
-    list_foreach(&subflows->all, node, after) {
-        struct subflow *subflow = list_entry(node, struct subflow, node);
+    uint64_t now = subflows->context->now;
+    uint16_t due = 0;
 
-        if (subflow->state != SUBFLOW_STATE_OPEN)
-            continue;
-        lessons_progress(subflows, subflow);
-        apply(subflows, subflow);
+    for (unsigned i = 0; i < subflows->context->config.path_count; i++)
+        due |= (uint16_t)(ports_due(&subflows->paths->items[i], now) << i);
+    if (due == 0)
+        return;
+    take_progress(subflows);
+    for (unsigned i = 0; due >> i != 0; i++)
+        if (due >> i & 1)
+            judge_ports(&subflows->paths->items[i], now);
+    list_foreach(&subflows->all, node, after) {
+        apply(subflows, list_entry(node, struct subflow, node));
     }
 }

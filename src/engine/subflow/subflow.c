@@ -4,6 +4,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
+/* Beside two round trips, until a connection is frozen. */
+#define FREEZE_MARGIN_NS (250 * NS_PER_MS)
+
 /* ---- the table by number ---- */
 
 static struct subflow **bucket_of(struct subflows *subflows,
@@ -214,14 +217,18 @@ uint64_t subflow_stall_ns(const struct subflows *subflows, const struct subflow 
 
 /* Linux' TCP sends again after 200 ms and a round trip at the soonest (TCP_RTO_MIN), and
  * the answer takes another; where round trips are long, three of them. */
+uint64_t subflow_freeze_ns(uint64_t round_trip_ns)
+{
+    return MAX(2 * round_trip_ns + FREEZE_MARGIN_NS, 3 * round_trip_ns + 50 * NS_PER_MS);
+}
+
 uint64_t subflow_death_ns(const struct subflows *subflows, const struct subflow *subflow)
 {
-    uint64_t rtt_ns = subflow_rtt_ns(subflows, subflow);
     uint64_t usual_ns = 2 * subflow_stall_ns(subflows, subflow);
 
     if (!subflow_witnessed(subflows, subflow))
         return usual_ns;
-    return MIN(usual_ns, MAX(2 * rtt_ns + FREEZE_MARGIN_NS, 3 * rtt_ns + 50 * NS_PER_MS));
+    return MIN(usual_ns, subflow_freeze_ns(subflow_rtt_ns(subflows, subflow)));
 }
 
 bool subflow_awaits_ack(const struct subflow *subflow)

@@ -12,6 +12,7 @@
 struct port_limits {
     struct profile profile;
     struct dial_limit dials;
+    unsigned open;          /* subflows, when it was last judged */
     uint64_t told_at_ns;    /* time of the last news; 0: there were none */
     uint64_t tell_after_ns; /* no news for so long after that */
     uint64_t look_at_ns;    /* when it is worth while to look for news again */
@@ -20,6 +21,7 @@ struct port_limits {
 struct path_limits {
     struct port_limits **ports; /* owned; NULL until a port is dialled */
     unsigned count;             /* of ports; 0 at a relay */
+    struct port_limits *best;   /* the port whose slots yield most; NULL: none yet */
     struct slots slots;
     uint64_t
         fresh_at_ns; /* when a handshake was last compared with the other round trips */
@@ -38,6 +40,8 @@ void path_limits_deinit(struct path_limits *limits);
 void path_limits_reset(struct path_limits *limits, uint64_t now);
 /* Of one port, created on first use; NULL: not for a relay, or out of memory. */
 struct port_limits *path_limits_of(struct path_limits *limits, unsigned port);
+/* Looks again for the best port, after judgements. */
+void path_limits_choose_best(struct path_limits *limits);
 /* Whether a limit of the port was found, has changed, or was lifted since it was last told.
  * News of a limit that comes and goes become rarer. */
 bool path_limits_news(struct port_limits *port, struct session_limit *limit, uint64_t now);

@@ -129,10 +129,12 @@ void profile_ended(struct profile *profile, struct profile_connection *connectio
 /* Something came on a connection that was counted as dead. */
 void profile_undo(struct profile *profile, struct profile_connection *connection);
 
-/* Computes the budgets again when there is new evidence or the network differs. That takes
- * at most PROFILE_BUCKETS steps for each coordinate, and happens at most four times in a
- * round trip, but at once after a death. True: a budget has fallen by a fifth or more, so
- * that more connections are needed. */
+/* Whether the budgets should be judged: at most four times in a round trip, but at once
+ * after a death. */
+bool profile_judge_due(const struct profile *profile, uint64_t round_trip_ns, uint64_t now);
+/* Computes the budgets again when that is due, and there is new evidence or the network
+ * differs. That takes at most PROFILE_BUCKETS steps for each coordinate. True: a budget has
+ * fallen by a fifth or more, so that more connections are needed. */
 bool profile_judge(struct profile *profile, const struct profile_network *network,
                    uint64_t now);
 

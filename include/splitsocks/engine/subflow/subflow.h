@@ -25,7 +25,6 @@
  * keep more. */
 #define ACK_BYTES (256 * 1024)
 #define STALL_DOUBLINGS 4u
-#define FREEZE_MARGIN_NS (250 * NS_PER_MS)
 #define ANSWER_MIN_NS (2 * NS_PER_S)
 #define KEEPALIVE_NS (45 * NS_PER_S)
 #define ORDERLY_GRACE_MIN_NS (1 * NS_PER_S)
@@ -281,6 +280,9 @@ const struct sent_chunk *subflow_oldest_asking(const struct subflow *subflow);
 /* A chunk that was sent on the path later than the oldest unacknowledged one of the subflow
  * has been acknowledged: the path works, and this connection alone does not. */
 bool subflow_witnessed(const struct subflows *subflows, const struct subflow *subflow);
+/* After how long without progress a connection is frozen, once a witness shows that its
+ * path works. */
+uint64_t subflow_freeze_ns(uint64_t round_trip_ns);
 /* After how long without progress the subflow is closed. */
 uint64_t subflow_death_ns(const struct subflows *subflows, const struct subflow *subflow);
 /* Sends a PING, which the peer must acknowledge. */
