@@ -268,6 +268,38 @@ static void test_no_evidence(void **state)
     profile_deinit(&b.profile);
 }
 
+/* The network counts packets: connections that have more to send lose the packet that goes
+ * beyond its limit, and those that end just before have no such packet. These do not show
+ * that others may go on. */
+static void test_survivors_at_the_edge_lift_no_limit(void **state)
+{
+    struct bench b = begin();
+    (void)state;
+
+    for (int i = 0; i < 40; i++) {
+        live(&b, 0, 14960, i % 2 == 0 ? PROFILE_FROZEN : PROFILE_WORN_OUT);
+        live(&b, 0, 14480, i % 8 == 0 ? PROFILE_FROZEN : PROFILE_WORN_OUT);
+        assert_in_range(profile_budget(&b.profile, PROFILE_DOWN), 10000, 15000);
+    }
+    profile_deinit(&b.profile);
+}
+
+/* Connections die at different places of transfers down. They have all carried one ACK more
+ * than those that live. */
+static void test_acks_explain_no_death(void **state)
+{
+    struct bench b = begin();
+    (void)state;
+
+    for (uint64_t i = 0; i < 30; i++) {
+        live(&b, 20, 60000, PROFILE_WORN_OUT);
+        if (i % 3 == 0)
+            live(&b, 45, 5000 * (i / 3 + 1), PROFILE_FROZEN);
+    }
+    assert_true(profile_budget(&b.profile, PROFILE_UP) == PROFILE_UNLIMITED);
+    profile_deinit(&b.profile);
+}
+
 static void test_a_death_is_undone(void **state)
 {
     struct bench b = begin();
@@ -476,6 +508,8 @@ UNIT_MAIN(cmocka_unit_test(test_nothing_known_is_no_budget),
           cmocka_unit_test(test_a_sum_is_shared_by_the_mix),
           cmocka_unit_test(test_a_quiet_direction_has_a_budget),
           cmocka_unit_test(test_slowness_is_a_limit_too),
+          cmocka_unit_test(test_survivors_at_the_edge_lift_no_limit),
+          cmocka_unit_test(test_acks_explain_no_death),
           cmocka_unit_test(test_a_connection_that_crawls_is_seen),
           cmocka_unit_test(test_time_counts_while_data_waits),
           cmocka_unit_test(test_no_evidence), cmocka_unit_test(test_a_death_is_undone),

@@ -15,8 +15,6 @@
 #define ALIVE_LEAST 0.02
 /* How far beyond what was seen the yield is extrapolated: two octaves. */
 #define BEYOND (2 * PROFILE_STEPS)
-/* A budget ends a little before the edge of its bucket. */
-#define EDGE_SHARE 0.995
 /* TCP's first window distorts the rate below this position. */
 #define RATE_FROM 5000
 #define RATE_WEIGHT 0.5
@@ -194,8 +192,9 @@ bool profile_judge(struct profile *profile, const struct profile_network *networ
         double unit = c == PROFILE_AGE ? (double)PROFILE_AGE_UNIT_NS : 1;
         uint64_t before = profile->budget[c];
 
-        profile->budget[c] = outcome.end == 0 ? PROFILE_UNLIMITED
-                                              : (uint64_t)(EDGE_SHARE * outcome.end * unit);
+        profile->budget[c] = outcome.end == 0
+                                 ? PROFILE_UNLIMITED
+                                 : (uint64_t)(outcome.end / PASS_SLACK * unit) + 1;
         tightened |= (double)profile->budget[c] < TIGHTENED * (double)before;
         alive *= outcome.alive;
         if (c == busier) {

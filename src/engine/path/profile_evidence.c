@@ -4,8 +4,6 @@
 
 #include <stdlib.h>
 
-/* A connection is retired a little before an edge, so that it has passed the bucket. */
-#define PASS_SLACK 1.006
 /* Where more than this share has died, an explorer that comes past is news. */
 #define OUTLIVED_SHARE 0.3
 /* Deaths within this factor of a position are at the same place. */
@@ -147,8 +145,12 @@ static enum profile_coordinate explain(const struct profile *profile,
 
     prior[busier] = 1;
     for (unsigned c = 0; c < PROFILE_COORDINATES; c++) {
-        double share =
-            prior[c] * share_at(profile->tables, c, profile_position(connection, c));
+        double position = profile_position(connection, c);
+        double share = prior[c] * share_at(profile->tables, c, position);
+
+        /* A few ACKs in the other direction explain nothing. */
+        if (position < PROFILE_FIRST)
+            continue;
 
         if (share > most) {
             most = share;
@@ -179,7 +181,7 @@ void profile_count_death(struct profile *profile, struct profile_connection *con
 
     ending->died_in = PROFILE_DOWN + 1; /* it is one of those that explain it */
     enum profile_coordinate coordinate = explain(profile, connection);
-    unsigned j = profile_bucket_of(profile_position(connection, coordinate) * 0.999);
+    unsigned j = profile_bucket_of(profile_position(connection, coordinate) * PASS_SLACK);
     struct profile_bucket *bucket = &tables->bucket[coordinate][j];
 
     fade(bucket);

@@ -53,6 +53,10 @@ struct profile_tables {
 /* Where bucket `j` begins, but for the first, which begins at 0; where it ends is the next
  * one's edge. */
 double profile_edge(unsigned j);
+/* A budget ends by this factor before an edge. A connection that came so far has passed the
+ * bucket, and if it died there, it has died behind the edge: else each such death would
+ * also count as a survivor, and as one of those that may go on. */
+#define PASS_SLACK 1.005
 unsigned profile_bucket_of(double position);
 /* In the units of the buckets. */
 double profile_position(const struct profile_connection *connection,
