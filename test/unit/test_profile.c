@@ -225,10 +225,31 @@ static void test_a_connection_that_crawls_is_seen(void **state)
     carry(&b, &connection, 0, 301000, RATE);
     for (int i = 0; i < 30; i++) {
         b.now += 100 * NS_PER_MS;
-        profile_progress(&b.profile, &connection, 0, 301000, 1u << PROFILE_DOWN, b.now);
+        profile_progress(&b.profile, &connection, 0, 301000 + (uint64_t)i * 100,
+                         1u << PROFILE_DOWN, b.now);
     }
     judge(&b);
     assert_true(profile_budget(&b.profile, PROFILE_DOWN) <= 310000);
+    profile_deinit(&b.profile);
+}
+
+/* A frozen connection has yet to be given up. It says nothing of how fast others are, which
+ * all budgets behind it would be judged by. */
+static void test_a_frozen_connection_does_not_crawl(void **state)
+{
+    struct bench b = begin();
+    struct profile_connection connection;
+    (void)state;
+
+    live(&b, 0, 300000, PROFILE_WORN_OUT);
+    profile_connection_begin(&b.profile, &connection, false, b.now);
+    carry(&b, &connection, 0, 20000, RATE);
+    for (int i = 0; i < 15; i++) {
+        b.now += 100 * NS_PER_MS;
+        profile_progress(&b.profile, &connection, 0, 20000, 1u << PROFILE_DOWN, b.now);
+    }
+    judge(&b);
+    assert_true(profile_budget(&b.profile, PROFILE_DOWN) == PROFILE_UNLIMITED);
     profile_deinit(&b.profile);
 }
 
@@ -511,6 +532,7 @@ UNIT_MAIN(cmocka_unit_test(test_nothing_known_is_no_budget),
           cmocka_unit_test(test_survivors_at_the_edge_lift_no_limit),
           cmocka_unit_test(test_acks_explain_no_death),
           cmocka_unit_test(test_a_connection_that_crawls_is_seen),
+          cmocka_unit_test(test_a_frozen_connection_does_not_crawl),
           cmocka_unit_test(test_time_counts_while_data_waits),
           cmocka_unit_test(test_no_evidence), cmocka_unit_test(test_a_death_is_undone),
           cmocka_unit_test(test_a_change_is_found_within_four_deaths),

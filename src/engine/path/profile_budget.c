@@ -15,8 +15,6 @@
 #define ALIVE_LEAST 0.02
 /* How far beyond what was seen the yield is extrapolated: two octaves. */
 #define BEYOND (2 * PROFILE_STEPS)
-/* TCP's first window distorts the rate below this position. */
-#define RATE_FROM 5000
 #define RATE_WEIGHT 0.5
 /* A crawl counts for so many connections. */
 #define CRAWL_VISITS 4

@@ -268,8 +268,9 @@ static void cross(struct profile *profile, struct profile_connection *connection
     profile->stale = true;
 }
 
-/* An open connection may need longer for its bucket than is left of the transfer. A
- * frozen connection would be taken for dead by the time that this counts. */
+/* An open connection may need longer for its bucket than is left of the transfer. One that
+ * has carried nothing for so long is frozen, and does not crawl; one that is at its first
+ * bytes has none to carry. */
 static void note_crawl(struct profile *profile, const struct profile_connection *connection,
                        enum profile_coordinate coordinate, uint64_t now)
 {
@@ -280,7 +281,8 @@ static void note_crawl(struct profile *profile, const struct profile_connection 
         (profile_position(connection, coordinate) - begin) / (profile_edge(j + 1) - begin);
     double waited_s = connection->waited_s[coordinate];
 
-    if (j + 1 >= PROFILE_BUCKETS ||
+    if (j + 1 >= PROFILE_BUCKETS || profile_edge(j) < RATE_FROM ||
+        now - connection->grown_at_ns > profile->network.replaced_after_ns ||
         waited_s * 1e9 < (double)profile->network.replaced_after_ns)
         return;
     double seconds = waited_s / MAX(done, CRAWL_DONE_MIN);

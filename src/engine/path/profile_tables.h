@@ -61,6 +61,8 @@ unsigned profile_bucket_of(double position);
 /* In the units of the buckets. */
 double profile_position(const struct profile_connection *connection,
                         enum profile_coordinate coordinate);
+/* TCP's first window distorts the rate below this position, bytes. */
+#define RATE_FROM 5000
 /* How long it is remembered that a connection crawls. */
 #define CRAWL_NS NS_PER_S
 
