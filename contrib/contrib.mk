@@ -6,6 +6,7 @@ EXTRA_DIST += \
 	contrib/haproxy/splitsocks.cfg \
 	contrib/install-deps \
 	contrib/quickstart \
+	contrib/run-foreign \
 	contrib/run-tests \
 	contrib/systemd/splitsocks-local@.service.in \
 	contrib/systemd/splitsocks-relay.service.in
