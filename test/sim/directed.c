@@ -412,7 +412,8 @@ static const struct directed_scenario *scenario_at(size_t index)
                  {bonding_scenarios, bonding_scenario_count},
                  {sparing_scenarios, sparing_scenario_count},
                  {forgetful_scenarios, forgetful_scenario_count},
-                 {aim_scenarios, aim_scenario_count}};
+                 {aim_scenarios, aim_scenario_count},
+                 {call_scenarios, call_scenario_count}};
 
     for (size_t i = 0; i < ARRAY_LENGTH(lists); i++) {
         if (index < lists[i].count)
@@ -425,7 +426,7 @@ static const struct directed_scenario *scenario_at(size_t index)
 size_t directed_count(void)
 {
     return ARRAY_LENGTH(scenarios) + bonding_scenario_count + sparing_scenario_count +
-           forgetful_scenario_count + aim_scenario_count;
+           forgetful_scenario_count + aim_scenario_count + call_scenario_count;
 }
 
 const char *directed_name(size_t index)

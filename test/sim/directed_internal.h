@@ -25,6 +25,9 @@ extern const size_t aim_scenario_count;
 /* Several paths: bonding.c. */
 extern const struct directed_scenario bonding_scenarios[];
 extern const size_t bonding_scenario_count;
+/* Flows of datagrams: calls.c. */
+extern const struct directed_scenario call_scenarios[];
+extern const size_t call_scenario_count;
 /* NATs that forget: forgetful.c. */
 extern const struct directed_scenario forgetful_scenarios[];
 extern const size_t forgetful_scenario_count;

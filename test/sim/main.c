@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * sim [--seeds FIRST-LAST | --seed N | --limits FIRST-LAST | --scenario NAME |
- *      --compare FIRST-LAST | --digest FIRST-LAST] [--trace] [--verbose]
+ *      --flows FIRST-LAST | --compare FIRST-LAST | --digest FIRST-LAST]
+ *     [--trace] [--verbose]
  * sim --box-table [NAME] [--seed N] [--by-hand] [--longer] [--trace]
  *
  * Without arguments: the directed scenarios, networks that limit connections, a few
- * comparisons, 2,000 seeds and 100 with random limits, and a sample of them again, to see
- * that a seed replays to an identical trace. A build with sanitizers, and a run with
- * UNDER_VALGRIND in the environment, takes a part of them that takes about as long: the
- * results do not depend on the build, and what a sanitizer looks for needs few of them.
- * Prints TAP.
+ * comparisons, 2,000 seeds, 100 with random limits and 100 with flows, and a sample of them
+ * again, to see that a seed replays to an identical trace. A build with sanitizers, and a
+ * run with UNDER_VALGRIND in the environment, takes a part of them that takes about as
+ * long: the results do not depend on the build, and what a sanitizer looks for needs few of
+ * them. Prints TAP.
  *
  * --digest prints no verdicts but a hash for each directed scenario and each seed, of all
  * that both engines say and do: events, bytes and times. A change that is to leave the
@@ -34,7 +35,7 @@
 
 /* How much is run when nothing is asked for. */
 struct amount {
-    uint64_t seeds, limits, comparisons;
+    uint64_t seeds, limits, flows, comparisons;
     size_t networks; /* of those that limit connections */
     bool directed;   /* the directed scenarios */
 };
@@ -65,15 +66,25 @@ struct amount {
 static struct amount amount(void)
 {
     if (SANITIZES_THREADS)
-        return (struct amount){.seeds = 60, .limits = 5, .comparisons = 2, .networks = 1};
+        return (struct amount){
+            .seeds = 60, .limits = 5, .flows = 5, .comparisons = 2, .networks = 1};
     if (getenv("UNDER_VALGRIND") != NULL)
-        return (struct amount){
-            .seeds = 60, .limits = 5, .comparisons = 2, .networks = 1, .directed = true};
+        return (struct amount){.seeds = 60,
+                               .limits = 5,
+                               .flows = 5,
+                               .comparisons = 2,
+                               .networks = 1,
+                               .directed = true};
     if (SANITIZES_MEMORY)
-        return (struct amount){
-            .seeds = 500, .limits = 25, .comparisons = 5, .networks = 4, .directed = true};
+        return (struct amount){.seeds = 500,
+                               .limits = 25,
+                               .flows = 25,
+                               .comparisons = 5,
+                               .networks = 4,
+                               .directed = true};
     return (struct amount){.seeds = 2000,
                            .limits = 100,
+                           .flows = 100,
                            .comparisons = 20,
                            .networks = limits_count(),
                            .directed = true};
@@ -384,7 +395,7 @@ static void print_digests(uint64_t first, uint64_t last)
 }
 
 struct orders {
-    struct seeds seeds, limits;
+    struct seeds seeds, limits, flows;
     struct range compared;
     const char *scenario; /* the only one of the directed ones, or NULL */
     bool all;             /* nothing was asked for: everything */
@@ -410,6 +421,8 @@ static bool read_value(struct orders *orders, const char *option, char *value)
         verbose |= strcmp(option, "--seed") == 0;
     } else if (strcmp(option, "--limits") == 0) {
         orders->limits.range = read_range(value);
+    } else if (strcmp(option, "--flows") == 0) {
+        orders->flows.range = read_range(value);
     } else if (strcmp(option, "--compare") == 0) {
         orders->compared = read_range(value);
     } else if (strcmp(option, "--digest") == 0) {
@@ -427,6 +440,7 @@ static void order_all(struct orders *orders)
 {
     orders->seeds.range = (struct range){1, amount().seeds};
     orders->limits.range = (struct range){1, amount().limits};
+    orders->flows.range = (struct range){1, amount().flows};
     orders->compared = (struct range){1, amount().comparisons};
 }
 
@@ -435,6 +449,7 @@ static bool read_orders(struct orders *orders, char **words)
     *orders =
         (struct orders){.seeds = {.option = "--seeds", .draw = sim_scenario_draw},
                         .limits = {.option = "--limits", .draw = sim_scenario_draw_limits},
+                        .flows = {.option = "--flows", .draw = sim_scenario_draw_flows},
                         .all = true};
     for (; *words != NULL; words++)
         if (strcmp(*words, "--trace") == 0)
@@ -458,8 +473,8 @@ int main(int argc, char **argv)
         return print_limits(argv + 2);
     if (!read_orders(&orders, argv + 1)) {
         fprintf(stderr,
-                "usage: sim [--seeds A-B | --seed N | --limits A-B | --scenario NAME | "
-                "--compare A-B | --digest A-B] [--trace] [--verbose]\n"
+                "usage: sim [--seeds A-B | --seed N | --limits A-B | --flows A-B | "
+                "--scenario NAME | --compare A-B | --digest A-B] [--trace] [--verbose]\n"
                 "       sim --box-table [NAME] [--seed N] [--by-hand] [--longer] "
                 "[--trace]\n");
         return 2;
@@ -478,5 +493,7 @@ int main(int argc, char **argv)
         run_seeds(&orders.seeds, orders.trace);
     if (orders.limits.range.last > 0)
         run_seeds(&orders.limits, orders.trace);
+    if (orders.flows.range.last > 0)
+        run_seeds(&orders.flows, orders.trace);
     return tap_end();
 }

@@ -261,6 +261,7 @@ void sim_session_free(struct sim_session *owner)
     }
     while (!list_empty(&owner->ends))
         sim_end_killed(list_first(&owner->ends, struct sim_end, link));
+    sim_flows_lost(owner);
     list_remove(&owner->link);
     free(owner);
 }
@@ -327,10 +328,10 @@ static void handle(struct sim_session *owner, const struct session_event *event)
     case SESSION_PATH_UP:
     case SESSION_PATH_DOWN:
     case SESSION_PATH_PACKETS:
-    case SESSION_LIMIT:
-    case SESSION_FLOW_INCOMING: /* this network carries streams alone */
+    case SESSION_LIMIT: break;
+    case SESSION_FLOW_INCOMING:
     case SESSION_FLOW_READABLE:
-    case SESSION_FLOW_CLOSED: break;
+    case SESSION_FLOW_CLOSED: sim_flow_event(owner, event); break;
     case SESSION_ENDED:
         owner->ended = true;
         if (event->error != OK && event->error != ERROR_CLOSED)

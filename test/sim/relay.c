@@ -40,8 +40,10 @@ void sim_relay_start(struct sim_process *relay)
     sim_random_init(&random, world->scenario.seed + ++relay->starts);
     door.silence_random = sim_random_next(&random);
     door.hash_seed = sim_random_next(&random);
-    relay->limits = (struct admission_client){.max_streams = world->scenario.relay_streams,
-                                              .max_sessions = 4};
+    relay->limits =
+        (struct admission_client){.max_streams = world->scenario.relay_streams,
+                                  .max_flows = (uint32_t)world->scenario.flow_count,
+                                  .max_sessions = 4};
     relay->clients = client_table_new();
     if (relay->clients == NULL ||
         client_table_add(relay->clients, world->local_key.public_key) < 0)

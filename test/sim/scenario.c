@@ -58,6 +58,19 @@ struct sim_plan *sim_scenario_stream(struct sim_scenario *scenario, uint64_t up,
     return plan;
 }
 
+struct sim_flow_plan *sim_scenario_call(struct sim_scenario *scenario,
+                                        uint64_t lasts_for_ns)
+{
+    struct sim_flow_plan *plan = &scenario->flows[scenario->flow_count++];
+
+    *plan = (struct sim_flow_plan){.seed = sim_mix(scenario->seed + scenario->flow_count),
+                                   .lasts_for_ns = lasts_for_ns,
+                                   .every_ns = {20 * NS_PER_MS, 20 * NS_PER_MS},
+                                   .shortest = {176, 176},
+                                   .longest = {176, 176}};
+    return plan;
+}
+
 void sim_scenario_fault(struct sim_scenario *scenario, struct sim_fault fault)
 {
     uint64_t lasts_ns = fault.lasts_for_ns == TIME_NEVER ? 0 : fault.lasts_for_ns;

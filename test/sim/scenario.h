@@ -11,6 +11,7 @@
 #include <splitsocks/engine/session/session.h>
 
 #define SIM_STREAMS_MAX 512
+#define SIM_FLOWS_MAX 8
 #define SIM_FAULTS_MAX 48
 
 /* How the destination of a stream reacts when the relay dials it. */
@@ -40,6 +41,18 @@ struct sim_plan {
     uint64_t destination_ns; /* until it answers or fails */
     enum reset_code failure;
     struct stream_policy policy;
+};
+
+/* One flow of datagrams, sent at a steady rate by each side. */
+struct sim_flow_plan {
+    uint64_t seed;        /* of its content */
+    uint64_t start_at_ns; /* after the beginning of the run */
+    uint64_t lasts_for_ns;
+    uint64_t every_ns[2]; /* time between two datagrams; relay: 0: it sends none */
+    uint32_t shortest[2], longest[2]; /* their lengths, without a header of 24 bytes */
+    uint32_t peers;                   /* addresses that they go to in turn */
+    bool echo;                        /* the relay's end sends back all that it receives */
+    struct flow_policy policy;
 };
 
 enum sim_fault_kind {
@@ -84,6 +97,8 @@ struct sim_scenario {
     bool told; /* local hears at once of an interface that is gone, or back */
     struct sim_plan plans[SIM_STREAMS_MAX];
     size_t plan_count;
+    struct sim_flow_plan flows[SIM_FLOWS_MAX];
+    size_t flow_count;
     struct sim_fault faults[SIM_FAULTS_MAX];
     size_t fault_count;
     uint64_t heal_at_ns;  /* all faults are over; then all must end */
@@ -103,11 +118,16 @@ struct sim_scenario {
 void sim_scenario_draw(struct sim_scenario *scenario, uint64_t seed);
 /* The same, and boxes that limit connections, by a generator of their own. */
 void sim_scenario_draw_limits(struct sim_scenario *scenario, uint64_t seed);
+/* The first again, with flows beside the streams, by a generator of their own. */
+void sim_scenario_draw_flows(struct sim_scenario *scenario, uint64_t seed);
 /* A calm beginning for those written by hand: one path, the default pool, no faults. */
 void sim_scenario_init(struct sim_scenario *scenario, const char *name, uint64_t seed);
 /* A stream that both sides write to at once. */
 struct sim_plan *sim_scenario_stream(struct sim_scenario *scenario, uint64_t up,
                                      uint64_t down);
+/* A call: 50 datagrams of 200 bytes a second each way. */
+struct sim_flow_plan *sim_scenario_call(struct sim_scenario *scenario,
+                                        uint64_t lasts_for_ns);
 /* Everything is healed when the last fault is over. */
 void sim_scenario_fault(struct sim_scenario *scenario, struct sim_fault fault);
 /* A box on the path, for the ports of the mask. Further limits, of a later time, may be

@@ -13,10 +13,13 @@ test_sim_sim_SOURCES = $(SIM_MODEL) \
 	test/sim/app.c \
 	test/sim/bonding.c \
 	test/sim/bound.c test/sim/bound.h \
+	test/sim/calls.c \
 	test/sim/compare.c test/sim/compare.h \
 	test/sim/directed.c test/sim/directed.h test/sim/directed_internal.h \
+	test/sim/draw_flows.c \
 	test/sim/draw_limits.c \
 	test/sim/fault.c \
+	test/sim/flow.c \
 	test/sim/forgetful.c \
 	test/sim/limits.c test/sim/limits.h \
 	test/sim/local.c \

@@ -79,6 +79,7 @@ static void world_init(struct sim_world *world, const struct sim_scenario *scena
     sim_relay_start(&world->process[SIM_RELAY]);
     sim_local_start(&world->process[SIM_LOCAL]);
     sim_streams_init(world);
+    sim_flows_init(world);
     sim_faults_init(world);
 }
 
@@ -125,7 +126,7 @@ static void run_streams(struct sim_world *world)
         return;
     }
 
-    while (!sim_failed(world) && world->streams_running > 0 &&
+    while (!sim_failed(world) && (world->streams_running > 0 || world->flows_running > 0) &&
            sim_clock_step(&world->clock, limit_ns))
         if (world->clock.fired > EVENTS_MAX)
             sim_fail(world, "more than %" PRIu64 " events", EVENTS_MAX);
@@ -185,6 +186,9 @@ static void check_end(struct sim_world *world)
     if (session_stream_count(local->session) > 0)
         sim_fail(world, "local counts %u streams, and there is none",
                  session_stream_count(local->session));
+    if (session_flow_count(local->session) > 0)
+        sim_fail(world, "local counts %u flows, and there is none",
+                 session_flow_count(local->session));
     session_close(local->session, CLOSE_ASKED, NULL, world->clock.now_ns);
     sim_process_touch(&world->process[SIM_LOCAL]);
     run_until(world, world->clock.now_ns + CLOSE_NS);
@@ -247,6 +251,7 @@ static void fill_report(struct sim_world *world, struct sim_report *report)
         }
     }
     report_exchanges(world, report);
+    sim_flows_report(world, report);
     report->late_ns = world->streams[0].end[SIM_LOCAL].late_ns;
     report->late_count = world->streams[0].end[SIM_LOCAL].late_count;
     report->counters = *session_counters(
@@ -273,6 +278,7 @@ static void world_deinit(struct sim_world *world)
             page_pool_deinit(&process->pages);
     }
     sim_streams_deinit(world);
+    sim_flows_deinit(world);
     sim_faults_deinit(world);
     sim_net_deinit(&world->net);
     sim_clock_deinit(&world->clock);

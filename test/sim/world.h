@@ -8,6 +8,7 @@
  *   process.c    what io does: wires, sessions, timers (local.c and relay.c: who dials,
  *                who accepts)
  *   app.c        streams: what applications and destinations write and read
+ *   flow.c       flows: what they send in datagrams, and what arrives
  *   fault.c      what goes wrong, when
  *
  * The first broken invariant is kept in `failure`, and ends the run.
@@ -21,7 +22,7 @@
 
 #include <splitsocks/base/pages.h>
 #include <splitsocks/crypto/key.h>
-#include <splitsocks/engine/session/session.h>
+#include <splitsocks/engine/session/session_flow.h>
 #include <splitsocks/gate/admission.h>
 
 struct sim_world;
@@ -120,6 +121,36 @@ struct sim_stream {
     bool announced; /* the relay was asked to dial: at most once */
 };
 
+/* Delays and numbers of a flow that are remembered. */
+#define SIM_DELAYS_MAX 65536
+#define SIM_NUMBERS_MAX 1048576
+/* A datagram of a call is of no use when it takes longer. */
+#define SIM_CALL_LATE_US 60000
+
+/* One end of a flow: the application at local, the destinations at the relay. */
+struct sim_flow_end {
+    struct sim_timer timer;
+    struct sim_flow *of;
+    enum sim_side side;
+    struct sim_session *owner;
+    struct flow *flow; /* NULL: it is not open here */
+    bool stops;        /* it has sent its last datagram */
+    bool over;
+    uint64_t sent, received;
+    uint64_t next;                   /* above the highest number received */
+    uint64_t reordered;              /* came after one of a higher number */
+    uint64_t received_at_ns, gap_ns; /* the last one; the longest time between two */
+    uint32_t *delays_us;             /* of the first SIM_DELAYS_MAX that came */
+    bool *seen;                      /* by number */
+};
+
+struct sim_flow {
+    struct sim_world *world;
+    struct sim_flow_plan plan;
+    size_t index;
+    struct sim_flow_end end[2];
+};
+
 struct sim_world {
     struct sim_clock clock;
     struct sim_net net;
@@ -128,6 +159,8 @@ struct sim_world {
     struct sim_process process[2];
     struct key_pair local_key, relay_key;
     struct sim_stream *streams;
+    struct sim_flow *flows;
+    size_t flows_running; /* that are not over */
     struct sim_fault_state *faults;
     struct sim_timer heal;
     size_t streams_running; /* ends that are not over */
@@ -200,6 +233,16 @@ void sim_end_killed(struct sim_end *end);
 /* The byte that `side` sends at `offset`. */
 uint64_t sim_content_word(const struct sim_plan *plan, enum sim_side side, uint64_t word);
 
+/* ---- flow.c ---- */
+
+void sim_flows_init(struct sim_world *world);
+void sim_flows_deinit(struct sim_world *world);
+void sim_flow_event(struct sim_session *owner, const struct session_event *event);
+/* The session is gone, and its flows with it. */
+void sim_flows_lost(struct sim_session *owner);
+struct sim_report;
+void sim_flows_report(const struct sim_world *world, struct sim_report *report);
+
 /* ---- fault.c ---- */
 
 void sim_faults_init(struct sim_world *world);
@@ -210,6 +253,13 @@ void sim_faults_deinit(struct sim_world *world);
 /* Runs the scenario; false when an invariant was broken (world->failure). The world is
  * deinitialised in any case; what it counted stays in `report`. */
 #define SIM_LIVES 8
+
+/* What has come to one side of a flow. */
+struct sim_flow_report {
+    uint64_t expected, received, reordered;
+    uint64_t late;                            /* later than SIM_CALL_LATE_US */
+    uint64_t p50_ns, p99_ns, most_ns, gap_ns; /* delays, and time without a datagram */
+};
 
 struct sim_report {
     uint64_t hash;
@@ -235,6 +285,7 @@ struct sim_report {
     struct session_counters counters; /* local's, at the end */
     struct sim_meter meters[2];       /* by the side that receives */
     struct sim_box_counts boxes[SIM_BOXES_MAX];
+    struct sim_flow_report flows[2][SIM_FLOWS_MAX]; /* by the side that receives */
     char failure[512];
 };
 

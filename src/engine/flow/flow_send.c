@@ -86,10 +86,21 @@ static void release_sent(struct flows *flows, struct datagram *datagram)
 static void finish(struct flows *flows, struct datagram *datagram)
 {
     list_remove(&datagram->node);
+    datagram->flow->copying_count--;
     list_append(&datagram->flow->sent, &datagram->node);
     datagram->state = DATAGRAM_SENT;
     if (datagram->references == 0)
         release_sent(flows, datagram);
+}
+
+static void begin_copying(struct flows *flows, struct flow *flow, struct datagram *datagram)
+{
+    if (flow->copying_count >= FLOW_COPYING_MAX)
+        finish(flows, list_first(&flow->copying, struct datagram, node));
+    list_remove(&datagram->node);
+    list_append(&flow->copying, &datagram->node);
+    flow->copying_count++;
+    datagram->state = DATAGRAM_COPYING;
 }
 
 /* ---- dropping ---- */
@@ -309,8 +320,7 @@ bool datagram_sent(struct flows *flows, struct datagram *datagram, const void *w
         number(flow, datagram);
     if (first) {
         leave_waiting(flows, flow, datagram);
-        list_append(&flow->copying, &datagram->node);
-        datagram->state = DATAGRAM_COPYING;
+        begin_copying(flows, flow, datagram);
         count_first(flows, flow, datagram);
         flow->kept_bytes += datagram->length;
     } else {
@@ -373,9 +383,7 @@ static void send_again(struct flows *flows, struct datagram *datagram)
     struct flow *flow = datagram->flow;
 
     datagram->again = true;
-    datagram->state = DATAGRAM_COPYING;
-    list_remove(&datagram->node);
-    list_append(&flow->copying, &datagram->node);
+    begin_copying(flows, flow, datagram);
     flow_update_ready(flows, flow);
 }
 
@@ -424,7 +432,7 @@ void flow_clear_out(struct flows *flows, struct flow *flow)
     clear_list(flows, &flow->copying);
     clear_list(flows, &flow->sent);
     list_remove(&flow->ready);
-    flow->waiting_count = 0;
+    flow->waiting_count = flow->copying_count = 0;
     flow->waiting_bytes = flow->kept_bytes = 0;
     flow->next_sequence = 0;
 }

@@ -21,24 +21,25 @@
 #define UNSENT_MAX 4096
 /* How soon to look again at subflows that had too much unsent. */
 #define AGAIN_NS (1 * NS_PER_MS)
-/* Flows that are looked at for one that can send something now. */
+/* Flows, and copies of a flow, that are looked at for one that can be sent now. */
 #define FLOWS_TRIED 16
 
 /* ---- a subflow ---- */
 
-/* Bytes that the kernel has not sent, as far as is known: what is beyond the window of the
- * last measure, and what was written since. */
-static uint64_t unsent_bytes(const struct schedule *schedule, const struct subflow *subflow)
+/* Bytes that the kernel would not have sent, as far as is known, with `length` more: what
+ * is beyond the window of the last measure, and what was written since. */
+static uint64_t unsent_bytes(const struct schedule *schedule, const struct subflow *subflow,
+                             size_t length)
 {
     const struct subflow_measure *measure = &subflow->measure;
     uint64_t flying =
         measure->queued_bytes - MIN(measure->queued_bytes, measure->unsent_bytes);
     uint64_t window = measure->rate / 1000 * (measure->srtt_ns / 1000) / 1000;
-    uint64_t queued = 0;
+    uint64_t queued = length;
 
     /* A subflow without unacknowledged chunks is not measured. */
     if (subflow->chunks.count > 0)
-        queued = measure->queued_bytes + subflow->bytes_sent - subflow->measured_bytes;
+        queued += measure->queued_bytes + subflow->bytes_sent - subflow->measured_bytes;
     if (schedule->composing == subflow)
         queued += schedule->composed_bytes;
     window = MAX(measure->rate == 0 ? WINDOW_INITIAL : window, flying);
@@ -52,7 +53,7 @@ static bool leaves(const struct schedule *schedule, const struct subflow *subflo
     uint64_t rate = subflow->measure.rate;
     uint64_t most = MIN(rate / (NS_PER_S / UNSENT_NS), UNSENT_MAX);
 
-    return unsent_bytes(schedule, subflow) + length <= MAX(most, length);
+    return unsent_bytes(schedule, subflow, length) <= MAX(most, length);
 }
 
 /* Whether the subflow may carry any datagram now. */
@@ -146,11 +147,12 @@ struct plan {
     unsigned per_path; /* ... and on how many subflows of each */
 };
 
-/* How many paths the flow's copies may use now. */
+/* How many paths the flow's copies may use. Those in doubt count: with losses a path often
+ * is, and a copy that it cannot take is given up when it is too old. */
 static unsigned count_paths(const struct schedule *schedule,
                             const struct stream_policy *policy)
 {
-    unsigned live = schedule->paths->live & ~schedule->paths->doubtful;
+    unsigned live = schedule->paths->live;
     unsigned count = 0;
 
     for (unsigned i = 0; live >> i != 0; i++)
@@ -225,7 +227,7 @@ static bool path_serves(const struct schedule *schedule, const struct flow *flow
         !path_takes_copies(schedule->paths, index, &plan->policy))
         return false;
     if (flow->large)
-        return !path->small_only && !restraint_holds(schedule, index);
+        return !path->small_only;
     /* A spared path carries no copies. */
     return !path->small_only || datagram->copies == 0;
 }
@@ -238,11 +240,14 @@ static uint64_t rank(const struct schedule *schedule, const struct flow *flow,
                      const struct datagram *datagram, const struct subflow *subflow)
 {
     const struct path *path = &schedule->paths->items[subflow->path];
-    uint64_t arrival_us = path_delivery_ns(path, path->queued_out) / 1000;
+    uint64_t arrival_ns = path_delivery_ns(path, path->queued_out);
     uint64_t used = datagram->paths >> subflow->path & 1;
     uint64_t choice = flow->large ? flow->last_way != subflow : subflow->carrier;
 
-    return used << 62 | MIN(arrival_us, UINT64_C(1) << 40) << 8 | choice;
+    /* Behind a full window it leaves only when something is acknowledged. */
+    if (unsent_bytes(schedule, subflow, datagram->length) > 0)
+        arrival_ns += path_rtt_ns(path);
+    return used << 62 | MIN(arrival_ns / 1000, UINT64_C(1) << 40) << 8 | choice;
 }
 
 static struct subflow *choose(struct schedule *schedule, struct flow *flow,
@@ -262,7 +267,8 @@ static struct subflow *choose(struct schedule *schedule, struct flow *flow,
             !path_serves(schedule, flow, &plan, datagram, subflow->path) ||
             !fits(schedule, subflow, length))
             continue;
-        if (!leaves(schedule, subflow, (size_t)length)) {
+        if (!leaves(schedule, subflow, (size_t)length) ||
+            (flow->large && restraint_holds(schedule, subflow->path))) {
             schedule->flows_wait = true;
             continue;
         }
@@ -279,6 +285,7 @@ static struct subflow *choose(struct schedule *schedule, struct flow *flow,
 static bool pick_of(struct schedule *schedule, struct flow *flow, struct flow_pick *pick)
 {
     struct datagram *datagram;
+    unsigned tried = 0;
 
     flow_drop_old(schedule->flows, flow);
     datagram = list_first(&flow->waiting, struct datagram, node);
@@ -288,6 +295,8 @@ static bool pick_of(struct schedule *schedule, struct flow *flow, struct flow_pi
             return true;
     }
     list_foreach(&flow->copying, node, after) {
+        if (tried++ == FLOWS_TRIED)
+            return false;
         datagram = list_entry(node, struct datagram, node);
         *pick = (struct flow_pick){datagram, choose(schedule, flow, datagram)};
         if (pick->subflow != NULL)
@@ -375,6 +384,8 @@ bool flows_sent(struct schedule *schedule, struct datagram *datagram,
                                        MIN(schedule->stream_share, CHUNK_SIZE_MAX)) +
                   datagram->length;
     subflow->bulk |= flow->large;
+    if (!flow->large) /* somebody waits for it: bulk leaves the link's queue short */
+        schedule->interactive_at_ns = schedule->context->now;
     sparing_spend(schedule, subflow->path, datagram->length);
     schedule->picked = false;
     /* The next one of this list is another flow's. */

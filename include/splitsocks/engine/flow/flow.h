@@ -23,6 +23,8 @@
 /* What a flow may queue to be sent. Beyond it the oldest go. */
 #define FLOW_QUEUE_BYTES (64 * 1024)
 #define FLOW_QUEUE_MAX 256
+/* Datagrams that want further copies. Beyond it the oldest get none. */
+#define FLOW_COPYING_MAX 256
 /* What a flow may hold for its driver: more than one read of a subflow brings. */
 #define FLOW_READ_BYTES (512 * 1024)
 /* What all flows of a session may hold in memory, in each direction. */
@@ -128,7 +130,7 @@ struct flow {
 
     bool large; /* it is in flows.large, or was when it was last ready */
     struct list waiting, copying, sent;
-    uint32_t waiting_count;
+    uint32_t waiting_count, copying_count;
     uint64_t waiting_bytes, kept_bytes; /* the latter of `copying` and `sent` */
     uint64_t next_sequence, next_peer;
     struct flow_peers peers_out, peers_in;

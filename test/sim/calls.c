@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/* Flows of datagrams: what a caller hears, and what becomes of floods. */
+#include "directed_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CALL_S 300
+
+/* Paths of 20 Mbit/s with 20 ms in each direction. */
+static void paths_of(struct sim_scenario *scenario, size_t count, uint32_t loss_millionths)
+{
+    scenario->path_count = count;
+    scenario->config.path_count = (unsigned)count;
+    for (size_t i = 0; i < count; i++) {
+        scenario->paths[i] = sim_path_make(20000000, 40, 52);
+        scenario->paths[i].link[SIM_LOCAL].loss_millionths = loss_millionths;
+        scenario->paths[i].link[SIM_RELAY].loss_millionths = loss_millionths;
+    }
+}
+
+static void call(struct sim_scenario *scenario, const char *name, size_t paths,
+                 uint32_t loss_millionths)
+{
+    sim_scenario_init(scenario, name, 5);
+    paths_of(scenario, paths, loss_millionths);
+    sim_scenario_stream(scenario, 1000, 1000); /* the session is up before the call */
+    sim_scenario_call(scenario, CALL_S * NS_PER_S)->start_at_ns = NS_PER_S;
+}
+
+/* Whether the call is good in both directions: `most_bad` of 100,000 datagrams may be lost,
+ * or later than is of use. */
+static bool is_good(struct outcome *outcome, uint64_t p99_ms, uint64_t most_bad)
+{
+    bool good = true;
+
+    for (int side = 0; side < 2; side++) {
+        const struct sim_flow_report *flow = &outcome->report.flows[side][0];
+        uint64_t lost = flow->expected - flow->received;
+        uint64_t bad = flow->late + lost;
+        size_t used = strlen(outcome->verdict);
+
+        snprintf(outcome->verdict + used, outcome->size - used,
+                 "%s%s: p99 %" PRIu64 ".%" PRIu64 " ms (at most %" PRIu64 "), %" PRIu64
+                 " late, %" PRIu64 " lost of %" PRIu64,
+                 used > 0 ? "; " : "", side == SIM_LOCAL ? "down" : "up",
+                 flow->p99_ns / NS_PER_MS, flow->p99_ns / (NS_PER_MS / 10) % 10, p99_ms,
+                 flow->late, lost, flow->expected);
+        good &= flow->p99_ns <= p99_ms * NS_PER_MS && flow->expected > 1000 &&
+                bad * 100000 <= most_bad * flow->expected;
+    }
+    return good;
+}
+
+static bool call_two_paths(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+
+    call(&scenario, "call, two paths", 2, 20000);
+    return directed_once(outcome, &scenario) && is_good(outcome, 30, 20);
+}
+
+static bool call_one_path(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+
+    call(&scenario, "call, one path", 1, 20000);
+    return directed_once(outcome, &scenario) && is_good(outcome, 30, 300);
+}
+
+/* One of two paths dies in the middle, ten times at other moments. */
+static bool call_cut(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+    unsigned short_gaps = 0;
+    uint64_t longest_ns = 0;
+
+    for (unsigned i = 0; i < 10; i++) {
+        uint64_t gap_ns;
+
+        sim_scenario_init(&scenario, "call, cut", 50 + i);
+        paths_of(&scenario, 2, 0);
+        sim_scenario_call(&scenario, 10 * NS_PER_S);
+        sim_scenario_fault(&scenario,
+                           (struct sim_fault){.kind = SIM_FAULT_BLACKHOLE,
+                                              .at_ns = (5000 + i * 37) * NS_PER_MS,
+                                              .lasts_for_ns = 4 * NS_PER_S,
+                                              .which = i % 2,
+                                              .sides = 1 << SIM_LOCAL | 1 << SIM_RELAY});
+        if (!directed_once(outcome, &scenario))
+            return false;
+        gap_ns = MAX(outcome->report.flows[SIM_LOCAL][0].gap_ns,
+                     outcome->report.flows[SIM_RELAY][0].gap_ns);
+        short_gaps += gap_ns <= 100 * NS_PER_MS;
+        longest_ns = MAX(longest_ns, gap_ns);
+    }
+    snprintf(outcome->verdict, outcome->size, "%u of 10 cuts without a gap of 100 ms; ",
+             short_gaps);
+    return directed_within(outcome, "longest gap", longest_ns, 300 * NS_PER_MS) &&
+           short_gaps >= 9;
+}
+
+/* Beside a download the round trip grows by little. */
+static bool call_beside_download(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+    struct sim_flow_plan *plan;
+
+    sim_scenario_init(&scenario, "call beside a download", 5);
+    paths_of(&scenario, 2, 0);
+    plan = sim_scenario_call(&scenario, 30 * NS_PER_S);
+    plan->start_at_ns = NS_PER_S;
+    plan->every_ns[SIM_RELAY] = 0;
+    plan->echo = true;
+    sim_scenario_stream(&scenario, 0, 120000000);
+    return directed_once(outcome, &scenario) &&
+           directed_within(outcome, "p99 of the round trip",
+                           outcome->report.flows[SIM_LOCAL][0].p99_ns, 75 * NS_PER_MS) &&
+           directed_within(outcome, "the download", directed_done_ns(outcome, SIM_LOCAL),
+                           directed_transfer_ns(120000000, 40, 80));
+}
+
+/* On one path without loss nothing is lost, and hardly any datagram overtakes another. */
+static bool flow_in_order(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+    const struct sim_flow_report *flow = &outcome->report.flows[SIM_RELAY][0];
+    struct sim_flow_plan *plan;
+
+    sim_scenario_init(&scenario, "in order", 5);
+    paths_of(&scenario, 1, 0);
+    plan = sim_scenario_call(&scenario, 60 * NS_PER_S);
+    plan->start_at_ns = NS_PER_S;
+    plan->every_ns[SIM_LOCAL] = 2 * NS_PER_MS;
+    plan->shortest[SIM_LOCAL] = plan->longest[SIM_LOCAL] = 1200;
+    sim_scenario_stream(&scenario, 1000, 1000); /* the session is up before the flow */
+    if (!directed_once(outcome, &scenario))
+        return false;
+    snprintf(outcome->verdict, outcome->size,
+             "%" PRIu64 " lost and %" PRIu64 " reordered of %" PRIu64,
+             flow->expected - flow->received, flow->reordered, flow->expected);
+    return flow->received == flow->expected && flow->reordered * 1000 < flow->expected;
+}
+
+/* 200 Mbit/s are offered to 20: what is sent is young, and the path is used. */
+static bool flood(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+    const struct sim_flow_report *flow = &outcome->report.flows[SIM_RELAY][0];
+    struct sim_flow_plan *plan;
+    uint64_t carried;
+
+    sim_scenario_init(&scenario, "flood", 5);
+    paths_of(&scenario, 1, 0);
+    plan = sim_scenario_call(&scenario, 5 * NS_PER_S);
+    plan->every_ns[SIM_LOCAL] = 48000;
+    plan->every_ns[SIM_RELAY] = 0;
+    plan->shortest[SIM_LOCAL] = plan->longest[SIM_LOCAL] = 1176;
+    if (!directed_once(outcome, &scenario))
+        return false;
+    carried = flow->received * 1200 * 8 / 5;
+    snprintf(outcome->verdict, outcome->size, "%" PRIu64 " kbit/s of 20000; ",
+             carried / 1000);
+    /* 200 ms of age, 20 ms of path, 52 ms of queue; what TCP repeats comes later. */
+    return directed_within(outcome, "p99", flow->p99_ns, 300 * NS_PER_MS) &&
+           carried > 14000000;
+}
+
+const struct directed_scenario call_scenarios[] = {
+    {"call-two-paths", call_two_paths},
+    {"call-one-path", call_one_path},
+    {"call-cut", call_cut},
+    {"call-beside-download", call_beside_download},
+    {"flow-in-order", flow_in_order},
+    {"flow-flood", flood},
+};
+const size_t call_scenario_count = ARRAY_LENGTH(call_scenarios);
