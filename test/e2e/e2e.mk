@@ -78,8 +78,10 @@ E2E_TESTS = \
 	test/e2e/test_status.py \
 	test/e2e/test_tight.py \
 	test/e2e/test_tools.py \
+	test/e2e/test_tunnels.py \
 	test/e2e/test_udp.py \
-	test/e2e/test_udp_programs.py
+	test/e2e/test_udp_programs.py \
+	test/e2e/test_udp_relay.py
 EXTRA_DIST += $(E2E_TESTS) \
 	test/e2e/basics.py \
 	test/e2e/context.py \

@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Programs of others that put all they carry into datagrams, through a UDP forward over a link:
+OpenVPN, WireGuard, KCP and QUIC, each with its own real server."""
+import os
+import socket
+import subprocess
+
+import harness
+from harness import SLOW, bulk, full, need, recv_exactly, wait_until
+from lab import RELAY, Lab, budget
+
+LINK = "rate=50Mbit delay=5ms limit=256k"
+INNER = ("10.8.0.1", "10.8.0.2")  # at the client's and at the server's end of a VPN
+
+
+class Course:
+    """A client's and a server's namespace with a link between them, and a UDP forward from one to a
+    port of the other."""
+
+    def __init__(self, t, kind=socket.SOCK_DGRAM, **changes):
+        self.t, self.lab = t, Lab(t, [LINK])
+        self.server_port, self.port = harness.free_port(kind), harness.free_port(kind)
+        self.pair = self.lab.pair(t, {
+            "listen": [{"protocol": "forward", "network": "udp", "port": self.port,
+                        "to": f"{RELAY}:{self.server_port}"}], **changes})
+
+    def client(self, name, command, **options):
+        return self.t.process(name, command, netns=self.lab.a, **options)
+
+    def server(self, name, command, **options):
+        return self.t.process(name, command, netns=self.lab.b, **options)
+
+    def pings(self):
+        """Waits until the far end of a VPN answers, then wants some answers in a row."""
+        ping = need("ping")
+
+        def answered(*words):
+            return subprocess.run(self.lab.a.enter([ping, "-q", *words, INNER[1]]),
+                                  stdout=subprocess.DEVNULL).returncode == 0
+        wait_until(lambda: answered("-c", "1", "-W", "1"), 60, "the VPN to come up")
+        self.t.check(answered("-c", "5", "-i", "0.2", "-W", str(5 * SLOW), "-s", "1300"),
+                     "pings are not answered")
+
+    def transfers(self):
+        """A megabyte over TCP inside of a VPN."""
+        origin = self.t.origin(f"{INNER[1]}:{harness.free_port()}", netns=self.lab.b)
+        self.t.load("--direct", origin.dest, "--count", 1, "--down", bulk(1),
+                    netns=self.lab.a)
+
+
+def test_openvpn(t):
+    openvpn = need("openvpn")
+    course = Course(t)
+    key = t.path("openvpn.key")
+    subprocess.run([openvpn, "--genkey", "secret", key], check=True)
+    common = ["--dev-type", "tun", "--proto", "udp", "--secret", key, "--cipher", "AES-256-CBC",
+              "--auth-nocache", "--verb", "1"]
+    course.server("openvpn-server", [openvpn, *common, "--dev", "ovs", "--local", RELAY,
+                                     "--lport", str(course.server_port),
+                                     "--ifconfig", INNER[1], INNER[0]])
+    course.client("openvpn-client", [openvpn, *common, "--dev", "ovc", "--nobind",
+                                     "--remote", "127.0.0.1", str(course.port),
+                                     "--ifconfig", INNER[0], INNER[1]])
+    course.pings()
+    course.transfers()
+
+
+def wireguard_end(t, netns, name, address, words):
+    """A WireGuard interface in the namespace; `words` are those of `wg set`."""
+    program, wg = need("wireguard-go", "wg")
+    daemon = t.process(name, [program, "-f", name], netns=netns,
+                       env={**os.environ, "WG_PROCESS_FOREGROUND": "1", "LOG_LEVEL": "error"})
+    control = f"/var/run/wireguard/{name}.sock"
+    wait_until(lambda: os.path.exists(control) or not daemon.running(), 20, "WireGuard")
+    subprocess.run(netns.enter([wg, "set", name, *words]), check=True)
+    netns.ip(f"addr add {address}/24 dev {name}")
+    netns.ip(f"link set {name} mtu 1400 up")
+
+
+def test_wireguard(t):
+    wg = need("wg")
+    course = Course(t)
+    publics, paths = [], []
+    for end in "cs":
+        private = subprocess.run([wg, "genkey"], check=True, stdout=subprocess.PIPE).stdout
+        publics.append(subprocess.run([wg, "pubkey"], input=private, check=True,
+                                      stdout=subprocess.PIPE).stdout.decode().strip())
+        paths.append(t.write(f"wireguard-{end}.key", private))
+    unique = os.getpid() % 100000
+    wireguard_end(t, course.lab.b, f"wgs{unique}", INNER[1],
+                  ["private-key", paths[1], "listen-port", str(course.server_port),
+                   "peer", publics[0], "allowed-ips", f"{INNER[0]}/32"])
+    wireguard_end(t, course.lab.a, f"wgc{unique}", INNER[0],
+                  ["private-key", paths[0], "peer", publics[1], "allowed-ips", f"{INNER[1]}/32",
+                   "endpoint", f"127.0.0.1:{course.port}"])
+    course.pings()
+    course.transfers()
+
+
+KCP = ["--crypt", "none", "--nocomp", "--mtu", "880", "--datashard", "0", "--parityshard", "0",
+       "--mode", "manual", "--nc", "0", "--quiet"]
+
+
+def kcp_transfers(t, size, per_connection):
+    """A file over KCP over subflows of so many bytes: tcpsplitter's way, with us below it."""
+    client, server = need("kcptun-client", "kcptun-server")
+    course = Course(t, udp={"max_age": "2s"}, **budget(per_connection))
+    content = os.urandom(size)
+    with course.lab.b.inside():
+        origin = t.server(lambda connection: connection.sendall(content) or connection.recv(1), RELAY)
+    course.server("kcptun-server", [server, *KCP, "-l", f"{RELAY}:{course.server_port}",
+                                    "-t", f"{RELAY}:{origin.port}"])
+    port = harness.free_port()
+    course.client("kcptun-client", [client, *KCP, "-l", f"127.0.0.1:{port}",
+                                    "-r", f"127.0.0.1:{course.port}"])
+    wait_until(lambda: port in (local for local, _, _ in harness.tcp_states(
+        course.lab.a.read("/proc/net/tcp"))), 20, "KCP's client to listen")
+    with course.lab.a.inside(), socket.create_connection(("127.0.0.1", port), 60 * SLOW) as s:
+        t.check(recv_exactly(s, size) == content, "what came over KCP is not what was sent")
+
+
+def test_kcp_over_tiny_budgets(t):
+    kcp_transfers(t, full(1 << 18, 1 << 20) // SLOW, 1000)
+
+
+def test_kcp_over_small_budgets(t):
+    kcp_transfers(t, full(1, 10) * (1 << 20) // SLOW, 65536)
+
+
+def test_quic(t):
+    client, server, openssl = need("gtlsclient", "gtlsserver", "openssl")
+    course = Course(t)
+    subprocess.run([openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                    "-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout", t.path("quic.key"),
+                    "-out", t.path("quic.crt")], check=True, stderr=subprocess.DEVNULL)
+    os.makedirs(t.path("htdocs"))
+    os.makedirs(t.path("got"))
+    content = os.urandom(1 << 20)
+    t.write("htdocs/file", content)
+    course.server("gtlsserver", [server, "-q", "--htdocs", t.path("htdocs"), RELAY,
+                                 str(course.server_port), t.path("quic.key"), t.path("quic.crt")])
+
+    def fetched():
+        subprocess.run(course.lab.a.enter([
+            client, "-q", "--exit-on-all-streams-close", "--timeout", "10s", "--download", t.path("got"),
+            "127.0.0.1", str(course.port), "https://localhost/file"]),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60 * SLOW)
+        path = t.path("got/file")
+        return os.path.exists(path) and open(path, "rb").read() == content
+    wait_until(fetched, 60, "the file over QUIC")
+
+
+if __name__ == "__main__":
+    harness.main(globals())

@@ -1,0 +1,269 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""UDP as the relay does it: like a good NAT towards the client, and a wall towards all others."""
+import socket
+import struct
+
+import harness
+from datagrams import Association, DatagramServer
+from fakedns import A, FakeDns
+from harness import SLOW, need, wait_until
+
+HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
+QUIET = 0.3  # seconds without a datagram: none comes
+
+
+def tell_port(data, peer):
+    """What a server answers: the port that it sees, and what came."""
+    return b"%d %s" % (peer[1], data)
+
+
+def teller(t, host=HOSTS[0], port=None):
+    return DatagramServer(t, host, tell_port, port)
+
+
+def send(association, data, host, port):
+    association.destination = host, port
+    association.send(data)
+
+
+def receive(association, seconds=10):
+    """(bytes, (host, port)) of the next datagram; None when none comes."""
+    return association.receive(seconds * SLOW)
+
+
+def quiet(association):
+    return receive(association, QUIET) is None
+
+
+def held_port(association, server):
+    """The relay's port of the flow, as the server sees it."""
+    for _ in range(10):
+        send(association, b"hello", server.host, server.port)
+        while answer := receive(association, 2):
+            if answer[0].endswith(b" hello"):
+                return int(answer[0].split()[0])
+    raise harness.Failure(f"{server.host}:{server.port} does not answer")
+
+
+def stranger(t, host):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    t.stack.callback(s.close)
+    s.bind((host, 0))
+    return s
+
+
+# STUN, RFC 3489: the server has two addresses and two ports.
+
+BINDING, RESPONSE = 0x0001, 0x0101
+MAPPED_ADDRESS, CHANGE_REQUEST = 1, 3
+CHANGE_IP, CHANGE_PORT = 4, 2
+
+
+def stun_request(number, change=0):
+    attributes = struct.pack(">HHI", CHANGE_REQUEST, 4, change)
+    return struct.pack(">HH", BINDING, len(attributes)) + struct.pack(">QQ", 7, number) + attributes
+
+
+def stun_mapped(text):
+    kind, length = struct.unpack(">HH", text[:4])
+    at = 20
+    while kind == RESPONSE and at < 20 + length:
+        attribute, size = struct.unpack(">HH", text[at:at + 4])
+        if attribute == MAPPED_ADDRESS:
+            return struct.unpack(">H", text[at + 6:at + 8])[0]
+        at += 4 + size
+    raise harness.Failure(f"no MAPPED-ADDRESS: {text!r}")
+
+
+class StunServer:
+    def __init__(self, t, netns=None):
+        self.hosts = HOSTS[1:]
+        self.ports = [harness.free_port(socket.SOCK_DGRAM) for _ in range(2)]
+        t.process("stund", [need("stund"), "-h", self.hosts[0], "-a", self.hosts[1],
+                            "-p", str(self.ports[0]), "-o", str(self.ports[1])], netns=netns)
+
+
+def stun_ask(association, number, host, port, change=0, tries=5):
+    """(mapped port, host and port of the answer); None without one."""
+    for _ in range(tries):
+        send(association, stun_request(number, change), host, port)
+        while answer := receive(association, 1):
+            if struct.unpack(">Q", answer[0][12:20])[0] == number:
+                return (stun_mapped(answer[0]), *answer[1])
+    return None
+
+
+def stun_behaviour(t, association, server):
+    """What the tests of RFC 5780 section 4.3 and 4.4 find: the mapping is one, and the filter lets in
+    answers from (another port, another address)."""
+    (host, other), (port, second) = server.hosts, server.ports
+    first = stun_ask(association, 1, host, port)
+    t.check(first, "no answer from the STUN server")
+    t.equal(first[1:], (host, port), "where the answer came from")
+    for number, place in enumerate(((other, port), (host, second), (other, second)), 2):
+        t.equal(stun_ask(association, number, *place), (first[0], *place), f"mapping to {place}")
+    return first[0]
+
+
+def test_mapping_and_filter_are_independent_of_the_endpoint(t):
+    server, pair = StunServer(t), t.pair()
+    association = Association(t, pair.socks_port)
+    port = stun_behaviour(t, association, server)
+    # A flow of its own has sent nothing to the other address yet.
+    association = Association(t, pair.socks_port)
+    (host, other), (first, second) = server.hosts, server.ports
+    answer = stun_ask(association, 9, host, first, CHANGE_IP | CHANGE_PORT)
+    t.equal(answer and answer[1:], (other, second), "another address and port may answer")
+    t.check(answer[0] != port, "each flow has a port of its own")
+
+
+def test_strangers_may_call(t):
+    pair, server = t.pair(), teller(t)
+    association = Association(t, pair.socks_port)
+    port = held_port(association, server)
+    caller = stranger(t, HOSTS[1])
+    caller.sendto(b"ring", ("127.0.0.1", port))
+    t.equal(receive(association), (b"ring", caller.getsockname()), "a stranger's datagram")
+
+
+def test_each_datagram_is_checked_both_ways(t):
+    pair = t.pair(relay={"destinations": {"allow": [f"{HOSTS[0]}/32", f"{HOSTS[2]}/32"]}})
+    good = teller(t)
+    bad = teller(t, HOSTS[1], good.port)
+    association = Association(t, pair.socks_port)
+    port = held_port(association, good)
+    for _ in range(3):
+        send(association, b"out", bad.host, bad.port)
+        send(association, b"out", f"::ffff:{bad.host}", bad.port)
+        t.equal(held_port(association, good), port, "the port that the good server sees")
+    t.equal(bad.seen, [], "what the forbidden server has seen")
+    pair.relay.wait_output(rf"test: datagrams to {bad.host}:{bad.port} are dropped: {bad.host} is in")
+    # What comes in is checked, too.
+    stranger(t, HOSTS[1]).sendto(b"in", ("127.0.0.1", port))
+    t.check(quiet(association), "a datagram came from a forbidden address")
+    stranger(t, HOSTS[2]).sendto(b"in", ("127.0.0.1", port))
+    t.equal(receive(association)[0], b"in", "a datagram from an address that is allowed")
+
+
+def test_a_name_is_checked_by_its_addresses_and_leads_to_one(t):
+    dns = FakeDns(t, {"both.test": [HOSTS[1], HOSTS[2]], "bad.test": [HOSTS[1]]})
+    pair = t.pair({"dns": {"resolve": "relay"}},
+                  {"dns": {"servers": [dns.server]},
+                   "destinations": {"allow": [f"{HOSTS[0]}/32", f"{HOSTS[2]}/32"]}})
+    port = harness.free_port(socket.SOCK_DGRAM)
+    bad, good = (teller(t, host, port) for host in HOSTS[1:])
+    association = Association(t, pair.socks_port)
+    for i in range(8):
+        send(association, b"%d" % i, "both.test", port)
+    answers = [receive(association) for _ in range(8)]
+    t.equal(sorted(answer[0].split()[1] for answer in answers), [b"%d" % i for i in range(8)],
+            "answers to what has waited for the name")
+    t.equal({answer[1] for answer in answers}, {(good.host, port)}, "the true source")
+    t.equal(dns.asked["both.test", A], 1, "questions for one binding")
+    send(association, b"x", "bad.test", port)
+    send(association, b"x", "none.test", port)
+    t.check(quiet(association), "a name that leads to a forbidden address, or to none")
+    t.equal(bad.seen, [], "what the forbidden server has seen")
+    t.equal(len(good.seen), 8, "datagrams at the other: never more than were sent")
+
+
+def test_no_flow_reaches_another(t):
+    pair, server = t.pair(), teller(t)
+    first, second = (Association(t, pair.socks_port) for _ in range(2))
+    ports = [held_port(association, server) for association in (first, second)]
+    for port in ports:
+        send(first, b"hairpin", "127.0.0.1", port)
+    t.equal(held_port(first, server), ports[0], "the first goes on")
+    t.check(quiet(first) and quiet(second), "a datagram came from one flow to another")
+
+
+def test_icmp_ends_nothing(t):
+    pair, server = t.pair(), teller(t)
+    association = Association(t, pair.socks_port)
+    port = held_port(association, server)
+    for _ in range(5):
+        send(association, b"nobody", "127.0.0.1", harness.free_port(socket.SOCK_DGRAM))
+        t.equal(held_port(association, server), port, "the port after a closed one was tried")
+
+
+def test_a_resume_keeps_the_port(t):
+    pair, server = t.pair(proxy=True), teller(t)
+    association = Association(t, pair.socks_port)
+    port = held_port(association, server)
+    pair.proxy.command("refuse")
+    pair.proxy.command("reset")
+    pair.local.wait_output("no contact with the relay")
+    pair.proxy.command("accept")
+    pair.relay.wait_output("goes on with session", 60)
+    t.equal(held_port(association, server), port, "the port after the resume")
+
+
+def test_dns_flows_are_answered_by_their_servers_alone(t):
+    net = t.netns("dns")
+    pair = t.pair(local_netns=net, relay_netns=net)
+    with net.inside():
+        server, other = teller(t, HOSTS[0], 53), teller(t, HOSTS[2])
+        forger = stranger(t, HOSTS[1])
+        association = Association(t, pair.socks_port)
+        port = held_port(association, server)
+        forger.sendto(b"forged", ("127.0.0.1", port))
+        t.check(quiet(association), "another server's answer came in")
+        # A flow that talks to others, too, is open to strangers.
+        t.equal(held_port(association, other), port, "the port")
+        forger.sendto(b"a call", ("127.0.0.1", port))
+        t.equal(receive(association)[0], b"a call", "a stranger's datagram")
+
+
+def limited(t, pair):
+    """More flows than the three that the relay allows."""
+    server = teller(t)
+    associations = [Association(t, pair.socks_port) for _ in range(5)]
+    ports = [held_port(association, server) for association in associations]
+    t.equal(held_port(associations[4], server), ports[4], "the newest keeps its port")
+    t.equal(held_port(associations[2], server), ports[2], "those within the bound do")
+    # One that had to go gets another port, in the place of one that was silent for longer.
+    t.check(held_port(associations[0], server) != ports[0], "the oldest kept its port")
+    t.equal(held_port(associations[2], server), ports[2], "the others go on")
+
+
+def test_the_oldest_flow_of_all_makes_room(t):
+    limited(t, t.pair(relay={"limits": {"flows": 3}}))
+
+
+def test_the_oldest_flow_of_a_session_makes_room(t):
+    pair = t.pair(start=False)
+    pair.relay_config["clients"][0]["max_flows"] = 3
+    pair.write_configs()
+    pair.start_relay()
+    pair.start_local()
+    limited(t, pair)
+
+
+def test_without_udp(t):
+    pair, server = t.pair(relay={"udp": False}), t.server()
+    t.equal(Association(t, pair.socks_port).code, 7, "the reply to UDP ASSOCIATE")
+    t.equal(pair.fetch("127.0.0.1", server.port, b"hello"), b"hello", "streams go on")
+
+
+def test_strangers_get_no_answer(t):
+    """The relay sends nothing to those who send to a flow's port: it reflects nothing."""
+    pair = t.pair(relay={"destinations": {"allow": [f"{HOSTS[0]}/32"]}})
+    server = DatagramServer(t, handle=lambda data, _: None)
+    association = Association(t, pair.socks_port)
+    send(association, b"out", server.host, server.port)
+    wait_until(lambda: server.peers, 20, "the datagram at the server")
+    prober = stranger(t, HOSTS[1])
+    prober.settimeout(QUIET)
+    for size in (0, 1, 1200, 60000):
+        prober.sendto(b"x" * size, ("127.0.0.1", server.peers[0][1]))
+    try:
+        found = prober.recv(65536)
+    except socket.timeout:
+        found = None
+    t.equal(found, None, "what the relay sent to a stranger")
+    t.check(quiet(association), "a stranger's datagram came in")
+
+
+if __name__ == "__main__":
+    harness.main(globals())
