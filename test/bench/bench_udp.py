@@ -153,6 +153,30 @@ def beside(t, options):
     course.end(way)
 
 
+def crowd(t, options):
+    """A call beside flows that flood, on the same session."""
+    course = Course(t, options, [CLEAN] * 2)
+    way = course.splitsocks()
+    count, seconds = min(options.datagrams, 1500), min(options.datagrams, 1500) // 50 + 10
+    rows = []
+    for flows in (0, 24):
+        floods = []
+        for _ in range(flows):
+            course.server = f"{RELAY}:{harness.free_port(socket.SOCK_DGRAM)}"
+            floods.append(course.start("flood", way, "--seconds", f"{seconds}s", "--size", 1200))
+        time.sleep(3)
+        course.server = f"{RELAY}:{harness.free_port(socket.SOCK_DGRAM)}"
+        found = course.run("echo", way, "--count", count, "--rate", 50, "--size", 200,
+                           "--late", "100ms")["echoes"]
+        rows.append([f"{flows} flows flood", *(found.get(name, float("nan")) for name in DELAYS),
+                     f"{100 * found['late'] / found['sent']:.3f} %"])
+        for flood_process in floods:
+            course.result(flood_process)
+    peers.table(f"echoes, 50 a second, beside flows that flood, 2 x ({CLEAN})",
+                ["", *(f"{name} ms" for name in DELAYS), "late (100 ms) or lost"], rows)
+    course.end(way)
+
+
 def dns(t, options):
     """Queries, each from a port of its own."""
     course = Course(t, options, [LOSSY] * 2)
@@ -278,8 +302,8 @@ def idle(t, options):
         s.close()
 
 
-SCENARIOS = {"call": call, "cut": cut, "beside": beside, "dns": dns, "iperf": iperf, "flood": flood,
-             "idle": idle}
+SCENARIOS = {"call": call, "cut": cut, "beside": beside, "crowd": crowd, "dns": dns, "iperf": iperf,
+             "flood": flood, "idle": idle}
 
 
 def bench(t, options):
