@@ -5,6 +5,12 @@
 #define MAX_FLOWS_DEFAULT "1024"
 #define MAX_FLOWS_MAX 65536
 
+static const struct choice filters[] = {
+    {"none", CONFIG_FILTER_NONE, true},
+    {"address", CONFIG_FILTER_ADDRESS, true},
+    {NULL, 0, false},
+};
+
 /* One option below the other, with several words on a line: a table. */
 /* clang-format off */
 const struct option udp_options[] = {
@@ -19,6 +25,8 @@ const struct option udp_options[] = {
      .fallback = "\"5m\"", .minimum = NS_PER_S, .maximum = 24 * 3600 * NS_PER_S},
     {.name = "max_flows", .read = read_integer, FIELD(config_udp, max_flows),
      .fallback = MAX_FLOWS_DEFAULT, .minimum = 1, .maximum = MAX_FLOWS_MAX},
+    {.name = "filter", .read = read_choice, FIELD(config_udp, filter),
+     .fallback = "\"none\"", .choices = filters},
     {.name = NULL},
 };
 /* clang-format on */

@@ -95,8 +95,9 @@ struct datagram_terms local_datagram_terms(const struct config_local *config,
         .policy = policy_of(config, config->udp.mode, listener),
         .max_age_ns =
             listener->max_age_ns != 0 ? listener->max_age_ns : config->udp.max_age_ns,
-        /* Such a client has one destination, and takes all that comes for an answer of
-         * it. */
-        .filter_address = listener->protocol == CONFIG_PROTOCOL_FORWARD,
+        /* A forward's client has one destination, and takes all that comes for an answer
+         * of it. */
+        .filter_address = listener->protocol == CONFIG_PROTOCOL_FORWARD ||
+                          config->udp.filter == CONFIG_FILTER_ADDRESS,
     };
 }

@@ -118,6 +118,19 @@ def test_mapping_and_filter_are_independent_of_the_endpoint(t):
     t.check(answer[0] != port, "each flow has a port of its own")
 
 
+def test_filter_by_address(t):
+    server, pair = StunServer(t), t.pair({"udp": {"filter": "address"}})
+    association = Association(t, pair.socks_port)
+    (host, other), (first, second) = server.hosts, server.ports
+    answer = stun_ask(association, 9, host, first, CHANGE_PORT)
+    t.equal(answer and answer[1:], (host, second), "another port of the same address may answer")
+    t.equal(stun_ask(association, 10, host, first, CHANGE_IP, tries=1), None,
+            "another address may not")
+    stun_behaviour(t, association, server)
+    answer = stun_ask(association, 11, host, first, CHANGE_IP)
+    t.equal(answer and answer[1:], (other, first), "an address that was asked may answer")
+
+
 def test_strangers_may_call(t):
     pair, server = t.pair(), teller(t)
     association = Association(t, pair.socks_port)

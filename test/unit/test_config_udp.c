@@ -20,6 +20,7 @@ static void test_defaults(void **state)
     assert_int_equal(config->udp.max_age_ns, 0);
     assert_int_equal(config->udp.idle_after_ns, 300 * NS_PER_S);
     assert_int_equal(config->udp.max_flows, 1024);
+    assert_int_equal(config->udp.filter, CONFIG_FILTER_NONE);
     assert_int_equal(config->listen.items[0].network, CONFIG_NETWORK_TCP);
     assert_int_equal(config->listen.items[0].max_age_ns, 0);
     config_local_free(config);
@@ -30,7 +31,7 @@ static void test_every_key(void **state)
     struct config_local *config = parse(
         UDP("\"enabled\": false, \"advertise\": \"2001:db8::1\", \"ports\": \"40-49\", "
             "\"mode\": \"redundant\", \"max_age\": \"50ms\", \"idle\": \"1m\", "
-            "\"max_flows\": 7"));
+            "\"max_flows\": 7, \"filter\": \"address\""));
     char text[ADDRESS_TEXT_SIZE];
     (void)state;
 
@@ -42,6 +43,7 @@ static void test_every_key(void **state)
     assert_int_equal(config->udp.max_age_ns, 50 * NS_PER_MS);
     assert_int_equal(config->udp.idle_after_ns, 60 * NS_PER_S);
     assert_int_equal(config->udp.max_flows, 7);
+    assert_int_equal(config->udp.filter, CONFIG_FILTER_ADDRESS);
     config_local_free(config);
 }
 

@@ -178,6 +178,12 @@ struct config_local_dns {
     struct config_dns common;
 };
 
+/* Who may send datagrams to a SOCKS client's flow. */
+enum config_filter {
+    CONFIG_FILTER_NONE,    /* everybody */
+    CONFIG_FILTER_ADDRESS, /* the addresses to which it has sent something */
+};
+
 /* UDP for SOCKS clients, and what holds for all flows. */
 struct config_udp {
     bool enabled;             /* UDP ASSOCIATE is served */
@@ -189,6 +195,7 @@ struct config_udp {
                                  engine's default */
     uint64_t idle_after_ns;   /* a flow without datagrams is closed */
     uint32_t max_flows;       /* at a time; the oldest gives way */
+    enum config_filter filter;
 };
 
 /* The socket that `splitsocks status` connects to. */
