@@ -217,14 +217,14 @@ static int add_by_argument(scmp_filter_ctx filter)
 {
     uint64_t self = (uint64_t)getpid();
     int error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
-                                 SCMP_A0_64(SCMP_CMP_EQ, PR_SET_NAME));
+                                 SCMP_A0_64(SCMP_CMP_EQ, PR_SET_NAME, 0));
 
     if (error == 0)
         error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-                                 SCMP_A0_64(SCMP_CMP_EQ, self));
+                                 SCMP_A0_64(SCMP_CMP_EQ, self, 0));
     for (size_t i = 0; error == 0 && i < ARRAY_LENGTH(requests); i++)
         error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-                                 SCMP_A1_64(SCMP_CMP_EQ, requests[i]));
+                                 SCMP_A1_64(SCMP_CMP_EQ, requests[i], 0));
     return error;
 }
 
