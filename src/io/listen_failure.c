@@ -69,7 +69,7 @@ const char *listen_failure(const struct address *address, int error,
                  address_format(rival, name));
     else if (error == EADDRINUSE)
         snprintf(hint, sizeof(hint),
-                 "; another program has the port: sudo ss -ltnp sport = :%u shows which",
+                 "; another program has the port: sudo ss -lntup sport = :%u shows which",
                  address->port);
     else if (error == EADDRNOTAVAIL)
         snprintf(hint, sizeof(hint), "; this machine does not have that address now");

@@ -26,7 +26,7 @@ struct client_flow {
 
 /* ---- clients in use ---- */
 
-/* When a client was idle for too long; the first of its list is due first. */
+/* When the longest unused client of a list was idle for too long. */
 static uint64_t idle_at(const struct datagram_service *service, struct list *list)
 {
     uint64_t after_ns =
@@ -38,12 +38,17 @@ static uint64_t idle_at(const struct datagram_service *service, struct list *lis
                      after_ns;
 }
 
+/* Makes the timer fire in time. A timer that fires early does no harm and arms itself
+ * again; moving it for each datagram would cost more. */
 static void arm(struct datagram_service *service, uint64_t now)
 {
-    io_watch_until(
-        service->worker->loop, &service->idle,
-        MIN(idle_at(service, &service->clients), idle_at(service, &service->answered)),
-        now);
+    uint64_t when =
+        MIN(idle_at(service, &service->clients), idle_at(service, &service->answered));
+
+    if (when >= service->idle_timer_at_ns)
+        return;
+    service->idle_timer_at_ns = when;
+    io_watch_until(service->worker->loop, &service->idle, when, now);
 }
 
 static void end_idle(struct datagram_service *service, struct list *list, uint64_t now)
@@ -63,6 +68,7 @@ static void on_idle(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop;
     (void)events;
 
+    service->idle_timer_at_ns = TIME_NEVER;
     end_idle(service, &service->clients, now);
     end_idle(service, &service->answered, now);
     arm(service, now);
@@ -98,9 +104,7 @@ static void note_used(struct datagram_client *client, bool answered, uint64_t no
     list_append(list, &client->node);
     client->used_at_ns = now;
     movement_note(service->worker, now);
-    /* A timer that fires early does no harm. */
-    if (!ev_is_active(&service->idle) || list->next == &client->node)
-        arm(service, now);
+    arm(service, now);
 }
 
 /* ---- answers ---- */
@@ -427,6 +431,7 @@ void datagram_service_init(struct datagram_service *service)
     list_init(&service->answered);
     ev_init(&service->idle, on_idle);
     service->idle.data = service;
+    service->idle_timer_at_ns = TIME_NEVER;
 }
 
 void datagram_service_deinit(struct datagram_service *service)

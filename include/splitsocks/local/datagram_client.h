@@ -55,6 +55,7 @@ struct datagram_service {
     unsigned client_count;
     struct datagram_queue waiting; /* for names */
     ev_timer idle;                 /* runs while there are clients in use */
+    uint64_t idle_timer_at_ns;     /* when it fires; TIME_NEVER: it is stopped */
     struct datagram_drops drops;
 };
 
