@@ -14,6 +14,7 @@ UNIT_TESTS = \
 	test/unit/test_config_udp \
 	test/unit/test_config_units \
 	test/unit/test_control \
+	test/unit/test_datagram_route \
 	test/unit/test_datagram_socket \
 	test/unit/test_descriptors \
 	test/unit/test_destination \
@@ -188,6 +189,9 @@ test_unit_test_kdf_SOURCES = test/unit/test_kdf.c test/unit/unit.h
 test_unit_test_kdf_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
 test_unit_test_key_SOURCES = test/unit/test_key.c test/unit/unit.h
 test_unit_test_key_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
+test_unit_test_datagram_route_SOURCES = test/unit/test_datagram_route.c test/unit/addresses.h \
+	test/unit/dns_server.c test/unit/dns_server.h test/unit/unit.h
+test_unit_test_datagram_route_LDADD = $(LOCAL) $(CMOCKA_LIBS)
 test_unit_test_datagram_socket_SOURCES = test/unit/test_datagram_socket.c test/unit/addresses.h test/unit/unit.h
 test_unit_test_datagram_socket_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_descriptors_SOURCES = test/unit/test_descriptors.c test/unit/unit.h
