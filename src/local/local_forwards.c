@@ -12,6 +12,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
+void local_stop_forward(struct local_listener *listener)
+{
+    datagram_forward_deinit(&listener->forward);
+    datagram_socket_close(&listener->datagrams);
+}
+
 static bool is_wanted(const struct local_listener *listener)
 {
     return (listener->config->network & CONFIG_NETWORK_UDP) != 0;
@@ -33,6 +39,16 @@ static struct local_listener *find_previous(struct local *previous,
     return NULL;
 }
 
+/* Whether the local has a socket for datagrams at the address, too. */
+static bool is_kept(const struct local *local, const struct address *address)
+{
+    for (size_t i = 0; i < local->config->listen.count; i++)
+        if (is_wanted(&local->listeners[i]) &&
+            address_equal(&local->config->listen.items[i].address, address))
+            return true;
+    return false;
+}
+
 /* Where the kernel chooses the port, that of the listener for streams, if there is one. */
 static struct address address_for(const struct local_listener *listener)
 {
@@ -43,7 +59,30 @@ static struct address address_for(const struct local_listener *listener)
     return address;
 }
 
-static int open_one(struct local_listener *listener)
+/* Closes a socket of `previous` that excludes the address and is not needed any more: for
+ * example one on loopback, for one on all addresses. False: there is none. */
+static bool make_way(struct local *local, struct local *previous,
+                     const struct address *address)
+{
+    bool made = false;
+
+    for (size_t i = 0; previous != NULL && i < previous->config->listen.count; i++) {
+        struct local_listener *old = &previous->listeners[i];
+        struct address bound;
+
+        if (old->datagrams.fd < 0 || is_kept(local, &old->config->address))
+            continue;
+        bound = socket_local_address(old->datagrams.fd);
+        if (!listen_excludes(&bound, address))
+            continue;
+        local_stop_forward(old);
+        old->forward_made_way = true;
+        made = true;
+    }
+    return made;
+}
+
+static int open_one(struct local_listener *listener, struct local *previous)
 {
     const struct datagram_socket_options options = {
         .destinations = address_is_any(&listener->config->address),
@@ -53,7 +92,11 @@ static int open_one(struct local_listener *listener)
     const struct address address = address_for(listener);
     char text[LISTEN_FAILURE_SIZE];
 
-    if (datagram_socket_open(&listener->datagrams, &address, &options) != OK) {
+    int error = datagram_socket_open(&listener->datagrams, &address, &options);
+
+    if (error != OK && errno == EADDRINUSE && make_way(listener->local, previous, &address))
+        error = datagram_socket_open(&listener->datagrams, &address, &options);
+    if (error != OK) {
         log_error("%s (UDP)", listen_failure(&address, errno, NULL, text));
         return ERROR_SYSTEM;
     }
@@ -69,7 +112,7 @@ int local_open_forwards(struct local *local, struct local *previous)
 
         if (is_wanted(listener) &&
             find_previous(previous, &listener->config->address) == NULL &&
-            open_one(listener) != OK)
+            open_one(listener, previous) != OK)
             return ERROR_SYSTEM;
     }
     return OK;
@@ -91,8 +134,15 @@ void local_begin_forward(struct local_listener *listener, struct local *previous
                           &listener->datagrams, &listener->to, &listener->terms.datagrams);
 }
 
-void local_stop_forward(struct local_listener *listener)
+void local_give_back_forwards(struct local *previous)
 {
-    datagram_forward_deinit(&listener->forward);
-    datagram_socket_close(&listener->datagrams);
+    for (size_t i = 0; i < previous->config->listen.count; i++) {
+        struct local_listener *old = &previous->listeners[i];
+
+        if (!old->forward_made_way)
+            continue;
+        old->forward_made_way = false;
+        if (open_one(old, NULL) == OK)
+            local_begin_forward(old, NULL);
+    }
 }

@@ -31,6 +31,7 @@ struct local_listener {
     struct datagram_forward forward;
     bool absent;   /* this machine did not have its address at the last look */
     bool made_way; /* closed for a socket of the local that will replace this one */
+    bool forward_made_way; /* the same, of the socket for datagrams */
 };
 
 struct local {
@@ -86,5 +87,8 @@ int local_open_forwards(struct local *local, struct local *previous) MUST_CHECK;
  * `previous` has. */
 void local_begin_forward(struct local_listener *listener, struct local *previous);
 void local_stop_forward(struct local_listener *listener);
+/* The new local cannot have all of its sockets: `previous` gets back those that it
+ * closed. */
+void local_give_back_forwards(struct local *previous);
 
 #endif

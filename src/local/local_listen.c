@@ -137,6 +137,8 @@ static void give_back(struct local *local, struct local *previous)
         if (open_listener(old, NULL) == OK && old->fd >= 0)
             local_listener_begin(old);
     }
+    if (previous != NULL)
+        local_give_back_forwards(previous);
 }
 
 /* ---- listening ---- */

@@ -346,6 +346,27 @@ def test_status_of_flows(t):
     t.check("CLIENT" in table and table.count(f"127.0.0.1:{server.port}") == 2, table)
 
 
+def test_a_reload_moves_a_socket(t):
+    """From loopback to all addresses and back; a reload that fails changes nothing."""
+    server = DatagramServer(t)
+    listener, address = forward(("127.0.0.1", server.port))
+    pair = with_listeners(t, listener)
+    taken = DatagramServer(t)
+    other, _ = forward(("127.0.0.1", server.port))
+    for listeners, answer in (([{**listener, "address": "0.0.0.0"}], "was read again"),
+                              ([listener], "was read again"),
+                              ([{**listener, "address": "0.0.0.0"}, {**other, "port": taken.port}],
+                               "stays as it was")):
+        before = pair.local.log().count(answer)
+        pair.local_config["listen"][1:] = listeners
+        pair.write_configs()
+        pair.local.signal(signal.SIGHUP)
+        wait_until(lambda: pair.local.log().count(answer) > before, what=f"'{answer}'")
+        DatagramClient(t, address).ask(b"x", what=f"an answer after '{answer}'")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.2", address[1]))  # the socket is on loopback's first address again
+
+
 # Rules.
 
 def test_rules_for_datagrams(t):
