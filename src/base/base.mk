@@ -9,6 +9,7 @@ libbase_a_SOURCES = \
 	include/splitsocks/base/list.h \
 	include/splitsocks/base/log.h \
 	include/splitsocks/base/meter.h \
+	include/splitsocks/base/named_ids.h \
 	include/splitsocks/base/number_window.h \
 	include/splitsocks/base/outage_news.h \
 	include/splitsocks/base/pages.h \
@@ -26,6 +27,7 @@ libbase_a_SOURCES = \
 	src/base/host.c \
 	src/base/log.c \
 	src/base/meter.c \
+	src/base/named_ids.c \
 	src/base/number_window.c \
 	src/base/outage_news.c \
 	src/base/pages.c \

@@ -126,12 +126,40 @@ static void test_a_frame_makes_one_record(void **state)
     frame_write_stream_window(&forged.w, streams->limit - 4, 1);
     session_take_chunk(pair->relay, subflow, forged.bytes, wire_length(&forged.w));
     assert_int_equal(streams->by_id_count, 3);
-    assert_int_equal(streams->highest_id, streams->limit);
+    assert_int_equal(streams->named.highest, streams->limit);
     assert_non_null(stream_find(streams, streams->limit));
     assert_non_null(stream_find(streams, streams->limit - 4));
     assert_null(stream_find(streams, streams->limit - 1));
     /* The stream that was opened first is seen. */
-    assert_false(ranges_contains(&streams->unseen, 1, 2));
+    assert_false(ranges_contains(&streams->named.passed, 1, 2));
+    assert_int_equal(pair->relay->context.state, SESSION_STATE_UP);
+    pair_release_all(pair, stream);
+    pair_free(pair);
+}
+
+static void test_a_frame_makes_one_record_of_a_flow(void **state)
+{
+    struct session_config config = pair_config();
+    struct stream *stream;
+    struct pair *pair = pair_connected(&config, &stream);
+    struct subflow *subflow = open_subflow(pair->relay);
+    struct flows *flows = &pair->relay->flows;
+    struct forged forged;
+    (void)state;
+
+    frame_write_flow_close(forge(&forged), flows->limit, FLOW_CLOSE_ENDED);
+    frame_write_flow_open(&forged.w, flows->limit - 4, &(struct flow_policy){0});
+    frame_write_flow_open(&forged.w, flows->limit - 2, &(struct flow_policy){0});
+    session_take_chunk(pair->relay, subflow, forged.bytes, wire_length(&forged.w));
+    assert_int_equal(flows->count, 2);
+    assert_int_equal(flows->ended, 1);
+    assert_null(flow_find(flows, flows->limit - 1));
+    /* A flow that was passed over may still come, and one that has ended may not. */
+    frame_write_flow_open(forge(&forged), flows->named.highest - 1,
+                          &(struct flow_policy){0});
+    frame_write_flow_open(&forged.w, flows->named.highest, &(struct flow_policy){0});
+    session_take_chunk(pair->relay, subflow, forged.bytes, wire_length(&forged.w));
+    assert_int_equal(flows->count, 3);
     assert_int_equal(pair->relay->context.state, SESSION_STATE_UP);
     pair_release_all(pair, stream);
     pair_free(pair);
@@ -523,6 +551,7 @@ static void test_records_of_small_chunks_are_bounded(void **state)
 UNIT_MAIN(cmocka_unit_test(test_only_the_relay_raises_the_limit),
           cmocka_unit_test(test_only_the_relay_demands),
           cmocka_unit_test(test_a_frame_makes_one_record),
+          cmocka_unit_test(test_a_frame_makes_one_record_of_a_flow),
           cmocka_unit_test(test_freed_with_borrowed_data),
           cmocka_unit_test(test_subflow_survives_moot_ack),
           cmocka_unit_test(test_old_subflow_does_not_spin),

@@ -185,4 +185,5 @@ void flows_deinit(struct flows *flows)
         free(flow);
     }
     ring_deinit(&flows->closing);
+    named_ids_deinit(&flows->named);
 }

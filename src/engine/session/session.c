@@ -242,7 +242,7 @@ void session_free(struct session *session)
     ring_deinit(&session->subflows.finals);
     ring_deinit(&session->context.events);
     free(session->streams.by_id);
-    ranges_deinit(&session->streams.unseen);
+    named_ids_deinit(&session->streams.named);
     explicit_bzero(&session->context.config, sizeof(session->context.config));
     free(session);
 }

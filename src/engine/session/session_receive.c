@@ -6,32 +6,17 @@
 
 /* ---- frames ---- */
 
-/* Relay: whether this frame is the first to name the stream. Ids up to the highest that was
- * named exist from then on, since frames of several streams overtake each other; a stream
- * has a record only once it is named itself. */
-static bool is_named_first(struct streams *streams, uint64_t id, int *result)
-{
-    if (id > streams->highest_id) {
-        *result = ranges_add(&streams->unseen, streams->highest_id + 1, id);
-        streams->highest_id = id;
-        return true;
-    }
-    if (!ranges_contains(&streams->unseen, id, id + 1))
-        return false;
-    *result = ranges_remove(&streams->unseen, id, id + 1);
-    return true;
-}
-
 /* Relay: a stream of which data or another frame may come before its OPEN. NULL when it has
  * ended, or memory is out. */
 static struct stream *new_incoming(struct session *session, uint64_t id)
 {
     struct stream *stream;
-    int result;
+    bool first;
+    int error = named_ids_add(&session->streams.named, id, &first);
 
-    if (!is_named_first(&session->streams, id, &result))
+    if (error == OK && !first)
         return NULL;
-    stream = result == OK ? stream_new(&session->streams, id) : NULL;
+    stream = error == OK ? stream_new(&session->streams, id) : NULL;
     if (stream == NULL) {
         session_fail(session, ERROR_MEMORY, "out of memory");
         return NULL;

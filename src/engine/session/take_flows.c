@@ -15,23 +15,23 @@ static void drop_unused(struct session *session, const struct flow *newest)
     flow_end(flows, oldest, FLOW_CLOSE_LIMIT, true);
 }
 
-/* Relay: all ids up to the highest seen exist from then on, since frames of several flows
- * overtake each other. NULL: memory is out, and the session has failed. */
-static struct flow *create(struct session *session, uint64_t id)
+/* Relay: a flow whose datagrams, or end, may come before its OPEN. NULL when it has ended,
+ * or memory is out. */
+static struct flow *new_incoming(struct session *session, uint64_t id)
 {
-    struct flows *flows = &session->flows;
-    struct flow *flow = NULL;
+    struct flow *flow;
+    bool first;
+    int error = named_ids_add(&session->flows.named, id, &first);
 
-    while (flows->highest_id < id) {
-        flow = flow_new(flows, flows->highest_id + 1);
-        if (flow == NULL) {
-            session_fail(session, ERROR_MEMORY, "out of memory");
-            return NULL;
-        }
-        flow->incoming = true; /* the driver gets it with its OPEN */
-        flows->highest_id++;
-        drop_unused(session, flow);
+    if (error == OK && !first)
+        return NULL;
+    flow = error == OK ? flow_new(&session->flows, id) : NULL;
+    if (flow == NULL) {
+        session_fail(session, ERROR_MEMORY, "out of memory");
+        return NULL;
     }
+    flow->incoming = true; /* the driver gets it with its OPEN */
+    drop_unused(session, flow);
     return flow;
 }
 
@@ -51,7 +51,7 @@ static struct flow *flow_of_frame(struct session *session, uint64_t id)
         session_fail(session, ERROR_PROTOCOL, "flow id above the limit");
         return NULL;
     }
-    return create(session, id);
+    return new_incoming(session, id);
 }
 
 static void take_open(struct session *session, const struct frame *frame)

@@ -16,6 +16,7 @@
 #define SPLITSOCKS_ENGINE_FLOW_H
 
 #include <splitsocks/base/list.h>
+#include <splitsocks/base/named_ids.h>
 #include <splitsocks/base/number_window.h>
 #include <splitsocks/engine/path/path.h>
 #include <splitsocks/wire/frame.h>
@@ -166,7 +167,7 @@ struct flows {
     struct list control, unassigned;
     struct ring closing;    /* of flow_closing */
     uint64_t next_id;       /* local: of the next to open */
-    uint64_t highest_id;    /* relay: seen */
+    struct named_ids named; /* relay: those that frames have named */
     uint64_t limit;         /* granted: to us (local), by us (relay) */
     uint64_t ended;         /* relay: flows that are gone */
     bool send_limit;        /* relay: send a FLOW_LIMIT */

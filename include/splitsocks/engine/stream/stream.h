@@ -5,6 +5,7 @@
 #define SPLITSOCKS_ENGINE_STREAM_H
 
 #include <splitsocks/base/list.h>
+#include <splitsocks/base/named_ids.h>
 #include <splitsocks/base/pages.h>
 #include <splitsocks/base/ranges.h>
 #include <splitsocks/engine/path/path.h>
@@ -133,8 +134,7 @@ struct streams {
     struct list unassigned; /* local: streams without id, linked by `control` */
     unsigned bulk_skipped;  /* chunks of higher classes since the last of bulk */
     uint64_t next_id;       /* local: of the next to open */
-    uint64_t highest_id;    /* relay: seen */
-    struct ranges unseen;   /* relay: ids below highest_id that no frame has named yet */
+    struct named_ids named; /* relay: those that frames have named */
     uint64_t limit;         /* granted: to us (local), by us (relay) */
     uint64_t ended;         /* relay: forgotten, for the next STREAM_LIMIT */
     /* Flow control: sums over all streams, ended ones too. */
