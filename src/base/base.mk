@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 noinst_LIBRARIES += libbase.a
 libbase_a_SOURCES = \
+	include/splitsocks/base/account.h \
 	include/splitsocks/base/address.h \
 	include/splitsocks/base/attributes.h \
 	include/splitsocks/base/base64.h \
@@ -18,9 +19,11 @@ libbase_a_SOURCES = \
 	include/splitsocks/base/ranges.h \
 	include/splitsocks/base/rate_limit.h \
 	include/splitsocks/base/ring.h \
+	include/splitsocks/base/share.h \
 	include/splitsocks/base/target.h \
 	include/splitsocks/base/text_hash.h \
 	include/splitsocks/base/wire.h \
+	src/base/account.c \
 	src/base/address.c \
 	src/base/base64.c \
 	src/base/error.c \
@@ -36,5 +39,6 @@ libbase_a_SOURCES = \
 	src/base/ranges.c \
 	src/base/rate_limit.c \
 	src/base/ring.c \
+	src/base/share.c \
 	src/base/target.c \
 	src/base/wire.c

@@ -19,7 +19,13 @@ int named_ids_add(struct named_ids *ids, uint64_t id, bool *first)
     return error;
 }
 
+void named_ids_init(struct named_ids *ids, struct share *share)
+{
+    *ids = (struct named_ids){0};
+    ranges_init(&ids->passed, share);
+}
+
 void named_ids_deinit(struct named_ids *ids)
 {
-    ranges_deinit(&ids->passed);
+    ranges_clear(&ids->passed);
 }

@@ -2,6 +2,7 @@
 #include <splitsocks/base/pages.h>
 
 #include <splitsocks/base/error.h>
+#include <splitsocks/base/share.h>
 
 #include <assert.h>
 #include <stdlib.h>
@@ -52,10 +53,7 @@ size_t page_account_room(const struct page_account *account)
 {
     size_t unused = not_used(account->pool);
 
-    if (!account->pool->shared)
-        return unused;
-    /* Each page that is taken brings the used and the unused count closer by two. */
-    return account->used < unused ? (unused - account->used + 1) / 2 : 0;
+    return account->pool->shared ? (size_t)share_fair(account->used, unused) : unused;
 }
 
 static uint8_t *take_page(struct page_account *account)

@@ -108,12 +108,23 @@ static void free_below(struct ranges_item *top)
 
 /* ---- items ---- */
 
+static void give_back(const struct ranges *set, size_t count)
+{
+    if (set->share != NULL)
+        share_give(set->share, count * RANGES_ITEM_SIZE);
+}
+
 static int insert(struct ranges *set, uint64_t start, uint64_t end)
 {
-    struct ranges_item *item = malloc(sizeof(*item));
+    struct ranges_item *item;
 
-    if (item == NULL)
+    if (set->share != NULL && !share_take(set->share, RANGES_ITEM_SIZE))
+        return ERROR_LIMIT;
+    item = malloc(sizeof(*item));
+    if (item == NULL) {
+        give_back(set, 1);
         return ERROR_MEMORY;
+    }
     *item = (struct ranges_item){.range = {start, end}, .height = 1};
     set->root = insert_below(set->root, item);
     set->count++;
@@ -127,6 +138,7 @@ static void erase(struct ranges *set, struct ranges_item *item)
     set->count--;
     set->total -= item->range.end - item->range.start;
     free(item);
+    give_back(set, 1);
 }
 
 /* The item keeps its place among the others. */
@@ -154,15 +166,16 @@ static struct ranges_item *find(const struct ranges *set, uint64_t offset)
 
 /* ---- the set ---- */
 
-void ranges_init(struct ranges *set)
+void ranges_init(struct ranges *set, struct share *share)
 {
-    *set = (struct ranges){0};
+    *set = (struct ranges){.share = share};
 }
 
-void ranges_deinit(struct ranges *set)
+void ranges_clear(struct ranges *set)
 {
     free_below(set->root);
-    ranges_init(set);
+    give_back(set, set->count);
+    ranges_init(set, set->share);
 }
 
 int ranges_add(struct ranges *set, uint64_t start, uint64_t end)

@@ -172,6 +172,9 @@ static const struct option limit_options[] = {
      .fallback = "\"512MiB\"", .minimum = 1 << 20, .maximum = UINT64_C(1) << 40},
     {.name = "flows", .read = read_integer, FIELD(config_limits, flows),
      .fallback = "16384", .minimum = 1, .maximum = 1000000},
+    {.name = "dials_per_second", .read = read_integer,
+     FIELD(config_limits, dials_per_second), .fallback = "1000", .minimum = 1,
+     .maximum = 1000000},
     {.name = NULL},
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <splitsocks/gate/admission.h>
 
+#include "accounts.h"
 #include "session_ids.h"
 
 #include <splitsocks/base/list.h>
@@ -50,6 +51,7 @@ struct admission {
     unsigned arrival_count, half_open_count;
     struct list sessions;
     struct session_ids ids;
+    struct accounts accounts;
 };
 
 struct admission *admission_new(const struct admission_config *config)
@@ -62,6 +64,7 @@ struct admission *admission_new(const struct admission_config *config)
     list_init(&admission->arrivals);
     list_init(&admission->half_open);
     list_init(&admission->sessions);
+    accounts_init(&admission->accounts, config->pools);
     return admission;
 }
 
@@ -74,6 +77,7 @@ void admission_free(struct admission *admission)
     assert(admission->arrival_count == 0);
     while ((session = session_first(&admission->sessions)) != NULL)
         admission_drop(admission, session);
+    accounts_deinit(&admission->accounts);
     free(admission);
 }
 
@@ -322,7 +326,8 @@ static struct session *create_session(struct admission *admission,
                                       const struct half_open *hello, uint64_t now,
                                       struct arrival_result *result)
 {
-    struct session_promise promise = {.pages = admission->config.pages,
+    struct session_promise promise = {.account =
+                                          accounts_of(&admission->accounts, hello->client),
                                       .sessions = &admission->sessions,
                                       .offer = &hello->offer,
                                       .answer = &hello->answer,
@@ -331,6 +336,8 @@ static struct session *create_session(struct admission *admission,
                                           admission->config.clients[hello->client].max_flows};
     struct session *session;
 
+    if (promise.account == NULL)
+        return NULL;
     promise.refused = !session_limit_allows(
         &admission->sessions, hello->client,
         admission->config.clients[hello->client].max_sessions, now, &result->disturbed);

@@ -7,6 +7,8 @@ libgate_a_SOURCES = \
 	include/splitsocks/gate/failure_limit.h \
 	include/splitsocks/gate/hello_cache.h \
 	include/splitsocks/gate/stamp_memory.h \
+	src/gate/accounts.c \
+	src/gate/accounts.h \
 	src/gate/admission.c \
 	src/gate/client_table.c \
 	src/gate/door.c \

@@ -15,6 +15,7 @@
 #define TOLD_AGAIN_NS (60 * NS_PER_S)
 
 static atomic_ulong bounds[DESCRIPTOR_CLASSES] = {INT_MAX, INT_MAX, INT_MAX};
+static atomic_ulong for_subflows = INT_MAX, for_clients = INT_MAX;
 static atomic_uint_fast64_t told_at_ns[DESCRIPTOR_CLASSES]; /* 0: never */
 
 void descriptors_divide(unsigned long limit, const struct descriptor_needs *needs,
@@ -48,6 +49,11 @@ void descriptors_reserve(const struct descriptor_needs *needs)
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return;
     descriptors_divide(MIN(limit.rlim_cur, (rlim_t)INT_MAX), needs, divided);
+    atomic_store(&for_subflows, divided[DESCRIPTOR_SUBFLOW] - divided[DESCRIPTOR_CLIENT]);
+    atomic_store(&for_clients,
+                 divided[DESCRIPTOR_CLIENT] - MIN(needs->held, divided[DESCRIPTOR_CLIENT]));
+    if (needs->counted)
+        divided[DESCRIPTOR_CLIENT] = divided[DESCRIPTOR_SUBFLOW];
     for (int i = 0; i < DESCRIPTOR_CLASSES; i++)
         atomic_store(&bounds[i], divided[i]);
 }
@@ -73,10 +79,12 @@ unsigned long descriptors_limit(void)
 
 unsigned long descriptors_for_subflows(void)
 {
-    unsigned long clients = atomic_load(&bounds[DESCRIPTOR_CLIENT]);
+    return atomic_load(&for_subflows);
+}
 
-    return clients == INT_MAX ? INT_MAX
-                              : atomic_load(&bounds[DESCRIPTOR_SUBFLOW]) - clients;
+unsigned long descriptors_for_clients(void)
+{
+    return atomic_load(&for_clients);
 }
 
 static void tell(enum descriptor_class class)

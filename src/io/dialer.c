@@ -49,6 +49,15 @@ static int take_socket(struct dialer_attempt *attempt)
     return fd;
 }
 
+static void close_attempt(struct dialer_attempt *attempt)
+{
+    struct account *account = attempt->dialer->account;
+
+    close(take_socket(attempt));
+    if (account != NULL)
+        share_give(&account->destinations, 1);
+}
+
 static void on_writable(struct ev_loop *loop, ev_io *io, int events)
 {
     struct dialer_attempt *attempt = io->data;
@@ -62,11 +71,23 @@ static void on_writable(struct ev_loop *loop, ev_io *io, int events)
     if (outcome == 0) {
         eyeballs_succeeded(&dialer->eyeballs, attempt->index);
     } else {
-        close(take_socket(attempt));
+        close_attempt(attempt);
         eyeballs_failed(&dialer->eyeballs, attempt->index, code_of_errno(outcome),
                         clock_now());
     }
     step(dialer);
+}
+
+/* Whether the account has room for one more connection. The caller has waited for the first
+ * one; further addresses only use up later dials of the account. */
+static bool may_connect(struct dialer *dialer)
+{
+    if (dialer->account == NULL)
+        return true;
+    if (dialer->tried)
+        (void)account_dial_at(dialer->account, clock_now());
+    dialer->tried = true;
+    return share_may_take(&dialer->account->destinations, 1);
 }
 
 static void start_attempt(struct dialer *dialer, size_t index)
@@ -79,9 +100,13 @@ static void start_attempt(struct dialer *dialer, size_t index)
         if (dialer->denied.family == ADDRESS_NONE)
             dialer->denied = *to;
         code = RESET_DENIED;
+    } else if (!may_connect(dialer)) {
+        code = RESET_LIMIT;
     } else if (socket_connect(to, NULL, &fd) != OK) {
         code = code_of_errno(errno);
     } else {
+        if (dialer->account != NULL)
+            share_add(&dialer->account->destinations, 1);
         for (size_t i = 0; i < EYEBALLS_CONCURRENT; i++) {
             struct dialer_attempt *attempt = &dialer->attempts[i];
 
@@ -185,7 +210,7 @@ static void step(struct dialer *dialer)
         switch (eyeballs_next(&dialer->eyeballs, now, &index)) {
         case EYEBALLS_WAIT: arm_timer(dialer, now); return;
         case EYEBALLS_START: start_attempt(dialer, index); break;
-        case EYEBALLS_ABANDON: close(take_socket(find_attempt(dialer, index))); break;
+        case EYEBALLS_ABANDON: close_attempt(find_attempt(dialer, index)); break;
         case EYEBALLS_CONNECTED:
             learn_of_families(dialer, index);
             finish(dialer, take_socket(find_attempt(dialer, index)), RESET_CANCELLED);
@@ -226,13 +251,16 @@ static void avoid_family(struct dialer *dialer, uint64_t now)
 }
 
 void dialer_start(struct dialer *dialer, struct dialer_ways *ways,
-                  const struct destination_rules *rules, const struct address *addresses,
-                  size_t count, uint16_t port, dialer_done *done, void *context)
+                  const struct destination_rules *rules, struct account *account,
+                  const struct address *addresses, size_t count, uint16_t port,
+                  dialer_done *done, void *context)
 {
     uint64_t now = clock_now();
 
     dialer->ways = ways;
     dialer->rules = rules;
+    dialer->account = account;
+    dialer->tried = false;
     dialer->by_nat64 = false;
     dialer->waiter.done = on_prefixes;
     list_init(&dialer->waiter.node);
@@ -269,5 +297,5 @@ void dialer_cancel(struct dialer *dialer)
     ev_timer_stop(dialer->ways->loop, &dialer->timer);
     for (size_t i = 0; i < EYEBALLS_CONCURRENT; i++)
         if (dialer->attempts[i].io.fd >= 0)
-            close(take_socket(&dialer->attempts[i]));
+            close_attempt(&dialer->attempts[i]);
 }

@@ -214,7 +214,7 @@ static void connect_directly(struct inbound *inbound)
     const struct target *target = &inbound->decision.target;
 
     watch_hangup(inbound);
-    dialer_start(&inbound->dialer, &inbound->service->ways, NULL, target->addresses,
+    dialer_start(&inbound->dialer, &inbound->service->ways, NULL, NULL, target->addresses,
                  target->address_count, target->port, on_dialled, inbound);
 }
 

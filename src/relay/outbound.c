@@ -8,7 +8,12 @@
 #include <splitsocks/io/socket.h>
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+/* A stream that would have to wait for longer until its client may dial again is refused:
+ * applications wait for a connection about as long. */
+#define DIAL_WAIT_NS (10 * NS_PER_S)
 
 struct outbound {
     struct stream_end end; /* first */
@@ -20,13 +25,31 @@ struct outbound {
     struct resolver_query *query; /* NULL: none is under way */
     uint16_t port;
     struct dialer dialer;
+    ev_timer turn; /* the account's turn to dial has not come yet */
+    struct address addresses[TARGET_ADDRESSES_MAX];
+    size_t address_count;
 };
+
+static struct account *account_of(const struct outbound *outbound)
+{
+    return outbound->driver->account;
+}
+
+/* The name is resolved, or is not needed any more. */
+static void end_query(struct outbound *outbound)
+{
+    outbound->query = NULL;
+    share_give(&account_of(outbound)->names, 1);
+}
 
 /* Lets go of everything but the stream. */
 static void outbound_free(struct outbound *outbound)
 {
-    if (outbound->query != NULL)
+    if (outbound->query != NULL) {
         resolver_cancel(outbound->query);
+        end_query(outbound);
+    }
+    ev_timer_stop(outbound->service->ways->loop, &outbound->turn);
     dialer_cancel(&outbound->dialer);
     list_remove(&outbound->node);
     free(outbound);
@@ -42,6 +65,23 @@ static void refuse_stream(struct driver *driver, struct stream *stream,
     driver_touch(driver);
 }
 
+/* The bound that the client has met, as the person who runs the relay may change it. */
+static const char *bound_met(const struct outbound *outbound)
+{
+    const struct account *account = account_of(outbound);
+
+    if (!share_may_take(&account->destinations, 1))
+        return "its client has as many connections as it leaves to the others (\"ulimit "
+               "-n\", "
+               "or LimitNOFILE of the systemd unit)";
+    if (!share_may_take(&account->names, 1))
+        return "its client looks up as many names as it leaves to the others "
+               "(dns.max_waiting)";
+    if (account_dial_wait(account, clock_now()) > DIAL_WAIT_NS)
+        return "its client begins too many connections (limits.dials_per_second)";
+    return reset_code_string(RESET_LIMIT);
+}
+
 /* Rate-limited, since clients can cause these lines at will. */
 static void log_refusal(const struct outbound *outbound, enum reset_code code)
 {
@@ -54,6 +94,8 @@ static void log_refusal(const struct outbound *outbound, enum reset_code code)
     if (code == RESET_DENIED &&
         destination_judge(outbound->service->rules, denied, &refusal) != OK)
         reason = destination_refusal_format(&refusal, text);
+    else if (code == RESET_LIMIT)
+        reason = bound_met(outbound);
     log_write_limited(&limit, clock_now(), code == RESET_DENIED ? LOG_WARNING : LOG_INFO,
                       "%s: the stream to %s was not opened: %s", outbound->list->client,
                       stream_destination(outbound->stream), reason);
@@ -82,17 +124,50 @@ static void on_dialled(void *context, int fd, enum reset_code code)
     if (plain_new(driver, outbound->stream, fd, NULL, NULL, &unknown,
                   &outbound->list->plains) == NULL) {
         close(fd);
+        share_give(&account_of(outbound)->destinations, 1);
         refuse(outbound, RESET_LIMIT);
         return;
     }
     outbound_free(outbound);
 }
 
+static void dial(struct outbound *outbound)
+{
+    dialer_start(&outbound->dialer, outbound->service->ways, outbound->service->rules,
+                 account_of(outbound), outbound->addresses, outbound->address_count,
+                 outbound->port, on_dialled, outbound);
+}
+
+static void on_turn(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct outbound *outbound = timer->data;
+    struct driver *driver = outbound->driver;
+    (void)loop;
+    (void)events;
+
+    dial(outbound);
+    driver_drain(driver);
+}
+
+/* Connects when the account's turn to dial has come. */
 static void connect_to(struct outbound *outbound, const struct address *addresses,
                        size_t count)
 {
-    dialer_start(&outbound->dialer, outbound->service->ways, outbound->service->rules,
-                 addresses, count, outbound->port, on_dialled, outbound);
+    uint64_t now = clock_now(), at_ns;
+
+    if (account_dial_wait(account_of(outbound), now) > DIAL_WAIT_NS) {
+        refuse(outbound, RESET_LIMIT);
+        return;
+    }
+    outbound->address_count = MIN(count, (size_t)TARGET_ADDRESSES_MAX);
+    memcpy(outbound->addresses, addresses, outbound->address_count * sizeof(*addresses));
+    at_ns = account_dial_at(account_of(outbound), now);
+    if (at_ns <= now) {
+        dial(outbound);
+        return;
+    }
+    ev_timer_set(&outbound->turn, (double)(at_ns - now) * 1e-9, 0.);
+    ev_timer_start(outbound->service->ways->loop, &outbound->turn);
 }
 
 static void on_resolved(void *context, int error, const struct address *addresses,
@@ -100,13 +175,28 @@ static void on_resolved(void *context, int error, const struct address *addresse
 {
     struct outbound *outbound = context;
 
-    outbound->query = NULL;
+    end_query(outbound);
     if (error == OK)
         connect_to(outbound, addresses, count);
     else
         refuse(outbound, error == ERROR_NOT_FOUND || error == ERROR_INVALID
                              ? RESET_NAME_NOT_FOUND
                              : RESET_NAME_FAILURE);
+}
+
+/* A client may not take all places of the resolver: names that nobody answers for would
+ * keep others from resolving theirs. */
+static void resolve(struct outbound *outbound, const char *name)
+{
+    struct share *names = &account_of(outbound)->names;
+
+    if (!share_take(names, 1)) {
+        refuse(outbound, RESET_LIMIT);
+    } else if (resolver_query(outbound->service->resolver, name, on_resolved, outbound,
+                              &outbound->query) != OK) {
+        share_give(names, 1);
+        refuse(outbound, RESET_LIMIT);
+    }
 }
 
 /* ---- events before there is a plain ---- */
@@ -174,9 +264,10 @@ void outbound_start(struct driver *driver, const struct outbound_service *servic
     list_init(&outbound->node);
     list_append(&list->outbounds, &outbound->node);
     stream_set_user(stream, outbound);
+    ev_init(&outbound->turn, on_turn);
+    outbound->turn.data = outbound;
     if (target->address_count > 0)
         connect_to(outbound, target->addresses, target->address_count);
-    else if (resolver_query(service->resolver, target->name, on_resolved, outbound,
-                            &outbound->query) != OK)
-        refuse(outbound, RESET_LIMIT);
+    else
+        resolve(outbound, target->name);
 }

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* How many connections the descriptors of the process allow. */
+/* How much of what the process has its clients may use. */
 #include "relay_internal.h"
 
 #include <splitsocks/io/descriptors.h>
 
 /* Connections of one session: the default of pool.burst at local. */
 #define SUBFLOWS_OF_SESSION 48ul
+#define PART_MIN 64ul
+#define RECORDS_MIN (UINT64_C(16) << 20)
+/* Dials that a client may save up while it has begun fewer: a browser with many tabs, and
+ * a test of 10,000 connections, begin theirs at once. */
+#define DIALS_BURST_SECONDS 10
 
 static unsigned long subflows_of_clients(const struct config_relay *config)
 {
@@ -20,6 +25,7 @@ void relay_bounds_reserve(const struct config_relay *config, unsigned long held)
 {
     const struct descriptor_needs needs = {
         .held = held,
+        .counted = true,
         .subflows = subflows_of_clients(config) + config->limits.unauthenticated,
         .own = DESCRIPTORS_RESOLVER * (unsigned long)config->workers + DESCRIPTORS_FILES,
     };
@@ -33,4 +39,24 @@ uint32_t relay_bounds_unauthenticated(const struct config_relay *config)
     unsigned long rest = MAX(all - MIN(clients, all), MAX(all / 4, 1ul));
 
     return (uint32_t)MIN((unsigned long)config->limits.unauthenticated, rest);
+}
+
+/* A worker's part of descriptors. Where there are so few that parts would be useless, each
+ * worker may try for all of them. */
+static unsigned long part(unsigned long descriptors, const struct config_relay *config)
+{
+    return MAX(descriptors / config->workers, MIN(descriptors, PART_MIN));
+}
+
+/* Streams' records may take a quarter as much as their data; the floor allows for some
+ * thousand idle streams where little data may wait. */
+void relay_bounds_set(const struct config_relay *config, struct account_pools *pools)
+{
+    pools->records.most =
+        MAX(config->limits.buffered_bytes / 4, RECORDS_MIN) / config->workers;
+    pools->subflows.most = part(descriptors_for_subflows(), config);
+    pools->destinations.most = part(descriptors_for_clients(), config);
+    pools->names.most = config->dns.max_waiting;
+    pools->dials_per_second = config->limits.dials_per_second;
+    pools->dials_burst = DIALS_BURST_SECONDS * config->limits.dials_per_second;
 }

@@ -80,6 +80,7 @@ struct relay_worker {
     struct flow_service flows;
     struct nat64_finder finder;
     struct dialer_ways ways; /* for connections to destinations */
+    struct account_pools pools; /* what its clients share */
     struct door *door;
     struct admission *admission;
     struct listener *listeners; /* owned; one for each socket of the relay */
@@ -126,6 +127,8 @@ void relay_clients_free(struct relay_clients *clients);
  * `limits.unauthenticated`, but at most a quarter of the descriptors for subflows if
  * listed clients could use all of these. */
 uint32_t relay_bounds_unauthenticated(const struct config_relay *config);
+/* The bounds of one worker's clients. */
+void relay_bounds_set(const struct config_relay *config, struct account_pools *pools);
 /* Tells the process how many descriptors the relay needs besides the `held` ones. */
 void relay_bounds_reserve(const struct config_relay *config, unsigned long held);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "relay_internal.h"
 
+#include <splitsocks/engine/session/session_accept.h>
 #include <splitsocks/io/clock.h>
 #include <splitsocks/io/farewell.h>
 #include <splitsocks/io/shed_text.h>
@@ -127,6 +128,7 @@ struct relay_session *relay_session_new(struct relay_worker *worker,
     list_init(&new->node);
     list_append(&worker->sessions, &new->node);
     driver_init(&new->driver, &worker->worker, session, &role, new);
+    new->driver.account = session_account(session);
     if (!refused)
         log_client(new, LOG_INFO, "%s begins session %016llx", new->name,
                    (unsigned long long)session_id(session));

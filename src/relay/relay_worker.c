@@ -213,7 +213,7 @@ static int init_admission(struct relay_worker *worker, uint64_t silence_random)
         .source_per_minute = share(config->limits.failures_per_minute_per_address, relay),
     };
     struct admission_config admission = {
-        .pages = &worker->worker.pages,
+        .pools = &worker->pools,
         .server_id = config->server_id,
         .worker = worker->index,
         .workers = relay->worker_count,
@@ -224,6 +224,8 @@ static int init_admission(struct relay_worker *worker, uint64_t silence_random)
         .client_count = relay->clients->count,
     };
 
+    account_pools_init(&worker->pools, &worker->worker.pages);
+    relay_bounds_set(config, &worker->pools);
     random_fill(&door.hash_seed, sizeof(door.hash_seed));
     worker->door = door_new(&door);
     if (worker->door == NULL)

@@ -126,9 +126,10 @@ def test_relay_at_its_bound(t):
     lab, pair, port = setting(t, "relay")
     crowd = Crowd(lab, port, CLIENTS).begin()
     t.note(f"{len(crowd.served)} of {CLIENTS} served, {len(crowd.ended)} refused")
-    t.check(FILES / 4 <= len(crowd.served) < FILES, f"{len(crowd.served)} clients are served")
+    # The relay's only client leaves as much as it has to clients that may come.
+    t.check(FILES / 8 <= len(crowd.served) < FILES / 2, f"{len(crowd.served)} clients are served")
     t.equal(len(crowd.served) + len(crowd.ended), CLIENTS, "clients that know what has come of it")
-    pair.relay.wait_output(f"no descriptor is left for clients and destinations.*of the {FILES} that")
+    pair.relay.wait_output("its client has as many connections as it leaves to the others")
     check_all_go_on(t, lab, crowd)
 
 
@@ -178,7 +179,7 @@ def test_what_a_relay_holds_from_the_start(t):
     pair.write_configs()
     pair.start_relay(under=FEW)
     pair.start_local()
-    clients = [pair.open("127.0.0.1", server.port) for _ in range(20)]
+    clients = [pair.open("127.0.0.1", server.port) for _ in range(15)]
     for client in clients:
         client.sendall(b"x")
         t.equal(harness.recv_exactly(client, 1), b"x", "an echo")

@@ -2,13 +2,20 @@
 # SPDX-License-Identifier: MIT
 """A client that knows its key and sends what it likes: what it costs the relay, and that another
 client is served beside it."""
+import socket
+import time
+
 import harness
-from evil import Evil, data, stream_window
+from evil import Evil, data, stream_open, stream_window
 
 # A hostile frame may cost five times the CPU of an honest one of its type. CPU is counted in ticks
 # of 10 ms; sanitizers and a busy machine blur it.
 COST_RATIO = 5
 COST_BLUR = 0.15 * harness.SLOW
+RESET_LIMIT = 9
+NAMES = 64
+FILES = 200
+FEW = ("sh", "-c", f'ulimit -n {FILES}; exec "$@"', "sh")
 
 
 class Cost:
@@ -101,6 +108,70 @@ def test_a_frame_makes_one_stream(t):
         t.note(f"{grown} KiB")
     else:
         t.at_most(grown, 4096, "KiB the relay grew by with one frame in each of 16 sessions")
+
+
+def test_names_of_one_client(t):
+    """A client whose names nobody answers meets its bound alone, and another resolves its own."""
+    pair = t.pair({"dns": {"resolve": "relay"}}, start=False)
+    silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)  # a server that never answers
+    silent.bind(("127.0.0.1", 0))
+    t.stack.callback(silent.close)
+    pair.relay_config["dns"] = {"servers": [f"127.0.0.1:{silent.getsockname()[1]}"],
+                                "max_waiting": NAMES}
+    evil = Evil(t, pair)
+    pair.start_relay()
+    pair.start_local()
+    server = t.server()
+    session = evil.session()
+    session.deal([stream_open(i + 1, f"name-{i}.example.com", 80) for i in range(NAMES)])
+    session.await_told(lambda: len(session.told.resets) >= NAMES // 2, "refusals of names")
+    t.equal(set(session.told.resets.values()), {RESET_LIMIT}, "codes of the refusals")
+    # Answers need no server here, but a place.
+    stream = pair.open("localhost", server.port)
+    served(t, stream, "by a name")
+
+
+def test_dials_of_one_client(t):
+    """So many connections to destinations a second, after a burst of ten seconds' worth."""
+    pair = t.pair(start=False)
+    evil = Evil(t, pair)
+    pair.relay_config["limits"] = {"dials_per_second": 5}
+    pair.write_configs()
+    pair.start_relay()
+    pair.start_local()
+    server, origin = t.server(), t.origin()
+    host, port = origin.dest.split(":")
+    session = evil.session()
+    start = time.monotonic()
+    session.deal([stream_open(i + 1, host, int(port)) for i in range(1000)])
+    session.await_told(lambda: len(session.told.resets) >= 800, "refusals")
+    t.equal(set(session.told.resets.values()), {RESET_LIMIT}, "codes of the refusals")
+    opened = origin.report()["connections"]
+    most = 10 * 5 + 5 * (time.monotonic() - start) + 2
+    t.check(50 <= opened <= most, f"{opened} connections, at most {most:.0f} wanted")
+    served(t, pair.open("127.0.0.1", server.port), "beside many dials")
+
+
+def test_descriptors_of_one_client(t):
+    """A client gets no more descriptors than it leaves to the others."""
+    pair = t.pair(start=False)
+    evil = Evil(t, pair)
+    pair.start_relay(under=FEW)
+    pair.start_local()
+    server, origin = t.server(), t.origin()
+    host, port = origin.dest.split(":")
+    session = evil.session()
+    session.deal([stream_open(i + 1, host, int(port)) for i in range(1000)])
+    session.await_told(lambda: len(session.told.resets) >= 800, "refusals")
+    t.equal(set(session.told.resets.values()), {RESET_LIMIT}, "codes of the refusals")
+    for _ in range(FILES):
+        session.join()
+    session.pump()
+    held = pair.relay.descriptors()
+    t.at_most(held, FILES * 3 // 4, "descriptors of the relay, with silent connections")
+    others = [pair.open("127.0.0.1", server.port) for _ in range(5)]
+    for other in others:
+        served(t, other, "beside many descriptors")
 
 
 if __name__ == "__main__":

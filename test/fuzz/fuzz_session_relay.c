@@ -17,6 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct relay {
     struct engine engine;
+    struct account_pools pools;
     struct key_pair relay_key;
     struct key_pair local_key;
     struct client_table *clients;
@@ -240,7 +241,7 @@ const size_t layouts_script_skip = 0;
 static void start(struct relay *relay)
 {
     uint8_t secret[KEY_SIZE] = {5};
-    struct admission_config config = {.pages = &relay->engine.pages,
+    struct admission_config config = {.pools = &relay->pools,
                                       .server_id = 1,
                                       .workers = 1,
                                       .linger_ns = 60 * NS_PER_S,
@@ -250,6 +251,7 @@ static void start(struct relay *relay)
                                       .client_count = 1};
     int error = key_pair_init(&relay->relay_key, secret);
 
+    account_pools_init(&relay->pools, &relay->engine.pages);
     secret[0] = 6;
     if (error == OK)
         error = key_pair_init(&relay->local_key, secret);

@@ -28,7 +28,7 @@ void sim_relay_start(struct sim_process *relay)
     struct sim_world *world = relay->world;
     struct sim_random random;
     struct door_config door = {.relay = &world->relay_key, .server_id = 1};
-    struct admission_config admission = {.pages = &relay->pages,
+    struct admission_config admission = {.pools = &relay->pools,
                                          .server_id = 1,
                                          .workers = 1,
                                          .linger_ns = world->scenario.relay_linger_ns,
@@ -37,6 +37,7 @@ void sim_relay_start(struct sim_process *relay)
                                          .clients = &relay->limits,
                                          .client_count = 1};
 
+    account_pools_init(&relay->pools, &relay->pages);
     sim_random_init(&random, world->scenario.seed + ++relay->starts);
     door.silence_random = sim_random_next(&random);
     door.hash_seed = sim_random_next(&random);

@@ -20,6 +20,7 @@
 #include "net.h"
 #include "scenario.h"
 
+#include <splitsocks/base/account.h>
 #include <splitsocks/base/pages.h>
 #include <splitsocks/crypto/key.h>
 #include <splitsocks/engine/session/session_flow.h>
@@ -62,6 +63,7 @@ struct sim_process {
     enum sim_side side;
     struct sim_timer timer;
     struct page_pool pages;
+    struct account_pools pools; /* relay: of these pages */
     size_t pages_most;
     struct list sessions; /* local has one */
     struct list wires;

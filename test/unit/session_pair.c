@@ -26,7 +26,7 @@ static void start_relay(struct pair *pair)
                                .server_id = 1,
                                .silence_random = 1,
                                .hash_seed = 1};
-    struct admission_config admission = {.pages = pair->relay_pool,
+    struct admission_config admission = {.pools = pair->relay_pools,
                                          .server_id = 1,
                                          .workers = 1,
                                          .linger_ns = 120 * NS_PER_S,
@@ -72,7 +72,8 @@ struct pair *pair_new_beside(const struct session_config *config, struct pair *o
         (struct admission_client){.max_streams = 256, .max_flows = 16, .max_sessions = 4};
     page_pool_init(&pair->local_pages, 65536, 64);
     page_pool_init(&pair->relay_pages, 65536, 64);
-    pair->relay_pool = other == NULL ? &pair->relay_pages : &other->relay_pages;
+    account_pools_init(&pair->own_pools, &pair->relay_pages);
+    pair->relay_pools = other == NULL ? &pair->own_pools : &other->own_pools;
     memset(secret, 3, sizeof(secret));
     assert_int_equal(key_pair_init(&pair->local_key, secret), OK);
     memset(secret, 5, sizeof(secret));
@@ -133,6 +134,8 @@ void pair_free(struct pair *pair)
     client_table_free(pair->clients);
     assert_int_equal(pair->local_pages.used, 0);
     assert_int_equal(pair->relay_pages.used, 0);
+    assert_int_equal(pair->own_pools.records.used, 0);
+    assert_int_equal(pair->own_pools.subflows.used, 0);
     page_pool_deinit(&pair->local_pages);
     page_pool_deinit(&pair->relay_pages);
     free(pair);

@@ -97,4 +97,19 @@ static void test_clients_leave_the_rest(void **state)
         close(own[i]);
 }
 
-UNIT_MAIN(cmocka_unit_test(test_shares), cmocka_unit_test(test_clients_leave_the_rest))
+/* Where clients are counted, strangers and subflows in low numbers keep nobody away. */
+static void test_who_counts_may_have_any_number(void **state)
+{
+    const struct descriptor_needs needs = {
+        .held = 4, .subflows = 10, .own = 5, .counted = true};
+    (void)state;
+
+    descriptors_reserve(&needs);
+    assert_int_equal(descriptors_for_clients(), descriptors_limit() - 4 - 10 - 5);
+    assert_int_equal(descriptors_for_subflows(), 10);
+    assert_true(descriptors_admit((int)descriptors_limit() - 6, DESCRIPTOR_CLIENT));
+    assert_false(descriptors_admit((int)descriptors_limit() - 5, DESCRIPTOR_CLIENT));
+}
+
+UNIT_MAIN(cmocka_unit_test(test_shares), cmocka_unit_test(test_clients_leave_the_rest),
+          cmocka_unit_test(test_who_counts_may_have_any_number))

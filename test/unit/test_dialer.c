@@ -45,7 +45,7 @@ static struct result dial(const struct destination_rules *rules,
     struct dialer_ways ways = {.loop = loop};
     struct dialer dialer = {0};
 
-    dialer_start(&dialer, &ways, rules, addresses, count, port, on_done, &result);
+    dialer_start(&dialer, &ways, rules, NULL, addresses, count, port, on_done, &result);
     while (result.calls == 0)
         ev_run(loop, EVRUN_ONCE);
     assert_int_equal(result.calls, 1);
@@ -149,7 +149,7 @@ static void test_cancelled(void **state)
     (void)state;
 
     dialer_cancel(&dialer); /* zeroed */
-    dialer_start(&dialer, &ways, NULL, &address, 1, port, on_done, &result);
+    dialer_start(&dialer, &ways, NULL, NULL, &address, 1, port, on_done, &result);
     dialer_cancel(&dialer);
     ev_run(loop, 0); /* nothing is left to wait for */
     assert_int_equal(result.calls, 0);

@@ -28,7 +28,7 @@ static void test_empty(void **state)
     struct range part;
     (void)state;
 
-    ranges_init(&set);
+    ranges_init(&set, NULL);
     assert_int_equal(ranges_add(&set, 7, 7), OK);
     assert_int_equal(ranges_remove(&set, 0, UINT64_MAX), OK);
     assert_null(set.root);
@@ -39,7 +39,7 @@ static void test_empty(void **state)
     assert_int_equal(part.start, 3);
     assert_int_equal(part.end, 9);
     assert_false(ranges_next_gap(&set, 9, 9, &part));
-    ranges_deinit(&set);
+    ranges_clear(&set);
 }
 
 static void test_touching_ranges_are_one(void **state)
@@ -47,7 +47,7 @@ static void test_touching_ranges_are_one(void **state)
     struct ranges set;
     (void)state;
 
-    ranges_init(&set);
+    ranges_init(&set, NULL);
     assert_int_equal(ranges_add(&set, 10, 20), OK);
     assert_int_equal(ranges_add(&set, 30, 40), OK);
     CHECK_ITEMS(&set, {10, 20}, {30, 40});
@@ -56,7 +56,7 @@ static void test_touching_ranges_are_one(void **state)
     assert_int_equal(ranges_add(&set, 5, 10), OK);
     assert_int_equal(ranges_add(&set, 15, 50), OK);
     CHECK_ITEMS(&set, {5, 50});
-    ranges_deinit(&set);
+    ranges_clear(&set);
 }
 
 static void test_remove_cuts_trims_and_empties(void **state)
@@ -64,7 +64,7 @@ static void test_remove_cuts_trims_and_empties(void **state)
     struct ranges set;
     (void)state;
 
-    ranges_init(&set);
+    ranges_init(&set, NULL);
     assert_int_equal(ranges_add(&set, 0, 100), OK);
     assert_int_equal(ranges_remove(&set, 40, 60), OK);
     CHECK_ITEMS(&set, {0, 40}, {60, 100});
@@ -75,7 +75,7 @@ static void test_remove_cuts_trims_and_empties(void **state)
     ranges_remove_before(&set, 100);
     assert_int_equal(set.count, 0);
     assert_null(set.root);
-    ranges_deinit(&set);
+    ranges_clear(&set);
 }
 
 static void test_ends_of_the_number_line(void **state)
@@ -84,7 +84,7 @@ static void test_ends_of_the_number_line(void **state)
     struct range part;
     (void)state;
 
-    ranges_init(&set);
+    ranges_init(&set, NULL);
     assert_int_equal(ranges_add(&set, 0, 1), OK);
     assert_int_equal(ranges_add(&set, UINT64_MAX - 1, UINT64_MAX), OK);
     assert_true(ranges_next_gap(&set, 0, UINT64_MAX, &part));
@@ -95,7 +95,7 @@ static void test_ends_of_the_number_line(void **state)
     assert_int_equal(ranges_add(&set, 0, UINT64_MAX), OK);
     CHECK_ITEMS(&set, {0, UINT64_MAX});
     assert_int_equal(set.total, UINT64_MAX);
-    ranges_deinit(&set);
+    ranges_clear(&set);
 }
 
 /* A bitmap is the model; every question is asked at every place. */
@@ -165,7 +165,7 @@ static void run_against_model(uint64_t seed)
     struct ranges set;
     bool model[SPACE] = {false};
 
-    ranges_init(&set);
+    ranges_init(&set, NULL);
     for (int step = 0; step < 300; step++) {
         size_t a = random_next(&seed) % (SPACE + 1);
         size_t length = random_next(&seed) % 24;
@@ -185,7 +185,7 @@ static void run_against_model(uint64_t seed)
         check_shape(&set);
         check_questions(&set, model, &seed);
     }
-    ranges_deinit(&set);
+    ranges_clear(&set);
 }
 
 /* Random order makes deep trees too, with every kind of rotation: holes are made in some
@@ -199,7 +199,7 @@ static void test_many_holes_in_any_order(void **state)
     struct ranges set;
     (void)state;
 
-    ranges_init(&set);
+    ranges_init(&set, NULL);
     for (uint64_t i = 0; i < MANY; i++) {
         uint64_t other = random_next(&seed) % (i + 1);
 
@@ -219,7 +219,7 @@ static void test_many_holes_in_any_order(void **state)
     assert_int_equal(set.total, 4 * MANY);
     assert_int_equal(ranges_advance(&set, 1), 4 * MANY);
     assert_int_equal(set.count, 0);
-    ranges_deinit(&set);
+    ranges_clear(&set);
 }
 
 static void test_advance_ends_at_the_first_gap(void **state)
@@ -227,7 +227,7 @@ static void test_advance_ends_at_the_first_gap(void **state)
     struct ranges set;
     (void)state;
 
-    ranges_init(&set);
+    ranges_init(&set, NULL);
     assert_int_equal(ranges_add(&set, 10, 20), OK);
     assert_int_equal(ranges_add(&set, 30, 40), OK);
     assert_int_equal(ranges_advance(&set, 5), 5);
@@ -236,7 +236,7 @@ static void test_advance_ends_at_the_first_gap(void **state)
     CHECK_ITEMS(&set, {30, 40});
     assert_int_equal(ranges_advance(&set, 35), 40);
     assert_int_equal(set.count, 0);
-    ranges_deinit(&set);
+    ranges_clear(&set);
 }
 
 static void test_agrees_with_a_bitmap(void **state)

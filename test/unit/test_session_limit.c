@@ -10,20 +10,26 @@
 
 #define COUNT 4
 
+struct budget {
+    struct page_pool pages;
+    struct account account;
+};
+
 /* Sessions of one client, each heard of a second after the one before, with a connection. */
-static void make_sessions(struct list *sessions, struct page_pool *pages)
+static void make_sessions(struct list *sessions, struct budget *budget)
 {
     const struct hello_offer offer = {.chunk_size = 16384};
     const struct hello_answer answer = {
         .linger_s = 120, .stream_limit = 16, .session_id = 1};
-    const struct session_promise promise = {.pages = pages,
+    const struct session_promise promise = {.account = &budget->account,
                                             .sessions = sessions,
                                             .offer = &offer,
                                             .answer = &answer,
                                             .client = 7};
 
     list_init(sessions);
-    page_pool_init(pages, 65536, 64);
+    page_pool_init(&budget->pages, 65536, 64);
+    account_init_alone(&budget->account, &budget->pages);
     for (unsigned i = 0; i < COUNT; i++) {
         struct session *session = session_new_relay(&promise, (i + 1) * NS_PER_S);
 
@@ -41,7 +47,7 @@ static struct session *nth(const struct list *sessions, unsigned n)
     return list_entry(node, struct session, admitted);
 }
 
-static void free_sessions(struct list *sessions, struct page_pool *pages)
+static void free_sessions(struct list *sessions, struct budget *budget)
 {
     list_foreach(sessions, node, after) {
         struct session *session = list_entry(node, struct session, admitted);
@@ -49,34 +55,34 @@ static void free_sessions(struct list *sessions, struct page_pool *pages)
         session->subflows.open_count = 0;
         session_free(session);
     }
-    page_pool_deinit(pages);
+    page_pool_deinit(&budget->pages);
 }
 
 static void test_one_that_is_alive_never_gives_way(void **state)
 {
     struct session *replaced = NULL;
-    struct page_pool pages;
+    struct budget budget;
     struct list sessions;
     (void)state;
 
-    make_sessions(&sessions, &pages);
+    make_sessions(&sessions, &budget);
     assert_true(session_limit_allows(&sessions, 7, COUNT + 1, 5 * NS_PER_S, &replaced));
     assert_true(session_limit_allows(&sessions, 8, COUNT, 5 * NS_PER_S, &replaced));
     assert_false(session_limit_allows(&sessions, 7, COUNT, 5 * NS_PER_S, &replaced));
     /* Idle, but for a PING now and then. */
     assert_false(session_limit_allows(&sessions, 7, COUNT, 80 * NS_PER_S, &replaced));
     assert_null(replaced);
-    free_sessions(&sessions, &pages);
+    free_sessions(&sessions, &budget);
 }
 
 static void test_the_one_that_is_deserted_for_longest_gives_way(void **state)
 {
     struct session *replaced = NULL;
-    struct page_pool pages;
+    struct budget budget;
     struct list sessions;
     (void)state;
 
-    make_sessions(&sessions, &pages);
+    make_sessions(&sessions, &budget);
     assert_true(session_limit_allows(&sessions, 7, COUNT, 90 * NS_PER_S, &replaced));
     assert_ptr_equal(replaced, nth(&sessions, 0));
     assert_int_equal(replaced->end_code, CLOSE_LIMIT);
@@ -85,22 +91,22 @@ static void test_the_one_that_is_deserted_for_longest_gives_way(void **state)
     replaced = NULL;
     assert_true(session_limit_allows(&sessions, 7, COUNT, 90 * NS_PER_S, &replaced));
     assert_null(replaced);
-    free_sessions(&sessions, &pages);
+    free_sessions(&sessions, &budget);
 }
 
 static void test_one_without_a_connection_gives_way_sooner(void **state)
 {
     struct session *replaced = NULL;
-    struct page_pool pages;
+    struct budget budget;
     struct list sessions;
     (void)state;
 
-    make_sessions(&sessions, &pages);
+    make_sessions(&sessions, &budget);
     nth(&sessions, 2)->subflows.open_count = 0;
     assert_false(session_limit_allows(&sessions, 7, COUNT, 12 * NS_PER_S, &replaced));
     assert_true(session_limit_allows(&sessions, 7, COUNT, 13 * NS_PER_S, &replaced));
     assert_ptr_equal(replaced, nth(&sessions, 2));
-    free_sessions(&sessions, &pages);
+    free_sessions(&sessions, &budget);
 }
 
 static void open_one(struct pair *pair)

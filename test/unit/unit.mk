@@ -2,6 +2,7 @@
 # One program per module, linked only with the layers it may use. Each prints TAP.
 if HAVE_CMOCKA
 UNIT_TESTS = \
+	test/unit/test_account \
 	test/unit/test_base64 \
 	test/unit/test_client_table \
 	test/unit/test_config_bonding \
@@ -115,6 +116,8 @@ SESSION_PAIR = \
 	test/unit/unit.h
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
+test_unit_test_account_SOURCES = test/unit/test_account.c test/unit/unit.h
+test_unit_test_account_LDADD = $(BASE) $(CMOCKA_LIBS)
 test_unit_test_base64_SOURCES = test/unit/test_base64.c test/unit/unit.h
 test_unit_test_base64_LDADD = $(BASE) $(CMOCKA_LIBS)
 test_unit_test_client_table_SOURCES = test/unit/test_client_table.c test/unit/unit.h

@@ -20,6 +20,8 @@ struct named_ids {
 /* Names an id of 1 or more. `*first`: this was its first time. Returns OK or
  * ERROR_MEMORY. */
 int named_ids_add(struct named_ids *ids, uint64_t id, bool *first) MUST_CHECK;
+/* `share` is charged for the ranges, or NULL. A zeroed set has none. */
+void named_ids_init(struct named_ids *ids, struct share *share);
 void named_ids_deinit(struct named_ids *ids);
 
 #endif

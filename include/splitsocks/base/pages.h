@@ -43,12 +43,10 @@ struct page_pool {
     size_t max_unused;
     size_t used; /* pages that are held by some struct pages */
     size_t max_used;
-    bool shared; /* no account may use more pages than are free */
+    bool shared; /* no account may use more pages than are free, see share.h */
 };
 
-/* The pages that one user of a pool (a session) has in use. In a shared pool one greedy
- * user gets at most half of the pages, n of them leave an (n + 1)th part free, and a user
- * with few pages always gets some (dynamic thresholds: Choudhury and Hahne 1998). */
+/* The pages that one user of a pool has in use. */
 struct page_account {
     struct page_pool *pool; /* borrowed; outlives this */
     size_t used;

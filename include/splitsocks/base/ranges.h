@@ -7,17 +7,18 @@
  * A balanced tree: a peer that chooses the offsets and their order cannot make a call cost
  * more than O(log count), if one ignores items that the call merges or removes. An empty
  * set has no heap. A set grows by one item per hole, so a caller that adds offsets sent by
- * a peer must bound `count`.
+ * a peer must bound `count`, or give the set a share of what the peer may use.
  */
 #ifndef SPLITSOCKS_RANGES_H
 #define SPLITSOCKS_RANGES_H
 
 #include <splitsocks/base/attributes.h>
+#include <splitsocks/base/share.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bytes of memory that an item takes. */
+/* Bytes of memory that an item takes, and that the set's share is charged. */
 #define RANGES_ITEM_SIZE 48
 
 struct range {
@@ -31,13 +32,16 @@ struct ranges {
     struct ranges_item *root; /* owned; NULL while the set is empty */
     size_t count;             /* items */
     uint64_t total;           /* offsets */
+    struct share *share;      /* borrowed; NULL: nobody is charged */
 };
 
-void ranges_init(struct ranges *set);
-void ranges_deinit(struct ranges *set);
+void ranges_init(struct ranges *set, struct share *share);
+/* Frees all items; the set is empty and ready for use. */
+void ranges_clear(struct ranges *set);
 
-/* Adds or removes every offset of [start, end), start <= end. Returns OK, or ERROR_MEMORY
- * with the set unchanged. Removing needs memory only to cut one item in two. */
+/* Adds or removes every offset of [start, end), start <= end. Returns OK; or ERROR_MEMORY,
+ * or ERROR_LIMIT when the share gives no more, with the set unchanged. Removing needs an
+ * item only to cut one in two. */
 int ranges_add(struct ranges *set, uint64_t start, uint64_t end) MUST_CHECK;
 int ranges_remove(struct ranges *set, uint64_t start, uint64_t end) MUST_CHECK;
 /* Removes every offset below `end`; cannot fail. */

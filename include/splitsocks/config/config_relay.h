@@ -49,6 +49,7 @@ struct config_limits {
     uint32_t failures_per_minute_per_address; /* IPv6: per /64 */
     uint64_t buffered_bytes;
     uint32_t flows; /* open at a time, of all clients */
+    uint32_t dials_per_second; /* of one client, to destinations; 0: no bound */
 };
 
 struct config_relay {

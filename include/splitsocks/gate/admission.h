@@ -12,6 +12,7 @@
 #ifndef SPLITSOCKS_ADMISSION_H
 #define SPLITSOCKS_ADMISSION_H
 
+#include <splitsocks/base/account.h>
 #include <splitsocks/engine/session/session.h>
 #include <splitsocks/gate/door.h>
 
@@ -23,7 +24,7 @@ struct arrival;
 
 struct admission_config {
     struct door *door;       /* borrowed: the worker's own */
-    struct page_pool *pages; /* borrowed */
+    struct account_pools *pools; /* borrowed; outlives the admission */
     uint8_t server_id;
     unsigned worker, workers; /* this worker's number, and the number of all */
     uint64_t linger_ns;

@@ -34,6 +34,9 @@ enum descriptor_class {
 struct descriptor_needs {
     unsigned long held;          /* open from start to end: they get the lowest numbers */
     unsigned long subflows, own; /* numbers to keep free of lower classes */
+    /* The caller counts what clients have, and keeps to descriptors_for_clients() by
+     * itself: then they may have the numbers that subflows do not use. */
+    bool counted;
 };
 
 /* Computes for each class the first number that it does not get, out of `limit`. Half of
@@ -52,6 +55,8 @@ bool descriptors_can_hold(unsigned long held);
  * subflows; INT_MAX before descriptors_reserve(). */
 unsigned long descriptors_limit(void);
 unsigned long descriptors_for_subflows(void);
+/* How many are left for clients and destinations; INT_MAX as above. */
+unsigned long descriptors_for_clients(void);
 
 /* Whether the class may keep a descriptor that was just opened. A refusal is logged, at
  * most once a minute. */

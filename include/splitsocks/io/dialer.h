@@ -6,6 +6,7 @@
 #ifndef SPLITSOCKS_DIALER_H
 #define SPLITSOCKS_DIALER_H
 
+#include <splitsocks/base/account.h>
 #include <splitsocks/io/nat64_finder.h>
 #include <splitsocks/proxy/destination.h>
 #include <splitsocks/proxy/eyeballs.h>
@@ -13,8 +14,9 @@
 
 #include <ev.h>
 
-/* `fd` is the connected socket, now the callee's; or -1, and `code` says why. With
- * RESET_DENIED the dialer's `denied` is the first address that the rules refuse. */
+/* `fd` is the connected socket, now the callee's, charged to the account's `destinations`;
+ * or -1, and `code` says why. With RESET_DENIED the dialer's `denied` is the first address
+ * that the rules refuse. */
 typedef void dialer_done(void *context, int fd, enum reset_code code);
 
 /* State that all dialers of one loop share: how connections leave this machine. */
@@ -27,11 +29,13 @@ struct dialer_ways {
 struct dialer {
     struct dialer_ways *ways;              /* borrowed */
     const struct destination_rules *rules; /* borrowed; NULL: everything is allowed */
+    struct account *account;               /* borrowed; NULL: nobody's */
     dialer_done *done;                     /* NULL: not running */
     void *context;
     struct eyeballs eyeballs;
     struct address denied; /* first refused one; ADDRESS_NONE: none */
     struct nat64_waiter waiter;
+    bool tried;    /* a connection was begun */
     bool by_nat64; /* the addresses of NAT64 were added; nothing else is left */
     ev_timer timer;
     struct dialer_attempt {
@@ -45,8 +49,9 @@ struct dialer {
  * that works. If IPv4 is unreachable, it uses the network's NAT64. Calls `done` once,
  * perhaps before it returns; the dialer may be freed from there. */
 void dialer_start(struct dialer *dialer, struct dialer_ways *ways,
-                  const struct destination_rules *rules, const struct address *addresses,
-                  size_t count, uint16_t port, dialer_done *done, void *context);
+                  const struct destination_rules *rules, struct account *account,
+                  const struct address *addresses, size_t count, uint16_t port,
+                  dialer_done *done, void *context);
 /* Closes all attempts; `done` is not called. Safe on a zeroed dialer, and after `done`. */
 void dialer_cancel(struct dialer *dialer);
 

@@ -10,6 +10,7 @@
 #ifndef SPLITSOCKS_DRIVER_H
 #define SPLITSOCKS_DRIVER_H
 
+#include <splitsocks/base/account.h>
 #include <splitsocks/base/list.h>
 #include <splitsocks/engine/session/session_flow.h>
 #include <splitsocks/io/worker.h>
@@ -78,6 +79,7 @@ struct flow_end_type {
 struct driver {
     struct worker *worker;   /* borrowed */
     struct session *session; /* borrowed; NULL after driver_deinit() */
+    struct account *account; /* relay: borrowed, the client's; NULL at local */
     const struct driver_role *role;
     void *context; /* the role's own */
     /* driver_touch() and driver_drain(), for the subflow_ios: these stand below a driver.

@@ -55,9 +55,9 @@ struct plain {
  * to open the stream, and data that the application sends meanwhile is taken; without, the
  * stream is open. With `failed` the socket is a client's: `failed` is called when the
  * stream is reset, with `destination`, the first address that the stream was opened for,
- * or family ADDRESS_NONE. Without, the socket is a destination's. `owned` lists all plains
- * of an owner, for plain_abort(). NULL when memory is out: socket and stream stay the
- * caller's. */
+ * or family ADDRESS_NONE. Without, the socket is a destination's, and charged to the
+ * driver's account. `owned` lists all plains of an owner, for plain_abort(). NULL when
+ * memory is out: socket and stream stay the caller's. */
 struct plain *plain_new(struct driver *driver, struct stream *stream, int fd,
                         plain_reply *reply, plain_failed *failed,
                         const struct address *destination, struct list *owned) MUST_CHECK;

@@ -89,7 +89,10 @@ struct session *session_make(const struct session_config *config, uint64_t now)
         return NULL;
     compose(session);
     session->context.config = *config;
-    page_account_init(&session->streams.account, config->pages);
+    account_init_alone(&session->streams.alone, config->pages);
+    session->streams.account =
+        config->account != NULL ? config->account : &session->streams.alone;
+    named_ids_init(&session->streams.named, &session->streams.account->records);
     session->context.config.linger_ns = MAX(config->linger_ns, LINGER_MIN_NS);
     session->context.now = now;
     session->context.random_state = config->seed;
@@ -219,6 +222,7 @@ void session_free(struct session *session)
         stream->borrowed = NULL;
         stream_reference(stream); /* until its subflows' records are gone */
     }
+    share_give(&session->streams.account->subflows, session->subflows.open_count);
     free_subflows(session, &session->subflows.all);
     free_subflows(session, &session->subflows.limbo);
     list_foreach(&session->streams.all, node, after) {

@@ -41,7 +41,8 @@ struct session *session_new_relay(const struct session_promise *promise, uint64_
 {
     const struct hello_answer *answer = promise->answer;
     const struct session_config config = {.role = SESSION_RELAY,
-                                          .pages = promise->pages,
+                                          .pages = promise->account->pages.pool,
+                                          .account = promise->account,
                                           .chunk_size =
                                               (uint32_t)promise->offer->chunk_size,
                                           .linger_ns = answer->linger_s * NS_PER_S,
@@ -72,6 +73,11 @@ struct session *session_first(const struct list *sessions)
 unsigned session_client(const struct session *session)
 {
     return session->client;
+}
+
+struct account *session_account(const struct session *session)
+{
+    return session->streams.account;
 }
 
 int session_add_keys(struct session *session, const struct hello_answer *answer,
@@ -138,7 +144,8 @@ int session_open_first(const struct session *session, uint64_t id,
         return ERROR_NOT_FOUND;
     if (session->context.state != SESSION_STATE_UP)
         return ERROR_CLOSED;
-    if (session->subflows.open_count >= SUBFLOWS_MAX)
+    if (session->subflows.open_count >= SUBFLOWS_MAX ||
+        !share_may_take(&session->streams.account->subflows, 1))
         return ERROR_LIMIT;
     if (number_window_check(&generation->used, first->number) != OK)
         return ERROR_REPLAY;

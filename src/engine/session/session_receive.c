@@ -18,7 +18,7 @@ static struct stream *new_incoming(struct session *session, uint64_t id)
         return NULL;
     stream = error == OK ? stream_new(&session->streams, id) : NULL;
     if (stream == NULL) {
-        session_fail(session, ERROR_MEMORY, "out of memory");
+        session_fail(session, ERROR_MEMORY, "no memory for so many streams");
         return NULL;
     }
     restraint_note_opened(&session->schedule);
@@ -136,8 +136,7 @@ static void cut_receiving(struct session *session, struct stream *stream)
         stream->in_parked = unread;
     }
     stream->in_highest = stream->in_next;
-    ranges_deinit(&stream->received);
-    ranges_init(&stream->received);
+    ranges_clear(&stream->received);
     pages_release_from(&stream->in, stream->in_next);
     streams_window_update(&session->streams);
 }

@@ -8,7 +8,7 @@ void copies_free(struct copies *copies)
     if (copies == NULL)
         return;
     for (unsigned i = 0; i < COPIES_WAYS; i++)
-        ranges_deinit(&copies->taken[i]);
+        ranges_clear(&copies->taken[i]);
     free(copies);
 }
 
@@ -18,6 +18,8 @@ int copies_sent(struct stream *stream, unsigned way, uint64_t start, uint64_t en
         stream->copies = calloc(1, sizeof(*stream->copies));
         if (stream->copies == NULL)
             return ERROR_MEMORY;
+        for (unsigned i = 0; i < COPIES_WAYS; i++)
+            ranges_init(&stream->copies->taken[i], stream->acked.share);
     }
     return ranges_add(&stream->copies->taken[way], start, end);
 }

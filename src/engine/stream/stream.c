@@ -74,23 +74,28 @@ static void unhash(struct streams *streams, struct stream *stream)
 
 static void init_sending(struct streams *streams, struct stream *stream)
 {
-    pages_init(&stream->out, &streams->account);
-    ranges_init(&stream->acked);
-    ranges_init(&stream->owed);
+    pages_init(&stream->out, &streams->account->pages);
+    ranges_init(&stream->acked, &streams->account->records);
+    ranges_init(&stream->owed, &streams->account->records);
     stream->out_final = OFFSET_UNKNOWN;
     stream->out_window = streams->initial_window;
 }
 
 struct stream *stream_new(struct streams *streams, uint64_t id)
 {
-    struct stream *stream = calloc(1, sizeof(*stream));
+    struct stream *stream;
 
-    if (stream == NULL)
+    if (!share_take(&streams->account->records, ACCOUNT_STREAM_BYTES))
         return NULL;
+    stream = calloc(1, sizeof(*stream));
+    if (stream == NULL) {
+        share_give(&streams->account->records, ACCOUNT_STREAM_BYTES);
+        return NULL;
+    }
     list_init(&stream->ready);
     list_init(&stream->control);
-    pages_init(&stream->in, &streams->account);
-    ranges_init(&stream->received);
+    pages_init(&stream->in, &streams->account->pages);
+    ranges_init(&stream->received, &streams->account->records);
     stream->in_final = OFFSET_UNKNOWN;
     stream->in_window = STREAM_WINDOW_INITIAL;
     stream->deficit = CHUNK_SIZE_MAX;
@@ -111,8 +116,8 @@ static void deinit_sending(struct streams *streams, struct stream *stream)
     streams->out_held -= stream->held;
     list_remove(&stream->ready);
     pages_deinit(&stream->out);
-    ranges_deinit(&stream->acked);
-    ranges_deinit(&stream->owed);
+    ranges_clear(&stream->acked);
+    ranges_clear(&stream->owed);
     copies_free(stream->copies);
 }
 
@@ -124,10 +129,11 @@ static void stream_free(struct streams *streams, struct stream *stream)
     list_remove(&stream->node);
     list_remove(&stream->control);
     pages_deinit(&stream->in);
-    ranges_deinit(&stream->received);
+    ranges_clear(&stream->received);
     free(stream->target);
     free(stream->destination);
     free(stream);
+    share_give(&streams->account->records, ACCOUNT_STREAM_BYTES);
     streams->context->pool_dirty = true;
     if (streams->context->config.role == SESSION_RELAY) {
         /* Half of what may be open at once is granted in one frame. */

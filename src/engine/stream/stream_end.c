@@ -10,8 +10,7 @@ void stream_discard(struct streams *streams, struct stream *stream)
     stream->in_read = stream->in_next = stream->in_highest;
     stream_update_in_state(stream);
     pages_release_all(&stream->in);
-    ranges_deinit(&stream->received);
-    ranges_init(&stream->received);
+    ranges_clear(&stream->received);
     streams_window_update(streams);
 }
 

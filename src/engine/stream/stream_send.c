@@ -259,10 +259,8 @@ void stream_send_abort(struct streams *streams, struct stream *stream)
         streams->demand_maximum > streams->out_sum)
         streams->context->send_demand = true;
     pages_release_all(&stream->out);
-    ranges_deinit(&stream->acked);
-    ranges_deinit(&stream->owed);
-    ranges_init(&stream->acked);
-    ranges_init(&stream->owed);
+    ranges_clear(&stream->acked);
+    ranges_clear(&stream->owed);
     update_held(streams, stream);
     owed_changed(streams, stream);
     stream_update_ready(streams, stream);

@@ -11,7 +11,7 @@
 static void shed(struct streams *streams, struct stream *stream, enum session_bound bound,
                  size_t wanted)
 {
-    const struct page_account *account = &streams->account;
+    const struct page_account *account = &streams->account->pages;
     const struct page_pool *pool = account->pool;
     struct session_event *event;
 
@@ -66,7 +66,7 @@ static struct stream *most_parked(const struct streams *streams)
 
 static bool no_room(const struct streams *streams)
 {
-    return page_account_room(&streams->account) == 0;
+    return page_account_room(&streams->account->pages) == 0;
 }
 
 void streams_starve(struct streams *streams)

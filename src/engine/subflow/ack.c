@@ -133,7 +133,7 @@ static void data_lost(struct subflows *subflows, unsigned path,
     struct ranges covered;
     int result = OK;
 
-    ranges_init(&covered);
+    ranges_init(&covered, NULL);
     if (stream->extra_copies > 0) {
         result = collect_outstanding(&subflows->all, stream, &covered);
         if (result == OK)
@@ -144,7 +144,7 @@ static void data_lost(struct subflows *subflows, unsigned path,
                           &covered);
     else
         outbox_fail(subflows->context, ERROR_MEMORY, "out of memory");
-    ranges_deinit(&covered);
+    ranges_clear(&covered);
 }
 
 enum fate { FATE_ACKED, FATE_LOST, FATE_FORGOTTEN };

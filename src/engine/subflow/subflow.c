@@ -89,6 +89,7 @@ struct subflow *subflow_new(struct subflows *subflows, unsigned path)
     subflow->budget_out = subflow->budget_in = SESSION_UNLIMITED;
     list_append(&subflows->all, &subflow->node);
     subflows->open_count++;
+    share_add(&subflows->streams->account->subflows, 1);
     subflows->paths->items[path].subflows++;
     subflows->context->counters.subflows_open = subflows->open_count;
     subflows->context->counters.subflows_open_max =

@@ -9,6 +9,7 @@ static void leave_live(struct subflows *subflows, struct subflow *subflow)
     list_remove(&subflow->node);
     subflow_set_suspect(subflows, subflow, false);
     subflows->open_count--;
+    share_give(&subflows->streams->account->subflows, 1);
     subflows->paths->items[subflow->path].subflows--;
     subflows->context->counters.subflows_open = subflows->open_count;
     subflows->context->pool_dirty = true;

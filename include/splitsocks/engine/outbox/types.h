@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct account;
 struct page_pool;
 struct stream;
 struct subflow;
@@ -77,6 +78,7 @@ enum close_code {
 struct session_config {
     enum session_role role;
     struct page_pool *pages; /* borrowed; outlives the session */
+    struct account *account; /* borrowed; of the same pages. NULL: one without bounds */
     uint32_t chunk_size;     /* bytes, CHUNK_SIZE_MIN..CHUNK_SIZE_MAX; local decides */
     uint64_t linger_ns;
     uint64_t stream_limit; /* relay: streams open at once, granted to local */

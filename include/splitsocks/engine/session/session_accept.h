@@ -36,7 +36,7 @@ uint64_t session_free_id(const struct session *session, uint64_t id);
 
 /* The promises that the answer to a HELLO has made. */
 struct session_promise {
-    struct page_pool *pages; /* borrowed; outlives the session */
+    struct account *account; /* borrowed; outlives the session */
     struct list *sessions;   /* the worker's: the session is in it until it is freed */
     /* Borrowed for the call. */
     const struct hello_offer *offer;
@@ -53,6 +53,7 @@ struct session *session_new_relay(const struct session_promise *promise,
 struct session *session_first(const struct list *sessions);
 /* Index of the client, as promised. */
 unsigned session_client(const struct session *session);
+struct account *session_account(const struct session *session);
 
 /* Takes over the keys of a HELLO (`keys` is zeroed) with the id, the features and the
  * linger time of its answer. `*order` becomes the order of this generation of keys in the

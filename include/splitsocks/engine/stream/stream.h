@@ -4,6 +4,7 @@
 #ifndef SPLITSOCKS_ENGINE_STREAM_H
 #define SPLITSOCKS_ENGINE_STREAM_H
 
+#include <splitsocks/base/account.h>
 #include <splitsocks/base/list.h>
 #include <splitsocks/base/named_ids.h>
 #include <splitsocks/base/pages.h>
@@ -120,7 +121,8 @@ struct stream {
 struct streams {
     struct context *context;
     struct paths *paths;
-    struct page_account account; /* of its streams' pages */
+    struct account *account; /* borrowed, or `alone` */
+    struct account alone;    /* where the configuration has no account */
     struct list all;
     unsigned count;        /* not released */
     struct stream **by_id; /* hash table, `by_id_size` buckets, a power of two */

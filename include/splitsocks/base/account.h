@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What one client makes one worker of the relay hold and do. Each kind has a bound of the
+ * worker's, of which no client takes more than are free (share.h); so a client meets its
+ * bounds alone, and the others are served.
+ *
+ * Local has one account for itself, without bounds: account_init() of a page pool alone.
+ */
+#ifndef SPLITSOCKS_ACCOUNT_H
+#define SPLITSOCKS_ACCOUNT_H
+
+#include <splitsocks/base/pages.h>
+#include <splitsocks/base/share.h>
+
+/* What a record of a stream is charged: the engine's and the drivers' objects. */
+#define ACCOUNT_STREAM_BYTES 1024
+
+/* The bounds of a worker, and what all its clients have of each. */
+struct account_pools {
+    struct page_pool *pages;        /* borrowed: data of streams */
+    struct share_pool records;      /* bytes: records of streams, of holes in their data */
+    struct share_pool subflows;     /* descriptors of connections to local */
+    struct share_pool destinations; /* descriptors of connections to destinations */
+    struct share_pool names;        /* being looked up */
+    uint32_t dials_per_second;      /* of one client; 0: no bound */
+    uint32_t dials_burst;           /* which may be done at once, after a pause */
+};
+
+struct account {
+    const struct account_pools *pools; /* borrowed; NULL: there are no bounds */
+    struct page_account pages;
+    struct share records, subflows, destinations, names;
+    uint64_t dial_due_at_ns; /* when the next dial is due at `dials_per_second` */
+};
+
+/* Only the pages are bounded at first. */
+void account_pools_init(struct account_pools *pools, struct page_pool *pages);
+
+void account_init(struct account *account, struct account_pools *pools);
+/* Without bounds but that of the pages. */
+void account_init_alone(struct account *account, struct page_pool *pages);
+
+/* How long the client must wait until it may begin the next connection to a
+ * destination. */
+uint64_t account_dial_wait(const struct account *account, uint64_t now);
+/* Begins it, or reserves the time when it may begin: returns that time, or `now`. */
+uint64_t account_dial_at(struct account *account, uint64_t now);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#include "accounts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void accounts_init(struct accounts *accounts, struct account_pools *pools)
+{
+    *accounts = (struct accounts){.pools = pools};
+}
+
+void accounts_deinit(struct accounts *accounts)
+{
+    for (size_t i = 0; i < accounts->count; i++)
+        free(accounts->items[i]);
+    free(accounts->items);
+    *accounts = (struct accounts){0};
+}
+
+static bool grow(struct accounts *accounts, size_t count)
+{
+    struct account **items = realloc(accounts->items, count * sizeof(struct account *));
+
+    if (items == NULL)
+        return false;
+    memset(items + accounts->count, 0,
+           (count - accounts->count) * sizeof(struct account *));
+    accounts->items = items;
+    accounts->count = count;
+    return true;
+}
+
+struct account *accounts_of(struct accounts *accounts, unsigned client)
+{
+    struct account *account;
+
+    if (client >= accounts->count && !grow(accounts, (size_t)client + 1))
+        return NULL;
+    if (accounts->items[client] != NULL)
+        return accounts->items[client];
+    account = malloc(sizeof(*account));
+    if (account != NULL)
+        account_init(account, accounts->pools);
+    accounts->items[client] = account;
+    return account;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* The accounts of a worker's clients, by index. */
+#ifndef GATE_ACCOUNTS_H
+#define GATE_ACCOUNTS_H
+
+#include <splitsocks/base/account.h>
+#include <splitsocks/base/attributes.h>
+
+struct accounts {
+    struct account_pools *pools; /* borrowed */
+    struct account **items;      /* owned; NULL where a client has had no session yet */
+    size_t count;
+};
+
+void accounts_init(struct accounts *accounts, struct account_pools *pools);
+/* Call when no session is left. */
+void accounts_deinit(struct accounts *accounts);
+
+/* The client's account, which stays where it is; NULL when memory is out. */
+struct account *accounts_of(struct accounts *accounts, unsigned client) MUST_CHECK;
+
+#endif
