@@ -92,8 +92,18 @@ void admission_set_clients(struct admission *admission,
 
 void admission_drop(struct admission *admission, struct session *session)
 {
+    if (!session_is_refused(session)) {
+        session_account(session)->sessions--;
+        client_table_session_ends(door_clients(admission->config.door),
+                                  (int)session_client(session));
+    }
     session_ids_remove(&admission->ids, session, UINT64_MAX);
     session_free(session);
+}
+
+struct session *admission_desert(struct admission *admission, unsigned client, uint64_t now)
+{
+    return session_limit_desert(&admission->sessions, client, now);
 }
 
 /* ---- arrivals ---- */
@@ -321,6 +331,17 @@ static struct arrival_result attach(struct admission *admission, struct arrival 
                                    .client = session_client(session)};
 }
 
+/* How many sessions the other workers leave to the client in this one. */
+static unsigned most_here(const struct admission *admission, const struct account *account,
+                          unsigned client)
+{
+    const struct client_table *table = door_clients(admission->config.door);
+    unsigned elsewhere = client_table_sessions(table, (int)client) - account->sessions;
+    unsigned most = admission->config.clients[client].max_sessions;
+
+    return most - MIN(most, elsewhere);
+}
+
 /* A session that may not be is made all the same, to tell the client so. */
 static struct session *create_session(struct admission *admission,
                                       const struct half_open *hello, uint64_t now,
@@ -340,10 +361,15 @@ static struct session *create_session(struct admission *admission,
         return NULL;
     promise.refused = !session_limit_allows(
         &admission->sessions, hello->client,
-        admission->config.clients[hello->client].max_sessions, now, &result->disturbed);
+        most_here(admission, promise.account, hello->client), now, &result->disturbed);
     session = session_new_relay(&promise, now);
     if (session == NULL)
         return NULL;
+    if (!promise.refused) {
+        promise.account->sessions++;
+        client_table_session_begins(door_clients(admission->config.door),
+                                    (int)hello->client);
+    }
     result->created = true;
     result->refused = promise.refused;
     return session;

@@ -12,6 +12,7 @@
 struct client {
     uint8_t public_key[KEY_SIZE];
     bool barred;
+    unsigned sessions;
     struct stamp_memory stamps;
 };
 
@@ -150,8 +151,10 @@ void client_table_inherit(struct client_table *table, const struct client_table 
     for (size_t i = 0; i < old->count; i++) {
         int index = index_of(table, &old->clients[i]);
 
-        if (index >= 0)
-            table->clients[index].stamps = old->clients[i].stamps;
+        if (index < 0)
+            continue;
+        table->clients[index].stamps = old->clients[i].stamps;
+        table->clients[index].sessions = old->clients[i].sessions;
     }
     table->hellos = old->hellos;
     for (size_t i = 0; i < HELLO_CACHE_SETS; i++)
@@ -162,6 +165,24 @@ void client_table_inherit(struct client_table *table, const struct client_table 
                 *client =
                     (uint32_t)(MAX(index_of(table, &old->clients[*client - 1]), -1) + 1);
         }
+}
+
+/* ---- sessions ---- */
+
+unsigned client_table_sessions(const struct client_table *table, int client)
+{
+    return client_at(table, client)->sessions;
+}
+
+void client_table_session_begins(struct client_table *table, int client)
+{
+    client_at(table, client)->sessions++;
+}
+
+void client_table_session_ends(struct client_table *table, int client)
+{
+    assert(client_at(table, client)->sessions > 0);
+    client_at(table, client)->sessions--;
 }
 
 /* ---- stamps and HELLOs ---- */

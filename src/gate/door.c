@@ -52,6 +52,11 @@ void door_set_clients(struct door *door, struct client_table *clients)
     door->clients = clients;
 }
 
+struct client_table *door_clients(const struct door *door)
+{
+    return door->clients;
+}
+
 uint64_t door_silence_ns(const struct door *door)
 {
     return door->silence_ns;

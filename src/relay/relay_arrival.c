@@ -62,6 +62,22 @@ static void arm_deadline(struct relay_arrival *arrival, uint64_t now)
 
 /* ---- verdicts ---- */
 
+/* The client has too many sessions in all workers: another one may have a deserted session,
+ * which gives its place to the client's next try. */
+static void ask_others(struct relay_worker *worker, unsigned client)
+{
+    struct relay *relay = worker->relay;
+
+    pthread_mutex_lock(&relay->lock);
+    relay->clients->items[client].crowded_at_ns = clock_now();
+    pthread_mutex_unlock(&relay->lock);
+    for (unsigned i = 0; i < relay->worker_count; i++)
+        if (i != worker->index) {
+            atomic_store(&relay->workers[i].crowded, true);
+            relay_mailbox_wake(&relay->workers[i].mailbox);
+        }
+}
+
 static void attach(struct relay_arrival *arrival, const struct arrival_result *result)
 {
     struct relay_worker *worker = arrival->worker;
@@ -75,11 +91,13 @@ static void attach(struct relay_arrival *arrival, const struct arrival_result *r
                       : relay_session_new(worker, result->session, result->client,
                                             result->refused);
         if (session == NULL) {
-            admission_drop(worker->admission, result->session);
+            relay_session_drop(worker, result->session);
             arrival_close(arrival);
             return;
         }
     }
+    if (result->refused)
+        ask_others(worker, result->client);
     driver = session_user(result->session);
     /* a HELLO for an existing session */
     if (!result->created && subflow_number(result->subflow) == 0)

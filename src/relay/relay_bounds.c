@@ -6,7 +6,7 @@
 
 /* Connections of one session: the default of pool.burst at local. */
 #define SUBFLOWS_OF_SESSION 48ul
-#define PART_MIN 64ul
+#define PART_MIN 64
 #define RECORDS_MIN (UINT64_C(16) << 20)
 /* Dials that a client may save up while it has begun fewer: a browser with many tabs, and
  * a test of 10,000 connections, begin theirs at once. */
@@ -45,7 +45,7 @@ uint32_t relay_bounds_unauthenticated(const struct config_relay *config)
  * worker may try for all of them. */
 static unsigned long part(unsigned long descriptors, const struct config_relay *config)
 {
-    return MAX(descriptors / config->workers, MIN(descriptors, PART_MIN));
+    return MAX(descriptors / config->workers, MIN(descriptors, (unsigned long)PART_MIN));
 }
 
 /* Streams' records may take a quarter as much as their data; the floor allows for some

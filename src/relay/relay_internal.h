@@ -35,6 +35,7 @@ struct relay_clients {
         uint8_t public_key[CONFIG_KEY_SIZE];
         char name[64];
         bool gone;
+        uint64_t crowded_at_ns;      /* when a session was last refused; 0: never */
     } * items;                       /* owned */
     struct admission_client *limits; /* owned; one for each client */
 };
@@ -90,6 +91,7 @@ struct relay_worker {
         mailbox;         /* wakes the worker also when the relay stops or reloads */
     ev_timer stopping;   /* checks whether the streams have ended */
     bool closing;        /* sessions were asked to close */
+    atomic_bool crowded; /* deserted sessions of some client are to be closed */
     struct log_limit log_limit;
 };
 
@@ -151,6 +153,8 @@ struct relay_session *relay_session_new(struct relay_worker *worker,
                                         bool refused) MUST_CHECK;
 /* The session was resumed, and has a new id: logs that. */
 void relay_session_resumed(struct relay_session *session);
+/* Frees the admission's session, which has no relay_session. */
+void relay_session_drop(struct relay_worker *worker, struct session *session);
 /* Ends its streams, flows and subflows, and drops the session. */
 void relay_session_free(struct relay_session *session);
 

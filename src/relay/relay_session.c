@@ -135,12 +135,19 @@ struct relay_session *relay_session_new(struct relay_worker *worker,
     return new;
 }
 
+void relay_session_drop(struct relay_worker *worker, struct session *session)
+{
+    pthread_mutex_lock(&worker->relay->lock);
+    admission_drop(worker->admission, session);
+    pthread_mutex_unlock(&worker->relay->lock);
+}
+
 void relay_session_free(struct relay_session *session)
 {
     outbound_list_abort(&session->streams);
     flow_list_abort(&session->flows);
     driver_deinit(&session->driver);
     list_remove(&session->node);
-    admission_drop(session->worker->admission, session->session);
+    relay_session_drop(session->worker, session->session);
     free(session);
 }

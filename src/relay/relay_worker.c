@@ -133,6 +133,35 @@ static void follow_config(struct relay_worker *worker)
     close_gone(worker);
 }
 
+static bool is_crowded(struct relay *relay, unsigned client, uint64_t now)
+{
+    uint64_t at_ns = relay->clients->items[client].crowded_at_ns;
+
+    return at_ns != 0 && now - MIN(now, at_ns) < NS_PER_S;
+}
+
+/* Closes deserted sessions of clients that want a further one in another worker. */
+static void desert_crowded(struct relay_worker *worker)
+{
+    uint64_t now = clock_now();
+
+    if (!atomic_exchange(&worker->crowded, false))
+        return;
+    list_foreach(&worker->sessions, node, after) {
+        struct relay_session *session = list_entry(node, struct relay_session, node);
+        struct session *closed = NULL;
+
+        pthread_mutex_lock(&worker->relay->lock);
+        if (is_crowded(worker->relay, session->client, now)) {
+            closed = admission_desert(worker->admission, session->client, now);
+            worker->relay->clients->items[session->client].crowded_at_ns = 0;
+        }
+        pthread_mutex_unlock(&worker->relay->lock);
+        if (closed != NULL)
+            driver_touch(session_user(closed));
+    }
+}
+
 static void on_wake(void *context)
 {
     struct relay_worker *worker = context;
@@ -141,6 +170,7 @@ static void on_wake(void *context)
     while ((message = relay_mailbox_take(&worker->mailbox)) != NULL)
         relay_arrival_move_in(worker, message);
     follow_config(worker);
+    desert_crowded(worker);
     if (atomic_load(&worker->relay->stop_at_ns) != TIME_NEVER)
         ev_timer_again(worker->worker.loop, &worker->stopping);
 }

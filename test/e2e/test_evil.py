@@ -13,6 +13,7 @@ from evil import Evil, data, stream_open, stream_window
 COST_RATIO = 5
 COST_BLUR = 0.15 * harness.SLOW
 RESET_LIMIT = 9
+CLOSE_LIMIT = 3
 NAMES = 64
 FILES = 200
 FEW = ("sh", "-c", f'ulimit -n {FILES}; exec "$@"', "sh")
@@ -172,6 +173,21 @@ def test_descriptors_of_one_client(t):
     others = [pair.open("127.0.0.1", server.port) for _ in range(5)]
     for other in others:
         served(t, other, "beside many descriptors")
+
+
+def test_sessions_of_one_client(t):
+    """max_sessions counts the sessions of all workers; a refused one is told why."""
+    pair = t.pair({}, {"workers": 4}, start=False)
+    evil = Evil(t, pair, max_sessions=2)
+    pair.start_relay()
+    sessions = [evil.session() for _ in range(16)]
+    for session in sessions:
+        session.await_told(lambda: session.told.acked or session.told.closed, "an answer")
+    closed = [session.told.closed for session in sessions if session.told.closed]
+    t.equal(len(closed), len(sessions) - 2, "refused sessions")
+    t.equal({code for code, _ in closed}, {CLOSE_LIMIT}, "codes of the refusals")
+    pair.start_local()
+    served(t, pair.open("127.0.0.1", t.server().port), "in a session of another client")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ struct account {
     const struct account_pools *pools; /* borrowed; NULL: there are no bounds */
     struct page_account pages;
     struct share records, subflows, destinations, names;
+    unsigned sessions;       /* of this worker, among those of the client table */
     uint64_t dial_due_at_ns; /* when the next dial is due at `dials_per_second` */
 };
 

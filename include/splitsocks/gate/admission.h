@@ -93,7 +93,13 @@ struct arrival_result admission_receive(struct admission *admission,
                                         struct arrival *arrival, size_t length,
                                         const uint8_t random[64], uint64_t now);
 
-/* The session told SESSION_ENDED, or the driver wants it gone: forgets and frees it. */
+/* Another worker had no room for a further session of the client: closes the client's
+ * session that is deserted for longest, and returns it, for its events to be drained; NULL:
+ * none is deserted. */
+struct session *admission_desert(struct admission *admission, unsigned client,
+                                 uint64_t now);
+/* The session told SESSION_ENDED, or the driver wants it gone: forgets and frees it. The
+ * client table counts one less, so this call needs its lock. */
 void admission_drop(struct admission *admission, struct session *session);
 /* An arrival that the bounds evict (the oldest half-open one), or NULL: the driver closes
  * its connection and frees it. Ask after each admission_receive(). */

@@ -41,8 +41,14 @@ const uint8_t *client_table_key(const struct client_table *table, int client);
 int client_table_find(const struct client_table *table,
                       const uint8_t public_key[KEY_SIZE]) MUST_CHECK;
 
-/* Copies the clock, and the stamps and HELLOs of the clients that both tables have: for a
- * reload of the configuration, before `table` comes into use. */
+/* How many sessions the client has, over all workers: those that were begun and have not
+ * ended. */
+unsigned client_table_sessions(const struct client_table *table, int client);
+void client_table_session_begins(struct client_table *table, int client);
+void client_table_session_ends(struct client_table *table, int client);
+
+/* Copies the clock, and of clients that both tables have the stamps, HELLOs and sessions:
+ * for a reload of the configuration, before `table` comes into use. */
 void client_table_inherit(struct client_table *table, const struct client_table *old);
 
 /* This machine's clock in ns since 1970, for the calls that follow; 0, as at first, while

@@ -60,6 +60,8 @@ void door_free(struct door *door);
 /* After a reload: the clients of the new configuration. Indices change. */
 void door_set_clients(struct door *door, struct client_table *clients);
 
+struct client_table *door_clients(const struct door *door);
+
 /* Time from accept to close after a failure: the same for all connections to a relay, so
  * that it does not tell which check failed. DOOR_SILENCE_MIN_NS..DOOR_SILENCE_MAX_NS. */
 uint64_t door_silence_ns(const struct door *door);

@@ -75,6 +75,11 @@ unsigned session_client(const struct session *session)
     return session->client;
 }
 
+bool session_is_refused(const struct session *session)
+{
+    return session->refused;
+}
+
 struct account *session_account(const struct session *session)
 {
     return session->streams.account;

@@ -22,30 +22,47 @@ static bool is_deserted(const struct session *session, uint64_t now)
     return now - MIN(now, session->contact_at_ns) >= deserted_after_ns;
 }
 
-bool session_limit_allows(struct list *sessions, unsigned client, unsigned most,
-                          uint64_t now, struct session **replaced)
+/* Counts the client's sessions; the one that is deserted for longest, or NULL. */
+static struct session *find_deserted(struct list *sessions, unsigned client, uint64_t now,
+                                     unsigned *count)
 {
     struct session *oldest = NULL;
-    unsigned count = 0;
 
+    *count = 0;
     list_foreach(sessions, node, after) {
         struct session *session = list_entry(node, struct session, admitted);
 
         if (session->client != client || session->context.state != SESSION_STATE_UP)
             continue;
-        count++;
+        ++*count;
         if (is_deserted(session, now) &&
             (oldest == NULL || session->contact_at_ns < oldest->contact_at_ns))
             oldest = session;
     }
+    return oldest;
+}
+
+struct session *session_limit_desert(struct list *sessions, unsigned client, uint64_t now)
+{
+    unsigned count;
+    struct session *oldest = find_deserted(sessions, client, now, &count);
+
+    if (oldest != NULL)
+        session_close(oldest, CLOSE_LIMIT,
+                      "another session of this key has taken its place", now);
+    return oldest;
+}
+
+bool session_limit_allows(struct list *sessions, unsigned client, unsigned most,
+                          uint64_t now, struct session **replaced)
+{
+    unsigned count;
+
+    (void)find_deserted(sessions, client, now, &count);
     if (count < most)
         return true;
-    if (oldest == NULL)
-        return false;
-    session_close(oldest, CLOSE_LIMIT, "another session of this key has taken its place",
-                  now);
-    *replaced = oldest;
-    return true;
+    *replaced = session_limit_desert(sessions, client, now);
+    return *replaced != NULL;
 }
 
 void session_limit_refuse(struct session *session, unsigned most, uint64_t now)

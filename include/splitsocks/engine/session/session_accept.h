@@ -53,6 +53,8 @@ struct session *session_new_relay(const struct session_promise *promise,
 struct session *session_first(const struct list *sessions);
 /* Index of the client, as promised. */
 unsigned session_client(const struct session *session);
+/* Whether it exists only to tell the client that it is one too many, as promised. */
+bool session_is_refused(const struct session *session);
 struct account *session_account(const struct session *session);
 
 /* Takes over the keys of a HELLO (`keys` is zeroed) with the id, the features and the
