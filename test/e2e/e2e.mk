@@ -36,6 +36,7 @@ test/e2e/wrongclock.so: test/e2e/wrongclock.c
 E2E_TESTS = \
 	test/e2e/test_address.py \
 	test/e2e/test_budget.py \
+	test/e2e/test_chaos.py \
 	test/e2e/test_check.py \
 	test/e2e/test_chromium.py \
 	test/e2e/test_clock.py \

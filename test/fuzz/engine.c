@@ -112,6 +112,44 @@ static void forget_all(struct engine *engine)
     for (size_t i = 0; i < ENGINE_SUBFLOWS; i++)
         engine_forget(&engine->subflows[i]);
     memset(engine->streams, 0, sizeof(engine->streams));
+    memset(engine->flows, 0, sizeof(engine->flows));
+}
+
+static struct flow **place_of_flow(struct engine *engine, const struct flow *flow)
+{
+    for (size_t i = 0; i < ENGINE_FLOWS; i++)
+        if (engine->flows[i] == flow)
+            return &engine->flows[i];
+    return NULL;
+}
+
+static void add_flow(struct engine *engine, struct flow *flow)
+{
+    struct flow **place = place_of_flow(engine, NULL);
+
+    if (place != NULL)
+        *place = flow;
+    else
+        session_flow_close(engine->session, flow, FLOW_CLOSE_LIMIT, engine->now);
+}
+
+/* A copy touches each byte, for the sanitizers. */
+static void receive_datagrams(struct engine *engine, struct flow *flow)
+{
+    struct flow_datagram datagram;
+
+    while (session_flow_receive(engine->session, flow, &datagram, engine->now)) {
+        assert(datagram.length <= FLOW_DATAGRAM_MAX);
+        memcpy(scratch, datagram.bytes, datagram.length);
+    }
+}
+
+static void forget_flow(struct engine *engine, const struct flow *flow)
+{
+    struct flow **place = place_of_flow(engine, flow);
+
+    if (place != NULL)
+        *place = NULL;
 }
 
 static void drain_events(struct engine *engine)
@@ -123,6 +161,9 @@ static void drain_events(struct engine *engine)
         case SESSION_DIAL: engine->role->dial(engine, &event); break;
         case SESSION_CLOSE_SUBFLOW: engine_forget(subflow_user(event.subflow)); break;
         case SESSION_STREAM_INCOMING: add_stream(engine, event.stream); break;
+        case SESSION_FLOW_INCOMING: add_flow(engine, event.flow); break;
+        case SESSION_FLOW_READABLE: receive_datagrams(engine, event.flow); break;
+        case SESSION_FLOW_CLOSED: forget_flow(engine, event.flow); break;
         case SESSION_STREAM_RESET: release(engine, stream_user(event.stream)); break;
         case SESSION_ENDED:
             forget_all(engine);
@@ -139,10 +180,10 @@ static void measure(struct engine *engine)
     struct subflow *subflow;
 
     while ((subflow = session_next_unmeasured(engine->session, engine->now)) != NULL)
-        session_subflow_measured(engine->session, subflow,
-                                 &(struct subflow_measure){.srtt_ns = 20 * NS_PER_MS,
-                                                           .rate = 1000000},
-                                 engine->now);
+        session_subflow_measured(
+            engine->session, subflow,
+            &(struct subflow_measure){.srtt_ns = 20 * NS_PER_MS, .rate = 1000000},
+            engine->now);
 }
 
 static void produce(struct engine *engine)
@@ -335,4 +376,45 @@ void engine_release(struct engine *engine)
 
     if (place != NULL)
         release(engine, place);
+}
+
+static struct flow **choose_flow(struct engine *engine)
+{
+    unsigned first = wire_read_u8(&engine->script);
+
+    for (unsigned i = 0; i < ENGINE_FLOWS; i++) {
+        struct flow **place = &engine->flows[(first + i) % ENGINE_FLOWS];
+
+        if (*place != NULL)
+            return place;
+    }
+    return NULL;
+}
+
+/* To one of a few peers, which are addresses and names in turn. */
+void engine_send_datagram(struct engine *engine)
+{
+    struct flow **place = choose_flow(engine);
+    uint8_t choice = wire_read_u8(&engine->script);
+    size_t length = (size_t)wire_read_u8(&engine->script) * 64;
+    struct target peer = {.port = (uint16_t)(choice + 1), .name = "example.org"};
+
+    if (choice & 1)
+        peer = (struct target){.port = 53,
+                               .address_count = 1,
+                               .addresses[0] = {.family = ADDRESS_IPV4,
+                                                .bytes = {192, 0, 2, choice},
+                                                .port = 53}};
+    if (place != NULL)
+        session_flow_send(engine->session, *place, &peer, scratch, length, engine->now);
+}
+
+void engine_close_flow(struct engine *engine)
+{
+    struct flow **place = choose_flow(engine);
+
+    if (place == NULL)
+        return;
+    session_flow_close(engine->session, *place, FLOW_CLOSE_ENDED, engine->now);
+    *place = NULL;
 }

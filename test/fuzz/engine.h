@@ -11,10 +11,12 @@
 #include <splitsocks/base/pages.h>
 #include <splitsocks/base/wire.h>
 #include <splitsocks/engine/session/session.h>
+#include <splitsocks/engine/session/session_flow.h>
 #include <splitsocks/wire/handshake.h>
 
 #define ENGINE_SUBFLOWS 32
 #define ENGINE_STREAMS 32
+#define ENGINE_FLOWS 8
 #define ENGINE_OPERATIONS_MAX 200 /* short sessions: many of them a second */
 
 struct engine_subflow {
@@ -43,6 +45,7 @@ struct engine {
     uint64_t session_id; /* as the peer knows it */
     struct engine_subflow subflows[ENGINE_SUBFLOWS];
     struct engine_stream streams[ENGINE_STREAMS];
+    struct flow *flows[ENGINE_FLOWS]; /* NULL: the place is free */
     const struct engine_role *role;
     void *context; /* the role's */
 };
@@ -104,6 +107,7 @@ engine_operation engine_peer_chunk;   /* frames from the script */
 engine_operation engine_peer_garbage; /* a chunk that does not open */
 engine_operation engine_peer_down;    /* the connection ends */
 engine_operation engine_time;         /* time passes */
+engine_operation engine_send_datagram, engine_close_flow;
 engine_operation engine_write, engine_consume, engine_finish, engine_reset, engine_release;
 
 #endif

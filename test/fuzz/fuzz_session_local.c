@@ -84,7 +84,8 @@ static const struct engine_role role = {
 };
 
 /* The first place, from `first` on, that waits for something; NULL when none does. */
-static struct engine_subflow *find_place(struct engine *engine, unsigned first, bool dialling)
+static struct engine_subflow *find_place(struct engine *engine, unsigned first,
+                                         bool dialling)
 {
     for (unsigned i = 0; i < ENGINE_SUBFLOWS; i++) {
         struct engine_subflow *place = &engine->subflows[(first + i) % ENGINE_SUBFLOWS];
@@ -153,6 +154,7 @@ static void peer_answer(struct engine *engine)
         .minor = wire_read_u8(&engine->script),
         .cipher = wire_read_u8(&engine->script) % 2 + CIPHER_CHACHA20_POLY1305,
         .resume = wire_read_u8(&engine->script) % 4,
+        .features = WIRE_FEATURES,
         .session_id = UINT64_C(1) << 56 | wire_read_u8(&engine->script),
         .linger_s = wire_read_u8(&engine->script),
         .stream_window = wire_read_varint(&engine->script),
@@ -184,6 +186,22 @@ static void open_stream(struct engine *engine)
     stream_set_user(place->stream, place);
 }
 
+static void open_flow(struct engine *engine)
+{
+    const struct flow_policy policy = {.mode = wire_read_u8(&engine->script) % FLOW_MODES,
+                                       .copies = wire_read_u8(&engine->script) % 4,
+                                       .paths = wire_read_u8(&engine->script) % 8,
+                                       .max_age_ns =
+                                           wire_read_u8(&engine->script) * 10 * NS_PER_MS};
+
+    for (size_t i = 0; i < ENGINE_FLOWS; i++) {
+        if (engine->flows[i] != NULL)
+            continue;
+        engine->flows[i] = session_flow_open(engine->session, &policy, engine->now);
+        return;
+    }
+}
+
 static void set_path(struct engine *engine)
 {
     const struct local *local = engine->context;
@@ -208,7 +226,9 @@ static void close_session(struct engine *engine)
 #define OPERATIONS(row) \
     ENGINE_OPERATIONS(row) \
     row(dial_up, "b") row(dial_fails, "b") row(peer_answer, "bbbbbbvvv") \
-        row(open_stream, "bbbb") row(close_session, "") row(set_path, "bbvv")
+        row(open_stream, "bbbb") row(close_session, "") row(set_path, "bbvv") \
+            row(engine_send_datagram, "bbb") row(engine_close_flow, "b") \
+                row(open_flow, "bbbb")
 
 static engine_operation *const operations[] = {OPERATIONS(ENGINE_RUN)};
 static const char *const layouts[] = {OPERATIONS(ENGINE_LAYOUT)};
@@ -250,6 +270,7 @@ static void start(struct local *local, uint8_t choice)
 static void greet(struct engine *engine)
 {
     const struct hello_answer answer = {.cipher = CIPHER_CHACHA20_POLY1305,
+                                        .features = WIRE_FEATURES,
                                         .session_id = UINT64_C(1) << 56 | 1,
                                         .linger_s = 60,
                                         .stream_window = 65536,

@@ -102,6 +102,7 @@ static void take_session(struct relay *relay, const struct arrival_result *resul
         for (size_t i = 0; i < ENGINE_SUBFLOWS; i++)
             engine_forget(&engine->subflows[i]);
         memset(engine->streams, 0, sizeof(engine->streams));
+        memset(engine->flows, 0, sizeof(engine->flows));
         if (engine->session != NULL)
             end_session(engine);
     }
@@ -126,6 +127,7 @@ static void greet(struct relay *relay, uint64_t resume)
 {
     struct engine *engine = &relay->engine;
     const struct hello_offer offer = {.stamp = ++relay->stamp,
+                                      .features = WIRE_FEATURES,
                                       .ciphers = ciphers_supported(),
                                       .resume = resume,
                                       .linger_s = 60,
@@ -231,7 +233,8 @@ static void close_session(struct engine *engine)
 #define OPERATIONS(row) \
     ENGINE_OPERATIONS(row) \
     row(peer_join, "of") row(peer_resume, "bf") row(accept_stream, "b") \
-        row(close_session, "")
+        row(close_session, "") row(engine_send_datagram, "bbb") \
+            row(engine_close_flow, "b")
 
 static engine_operation *const operations[] = {OPERATIONS(ENGINE_RUN)};
 static const char *const layouts[] = {OPERATIONS(ENGINE_LAYOUT)};
@@ -256,7 +259,8 @@ static void start(struct relay *relay)
     if (error == OK)
         error = key_pair_init(&relay->local_key, secret);
     assert(error == OK);
-    relay->limits = (struct admission_client){.max_streams = 16, .max_sessions = 1};
+    relay->limits =
+        (struct admission_client){.max_streams = 16, .max_flows = 4, .max_sessions = 1};
     relay->clients = client_table_new();
     error = client_table_add(relay->clients, relay->local_key.public_key);
     assert(error == 0);

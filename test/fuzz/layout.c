@@ -28,6 +28,17 @@ static const char *const frames[] = {
     [FRAME_STREAM_DATA | FRAME_DATA_LENGTH | FRAME_DATA_FIN] = "vvd",
     [FRAME_LARGE_LOST] = "vv",
     [FRAME_GONE] = "vvv",
+    [FRAME_FLOW_OPEN] = "vvvvvv",
+    [FRAME_FLOW_CLOSE] = "vv",
+    [FRAME_FLOW_LIMIT] = "v",
+    [FRAME_DATAGRAM] = "vvvr",
+    [FRAME_DATAGRAM | FRAME_DATAGRAM_LENGTH] = "vvvd",
+    [FRAME_DATAGRAM | FRAME_DATAGRAM_TARGET] = "vvvwtr",
+    [FRAME_DATAGRAM | FRAME_DATAGRAM_TARGET | FRAME_DATAGRAM_LENGTH] = "vvvwtd",
+    [FRAME_DATAGRAM | FRAME_DATAGRAM_PARTS] = "vvvvvr",
+    [FRAME_DATAGRAM | FRAME_DATAGRAM_PARTS | FRAME_DATAGRAM_LENGTH] = "vvvvvd",
+    [FRAME_DATAGRAM | FRAME_DATAGRAM_PARTS | FRAME_DATAGRAM_TARGET] = "vvvwtvvr",
+    [FRAME_DATAGRAM | FRAME_DATAGRAM_MASK] = "vvvwtvvd",
 };
 
 const struct layouts layouts_of_frames = {.items = frames,
