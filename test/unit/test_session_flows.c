@@ -92,6 +92,30 @@ static void test_there_and_back(void **state)
     pair_free(pair);
 }
 
+/* The session ends the flow, and the driver closes it before it takes the event. */
+static void test_a_flow_is_closed_while_its_end_waits(void **state)
+{
+    struct session_config config = pair_config();
+    struct pair *pair = pair_new(&config);
+    struct target to = address(1, 53);
+    struct flow_datagram ignored;
+    struct flow *flow, *other;
+    (void)state;
+
+    pair_run_ms(pair, 100);
+    flow = session_flow_open(pair->local, NULL, pair->now);
+    other = session_flow_open(pair->local, NULL, pair->now);
+    assert_non_null(other);
+    session_close(pair->local, CLOSE_STOPPED, NULL, pair->now);
+    send_text(pair, pair->local, other, &to, "too late");
+    assert_false(session_flow_receive(pair->local, other, &ignored, pair->now));
+    session_flow_close(pair->local, flow, FLOW_CLOSE_ENDED, pair->now);
+    pair_run_ms(pair, 2000);
+    /* Only the other one's end is told. */
+    assert_int_equal(pair->flow_closed_count, 1);
+    pair_free(pair);
+}
+
 /* The target travels until one datagram of it is acknowledged; then its index does. */
 static void test_a_binding_is_told_once(void **state)
 {
@@ -431,7 +455,8 @@ static void test_session_end(void **state)
     pair_free(pair);
 }
 
-UNIT_MAIN(cmocka_unit_test(test_there_and_back),
+UNIT_MAIN(cmocka_unit_test(test_a_flow_is_closed_while_its_end_waits),
+          cmocka_unit_test(test_there_and_back),
           cmocka_unit_test(test_a_binding_is_told_once),
           cmocka_unit_test(test_copies_are_delivered_once),
           cmocka_unit_test(test_old_ones_are_dropped), cmocka_unit_test(test_queue_bound),

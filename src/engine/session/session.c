@@ -291,7 +291,8 @@ bool session_next_event(struct session *session, struct session_event *event)
             wanted = take_subflow(session, event);
         if (event->flow != NULL) {
             session->event_flow = event->flow; /* done with at the next call */
-            wanted = !event->flow->ended || event->type == SESSION_FLOW_CLOSED;
+            wanted = !event->flow->left &&
+                     (!event->flow->ended || event->type == SESSION_FLOW_CLOSED);
         }
         if (event->stream != NULL) {
             session->event_stream = event->stream; /* dereferenced at the next call */

@@ -75,6 +75,8 @@ void session_flow_send(struct session *session, struct flow *flow,
                        uint64_t now)
 {
     session->context.now = now;
+    if (flow->ended) /* its SESSION_FLOW_CLOSED waits */
+        return;
     flow_queue(&session->flows, flow, peer, bytes, length,
                flows_part_room(&session->schedule));
     pool_flow_used(&session->pool, flow);
@@ -86,7 +88,7 @@ bool session_flow_receive(struct session *session, struct flow *flow,
     const struct received *received;
 
     session->context.now = now;
-    received = flow_read(&session->flows, flow);
+    received = flow->ended ? NULL : flow_read(&session->flows, flow);
     if (received == NULL)
         return false;
     flow_peer_target(received->peer, &session->flows.peer);
@@ -100,8 +102,11 @@ bool session_flow_receive(struct session *session, struct flow *flow,
 void session_flow_close(struct session *session, struct flow *flow,
                         enum flow_close_code code, uint64_t now)
 {
-    assert(!flow->ended && code < FLOW_CLOSE_UNSUPPORTED);
+    assert(!flow->left && code < FLOW_CLOSE_UNSUPPORTED);
     session->context.now = now;
+    flow->left = true;
+    if (flow->ended) /* its SESSION_FLOW_CLOSED waits, and is not told any more */
+        return;
     if (flow->id != 0)
         flows_queue_close(&session->flows, flow->id, code);
     flow_end(&session->flows, flow, code, false);

@@ -126,6 +126,7 @@ struct flow {
     uint32_t events; /* queued ones that name the flow */
     bool incoming;   /* relay: its FLOW_OPEN has not come; the driver does not know it */
     bool ended;      /* not in `all` any more; freed with its last event */
+    bool left;       /* the driver has closed it, and wants no event */
     bool told;       /* the driver has SESSION_FLOW_READABLE, and has not read all */
     uint64_t used_at_ns;
 
