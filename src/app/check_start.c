@@ -7,6 +7,8 @@
 #include <splitsocks/base/log.h>
 #include <splitsocks/io/descriptors.h>
 #include <splitsocks/io/socket.h>
+#include <splitsocks/io/state_file.h>
+#include <splitsocks/local/limit_memory.h>
 #include <splitsocks/relay/relay.h>
 #include <splitsocks/status/control.h>
 
@@ -79,6 +81,15 @@ static void check_state_file(char *path)
     free(path);
 }
 
+static void check_budget(const char *state_path, const struct config_local *config)
+{
+    struct state_file file = {.path = state_path, .level = LOG_DEBUG};
+    struct limit_memory memory;
+
+    limit_memory_init(&memory, &file, &config->relay.ports);
+    (void)limit_memory_warn(&memory, &config->budget);
+}
+
 /* One of the usual places is enough; a configured place must be usable. */
 static int check_control(const char *config_path, const struct config_control *control)
 {
@@ -110,6 +121,7 @@ static int keep_first(int first, int error)
 int check_local_start(const char *path, const struct config_local *config)
 {
     struct check_listen items[2 * CONFIG_LISTENERS_MAX];
+    char *state_path;
     size_t count = 0;
     int result;
 
@@ -128,7 +140,10 @@ int check_local_start(const char *path, const struct config_local *config)
         check_path(&config->paths.items[i]);
     if (config->congestion_control != NULL)
         socket_try_congestion_control(config->congestion_control);
-    check_state_file(state_file_place(path, config));
+    state_path = state_file_place(path, config);
+    if (state_path != NULL)
+        check_budget(state_path, config);
+    check_state_file(state_path);
     result = keep_first(result, check_control(path, &config->control));
     check_service(path, config->private_key_file);
     return result;

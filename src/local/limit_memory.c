@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <splitsocks/local/limit_memory.h>
 
+#include <splitsocks/base/log.h>
 #include <splitsocks/config/state.h>
 #include <splitsocks/io/state_file.h>
 #include <splitsocks/status/limit_text.h>
@@ -202,6 +203,78 @@ void limit_memory_keep(struct limit_memory *memory, unsigned index, const char *
         change_file(memory, name, ports);
     else
         json_decref(ports);
+}
+
+/* ---- budgets set by hand ---- */
+
+/* The place where connections of a port die. */
+struct known_place {
+    const char *path;
+    uint16_t port;
+    enum profile_coordinate coordinate;
+    struct profile_memory limit;
+};
+
+static bool reaches(const struct known_place *place, enum profile_coordinate direction,
+                    const struct config_budget_range *budget)
+{
+    return (place->coordinate == direction || place->coordinate == PROFILE_SUM) &&
+           place->limit.position != 0 && place->limit.kind != PROFILE_KIND_SLOW &&
+           budget->most != CONFIG_UNLIMITED && budget->most > place->limit.position;
+}
+
+static unsigned warn(const struct known_place *place, enum profile_coordinate direction,
+                     const struct config_budget_range *budget)
+{
+    if (!reaches(place, direction, budget))
+        return 0;
+    log_warning("the budget %s is %llu, but on path %s, port %u the state file has a limit "
+                "(%s) at %llu bytes (%s): connections will carry less",
+                limit_coordinate_name(direction), (unsigned long long)budget->most,
+                place->path, place->port, limit_kind_name(place->limit.kind),
+                (unsigned long long)place->limit.position,
+                limit_coordinate_name(place->coordinate));
+    return 1;
+}
+
+static unsigned warn_of_path(const struct limit_memory *memory, const char *name,
+                             const json_t *path, const struct config_budget *budget)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < port_count(memory); i++) {
+        struct profile_memory limits[PROFILE_COORDINATES];
+        char port[8];
+
+        format_port(memory, i, port);
+        if (!unpack_port(json_object_get(path, port), limits))
+            continue;
+        for (unsigned c = PROFILE_UP; c <= PROFILE_SUM; c++) {
+            struct known_place place = {.path = name,
+                                        .port = memory->ports->items[i],
+                                        .coordinate = (enum profile_coordinate)c,
+                                        .limit = limits[c]};
+
+            count += warn(&place, PROFILE_UP, &budget->up);
+            count += warn(&place, PROFILE_DOWN, &budget->down);
+        }
+    }
+    return count;
+}
+
+unsigned limit_memory_warn(const struct limit_memory *memory,
+                           const struct config_budget *budget)
+{
+    json_t *document = state_file_read(memory->file);
+    json_t *section = json_deep_copy(state_section(document, SECTION)), *path;
+    const char *name;
+    unsigned count = 0;
+
+    json_object_foreach(section, name, path)
+        count += warn_of_path(memory, name, path, budget);
+    json_decref(section);
+    json_decref(document);
+    return count;
 }
 
 void limit_memory_reuse(struct limit_memory *memory, unsigned index)

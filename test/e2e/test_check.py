@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """`check` and a start explain the mistakes in files as people have them."""
+import json
 import os
 import re
 import shutil
@@ -210,6 +211,20 @@ def test_what_may_mend_itself_is_a_warning(t):
         t.check(word in said, f"no word of {word}: {said}")
     status, said = check(t, pair, "relay")
     t.check(status == 0 and "warning: cannot listen on 192.0.2.79:443" in said, said)
+
+
+def test_a_budget_beyond_a_known_limit_is_a_warning(t):
+    pair = t.pair({"budget": {"down": 64000}}, start=False)
+    port = pair.local_config["relay"]["ports"][0]
+    limit = {"kind": "freeze", "position": 15000, "rate": 0}
+    pair.local_config["state_file"] = t.write("state", json.dumps(
+        {"splitsocks_state": 1, "limits": {"default": {str(port): {"down": limit}}}}))
+    status, said = check(t, pair)
+    t.equal(status, 0, "exit status")
+    t.check(f"warning: the budget down is 64000, but on path default, port {port}" in said, said)
+    pair.local_config["budget"] = {"down": 12000}
+    status, said = check(t, pair)
+    t.check("budget" not in said, said)
 
 
 def test_a_running_daemon_is_no_error(t):

@@ -137,6 +137,15 @@ static void test_a_limit_that_is_lifted_is_removed(void **state)
     finish(pair, stream);
 }
 
+static void write_file(const char *text)
+{
+    FILE *stream = fopen(path, "w");
+
+    assert_non_null(stream);
+    fputs(text, stream);
+    fclose(stream);
+}
+
 static void test_nonsense_is_ignored(void **state)
 {
     static const char *const texts[] = {
@@ -154,11 +163,8 @@ static void test_nonsense_is_ignored(void **state)
 
     for (unsigned i = 0; i < ARRAY_LENGTH(texts); i++) {
         struct limit_memory memory;
-        FILE *stream = fopen(path, "w");
 
-        assert_non_null(stream);
-        fputs(texts[i], stream);
-        fclose(stream);
+        write_file(texts[i]);
         limit_memory_init(&memory, &file, &ports);
         assert_false(knows(&memory, HOME));
         learn(&memory);
@@ -166,9 +172,35 @@ static void test_nonsense_is_ignored(void **state)
     }
 }
 
+static void test_budgets_beyond_known_limits_are_warned_of(void **state)
+{
+    const struct config_budget_range none = {CONFIG_UNLIMITED, CONFIG_UNLIMITED};
+    const struct config_budget_range below = {9000, 16000}, above = {9000, 16001};
+    struct limit_memory memory;
+    (void)state;
+
+    limit_memory_init(&memory, &file, &ports);
+    unlink(path);
+    assert_int_equal(limit_memory_warn(&memory, &(struct config_budget){above, above}), 0);
+    write_file("{\"splitsocks_state\": 1, \"limits\": {\"wlan0\": {\"443\": {\"down\": "
+               "{\"kind\": \"freeze\", \"position\": 16000, \"rate\": 0}}}, \"wlan1\": "
+               "{\"8000\": {\"down\": {\"kind\": \"freeze\", \"position\": 5000, "
+               "\"rate\": 0}}}}}");
+    assert_int_equal(limit_memory_warn(&memory, &(struct config_budget){above, above}), 1);
+    assert_int_equal(limit_memory_warn(&memory, &(struct config_budget){above, below}), 0);
+    assert_int_equal(limit_memory_warn(&memory, &(struct config_budget){none, none}), 0);
+    write_file("{\"splitsocks_state\": 1, \"limits\": {\"wlan0\": {\"443\": {\"sum\": "
+               "{\"kind\": \"reset\", \"position\": 16000, \"rate\": 0}, \"down\": "
+               "{\"kind\": \"slow\", \"position\": 5000, \"rate\": 1000}}}}}");
+    assert_int_equal(limit_memory_warn(&memory, &(struct config_budget){above, above}), 2);
+    assert_int_equal(limit_memory_warn(&memory, &(struct config_budget){below, below}), 0);
+}
+
 UNIT_MAIN(cmocka_unit_test_setup_teardown(test_the_next_session_knows, begin, end),
           cmocka_unit_test_setup_teardown(test_another_network_is_another_matter, begin,
                                           end),
           cmocka_unit_test_setup_teardown(test_a_limit_that_is_lifted_is_removed, begin,
                                           end),
+          cmocka_unit_test_setup_teardown(test_budgets_beyond_known_limits_are_warned_of,
+                                          begin, end),
           cmocka_unit_test_setup_teardown(test_nonsense_is_ignored, begin, end))

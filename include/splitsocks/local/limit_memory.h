@@ -33,6 +33,10 @@ void limit_memory_note(struct limit_memory *memory, unsigned index, const char *
 /* The session ends: keeps what it has learned on the path. */
 void limit_memory_keep(struct limit_memory *memory, unsigned index, const char *name,
                        const struct session *session);
+/* Warns of each budget set by hand with which a connection would reach a place where
+ * connections are known to die; returns how many warnings that were. */
+unsigned limit_memory_warn(const struct limit_memory *memory,
+                           const struct config_budget *budget);
 /* Another path has the index now. */
 void limit_memory_reuse(struct limit_memory *memory, unsigned index);
 
