@@ -22,6 +22,7 @@ libbase_a_SOURCES = \
 	include/splitsocks/base/share.h \
 	include/splitsocks/base/target.h \
 	include/splitsocks/base/text_hash.h \
+	include/splitsocks/base/turns.h \
 	include/splitsocks/base/wire.h \
 	src/base/account.c \
 	src/base/address.c \
@@ -41,4 +42,5 @@ libbase_a_SOURCES = \
 	src/base/ring.c \
 	src/base/share.c \
 	src/base/target.c \
+	src/base/turns.c \
 	src/base/wire.c

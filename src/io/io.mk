@@ -11,6 +11,7 @@ libio_a_SOURCES = \
 	include/splitsocks/io/half_closed.h \
 	include/splitsocks/io/hangup.h \
 	include/splitsocks/io/hosts_file.h \
+	include/splitsocks/io/io_turn.h \
 	include/splitsocks/io/io_watch.h \
 	include/splitsocks/io/listener.h \
 	include/splitsocks/io/movement.h \

@@ -5,6 +5,7 @@
 #include <splitsocks/engine/session/session_status.h>
 #include <splitsocks/io/clock.h>
 #include <splitsocks/io/farewell.h>
+#include <splitsocks/io/io_turn.h>
 #include <splitsocks/io/io_watch.h>
 #include <splitsocks/io/movement.h>
 #include <splitsocks/io/remainder.h>
@@ -178,6 +179,7 @@ static bool pump_in(struct plain *plain)
     session_stream_commit(session, plain->stream, n > 0 ? (size_t)n : 0, now);
     if (n > 0) {
         movement_note(plain->driver->worker, now);
+        io_turn_read(plain->driver, (size_t)n);
         adapt_read_size(plain, (size_t)n);
         return true;
     }
@@ -268,6 +270,8 @@ static void on_event(struct ev_loop *loop, ev_io *io, int events)
     struct driver *driver = plain->driver;
     (void)loop;
 
+    if (events & EV_READ && !io_turn(driver, &plain->round))
+        events &= ~EV_READ;
     /* Events are level-triggered, and an error shows as both: the flags tell which
      * interest is gone meanwhile. */
     if (!(events & EV_READ) || plain->read_ended || pump_in(plain))

@@ -3,6 +3,7 @@
 
 #include <splitsocks/crypto/key.h>
 #include <splitsocks/io/clock.h>
+#include <splitsocks/io/io_turn.h>
 #include <splitsocks/io/io_watch.h>
 
 #include <assert.h>
@@ -292,6 +293,7 @@ static void on_readable(struct subflow_io *io)
     assert(io->part_length <= CHUNK_SIZE_MAX);
     n = recv(io->io.fd, input + io->part_length, WORKER_READ_SIZE, 0);
     if (n > 0) {
+        io_turn_read(io->driver, (size_t)n);
         if (io->part_length > 0)
             memcpy(input, io->part, io->part_length);
         deliver(io, io->part_length + (size_t)n);
@@ -351,7 +353,7 @@ static void on_event(struct ev_loop *loop, ev_io *watcher, int events)
         on_outcome(io);
         return;
     }
-    if (events & EV_READ)
+    if (events & EV_READ && io_turn(io->driver, &io->round))
         on_readable(io);
     if (events & EV_WRITE && io->state == SUBFLOW_IO_OPEN)
         on_writable(io);

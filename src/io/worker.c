@@ -53,6 +53,7 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *prepare, int events)
     (void)loop;
     (void)events;
 
+    turns_next(&worker->turns);
     if (!list_empty(&worker->touched))
         note_activity(worker);
     while (!list_empty(&worker->touched)) {

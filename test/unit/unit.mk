@@ -102,6 +102,7 @@ UNIT_TESTS = \
 	test/unit/test_state_file \
 	test/unit/test_stream_state \
 	test/unit/test_subflow_io \
+	test/unit/test_turns \
 	test/unit/test_usage \
 	test/unit/test_usage_text \
 	test/unit/test_wire
@@ -335,6 +336,8 @@ test_unit_test_stream_state_LDADD = $(ENGINE) $(CMOCKA_LIBS)
 test_unit_test_subflow_io_SOURCES = test/unit/test_subflow_io.c $(IO_PAIR)
 test_unit_test_subflow_io_LDADD = $(PROGRAM) $(CMOCKA_LIBS)
 test_unit_test_subflow_io_LDFLAGS = $(AM_LDFLAGS) $(FAULTS)
+test_unit_test_turns_SOURCES = test/unit/test_turns.c test/unit/unit.h
+test_unit_test_turns_LDADD = $(BASE) $(CMOCKA_LIBS)
 test_unit_test_usage_SOURCES = test/unit/test_usage.c test/unit/unit.h
 test_unit_test_usage_LDADD = $(CONFIG) $(CMOCKA_LIBS)
 test_unit_test_usage_text_SOURCES = test/unit/test_usage_text.c test/unit/unit.h

@@ -11,6 +11,7 @@
 
 #include <splitsocks/base/pages.h>
 #include <splitsocks/base/share.h>
+#include <splitsocks/base/turns.h>
 
 /* What a record of a stream is charged: the engine's and the drivers' objects. */
 #define ACCOUNT_STREAM_BYTES 1024
@@ -31,6 +32,7 @@ struct account {
     struct page_account pages;
     struct share records, subflows, destinations, names;
     unsigned sessions;       /* of this worker, among those of the client table */
+    struct turn turn;        /* its part of the worker's time */
     uint64_t dial_due_at_ns; /* when the next dial is due at `dials_per_second` */
 };
 

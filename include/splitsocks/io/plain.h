@@ -38,6 +38,7 @@ struct plain {
     plain_reply *reply; /* due when the stream is opened or refused; NULL: it is open */
     ev_io io;
     uint32_t read_size; /* how much to read at once: adapts to the traffic */
+    uint32_t round;     /* for io_turn() */
     bool read_ended;    /* the socket's end of file was passed on */
     bool read_blocked;  /* the session has no room */
     bool write_ended;   /* the stream's end was passed on */

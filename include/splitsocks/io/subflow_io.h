@@ -33,6 +33,7 @@ struct subflow_io {
     uint32_t write_size;  /* how much to produce at once; adapts */
     uint32_t tail_length; /* bytes produced and not yet written */
     uint32_t tail_at;     /* the part of the tail that has been written */
+    uint32_t round;       /* for io_turn() */
     uint32_t part_length; /* received bytes of an incomplete chunk */
     uint8_t *tail, *part; /* owned; NULL when empty */
     unsigned path, port;  /* local: indices, chosen by the session */

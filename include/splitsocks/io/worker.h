@@ -9,6 +9,7 @@
 #include <splitsocks/base/attributes.h>
 #include <splitsocks/base/list.h>
 #include <splitsocks/base/pages.h>
+#include <splitsocks/base/turns.h>
 #include <splitsocks/config/config.h>
 #include <splitsocks/engine/session/session.h>
 #include <splitsocks/io/datagram_socket.h>
@@ -30,6 +31,7 @@ struct worker {
     uint8_t *input;         /* WORKER_INPUT_SIZE bytes, owned */
     uint8_t *output;        /* PRODUCE_MAX bytes, owned */
     struct datagram_batch *datagrams; /* owned; of all UDP sockets, in turn */
+    struct turns turns;               /* relay: which client's sockets are read */
     struct list touched;    /* drivers with work to do before the loop waits again */
     struct list leavers;    /* connections that farewell() closes */
     struct list remainders; /* rest of ended sessions' streams, for slow readers */

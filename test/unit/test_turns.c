@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/* A loop that reads what is ready: who gets how much of its time. */
+#include "unit.h"
+
+#include <splitsocks/base/turns.h>
+
+#include <stdbool.h>
+
+#define CLIENTS 6
+#define SOCKETS_MAX 50
+
+struct loop {
+    struct turns turns;
+    struct client {
+        struct turn turn;
+        unsigned sockets;
+        size_t ready; /* bytes that a read of one of its sockets brings; 0: it is idle */
+        uint32_t rounds[SOCKETS_MAX];
+        uint64_t bytes[SOCKETS_MAX];
+    } clients[CLIENTS];
+};
+
+static void run_once(struct loop *loop)
+{
+    turns_next(&loop->turns);
+    for (struct client *client = loop->clients; client < loop->clients + CLIENTS; client++)
+        for (unsigned i = 0; client->ready > 0 && i < client->sockets; i++) {
+            if (!turn_may_read(&loop->turns, &client->turn, &client->rounds[i]))
+                continue;
+            client->bytes[i] += client->ready;
+            turn_read(&loop->turns, &client->turn, client->ready);
+        }
+}
+
+static void run(struct loop *loop, unsigned iterations)
+{
+    while (iterations-- > 0)
+        run_once(loop);
+}
+
+static uint64_t sum(const struct client *client)
+{
+    uint64_t total = 0;
+
+    for (unsigned i = 0; i < client->sockets; i++)
+        total += client->bytes[i];
+    return total;
+}
+
+static void check_shares(const struct loop *loop)
+{
+    uint64_t all = 0;
+
+    for (unsigned i = 0; i < CLIENTS; i++)
+        all += sum(&loop->clients[i]);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        assert_in_range(sum(&loop->clients[i]) * CLIENTS, all * 9 / 10, all * 11 / 10);
+}
+
+static void test_fifty_sockets_get_as_much_as_one(void **state)
+{
+    static const size_t reads[] = {200000, 1 << 20, 65536};
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(reads); i++) {
+        struct loop loop = {.turns = {0}};
+
+        for (unsigned j = 0; j < CLIENTS; j++)
+            loop.clients[j] =
+                (struct client){.sockets = j == 2 ? SOCKETS_MAX : 1, .ready = reads[i]};
+        run(&loop, 2000);
+        check_shares(&loop);
+    }
+}
+
+/* All of its own sockets get the same. */
+static void test_each_socket_has_its_turn(void **state)
+{
+    struct loop loop = {.turns = {0}};
+    const struct client *busy = &loop.clients[0];
+    (void)state;
+
+    loop.clients[0] = (struct client){.sockets = SOCKETS_MAX, .ready = 100000};
+    loop.clients[1] = (struct client){.sockets = 1, .ready = 150000};
+    run(&loop, 5000);
+    for (unsigned i = 0; i < SOCKETS_MAX; i++)
+        assert_in_range(busy->bytes[i] * SOCKETS_MAX, sum(busy) * 9 / 10,
+                        sum(busy) * 11 / 10);
+}
+
+static void test_several_with_many_sockets(void **state)
+{
+    struct loop loop = {.turns = {0}};
+    (void)state;
+
+    for (unsigned j = 0; j < CLIENTS; j++)
+        loop.clients[j] =
+            (struct client){.sockets = j < 3 ? 10 + 10 * j : 1, .ready = 1 << 20};
+    run(&loop, 3000);
+    check_shares(&loop);
+}
+
+static void test_who_is_alone_has_no_bound(void **state)
+{
+    struct loop loop = {.turns = {0}};
+    (void)state;
+
+    loop.clients[0] = (struct client){.sockets = SOCKETS_MAX, .ready = 1 << 20};
+    run(&loop, 10);
+    assert_int_equal(sum(&loop.clients[0]), (uint64_t)10 * SOCKETS_MAX << 20);
+}
+
+/* Small reads cost, too: a client that sends crumbs takes no more time than the others. */
+static void test_crumbs_are_no_way_around(void **state)
+{
+    struct loop loop = {.turns = {0}};
+    (void)state;
+
+    loop.clients[0] = (struct client){.sockets = SOCKETS_MAX, .ready = 1};
+    loop.clients[1] = (struct client){.sockets = 1, .ready = 4 * TURN_READ_COST};
+    run(&loop, 1000);
+    assert_in_range(sum(&loop.clients[0]), 1000, 1000 * 6);
+    assert_int_equal(sum(&loop.clients[1]), 1000 * 4 * TURN_READ_COST);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_fifty_sockets_get_as_much_as_one),
+          cmocka_unit_test(test_each_socket_has_its_turn),
+          cmocka_unit_test(test_several_with_many_sockets),
+          cmocka_unit_test(test_who_is_alone_has_no_bound),
+          cmocka_unit_test(test_crumbs_are_no_way_around))
