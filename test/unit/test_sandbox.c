@@ -245,7 +245,7 @@ static int open_files(void)
     if (errno != EACCES)
         return 1;
     snprintf(other, sizeof(other), "%s.new", stored);
-    if (!can_read(configured) || !can_read("/etc/hosts") || !can_write(other) ||
+    if (!can_read(configured) || !can_read("/etc/passwd") || !can_write(other) ||
         rename(other, stored) != 0 || !can_read(stored) || unlink(stored) != 0)
         return 2;
     snprintf(other, sizeof(other), "%s.new", configured);
