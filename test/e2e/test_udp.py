@@ -232,6 +232,21 @@ def test_associations_wait_for_the_first_session(t):
     t.check(server.open, "the server has ended")
 
 
+def test_the_relay_starts_again(t):
+    """Associations and clients of forwards go on, with flows of the new session."""
+    server = DatagramServer(t)
+    listener, address = forward(("127.0.0.1", server.port))
+    pair = with_listeners(t, listener)
+    association = Association(t, pair.socks_port, ("127.0.0.1", server.port))
+    client = DatagramClient(t, address)
+    association.ask(b"one")
+    client.ask(b"two")
+    pair.relay.kill()
+    pair.start_relay()
+    association.ask(b"three", seconds=60, what="an answer from the new relay")
+    client.ask(b"four", seconds=60, what="an answer to the forward's client")
+
+
 def test_own_addresses_are_refused(t):
     """Neither an association nor a forward listener leads back to this program."""
     listener, address = forward(("127.0.0.1", 9))
