@@ -121,6 +121,40 @@ static bool call_beside_download(struct outcome *outcome)
                            directed_transfer_ns(120000000, 40, 80));
 }
 
+#define QUERIES 500
+
+/* Queries, each of a flow of its own, over two paths with losses: the answer takes little
+ * longer than the path, since everything that it needs travels in copies. */
+static bool queries(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+    unsigned slow = 0, lost = 0;
+
+    sim_scenario_init(&scenario, "queries", 5);
+    paths_of(&scenario, 2, 20000);
+    sim_scenario_stream(&scenario, 1000, 1000);
+    for (unsigned i = 0; i < QUERIES; i++) {
+        struct sim_flow_plan *plan = sim_scenario_call(&scenario, 10 * NS_PER_MS);
+
+        plan->start_at_ns = NS_PER_S + i * 37 * NS_PER_MS;
+        plan->every_ns[SIM_RELAY] = 0;
+        plan->echo = true;
+        plan->shortest[SIM_LOCAL] = plan->longest[SIM_LOCAL] = 20;
+    }
+    if (!directed_once(outcome, &scenario))
+        return false;
+    for (unsigned i = 0; i < QUERIES; i++) {
+        const struct sim_flow_report *flow = &outcome->report.flows[SIM_LOCAL][i];
+
+        lost += flow->received == 0;
+        slow += flow->most_ns > 48 * NS_PER_MS;
+    }
+    snprintf(outcome->verdict, outcome->size,
+             "%u lost and %u slower than 48 ms (at most %u) of %u", lost, slow,
+             QUERIES / 100, QUERIES);
+    return lost == 0 && slow <= QUERIES / 100;
+}
+
 /* On one path without loss nothing is lost, and hardly any datagram overtakes another. */
 static bool flow_in_order(struct outcome *outcome)
 {
@@ -172,6 +206,7 @@ const struct directed_scenario call_scenarios[] = {
     {"call-one-path", call_one_path},
     {"call-cut", call_cut},
     {"call-beside-download", call_beside_download},
+    {"flow-queries", queries},
     {"flow-in-order", flow_in_order},
     {"flow-flood", flood},
 };

@@ -37,7 +37,7 @@ void sim_scenario_draw_flows(struct sim_scenario *scenario, uint64_t seed)
 
     sim_scenario_draw(scenario, seed);
     sim_random_init(&random, sim_mix(seed ^ FLOWS_MIX));
-    scenario->flow_count = sim_random_range(&random, 1, SIM_FLOWS_MAX / 2);
+    scenario->flow_count = sim_random_range(&random, 1, 4);
     for (size_t i = 0; i < scenario->flow_count; i++)
         draw_flow(&scenario->flows[i], &random);
     scenario->limit_ns += 60 * NS_PER_S;

@@ -27,6 +27,12 @@ static struct sim_world *world_of(const struct sim_flow_end *end)
 
 /* ---- content ---- */
 
+/* The end that has sent what this one receives. An echo has the numbers of local. */
+static enum sim_side source_of(const struct sim_flow_end *end)
+{
+    return end->of->plan.echo ? SIM_LOCAL : (enum sim_side) !end->side;
+}
+
 static size_t length_of(const struct sim_flow *flow, enum sim_side side, uint64_t number)
 {
     const struct sim_flow_plan *plan = &flow->plan;
@@ -149,15 +155,9 @@ static void note_delay(struct sim_flow_end *end, uint64_t number, uint64_t delay
     end->received_at_ns = now;
     end->reordered += number < end->next;
     end->next = MAX(end->next, number + 1);
-    if (end->received < SIM_DELAYS_MAX)
+    if (end->received < end->most)
         end->delays_us[end->received] = (uint32_t)(delay_ns / 1000);
     end->received++;
-}
-
-/* The end that has sent what this one receives. An echo has the numbers of local. */
-static enum sim_side source_of(const struct sim_flow_end *end)
-{
-    return end->of->plan.echo ? SIM_LOCAL : (enum sim_side) !end->side;
 }
 
 static void check(struct sim_flow_end *end, const struct flow_datagram *datagram,
@@ -177,10 +177,13 @@ static void check(struct sim_flow_end *end, const struct flow_datagram *datagram
     else if (memcmp(&datagram->peer->addresses[0].bytes, &peer.addresses[0].bytes, 4) != 0)
         sim_fail(world, "flow %zu: datagram %llu has another peer", end->of->index,
                  (unsigned long long)header->number);
-    else if (header->number < SIM_NUMBERS_MAX && end->seen[header->number])
+    else if (header->number >= end->most)
+        sim_fail(world, "flow %zu: datagram %llu of %llu", end->of->index,
+                 (unsigned long long)header->number, (unsigned long long)end->most);
+    else if (end->seen[header->number])
         sim_fail(world, "flow %zu: datagram %llu came twice", end->of->index,
                  (unsigned long long)header->number);
-    else if (header->number < SIM_NUMBERS_MAX)
+    else
         end->seen[header->number] = true;
 }
 
@@ -268,8 +271,11 @@ static void init_end(struct sim_flow *flow, enum sim_side side)
     end->of = flow;
     end->side = side;
     sim_timer_init(&end->timer, fire);
-    end->delays_us = calloc(SIM_DELAYS_MAX, sizeof *end->delays_us);
-    end->seen = calloc(SIM_NUMBERS_MAX, sizeof *end->seen);
+    end->most = flow->plan.lasts_for_ns /
+                    MAX(flow->plan.every_ns[source_of(end)], NS_PER_MS / 100) +
+                2;
+    end->delays_us = calloc(end->most, sizeof *end->delays_us);
+    end->seen = calloc(end->most, sizeof *end->seen);
     if (end->delays_us == NULL || end->seen == NULL)
         abort();
 }
@@ -330,7 +336,7 @@ static int compare_delays(const void *a, const void *b)
 static void report_end(const struct sim_flow_end *end, uint64_t expected,
                        struct sim_flow_report *report)
 {
-    size_t count = MIN(end->received, SIM_DELAYS_MAX);
+    size_t count = MIN(end->received, end->most);
 
     *report = (struct sim_flow_report){.expected = expected,
                                        .received = end->received,

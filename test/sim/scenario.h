@@ -11,7 +11,7 @@
 #include <splitsocks/engine/session/session.h>
 
 #define SIM_STREAMS_MAX 512
-#define SIM_FLOWS_MAX 8
+#define SIM_FLOWS_MAX 512
 #define SIM_FAULTS_MAX 48
 
 /* How the destination of a stream reacts when the relay dials it. */

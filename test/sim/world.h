@@ -123,9 +123,6 @@ struct sim_stream {
     bool announced; /* the relay was asked to dial: at most once */
 };
 
-/* Delays and numbers of a flow that are remembered. */
-#define SIM_DELAYS_MAX 65536
-#define SIM_NUMBERS_MAX 1048576
 /* A datagram of a call is of no use when it takes longer. */
 #define SIM_CALL_LATE_US 60000
 
@@ -142,7 +139,8 @@ struct sim_flow_end {
     uint64_t next;                   /* above the highest number received */
     uint64_t reordered;              /* came after one of a higher number */
     uint64_t received_at_ns, gap_ns; /* the last one; the longest time between two */
-    uint32_t *delays_us;             /* of the first SIM_DELAYS_MAX that came */
+    uint64_t most;                   /* datagrams that may come */
+    uint32_t *delays_us;             /* of those that came */
     bool *seen;                      /* by number */
 };
 

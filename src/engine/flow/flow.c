@@ -81,8 +81,18 @@ void flow_queue_open(struct flows *flows, uint64_t id)
 {
     struct flow *flow = flow_find(flows, id);
 
-    if (flow != NULL && !list_linked(&flow->control))
+    if (flow != NULL && !flow->opened && !list_linked(&flow->control))
         list_append(&flows->control, &flow->control);
+}
+
+void flow_opened(struct flows *flows, uint64_t id)
+{
+    struct flow *flow = flow_find(flows, id);
+
+    if (flow == NULL)
+        return;
+    flow->opened = true;
+    list_remove(&flow->control);
 }
 
 uint64_t flows_limit_next(const struct flows *flows)
@@ -168,6 +178,7 @@ void flows_reopen(struct flows *flows)
         flow_peers_clear(flows, flow);
         list_remove(&flow->control);
         list_append(&flows->unassigned, &flow->control);
+        flow->opened = false;
     }
     while (flows->closing.count > 0)
         ring_pop(&flows->closing);

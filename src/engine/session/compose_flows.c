@@ -73,12 +73,33 @@ static bool add_datagram(struct composer *c, const struct datagram *datagram)
     return composer_commit(c, &w, true);
 }
 
+/* Bytes of a FLOW_OPEN, at most. */
+#define OPEN_MAX 24
+
+/* A FLOW_OPEN that is lost holds up all datagrams of its flow: so each of them brings one
+ * along, on every way that it takes, until one has come. */
+static void bring_open(struct composer *c, const struct datagram *datagram)
+{
+    struct flow *flow = datagram->flow;
+    struct frame frame;
+
+    if (c->session->context.config.role != SESSION_LOCAL || flow->opened)
+        return;
+    datagram_frame(datagram, &frame);
+    if (composer_room(c) <
+            OPEN_MAX + frame_datagram_header_length(&frame, true) + datagram->length ||
+        !add_open(c, flow))
+        return;
+    list_remove(&flow->control);
+}
+
 static bool compose(struct composer *c, struct datagram *datagram)
 {
     struct session *session = c->session;
     struct sent_item item = {
         .kind = SENT_DATAGRAM, .datagram = datagram, .length = datagram->length};
 
+    bring_open(c, datagram);
     if (!add_datagram(c, datagram))
         return false;
     session->data_at_ns = c->subflow->used_at_ns = session->context.now;

@@ -142,3 +142,17 @@ void session_reset_association(struct session *session, enum reset_code code,
     session->pool.silent_since_ns = TIME_NEVER;
     session_tell_paths(session);
 }
+
+void session_begin_anew_if_stale(struct session *session)
+{
+    uint64_t silent_for_ns = session->context.now - session->contact_at_ns;
+    bool vacant = session->subflows.open_count == 0 && list_empty(&session->streams.all) &&
+                  session->flows.count == 0;
+
+    if ((session->context.state != SESSION_STATE_UP &&
+         session->context.state != SESSION_STATE_LOST) ||
+        silent_for_ns < session->context.config.linger_ns / (vacant ? 2 : 1))
+        return;
+    session_reset_association(session, RESET_LINGER, NULL);
+    session_set_state(session, SESSION_STATE_CONNECTING);
+}

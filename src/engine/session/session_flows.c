@@ -57,6 +57,7 @@ struct flow *session_flow_open(struct session *session, const struct flow_policy
     session->context.now = now;
     if (session_is_closing(session))
         return NULL;
+    session_begin_anew_if_stale(session);
     flow = flow_new(&session->flows, 0);
     if (flow == NULL)
         return NULL;

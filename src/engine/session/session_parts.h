@@ -93,6 +93,10 @@ void session_assign_ids(struct session *session);
  * `code`, and all subflows but `keep` (or NULL) are closed. */
 void session_reset_association(struct session *session, enum reset_code code,
                                struct subflow *keep);
+/* Local: a stream or a flow begins. If the pool kept no subflow while nothing was open, the
+ * relay may forget the session before it hears of it. Nothing else is lost by beginning a
+ * new one. */
+void session_begin_anew_if_stale(struct session *session);
 
 /* session_flows.c */
 /* Local: gives ids to waiting flows, as FLOW_LIMIT allows; ends them where the relay

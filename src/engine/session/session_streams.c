@@ -5,28 +5,13 @@
 #include <assert.h>
 #include <string.h>
 
-/* If the pool kept no subflow while nothing was open, the relay may forget the session
- * before it hears of this stream. Nothing else is lost by beginning a new one. */
-static void begin_anew_if_stale(struct session *session)
-{
-    uint64_t silent_for_ns = session->context.now - session->contact_at_ns;
-    bool vacant = session->subflows.open_count == 0 && list_empty(&session->streams.all);
-
-    if ((session->context.state != SESSION_STATE_UP &&
-         session->context.state != SESSION_STATE_LOST) ||
-        silent_for_ns < session->context.config.linger_ns / (vacant ? 2 : 1))
-        return;
-    session_reset_association(session, RESET_LINGER, NULL);
-    session_set_state(session, SESSION_STATE_CONNECTING);
-}
-
 struct stream *session_stream_open(struct session *session, const struct target *target,
                                    const struct stream_policy *policy, uint64_t now)
 {
     struct stream *stream;
 
     session->context.now = now;
-    begin_anew_if_stale(session);
+    session_begin_anew_if_stale(session);
     stream = stream_new(&session->streams, 0);
     if (stream == NULL)
         return NULL;

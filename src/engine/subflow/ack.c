@@ -159,6 +159,8 @@ static void settle_item(struct subflows *subflows, unsigned path,
             item_lost(subflows, item);
         else if (item->kind == SENT_DATAGRAM && fate == FATE_ACKED)
             datagram_acked(subflows->flows, item->datagram);
+        else if (item->kind == SENT_FLOW_OPEN && fate == FATE_ACKED)
+            flow_opened(subflows->flows, item->number);
         else if (item->kind == SENT_DATAGRAM)
             datagram_forget(subflows->flows, item->datagram);
         return;

@@ -124,6 +124,7 @@ struct flow {
     struct flow_policy policy;
     struct flow_counters counters;
     uint32_t events; /* queued ones that name the flow */
+    bool opened;     /* local: the relay has its FLOW_OPEN */
     bool incoming;   /* relay: its FLOW_OPEN has not come; the driver does not know it */
     bool ended;      /* not in `all` any more; freed with its last event */
     bool left;       /* the driver has closed it, and wants no event */
@@ -206,8 +207,11 @@ void flows_end_all(struct flows *flows, enum flow_close_code code);
 /* Local: the relay has forgotten all: every flow waits for a new id, and its numbers begin
  * anew. */
 void flows_reopen(struct flows *flows);
-/* Queues the FLOW_OPEN again, unless the flow is gone. */
+/* A FLOW_OPEN was lost: queues it again, unless the relay has another, or the flow is
+ * gone. */
 void flow_queue_open(struct flows *flows, uint64_t id);
+/* A FLOW_OPEN has come to the relay. */
+void flow_opened(struct flows *flows, uint64_t id);
 /* Relay: the limit that holds now, ... */
 uint64_t flows_limit_next(const struct flows *flows);
 /* ... and whether it is worth a FLOW_LIMIT. */
