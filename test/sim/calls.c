@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CALL_S 300
+#define CALL_S 120
 
 /* Paths of 20 Mbit/s with 20 ms in each direction. */
 static void paths_of(struct sim_scenario *scenario, size_t count, uint32_t loss_millionths)
