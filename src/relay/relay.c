@@ -288,7 +288,8 @@ static bool same_limits(const struct config_limits *a, const struct config_limit
 {
     return a->half_open == b->half_open && a->unauthenticated == b->unauthenticated &&
            a->failures_per_minute_per_address == b->failures_per_minute_per_address &&
-           a->buffered_bytes == b->buffered_bytes && a->flows == b->flows;
+           a->buffered_bytes == b->buffered_bytes && a->flows == b->flows &&
+           a->dials_per_second == b->dials_per_second;
 }
 
 /* Logs the differences that a running relay cannot apply. */

@@ -222,7 +222,10 @@ void session_free(struct session *session)
         stream->borrowed = NULL;
         stream_reference(stream); /* until its subflows' records are gone */
     }
-    share_give(&session->streams.account->subflows, session->subflows.open_count);
+    list_foreach(&session->subflows.all, node, after) {
+        (void)node;
+        share_give(&session->streams.account->subflows, 1);
+    }
     free_subflows(session, &session->subflows.all);
     free_subflows(session, &session->subflows.limbo);
     list_foreach(&session->streams.all, node, after) {
