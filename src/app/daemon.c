@@ -81,8 +81,16 @@ static void watch_signals(struct daemon *daemon)
     ev_signal_start(daemon->loop, &daemon->hangup);
 }
 
+/* The process is about to end: one signal more must not change its exit status. */
 static void unwatch_signals(struct daemon *daemon)
 {
+    sigset_t late;
+
+    sigemptyset(&late);
+    sigaddset(&late, SIGTERM);
+    sigaddset(&late, SIGINT);
+    sigaddset(&late, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &late, NULL);
     ev_signal_stop(daemon->loop, &daemon->term);
     ev_signal_stop(daemon->loop, &daemon->interrupt);
     ev_signal_stop(daemon->loop, &daemon->hangup);

@@ -39,6 +39,17 @@ def test_sigterm_when_idle(t):
             t.equal(process.wait(), 0, f"exit status of {process.name} after {number}")
 
 
+def test_signals_while_ending(t):
+    """Somebody impatient sends signals until the process has ended."""
+    pair = t.pair()
+    for process in (pair.local, pair.relay):
+        while process.running():
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                process.signal(number)
+            time.sleep(0.001)  # so that it gets on
+        t.equal(process.wait(), 0, f"exit status of {process.name}")
+
+
 def test_sigterm_lets_streams_finish(t):
     """The process takes nothing new, lets its streams end, and then ends itself."""
     for role in ("local", "relay"):
