@@ -259,6 +259,38 @@ def test_without_udp(t):
     t.equal(pair.fetch("127.0.0.1", server.port, b"hello"), b"hello", "streams go on")
 
 
+def unread(port):
+    """Bytes that wait in the kernel for the socket on the port."""
+    with open("/proc/net/udp") as f:
+        rows = [line.split() for line in f.read().splitlines()[1:]]
+    return sum(int(row[4].split(":")[1], 16) for row in rows
+               if int(row[1].split(":")[1], 16) == port)
+
+
+def test_strangers_take_no_room_from_answers(t):
+    """While datagrams wait for the client, a stranger's flood does not drive out the answers."""
+    pair = t.pair({"udp": {"max_age": "10s"},
+                   "paths": [{"source": "127.0.0.1", "rate_down": "256kbit"}]})
+    server = teller(t)
+    association = Association(t, pair.socks_port)
+    port = held_port(association, server)
+    answers = [b"answer %d " % i + b"a" * 1000 for i in range(20)]
+    for text in answers:
+        server.send(text, ("127.0.0.1", port))
+    flood = stranger(t, HOSTS[1])
+    for _ in range(4):
+        for _ in range(40):
+            flood.sendto(b"f" * 1000, ("127.0.0.1", port))
+        wait_until(lambda: unread(port) == 0, 20, "the relay to read")
+    found = []
+    while len([text for text in found if text in answers]) < len(answers):
+        answer = receive(association)
+        t.check(answer, f"{len(found)} datagrams came, and not all of the answers")
+        found.append(answer[0])
+
+
+
+
 def test_strangers_get_no_answer(t):
     """The relay sends nothing to those who send to a flow's port: it reflects nothing."""
     pair = t.pair(relay={"destinations": {"allow": [f"{HOSTS[0]}/32"]}})

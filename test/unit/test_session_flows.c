@@ -439,6 +439,39 @@ static void test_unsupported(void **state)
     pair_free(pair);
 }
 
+/* After a rest the relay may have only subflows on which it has sent nothing yet. A first
+ * chunk is small, and a datagram cannot be cut: something else goes first. */
+static void test_a_large_datagram_after_a_rest(void **state)
+{
+    struct session_config config = pair_config();
+    struct flow_policy policy = {.max_age_ns = 10 * NS_PER_S};
+    struct target to = address(1, 4000);
+    struct flow_datagram datagram;
+    static uint8_t bytes[1000];
+    struct flow *flow;
+    struct pair *pair;
+    unsigned unused = 0, count = 0;
+    (void)state;
+
+    config.pool_idle = 1;
+    pair = with_flow(&config, &policy, &flow);
+    send_text(pair, pair->local, flow, &to, "question");
+    pair_run_ms(pair, 20000);
+    list_foreach(&pair->relay->subflows.all, node, after) {
+        assert_int_equal(list_entry(node, struct subflow, node)->chunks_sent, 0);
+        unused++;
+    }
+    assert_int_equal(unused, 1);
+    for (unsigned i = 0; i < 40; i++)
+        session_flow_send(pair->relay, pair->incoming_flows[0], &to, bytes, sizeof(bytes),
+                          pair->now);
+    pair_run_ms(pair, 1000);
+    while (session_flow_receive(pair->local, flow, &datagram, pair->now))
+        count += datagram.length == sizeof(bytes);
+    assert_int_equal(count, 40);
+    pair_free(pair);
+}
+
 /* The end of the session ends its flows. */
 static void test_session_end(void **state)
 {
@@ -463,4 +496,6 @@ UNIT_MAIN(cmocka_unit_test(test_a_flow_is_closed_while_its_end_waits),
           cmocka_unit_test(test_sizes), cmocka_unit_test(test_small_budgets),
           cmocka_unit_test(test_many_peers), cmocka_unit_test(test_parts_are_dropped),
           cmocka_unit_test(test_resume_and_restart), cmocka_unit_test(test_relay_bound),
-          cmocka_unit_test(test_unsupported), cmocka_unit_test(test_session_end))
+          cmocka_unit_test(test_unsupported),
+          cmocka_unit_test(test_a_large_datagram_after_a_rest),
+          cmocka_unit_test(test_session_end))

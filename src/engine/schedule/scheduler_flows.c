@@ -396,9 +396,9 @@ bool flows_sent(struct schedule *schedule, struct datagram *datagram,
 
 /* ---- before and after ---- */
 
-/* The rest of a budget may be too small for what waits: the subflow makes room for a fresh
- * one. */
-static void retire_rests(struct schedule *schedule, const struct list *ready)
+/* Helps a datagram that no subflow can take. The rest of a budget may be too small for it:
+ * the subflow makes room for a fresh one. Or a first chunk must be small: a PING is. */
+static void make_room(struct schedule *schedule, const struct list *ready)
 {
     const struct flow *flow =
         list_empty(ready) ? NULL : list_entry(ready->next, const struct flow, ready);
@@ -410,11 +410,15 @@ static void retire_rests(struct schedule *schedule, const struct list *ready)
     list_foreach(&schedule->subflows->all, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
 
-        if (is_fit(schedule, subflow) && subflow->begun && subflow_usable(subflow) &&
-            !fits_budget(schedule, subflow, frame_length(datagram))) {
+        if (!is_fit(schedule, subflow) || !subflow->begun || !subflow_usable(subflow))
+            continue;
+        if (!fits_budget(schedule, subflow, frame_length(datagram)))
             subflow->retire = schedule->context->pool_dirty = true;
-            return;
-        }
+        else if (packets_begin_small(schedule->subflows, subflow))
+            subflow->ping = true;
+        else
+            continue;
+        return;
     }
 }
 
@@ -425,9 +429,9 @@ void flows_update(struct schedule *schedule)
         return;
     look(schedule);
     if (schedule->small.subflow == NULL)
-        retire_rests(schedule, &schedule->flows->small);
+        make_room(schedule, &schedule->flows->small);
     if (schedule->large.subflow == NULL)
-        retire_rests(schedule, &schedule->flows->large);
+        make_room(schedule, &schedule->flows->large);
 }
 
 bool flows_wait(const struct schedule *schedule)
