@@ -171,7 +171,9 @@ static void on_wake(void *context)
         relay_arrival_move_in(worker, message);
     follow_config(worker);
     desert_crowded(worker);
-    if (atomic_load(&worker->relay->stop_at_ns) != TIME_NEVER)
+    /* Not again: who wakes the worker all the time must not put its end off. */
+    if (atomic_load(&worker->relay->stop_at_ns) != TIME_NEVER &&
+        !ev_is_active(&worker->stopping))
         ev_timer_again(worker->worker.loop, &worker->stopping);
 }
 
