@@ -8,20 +8,28 @@
 #include <string.h>
 
 void flow_targets_init(struct flow_targets *targets, const struct flow_ways *ways,
+                       struct share *names,
                        void (*resolved)(struct flow_targets *targets,
                                         struct flow_target *target))
 {
-    *targets = (struct flow_targets){.ways = ways, .resolved = resolved};
+    *targets = (struct flow_targets){.ways = ways, .names = names, .resolved = resolved};
     list_init(&targets->items);
+}
+
+/* The name is resolved, or is not needed any more. */
+static void end_query(struct flow_target *target)
+{
+    target->query = NULL;
+    target->targets->queries--;
+    share_give(target->targets->names, 1);
 }
 
 static void stop_resolving(struct flow_target *target)
 {
     if (target->query != NULL) {
         resolver_cancel(target->query);
-        target->targets->names--;
+        end_query(target);
     }
-    target->query = NULL;
     list_remove(&target->waiter.node);
 }
 
@@ -118,8 +126,7 @@ static void on_resolved(void *context, int error, const struct address *addresse
 {
     struct flow_target *target = context;
 
-    target->query = NULL;
-    target->targets->names--;
+    end_query(target);
     if (error == OK)
         choose(target, addresses, count);
     else
@@ -130,14 +137,17 @@ static void on_resolved(void *context, int error, const struct address *addresse
 
 static int look_up(struct flow_target *target, const char *name)
 {
+    struct flow_targets *targets = target->targets;
     int error;
 
-    if (target->targets->names == FLOW_NAMES_MAX)
+    if (targets->queries == FLOW_NAMES_MAX || !share_take(targets->names, 1))
         return ERROR_LIMIT;
-    error = resolver_query(target->targets->ways->resolver, name, on_resolved, target,
-                           &target->query);
+    error =
+        resolver_query(targets->ways->resolver, name, on_resolved, target, &target->query);
     if (error == OK)
-        target->targets->names++;
+        targets->queries++;
+    else
+        share_give(targets->names, 1);
     return error;
 }
 

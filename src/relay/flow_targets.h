@@ -9,6 +9,7 @@
 
 #include <splitsocks/base/attributes.h>
 #include <splitsocks/base/list.h>
+#include <splitsocks/base/share.h>
 #include <splitsocks/io/nat64_finder.h>
 #include <splitsocks/io/resolver.h>
 #include <splitsocks/proxy/destination_cache.h>
@@ -70,22 +71,25 @@ struct flow_target {
 
 struct flow_targets {
     const struct flow_ways *ways;
+    struct share *names; /* borrowed: the client's part of the resolver's places */
     /* A target that was being resolved has another state now. */
     void (*resolved)(struct flow_targets *targets, struct flow_target *target);
     struct list items; /* the last used is the first */
     unsigned count;
-    unsigned names;       /* that are being looked up */
+    unsigned queries;     /* names that are being looked up */
     size_t waiting_bytes; /* of all targets */
     bool by_nat64;        /* some target is reached through NAT64 */
 };
 
 void flow_targets_init(struct flow_targets *targets, const struct flow_ways *ways,
+                       struct share *names,
                        void (*resolved)(struct flow_targets *targets,
                                         struct flow_target *target));
 void flow_targets_deinit(struct flow_targets *targets);
 
 /* The target of a binding, which is `to` if it is new. NULL when memory is out, or too
- * many names are being looked up. `resolved` is not called from here. */
+ * many names of the flow or its client are being looked up. `resolved` is not called from
+ * here. */
 struct flow_target *flow_targets_get(struct flow_targets *targets, uint64_t binding,
                                      const struct target *to, uint64_t now) MUST_CHECK;
 /* Keeps a datagram until the target is resolved; false: there is no room. */

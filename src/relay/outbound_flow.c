@@ -71,6 +71,12 @@ static void deny(struct outbound_flow *flow, const struct address *to)
 
 /* ---- life ---- */
 
+static void give_descriptor(struct outbound_flow *flow)
+{
+    flow->list->sockets--;
+    share_give(&flow->driver->account->destinations, 1);
+}
+
 static void close_socket(struct flow_socket *socket)
 {
     if (socket->datagrams.fd < 0)
@@ -78,6 +84,7 @@ static void close_socket(struct flow_socket *socket)
     ev_io_stop(socket->owner->driver->worker->loop, &socket->io);
     flow_ports_remove(&socket->bound);
     datagram_socket_close(&socket->datagrams);
+    give_descriptor(socket->owner);
 }
 
 /* Lets go of everything but the engine's flow. */
@@ -132,6 +139,12 @@ static void on_idle(struct ev_loop *loop, ev_timer *timer, int events)
         end_flow(flow, FLOW_CLOSE_IDLE);
 }
 
+/* The one that has sent least recently. */
+static struct outbound_flow *oldest_of(const struct flow_list *list)
+{
+    return list_first(&list->flows, struct outbound_flow, node);
+}
+
 /* ---- in: from the network to the client ---- */
 
 static bool lets_in(struct outbound_flow *flow, const struct address *from, uint64_t now)
@@ -179,6 +192,25 @@ static void on_datagrams(struct ev_loop *loop, ev_io *io, int events)
 
 /* ---- out: from the client to the network ---- */
 
+/* Takes a descriptor of the client's part, of which the session's flows leave as many to
+ * its streams as they have. Where there is none, the flow that has sent least recently
+ * makes room. */
+static bool take_descriptor(struct outbound_flow *flow)
+{
+    struct share *descriptors = &flow->driver->account->destinations;
+
+    while (!share_may_take(descriptors, flow->list->sockets + 1)) {
+        struct outbound_flow *oldest = oldest_of(flow->list);
+
+        if (oldest == flow)
+            return false;
+        end_flow(oldest, FLOW_CLOSE_LIMIT);
+    }
+    share_add(descriptors, 1);
+    flow->list->sockets++;
+    return true;
+}
+
 static struct flow_socket *socket_for(struct outbound_flow *flow, uint8_t family)
 {
     static const struct datagram_socket_options options = {.class = DESCRIPTOR_CLIENT};
@@ -187,8 +219,12 @@ static struct flow_socket *socket_for(struct outbound_flow *flow, uint8_t family
 
     if (socket->datagrams.fd >= 0)
         return socket;
-    if (datagram_socket_open(&socket->datagrams, &any, &options) != OK)
+    if (!take_descriptor(flow))
         return NULL;
+    if (datagram_socket_open(&socket->datagrams, &any, &options) != OK) {
+        give_descriptor(flow);
+        return NULL;
+    }
     socket->bound = socket_local_address(socket->datagrams.fd);
     flow_ports_add(&socket->bound);
     ev_io_set(&socket->io, socket->datagrams.fd, EV_READ);
@@ -315,11 +351,6 @@ void flow_list_init(struct flow_list *list, struct flow_service *service,
     list_init(&list->flows);
 }
 
-static struct outbound_flow *oldest_of(const struct flow_list *list)
-{
-    return list_first(&list->flows, struct outbound_flow, node);
-}
-
 void flow_list_abort(struct flow_list *list)
 {
     while (!list_empty(&list->flows))
@@ -359,7 +390,8 @@ void outbound_flow_start(struct driver *driver, struct flow_list *list, struct f
     flow->list = list;
     flow->flow = handle;
     mapping_init(&flow->mapping, flow_policy(handle)->filter_address, now);
-    flow_targets_init(&flow->targets, &list->service->ways, on_resolved);
+    flow_targets_init(&flow->targets, &list->service->ways, &driver->account->names,
+                      on_resolved);
     for (size_t i = 0; i < ARRAY_LENGTH(flow->sockets); i++) {
         flow->sockets[i].owner = flow;
         flow->sockets[i].datagrams.fd = -1;

@@ -29,6 +29,7 @@ struct flow_list {
     struct list node;             /* in service->lists */
     struct list flows;            /* the one that has sent least recently is the first */
     unsigned count;
+    unsigned sockets; /* of all flows */
 };
 
 /* Returns OK or ERROR_MEMORY. */

@@ -253,6 +253,20 @@ def test_the_oldest_flow_of_a_session_makes_room(t):
     limited(t, pair)
 
 
+def test_flows_leave_descriptors_to_streams(t):
+    """Where there are few, the oldest flows make room, and streams are opened all the same."""
+    pair, server, tcp = t.pair(start=False), teller(t), t.server()
+    pair.start_relay(under=("sh", "-c", 'ulimit -n 256; exec "$@"', "sh"))
+    pair.start_local()
+    associations = [Association(t, pair.socks_port) for _ in range(150)]
+    for association in associations:
+        held_port(association, server)
+    t.at_most(pair.relay.descriptors(), 128, "descriptors of the relay")
+    for _ in range(20):
+        t.equal(pair.fetch("127.0.0.1", tcp.port, b"hello"), b"hello", "a stream")
+    held_port(associations[0], server)
+
+
 def test_without_udp(t):
     pair, server = t.pair(relay={"udp": False}), t.server()
     t.equal(Association(t, pair.socks_port).code, 7, "the reply to UDP ASSOCIATE")

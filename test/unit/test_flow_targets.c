@@ -24,6 +24,8 @@ struct fixture {
     struct destination_rules rules;
     struct destination_cache verdicts;
     struct flow_ways ways;
+    struct share_pool places;
+    struct share names;
     struct flow_targets targets;
     unsigned resolved;
 };
@@ -59,7 +61,9 @@ static int set_up(void **state)
                                       .rules = &fixture.rules,
                                       .verdicts = &fixture.verdicts,
                                       .finder = &fixture.finder};
-    flow_targets_init(&fixture.targets, &fixture.ways, on_resolved);
+    fixture.places.most = 128;
+    fixture.names.pool = &fixture.places;
+    flow_targets_init(&fixture.targets, &fixture.ways, &fixture.names, on_resolved);
     return 0;
 }
 
@@ -160,6 +164,22 @@ static void test_names_of_one_flow_are_bounded(void **state)
     assert_non_null(get(fixture, FLOW_NAMES_MAX, "more.test", 0));
 }
 
+/* A client takes no more of the resolver's places than it leaves to the others. */
+static void test_names_of_one_client_are_bounded(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->places.most = 4;
+    assert_non_null(get(fixture, 1, "one.test", 0));
+    assert_non_null(get(fixture, 2, "two.test", 0));
+    assert_null(get(fixture, 3, "three.test", 0));
+    assert_int_equal(fixture->places.used, 2);
+    wait_for_name(fixture);
+    assert_non_null(get(fixture, 3, "three.test", 0));
+    flow_targets_deinit(&fixture->targets);
+    assert_int_equal(fixture->places.used, 0);
+}
+
 static void test_a_failure_is_tried_again_after_a_while(void **state)
 {
     struct fixture *fixture = *state;
@@ -190,5 +210,6 @@ static void test_the_oldest_targets_go(void **state)
 UNIT_MAIN(TEST(test_addresses_are_there_at_once), TEST(test_sixteen_wait_for_a_name),
           TEST(test_what_waits_is_bounded_in_bytes),
           TEST(test_names_of_one_flow_are_bounded),
+          TEST(test_names_of_one_client_are_bounded),
           TEST(test_a_failure_is_tried_again_after_a_while),
           TEST(test_the_oldest_targets_go))
