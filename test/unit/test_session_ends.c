@@ -97,5 +97,47 @@ static void test_what_was_not_ended_is_cut(void **state)
     pair_free(pair);
 }
 
-UNIT_MAIN(cmocka_unit_test(test_what_was_ended_is_delivered),
+/* Every stream hears of the session's end: one without an id, and one that is opened before
+ * the driver acts on the end. */
+static void test_the_end_reaches_every_stream(void **state)
+{
+    static const struct {
+        enum close_code close;
+        enum reset_code reset;
+    } ends[] = {
+        {CLOSE_LINGER, RESET_LINGER},
+        {CLOSE_LIMIT, RESET_SESSION_REFUSED},
+        {CLOSE_STOPPED, RESET_SESSION_CLOSED},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(ends); i++) {
+        struct session_config config = pair_config();
+        struct pair *pair = pair_new(&config);
+        struct stream *streams[3];
+
+        pair->limits.max_streams = 1;
+        for (size_t j = 0; j < 2; j++)
+            streams[j] = pair_open(pair, NULL);
+        pair_run_ms(pair, 500);
+        assert_int_equal(stream_id(streams[1]), 0);
+        session_close(pair->relay, ends[i].close, NULL, pair->now);
+        pair_run_ms(pair, 500);
+        assert_int_equal(pair->ended_code, ends[i].close);
+        assert_int_equal(pair->reset_count, 2);
+        streams[2] = pair_open(pair, NULL);
+        assert_int_equal(session_stream_write(pair->local, streams[2], "a", 1, pair->now),
+                         0);
+        pair_run_ms(pair, 1);
+        assert_int_equal(pair->reset_count, 3);
+        for (size_t j = 0; j < 3; j++) {
+            assert_int_equal(pair->resets[j].code, ends[i].reset);
+            session_stream_release(pair->local, streams[j], pair->now);
+        }
+        pair_free(pair);
+    }
+}
+
+UNIT_MAIN(cmocka_unit_test(test_the_end_reaches_every_stream),
+          cmocka_unit_test(test_what_was_ended_is_delivered),
           cmocka_unit_test(test_what_was_not_ended_is_cut))

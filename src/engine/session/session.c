@@ -317,8 +317,7 @@ bool session_next_event(struct session *session, struct session_event *event)
 
 /* ---- the end ---- */
 
-/* The code that the session's streams get. */
-static enum reset_code reset_of_end(const struct session *session)
+enum reset_code session_end_reset(const struct session *session)
 {
     if (session->end_code == CLOSE_LINGER)
         return RESET_LINGER;
@@ -342,7 +341,7 @@ static void end(struct session *session)
         ack_forget(&session->subflows, subflow);
         subflow_close(&session->subflows, subflow, SUBFLOW_ABANDONED);
     }
-    session_fail_streams(session, reset_of_end(session));
+    session_fail_streams(session, session_end_reset(session));
     flows_end_all(&session->flows, FLOW_CLOSE_SESSION);
     session_set_state(session, SESSION_STATE_ENDED);
     event = outbox_push(&session->context, SESSION_ENDED);
@@ -362,7 +361,7 @@ static void begin_closing(struct session *session, enum error error, enum close_
     session->send_close = tell;
     session->close_deadline_ns =
         tell ? session->context.now + CLOSE_WAIT_NS : session->context.now;
-    session_fail_streams(session, reset_of_end(session));
+    session_fail_streams(session, session_end_reset(session));
     flows_end_all(&session->flows, FLOW_CLOSE_SESSION);
     session_set_state(session, SESSION_STATE_CLOSING);
     if (!tell)

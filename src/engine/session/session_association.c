@@ -28,26 +28,35 @@ void session_set_state(struct session *session, enum session_state state)
     session->context.pool_dirty = true;
 }
 
+void session_fail_stream(struct session *session, struct stream *stream,
+                         enum reset_code code)
+{
+    stream_reference(stream);
+    if (stream_is_complete(stream))
+        stream_end_complete(&session->streams, stream, code);
+    else
+        stream_fail(&session->streams, stream, code);
+    /* The peer is not there to settle anything, and ids may begin anew. */
+    stream_abandon(stream);
+    stream_send_abort(&session->streams, stream);
+    stream_lose_id(&session->streams, stream);
+    stream_unreference(&session->streams, stream);
+}
+
 void session_fail_streams(struct session *session, enum reset_code code)
 {
-    /* Streams that the peer has never heard of can be opened in the next session. */
-    bool keep_unassigned = code == RESET_SESSION_LOST || code == RESET_LINGER;
+    list_foreach(&session->streams.all, node, after)
+        session_fail_stream(session, list_entry(node, struct stream, node), code);
+}
 
+/* Streams that the peer has never heard of can be opened in the next association. */
+static void fail_known_streams(struct session *session, enum reset_code code)
+{
     list_foreach(&session->streams.all, node, after) {
         struct stream *stream = list_entry(node, struct stream, node);
 
-        if (keep_unassigned && stream->id == 0 && !stream->failed)
-            continue;
-        stream_reference(stream);
-        if (stream_is_complete(stream))
-            stream_end_complete(&session->streams, stream, code);
-        else
-            stream_fail(&session->streams, stream, code);
-        /* The peer is not there to settle anything, and ids may begin anew. */
-        stream_abandon(stream);
-        stream_send_abort(&session->streams, stream);
-        stream_lose_id(&session->streams, stream);
-        stream_unreference(&session->streams, stream);
+        if (stream->id != 0 || stream->failed)
+            session_fail_stream(session, stream, code);
     }
 }
 
@@ -119,7 +128,7 @@ void session_reset_association(struct session *session, enum reset_code code,
     }
     if (code == RESET_SESSION_LOST && !session->heard)
         session_reopen_streams(session);
-    session_fail_streams(session, code);
+    fail_known_streams(session, code);
     flows_reopen(&session->flows);
     session->resume_id = session->resume_order = 0;
     session->association++;

@@ -76,11 +76,16 @@ void session_fail(struct session *session, enum error error, const char *reason)
 /* The peer has closed the session. */
 void session_closed_by_peer(struct session *session, enum close_code code,
                             const char *reason);
+/* The code that the streams of a session get which is ending, or has ended. */
+enum reset_code session_end_reset(const struct session *session);
 /* SESSION_CLOSE was sent, or will never be. */
 void session_finish_closing(struct session *session);
 
 /* session_association.c */
 void session_set_state(struct session *session, enum session_state state);
+/* Ends streams without the peer. */
+void session_fail_stream(struct session *session, struct stream *stream,
+                         enum reset_code code);
 void session_fail_streams(struct session *session, enum reset_code code);
 /* Local: the relay has not answered in this association. Streams that have sent only their
  * OPEN are opened in the next one; it does no harm if the relay dialled for them before it

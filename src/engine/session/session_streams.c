@@ -29,6 +29,9 @@ struct stream *session_stream_open(struct session *session, const struct target 
     pool_hurry(&session->pool);
     list_append(&session->streams.unassigned, &stream->control);
     session_assign_ids(session);
+    /* The driver has not acted on the end yet. */
+    if (session->context.state == SESSION_STATE_ENDED)
+        session_fail_stream(session, stream, session_end_reset(session));
     return stream;
 }
 

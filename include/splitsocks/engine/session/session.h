@@ -147,9 +147,9 @@ uint64_t subflow_number(const struct subflow *subflow);
 
 /* ---- streams ---- */
 
-/* Local: opens a stream; it waits inside while there is no session, for up to 10 s. The
- * target and the policy (NULL: the default) are copied. NULL when memory is out. Valid
- * until session_stream_release(). */
+/* Local: opens a stream; it waits inside while there is no session, for up to 10 s. When
+ * the session has ended, SESSION_STREAM_RESET follows. The target and the policy (NULL: the
+ * default) are copied. NULL when memory is out. Valid until session_stream_release(). */
 struct stream *session_stream_open(struct session *session, const struct target *target,
                                    const struct stream_policy *policy,
                                    uint64_t now) MUST_CHECK;
