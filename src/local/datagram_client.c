@@ -302,7 +302,7 @@ static void dispatch(struct datagram_client *client, struct datagram_route *rout
 {
     switch (route->way) {
     case DATAGRAM_UNDECIDED:
-        if (!datagram_route_keep(route, bytes, length))
+        if (!datagram_queue_keep(&route->waiting, bytes, length))
             client->service->drops.full++;
         break;
     case DATAGRAM_PROXY: send_to_relay(client, route, bytes, length, now); break;
@@ -314,10 +314,10 @@ static void dispatch(struct datagram_client *client, struct datagram_route *rout
 static void on_route_decided(struct datagram_route *route)
 {
     struct datagram_client *client = route->owner;
-    struct waiting_datagram *datagram;
+    struct queued_datagram *datagram;
     uint64_t now = clock_now();
 
-    while ((datagram = datagram_route_take(route)) != NULL) {
+    while ((datagram = datagram_queue_take(&route->waiting)) != NULL) {
         dispatch(client, route, datagram->bytes, datagram->length, now);
         free(datagram);
     }
@@ -429,6 +429,7 @@ void datagram_service_init(struct datagram_service *service)
 {
     list_init(&service->clients);
     list_init(&service->answered);
+    service->waiting.most = DATAGRAM_WAITING_BYTES;
     ev_init(&service->idle, on_idle);
     service->idle.data = service;
     service->idle_timer_at_ns = TIME_NEVER;

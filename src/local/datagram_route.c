@@ -24,7 +24,7 @@ bool datagram_route_leads_to(const struct datagram_route *route, const struct ta
 }
 
 struct datagram_route *datagram_route_new(const struct target *to,
-                                          struct datagram_queue *queue,
+                                          struct datagram_room *room,
                                           datagram_route_done *done, void *owner)
 {
     struct datagram_route *route = calloc(1, sizeof(*route));
@@ -38,11 +38,10 @@ struct datagram_route *datagram_route_new(const struct target *to,
         return NULL;
     }
     route->key.port = to->port;
-    route->queue = queue;
     route->done = done;
     route->owner = owner;
     list_init(&route->node);
-    list_init(&route->waiting);
+    datagram_queue_init(&route->waiting, room);
     return route;
 }
 
@@ -57,11 +56,8 @@ static void end_decision(struct datagram_route *route)
 
 void datagram_route_free(struct datagram_route *route)
 {
-    struct waiting_datagram *datagram;
-
     end_decision(route);
-    while ((datagram = datagram_route_take(route)) != NULL)
-        free(datagram);
+    datagram_queue_clear(&route->waiting);
     list_remove(&route->node);
     free(route->name);
     free(route);
@@ -186,38 +182,4 @@ void datagram_route_target(const struct datagram_route *route, struct target *ta
     target->name[0] = '\0';
     if (target->address_count == 0)
         memcpy(target->name, route->name, strlen(route->name) + 1);
-}
-
-/* ---- datagrams that wait ---- */
-
-bool datagram_route_keep(struct datagram_route *route, const uint8_t *bytes, size_t length)
-{
-    struct waiting_datagram *datagram;
-
-    if (route->waiting_count == DATAGRAM_WAITING_MAX ||
-        route->queue->bytes + length > DATAGRAM_WAITING_BYTES)
-        return false;
-    datagram = malloc(sizeof(*datagram) + length);
-    if (datagram == NULL)
-        return false;
-    datagram->length = length;
-    memcpy(datagram->bytes, bytes, length);
-    list_init(&datagram->node);
-    list_append(&route->waiting, &datagram->node);
-    route->waiting_count++;
-    route->queue->bytes += length;
-    return true;
-}
-
-struct waiting_datagram *datagram_route_take(struct datagram_route *route)
-{
-    struct waiting_datagram *datagram =
-        list_first(&route->waiting, struct waiting_datagram, node);
-
-    if (datagram == NULL)
-        return NULL;
-    list_remove(&datagram->node);
-    route->waiting_count--;
-    route->queue->bytes -= datagram->length;
-    return datagram;
 }

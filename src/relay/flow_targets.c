@@ -13,6 +13,7 @@ void flow_targets_init(struct flow_targets *targets, const struct flow_ways *way
                                         struct flow_target *target))
 {
     *targets = (struct flow_targets){.ways = ways, .names = names, .resolved = resolved};
+    targets->waiting.most = FLOW_WAITING_BYTES;
     list_init(&targets->items);
 }
 
@@ -35,11 +36,8 @@ static void stop_resolving(struct flow_target *target)
 
 static void free_target(struct flow_target *target)
 {
-    struct flow_waiting *waiting;
-
     stop_resolving(target);
-    while ((waiting = flow_target_take(target)) != NULL)
-        free(waiting);
+    datagram_queue_clear(&target->waiting);
     list_remove(&target->node);
     target->targets->count--;
     free(target);
@@ -189,7 +187,7 @@ static struct flow_target *add(struct flow_targets *targets, uint64_t binding,
     target->port = to->port;
     target->waiter.done = on_prefixes;
     list_init(&target->waiter.node);
-    list_init(&target->waiting);
+    datagram_queue_init(&target->waiting, &targets->waiting);
     list_init(&target->node);
     list_prepend(&targets->items, &target->node);
     targets->count++;
@@ -215,37 +213,6 @@ struct flow_target *flow_targets_get(struct flow_targets *targets, uint64_t bind
         return NULL;
     }
     return target;
-}
-
-bool flow_target_keep(struct flow_target *target, const void *bytes, size_t length)
-{
-    struct flow_waiting *waiting;
-
-    if (target->waiting_count == FLOW_WAITING_MAX ||
-        target->targets->waiting_bytes + length > FLOW_WAITING_BYTES)
-        return false;
-    waiting = malloc(sizeof(*waiting) + length);
-    if (waiting == NULL)
-        return false;
-    waiting->length = length;
-    memcpy(waiting->bytes, bytes, length);
-    list_init(&waiting->node);
-    list_append(&target->waiting, &waiting->node);
-    target->waiting_count++;
-    target->targets->waiting_bytes += length;
-    return true;
-}
-
-struct flow_waiting *flow_target_take(struct flow_target *target)
-{
-    struct flow_waiting *waiting = list_first(&target->waiting, struct flow_waiting, node);
-
-    if (waiting == NULL)
-        return NULL;
-    list_remove(&waiting->node);
-    target->waiting_count--;
-    target->targets->waiting_bytes -= waiting->length;
-    return waiting;
 }
 
 struct address flow_targets_source(const struct flow_targets *targets,

@@ -8,7 +8,7 @@
 #define FLOW_TARGETS_H
 
 #include <splitsocks/base/attributes.h>
-#include <splitsocks/base/list.h>
+#include <splitsocks/base/datagram_queue.h>
 #include <splitsocks/base/share.h>
 #include <splitsocks/io/nat64_finder.h>
 #include <splitsocks/io/resolver.h>
@@ -19,8 +19,6 @@
 
 /* As many as the engine keeps bindings; the least recently used goes first. */
 #define FLOW_TARGETS_MAX 64
-/* Datagrams that wait for one name: more than a client sends before the first answer. */
-#define FLOW_WAITING_MAX 16
 /* Bytes of all datagrams of a flow that wait for names; as many as the engine queues. */
 #define FLOW_WAITING_BYTES (64 * 1024)
 /* Names of one flow that are looked up at a time. */
@@ -45,12 +43,6 @@ enum flow_target_state {
     FLOW_TARGET_UNRESOLVED,  /* the name has no address, or the servers do not answer */
 };
 
-struct flow_waiting {
-    struct list node; /* in target.waiting */
-    size_t length;
-    uint8_t bytes[];
-};
-
 struct flow_targets;
 
 struct flow_target {
@@ -65,8 +57,7 @@ struct flow_target {
     struct nat64_waiter waiter;
     struct address out_of_reach; /* the IPv4 address that waits for a NAT64 prefix */
     uint64_t failed_at_ns;
-    struct list waiting; /* of struct flow_waiting */
-    unsigned waiting_count;
+    struct datagram_queue waiting; /* until the target is resolved */
 };
 
 struct flow_targets {
@@ -77,7 +68,7 @@ struct flow_targets {
     struct list items; /* the last used is the first */
     unsigned count;
     unsigned queries;     /* names that are being looked up */
-    size_t waiting_bytes; /* of all targets */
+    struct datagram_room waiting; /* of all targets */
     bool by_nat64;        /* some target is reached through NAT64 */
 };
 
@@ -92,11 +83,6 @@ void flow_targets_deinit(struct flow_targets *targets);
  * here. */
 struct flow_target *flow_targets_get(struct flow_targets *targets, uint64_t binding,
                                      const struct target *to, uint64_t now) MUST_CHECK;
-/* Keeps a datagram until the target is resolved; false: there is no room. */
-bool flow_target_keep(struct flow_target *target, const void *bytes,
-                      size_t length) MUST_CHECK;
-/* Takes the oldest datagram that waits, for free(); NULL: none. */
-struct flow_waiting *flow_target_take(struct flow_target *target);
 /* The address by which the client knows the sender `from`. */
 struct address flow_targets_source(const struct flow_targets *targets,
                                    const struct address *from);

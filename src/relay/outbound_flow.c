@@ -286,7 +286,7 @@ static void take_out(struct outbound_flow *flow, const struct flow_datagram *dat
         drop(flow, FLOW_DROP_NAME);
     else if (target->state != FLOW_TARGET_RESOLVES)
         put_to(flow, target, datagram->bytes, datagram->length, now);
-    else if (!flow_target_keep(target, datagram->bytes, datagram->length))
+    else if (!datagram_queue_keep(&target->waiting, datagram->bytes, datagram->length))
         drop(flow, FLOW_DROP_NAME);
 }
 
@@ -294,9 +294,9 @@ static void on_resolved(struct flow_targets *targets, struct flow_target *target
 {
     struct outbound_flow *flow = container_of(targets, struct outbound_flow, targets);
     uint64_t now = clock_now();
-    struct flow_waiting *waiting;
+    struct queued_datagram *waiting;
 
-    while ((waiting = flow_target_take(target)) != NULL) {
+    while ((waiting = datagram_queue_take(&target->waiting)) != NULL) {
         put_to(flow, target, waiting->bytes, waiting->length, now);
         free(waiting);
     }

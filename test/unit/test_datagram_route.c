@@ -15,7 +15,7 @@ static struct resolver *resolver;
 static struct nat64_finder finder;
 static struct rules *rules;
 static struct decider decider;
-static struct datagram_queue queue;
+static struct datagram_room room;
 static unsigned decided;
 
 static void on_decided(struct datagram_route *route)
@@ -42,13 +42,13 @@ static void begin(const struct rule *items, size_t count)
     assert_non_null(rules);
     decider = (struct decider){
         .resolver = resolver, .finder = &finder, .resolve_here = true, .rules = rules};
-    queue = (struct datagram_queue){0};
+    room = (struct datagram_room){.most = DATAGRAM_WAITING_BYTES};
     decided = 0;
 }
 
 static void finish(void)
 {
-    assert_int_equal(queue.bytes, 0);
+    assert_int_equal(room.used, 0);
     rules_free(rules);
     nat64_finder_deinit(&finder);
     resolver_free(resolver);
@@ -74,7 +74,7 @@ static struct target to_address(const char *text, uint16_t port)
 
 static struct datagram_route *make(struct target target)
 {
-    struct datagram_route *route = datagram_route_new(&target, &queue, on_decided, NULL);
+    struct datagram_route *route = datagram_route_new(&target, &room, on_decided, NULL);
 
     assert_non_null(route);
     assert_true(datagram_route_leads_to(route, &target));
@@ -150,7 +150,7 @@ static void test_each_action(void **state)
  * most relays have no IPv6. */
 static void test_datagrams_wait_for_a_name(void **state)
 {
-    struct waiting_datagram *datagram;
+    struct queued_datagram *datagram;
     struct datagram_route *route;
     (void)state;
 
@@ -159,21 +159,21 @@ static void test_datagrams_wait_for_a_name(void **state)
     decide(route);
     assert_int_equal(route->way, DATAGRAM_UNDECIDED);
     assert_false(datagram_route_due(route, clock_now()));
-    for (uint8_t i = 0; i < DATAGRAM_WAITING_MAX; i++)
-        assert_true(datagram_route_keep(route, &i, 1));
-    assert_false(datagram_route_keep(route, (const uint8_t *)"x", 1));
+    for (uint8_t i = 0; i < DATAGRAM_QUEUE_MAX; i++)
+        assert_true(datagram_queue_keep(&route->waiting, &i, 1));
+    assert_false(datagram_queue_keep(&route->waiting, "x", 1));
     while (decided == 0)
         ev_run(loop, EVRUN_ONCE);
     assert_int_equal(route->way, DATAGRAM_PROXY);
     assert_int_equal(route->to.family, ADDRESS_IPV4);
     assert_int_equal(route->to.port, 53);
-    for (uint8_t i = 0; i < DATAGRAM_WAITING_MAX; i++) {
-        datagram = datagram_route_take(route);
+    for (uint8_t i = 0; i < DATAGRAM_QUEUE_MAX; i++) {
+        datagram = datagram_queue_take(&route->waiting);
         assert_int_equal(datagram->length, 1);
         assert_int_equal(datagram->bytes[0], i);
         free(datagram);
     }
-    assert_null(datagram_route_take(route));
+    assert_null(datagram_queue_take(&route->waiting));
     /* The name is looked up again, and its first address is good until then. */
     assert_false(datagram_route_due(route, clock_now()));
     assert_true(datagram_route_due(route, clock_now() + DATAGRAM_NAME_NS));
@@ -230,10 +230,11 @@ static void test_what_waits_is_bounded(void **state)
         decide(routes[i]);
     }
     for (size_t i = 0; i < MOST; i++)
-        assert_true(datagram_route_keep(routes[i / DATAGRAM_WAITING_MAX], bytes, SIZE));
-    assert_false(datagram_route_keep(routes[1], bytes, SIZE));
+        assert_true(
+            datagram_queue_keep(&routes[i / DATAGRAM_QUEUE_MAX]->waiting, bytes, SIZE));
+    assert_false(datagram_queue_keep(&routes[1]->waiting, bytes, SIZE));
     datagram_route_free(routes[0]);
-    assert_true(datagram_route_keep(routes[1], bytes, SIZE));
+    assert_true(datagram_queue_keep(&routes[1]->waiting, bytes, SIZE));
     datagram_route_free(routes[1]);
     finish();
 }

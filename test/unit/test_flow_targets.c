@@ -117,23 +117,23 @@ static void test_sixteen_wait_for_a_name(void **state)
 {
     struct fixture *fixture = *state;
     struct flow_target *target = get(fixture, 1, "good.test", 0);
-    struct flow_waiting *waiting;
+    struct queued_datagram *waiting;
 
-    for (uint8_t i = 0; i < FLOW_WAITING_MAX; i++) {
+    for (uint8_t i = 0; i < DATAGRAM_QUEUE_MAX; i++) {
         assert_ptr_equal(get(fixture, 1, "good.test", 0), target);
         assert_int_equal(target->state, FLOW_TARGET_RESOLVES);
-        assert_true(flow_target_keep(target, &i, 1));
+        assert_true(datagram_queue_keep(&target->waiting, &i, 1));
     }
-    assert_false(flow_target_keep(target, "x", 1));
+    assert_false(datagram_queue_keep(&target->waiting, "x", 1));
     wait_for_name(fixture);
     assert_int_equal(target->state, FLOW_TARGET_DENIED); /* no address of loopback */
-    for (uint8_t i = 0; i < FLOW_WAITING_MAX; i++) {
-        waiting = flow_target_take(target);
+    for (uint8_t i = 0; i < DATAGRAM_QUEUE_MAX; i++) {
+        waiting = datagram_queue_take(&target->waiting);
         assert_int_equal(waiting->bytes[0], i);
         free(waiting);
     }
-    assert_null(flow_target_take(target));
-    assert_int_equal(fixture->targets.waiting_bytes, 0);
+    assert_null(datagram_queue_take(&target->waiting));
+    assert_int_equal(fixture->targets.waiting.used, 0);
 }
 
 static void test_what_waits_is_bounded_in_bytes(void **state)
@@ -143,11 +143,11 @@ static void test_what_waits_is_bounded_in_bytes(void **state)
     struct flow_target *first = get(fixture, 1, "one.test", 0);
     struct flow_target *second = get(fixture, 2, "two.test", 0);
 
-    assert_true(flow_target_keep(first, bytes, sizeof(bytes)));
-    assert_true(flow_target_keep(second, bytes, sizeof(bytes)));
-    assert_false(flow_target_keep(first, bytes, 1));
-    free(flow_target_take(second));
-    assert_true(flow_target_keep(first, bytes, 1));
+    assert_true(datagram_queue_keep(&first->waiting, bytes, sizeof(bytes)));
+    assert_true(datagram_queue_keep(&second->waiting, bytes, sizeof(bytes)));
+    assert_false(datagram_queue_keep(&first->waiting, bytes, 1));
+    free(datagram_queue_take(&second->waiting));
+    assert_true(datagram_queue_keep(&first->waiting, bytes, 1));
 }
 
 static void test_names_of_one_flow_are_bounded(void **state)

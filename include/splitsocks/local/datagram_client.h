@@ -53,7 +53,7 @@ struct datagram_service {
      * those that DATAGRAM_ANSWERED_NS is for. */
     struct list clients, answered;
     unsigned client_count;
-    struct datagram_queue waiting; /* for names */
+    struct datagram_room waiting;  /* for names */
     ev_timer idle;                 /* runs while there are clients in use */
     uint64_t idle_timer_at_ns;     /* when it fires; TIME_NEVER: it is stopped */
     struct datagram_drops drops;
