@@ -576,56 +576,6 @@ static void test_writers_respect_room(void **state)
     }
 }
 
-static void test_data_without_length(void **state)
-{
-    uint8_t buffer[64];
-    struct wire_writer w;
-    struct wire_reader r;
-    struct frame frame;
-    (void)state;
-
-    wire_writer_init(&w, buffer, sizeof(buffer));
-    frame_write_data_header(&w, 7, 0, 3, false, false);
-    wire_write_bytes(&w, "abc", 3);
-    wire_reader_init(&r, buffer, wire_length(&w));
-    assert_int_equal(frame_read(&r, &frame), OK);
-    assert_int_equal(frame.type, FRAME_STREAM_DATA);
-    assert_int_equal(frame.data.length, 3);
-    assert_false(frame.data.fin);
-    assert_memory_equal(frame.data.bytes, "abc", 3);
-    assert_int_equal(wire_remaining(&r), 0);
-    /* Its shortest form: no bytes, to the end of the chunk. */
-    wire_reader_init(&r, buffer, wire_length(&w) - 3);
-    assert_int_equal(frame_read(&r, &frame), OK);
-    assert_int_equal(frame.data.length, 0);
-}
-
-static void test_data_header_length(void **state)
-{
-    static const uint64_t values[] = {0, 63, 64, 16383, 16384, 1 << 29, UINT64_C(1) << 40};
-    (void)state;
-
-    for (size_t i = 0; i < ARRAY_LENGTH(values); i++)
-        for (size_t j = 0; j < ARRAY_LENGTH(values); j++)
-            for (unsigned flags = 0; flags < 4; flags++) {
-                uint8_t buffer[32];
-                struct wire_writer w;
-                size_t length = j * 100;
-                bool with_length = flags & 1;
-
-                wire_writer_init(&w, buffer, sizeof(buffer));
-                frame_write_data_header(&w, values[i], values[j], length, with_length,
-                                        flags & 2);
-                assert_int_equal(
-                    wire_length(&w),
-                    frame_data_header_length(values[i], values[j], length, with_length));
-            }
-}
-
-/* ---- targets ---- */
-
 UNIT_MAIN(cmocka_unit_test(test_round_trip), cmocka_unit_test(test_all_in_one_chunk),
           cmocka_unit_test(test_truncated_at_every_byte),
-          cmocka_unit_test(test_writers_respect_room),
-          cmocka_unit_test(test_data_without_length),
-          cmocka_unit_test(test_data_header_length))
+          cmocka_unit_test(test_writers_respect_room))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Frames that are refused, and the bounds up to which they are taken. */
+/* Frames that are refused, the bounds up to which they are taken, and the frames of data
+ * without a length. */
 #include "unit.h"
 
 #include <splitsocks/wire/frame.h>
@@ -254,9 +255,57 @@ static void test_target_limits(void **state)
     assert_int_equal(read.port, 65535);
 }
 
+static void test_data_without_length(void **state)
+{
+    uint8_t buffer[64];
+    struct wire_writer w;
+    struct wire_reader r;
+    struct frame frame;
+    (void)state;
+
+    wire_writer_init(&w, buffer, sizeof(buffer));
+    frame_write_data_header(&w, 7, 0, 3, false, false);
+    wire_write_bytes(&w, "abc", 3);
+    wire_reader_init(&r, buffer, wire_length(&w));
+    assert_int_equal(frame_read(&r, &frame), OK);
+    assert_int_equal(frame.type, FRAME_STREAM_DATA);
+    assert_int_equal(frame.data.length, 3);
+    assert_false(frame.data.fin);
+    assert_memory_equal(frame.data.bytes, "abc", 3);
+    assert_int_equal(wire_remaining(&r), 0);
+    /* Its shortest form: no bytes, to the end of the chunk. */
+    wire_reader_init(&r, buffer, wire_length(&w) - 3);
+    assert_int_equal(frame_read(&r, &frame), OK);
+    assert_int_equal(frame.data.length, 0);
+}
+
+static void test_data_header_length(void **state)
+{
+    static const uint64_t values[] = {0, 63, 64, 16383, 16384, 1 << 29, UINT64_C(1) << 40};
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(values); i++)
+        for (size_t j = 0; j < ARRAY_LENGTH(values); j++)
+            for (unsigned flags = 0; flags < 4; flags++) {
+                uint8_t buffer[32];
+                struct wire_writer w;
+                size_t length = j * 100;
+                bool with_length = flags & 1;
+
+                wire_writer_init(&w, buffer, sizeof(buffer));
+                frame_write_data_header(&w, values[i], values[j], length, with_length,
+                                        flags & 2);
+                assert_int_equal(
+                    wire_length(&w),
+                    frame_data_header_length(values[i], values[j], length, with_length));
+            }
+}
+
 UNIT_MAIN(cmocka_unit_test(test_unknown_types),
           cmocka_unit_test(test_path_and_policy_limits), cmocka_unit_test(test_flow_limits),
           cmocka_unit_test(test_datagram_length), cmocka_unit_test(test_data_offset_limit),
           cmocka_unit_test(test_data_length_limit), cmocka_unit_test(test_ack_count_limit),
           cmocka_unit_test(test_close_reason_limit),
-          cmocka_unit_test(test_malformed_targets), cmocka_unit_test(test_target_limits))
+          cmocka_unit_test(test_malformed_targets), cmocka_unit_test(test_target_limits),
+          cmocka_unit_test(test_data_without_length),
+          cmocka_unit_test(test_data_header_length))
