@@ -35,7 +35,7 @@ static void test_an_amount_is_taken_whole_or_not(void **state)
     assert_false(share_take(&share, 51));
     assert_int_equal(pool.used, 0);
     assert_true(share_take(&share, 50));
-    /* What is there already may exceed the bound, which may be lowered, too. */
+    /* Resources in use may exceed the bound, which may be lowered, too. */
     share_add(&share, 60);
     pool.most = 10;
     assert_false(share_may_take(&share, 1));

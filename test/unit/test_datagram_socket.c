@@ -133,28 +133,36 @@ static void test_large_batches(void **state)
     datagram_batch_free(batch);
 }
 
+/* The server tells at which of its addresses `to` a datagram came, and answers from there.
+ * Closes both sockets. */
+static void check_answer(struct datagram_socket *server, struct datagram_socket *peer,
+                         const struct address *to)
+{
+    struct datagram_batch *batch = datagram_batch_new();
+    struct address from = address_at(peer), local;
+    const struct datagram_in *in;
+
+    send_one(peer, batch, to, NULL, "x", 1);
+    assert_int_equal(receive(server, batch), 1);
+    in = datagram_batch_at(batch, 0);
+    assert_true(same_host(&in->local, to));
+    assert_true(address_equal(&in->peer, &from));
+    local = in->local;
+    send_one(server, batch, &from, &local, "y", 1);
+    assert_int_equal(receive(peer, batch), 1);
+    assert_true(address_equal(&datagram_batch_at(batch, 0)->peer, to));
+    datagram_socket_close(server);
+    datagram_socket_close(peer);
+    datagram_batch_free(batch);
+}
+
 /* A socket on all addresses tells which of them was used, and answers from there. */
 static void check_destination(const char *any, const char *host, const char *client)
 {
     struct datagram_socket server = open_at(any, &telling), peer = open_at(client, &plain);
-    struct address to = endpoint_of(host, address_at(&server).port),
-                   from = address_at(&peer);
-    struct address local;
-    struct datagram_batch *batch = datagram_batch_new();
-    const struct datagram_in *in;
+    struct address to = endpoint_of(host, address_at(&server).port);
 
-    send_one(&peer, batch, &to, NULL, "x", 1);
-    assert_int_equal(receive(&server, batch), 1);
-    in = datagram_batch_at(batch, 0);
-    assert_true(same_host(&in->local, &to));
-    assert_true(address_equal(&in->peer, &from));
-    local = in->local;
-    send_one(&server, batch, &from, &local, "y", 1);
-    assert_int_equal(receive(&peer, batch), 1);
-    assert_true(address_equal(&datagram_batch_at(batch, 0)->peer, &to));
-    datagram_socket_close(&server);
-    datagram_socket_close(&peer);
-    datagram_batch_free(batch);
+    check_answer(&server, &peer, &to);
 }
 
 static void test_destinations(void **state)
@@ -174,9 +182,7 @@ static void test_both_families(void **state)
     struct sockaddr_in6 any = {.sin6_family = AF_INET6};
     const int on = 1;
     struct datagram_socket peer = open_at("127.0.0.1", &plain);
-    struct address from = address_at(&peer), to, local;
-    struct datagram_batch *batch = datagram_batch_new();
-    const struct datagram_in *in;
+    struct address to;
     (void)state;
 
     assert_int_equal(setsockopt(server.fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)),
@@ -185,18 +191,7 @@ static void test_both_families(void **state)
                      0);
     assert_int_equal(bind(server.fd, (struct sockaddr *)&any, sizeof(any)), 0);
     to = endpoint_of("127.0.0.9", address_at(&server).port);
-    send_one(&peer, batch, &to, NULL, "x", 1);
-    assert_int_equal(receive(&server, batch), 1);
-    in = datagram_batch_at(batch, 0);
-    assert_true(address_equal(&in->peer, &from));
-    assert_true(same_host(&in->local, &to));
-    local = in->local;
-    send_one(&server, batch, &from, &local, "y", 1);
-    assert_int_equal(receive(&peer, batch), 1);
-    assert_true(address_equal(&datagram_batch_at(batch, 0)->peer, &to));
-    datagram_socket_close(&server);
-    datagram_socket_close(&peer);
-    datagram_batch_free(batch);
+    check_answer(&server, &peer, &to);
 }
 
 /* "Port unreachable" of one peer does not disturb the others. */

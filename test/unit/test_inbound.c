@@ -249,15 +249,24 @@ static void test_names(void **state)
     finish();
 }
 
-static void test_the_client_goes_while_its_name_is_looked_up(void **state)
+/* An application waits for a name that no server answers for; returns its socket. */
+static int begin_with_a_name(void)
 {
     int app;
-    (void)state;
 
     begin(RULE_DIRECT);
     dns.deaf = true;
     app = ask_name("www.example.org");
     io_pair_wait(&pair, was_asked);
+    return app;
+}
+
+static void test_the_client_goes_while_its_name_is_looked_up(void **state)
+{
+    int app;
+    (void)state;
+
+    app = begin_with_a_name();
     assert_false(list_empty(&service.inbounds));
     socket_close_reset(app);
     io_pair_wait(&pair, is_empty);
@@ -270,10 +279,7 @@ static void test_the_end_while_a_name_is_looked_up(void **state)
     int app;
     (void)state;
 
-    begin(RULE_DIRECT);
-    dns.deaf = true;
-    app = ask_name("www.example.org");
-    io_pair_wait(&pair, was_asked);
+    app = begin_with_a_name();
     finish();
     close(app);
 }

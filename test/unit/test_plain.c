@@ -68,7 +68,7 @@ static void test_both_directions_and_their_ends(void **state)
     finish();
 }
 
-/* Reads and writes that move little, or nothing for now, change no byte. */
+/* Bytes stay the same when a read or a write moves few of them, or none. */
 static void test_short_and_interrupted_calls(void **state)
 {
     static const int errors[] = {EAGAIN, EINTR};

@@ -31,8 +31,7 @@ struct datagram_client;
 struct datagram_direct;
 struct flow;
 
-/* Datagrams of clients that went nowhere, by reason. What a flow drops is counted by the
- * flow. */
+/* Datagrams of clients that went nowhere, by reason. A flow counts those that it drops. */
 struct datagram_drops {
     uint64_t foreign;     /* from another address than the client's */
     uint64_t malformed;   /* fragments, and those without a good header */

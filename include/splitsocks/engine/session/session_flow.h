@@ -30,9 +30,9 @@ enum flow_support session_flow_support(const struct session *session);
 struct flow *session_flow_open(struct session *session, const struct flow_policy *policy,
                                uint64_t now) MUST_CHECK;
 
-/* Copies a datagram of at most FLOW_DATAGRAM_MAX bytes. What is dropped is counted by
- * reason, now or later. `peer`: at local where it goes (its first address, or its name); at
- * the relay the address from which it came. */
+/* Copies a datagram of at most FLOW_DATAGRAM_MAX bytes. A datagram that is dropped is
+ * counted by reason, now or later. `peer`: at local where it goes (its first address, or
+ * its name); at the relay the address from which it came. */
 void session_flow_send(struct session *session, struct flow *flow,
                        const struct target *peer, const void *bytes, size_t length,
                        uint64_t now);
