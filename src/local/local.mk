@@ -36,6 +36,7 @@ liblocal_a_SOURCES = \
 	src/local/limit_memory.c \
 	src/local/local.c \
 	src/local/local_forwards.c \
+	src/local/local_handover.c \
 	src/local/local_internal.h \
 	src/local/local_listen.c \
 	src/local/local_listeners.c \

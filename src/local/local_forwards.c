@@ -18,37 +18,6 @@ void local_stop_forward(struct local_listener *listener)
     datagram_socket_close(&listener->datagrams);
 }
 
-static bool is_wanted(const struct local_listener *listener)
-{
-    return (listener->config->network & CONFIG_NETWORK_UDP) != 0;
-}
-
-/* The listener of `previous` whose socket for datagrams was opened for the same address. */
-static struct local_listener *find_previous(struct local *previous,
-                                            const struct address *address)
-{
-    if (previous == NULL)
-        return NULL;
-    for (size_t i = 0; i < previous->config->listen.count; i++) {
-        struct local_listener *listener = &previous->listeners[i];
-
-        if (listener->datagrams.fd >= 0 &&
-            address_equal(&listener->config->address, address))
-            return listener;
-    }
-    return NULL;
-}
-
-/* Whether the local has a socket for datagrams at the address, too. */
-static bool is_kept(const struct local *local, const struct address *address)
-{
-    for (size_t i = 0; i < local->config->listen.count; i++)
-        if (is_wanted(&local->listeners[i]) &&
-            address_equal(&local->config->listen.items[i].address, address))
-            return true;
-    return false;
-}
-
 /* Where the kernel chooses the port, that of the listener for streams, if there is one. */
 static struct address address_for(const struct local_listener *listener)
 {
@@ -57,29 +26,6 @@ static struct address address_for(const struct local_listener *listener)
     if (address.port == 0 && listener->fd >= 0)
         address.port = socket_local_address(listener->fd).port;
     return address;
-}
-
-/* Closes a socket of `previous` that excludes the address and is not needed any more: for
- * example one on loopback, for one on all addresses. False: there is none. */
-static bool make_way(struct local *local, struct local *previous,
-                     const struct address *address)
-{
-    bool made = false;
-
-    for (size_t i = 0; previous != NULL && i < previous->config->listen.count; i++) {
-        struct local_listener *old = &previous->listeners[i];
-        struct address bound;
-
-        if (old->datagrams.fd < 0 || is_kept(local, &old->config->address))
-            continue;
-        bound = socket_local_address(old->datagrams.fd);
-        if (!listen_excludes(&bound, address))
-            continue;
-        local_stop_forward(old);
-        old->forward_made_way = true;
-        made = true;
-    }
-    return made;
 }
 
 static int open_one(struct local_listener *listener, struct local *previous)
@@ -94,7 +40,8 @@ static int open_one(struct local_listener *listener, struct local *previous)
 
     int error = datagram_socket_open(&listener->datagrams, &address, &options);
 
-    if (error != OK && errno == EADDRINUSE && make_way(listener->local, previous, &address))
+    if (error != OK && errno == EADDRINUSE &&
+        local_make_way(listener->local, previous, CONFIG_NETWORK_UDP, &address))
         error = datagram_socket_open(&listener->datagrams, &address, &options);
     if (error != OK) {
         log_error("%s (UDP)", listen_failure(&address, errno, NULL, text));
@@ -110,8 +57,9 @@ int local_open_forwards(struct local *local, struct local *previous)
     for (size_t i = 0; i < local->config->listen.count; i++) {
         struct local_listener *listener = &local->listeners[i];
 
-        if (is_wanted(listener) &&
-            find_previous(previous, &listener->config->address) == NULL &&
+        if (local_listener_serves(listener, CONFIG_NETWORK_UDP) &&
+            local_find_previous(previous, CONFIG_NETWORK_UDP, &listener->config->address) ==
+                NULL &&
             open_one(listener, previous) != OK)
             return ERROR_SYSTEM;
     }
@@ -122,9 +70,9 @@ void local_begin_forward(struct local_listener *listener, struct local *previous
 {
     struct local_listener *old;
 
-    if (!is_wanted(listener))
+    if (!local_listener_serves(listener, CONFIG_NETWORK_UDP))
         return;
-    old = find_previous(previous, &listener->config->address);
+    old = local_find_previous(previous, CONFIG_NETWORK_UDP, &listener->config->address);
     if (listener->datagrams.fd < 0 && old != NULL) {
         listener->datagrams = old->datagrams;
         old->datagrams.fd = -1;
@@ -139,10 +87,7 @@ void local_give_back_forwards(struct local *previous)
     for (size_t i = 0; i < previous->config->listen.count; i++) {
         struct local_listener *old = &previous->listeners[i];
 
-        if (!old->forward_made_way)
-            continue;
-        old->forward_made_way = false;
-        if (open_one(old, NULL) == OK)
+        if (local_wants_back(old, CONFIG_NETWORK_UDP) && open_one(old, NULL) == OK)
             local_begin_forward(old, NULL);
     }
 }

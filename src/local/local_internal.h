@@ -29,9 +29,9 @@ struct local_listener {
     int fd;                           /* for streams; -1: not listening */
     struct datagram_socket datagrams; /* of a forward listener */
     struct datagram_forward forward;
-    bool absent;   /* this machine did not have its address at the last look */
-    bool made_way; /* closed for a socket of the local that will replace this one */
-    bool forward_made_way; /* the same, of the socket for datagrams */
+    bool absent; /* this machine did not have its address at the last look */
+    /* Networks whose socket was closed for one of the local that will replace this one. */
+    unsigned made_way;
 };
 
 struct local {
@@ -79,6 +79,21 @@ void local_listener_begin(struct local_listener *listener);
 void local_listener_stop(struct local_listener *listener);
 /* For status: the addresses, and which of them are not there. */
 struct json_t *local_describe_listeners(const struct local *local) MUST_CHECK;
+
+/* local_handover.c; `network` is TCP or UDP */
+bool local_listener_serves(const struct local_listener *listener,
+                           enum config_network network);
+/* The listener of `previous` whose socket was opened for the same address; NULL: none. */
+struct local_listener *local_find_previous(struct local *previous,
+                                           enum config_network network,
+                                           const struct address *address);
+/* Closes a socket of `previous` that excludes the address and is not needed any more: for
+ * example one on loopback, for one on all addresses. Clients that wait to be accepted are
+ * served first. False: there is none. */
+bool local_make_way(struct local *local, struct local *previous,
+                    enum config_network network, const struct address *address);
+/* Whether the socket was closed to make way; only the first call says so. */
+bool local_wants_back(struct local_listener *listener, enum config_network network);
 
 /* local_forwards.c */
 /* Opens the sockets for datagrams that `previous` does not have. */

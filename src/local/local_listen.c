@@ -12,21 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The listener of `previous` that was opened for the same address. */
-static struct local_listener *find_previous(struct local *previous,
-                                            const struct address *address)
-{
-    if (previous == NULL)
-        return NULL;
-    for (size_t i = 0; i < previous->config->listen.count; i++) {
-        struct local_listener *listener = &previous->listeners[i];
-
-        if (listener->fd >= 0 && address_equal(&listener->config->address, address))
-            return listener;
-    }
-    return NULL;
-}
-
 /* Whether a listener of ours uses the address, and takes its connections or excludes them;
  * the log says which. That listener may still belong to `previous`. */
 static bool is_covered(const struct local *local, struct local *previous,
@@ -38,7 +23,8 @@ static bool is_covered(const struct local *local, struct local *previous,
         const struct local_listener *other = &local->listeners[i];
 
         if (!socket_listener_covers(&other->config->address, address) ||
-            (other->fd < 0 && find_previous(previous, &other->config->address) == NULL))
+            (other->fd < 0 && local_find_previous(previous, CONFIG_NETWORK_TCP,
+                                                  &other->config->address) == NULL))
             continue;
         if (address->family == ADDRESS_IPV6)
             log_warning("cannot listen on %s beside 0.0.0.0: IPv6 is not served there",
@@ -46,42 +32,6 @@ static bool is_covered(const struct local *local, struct local *previous,
         return true;
     }
     return false;
-}
-
-/* ---- making way ---- */
-
-static bool is_wanted(struct local *local, const struct address *address)
-{
-    for (size_t i = 0; i < local->config->listen.count; i++)
-        if ((local->config->listen.items[i].network & CONFIG_NETWORK_TCP) != 0 &&
-            address_equal(&local->config->listen.items[i].address, address))
-            return true;
-    return false;
-}
-
-/* Closes a listener of `previous` that excludes the address and is not needed any more:
- * for example one on loopback, for one on all addresses. Its waiting clients are served
- * first. False: there is none. */
-static bool make_way(struct local *local, struct local *previous,
-                     const struct address *address)
-{
-    bool made = false;
-
-    for (size_t i = 0; previous != NULL && i < previous->config->listen.count; i++) {
-        struct local_listener *old = &previous->listeners[i];
-        struct address bound;
-
-        if (old->fd < 0 || is_wanted(local, &old->config->address))
-            continue;
-        bound = socket_local_address(old->fd);
-        if (!listen_excludes(&bound, address))
-            continue;
-        listener_drain(&old->listener);
-        local_listener_stop(old);
-        old->made_way = true;
-        made = true;
-    }
-    return made;
 }
 
 /* Another listener of the same configuration that keeps this address from being listened
@@ -93,7 +43,7 @@ static const struct address *find_rival(const struct local_listener *listener)
     for (size_t i = 0; i < local->config->listen.count; i++) {
         const struct local_listener *other = &local->listeners[i];
 
-        if (other != listener && (other->config->network & CONFIG_NETWORK_TCP) != 0 &&
+        if (other != listener && local_listener_serves(other, CONFIG_NETWORK_TCP) &&
             listen_excludes(&other->config->address, &listener->config->address))
             return &other->config->address;
     }
@@ -109,7 +59,8 @@ static int open_listener(struct local_listener *listener, struct local *previous
     char text[LISTEN_FAILURE_SIZE];
     int error = socket_listen(address, &options, &listener->fd);
 
-    if (error != OK && errno == EADDRINUSE && make_way(listener->local, previous, address))
+    if (error != OK && errno == EADDRINUSE &&
+        local_make_way(listener->local, previous, CONFIG_NETWORK_TCP, address))
         error = socket_listen(address, &options, &listener->fd);
     if (error == OK) {
         listener->absent = listen_is_absent(address);
@@ -131,21 +82,12 @@ static void give_back(struct local *local, struct local *previous)
     for (size_t i = 0; previous != NULL && i < previous->config->listen.count; i++) {
         struct local_listener *old = &previous->listeners[i];
 
-        if (!old->made_way)
-            continue;
-        old->made_way = false;
-        if (open_listener(old, NULL) == OK && old->fd >= 0)
+        if (local_wants_back(old, CONFIG_NETWORK_TCP) && open_listener(old, NULL) == OK &&
+            old->fd >= 0)
             local_listener_begin(old);
     }
     if (previous != NULL)
         local_give_back_forwards(previous);
-}
-
-/* ---- listening ---- */
-
-static bool is_for_streams(const struct local_listener *listener)
-{
-    return (listener->config->network & CONFIG_NETWORK_TCP) != 0;
 }
 
 /* Opens the listeners that `previous` does not have: only ::, or all the others. */
@@ -155,8 +97,9 @@ static int open_listeners(struct local *local, struct local *previous, bool any_
         struct local_listener *listener = &local->listeners[i];
         const struct address *address = &listener->config->address;
 
-        if (is_for_streams(listener) && address_is_any_ipv6(address) == any_ipv6 &&
-            find_previous(previous, address) == NULL) {
+        if (local_listener_serves(listener, CONFIG_NETWORK_TCP) &&
+            address_is_any_ipv6(address) == any_ipv6 &&
+            local_find_previous(previous, CONFIG_NETWORK_TCP, address) == NULL) {
             int error = open_listener(listener, previous);
 
             if (error != OK)
@@ -169,7 +112,8 @@ static int open_listeners(struct local *local, struct local *previous, bool any_
 /* Takes over the socket of `previous`, if it has one. */
 static void take_over(struct local_listener *listener, struct local *previous)
 {
-    struct local_listener *old = find_previous(previous, &listener->config->address);
+    struct local_listener *old =
+        local_find_previous(previous, CONFIG_NETWORK_TCP, &listener->config->address);
 
     if (old == NULL)
         return; /* another listener of ours covers the address */
@@ -198,7 +142,7 @@ int local_listen(struct local *local, struct local *previous)
     for (size_t i = 0; i < local->config->listen.count; i++) {
         struct local_listener *listener = &local->listeners[i];
 
-        if (listener->fd < 0 && is_for_streams(listener))
+        if (listener->fd < 0 && local_listener_serves(listener, CONFIG_NETWORK_TCP))
             take_over(listener, previous);
         if (listener->fd >= 0)
             local_listener_begin(listener);
