@@ -8,6 +8,7 @@ SAMPLES = \
 	config/local-udp.json \
 	config/relay.json \
 	config/relay-bulk.json \
+	config/relay-guests.json \
 	config/relay-tight.json
 examplesdir = $(docdir)/examples
 dist_examples_DATA = $(SAMPLES)

@@ -5,6 +5,7 @@ libbase_a_SOURCES = \
 	include/splitsocks/base/address.h \
 	include/splitsocks/base/attributes.h \
 	include/splitsocks/base/base64.h \
+	include/splitsocks/base/calendar.h \
 	include/splitsocks/base/datagram_queue.h \
 	include/splitsocks/base/error.h \
 	include/splitsocks/base/host.h \
@@ -28,6 +29,7 @@ libbase_a_SOURCES = \
 	src/base/account.c \
 	src/base/address.c \
 	src/base/base64.c \
+	src/base/calendar.c \
 	src/base/datagram_queue.c \
 	src/base/error.c \
 	src/base/host.c \

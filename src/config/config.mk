@@ -40,4 +40,5 @@ libconfig_layer_a_SOURCES = \
 	src/config/usage_text.c \
 	src/config/values.c \
 	src/config/values.h \
+	src/config/values_moment.c \
 	src/config/values_network.c

@@ -122,24 +122,6 @@ static const struct option listener = {
     .read = read_object, ELEMENT(struct config_relay_listener),
     .members = listener_options};
 
-static const struct option client_options[] = {
-    {.name = "name", .read = read_string, FIELD(config_client, name), .required = true,
-     .minimum = 1, .maximum = 63, .valid = valid_label,
-     .allowed = "a text of 1 to 63 printable ASCII characters"},
-    {.name = "public_key", .read = read_key, FIELD(config_client, public_key),
-     .required = true, .allowed = ALLOWED_PUBLIC_KEY},
-    {.name = "max_sessions", .read = read_integer, FIELD(config_client, max_sessions),
-     .fallback = "16", .minimum = 1, .maximum = 65535},
-    {.name = "max_streams", .read = read_integer, FIELD(config_client, max_streams),
-     .fallback = "16384", .minimum = 1, .maximum = 1000000},
-    {.name = "max_flows", .read = read_integer, FIELD(config_client, max_flows),
-     .fallback = "1024", .minimum = 1, .maximum = 65536},
-    {.name = NULL},
-};
-
-static const struct option client = {
-    .read = read_object, ELEMENT(struct config_client), .members = client_options};
-
 static const struct option block = {.read = read_block, ELEMENT(struct address_block)};
 
 #define OPTION_BLOCKS \
@@ -153,6 +135,29 @@ static const struct option destination_options[] = {
      .maximum = PORT_RANGES_MAX, .element = &port_range, .allowed = "ports and ranges"},
     {.name = NULL},
 };
+
+static const struct option client_options[] = {
+    {.name = "name", .read = read_string, FIELD(config_client, name), .required = true,
+     .minimum = 1, .maximum = 63, .valid = valid_label,
+     .allowed = "a text of 1 to 63 printable ASCII characters"},
+    {.name = "public_key", .read = read_key, FIELD(config_client, public_key),
+     .required = true, .allowed = ALLOWED_PUBLIC_KEY},
+    {.name = "max_sessions", .read = read_integer, FIELD(config_client, max_sessions),
+     .fallback = "16", .minimum = 1, .maximum = 65535},
+    {.name = "max_streams", .read = read_integer, FIELD(config_client, max_streams),
+     .fallback = "16384", .minimum = 1, .maximum = 1000000},
+    {.name = "max_flows", .read = read_integer, FIELD(config_client, max_flows),
+     .fallback = "1024", .minimum = 1, .maximum = 65536},
+    {.name = "destinations", .read = read_object, FIELD(config_client, destinations),
+     .fallback = "{}", .members = destination_options},
+    {.name = "expires", .read = read_moment, FIELD(config_client, expires_ns),
+     .nullable = true, .null_value = TIME_NEVER, .fallback = "null",
+     .allowed = ALLOWED_MOMENT},
+    {.name = NULL},
+};
+
+static const struct option client = {
+    .read = read_object, ELEMENT(struct config_client), .members = client_options};
 
 static const struct option dns_options[] = {
     OPTIONS_DNS(config_dns, ),

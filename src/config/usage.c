@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <splitsocks/config/usage.h>
 
+#include <splitsocks/base/calendar.h>
+
 #include <assert.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -13,16 +15,9 @@
 
 uint32_t usage_month(uint64_t wall_ns)
 {
-    /* Of the Gregorian calendar, in eras of 400 years that begin with a March, since a
-     * leap day then comes last. No time_t: where that has 32 bits it ends in 2038. */
-    const uint32_t era_days = 146097, before_1970 = 719468; /* since March of the year 0 */
-    uint32_t days = (uint32_t)(wall_ns / (86400 * NS_PER_S)) + before_1970;
-    uint32_t day = days % era_days;
-    uint32_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
-    uint32_t of_year = day - (365 * year + year / 4 - year / 100);
-    uint32_t march_month = (5 * of_year + 2) / 153; /* 0: March */
+    struct calendar_date date = calendar_date((uint32_t)(wall_ns / (86400 * NS_PER_S)));
 
-    return (days / era_days * 400 + year - 1970) * 12 + march_month + 2;
+    return (date.year - 1970) * 12 + date.month - 1;
 }
 
 /* The number of months before `month`. */

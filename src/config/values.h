@@ -11,6 +11,7 @@ value_reader read_size;            /* bytes, minimum..maximum [uint32_t, uint64_
 value_reader read_rate;            /* bits a second, minimum..maximum [uint64_t] */
 value_reader read_boolean;         /* true or false [bool] */
 value_reader read_duration;        /* minimum..maximum, in ns [uint64_t] */
+value_reader read_moment;          /* a date or time of UTC, in ns since 1970 [uint64_t] */
 value_reader read_choice;          /* of option->choices [an enum] */
 value_reader read_string;  /* minimum..maximum bytes, option->valid [const char *] */
 value_reader read_key;     /* base64 [uint8_t[CONFIG_KEY_SIZE]] */
@@ -30,6 +31,8 @@ bool valid_label(const char *text);
 /* For option->allowed. */
 #define ALLOWED_PUBLIC_KEY \
     "a public key as keygen prints it, 44 characters of base64 for 32 bytes"
+#define ALLOWED_MOMENT \
+    "a date of UTC, as \"2027-12-31\", or a time, as \"2027-12-31T18:00:00Z\""
 
 /* Options that local and relay share; each table adds the rest. */
 /* clang-format off */

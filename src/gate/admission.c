@@ -359,9 +359,11 @@ static struct session *create_session(struct admission *admission,
 
     if (promise.account == NULL)
         return NULL;
-    promise.refused = !session_limit_allows(
-        &admission->sessions, hello->client,
-        most_here(admission, promise.account, hello->client), now, &result->disturbed);
+    promise.refused =
+        admission->config.clients[hello->client].refusal != NULL ||
+        !session_limit_allows(&admission->sessions, hello->client,
+                              most_here(admission, promise.account, hello->client), now,
+                              &result->disturbed);
     session = session_new_relay(&promise, now);
     if (session == NULL)
         return NULL;
@@ -399,19 +401,29 @@ static struct arrival_result not_begun(struct admission *admission, struct arriv
     return result;
 }
 
+/* Closes a session that may not be, and tells local why. */
+static void refuse(struct session *session, const struct admission_client *client,
+                   uint64_t now)
+{
+    if (client->refusal != NULL)
+        session_close(session, CLOSE_LIMIT, client->refusal, now);
+    else
+        session_limit_refuse(session, client->max_sessions, now);
+}
+
 /* The first chunk behind a HELLO has opened: now its session begins, or goes on. */
 static struct arrival_result confirm(struct admission *admission, struct arrival *arrival,
                                      struct first_chunk *first, uint64_t now)
 {
     struct half_open *hello = arrival->hello;
-    unsigned most = admission->config.clients[hello->client].max_sessions;
+    const struct admission_client *client = &admission->config.clients[hello->client];
     uint64_t id = hello->answer.session_id, named = hello->offer.resume, order;
     bool resumed = hello->answer.resume == RESUME_RESUMED;
     struct arrival_result noted = {0}, result;
     struct session *session;
 
     /* The client may have been taken off the list since its HELLO. */
-    if (most == 0)
+    if (client->max_sessions == 0)
         return silence(admission, arrival);
     session = resumed ? session_ids_find(&admission->ids, named)
                       : create_session(admission, hello, now, &noted);
@@ -426,7 +438,7 @@ static struct arrival_result confirm(struct admission *admission, struct arrival
     if (result.verdict != ARRIVAL_ATTACHED)
         return not_begun(admission, arrival, session, &noted);
     if (noted.refused)
-        session_limit_refuse(session, most, now);
+        refuse(session, client, now);
     result.created = noted.created;
     result.refused = noted.refused;
     result.disturbed = noted.disturbed;

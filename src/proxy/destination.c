@@ -124,15 +124,20 @@ static bool allowed(const struct destination_rules *rules, const struct address 
                     struct destination_refusal *refusal)
 {
     struct address_block ignored;
-    int allow = longest_match(address, rules->allow, rules->allow_count, &ignored);
-    int deny = longest_match(address, rules->deny, rules->deny_count, &refusal->block);
 
     refusal->address = *address;
     refusal->address.port = 0;
     refusal->kind = NULL;
-    if (allow < 0 && deny < 0)
-        return allowed_by_default(rules, address, refusal);
-    return allow > deny;
+    for (;; rules = rules->otherwise) {
+        int allow = longest_match(address, rules->allow, rules->allow_count, &ignored);
+        int deny = longest_match(address, rules->deny, rules->deny_count, &refusal->block);
+
+        refusal->rules_name = rules->name;
+        if (allow >= 0 || deny >= 0)
+            return allow > deny;
+        if (rules->otherwise == NULL)
+            return allowed_by_default(rules, address, refusal);
+    }
 }
 
 static struct address ipv4_from(const uint8_t *bytes, uint8_t mask)
@@ -172,6 +177,8 @@ static size_t carried_addresses(const struct address *address, struct address ca
 static bool port_open(const struct destination_rules *rules, uint16_t port,
                       struct destination_refusal *refusal)
 {
+    while (rules->port_count == 0 && rules->otherwise != NULL)
+        rules = rules->otherwise;
     if (port == 0 || (rules->port_count == 0 && port != DESTINATION_PORT_CLOSED))
         return true;
     for (size_t i = 0; i < rules->port_count; i++)
@@ -179,6 +186,7 @@ static bool port_open(const struct destination_rules *rules, uint16_t port,
             return true;
     refusal->port = port;
     refusal->port_listed = rules->port_count > 0;
+    refusal->rules_name = rules->name;
     return false;
 }
 
@@ -209,12 +217,18 @@ int destination_check(const struct destination_rules *rules, const struct addres
     return destination_judge(rules, address, &ignored);
 }
 
+static const char *option_name(const struct destination_refusal *refusal)
+{
+    return refusal->rules_name != NULL ? refusal->rules_name : "destinations";
+}
+
 static const char *format_port(const struct destination_refusal *refusal,
                                char text[DESTINATION_TEXT_SIZE])
 {
     if (refusal->port_listed)
         snprintf(text, DESTINATION_TEXT_SIZE,
-                 "port %u is not among the relay's \"destinations.ports\"", refusal->port);
+                 "port %u is not among the relay's \"%s.ports\"", refusal->port,
+                 option_name(refusal));
     else
         snprintf(text, DESTINATION_TEXT_SIZE,
                  "port %u (mail transfer, RFC 5321) is closed by default; "
@@ -235,8 +249,8 @@ const char *destination_refusal_format(const struct destination_refusal *refusal
     address_format(&refusal->block.address, block);
     if (refusal->kind == NULL)
         snprintf(text, DESTINATION_TEXT_SIZE,
-                 "%s is in %s/%u, which the relay's \"destinations.deny\" lists", address,
-                 block, refusal->block.bits);
+                 "%s is in %s/%u, which the relay's \"%s.deny\" lists", address, block,
+                 refusal->block.bits, option_name(refusal));
     else
         snprintf(text, DESTINATION_TEXT_SIZE,
                  "%s is in %s/%u (%s), which a relay refuses by default; "

@@ -8,11 +8,12 @@
 #include <string.h>
 
 void flow_targets_init(struct flow_targets *targets, const struct flow_ways *ways,
-                       struct share *names,
+                       const struct destination_rules *const *rules, struct share *names,
                        void (*resolved)(struct flow_targets *targets,
                                         struct flow_target *target))
 {
-    *targets = (struct flow_targets){.ways = ways, .names = names, .resolved = resolved};
+    *targets = (struct flow_targets){
+        .ways = ways, .rules = rules, .names = names, .resolved = resolved};
     targets->waiting.most = FLOW_WAITING_BYTES;
     list_init(&targets->items);
 }
@@ -60,9 +61,10 @@ static void set_failed(struct flow_target *target, enum flow_target_state state)
 /* Whether datagrams may go to the address now; if so, the target is ready. */
 static bool try_address(struct flow_target *target, const struct address *address)
 {
-    const struct flow_ways *ways = target->targets->ways;
+    const struct flow_targets *targets = target->targets;
 
-    if (destination_cache_check(ways->verdicts, ways->rules, address, clock_now()) != OK) {
+    if (destination_cache_check(targets->ways->verdicts, *targets->rules, address,
+                                clock_now()) != OK) {
         if (target->denied.family == ADDRESS_NONE)
             target->denied = *address;
         return false;

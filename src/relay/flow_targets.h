@@ -30,8 +30,7 @@
 /* What all flows of a worker share. All borrowed. */
 struct flow_ways {
     struct resolver *resolver;
-    const struct destination_rules *rules;
-    struct destination_cache *verdicts; /* of `rules` */
+    struct destination_cache *verdicts;
     struct nat64_finder *finder;
 };
 
@@ -62,6 +61,7 @@ struct flow_target {
 
 struct flow_targets {
     const struct flow_ways *ways;
+    const struct destination_rules *const *rules; /* borrowed; a reload changes them */
     struct share *names; /* borrowed: the client's part of the resolver's places */
     /* A target that was being resolved has another state now. */
     void (*resolved)(struct flow_targets *targets, struct flow_target *target);
@@ -73,7 +73,7 @@ struct flow_targets {
 };
 
 void flow_targets_init(struct flow_targets *targets, const struct flow_ways *ways,
-                       struct share *names,
+                       const struct destination_rules *const *rules, struct share *names,
                        void (*resolved)(struct flow_targets *targets,
                                         struct flow_target *target));
 void flow_targets_deinit(struct flow_targets *targets);

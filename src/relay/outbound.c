@@ -92,7 +92,7 @@ static void log_refusal(const struct outbound *outbound, enum reset_code code)
     char text[DESTINATION_TEXT_SIZE];
 
     if (code == RESET_DENIED &&
-        destination_judge(outbound->service->rules, denied, &refusal) != OK)
+        destination_judge(outbound->list->rules, denied, &refusal) != OK)
         reason = destination_refusal_format(&refusal, text);
     else if (code == RESET_LIMIT)
         reason = bound_met(outbound);
@@ -133,7 +133,7 @@ static void on_dialled(void *context, int fd, enum reset_code code)
 
 static void dial(struct outbound *outbound)
 {
-    dialer_start(&outbound->dialer, outbound->service->ways, outbound->service->rules,
+    dialer_start(&outbound->dialer, outbound->service->ways, outbound->list->rules,
                  account_of(outbound), outbound->addresses, outbound->address_count,
                  outbound->port, on_dialled, outbound);
 }
@@ -226,9 +226,11 @@ static const struct stream_end_type end_type = {
 
 /* ---- the room's calls ---- */
 
-void outbound_list_init(struct outbound_list *list, const char *client)
+void outbound_list_init(struct outbound_list *list, const char *client,
+                        const struct destination_rules *rules)
 {
     list->client = client;
+    list->rules = rules;
     list_init(&list->outbounds);
     list_init(&list->plains);
 }

@@ -46,9 +46,8 @@ static void drop(struct outbound_flow *flow, enum flow_drop reason)
 static bool is_allowed(const struct outbound_flow *flow, const struct address *address,
                        uint64_t now)
 {
-    const struct flow_ways *ways = flow->targets.ways;
-
-    return destination_cache_check(ways->verdicts, ways->rules, address, now) == OK;
+    return destination_cache_check(flow->targets.ways->verdicts, flow->list->rules, address,
+                                   now) == OK;
 }
 
 /* Logs a refusal once for each flow, and rate-limited, since clients can cause these lines
@@ -60,7 +59,7 @@ static void deny(struct outbound_flow *flow, const struct address *to)
     char address[ADDRESS_TEXT_SIZE], text[DESTINATION_TEXT_SIZE];
 
     drop(flow, FLOW_DROP_DENIED);
-    if (flow->told || destination_judge(flow->targets.ways->rules, to, &refusal) == OK)
+    if (flow->told || destination_judge(flow->list->rules, to, &refusal) == OK)
         return;
     flow->told = true;
     log_write_limited(&limit, clock_now(), LOG_WARNING,
@@ -344,9 +343,9 @@ void flow_service_deinit(struct flow_service *service)
 }
 
 void flow_list_init(struct flow_list *list, struct flow_service *service,
-                    const char *client)
+                    const char *client, const struct destination_rules *rules)
 {
-    *list = (struct flow_list){.service = service, .client = client};
+    *list = (struct flow_list){.service = service, .client = client, .rules = rules};
     list_init(&list->node);
     list_init(&list->flows);
 }
@@ -390,8 +389,8 @@ void outbound_flow_start(struct driver *driver, struct flow_list *list, struct f
     flow->list = list;
     flow->flow = handle;
     mapping_init(&flow->mapping, flow_policy(handle)->filter_address, now);
-    flow_targets_init(&flow->targets, &list->service->ways, &driver->account->names,
-                      on_resolved);
+    flow_targets_init(&flow->targets, &list->service->ways, &list->rules,
+                      &driver->account->names, on_resolved);
     for (size_t i = 0; i < ARRAY_LENGTH(flow->sockets); i++) {
         flow->sockets[i].owner = flow;
         flow->sockets[i].datagrams.fd = -1;

@@ -26,6 +26,7 @@ struct flow_service {
 struct flow_list {
     struct flow_service *service; /* borrowed */
     const char *client;           /* borrowed; the session's client, for the log */
+    const struct destination_rules *rules; /* borrowed; the client's */
     struct list node;             /* in service->lists */
     struct list flows;            /* the one that has sent least recently is the first */
     unsigned count;
@@ -39,7 +40,7 @@ int flow_service_init(struct flow_service *service, const struct flow_ways *ways
 void flow_service_deinit(struct flow_service *service);
 
 void flow_list_init(struct flow_list *list, struct flow_service *service,
-                    const char *client);
+                    const char *client, const struct destination_rules *rules);
 /* Ends all of them. */
 void flow_list_abort(struct flow_list *list);
 

@@ -237,6 +237,8 @@ void relay_free(struct relay *relay)
     /* Threads still run if a start has failed halfway. */
     if (relay->initialised == relay->worker_count)
         relay_stop(relay, 0);
+    if (relay->initialised > 0)
+        relay_terms_stop(relay, relay->workers[0].worker.loop);
     /* Wait for all before any deinit: each may pass connections to any other. */
     for (unsigned i = 0; i < relay->initialised; i++)
         relay_worker_join(&relay->workers[i]);
@@ -344,6 +346,7 @@ int relay_reload(struct relay *relay, struct config_relay *config)
     relay_clients_free(old);
     relay_bounds_reserve(config,
                          held_descriptors(relay->worker_count, relay->socket_count));
+    relay_terms_update(relay);
     for (unsigned i = 0; i < relay->worker_count; i++)
         relay_mailbox_wake(&relay->workers[i].mailbox);
     free_older(relay, newest);
@@ -354,6 +357,7 @@ int relay_reload(struct relay *relay, struct config_relay *config)
 
 int relay_start(struct relay *relay)
 {
+    relay_terms_start(relay, relay->workers[0].worker.loop);
     for (unsigned i = 0; i < relay->worker_count; i++) {
         int error = relay_worker_start(&relay->workers[i]);
 

@@ -20,6 +20,7 @@ librelay_a_SOURCES = \
 	src/relay/relay_mailbox.c \
 	src/relay/relay_mailbox.h \
 	src/relay/relay_session.c \
+	src/relay/relay_terms.c \
 	src/relay/relay_worker.c \
 	src/relay/stamp_file.c \
 	src/relay/stamp_file.h

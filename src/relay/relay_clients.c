@@ -53,10 +53,10 @@ int relay_clients_recall(struct relay_clients *clients, const uint8_t key[KEY_SI
     return index;
 }
 
-/* `udp`: whether the relay carries datagrams at all. */
-static int list_client(struct relay_clients *clients, const struct config_client *config,
-                       bool udp)
+static int list_client(struct relay_clients *clients, const struct config_relay *relay,
+                       size_t listed)
 {
+    const struct config_client *config = &relay->clients.items[listed];
     int index = relay_clients_recall(clients, config->public_key);
     struct relay_client *client;
 
@@ -64,9 +64,10 @@ static int list_client(struct relay_clients *clients, const struct config_client
         return index;
     client = &clients->items[index];
     client->gone = false;
+    client->listed = listed;
     snprintf(client->name, sizeof(client->name), "%s", config->name);
     clients->limits[index].max_streams = config->max_streams;
-    clients->limits[index].max_flows = udp ? config->max_flows : 0;
+    clients->limits[index].max_flows = relay->udp ? config->max_flows : 0;
     clients->limits[index].max_sessions = config->max_sessions;
     return OK;
 }
@@ -79,7 +80,7 @@ static int fill(struct relay_clients *clients, const struct config_relay *config
     for (size_t i = 0; error >= 0 && i < previous->count; i++)
         error = relay_clients_recall(clients, previous->items[i].public_key);
     for (size_t i = 0; error >= 0 && i < config->clients.count; i++)
-        error = list_client(clients, &config->clients.items[i], config->udp);
+        error = list_client(clients, config, i);
     for (size_t i = 0; i < clients->count; i++)
         if (clients->items[i].gone)
             client_table_bar(clients->table, (int)i);

@@ -35,6 +35,8 @@ struct relay_clients {
         uint8_t public_key[CONFIG_KEY_SIZE];
         char name[64];
         bool gone;
+        size_t listed;    /* its place in the newest configuration, unless gone */
+        char refusal[96]; /* why it is not served now; "": it is */
         uint64_t crowded_at_ns;      /* when a session was last refused; 0: never */
     } * items;                       /* owned */
     struct admission_client *limits; /* owned; one for each client */
@@ -54,6 +56,7 @@ struct relay {
     struct relay_clients *clients;
     struct stamp_file stamps;
     struct relay_config *config; /* the newest */
+    ev_timer terms;              /* looks which clients may be served still */
     int *sockets;                /* owned: the listening sockets */
     size_t socket_count;
     struct relay_worker *workers; /* owned */
@@ -103,6 +106,8 @@ struct relay_session {
     struct driver driver;
     struct outbound_list streams;
     struct flow_list flows;
+    /* The client's, where it has some; else they only point to the worker's. */
+    struct destination_rules rules;
     unsigned client; /* index */
     bool refused;    /* beyond the client's limit, and about to end */
     struct outage_news resumed; /* each resume of the session ended an outage */
@@ -122,6 +127,14 @@ int relay_clients_recall(struct relay_clients *clients,
 struct relay_clients *relay_clients_new(const struct config_relay *config,
                                         const struct relay_clients *previous) MUST_CHECK;
 void relay_clients_free(struct relay_clients *clients);
+
+/* ---- relay_terms.c ---- */
+
+/* Until when clients are served. Looks at once, at each reload, and then each second; wakes
+ * the workers when some client's terms have changed. */
+void relay_terms_start(struct relay *relay, struct ev_loop *loop);
+void relay_terms_update(struct relay *relay);
+void relay_terms_stop(struct relay *relay, struct ev_loop *loop);
 
 /* ---- relay_bounds.c ---- */
 
@@ -143,6 +156,10 @@ void relay_worker_join(struct relay_worker *worker);
 /* Call when the threads of all workers have ended. */
 void relay_worker_deinit(struct relay_worker *worker);
 int relay_worker_start(struct relay_worker *worker) MUST_CHECK;
+/* The client in the worker's configuration, which becomes the newest one; valid until the
+ * worker follows another one. NULL: the client is gone. */
+const struct config_client *relay_worker_find_client(struct relay_worker *worker,
+                                                     unsigned client);
 
 /* ---- relay_session.c ---- */
 
@@ -151,6 +168,8 @@ int relay_worker_start(struct relay_worker *worker) MUST_CHECK;
 struct relay_session *relay_session_new(struct relay_worker *worker,
                                         struct session *session, unsigned client,
                                         bool refused) MUST_CHECK;
+/* Takes the client's rules for destinations from the newest configuration. */
+void relay_session_use_rules(struct relay_session *session);
 /* The session was resumed, and has a new id: logs that. */
 void relay_session_resumed(struct relay_session *session);
 /* Frees the admission's session, which has no relay_session. */

@@ -108,6 +108,28 @@ static const struct driver_role role = {
     .ended = on_ended,
 };
 
+void relay_session_use_rules(struct relay_session *session)
+{
+    struct relay_worker *worker = session->worker;
+    const struct config_client *client = relay_worker_find_client(worker, session->client);
+    const struct config_destinations none = {.ports = {.count = 0}};
+    const struct config_destinations *own = client != NULL ? &client->destinations : &none;
+    bool some = own->allow.count + own->deny.count + own->ports.count > 0;
+
+    session->rules = (struct destination_rules){
+        .allow = own->allow.items,
+        .allow_count = own->allow.count,
+        .deny = own->deny.items,
+        .deny_count = own->deny.count,
+        .ports = own->ports.items,
+        .port_count = own->ports.count,
+        .name = "clients[].destinations",
+        .otherwise = &worker->rules,
+    };
+    session->streams.rules = some ? &session->rules : &worker->rules;
+    session->flows.rules = session->streams.rules;
+}
+
 struct relay_session *relay_session_new(struct relay_worker *worker,
                                         struct session *session, unsigned client,
                                         bool refused)
@@ -123,8 +145,9 @@ struct relay_session *relay_session_new(struct relay_worker *worker,
     pthread_mutex_lock(&worker->relay->lock);
     memcpy(new->name, worker->relay->clients->items[client].name, sizeof(new->name));
     pthread_mutex_unlock(&worker->relay->lock);
-    outbound_list_init(&new->streams, new->name);
-    flow_list_init(&new->flows, &worker->flows, new->name);
+    outbound_list_init(&new->streams, new->name, &worker->rules);
+    flow_list_init(&new->flows, &worker->flows, new->name, &worker->rules);
+    relay_session_use_rules(new);
     list_init(&new->node);
     list_append(&worker->sessions, &new->node);
     driver_init(&new->driver, &worker->worker, session, &role, new);
@@ -146,6 +169,9 @@ void relay_session_free(struct relay_session *session)
 {
     outbound_list_abort(&session->streams);
     flow_list_abort(&session->flows);
+    /* Another session's rules may be in the same place soon. */
+    if (session->streams.rules == &session->rules)
+        memset(&session->worker->verdicts, 0, sizeof(session->worker->verdicts));
     driver_deinit(&session->driver);
     list_remove(&session->node);
     relay_session_drop(session->worker, session->session);

@@ -79,23 +79,27 @@ static void on_stopping(struct ev_loop *loop, ev_timer *timer, int events)
 
 /* ---- reload ---- */
 
-/* Closes the sessions of clients that are no longer listed. */
-static void close_gone(struct relay_worker *worker)
+/* Closes the session if its client is no longer served. */
+static void close_unserved(struct relay *relay, struct relay_session *session)
 {
-    struct relay *relay = worker->relay;
+    char refusal[sizeof(relay->clients->items[0].refusal)];
+    bool gone;
 
-    list_foreach(&worker->sessions, node, after) {
-        struct relay_session *session = list_entry(node, struct relay_session, node);
-        bool gone;
+    pthread_mutex_lock(&relay->lock);
+    gone = relay->clients->items[session->client].gone;
+    memcpy(refusal, relay->clients->items[session->client].refusal, sizeof(refusal));
+    pthread_mutex_unlock(&relay->lock);
+    if (session->refused || (!gone && refusal[0] == '\0'))
+        return;
+    session_close(session->session, gone ? CLOSE_REMOVED : CLOSE_LIMIT,
+                  gone ? NULL : refusal, clock_now());
+    driver_touch(&session->driver);
+}
 
-        pthread_mutex_lock(&relay->lock);
-        gone = relay->clients->items[session->client].gone;
-        pthread_mutex_unlock(&relay->lock);
-        if (!gone)
-            continue;
-        session_close(session->session, CLOSE_REMOVED, NULL, clock_now());
-        driver_touch(&session->driver);
-    }
+static void close_all_unserved(struct relay_worker *worker)
+{
+    list_foreach(&worker->sessions, node, after)
+        close_unserved(worker->relay, list_entry(node, struct relay_session, node));
 }
 
 static void use_config(struct relay_worker *worker, const struct config_relay *config)
@@ -130,7 +134,29 @@ static void follow_config(struct relay_worker *worker)
         log_error("cannot change to other DNS servers: out of memory");
     use_config(worker, config);
     worker_set_timeouts(&worker->worker, &config->timeouts);
-    close_gone(worker);
+    list_foreach(&worker->sessions, node, after)
+        relay_session_use_rules(list_entry(node, struct relay_session, node));
+}
+
+const struct config_client *relay_worker_find_client(struct relay_worker *worker,
+                                                     unsigned client)
+{
+    struct relay *relay = worker->relay;
+
+    for (;;) {
+        const struct config_relay *config;
+        const struct relay_client *known;
+        const struct config_client *listed;
+
+        pthread_mutex_lock(&relay->lock);
+        config = relay->config->config;
+        known = &relay->clients->items[client];
+        listed = known->gone ? NULL : &config->clients.items[known->listed];
+        pthread_mutex_unlock(&relay->lock);
+        if (listed == NULL || config == atomic_load(&worker->config))
+            return listed;
+        follow_config(worker);
+    }
 }
 
 static bool is_crowded(struct relay *relay, unsigned client, uint64_t now)
@@ -170,6 +196,7 @@ static void on_wake(void *context)
     while ((message = relay_mailbox_take(&worker->mailbox)) != NULL)
         relay_arrival_move_in(worker, message);
     follow_config(worker);
+    close_all_unserved(worker);
     desert_crowded(worker);
     /* Not again: who wakes the worker all the time must not put its end off. */
     if (atomic_load(&worker->relay->stop_at_ns) != TIME_NEVER &&
@@ -272,7 +299,6 @@ static int init_flows(struct relay_worker *worker)
     const struct config_relay *config = atomic_load(&worker->config);
     const struct flow_ways ways = {
         .resolver = worker->resolver,
-        .rules = &worker->rules,
         .verdicts = &worker->verdicts,
         .finder = &worker->finder,
     };
@@ -314,7 +340,6 @@ int relay_worker_init(struct relay_worker *worker, struct relay *relay, unsigned
     relay_mailbox_start(&worker->mailbox, loop);
     error = resolver_new(loop, &names, &worker->resolver);
     worker->outbound.resolver = worker->resolver;
-    worker->outbound.rules = &worker->rules;
     nat64_finder_init(&worker->finder, loop, worker->resolver);
     worker->ways = (struct dialer_ways){.loop = loop, .finder = &worker->finder};
     worker->outbound.ways = &worker->ways;

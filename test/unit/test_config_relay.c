@@ -5,6 +5,8 @@
 
 #include <splitsocks/config/config_relay.h>
 
+#include <stdio.h>
+
 /* The members that must be there, on line 1; more follow from line 2 on. */
 #define WITH(members) \
     "{ \"private_key_file\": \"relay.key\", \"clients\": [ " \
@@ -45,6 +47,10 @@ static void test_defaults(void **state)
     assert_int_equal(config->clients.items[0].max_sessions, 16);
     assert_int_equal(config->clients.items[0].max_streams, 16384);
     assert_int_equal(config->clients.items[0].max_flows, 1024);
+    assert_int_equal(config->clients.items[0].destinations.allow.count, 0);
+    assert_int_equal(config->clients.items[0].destinations.deny.count, 0);
+    assert_int_equal(config->clients.items[0].destinations.ports.count, 0);
+    assert_true(config->clients.items[0].expires_ns == TIME_NEVER);
     assert_int_equal(config->destinations.allow.count, 0);
     assert_int_equal(config->destinations.deny.count, 0);
     assert_true(config->udp);
@@ -70,20 +76,22 @@ static const char everything[] =
     "    { \"ports\": [444] }, { \"address\": \"2001:db8::1\" } ],\n"
     "  \"private_key_file\": \"../k\",\n"
     "  \"clients\": [ " CLIENT(
-        "a",
-        KEY_1) ", { \"public_key\": \"" KEY_2 "\",\n"
-               "    \"name\": \"b\", \"max_sessions\": 1, \"max_streams\": 1000000,\n"
-               "    \"max_flows\": 65536 } ], \"udp\": false,\n"
-               "  \"destinations\": { \"allow\": [\"10.0.0.0/8\", \"fd00::/8\"],\n"
-               "    \"deny\": [\"203.0.113.7\"], \"ports\": [25, \"80-443\"] },\n"
-               "  \"dns\": { \"servers\": [\"127.0.0.1:5353\"] }, \"workers\": 64,\n"
-               "  \"state_file\": \"s\", \"server_id\": 255, \"linger\": \"10m\", "
-               "\"congestion_control\": "
-               "\"cubic\",\n"
-               "  \"timeouts\": { \"half_closed\": \"1h\", \"keepalive\": null },\n"
-               "  \"limits\": { \"half_open\": 1, \"unauthenticated\": 2, "
-               "\"buffered_bytes\": \"1GiB\","
-               "    \"flows\": 4, \"failures_per_minute_per_address\": 3 } }";
+        "a", KEY_1) ", { \"public_key\": \"" KEY_2 "\",\n"
+                    "    \"name\": \"b\", \"max_sessions\": 1, \"max_streams\": 1000000,\n"
+                    "    \"max_flows\": 65536, \"expires\": \"2027-12-31T18:00:01Z\",\n"
+                    "    \"destinations\": { \"allow\": [\"192.168.0.0/16\"],\n"
+                    "      \"deny\": [\"0.0.0.0/0\", \"::/0\"], \"ports\": [22] } } ],\n"
+                    "  \"udp\": false,\n"
+                    "  \"destinations\": { \"allow\": [\"10.0.0.0/8\", \"fd00::/8\"],\n"
+                    "    \"deny\": [\"203.0.113.7\"], \"ports\": [25, \"80-443\"] },\n"
+                    "  \"dns\": { \"servers\": [\"127.0.0.1:5353\"] }, \"workers\": 64,\n"
+                    "  \"state_file\": \"s\", \"server_id\": 255, \"linger\": \"10m\", "
+                    "\"congestion_control\": "
+                    "\"cubic\",\n"
+                    "  \"timeouts\": { \"half_closed\": \"1h\", \"keepalive\": null },\n"
+                    "  \"limits\": { \"half_open\": 1, \"unauthenticated\": 2, "
+                    "\"buffered_bytes\": \"1GiB\","
+                    "    \"flows\": 4, \"failures_per_minute_per_address\": 3 } }";
 
 static void test_everything(void **state)
 {
@@ -117,6 +125,11 @@ static void test_everything(void **state)
     assert_int_equal(config->clients.items[1].max_sessions, 1);
     assert_int_equal(config->clients.items[1].max_streams, 1000000);
     assert_int_equal(config->clients.items[1].max_flows, 65536);
+    assert_true(config->clients.items[1].expires_ns ==
+                ((21183 * UINT64_C(24) + 18) * 3600 + 1) * NS_PER_S);
+    assert_int_equal(config->clients.items[1].destinations.allow.count, 1);
+    assert_int_equal(config->clients.items[1].destinations.deny.count, 2);
+    assert_int_equal(config->clients.items[1].destinations.ports.items[0].first, 22);
     assert_false(config->udp);
     assert_int_equal(config->destinations.allow.count, 2);
     assert_int_equal(config->destinations.allow.items[0].bits, 8);
@@ -156,12 +169,45 @@ static void test_warns_when_nobody_is_served(void **state)
     config_relay_free(config);
 }
 
+/* A day begins at midnight; a leap day exists in its years alone. */
+static void test_dates(void **state)
+{
+    static const char *const good[] = {"2028-02-29", "2027-12-31", "2027-12-31T23:59:59Z"};
+    static const char *const bad[] = {
+        "2027-02-29",  "2027-13-01",          "2027-00-01",
+        "2027-01-00",  "1969-12-31",          "2501-01-01",
+        "2027-1-1",    "2027-01-01 ",         "2027-01-01T24:00:00Z",
+        "2027-01-01T", "2027-01-01T00:00:00", "",
+        "+027-01-01",  "2027-04-31",          "2027-01-01T00:60:00Z",
+        "tomorrow"};
+    struct config_relay *config;
+    struct config_error error;
+    char text[512];
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(good) + ARRAY_LENGTH(bad); i++) {
+        const char *date = i < ARRAY_LENGTH(good) ? good[i] : bad[i - ARRAY_LENGTH(good)];
+
+        snprintf(text, sizeof(text),
+                 CLIENTS("{ \"name\": \"a\", \"public_key\": \"" KEY_1
+                         "\", \"expires\": \"%s\" }"),
+                 date);
+        if ((config_relay_parse(text, strlen(text), "r.json", &config, &error) == OK) !=
+            (i < ARRAY_LENGTH(good)))
+            fail_msg("%s is %s", date, i < ARRAY_LENGTH(good) ? "refused" : "allowed");
+        config_relay_free(config);
+    }
+}
+
 #define A_BLOCK \
     "an address or a block such as \"10.0.0.0/8\", without bits set below the prefix"
 
 static void test_refusals(void **state)
 {
     static const struct refusal refusals[] = {
+        {CLIENTS("{ \"name\": \"a\", \"public_key\": \"" KEY_1 "\", \"expires\": 2027 }"),
+         "r.json:2: clients[0].expires: found 2027; allowed: a date of UTC, as "
+         "\"2027-12-31\", or a time, as \"2027-12-31T18:00:00Z\", or null"},
         {"{ \"private_key_file\": \"k\" }",
          "r.json:1: clients: found nothing; allowed: objects with name and public_key"},
         {CLIENTS(CLIENT("a", KEY_1) "," CLIENT("b", KEY_2) ",\n" CLIENT("a", KEY_2)),
@@ -219,5 +265,5 @@ static void test_refusals(void **state)
 }
 
 UNIT_MAIN(cmocka_unit_test(test_defaults), cmocka_unit_test(test_everything),
-          cmocka_unit_test(test_warns_when_nobody_is_served),
+          cmocka_unit_test(test_warns_when_nobody_is_served), cmocka_unit_test(test_dates),
           cmocka_unit_test(test_refusals))

@@ -322,6 +322,44 @@ static void test_longest_block_wins(void **state)
     CHECK_ALL(r, closed, ERROR_DENIED); /* the last by a tie */
 }
 
+/* What is said for one client goes before what is said for all, however long the blocks
+ * are. */
+static void test_a_clients_rules_go_first(void **state)
+{
+    static const char *const open[] = {"192.168.7.1", "10.9.0.1"};
+    static const char *const closed[] = {"10.1.2.3", "8.8.8.8", "2606:4700::1", "10.2.0.1"};
+    static const struct port_range ssh[] = {{22, 22}}, web[] = {{443, 443}};
+    struct rules for_all, for_client;
+    struct destination_rules rules =
+        *parse(&for_client, TEXTS("192.168.7.0/24", "10.9.0.0/16"),
+               TEXTS("0.0.0.0/0", "::/0", "10.1.0.0/16"));
+    struct destination_rules all =
+        *parse(&for_all, TEXTS("10.1.2.3/32"), TEXTS("192.168.7.1/32", "10.2.0.0/16"));
+    (void)state;
+
+    rules.otherwise = &all;
+    rules.name = "clients[].destinations";
+    CHECK_ALL(&rules, open, OK);
+    CHECK_ALL(&rules, closed, ERROR_DENIED);
+    check_refusal(&rules, "10.1.2.3",
+                  "10.1.2.3 is in 10.1.0.0/16, which the relay's "
+                  "\"clients[].destinations.deny\" lists");
+    rules.deny_count = 0; /* the relay's rules decide now where these say nothing */
+    check_refusal(
+        &rules, "10.2.0.1",
+        "10.2.0.1 is in 10.2.0.0/16, which the relay's \"destinations.deny\" lists");
+    assert_int_equal(check(&rules, "8.8.8.8"), OK);
+    assert_int_equal(check(&rules, "127.0.0.1"), ERROR_DENIED);
+    all.ports = web;
+    all.port_count = 1;
+    assert_int_equal(check_port(&rules, 443), OK);
+    assert_int_equal(check_port(&rules, 22), ERROR_DENIED);
+    rules.ports = ssh;
+    rules.port_count = 1;
+    assert_int_equal(check_port(&rules, 443), ERROR_DENIED);
+    assert_int_equal(check_port(&rules, 22), OK);
+}
+
 static void test_everything_open_or_closed(void **state)
 {
     struct rules rules;
@@ -366,5 +404,6 @@ UNIT_MAIN(cmocka_unit_test(test_own_addresses_are_refused),
           cmocka_unit_test(test_a_refusal_names_the_operators_block),
           cmocka_unit_test(test_allow_opens), cmocka_unit_test(test_deny_closes),
           cmocka_unit_test(test_longest_block_wins),
+          cmocka_unit_test(test_a_clients_rules_go_first),
           cmocka_unit_test(test_everything_open_or_closed),
           cmocka_unit_test(test_mapped_block_means_ipv4))

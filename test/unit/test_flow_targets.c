@@ -22,6 +22,7 @@ struct fixture {
     struct resolver *resolver;
     struct nat64_finder finder;
     struct destination_rules rules;
+    const struct destination_rules *in_use;
     struct destination_cache verdicts;
     struct flow_ways ways;
     struct share_pool places;
@@ -53,17 +54,18 @@ static int set_up(void **state)
     dns_server_start(&fixture.server, fixture.loop);
     options.dns.servers = (struct config_addresses){&fixture.server.address, 1};
     fixture.rules = (struct destination_rules){.allow = loopback, .allow_count = 2};
+    fixture.in_use = &fixture.rules;
     *state = &fixture;
     if (resolver_new(fixture.loop, &options, &fixture.resolver) != OK)
         return -1;
     nat64_finder_init(&fixture.finder, fixture.loop, fixture.resolver);
     fixture.ways = (struct flow_ways){.resolver = fixture.resolver,
-                                      .rules = &fixture.rules,
                                       .verdicts = &fixture.verdicts,
                                       .finder = &fixture.finder};
     fixture.places.most = 128;
     fixture.names.pool = &fixture.places;
-    flow_targets_init(&fixture.targets, &fixture.ways, &fixture.names, on_resolved);
+    flow_targets_init(&fixture.targets, &fixture.ways, &fixture.in_use, &fixture.names,
+                      on_resolved);
     return 0;
 }
 

@@ -144,6 +144,28 @@ static void test_one_too_many_is_told_why(void **state)
     pair_free(pair);
 }
 
+static void test_a_client_that_is_not_served_is_told_why(void **state)
+{
+    struct session_config config = pair_config();
+    struct pair *pair = pair_new(&config);
+    (void)state;
+
+    pair->limits.refusal = "the key has expired";
+    open_one(pair);
+    assert_int_equal(pair->ended, ERROR_CLOSED);
+    assert_int_equal(pair->ended_code, CLOSE_LIMIT);
+    assert_string_equal(pair->ended_reason, "the key has expired");
+    assert_int_equal(pair->incoming_count, 0);
+    /* Refused sessions do not count. */
+    pair->limits.refusal = NULL;
+    pair->limits.max_sessions = 1;
+    pair_restart_local(pair, &config);
+    open_one(pair);
+    assert_int_equal(pair->ended, OK);
+    assert_int_equal(pair->opened_count, 1);
+    pair_free(pair);
+}
+
 /* The answer, SESSION_CLOSE and its reason are no more than local allows. */
 static void test_the_refusal_keeps_to_the_budget(void **state)
 {
@@ -215,6 +237,7 @@ UNIT_MAIN(cmocka_unit_test(test_one_that_is_alive_never_gives_way),
           cmocka_unit_test(test_the_one_that_is_deserted_for_longest_gives_way),
           cmocka_unit_test(test_one_without_a_connection_gives_way_sooner),
           cmocka_unit_test(test_one_too_many_is_told_why),
+          cmocka_unit_test(test_a_client_that_is_not_served_is_told_why),
           cmocka_unit_test(test_the_refusal_keeps_to_the_budget),
           cmocka_unit_test(test_every_cause_is_told),
           cmocka_unit_test(test_what_is_not_known_does_no_harm))

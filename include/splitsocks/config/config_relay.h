@@ -19,20 +19,6 @@ struct config_relay_listeners {
     size_t count;
 };
 
-/* A client that the relay serves. Names and keys are unique. */
-struct config_client {
-    const char *name; /* for the log; 1..63 printable characters */
-    uint8_t public_key[CONFIG_KEY_SIZE];
-    uint32_t max_sessions; /* at a time, of this key */
-    uint32_t max_streams;  /* open at a time, in one session */
-    uint32_t max_flows;    /* the same for flows of datagrams */
-};
-
-struct config_clients {
-    const struct config_client *items;
-    size_t count; /* 0: nobody is served, and there is a warning */
-};
-
 /* Exceptions from the relay's built-in refusals (loopback, link-local, private, multicast,
  * metadata). Of the blocks that contain a destination the longest decides; of two equally
  * long ones `deny` does. If no block contains it, the built-in rules decide. */
@@ -40,6 +26,23 @@ struct config_destinations {
     struct config_blocks allow;
     struct config_blocks deny;
     struct config_port_ranges ports; /* the open ones; count 0: all but port 25 */
+};
+
+/* A client that the relay serves. Names and keys are unique. */
+struct config_client {
+    const char *name; /* for the log; 1..63 printable characters */
+    uint8_t public_key[CONFIG_KEY_SIZE];
+    uint32_t max_sessions; /* at a time, of this key */
+    uint32_t max_streams;  /* open at a time, in one session */
+    uint32_t max_flows;    /* the same for flows of datagrams */
+    /* Exceptions from the relay's `destinations`, which decide where this says nothing. */
+    struct config_destinations destinations;
+    uint64_t expires_ns; /* since 1970, when the relay stops to serve it; TIME_NEVER */
+};
+
+struct config_clients {
+    const struct config_client *items;
+    size_t count; /* 0: nobody is served, and there is a warning */
 };
 
 /* Bounds of the whole process. */

@@ -30,9 +30,10 @@ struct admission_config {
     uint64_t linger_ns;
     unsigned half_open_max, unauthenticated_max; /* beyond, the oldest goes */
     /* Per client index: streams, flows and sessions at once; 0 flows: the client gets none.
-     * Borrowed. */
+     * `refusal`: why further sessions are refused; NULL: they are not. Borrowed. */
     const struct admission_client {
         uint32_t max_streams, max_flows, max_sessions;
+        const char *refusal;
     } *clients;
     size_t client_count;
 };
@@ -61,7 +62,8 @@ struct arrival_result {
     struct session *session; /* drain its events: SESSION_STREAM_INCOMING may wait */
     struct subflow *subflow;
     bool created;            /* ATTACHED: the session is new to the driver */
-    bool refused;            /* ATTACHED: and ends at once, as it is one too many */
+    bool refused;            /* ATTACHED: and ends at once: it is one too many, or the
+                                client's `refusal` is set */
     const uint8_t *rest;     /* ATTACHED: bytes behind the first chunk, for
                                 session_receive() (copy them, they are the arrival's) */
     size_t rest_length;

@@ -16,7 +16,8 @@
  *
  * The operator's blocks go first: among those that contain the address the longest
  * decides, and of two equally long ones the denying one. So an operator can open, or
- * close, a private range except for one host.
+ * close, a private range except for one host. What an operator says for one client goes
+ * before what is said for all, in the same way.
  *
  * An IPv4-mapped IPv6 address is the IPv4 address that would be dialled. If an IPv6
  * address carries an IPv4 address for a translator or tunnel on the way (NAT64, 6to4,
@@ -46,7 +47,10 @@ struct destination_rules {
     size_t deny_count;
     const struct port_range *ports; /* the open ones */
     size_t port_count;              /* 0: all but DESTINATION_PORT_CLOSED */
-    destination_is_own *is_own;     /* NULL: no address is */
+    const char *name;               /* of the option; NULL: "destinations" */
+    /* These decide what the ones above leave open; NULL: the defaults do. */
+    const struct destination_rules *otherwise;
+    destination_is_own *is_own; /* of the last rules; NULL: no address is */
     void *own_context;
 };
 
@@ -57,6 +61,7 @@ struct destination_refusal {
     const char *kind; /* name of a block refused by default; NULL: the operator's `deny` */
     uint16_t port;    /* the refused port; 0: the address is refused */
     bool port_listed; /* the operator lists the open ports, and this one is not there */
+    const char *rules_name; /* of the rules that refuse; NULL: "destinations" */
 };
 
 /* Returns OK or ERROR_DENIED. Port 0 stands for any port. */

@@ -3,8 +3,8 @@
  * Verdicts of destination.h for a short time: every datagram of a flow is checked, in both
  * directions, and one check asks the kernel whether the address is this machine's own.
  *
- * Each address has one place. Two addresses of the same place cost a check more, and
- * nothing else, so nobody gains by choosing such addresses.
+ * Each address under each set of rules has one place. Two addresses of the same place cost
+ * a check more, and nothing else, so nobody gains by choosing such addresses.
  */
 #ifndef SPLITSOCKS_DESTINATION_CACHE_H
 #define SPLITSOCKS_DESTINATION_CACHE_H
@@ -17,9 +17,10 @@
 /* A machine's address that comes or goes counts after this time. */
 #define DESTINATION_CACHE_NS (1 * NS_PER_S)
 
-/* Zeroed at first, and when the rules change. */
+/* Zeroed at first, and when any of the rules change. */
 struct destination_cache {
     struct {
+        const struct destination_rules *rules; /* only compared */
         struct address address;
         uint64_t until_ns;
         bool allowed;

@@ -14,19 +14,20 @@
 
 /* State that all streams of a relay's worker share. */
 struct outbound_service {
-    struct resolver *resolver;             /* borrowed */
-    const struct destination_rules *rules; /* borrowed; NULL: everything is allowed */
-    struct dialer_ways *ways;              /* borrowed */
+    struct resolver *resolver; /* borrowed */
+    struct dialer_ways *ways;  /* borrowed */
 };
 
 /* The outbounds of one session, and the plains that they become. */
 struct outbound_list {
     const char *client; /* borrowed; the session's client, for the log */
+    const struct destination_rules *rules; /* borrowed; the client's */
     struct list outbounds;
     struct list plains;
 };
 
-void outbound_list_init(struct outbound_list *list, const char *client);
+void outbound_list_init(struct outbound_list *list, const char *client,
+                        const struct destination_rules *rules);
 /* Ends all of them, and their streams. */
 void outbound_list_abort(struct outbound_list *list);
 

@@ -44,7 +44,7 @@ const char *close_code_string(enum close_code code)
     case CLOSE_ASKED: return "closed";
     case CLOSE_RULE: return "a rule of the protocol was broken";
     case CLOSE_REMOVED: return "the relay does not list this key any more";
-    case CLOSE_LIMIT: return "the relay serves no more sessions of this key";
+    case CLOSE_LIMIT: return "the relay serves no further session of this key";
     case CLOSE_STOPPED: return "the other side is being stopped";
     case CLOSE_LINGER: return "no contact for the linger time";
     case CLOSE_FAILURE: return "internal failure";
