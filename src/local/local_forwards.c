@@ -4,19 +4,11 @@
  */
 #include "local_internal.h"
 
-#include "local_rules.h"
-
 #include <splitsocks/base/log.h>
 #include <splitsocks/io/socket.h>
 
 #include <errno.h>
 #include <stdlib.h>
-
-void local_stop_forward(struct local_listener *listener)
-{
-    datagram_forward_deinit(&listener->forward);
-    datagram_socket_close(&listener->datagrams);
-}
 
 /* Where the kernel chooses the port, that of the listener for streams, if there is one. */
 static struct address address_for(const struct local_listener *listener)

@@ -77,6 +77,8 @@ void local_stop_listening(struct local *local);
 /* Accepts from the socket that it has; closes it, if it has one. */
 void local_listener_begin(struct local_listener *listener);
 void local_listener_stop(struct local_listener *listener);
+/* Closes the socket for datagrams, if it has one. */
+void local_stop_forward(struct local_listener *listener);
 /* For status: the addresses, and which of them are not there. */
 struct json_t *local_describe_listeners(const struct local *local) MUST_CHECK;
 
@@ -101,7 +103,6 @@ int local_open_forwards(struct local *local, struct local *previous) MUST_CHECK;
 /* Serves the listener's clients, if it is for datagrams, with the socket that it or
  * `previous` has. */
 void local_begin_forward(struct local_listener *listener, struct local *previous);
-void local_stop_forward(struct local_listener *listener);
 /* The new local cannot have all of its sockets: `previous` gets back those that it
  * closed. */
 void local_give_back_forwards(struct local *previous);

@@ -107,6 +107,12 @@ void local_listener_stop(struct local_listener *listener)
     listener->fd = -1;
 }
 
+void local_stop_forward(struct local_listener *listener)
+{
+    datagram_forward_deinit(&listener->forward);
+    datagram_socket_close(&listener->datagrams);
+}
+
 void local_stop_listening(struct local *local)
 {
     for (size_t i = 0; i < local->config->listen.count; i++) {

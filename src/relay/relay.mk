@@ -16,6 +16,7 @@ librelay_a_SOURCES = \
 	src/relay/relay_arrival.c \
 	src/relay/relay_bounds.c \
 	src/relay/relay_clients.c \
+	src/relay/relay_follow.c \
 	src/relay/relay_internal.h \
 	src/relay/relay_mailbox.c \
 	src/relay/relay_mailbox.h \

@@ -128,6 +128,15 @@ struct relay_clients *relay_clients_new(const struct config_relay *config,
                                         const struct relay_clients *previous) MUST_CHECK;
 void relay_clients_free(struct relay_clients *clients);
 
+/* ---- relay_follow.c ---- */
+
+/* The worker's first configuration. */
+void relay_follow_use(struct relay_worker *worker, const struct config_relay *config);
+/* Goes on with the relay's newest configuration, and so do the worker's sessions. */
+void relay_follow(struct relay_worker *worker);
+/* Gives a new session the rules for destinations of its client. */
+void relay_follow_session(struct relay_session *session);
+
 /* ---- relay_terms.c ---- */
 
 /* Until when clients are served. Looks at once, at each reload, and then each second; wakes
@@ -156,10 +165,6 @@ void relay_worker_join(struct relay_worker *worker);
 /* Call when the threads of all workers have ended. */
 void relay_worker_deinit(struct relay_worker *worker);
 int relay_worker_start(struct relay_worker *worker) MUST_CHECK;
-/* The client in the worker's configuration, which becomes the newest one; valid until the
- * worker follows another one. NULL: the client is gone. */
-const struct config_client *relay_worker_find_client(struct relay_worker *worker,
-                                                     unsigned client);
 
 /* ---- relay_session.c ---- */
 
@@ -168,8 +173,6 @@ const struct config_client *relay_worker_find_client(struct relay_worker *worker
 struct relay_session *relay_session_new(struct relay_worker *worker,
                                         struct session *session, unsigned client,
                                         bool refused) MUST_CHECK;
-/* Takes the client's rules for destinations from the newest configuration. */
-void relay_session_use_rules(struct relay_session *session);
 /* The session was resumed, and has a new id: logs that. */
 void relay_session_resumed(struct relay_session *session);
 /* Frees the admission's session, which has no relay_session. */

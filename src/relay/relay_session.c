@@ -108,28 +108,6 @@ static const struct driver_role role = {
     .ended = on_ended,
 };
 
-void relay_session_use_rules(struct relay_session *session)
-{
-    struct relay_worker *worker = session->worker;
-    const struct config_client *client = relay_worker_find_client(worker, session->client);
-    const struct config_destinations none = {.ports = {.count = 0}};
-    const struct config_destinations *own = client != NULL ? &client->destinations : &none;
-    bool some = own->allow.count + own->deny.count + own->ports.count > 0;
-
-    session->rules = (struct destination_rules){
-        .allow = own->allow.items,
-        .allow_count = own->allow.count,
-        .deny = own->deny.items,
-        .deny_count = own->deny.count,
-        .ports = own->ports.items,
-        .port_count = own->ports.count,
-        .name = "clients[].destinations",
-        .otherwise = &worker->rules,
-    };
-    session->streams.rules = some ? &session->rules : &worker->rules;
-    session->flows.rules = session->streams.rules;
-}
-
 struct relay_session *relay_session_new(struct relay_worker *worker,
                                         struct session *session, unsigned client,
                                         bool refused)
@@ -147,7 +125,7 @@ struct relay_session *relay_session_new(struct relay_worker *worker,
     pthread_mutex_unlock(&worker->relay->lock);
     outbound_list_init(&new->streams, new->name, &worker->rules);
     flow_list_init(&new->flows, &worker->flows, new->name, &worker->rules);
-    relay_session_use_rules(new);
+    relay_follow_session(new);
     list_init(&new->node);
     list_append(&worker->sessions, &new->node);
     driver_init(&new->driver, &worker->worker, session, &role, new);

@@ -102,63 +102,6 @@ static void close_all_unserved(struct relay_worker *worker)
         close_unserved(worker->relay, list_entry(node, struct relay_session, node));
 }
 
-static void use_config(struct relay_worker *worker, const struct config_relay *config)
-{
-    const struct config_destinations *destinations = &config->destinations;
-
-    worker->rules = (struct destination_rules){
-        .allow = destinations->allow.items,
-        .allow_count = destinations->allow.count,
-        .deny = destinations->deny.items,
-        .deny_count = destinations->deny.count,
-        .ports = destinations->ports.items,
-        .port_count = destinations->ports.count,
-        .is_own = own_addresses_have,
-        .own_context = &worker->own,
-    };
-    memset(&worker->verdicts, 0, sizeof(worker->verdicts));
-    atomic_store(&worker->config, config);
-}
-
-static void follow_config(struct relay_worker *worker)
-{
-    struct relay *relay = worker->relay;
-    const struct config_relay *config;
-
-    pthread_mutex_lock(&relay->lock);
-    config = relay->config->config;
-    pthread_mutex_unlock(&relay->lock);
-    if (config == atomic_load(&worker->config))
-        return;
-    if (resolver_configure(worker->resolver, &config->dns) != OK)
-        log_error("cannot change to other DNS servers: out of memory");
-    use_config(worker, config);
-    worker_set_timeouts(&worker->worker, &config->timeouts);
-    list_foreach(&worker->sessions, node, after)
-        relay_session_use_rules(list_entry(node, struct relay_session, node));
-}
-
-const struct config_client *relay_worker_find_client(struct relay_worker *worker,
-                                                     unsigned client)
-{
-    struct relay *relay = worker->relay;
-
-    for (;;) {
-        const struct config_relay *config;
-        const struct relay_client *known;
-        const struct config_client *listed;
-
-        pthread_mutex_lock(&relay->lock);
-        config = relay->config->config;
-        known = &relay->clients->items[client];
-        listed = known->gone ? NULL : &config->clients.items[known->listed];
-        pthread_mutex_unlock(&relay->lock);
-        if (listed == NULL || config == atomic_load(&worker->config))
-            return listed;
-        follow_config(worker);
-    }
-}
-
 static bool is_crowded(struct relay *relay, unsigned client, uint64_t now)
 {
     uint64_t at_ns = relay->clients->items[client].crowded_at_ns;
@@ -195,7 +138,7 @@ static void on_wake(void *context)
 
     while ((message = relay_mailbox_take(&worker->mailbox)) != NULL)
         relay_arrival_move_in(worker, message);
-    follow_config(worker);
+    relay_follow(worker);
     close_all_unserved(worker);
     desert_crowded(worker);
     /* Not again: who wakes the worker all the time must not put its end off. */
@@ -320,7 +263,7 @@ int relay_worker_init(struct relay_worker *worker, struct relay *relay, unsigned
     worker->index = index;
     worker->own_loop = loop == NULL;
     own_addresses_init(&worker->own);
-    use_config(worker, config);
+    relay_follow_use(worker, config);
     list_init(&worker->arrivals);
     list_init(&worker->sessions);
     relay_mailbox_init(&worker->mailbox, on_wake, worker);
