@@ -11,6 +11,8 @@ void account_pools_init(struct account_pools *pools, struct page_pool *pages)
         .subflows.most = SHARE_UNLIMITED,
         .destinations.most = SHARE_UNLIMITED,
         .names.most = SHARE_UNLIMITED,
+        .flows.most = SHARE_UNLIMITED,
+        .datagrams.most = SHARE_UNLIMITED,
     };
 }
 
@@ -22,6 +24,8 @@ void account_init(struct account *account, struct account_pools *pools)
         .subflows.pool = &pools->subflows,
         .destinations.pool = &pools->destinations,
         .names.pool = &pools->names,
+        .flows.pool = &pools->flows,
+        .datagrams.pool = &pools->datagrams,
     };
     page_account_init(&account->pages, pools->pages);
 }

@@ -73,7 +73,7 @@ static void deny(struct outbound_flow *flow, const struct address *to)
 static void give_descriptor(struct outbound_flow *flow)
 {
     flow->list->sockets--;
-    share_give(&flow->driver->account->destinations, 1);
+    share_give(&flow->list->account->destinations, 1);
 }
 
 static void close_socket(struct flow_socket *socket)
@@ -97,7 +97,7 @@ static void outbound_flow_free(struct outbound_flow *flow)
     flow_targets_deinit(&flow->targets);
     mapping_deinit(&flow->mapping);
     list_remove(&flow->node);
-    list->service->count--;
+    share_give(&list->account->flows, 1);
     if (--list->count == 0)
         list_remove(&list->node);
     free(flow);
@@ -196,7 +196,7 @@ static void on_datagrams(struct ev_loop *loop, ev_io *io, int events)
  * makes room. */
 static bool take_descriptor(struct outbound_flow *flow)
 {
-    struct share *descriptors = &flow->driver->account->destinations;
+    struct share *descriptors = &flow->list->account->destinations;
 
     while (!share_may_take(descriptors, flow->list->sockets + 1)) {
         struct outbound_flow *oldest = oldest_of(flow->list);
@@ -327,10 +327,9 @@ static const struct flow_end_type end_type = {.readable = on_readable, .closed =
 
 /* ---- service and lists ---- */
 
-int flow_service_init(struct flow_service *service, const struct flow_ways *ways,
-                      unsigned limit)
+int flow_service_init(struct flow_service *service, const struct flow_ways *ways)
 {
-    *service = (struct flow_service){.ways = *ways, .limit = limit};
+    *service = (struct flow_service){.ways = *ways};
     list_init(&service->lists);
     service->batch = datagram_batch_new();
     return service->batch != NULL ? OK : ERROR_MEMORY;
@@ -343,9 +342,11 @@ void flow_service_deinit(struct flow_service *service)
 }
 
 void flow_list_init(struct flow_list *list, struct flow_service *service,
-                    const char *client, const struct destination_rules *rules)
+                    const char *client, struct account *account,
+                    const struct destination_rules *rules)
 {
-    *list = (struct flow_list){.service = service, .client = client, .rules = rules};
+    *list = (struct flow_list){
+        .service = service, .client = client, .account = account, .rules = rules};
     list_init(&list->node);
     list_init(&list->flows);
 }
@@ -356,22 +357,39 @@ void flow_list_abort(struct flow_list *list)
         end_flow(oldest_of(list), FLOW_CLOSE_FAILURE);
 }
 
-/* Closes a flow where the bound is reached: of the session that has most of them, the one
- * that has sent least recently. */
-static void make_room(struct flow_service *service)
+/* Of the client's sessions, the one that has most flows; NULL: none has any. */
+static struct flow_list *largest_of(const struct account *account,
+                                    struct flow_service *service)
 {
     struct flow_list *largest = NULL;
 
-    if (service->count < service->limit)
-        return;
     list_foreach(&service->lists, node, after) {
         struct flow_list *list = list_entry(node, struct flow_list, node);
 
-        if (largest == NULL || list->count > largest->count)
+        if (list->account == account && (largest == NULL || list->count > largest->count))
             largest = list;
     }
-    if (largest != NULL)
+    return largest;
+}
+
+/* Takes the place of one flow. Where the client has no more, the flow that has sent least
+ * recently goes, of the client's session that has most of them. */
+static bool take_place(struct account *account, struct flow_service *service)
+{
+    static _Thread_local struct log_limit limit;
+    struct flow_list *largest;
+
+    while (!share_take(&account->flows, 1)) {
+        largest = largest_of(account, service);
+        if (largest == NULL)
+            return false;
+        log_write_limited(&limit, clock_now(), LOG_WARNING,
+                          "%s has as many flows as limits.flows leaves it, "
+                          "and loses the oldest",
+                          largest->client);
         end_flow(oldest_of(largest), FLOW_CLOSE_LIMIT);
+    }
+    return true;
 }
 
 void outbound_flow_start(struct driver *driver, struct flow_list *list, struct flow *handle)
@@ -379,18 +397,18 @@ void outbound_flow_start(struct driver *driver, struct flow_list *list, struct f
     struct outbound_flow *flow = calloc(1, sizeof(*flow));
     uint64_t now = clock_now();
 
-    if (flow == NULL) {
+    if (flow == NULL || !take_place(list->account, list->service)) {
         session_flow_close(driver->session, handle, FLOW_CLOSE_LIMIT, now);
+        free(flow);
         return;
     }
-    make_room(list->service);
     flow->end.type = &end_type;
     flow->driver = driver;
     flow->list = list;
     flow->flow = handle;
     mapping_init(&flow->mapping, flow_policy(handle)->filter_address, now);
     flow_targets_init(&flow->targets, &list->service->ways, &list->rules,
-                      &driver->account->names, on_resolved);
+                      &list->account->names, on_resolved);
     for (size_t i = 0; i < ARRAY_LENGTH(flow->sockets); i++) {
         flow->sockets[i].owner = flow;
         flow->sockets[i].datagrams.fd = -1;
@@ -404,7 +422,6 @@ void outbound_flow_start(struct driver *driver, struct flow_list *list, struct f
     list_append(&list->flows, &flow->node);
     if (list->count++ == 0)
         list_append(&list->service->lists, &list->node);
-    list->service->count++;
     flow_set_user(handle, flow);
     arm_idle(flow, now);
 }

@@ -17,8 +17,6 @@
 struct flow_service {
     struct flow_ways ways;
     struct datagram_batch *batch; /* owned */
-    unsigned limit;               /* flows open at once; beyond, an old one goes */
-    unsigned count;
     struct list lists; /* of struct flow_list, those with flows */
 };
 
@@ -26,6 +24,7 @@ struct flow_service {
 struct flow_list {
     struct flow_service *service; /* borrowed */
     const char *client;           /* borrowed; the session's client, for the log */
+    struct account *account;      /* borrowed; the client's */
     const struct destination_rules *rules; /* borrowed; the client's */
     struct list node;             /* in service->lists */
     struct list flows;            /* the one that has sent least recently is the first */
@@ -34,13 +33,14 @@ struct flow_list {
 };
 
 /* Returns OK or ERROR_MEMORY. */
-int flow_service_init(struct flow_service *service, const struct flow_ways *ways,
-                      unsigned limit) MUST_CHECK;
+int flow_service_init(struct flow_service *service,
+                      const struct flow_ways *ways) MUST_CHECK;
 /* Call when all lists are empty. Safe on a zeroed service. */
 void flow_service_deinit(struct flow_service *service);
 
 void flow_list_init(struct flow_list *list, struct flow_service *service,
-                    const char *client, const struct destination_rules *rules);
+                    const char *client, struct account *account,
+                    const struct destination_rules *rules);
 /* Ends all of them. */
 void flow_list_abort(struct flow_list *list);
 

@@ -49,7 +49,8 @@ static unsigned long part(unsigned long descriptors, const struct config_relay *
 }
 
 /* Streams' records may take a quarter as much as their data; the floor allows for some
- * thousand idle streams where little data may wait. */
+ * thousand idle streams where little data may wait. Flows, with all that waits in them, may
+ * take as much as that. */
 void relay_bounds_set(const struct config_relay *config, struct account_pools *pools)
 {
     pools->records.most =
@@ -57,6 +58,8 @@ void relay_bounds_set(const struct config_relay *config, struct account_pools *p
     pools->subflows.most = part(descriptors_for_subflows(), config);
     pools->destinations.most = part(descriptors_for_clients(), config);
     pools->names.most = config->dns.max_waiting;
+    pools->flows.most = MAX(config->limits.flows / config->workers, 1u);
+    pools->datagrams.most = pools->records.most;
     pools->dials_per_second = config->limits.dials_per_second;
     pools->dials_burst = DIALS_BURST_SECONDS * config->limits.dials_per_second;
 }

@@ -124,7 +124,8 @@ struct relay_session *relay_session_new(struct relay_worker *worker,
     memcpy(new->name, worker->relay->clients->items[client].name, sizeof(new->name));
     pthread_mutex_unlock(&worker->relay->lock);
     outbound_list_init(&new->streams, new->name, &worker->rules);
-    flow_list_init(&new->flows, &worker->flows, new->name, &worker->rules);
+    flow_list_init(&new->flows, &worker->flows, new->name, session_account(session),
+                   &worker->rules);
     relay_follow_session(new);
     list_init(&new->node);
     list_append(&worker->sessions, &new->node);

@@ -239,15 +239,13 @@ static int init_admission(struct relay_worker *worker, uint64_t silence_random)
 
 static int init_flows(struct relay_worker *worker)
 {
-    const struct config_relay *config = atomic_load(&worker->config);
     const struct flow_ways ways = {
         .resolver = worker->resolver,
         .verdicts = &worker->verdicts,
         .finder = &worker->finder,
     };
 
-    return flow_service_init(&worker->flows, &ways,
-                             share(config->limits.flows, worker->relay));
+    return flow_service_init(&worker->flows, &ways);
 }
 
 int relay_worker_init(struct relay_worker *worker, struct relay *relay, unsigned index,

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What the relay's operator grants one client and not the others: destinations, and a date."""
+"""What the relay's operator grants one client and not the others: destinations, and a date;
+and that no client takes the flows of the others."""
 import datetime
 import signal
 
@@ -101,6 +102,31 @@ def test_a_client_expires(t):
 
 def test_a_client_expires_in_another_worker(t):
     expires(t, 2)
+
+
+def test_flows_of_one_client(t):
+    """A client that opens more flows than limits.flows leaves it loses its own."""
+    ports = {}
+
+    def note_port(data, peer):
+        ports.setdefault(data, set()).add(peer[1])
+        return data
+
+    server = DatagramServer(t, handle=note_port)
+    pair, guest = two_clients(t, {}, relay={"workers": 1, "limits": {"flows": 12}})
+    flows = {b"flow %d" % i: Association(t, pair.socks_port, (server.host, server.port))
+             for i in range(3)}
+    for text, flow in flows.items():
+        flow.ask(text)
+    guests = [Association(t, guest.socks_port, (server.host, server.port)) for _ in range(20)]
+    for flow in guests:
+        flow.ask(b"the guest's")
+    pair.relay.wait_output("guest has as many flows as limits.flows leaves it")
+    guests[0].ask(b"the guest's")
+    for text, flow in flows.items():
+        flow.ask(text)
+        t.equal(len(ports[text]), 1, "ports of the other client's flow")
+    t.check(len(ports[b"the guest's"]) > len(guests), "the guest's first flow kept its port")
 
 
 if __name__ == "__main__":

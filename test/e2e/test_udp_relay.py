@@ -241,7 +241,7 @@ def limited(t, pair):
 
 
 def test_the_oldest_flow_of_all_makes_room(t):
-    limited(t, t.pair(relay={"limits": {"flows": 3}}))
+    limited(t, t.pair(relay={"limits": {"flows": 6}}))
 
 
 def test_the_oldest_flow_of_a_session_makes_room(t):

@@ -472,6 +472,45 @@ static void test_a_large_datagram_after_a_rest(void **state)
     pair_free(pair);
 }
 
+/* Flows, and what waits in them, are charged to the client. Where its account is used up,
+ * the longest unused flow goes, and datagrams are dropped. */
+static void test_the_account_bounds_flows(void **state)
+{
+    static const uint8_t bytes[5000];
+    struct session_config config = pair_config();
+    struct target to = address(1, 5000);
+    struct flow *flow;
+    struct pair *pair = with_flow(&config, NULL, &flow);
+    const struct share_pool *pool = &pair->own_pools.datagrams;
+    (void)state;
+
+    assert_int_equal(pool->used, ACCOUNT_FLOW_BYTES);
+    /* Of five places two are left free, and one is too small. */
+    pair->own_pools.datagrams.most = 5 * ACCOUNT_FLOW_BYTES;
+    for (unsigned i = 0; i < 3; i++)
+        assert_non_null(session_flow_open(pair->local, NULL, pair->now));
+    pair_run_ms(pair, 1000);
+    assert_int_equal(session_flow_count(pair->relay), 2);
+    assert_int_equal(session_flow_count(pair->local), 2);
+    assert_int_equal(pool->used, 2 * ACCOUNT_FLOW_BYTES);
+    flow = pair->incoming_flows[pair->incoming_flow_count - 1];
+    session_flow_send(pair->relay, flow, &to, bytes, sizeof(bytes), pair->now);
+    assert_int_equal(flow_counters(flow)->drops[FLOW_DROP_QUEUE], 1);
+    assert_true(pool->used <= pool->most / 2);
+    /* Another client uses up the rest: there is no place, and the session goes on. */
+    pair->own_pools.datagrams.most = 0;
+    assert_non_null(session_flow_open(pair->local, NULL, pair->now));
+    pair_run_ms(pair, 1000);
+    assert_int_equal(session_flow_count(pair->relay), 0);
+    assert_int_equal(session_flow_count(pair->local), 0);
+    assert_int_equal(pool->used, 0);
+    pair->own_pools.datagrams.most = SHARE_UNLIMITED;
+    assert_non_null(session_flow_open(pair->local, NULL, pair->now));
+    pair_run_ms(pair, 1000);
+    assert_int_equal(session_flow_count(pair->relay), 1);
+    pair_free(pair);
+}
+
 /* The end of the session ends its flows. */
 static void test_session_end(void **state)
 {
@@ -496,6 +535,7 @@ UNIT_MAIN(cmocka_unit_test(test_a_flow_is_closed_while_its_end_waits),
           cmocka_unit_test(test_sizes), cmocka_unit_test(test_small_budgets),
           cmocka_unit_test(test_many_peers), cmocka_unit_test(test_parts_are_dropped),
           cmocka_unit_test(test_resume_and_restart), cmocka_unit_test(test_relay_bound),
+          cmocka_unit_test(test_the_account_bounds_flows),
           cmocka_unit_test(test_unsupported),
           cmocka_unit_test(test_a_large_datagram_after_a_rest),
           cmocka_unit_test(test_session_end))

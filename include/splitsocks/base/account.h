@@ -16,6 +16,10 @@
 /* What a record of a stream is charged: the engine's and the drivers' objects. */
 #define ACCOUNT_STREAM_BYTES 1024
 
+/* What a record of a flow is charged: the engine's and the relay's objects, and its first
+ * bindings. */
+#define ACCOUNT_FLOW_BYTES 2048
+
 /* The bounds of a worker, and what all its clients have of each. */
 struct account_pools {
     struct page_pool *pages;        /* borrowed: data of streams */
@@ -23,6 +27,8 @@ struct account_pools {
     struct share_pool subflows;     /* descriptors of connections to local */
     struct share_pool destinations; /* descriptors of connections to destinations */
     struct share_pool names;        /* being looked up */
+    struct share_pool flows;        /* of datagrams, open at once */
+    struct share_pool datagrams;    /* bytes: records of flows, what waits in them */
     uint32_t dials_per_second;      /* of one client; 0: no bound */
     uint32_t dials_burst;           /* which may be done at once, after a pause */
 };
@@ -30,7 +36,7 @@ struct account_pools {
 struct account {
     const struct account_pools *pools; /* borrowed; NULL: there are no bounds */
     struct page_account pages;
-    struct share records, subflows, destinations, names;
+    struct share records, subflows, destinations, names, flows, datagrams;
     unsigned sessions;       /* of this worker, among those of the client table */
     struct turn turn;        /* its part of the worker's time */
     uint64_t dial_due_at_ns; /* when the next dial is due at `dials_per_second` */

@@ -4,8 +4,10 @@
 #include <assert.h>
 #include <stdlib.h>
 
-void flows_init(struct flows *flows)
+void flows_init(struct flows *flows, struct account *account)
 {
+    flows->account = account;
+    named_ids_init(&flows->named, &account->records);
     list_init(&flows->all);
     list_init(&flows->small);
     list_init(&flows->large);
@@ -57,12 +59,21 @@ void flow_set_id(struct flows *flows, struct flow *flow, uint64_t id)
 
 /* ---- life ---- */
 
+bool flows_have_room(const struct flows *flows)
+{
+    return share_may_take(&flows->account->datagrams, ACCOUNT_FLOW_BYTES);
+}
+
 struct flow *flow_new(struct flows *flows, uint64_t id)
 {
-    struct flow *flow = calloc(1, sizeof(*flow));
+    struct flow *flow;
 
+    if (!flows_have_room(flows))
+        return NULL;
+    flow = calloc(1, sizeof(*flow));
     if (flow == NULL)
         return NULL;
+    share_add(&flows->account->datagrams, ACCOUNT_FLOW_BYTES);
     list_init(&flow->ready);
     list_init(&flow->control);
     list_init(&flow->waiting);
@@ -137,6 +148,7 @@ static void clear(struct flows *flows, struct flow *flow)
     list_remove(&flow->node);
     flow->ended = true;
     flows->count--;
+    share_give(&flows->account->datagrams, ACCOUNT_FLOW_BYTES);
     flows->context->pool_dirty = true;
 }
 

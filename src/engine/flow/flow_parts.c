@@ -13,7 +13,8 @@ static void clear(struct flows *flows, struct assembly *assembly)
     for (unsigned i = 0; i < assembly->parts; i++)
         free(assembly->items[i].bytes);
     free(assembly->items);
-    flows->bytes_in -= assembly->parts * sizeof(*assembly->items) + assembly->length;
+    flows_give_bytes(flows, &flows->bytes_in,
+                     assembly->parts * sizeof(*assembly->items) + assembly->length);
     flow_peer_unreference(flows, assembly->peer);
     *assembly = (struct assembly){0};
 }
@@ -37,11 +38,13 @@ static bool begin(struct flows *flows, struct assembly *assembly, struct flow_pe
 {
     size_t size = frame->datagram.parts * sizeof(*assembly->items);
 
-    if (flows->bytes_in + size > FLOWS_BYTES_MAX)
+    if (!flows_take_bytes(flows, &flows->bytes_in, size))
         return false;
     assembly->items = calloc(frame->datagram.parts, sizeof(*assembly->items));
-    if (assembly->items == NULL)
+    if (assembly->items == NULL) {
+        flows_give_bytes(flows, &flows->bytes_in, size);
         return false;
+    }
     assembly->sequence = frame->datagram.sequence;
     assembly->began_at_ns = flows->context->now;
     assembly->peer = peer;
@@ -49,7 +52,6 @@ static bool begin(struct flows *flows, struct assembly *assembly, struct flow_pe
     flow_peer_reference(peer);
     flows->parts_old_at_ns =
         MIN(flows->parts_old_at_ns, flows->context->now + FLOW_ASSEMBLY_NS);
-    flows->bytes_in += size;
     return true;
 }
 
@@ -105,16 +107,17 @@ static bool add(struct flows *flows, struct assembly *assembly, const struct fra
     struct assembly_part *part = &assembly->items[frame->datagram.part];
 
     if (length == 0 || assembly->length + length > FLOW_DATAGRAM_MAX ||
-        flows->bytes_in + length > FLOWS_BYTES_MAX)
+        !flows_take_bytes(flows, &flows->bytes_in, length))
         return false;
     part->bytes = malloc(length);
-    if (part->bytes == NULL)
+    if (part->bytes == NULL) {
+        flows_give_bytes(flows, &flows->bytes_in, length);
         return false;
+    }
     memcpy(part->bytes, frame->datagram.bytes, length);
     part->length = (uint16_t)length;
     assembly->length += length;
     assembly->missing--;
-    flows->bytes_in += length;
     return true;
 }
 

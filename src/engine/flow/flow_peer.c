@@ -22,11 +22,13 @@ static struct flow_peer *make(struct flows *flows, uint64_t index, const uint8_t
 {
     struct flow_peer *peer;
 
-    if (flows->bytes_peers + memory_of(length) > FLOWS_BYTES_MAX)
+    if (!flows_take_bytes(flows, &flows->bytes_peers, memory_of(length)))
         return NULL;
     peer = malloc(memory_of(length));
-    if (peer == NULL)
+    if (peer == NULL) {
+        flows_give_bytes(flows, &flows->bytes_peers, memory_of(length));
         return NULL;
+    }
     *peer = (struct flow_peer){
         .index = index,
         .references = 1,
@@ -34,7 +36,6 @@ static struct flow_peer *make(struct flows *flows, uint64_t index, const uint8_t
         .length = (uint16_t)length,
     };
     memcpy(peer->target, target, length);
-    flows->bytes_peers += memory_of(length);
     return peer;
 }
 
@@ -47,7 +48,7 @@ void flow_peer_unreference(struct flows *flows, struct flow_peer *peer)
 {
     if (--peer->references > 0)
         return;
-    flows->bytes_peers -= memory_of(peer->length);
+    flows_give_bytes(flows, &flows->bytes_peers, memory_of(peer->length));
     free(peer);
 }
 

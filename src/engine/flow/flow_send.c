@@ -70,7 +70,7 @@ static void release(struct flows *flows, struct datagram *datagram)
 {
     assert(datagram->references == 0);
     list_remove(&datagram->node);
-    flows->bytes_out -= memory_of(datagram);
+    flows_give_bytes(flows, &flows->bytes_out, memory_of(datagram));
     flow_peer_unreference(flows, datagram->peer);
     free(datagram);
 }
@@ -190,10 +190,15 @@ static void make_room(struct flows *flows, struct flow *flow, size_t length)
 static struct datagram *make(struct flows *flows, struct flow *flow, struct flow_peer *peer,
                              const void *bytes, size_t length)
 {
-    struct datagram *datagram = malloc(sizeof(*datagram) + length);
+    struct datagram *datagram;
 
-    if (datagram == NULL)
+    if (!flows_take_bytes(flows, &flows->bytes_out, sizeof(*datagram) + length))
         return NULL;
+    datagram = malloc(sizeof(*datagram) + length);
+    if (datagram == NULL) {
+        flows_give_bytes(flows, &flows->bytes_out, sizeof(*datagram) + length);
+        return NULL;
+    }
     *datagram = (struct datagram){.flow = flow,
                                   .peer = peer,
                                   .queued_at_ns = flows->context->now,
@@ -202,11 +207,10 @@ static struct datagram *make(struct flows *flows, struct flow *flow, struct flow
     list_init(&datagram->node);
     if (length > 0)
         memcpy(datagram->bytes, bytes, length);
-    flows->bytes_out += memory_of(datagram);
     return datagram;
 }
 
-/* Queues all parts. False when memory is out: then none of them. */
+/* Queues all parts. False when there is no memory for them: then none of them. */
 static bool queue_parts(struct flows *flows, struct flow *flow, struct flow_peer *peer,
                         const uint8_t *bytes, size_t length, size_t most)
 {
@@ -254,8 +258,7 @@ void flow_queue(struct flows *flows, struct flow *flow, const struct target *tar
     }
     flow_drop_old(flows, flow);
     make_room(flows, flow, length);
-    if (flows->bytes_out + length > FLOWS_BYTES_MAX ||
-        !queue_parts(flows, flow, peer, bytes, length, most))
+    if (!queue_parts(flows, flow, peer, bytes, length, most))
         flow_count_drop(flows, flow, FLOW_DROP_QUEUE);
     flow_update_ready(flows, flow);
     /* The pool looks at a queue that grows, not at each datagram. */

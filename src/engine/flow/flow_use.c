@@ -63,6 +63,20 @@ void flow_count_drop(struct flows *flows, struct flow *flow, enum flow_drop reas
     flows->context->counters.flows.drops[reason]++;
 }
 
+bool flows_take_bytes(struct flows *flows, uint64_t *bytes, size_t size)
+{
+    if (*bytes + size > FLOWS_BYTES_MAX || !share_take(&flows->account->datagrams, size))
+        return false;
+    *bytes += size;
+    return true;
+}
+
+void flows_give_bytes(struct flows *flows, uint64_t *bytes, size_t size)
+{
+    *bytes -= size;
+    share_give(&flows->account->datagrams, size);
+}
+
 uint64_t flow_queued_bytes(const struct flow *flow)
 {
     return flow->waiting_bytes;

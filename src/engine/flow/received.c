@@ -7,16 +7,17 @@ struct received *received_new(struct flows *flows, struct flow_peer *peer, size_
 {
     struct received *received;
 
-    if (flows->bytes_in + sizeof(*received) + length > FLOWS_BYTES_MAX)
+    if (!flows_take_bytes(flows, &flows->bytes_in, sizeof(*received) + length))
         return NULL;
     received = malloc(sizeof(*received) + length);
-    if (received == NULL)
+    if (received == NULL) {
+        flows_give_bytes(flows, &flows->bytes_in, sizeof(*received) + length);
         return NULL;
+    }
     list_init(&received->node);
     received->peer = peer;
     received->length = length;
     flow_peer_reference(peer);
-    flows->bytes_in += sizeof(*received) + length;
     return received;
 }
 
@@ -24,7 +25,7 @@ void received_free(struct flows *flows, struct received *received)
 {
     if (received == NULL)
         return;
-    flows->bytes_in -= sizeof(*received) + received->length;
+    flows_give_bytes(flows, &flows->bytes_in, sizeof(*received) + received->length);
     flow_peer_unreference(flows, received->peer);
     list_remove(&received->node);
     free(received);

@@ -106,7 +106,7 @@ struct session *session_make(const struct session_config *config, uint64_t now)
     list_init(&session->subflows.ack_queue);
     for (unsigned class = 0; class < STREAM_CLASSES; class ++)
         list_init(&session->streams.ready[class]);
-    flows_init(&session->flows);
+    flows_init(&session->flows, session->streams.account);
     ring_init(&session->subflows.finals, sizeof(struct final_ack));
     ring_init(&session->context.events, sizeof(struct session_event));
     session->subflows.limbo_wake_at_ns = TIME_NEVER;

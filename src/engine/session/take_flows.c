@@ -3,35 +3,43 @@
  * a flow that is gone is ignored. */
 #include "session_parts.h"
 
-/* Relay: the client has more flows than it may: the longest unused one goes. */
-static void drop_unused(struct session *session, const struct flow *newest)
+/* Relay: makes room for one more flow: where the session, or the client's account, has as
+ * many as it may, the longest unused one goes. */
+static bool make_room(struct flows *flows)
 {
-    struct flows *flows = &session->flows;
-    struct flow *oldest = list_first(&flows->all, struct flow, node);
+    while (flows->count >= flows->context->config.flow_limit || !flows_have_room(flows)) {
+        struct flow *oldest = list_first(&flows->all, struct flow, node);
 
-    if (flows->count <= session->context.config.flow_limit || oldest == newest)
-        return;
-    flows_queue_close(flows, oldest->id, FLOW_CLOSE_LIMIT);
-    flow_end(flows, oldest, FLOW_CLOSE_LIMIT, true);
+        if (oldest == NULL)
+            return false;
+        flows_queue_close(flows, oldest->id, FLOW_CLOSE_LIMIT);
+        flow_end(flows, oldest, FLOW_CLOSE_LIMIT, true);
+    }
+    return true;
 }
 
 /* Relay: a flow whose datagrams, or end, may come before its OPEN. NULL when it has ended,
- * or memory is out. */
+ * there is no room for it, or memory is out. */
 static struct flow *new_incoming(struct session *session, uint64_t id)
 {
+    struct flows *flows = &session->flows;
     struct flow *flow;
     bool first;
-    int error = named_ids_add(&session->flows.named, id, &first);
+    int error = named_ids_add(&flows->named, id, &first);
 
     if (error == OK && !first)
         return NULL;
-    flow = error == OK ? flow_new(&session->flows, id) : NULL;
+    if (error == OK && !make_room(flows)) {
+        flows_queue_close(flows, id, FLOW_CLOSE_LIMIT);
+        flows->ended++;
+        return NULL;
+    }
+    flow = error == OK ? flow_new(flows, id) : NULL;
     if (flow == NULL) {
         session_fail(session, ERROR_MEMORY, "out of memory");
         return NULL;
     }
     flow->incoming = true; /* the driver gets it with its OPEN */
-    drop_unused(session, flow);
     return flow;
 }
 

@@ -15,6 +15,7 @@
 #ifndef SPLITSOCKS_ENGINE_FLOW_H
 #define SPLITSOCKS_ENGINE_FLOW_H
 
+#include <splitsocks/base/account.h>
 #include <splitsocks/base/list.h>
 #include <splitsocks/base/named_ids.h>
 #include <splitsocks/base/number_window.h>
@@ -162,6 +163,7 @@ struct flow_closing {
 struct flows {
     struct context *context;
     struct paths *paths;
+    struct account *account; /* borrowed: the client's */
     struct list all;
     unsigned count;
     struct flow *by_id[FLOW_BUCKETS];
@@ -174,7 +176,7 @@ struct flows {
     uint64_t ended;         /* relay: flows that are gone */
     bool send_limit;        /* relay: send a FLOW_LIMIT */
     uint64_t waiting_bytes; /* of all flows, never sent */
-    /* Memory, each bounded by FLOWS_BYTES_MAX. */
+    /* Memory, each bounded by FLOWS_BYTES_MAX, and all by the client's account. */
     uint64_t bytes_out, bytes_in, bytes_peers;
     uint64_t used_at_ns; /* when a datagram was last sent or received */
     uint64_t
@@ -189,12 +191,17 @@ struct stream_policy flow_path_policy(const struct flow *flow);
 /* A datagram was sent or received. */
 void flow_note_used(struct flows *flows, struct flow *flow);
 void flow_count_drop(struct flows *flows, struct flow *flow, enum flow_drop reason);
+/* Takes memory for `bytes`: flows.bytes_out, bytes_in or bytes_peers. */
+bool flows_take_bytes(struct flows *flows, uint64_t *bytes, size_t size) MUST_CHECK;
+void flows_give_bytes(struct flows *flows, uint64_t *bytes, size_t size);
 
 /* flow.c */
-void flows_init(struct flows *flows);
+void flows_init(struct flows *flows, struct account *account);
 /* Frees all flows. No ledger refers to their datagrams any more. */
 void flows_deinit(struct flows *flows);
-/* `id` 0: none yet. NULL when memory is out. */
+/* Whether the client's account has room for one more. */
+bool flows_have_room(const struct flows *flows);
+/* `id` 0: none yet. NULL when memory is out, or the account has no room. */
 struct flow *flow_new(struct flows *flows, uint64_t id) MUST_CHECK;
 struct flow *flow_find(const struct flows *flows, uint64_t id);
 void flow_set_id(struct flows *flows, struct flow *flow, uint64_t id);
