@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The shares of clients of one relay whose processor is the bottleneck: one client has fifty
+streams, the others have one each; and a bystander's pings meanwhile.
+
+Where a control group with a quota can be made (root), the relay gets a part of a processor;
+elsewhere it runs at the lowest priority on a processor of its own."""
+import contextlib
+import os
+import subprocess
+
+import peers
+from peers import bench_tool, harness
+
+CLIENTS = 6
+# Short periods, since the relay stands still for the rest of each.
+PERIOD_US = 4000
+
+
+class Group:
+    """A control group of the relay's own, of version 1 or 2, with a bound on its processor time."""
+
+    V1, V2 = "/sys/fs/cgroup/cpu", "/sys/fs/cgroup"
+
+    def __init__(self, t, share):
+        quota = max(1000, int(PERIOD_US * share))
+        name = f"splitsocks-bench-{os.getpid()}"
+        first = os.path.exists(f"{self.V1}/cpu.cfs_quota_us")
+        self.path = os.path.join(self.V1 if first else self.V2, name)
+        self.note = f"{quota} us of each {PERIOD_US} us of one processor"
+        os.mkdir(self.path)
+        t.stack.callback(self._remove)
+        if first:
+            self._write("cpu.cfs_period_us", PERIOD_US)
+            self._write("cpu.cfs_quota_us", quota)
+        else:
+            self._write("cpu.max", f"{quota} {PERIOD_US}")
+
+    def _write(self, name, value):
+        with open(os.path.join(self.path, name), "w", encoding="ascii") as f:
+            f.write(str(value))
+
+    def _remove(self):
+        with contextlib.suppress(OSError):
+            os.rmdir(self.path)
+
+    @property
+    def under(self):
+        return ("sh", "-c", f'echo $$ >{self.path}/cgroup.procs && exec "$@"', "sh")
+
+
+class Priority:
+    """The lowest priority, and one processor."""
+
+    note = "one processor, at the lowest priority"
+    under = ("nice", "-n", "19", "taskset", "-c", "0")
+
+
+def bound(t, share):
+    try:
+        return Group(t, share)
+    except OSError:
+        return Priority()
+
+
+def clients_of_one_relay(t, workers, under):
+    """Pairs that share the relay of the first; the last is the bystander's."""
+    pairs = [t.pair(name=f"-{workers}-{i}", start=False) for i in range(CLIENTS + 1)]
+    first = pairs[0]
+    first.relay_config["workers"] = workers
+    first.relay_config["clients"] = [{"name": f"client-{i}", "public_key": pair.local_key}
+                                     for i, pair in enumerate(pairs)]
+    first.write_configs()
+    first.start_relay(under=under)
+    for pair in pairs:
+        pair.local_config["relay"] = first.local_config["relay"]
+        pair.write_configs()
+        pair.start_local()
+    return pairs
+
+
+def start_bulk(pair, dest, direction, streams, seconds):
+    return subprocess.Popen([bench_tool("pump"), "run", "--proxy", f"127.0.0.1:{pair.socks_port}",
+                             "--dest", dest, f"--{direction}", "1000G", "--parallel", str(streams),
+                             "--for", f"{seconds}s"], stdout=subprocess.PIPE, text=True)
+
+
+def shares(pairs, dest, origin, direction, streams, seconds):
+    """Each client's part of all bytes, times their number; Mbit/s of all; the bystander's pings."""
+    running = [start_bulk(pair, dest, direction, streams if i == 0 else 1, seconds)
+               for i, pair in enumerate(pairs[:-1])]
+    pings = pairs[-1].start_load(origin.dest, "--ping", 10000 * seconds, "--size", 64, "--for",
+                                 f"{seconds}s")
+    moved = []
+    for process in running:
+        out, _ = process.communicate(timeout=seconds + 120)
+        moved.append(peers.json.loads(out)["bytes"])
+    total = sum(moved)
+    return [CLIENTS * each / total for each in moved], total * 8e-6 / seconds, pings.result()
+
+
+def bench(t, options):
+    dest, origin = peers.pump_server(t), t.origin()
+    for workers in (1, 2):
+        group = bound(t, options.processor)
+        pairs = clients_of_one_relay(t, workers, group.under)
+        rows = []
+        for direction in ("down", "up"):
+            quiet = pairs[-1].load(origin.dest, "--ping", 500, "--size", 64)
+            for _ in range(options.rounds):
+                parts, mbit, pings = shares(pairs, dest, origin, direction, options.streams,
+                                            options.seconds)
+                rows.append([direction, parts[0], min(parts), max(parts), mbit,
+                             *(report["ping_us"][name] / 1000 for report, name in
+                               ((quiet, "p99"), (pings, "p50"), (pings, "p99")))])
+        peers.table(f"{CLIENTS} clients, the first with {options.streams} streams, the others with "
+                    f"one; {workers} worker(s); the relay has {group.note}",
+                    ["", "first's share", "least", "most", "Mbit/s", "quiet ping p99 ms",
+                     "ping p50 ms", "p99 ms"], rows, "aims: shares 0.9 to 1.1, p99 10 ms")
+        for pair in pairs:
+            pair.local.stop()
+        pairs[0].relay.stop()
+
+
+if __name__ == "__main__":
+    words = peers.parser(__doc__)
+    words.add_argument("--streams", type=int, default=50, help="of the first client")
+    words.add_argument("--seconds", type=int, default=10, help="of each round")
+    words.add_argument("--processor", type=float, default=0.3, help="the relay's part of one")
+    words.set_defaults(rounds=2)
+    peers.run(bench, words.parse_args())
