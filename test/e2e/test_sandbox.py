@@ -35,6 +35,7 @@ def has_seccomp():
 
 def start(t, **options):
     pair = t.pair(relay={"workers": 3}, start=False)
+    options.setdefault("env", {"SPLITSOCKS_SANDBOX": "on"})  # whatever the environment says
     pair.start_relay(**options)
     pair.start_local(**options)
     return pair

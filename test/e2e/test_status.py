@@ -228,6 +228,30 @@ def test_connections_that_are_no_streams(t):
             (f"127.0.0.1:{server.port}", 100, 100), "the one past the relay")
 
 
+def test_direct_connections_that_wait(t):
+    """Past the relay, too, it is shown for whom data waits, and for what."""
+    origin = t.origin()
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        pair = t.pair({"rules": [{"cidr": "127.0.0.0/8", "action": "direct"}]})
+        unread = pair.start_load(origin.dest, "--down", "10G", "--read-rate", "1kbit")
+        deaf = pair.start_load(origin.dest, "--up", "10G", "--mode", "deaf")
+        fill = [socket.socket() for _ in range(4)]
+        for s in fill:
+            s.setblocking(False)
+            s.connect_ex(full.getsockname())
+        with harness.socks_dial(pair.socks_port) as s:
+            s.sendall(b"\5\1\0" + harness.socks_request(*full.getsockname()))
+            for what in ("reader", "peer_reader", "connect"):
+                found = wait_for(t, pair, lambda f: stream_waits(f, what), what)
+                t.equal({x["mode"] for x in found["streams"]}, {"direct"}, "modes")
+        for load in (unread, deaf):
+            load.kill()
+        for s in fill:
+            s.close()
+
+
 def test_no_relay(t):
     pair = t.pair(start=False)
     pair.start_local()

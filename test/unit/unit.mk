@@ -52,6 +52,7 @@ UNIT_TESTS = \
 	test/unit/test_names \
 	test/unit/test_noise \
 	test/unit/test_number_window \
+	test/unit/test_outbox \
 	test/unit/test_outlet \
 	test/unit/test_own_addresses \
 	test/unit/test_outage_news \
@@ -236,6 +237,8 @@ test_unit_test_packet_size_SOURCES = test/unit/test_packet_size.c test/unit/unit
 test_unit_test_packet_size_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_pages_SOURCES = test/unit/test_pages.c test/unit/unit.h
 test_unit_test_pages_LDADD = $(BASE) $(CMOCKA_LIBS)
+test_unit_test_outbox_SOURCES = test/unit/test_outbox.c test/unit/unit.h
+test_unit_test_outbox_LDADD = $(ENGINE) $(CMOCKA_LIBS)
 test_unit_test_outlet_SOURCES = test/unit/test_outlet.c test/unit/unit.h \
 	src/app/outlet.c src/app/outlet.h
 test_unit_test_outlet_LDADD = $(CMOCKA_LIBS) -lpthread
