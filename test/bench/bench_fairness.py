@@ -22,9 +22,9 @@ class Group:
 
     V1, V2 = "/sys/fs/cgroup/cpu", "/sys/fs/cgroup"
 
-    def __init__(self, t, share):
+    def __init__(self, t, share, workers):
         quota = max(1000, int(PERIOD_US * share))
-        name = f"splitsocks-bench-{os.getpid()}"
+        name = f"splitsocks-bench-{os.getpid()}-{workers}"
         first = os.path.exists(f"{self.V1}/cpu.cfs_quota_us")
         self.path = os.path.join(self.V1 if first else self.V2, name)
         self.note = f"{quota} us of each {PERIOD_US} us of one processor"
@@ -56,9 +56,9 @@ class Priority:
     under = ("nice", "-n", "19", "taskset", "-c", "0")
 
 
-def bound(t, share):
+def bound(t, share, workers):
     try:
-        return Group(t, share)
+        return Group(t, share, workers)
     except OSError:
         return Priority()
 
@@ -102,7 +102,7 @@ def shares(pairs, dest, origin, direction, streams, seconds):
 def bench(t, options):
     dest, origin = peers.pump_server(t), t.origin()
     for workers in (1, 2):
-        group = bound(t, options.processor)
+        group = bound(t, options.processor, workers)
         pairs = clients_of_one_relay(t, workers, group.under)
         rows = []
         for direction in ("down", "up"):
