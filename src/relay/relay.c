@@ -238,7 +238,7 @@ void relay_free(struct relay *relay)
     if (relay->initialised == relay->worker_count)
         relay_stop(relay, 0);
     if (relay->initialised > 0)
-        relay_terms_stop(relay, relay->workers[0].worker.loop);
+        relay_terms_stop(relay);
     /* Wait for all before any deinit: each may pass connections to any other. */
     for (unsigned i = 0; i < relay->initialised; i++)
         relay_worker_join(&relay->workers[i]);
@@ -357,7 +357,7 @@ int relay_reload(struct relay *relay, struct config_relay *config)
 
 int relay_start(struct relay *relay)
 {
-    relay_terms_start(relay, relay->workers[0].worker.loop);
+    relay_terms_start(relay);
     for (unsigned i = 0; i < relay->worker_count; i++) {
         int error = relay_worker_start(&relay->workers[i]);
 

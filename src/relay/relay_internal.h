@@ -139,11 +139,12 @@ void relay_follow_session(struct relay_session *session);
 
 /* ---- relay_terms.c ---- */
 
-/* Until when clients are served. Looks at once, at each reload, and then each second; wakes
- * the workers when some client's terms have changed. */
-void relay_terms_start(struct relay *relay, struct ev_loop *loop);
+/* Until when clients are served. Looks at once, at each reload, and when a client's time
+ * ends; wakes the workers when some client's terms have changed. For the first worker's
+ * thread. */
+void relay_terms_start(struct relay *relay);
 void relay_terms_update(struct relay *relay);
-void relay_terms_stop(struct relay *relay, struct ev_loop *loop);
+void relay_terms_stop(struct relay *relay);
 
 /* ---- relay_bounds.c ---- */
 

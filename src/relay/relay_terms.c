@@ -7,8 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* For how long a client may be served after its time. */
-#define LOOK_SECONDS 1.
+/* The wall clock may be set at any time, so it is read at least so often if some client has
+ * a date. */
+#define LOOK_NS (60 * NS_PER_S)
 #define SECONDS_OF_DAY 86400u
 
 static void describe_expiry(uint64_t expires_ns, char *text, size_t size)
@@ -23,16 +24,22 @@ static void describe_expiry(uint64_t expires_ns, char *text, size_t size)
              date.year, date.month, date.day, of_day / 3600, of_day / 60 % 60, of_day % 60);
 }
 
+/* When the client's time ends, since 1970; TIME_NEVER: not. */
+static uint64_t expiry_of(const struct relay *relay, size_t index)
+{
+    const struct relay_client *client = &relay->clients->items[index];
+
+    return client->gone ? TIME_NEVER
+                        : relay->config->config->clients.items[client->listed].expires_ns;
+}
+
 /* True when the client's terms have changed. */
 static bool update(struct relay *relay, size_t index, uint64_t wall_ns)
 {
     struct relay_client *client = &relay->clients->items[index];
-    const struct config_relay *config = relay->config->config;
     char refusal[sizeof(client->refusal)] = "";
-    uint64_t expires_ns = TIME_NEVER;
+    uint64_t expires_ns = expiry_of(relay, index);
 
-    if (!client->gone)
-        expires_ns = config->clients.items[client->listed].expires_ns;
     if (wall_ns >= expires_ns)
         describe_expiry(expires_ns, refusal, sizeof(refusal));
     relay->clients->limits[index].refusal = refusal[0] != '\0' ? client->refusal : NULL;
@@ -42,15 +49,36 @@ static bool update(struct relay *relay, size_t index, uint64_t wall_ns)
     return true;
 }
 
+/* Where no client's time ends there is no further look, so that an idle relay sleeps. */
+static void plan_look(struct relay *relay, uint64_t wait_ns)
+{
+    struct ev_loop *loop = relay->workers[0].worker.loop;
+
+    ev_timer_stop(loop, &relay->terms);
+    if (wait_ns == TIME_NEVER)
+        return;
+    ev_timer_set(&relay->terms, (double)wait_ns * 1e-9, 0.);
+    ev_timer_start(loop, &relay->terms);
+}
+
 void relay_terms_update(struct relay *relay)
 {
-    uint64_t wall_ns = clock_wall();
+    uint64_t wall_ns = clock_wall(), wait_ns = TIME_NEVER;
     bool changed = false;
 
     pthread_mutex_lock(&relay->lock);
-    for (size_t i = 0; i < relay->clients->count; i++)
+    for (size_t i = 0; i < relay->clients->count; i++) {
+        uint64_t expires_ns = expiry_of(relay, i);
+
         changed = update(relay, i, wall_ns) || changed;
+        if (expires_ns == TIME_NEVER)
+            continue;
+        wait_ns = MIN(wait_ns, LOOK_NS);
+        if (expires_ns > wall_ns)
+            wait_ns = MIN(wait_ns, expires_ns - wall_ns);
+    }
     pthread_mutex_unlock(&relay->lock);
+    plan_look(relay, wait_ns);
     for (unsigned i = 0; changed && i < relay->worker_count; i++)
         relay_mailbox_wake(&relay->workers[i].mailbox);
 }
@@ -62,15 +90,14 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
     relay_terms_update(timer->data);
 }
 
-void relay_terms_start(struct relay *relay, struct ev_loop *loop)
+void relay_terms_start(struct relay *relay)
 {
-    relay_terms_update(relay);
-    ev_timer_init(&relay->terms, on_look, LOOK_SECONDS, LOOK_SECONDS);
+    ev_init(&relay->terms, on_look);
     relay->terms.data = relay;
-    ev_timer_start(loop, &relay->terms);
+    relay_terms_update(relay);
 }
 
-void relay_terms_stop(struct relay *relay, struct ev_loop *loop)
+void relay_terms_stop(struct relay *relay)
 {
-    ev_timer_stop(loop, &relay->terms);
+    ev_timer_stop(relay->workers[0].worker.loop, &relay->terms);
 }
