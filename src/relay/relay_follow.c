@@ -4,20 +4,23 @@
 
 #include <string.h>
 
-void relay_follow_use(struct relay_worker *worker, const struct config_relay *config)
+static struct destination_rules rules_of(const struct config_destinations *destinations)
 {
-    const struct config_destinations *destinations = &config->destinations;
-
-    worker->rules = (struct destination_rules){
+    return (struct destination_rules){
         .allow = destinations->allow.items,
         .allow_count = destinations->allow.count,
         .deny = destinations->deny.items,
         .deny_count = destinations->deny.count,
         .ports = destinations->ports.items,
         .port_count = destinations->ports.count,
-        .is_own = own_addresses_have,
-        .own_context = &worker->own,
     };
+}
+
+void relay_follow_use(struct relay_worker *worker, const struct config_relay *config)
+{
+    worker->rules = rules_of(&config->destinations);
+    worker->rules.is_own = own_addresses_have;
+    worker->rules.own_context = &worker->own;
     memset(&worker->verdicts, 0, sizeof(worker->verdicts));
     atomic_store(&worker->config, config);
 }
@@ -30,16 +33,9 @@ static void set_rules(struct relay_session *session, const struct config_client 
     const struct config_destinations *own = client != NULL ? &client->destinations : &none;
     bool some = own->allow.count + own->deny.count + own->ports.count > 0;
 
-    session->rules = (struct destination_rules){
-        .allow = own->allow.items,
-        .allow_count = own->allow.count,
-        .deny = own->deny.items,
-        .deny_count = own->deny.count,
-        .ports = own->ports.items,
-        .port_count = own->ports.count,
-        .name = "clients[].destinations",
-        .otherwise = for_all,
-    };
+    session->rules = rules_of(own);
+    session->rules.name = "clients[].destinations";
+    session->rules.otherwise = for_all;
     session->streams.rules = some ? &session->rules : for_all;
     session->flows.rules = session->streams.rules;
 }

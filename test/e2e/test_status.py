@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """`splitsocks status`: the document, the tables, the words, and the socket that they come by."""
+import contextlib
 import json
 import os
 import re
@@ -160,24 +161,29 @@ def test_a_destination_that_does_not_read(t):
     load.kill()
 
 
-def test_a_destination_that_does_not_answer(t):
-    """A full backlog: the relay's connect hangs."""
-    pair = t.pair()
-    with socket.socket() as full:
+@contextlib.contextmanager
+def unanswered(pair):
+    """A client's connection to a destination that does not answer, since its backlog is full."""
+    with contextlib.ExitStack() as stack:
+        full = stack.enter_context(socket.socket())
         full.bind(("127.0.0.1", 0))
         full.listen(0)
-        fill = [socket.socket() for _ in range(4)]
-        for s in fill:
+        for _ in range(4):
+            s = stack.enter_context(socket.socket())
             s.setblocking(False)
             s.connect_ex(full.getsockname())
-        with harness.socks_dial(pair.socks_port) as s:
-            s.sendall(b"\5\1\0" + harness.socks_request(*full.getsockname()))
-            found = wait_for(t, pair, lambda f: stream_waits(f, "connect"), "a stream to wait")
-            t.equal(found["streams"][0]["state"], "opening", "the state of the stream")
-            text = ask(t, pair.local_path, "--explain")
-            t.check("waits for the destination to answer" in text, text)
-        for s in fill:
-            s.close()
+        s = stack.enter_context(harness.socks_dial(pair.socks_port))
+        s.sendall(b"\5\1\0" + harness.socks_request(*full.getsockname()))
+        yield
+
+
+def test_a_destination_that_does_not_answer(t):
+    pair = t.pair()
+    with unanswered(pair):
+        found = wait_for(t, pair, lambda f: stream_waits(f, "connect"), "a stream to wait")
+        t.equal(found["streams"][0]["state"], "opening", "the state of the stream")
+        text = ask(t, pair.local_path, "--explain")
+        t.check("waits for the destination to answer" in text, text)
 
 
 def test_names_are_kept(t):
@@ -231,25 +237,15 @@ def test_connections_that_are_no_streams(t):
 def test_direct_connections_that_wait(t):
     """Past the relay, too, it is shown for whom data waits, and for what."""
     origin = t.origin()
-    with socket.socket() as full:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        pair = t.pair({"rules": [{"cidr": "127.0.0.0/8", "action": "direct"}]})
-        unread = pair.start_load(origin.dest, "--down", "10G", "--read-rate", "1kbit")
-        deaf = pair.start_load(origin.dest, "--up", "10G", "--mode", "deaf")
-        fill = [socket.socket() for _ in range(4)]
-        for s in fill:
-            s.setblocking(False)
-            s.connect_ex(full.getsockname())
-        with harness.socks_dial(pair.socks_port) as s:
-            s.sendall(b"\5\1\0" + harness.socks_request(*full.getsockname()))
-            for what in ("reader", "peer_reader", "connect"):
-                found = wait_for(t, pair, lambda f: stream_waits(f, what), what)
-                t.equal({x["mode"] for x in found["streams"]}, {"direct"}, "modes")
-        for load in (unread, deaf):
-            load.kill()
-        for s in fill:
-            s.close()
+    pair = t.pair({"rules": [{"cidr": "127.0.0.0/8", "action": "direct"}]})
+    loads = [pair.start_load(origin.dest, "--down", "10G", "--read-rate", "1kbit"),
+             pair.start_load(origin.dest, "--up", "10G", "--mode", "deaf")]
+    with unanswered(pair):
+        for what in ("reader", "peer_reader", "connect"):
+            found = wait_for(t, pair, lambda f: stream_waits(f, what), what)
+            t.equal({x["mode"] for x in found["streams"]}, {"direct"}, "modes")
+    for load in loads:
+        load.kill()
 
 
 def test_no_relay(t):

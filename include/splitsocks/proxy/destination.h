@@ -16,8 +16,8 @@
  *
  * The operator's blocks go first: among those that contain the address the longest
  * decides, and of two equally long ones the denying one. So an operator can open, or
- * close, a private range except for one host. What an operator says for one client goes
- * before what is said for all, in the same way.
+ * close, a private range except for one host. In the same way, the rules for one client
+ * go before those for all.
  *
  * An IPv4-mapped IPv6 address is the IPv4 address that would be dialled. If an IPv6
  * address carries an IPv4 address for a translator or tunnel on the way (NAT64, 6to4,
