@@ -74,6 +74,44 @@ static void test_one_of_another_size_does_not(void **state)
     assert_false(large.passed);
 }
 
+static void lose(struct large_packets *large, uint64_t at_ns, uint32_t bytes)
+{
+    large_packets_lost(large, at_ns, bytes);
+    assert_true(large_packets_explain(large, at_ns + 500, at_ns + 600));
+}
+
+/* A smaller size, tried because larger ones fail, is not given up for one lost packet. */
+static void test_each_size_must_fail_twice(void **state)
+{
+    struct large_packets large = {0};
+    (void)state;
+
+    lose(&large, 1000, 1448);
+    lose(&large, 2000, 1448);
+    lose(&large, 3000, 1228);
+    assert_int_equal(large.failed_bytes, 1448);
+    large_packets_passed(&large, 1228, true);
+    lose(&large, 4000, 1228);
+    assert_int_equal(large.failed_bytes, 1448);
+    lose(&large, 5000, 1228);
+    assert_int_equal(large.failed_bytes, 1228);
+    assert_true(large_packets_fail(&large, 1228));
+    lose(&large, 6000, 1448);
+    assert_int_equal(large.failed_bytes, 1228);
+}
+
+/* Two losses of different sizes show twice only that the larger one fails. */
+static void test_two_sizes_that_fail_once_each(void **state)
+{
+    struct large_packets large = {0};
+    (void)state;
+
+    lose(&large, 1000, 954);
+    lose(&large, 2000, 1448);
+    assert_true(large_packets_fail(&large, 1448));
+    assert_false(large_packets_fail(&large, 954));
+}
+
 static void test_the_wait_grows_and_is_bounded(void **state)
 {
     struct large_packets large = {0};
@@ -169,7 +207,9 @@ UNIT_MAIN(cmocka_unit_test(test_a_death_proves_nothing_by_itself),
           cmocka_unit_test(test_small_ones_that_pass_explain_it),
           cmocka_unit_test(test_one_that_passes_ends_it),
           cmocka_unit_test(test_one_of_another_size_does_not),
-          cmocka_unit_test(test_the_wait_grows_and_is_bounded),
+          cmocka_unit_test(test_each_size_must_fail_twice),
+        cmocka_unit_test(test_two_sizes_that_fail_once_each),
+        cmocka_unit_test(test_the_wait_grows_and_is_bounded),
           cmocka_unit_test(test_goes_down_step_by_step),
           cmocka_unit_test(test_gives_up_for_a_while),
           cmocka_unit_test(test_tries_larger_ones_again),

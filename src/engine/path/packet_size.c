@@ -25,10 +25,13 @@ bool large_packets_explain(struct large_packets *large, uint64_t sent_at_ns, uin
         return false;
     large->lost_sent_at_ns = 0;
     large->failed_at_ns = now;
-    large->failed_bytes = large->failures == 0
-                              ? large->lost_bytes
-                              : MIN(large->failed_bytes, large->lost_bytes);
     large->failures++;
+    /* What both of two losses in a row bear out. */
+    uint32_t borne_out = MAX(large->previous_bytes, large->lost_bytes);
+    large->failed_bytes = large->failures <= LARGE_FAILURES
+                              ? borne_out
+                              : MIN(large->failed_bytes, borne_out);
+    large->previous_bytes = large->lost_bytes;
     large->passed = false;
     return true;
 }
@@ -38,7 +41,9 @@ void large_packets_passed(struct large_packets *large, uint32_t bytes, bool full
     if (bytes >= large->lost_bytes)
         large->lost_sent_at_ns = 0;
     if (bytes >= large->failed_bytes)
-        large->failures = 0;
+        large->failures = large->failed_bytes = large->previous_bytes = 0;
+    else if (bytes >= large->previous_bytes)
+        large->previous_bytes = large->failed_bytes;
     large->passed |= full;
 }
 
