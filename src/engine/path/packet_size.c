@@ -28,9 +28,8 @@ bool large_packets_explain(struct large_packets *large, uint64_t sent_at_ns, uin
     large->failures++;
     /* What both of two losses in a row bear out. */
     uint32_t borne_out = MAX(large->previous_bytes, large->lost_bytes);
-    large->failed_bytes = large->failures <= LARGE_FAILURES
-                              ? borne_out
-                              : MIN(large->failed_bytes, borne_out);
+    large->failed_bytes =
+        large->failures <= LARGE_FAILURES ? borne_out : MIN(large->failed_bytes, borne_out);
     large->previous_bytes = large->lost_bytes;
     large->passed = false;
     return true;

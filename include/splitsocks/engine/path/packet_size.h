@@ -42,8 +42,8 @@ struct large_packets {
     uint64_t failed_at_ns;    /* when the last failure was counted */
     uint32_t lost_bytes;      /* payload of that packet */
     unsigned failures;        /* in a row, since a packet of that size last arrived */
-    uint32_t failed_bytes; /* least payload that LARGE_FAILURES in a row bear out */
-    uint32_t previous_bytes; /* payload of the last failure, unless one as large arrived */
+    uint32_t failed_bytes;    /* least payload that LARGE_FAILURES in a row bear out */
+    uint32_t previous_bytes;  /* payload of the last failure, unless one as large arrived */
     bool passed;           /* a full-sized packet has arrived since the last failure */
 };
 
