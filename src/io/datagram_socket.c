@@ -207,6 +207,35 @@ static struct address address_for(uint8_t family, const struct address *address)
     return mapped;
 }
 
+static bool is_full(int error)
+{
+    return error == EAGAIN || error == ENOBUFS;
+}
+
+/* Whether the failure is of an earlier datagram, or of this moment. */
+static bool is_passing(int error)
+{
+    return error == EINTR || error == ECONNREFUSED;
+}
+
+int datagram_socket_send(const struct datagram_socket *datagrams,
+                         const struct address *peer, const void *bytes, size_t length)
+{
+    struct address to = address_for(datagrams->family, peer);
+    struct sockaddr_storage storage;
+    socklen_t size = socket_address_put(&to, &storage);
+
+    for (int tries = 1;; tries++) {
+        if (sendto(datagrams->fd, bytes, length, MSG_NOSIGNAL, (struct sockaddr *)&storage,
+                   size) >= 0)
+            return OK;
+        if (is_full(errno))
+            return ERROR_LIMIT;
+        if (tries == TRIES || !is_passing(errno))
+            return ERROR_SYSTEM;
+    }
+}
+
 /* Says from which address of this machine to send. */
 static void put_source(struct msghdr *message, union control *control,
                        const struct address *local)
@@ -271,9 +300,9 @@ size_t datagram_batch_flush(struct datagram_batch *batch)
         if (sent > 0) {
             at += (size_t)sent;
             tries = 0;
-        } else if (errno == EAGAIN || errno == ENOBUFS) {
+        } else if (is_full(errno)) {
             break; /* the kernel's queue is full */
-        } else if (++tries == TRIES || (errno != EINTR && errno != ECONNREFUSED)) {
+        } else if (++tries == TRIES || !is_passing(errno)) {
             at++; /* this one cannot be sent; others may have other peers */
             lost++;
             tries = 0;

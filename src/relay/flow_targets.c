@@ -58,8 +58,8 @@ static void set_failed(struct flow_target *target, enum flow_target_state state)
     target->failed_at_ns = clock_now();
 }
 
-/* Whether datagrams may go to the address now; if so, the target is ready. */
-static bool try_address(struct flow_target *target, const struct address *address)
+/* Adds the address if datagrams may go there now. */
+static void take_address(struct flow_target *target, const struct address *address)
 {
     const struct flow_targets *targets = target->targets;
 
@@ -67,16 +67,13 @@ static bool try_address(struct flow_target *target, const struct address *addres
                                 clock_now()) != OK) {
         if (target->denied.family == ADDRESS_NONE)
             target->denied = *address;
-        return false;
-    }
-    if (socket_source_to(address).family == ADDRESS_NONE) {
+    } else if (socket_source_to(address).family == ADDRESS_NONE) {
         if (address->family == ADDRESS_IPV4 && target->out_of_reach.family == ADDRESS_NONE)
             target->out_of_reach = *address;
-        return false;
+    } else if (target->count < FLOW_ADDRESSES_MAX) {
+        target->addresses[target->count++] = *address;
+        target->state = FLOW_TARGET_READY;
     }
-    target->address = *address;
-    target->state = FLOW_TARGET_READY;
-    return true;
 }
 
 /* Reaches the IPv4 address through a NAT64, as far as its prefixes are known. */
@@ -86,13 +83,12 @@ static void go_by_nat64(struct flow_target *target)
     size_t count = nat64_embed_all(&target->targets->ways->finder->prefixes,
                                    &target->out_of_reach, 1, embedded, NAT64_PREFIXES_MAX);
 
-    for (size_t i = 0; i < count; i++) {
-        if (!try_address(target, &embedded[i]))
-            continue;
+    for (size_t i = 0; i < count; i++)
+        take_address(target, &embedded[i]);
+    if (target->count > 0)
         target->targets->by_nat64 = true;
-        return;
-    }
-    set_failed(target, FLOW_TARGET_UNREACHABLE);
+    else
+        set_failed(target, FLOW_TARGET_UNREACHABLE);
 }
 
 static void on_prefixes(struct nat64_waiter *waiter)
@@ -103,7 +99,8 @@ static void on_prefixes(struct nat64_waiter *waiter)
     target->targets->resolved(target->targets, target);
 }
 
-/* The first address that can be used is the target; the state says what came of it. */
+/* Keeps the addresses that can be used, and chooses the first; the state says what came of
+ * it. */
 static void choose(struct flow_target *target, const struct address *addresses,
                    size_t count)
 {
@@ -111,9 +108,10 @@ static void choose(struct flow_target *target, const struct address *addresses,
         struct address address = address_unmap(&addresses[i]);
 
         address.port = target->port;
-        if (try_address(target, &address))
-            return;
+        take_address(target, &address);
     }
+    if (target->count > 0)
+        return;
     if (target->out_of_reach.family == ADDRESS_NONE)
         set_failed(target, target->denied.family != ADDRESS_NONE ? FLOW_TARGET_DENIED
                                                                  : FLOW_TARGET_UNREACHABLE);
@@ -154,6 +152,8 @@ static int look_up(struct flow_target *target, const char *name)
 static int resolve(struct flow_target *target, const struct target *to)
 {
     target->state = FLOW_TARGET_RESOLVES;
+    target->count = target->chosen = 0;
+    target->works = false;
     target->denied = target->out_of_reach = (struct address){.family = ADDRESS_NONE};
     if (to->address_count == 0)
         return look_up(target, to->name);
@@ -216,6 +216,42 @@ struct flow_target *flow_targets_get(struct flow_targets *targets, uint64_t bind
     }
     return target;
 }
+
+/* ---- the choice ---- */
+
+const struct address *flow_target_address(const struct flow_target *target)
+{
+    return &target->addresses[target->chosen];
+}
+
+void flow_target_worked(struct flow_target *target)
+{
+    target->works = true;
+    target->state = FLOW_TARGET_READY;
+}
+
+void flow_target_skip(struct flow_target *target)
+{
+    target->works = false;
+    target->chosen = (uint8_t)((target->chosen + 1u) % target->count);
+}
+
+void flow_target_failed(struct flow_target *target, uint64_t now)
+{
+    /* Datagrams that come meanwhile must not put off the next look. */
+    if (target->state != FLOW_TARGET_UNREACHABLE)
+        target->failed_at_ns = now;
+    target->state = FLOW_TARGET_UNREACHABLE;
+}
+
+void flow_targets_doubt(struct flow_targets *targets)
+{
+    list_foreach(&targets->items, node, after) {
+        list_entry(node, struct flow_target, node)->works = false;
+    }
+}
+
+/* ---- sources ---- */
 
 struct address flow_targets_source(const struct flow_targets *targets,
                                    const struct address *from)

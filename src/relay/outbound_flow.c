@@ -231,25 +231,72 @@ static struct flow_socket *socket_for(struct outbound_flow *flow, uint8_t family
     return socket;
 }
 
-/* The rules may have changed since the target was chosen, so they are asked each time. */
-static void put_out(struct outbound_flow *flow, const struct address *to, const void *bytes,
-                    size_t length, uint64_t now)
+enum put_result {
+    PUT_DONE,        /* on its way, or dropped; a drop is counted */
+    PUT_DENIED,      /* not to this address */
+    PUT_UNREACHABLE, /* the kernel does not send to it */
+};
+
+/* A datagram to an address that has not worked yet goes by itself, since a batch does not
+ * tell which address failed. */
+static enum put_result send_first(struct outbound_flow *flow, struct flow_target *target,
+                                  const struct datagram_socket *datagrams,
+                                  const void *bytes, size_t length)
 {
+    switch (datagram_socket_send(datagrams, flow_target_address(target), bytes, length)) {
+    case OK: flow_target_worked(target); return PUT_DONE;
+    case ERROR_LIMIT: drop(flow, FLOW_DROP_SOCKET); return PUT_DONE;
+    default: return PUT_UNREACHABLE;
+    }
+}
+
+/* The rules may have changed since the address was chosen, so they are asked each time. */
+static enum put_result put_out(struct outbound_flow *flow, struct flow_target *target,
+                               const void *bytes, size_t length, uint64_t now)
+{
+    const struct address *to = flow_target_address(target);
     struct flow_socket *socket;
+
+    if (!is_allowed(flow, to, now) || flow_ports_have(to))
+        return PUT_DENIED;
+    if ((socket = socket_for(flow, to->family)) == NULL)
+        return PUT_UNREACHABLE;
+    if (mapping_send(&flow->mapping, to, now) != OK) {
+        drop(flow, FLOW_DROP_SOCKET);
+        return PUT_DONE;
+    }
+    if (!target->works)
+        return send_first(flow, target, &socket->datagrams, bytes, length);
+    memcpy(datagram_socket_put(&socket->datagrams, flow->list->service->batch, to, NULL,
+                               length),
+           bytes, length);
+    return PUT_DONE;
+}
+
+/* Sends to the target's chosen address, or where that is not possible to the next one
+ * that can be used. */
+static void put_to_any(struct outbound_flow *flow, struct flow_target *target,
+                       const void *bytes, size_t length, uint64_t now)
+{
+    bool unreachable = target->count == 0;
 
     if (length > DATAGRAM_BYTES_MAX) {
         drop(flow, FLOW_DROP_SIZE);
-    } else if (!is_allowed(flow, to, now)) {
-        deny(flow, to);
-    } else if (flow_ports_have(to)) {
-        drop(flow, FLOW_DROP_DENIED);
-    } else if ((socket = socket_for(flow, to->family)) == NULL ||
-               mapping_send(&flow->mapping, to, now) != OK) {
+        return;
+    }
+    for (unsigned tried = 0; tried < target->count; tried++) {
+        enum put_result result = put_out(flow, target, bytes, length, now);
+
+        if (result == PUT_DONE)
+            return;
+        unreachable |= result == PUT_UNREACHABLE;
+        flow_target_skip(target);
+    }
+    if (unreachable) {
+        flow_target_failed(target, now);
         drop(flow, FLOW_DROP_SOCKET);
     } else {
-        memcpy(datagram_socket_put(&socket->datagrams, flow->list->service->batch, to, NULL,
-                                   length),
-               bytes, length);
+        deny(flow, flow_target_address(target));
     }
 }
 
@@ -258,19 +305,21 @@ static void flush(struct outbound_flow *flow)
 {
     size_t lost = datagram_batch_flush(flow->list->service->batch);
 
+    if (lost > 0)
+        flow_targets_doubt(&flow->targets);
     while (lost-- > 0)
         drop(flow, FLOW_DROP_SOCKET);
     list_remove(&flow->node);
     list_append(&flow->list->flows, &flow->node);
 }
 
-static void put_to(struct outbound_flow *flow, const struct flow_target *target,
+static void put_to(struct outbound_flow *flow, struct flow_target *target,
                    const void *bytes, size_t length, uint64_t now)
 {
     switch (target->state) {
-    case FLOW_TARGET_READY: put_out(flow, &target->address, bytes, length, now); break;
+    case FLOW_TARGET_READY:
+    case FLOW_TARGET_UNREACHABLE: put_to_any(flow, target, bytes, length, now); break;
     case FLOW_TARGET_DENIED: deny(flow, &target->denied); break;
-    case FLOW_TARGET_UNREACHABLE: drop(flow, FLOW_DROP_SOCKET); break;
     default: drop(flow, FLOW_DROP_NAME); break;
     }
 }

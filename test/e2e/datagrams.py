@@ -49,8 +49,9 @@ class DatagramServer:
         if not self.open:
             return
         self.open = False
-        # A close does not wake a thread that reads.
-        with socket.socket(family_of(self.host), socket.SOCK_DGRAM) as s:
+        # A close does not wake a thread that reads. (A namespace that is gone has none to wake.)
+        with (socket.socket(family_of(self.host), socket.SOCK_DGRAM) as s,
+              contextlib.suppress(OSError)):
             s.sendto(b"", (self.host, self.port))
         self.socket.close()
 

@@ -181,6 +181,104 @@ def test_a_name_is_checked_by_its_addresses_and_leads_to_one(t):
     t.equal(len(good.seen), 8, "datagrams at the other: never more than were sent")
 
 
+SIX, FOUR = "2001:db8:7::1", "10.77.0.1"  # of a namespace's own machine
+
+
+class BothFamilies:
+    """A relay in a namespace, and a name with the addresses SIX and FOUR, of which the machine
+    has `present`; a server is at each."""
+
+    def __init__(self, t, present, allow=("2001:db8:7::/64", "10.77.0.0/16")):
+        self.netns = t.netns("families")
+        for host in present:
+            self.add(host)
+        with self.netns.inside():
+            dns = FakeDns(t, {"both.test": [SIX, FOUR]})
+            self.port = harness.free_port(socket.SOCK_DGRAM)
+            self.servers = {host: teller(t, host, self.port) for host in present}
+        pair = t.pair({"dns": {"resolve": "relay"}, "udp": {"max_age": "10s"}},
+                      {"dns": {"servers": [dns.server]}, "destinations": {"allow": list(allow)}},
+                      local_netns=self.netns, relay_netns=self.netns)
+        with self.netns.inside():
+            self.association = Association(t, pair.socks_port)
+
+    def family(self, host):
+        return "-6" if ":" in host else "-4"
+
+    def add(self, host):
+        self.netns.ip(f"{self.family(host)} addr add {host} dev lo")
+
+    def unreachable(self, host, kind="unreachable"):
+        self.netns.ip(f"{self.family(host)} route del local {host} dev lo table local")
+        self.netns.ip(f"{self.family(host)} route add {kind} {host} metric 1")
+
+    def reachable(self, host):
+        self.netns.ip(f"{self.family(host)} route del {host} metric 1")
+        self.netns.ip(f"{self.family(host)} route add local {host} dev lo table local")
+
+    def ask(self, data):
+        send(self.association, data, "both.test", self.port)
+
+    def answer_to(self, data, seconds):
+        """The host from which it comes; None without one."""
+        while answer := receive(self.association, seconds):
+            if answer[0].endswith(data):
+                return answer[1][0]
+        return None
+
+    def answered_by(self, data):
+        """The same for one of several datagrams: some may be lost when a route changes."""
+        for _ in range(20):
+            self.ask(data)
+            if host := self.answer_to(data, 0.5):
+                return host
+        raise harness.Failure("no answer")
+
+    def unanswered(self, data):
+        self.ask(data)
+        return self.answer_to(data, QUIET) is None
+
+
+def reach_the_one(t, host):
+    both = BothFamilies(t, [host])
+    both.ask(b"first")
+    answer = receive(both.association)
+    t.check(answer, "the first datagram was lost")
+    t.equal(answer[1], (host, both.port), "the true source")
+
+
+def test_a_name_of_both_families_on_a_machine_with_ipv6(t):
+    reach_the_one(t, SIX)
+
+
+def test_a_name_of_both_families_on_a_machine_with_ipv4(t):
+    reach_the_one(t, FOUR)
+
+
+def test_a_name_of_both_families_obeys_the_rules(t):
+    both = BothFamilies(t, [SIX, FOUR], ["10.77.0.0/16"])
+    t.equal(both.answered_by(b"x"), FOUR, "the address that is allowed")
+    both.unreachable(FOUR)
+    t.check(both.unanswered(b"y"), "an answer came although no allowed address can be reached")
+    t.equal(both.servers[SIX].seen, [], "what the forbidden server has seen")
+
+
+def test_a_name_of_both_families_whose_routes_change(t):
+    """The other family's address is used where the first cannot be sent to, and is kept then."""
+    both = BothFamilies(t, [SIX, FOUR])
+    t.equal(both.answered_by(b"1"), SIX, "at first")
+    both.unreachable(SIX)
+    t.equal(both.answered_by(b"2"), FOUR, "without a way to the first")
+    both.reachable(SIX)
+    t.equal(both.answered_by(b"3"), FOUR, "while the second works")
+    both.unreachable(FOUR, "prohibit")
+    t.equal(both.answered_by(b"4"), SIX, "without a way to the second")
+    both.unreachable(SIX)
+    t.check(both.unanswered(b"5"), "an answer came by no way")
+    both.reachable(FOUR)
+    t.equal(both.answered_by(b"6"), FOUR, "when there is a way again")
+
+
 def test_no_flow_reaches_another(t):
     pair, server = t.pair(), teller(t)
     first, second = (Association(t, pair.socks_port) for _ in range(2))

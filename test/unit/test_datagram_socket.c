@@ -237,6 +237,29 @@ static void test_lost_datagrams(void **state)
     datagram_batch_free(batch);
 }
 
+static void test_one_by_itself(void **state)
+{
+    struct datagram_socket one = open_at("127.0.0.1", &plain),
+                           other = open_at("127.0.0.1", &plain),
+                           closed = open_at("127.0.0.1", &plain);
+    struct address to = address_at(&other), nobody = address_at(&closed),
+                   port_0 = endpoint_of("127.0.0.1", 0);
+    struct datagram_batch *batch = datagram_batch_new();
+    (void)state;
+
+    datagram_socket_close(&closed);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(datagram_socket_send(&one, &nobody, "x", 1), OK);
+    assert_int_equal(datagram_socket_send(&one, &port_0, "x", 1), ERROR_SYSTEM);
+    assert_int_equal(datagram_socket_send(&one, &to, "yz", 2), OK);
+    assert_int_equal(receive(&other, batch), 1);
+    assert_int_equal(datagram_batch_at(batch, 0)->length, 2);
+    assert_memory_equal(datagram_batch_at(batch, 0)->bytes, "yz", 2);
+    datagram_socket_close(&one);
+    datagram_socket_close(&other);
+    datagram_batch_free(batch);
+}
+
 static void test_addresses_that_are_not_there(void **state)
 {
     const struct datagram_socket_options later = {.absent = true,
@@ -256,5 +279,5 @@ static void test_addresses_that_are_not_there(void **state)
 UNIT_MAIN(cmocka_unit_test(test_sizes), cmocka_unit_test(test_batches),
           cmocka_unit_test(test_large_batches), cmocka_unit_test(test_destinations),
           cmocka_unit_test(test_both_families), cmocka_unit_test(test_unreachable_ports),
-          cmocka_unit_test(test_lost_datagrams),
+          cmocka_unit_test(test_lost_datagrams), cmocka_unit_test(test_one_by_itself),
           cmocka_unit_test(test_addresses_that_are_not_there))

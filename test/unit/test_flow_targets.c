@@ -107,8 +107,9 @@ static void test_addresses_are_there_at_once(void **state)
     struct flow_target *target = get(fixture, 1, "127.0.0.9", 0);
 
     assert_int_equal(target->state, FLOW_TARGET_READY);
-    assert_int_equal(target->address.port, 7);
-    assert_int_equal(get(fixture, 2, "::ffff:127.0.0.9", 0)->address.family, ADDRESS_IPV4);
+    assert_int_equal(flow_target_address(target)->port, 7);
+    assert_int_equal(flow_target_address(get(fixture, 2, "::ffff:127.0.0.9", 0))->family,
+                     ADDRESS_IPV4);
     assert_int_equal(get(fixture, 3, "10.0.0.1", 0)->state, FLOW_TARGET_DENIED);
     assert_int_equal(get(fixture, 4, "::ffff:10.0.0.1", 0)->state, FLOW_TARGET_DENIED);
     assert_ptr_equal(get(fixture, 1, "127.0.0.9", 0), target);
@@ -207,6 +208,74 @@ static void test_the_oldest_targets_go(void **state)
     assert_int_equal(fixture->targets.count, FLOW_TARGETS_MAX);
 }
 
+static struct flow_target *get_several(struct fixture *fixture, uint64_t now,
+                                       const char *const *hosts, size_t count)
+{
+    struct target to = {.port = 7, .address_count = (uint8_t)count};
+
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(address_parse(&to.addresses[i], hosts[i]), OK);
+    return flow_targets_get(&fixture->targets, 1, &to, now);
+}
+
+static void assert_chosen(const struct flow_target *target, const char *host)
+{
+    struct address expected = endpoint_of(host, 7);
+
+    assert_true(address_equal(flow_target_address(target), &expected));
+}
+
+/* Those that the rules refuse, and those without a route, are never chosen. */
+static void test_the_choice_among_several(void **state)
+{
+    static const char *const hosts[] = {"10.0.0.1",  "127.0.0.3", "2001:db8::1",
+                                        "127.0.0.2", "10.0.0.2",  "127.0.0.4",
+                                        "127.0.0.5", "127.0.0.6"};
+    struct fixture *fixture = *state;
+    struct flow_target *target = get_several(fixture, 0, hosts, ARRAY_LENGTH(hosts));
+
+    assert_int_equal(target->state, FLOW_TARGET_READY);
+    assert_int_equal(target->count, FLOW_ADDRESSES_MAX);
+    assert_false(target->works);
+    assert_chosen(target, "127.0.0.3");
+    flow_target_skip(target);
+    assert_chosen(target, "127.0.0.2");
+    flow_target_worked(target);
+    assert_ptr_equal(get_several(fixture, 0, hosts, ARRAY_LENGTH(hosts)), target);
+    assert_chosen(target, "127.0.0.2");
+    assert_true(target->works);
+    flow_targets_doubt(&fixture->targets);
+    assert_false(target->works);
+    assert_chosen(target, "127.0.0.2");
+    for (unsigned i = 0; i < FLOW_ADDRESSES_MAX; i++)
+        flow_target_skip(target);
+    assert_chosen(target, "127.0.0.2");
+}
+
+/* Where none can be sent to, the addresses are looked up again after a while, and tried
+ * meanwhile. */
+static void test_addresses_that_all_fail(void **state)
+{
+    static const char *const before[] = {"127.0.0.2", "127.0.0.3"}, *const after[] = {
+                                                                        "127.0.0.4"};
+    struct fixture *fixture = *state;
+    uint64_t now = clock_now();
+    struct flow_target *target = get_several(fixture, now, before, 2);
+
+    flow_target_failed(target, now);
+    flow_target_failed(target, now + FLOW_RETRY_NS - 1); /* does not put it off */
+    assert_ptr_equal(get_several(fixture, now + FLOW_RETRY_NS - 1, after, 1), target);
+    assert_int_equal(target->state, FLOW_TARGET_UNREACHABLE);
+    assert_chosen(target, "127.0.0.2");
+    assert_ptr_equal(get_several(fixture, now + FLOW_RETRY_NS, after, 1), target);
+    assert_int_equal(target->state, FLOW_TARGET_READY);
+    assert_int_equal(target->count, 1);
+    assert_chosen(target, "127.0.0.4");
+    flow_target_failed(target, now);
+    flow_target_worked(target);
+    assert_int_equal(target->state, FLOW_TARGET_READY);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 UNIT_MAIN(TEST(test_addresses_are_there_at_once), TEST(test_sixteen_wait_for_a_name),
@@ -214,4 +283,5 @@ UNIT_MAIN(TEST(test_addresses_are_there_at_once), TEST(test_sixteen_wait_for_a_n
           TEST(test_names_of_one_flow_are_bounded),
           TEST(test_names_of_one_client_are_bounded),
           TEST(test_a_failure_is_tried_again_after_a_while),
-          TEST(test_the_oldest_targets_go))
+          TEST(test_the_oldest_targets_go), TEST(test_the_choice_among_several),
+          TEST(test_addresses_that_all_fail))

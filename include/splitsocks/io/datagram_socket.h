@@ -67,6 +67,10 @@ size_t datagram_socket_receive(const struct datagram_socket *socket,
 const struct datagram_in *datagram_batch_at(const struct datagram_batch *batch,
                                             size_t index);
 
+/* Sends one datagram by itself. Returns OK; ERROR_LIMIT when the kernel's queue is full;
+ * or ERROR_SYSTEM with errno set: it cannot be sent to this peer. */
+int datagram_socket_send(const struct datagram_socket *socket, const struct address *peer,
+                         const void *bytes, size_t length) MUST_CHECK;
 /* Adds a datagram to the batch for `socket`, and returns where to write its `length` bytes
  * (at most DATAGRAM_BYTES_MAX); sends the batch first when it is full, or has datagrams of
  * another socket. `local` is the address of this machine to send from, or NULL: the
