@@ -100,6 +100,28 @@ static void test_bulk_waits_before_it_takes_a_dear_path(void **state)
     bulk_waits_for_the_good_path((struct path_properties){.cost = 1});
 }
 
+/* The good path dies when it has been full almost for long enough. */
+static void test_a_path_that_dies_is_not_full(void **state)
+{
+    const struct path_properties second = {
+        .usable = true, .cost = 1, .bulk_after_ns = 3 * NS_PER_S};
+    struct stream *stream;
+    struct pair *pair = pair_over(2, &second, NULL, &stream);
+    uint64_t begun_at_ns = pair->now;
+    (void)state;
+
+    while (pair->now - begun_at_ns < 2800 * NS_PER_MS)
+        assert_true(pair_download(pair, stream, MIB, 2500));
+    assert_true(pair->local->schedule.full_at_ns - pair->local->schedule.full_since_ns >
+                2500 * NS_PER_MS);
+    pair->blackhole = 1 << 0;
+    assert_false(pair_download(pair, stream, 4 * MIB, 2000));
+    assert_in_range(pair_down_on(pair, 1), 0, SPARED_MOST);
+    pair_run_ms(pair, 2000);
+    assert_true(pair_down_on(pair, 1) > MIB / 2);
+    pair_free(pair);
+}
+
 /* Data that somebody waits for takes the backup at once. And when an interface is known to
  * be gone, bulk does not wait either. */
 static void test_a_backup_carries_at_once_what_somebody_waits_for(void **state)
@@ -188,6 +210,7 @@ UNIT_MAIN(cmocka_unit_test(test_a_backup_waits_until_it_is_needed),
           cmocka_unit_test(test_a_dear_path_is_spared_while_a_cheap_one_has_room),
           cmocka_unit_test(test_bulk_waits_before_it_takes_a_backup),
           cmocka_unit_test(test_bulk_waits_before_it_takes_a_dear_path),
+          cmocka_unit_test(test_a_path_that_dies_is_not_full),
           cmocka_unit_test(test_a_backup_carries_at_once_what_somebody_waits_for),
           cmocka_unit_test(test_a_stream_that_begins_finds_subflows_on_every_path),
           cmocka_unit_test(test_spares_go_whatever_keeps_them_awake),

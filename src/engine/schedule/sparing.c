@@ -35,18 +35,12 @@ void sparing_note_bulk(struct schedule *schedule)
     schedule->full_at_ns = schedule->context->now;
 }
 
-static bool long_full(const struct schedule *schedule, uint64_t after_ns)
-{
-    return schedule->full_at_ns != 0 &&
-           schedule->context->now - schedule->full_at_ns <= FULL_REST_NS &&
-           schedule->full_at_ns - schedule->full_since_ns >= after_ns;
-}
-
 /* The usable better paths of a path, taken together. */
 struct betters {
     bool any;          /* there is one */
     bool in_order;     /* one has a subflow and does not seem dead */
     uint64_t heard_at_ns; /* when one was last heard; 0 = never */
+    uint64_t worked_at_ns; /* when one last carried something that arrived */
 };
 
 static struct betters look_at_betters(const struct schedule *schedule, unsigned index)
@@ -62,8 +56,22 @@ static struct betters look_at_betters(const struct schedule *schedule, unsigned 
         betters.any = true;
         betters.in_order |= (schedule->paths->live & ~schedule->paths->silent) >> i & 1;
         betters.heard_at_ns = MAX(betters.heard_at_ns, other->heard_at_ns);
+        betters.worked_at_ns =
+            MAX(betters.worked_at_ns, MAX(other->received_at_ns, other->proven_sent_at_ns));
     }
     return betters;
+}
+
+/* Whether the better paths have been full for so long. A path that takes nothing more
+ * because it has just died is not full: one of them must have worked until then. An ACK
+ * that comes late, on another path, does not show that. */
+static bool long_full(const struct schedule *schedule, const struct betters *betters,
+                      uint64_t after_ns)
+{
+    return schedule->full_at_ns != 0 &&
+           schedule->context->now - schedule->full_at_ns <= FULL_REST_NS &&
+           MIN(schedule->full_at_ns, betters->worked_at_ns) >=
+               schedule->full_since_ns + after_ns;
 }
 
 /* A connection alone does not bring a path back: the relay must be heard on it. */
@@ -97,7 +105,8 @@ static bool is_small_only(const struct schedule *schedule, unsigned index,
     /* Bulk goes on until a better path is back. */
     if (path->gone_since_ns != 0)
         return path->small_only && gone_until(path, betters) > schedule->context->now;
-    return path_in_reserve(schedule->paths, index, NULL) || !long_full(schedule, after_ns);
+    return path_in_reserve(schedule->paths, index, NULL) ||
+           !long_full(schedule, betters, after_ns);
 }
 
 void sparing_update(struct schedule *schedule)
