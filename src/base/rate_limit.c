@@ -65,6 +65,12 @@ void rate_limit_spend(struct rate_limit *limit, uint64_t bytes, uint64_t now)
     limit->filled_at_ns = now;
 }
 
+void rate_limit_give_back(struct rate_limit *limit, uint64_t bytes)
+{
+    if (limit->rate != 0)
+        limit->tokens += (int64_t)bytes;
+}
+
 uint64_t rate_limit_next(const struct rate_limit *limit, uint64_t now)
 {
     if (rate_limit_room(limit, now) > 0)

@@ -146,16 +146,6 @@ static const struct option pool_options[] = {
     {.name = NULL},
 };
 
-#define OPTION_RATE \
-    .read = read_rate, .nullable = true, .minimum = CONFIG_RATE_MINIMUM, \
-    .maximum = CONFIG_RATE_MAXIMUM
-
-static const struct option rate_options[] = {
-    {.name = "up", FIELD(config_rate, up_bits), OPTION_RATE},
-    {.name = "down", FIELD(config_rate, down_bits), OPTION_RATE},
-    {.name = NULL},
-};
-
 static const struct choice resolvers[] = {
     {"local", CONFIG_RESOLVE_LOCAL, true},
     {"relay", CONFIG_RESOLVE_RELAY, true},
@@ -192,8 +182,7 @@ static const struct option local_options[] = {
      .fallback = "16384", .minimum = 64, .maximum = 16384},
     {.name = "budget", .read = read_local_budget, FIELD(config_local, budget),
      .fallback = "\"auto\""},
-    {.name = "rate", .read = read_object, FIELD(config_local, rate), .nullable = true,
-     .members = rate_options},
+    {.name = "rate", .read = read_rates, FIELD(config_local, rate), .nullable = true},
     {.name = "dns", .read = read_object, FIELD(config_local, dns), .fallback = "{}",
      .members = dns_options},
     {.name = "udp", .read = read_object, FIELD(config_local, udp), .fallback = "{}",

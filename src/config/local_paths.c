@@ -104,10 +104,6 @@ int read_local_paths(struct reader *reader, const struct place *place,
 }
 
 /* clang-format off */
-#define OPTION_RATE \
-    .read = read_rate, .nullable = true, .minimum = CONFIG_RATE_MINIMUM, \
-    .maximum = CONFIG_RATE_MAXIMUM
-
 static const struct option path_options[] = {
     {OPTION_NAME, FIELD(config_path, name)},
     {.name = "interface", .read = read_string, FIELD(config_path, interface),

@@ -150,6 +150,7 @@ static const struct option client_options[] = {
      .fallback = "1024", .minimum = 1, .maximum = 65536},
     {.name = "destinations", .read = read_object, FIELD(config_client, destinations),
      .fallback = "{}", .members = destination_options},
+    {.name = "rate", .read = read_rates, FIELD(config_client, rate), .nullable = true},
     {.name = "expires", .read = read_moment, FIELD(config_client, expires_ns),
      .nullable = true, .null_value = TIME_NEVER, .fallback = "null",
      .allowed = ALLOWED_MOMENT},

@@ -3,6 +3,7 @@
 
 #include <splitsocks/base/base64.h>
 #include <splitsocks/base/host.h>
+#include <splitsocks/config/config.h>
 #include <splitsocks/config/units.h>
 
 #include <stdio.h>
@@ -47,7 +48,8 @@ int read_rate_per_second(struct reader *reader, const struct place *place,
     return OK;
 }
 
-/* A whole number, or a text with a unit that `parse` knows. */
+/* A whole number, or a text with a unit that `parse` knows. option->allowed, if it is
+ * there, is what else is allowed. */
 static int read_amount(struct reader *reader, const struct place *place,
                        const struct option *option, json_t *value, void *field,
                        int (*parse)(uint64_t *amount, const char *text), const char *unit,
@@ -59,7 +61,8 @@ static int read_amount(struct reader *reader, const struct place *place,
 
     if (!known || !in_bounds(option, amount))
         return refuse(reader, place, option, value,
-                      "%llu to %llu %s, as a number or as a text such as \"%s\"",
+                      "%s%llu to %llu %s, as a number or as a text such as \"%s\"",
+                      option->allowed != NULL ? option->allowed : "",
                       (unsigned long long)option->minimum,
                       (unsigned long long)option->maximum, unit, example);
     store_unsigned(field, option->size, amount);
@@ -78,6 +81,32 @@ int read_rate(struct reader *reader, const struct place *place, const struct opt
 {
     return read_amount(reader, place, option, value, field, units_parse_rate,
                        "bits a second", "5Mbit");
+}
+
+/* clang-format off */
+static const struct option rate_options[] = {
+    {.name = "up", FIELD(config_rate, up_bits), OPTION_RATE},
+    {.name = "down", FIELD(config_rate, down_bits), OPTION_RATE},
+    {.name = NULL},
+};
+
+static const struct option both_rates = {
+    .members = rate_options, .size = sizeof(uint64_t), OPTION_RATE,
+    .allowed = "an object with up and down, or for both "};
+/* clang-format on */
+
+int read_rates(struct reader *reader, const struct place *place,
+               const struct option *option, json_t *value, void *field)
+{
+    struct config_rate *rate = field;
+    int error;
+    (void)option;
+
+    if (json_is_object(value))
+        return read_object(reader, place, &both_rates, value, field);
+    error = read_rate(reader, place, &both_rates, value, &rate->up_bits);
+    rate->down_bits = rate->up_bits;
+    return error;
 }
 
 int read_boolean(struct reader *reader, const struct place *place,

@@ -9,6 +9,7 @@ value_reader read_integer; /* minimum..maximum [uint8_t, uint16_t, uint32_t, uin
 value_reader read_rate_per_second; /* a number above 0, up to maximum [double] */
 value_reader read_size;            /* bytes, minimum..maximum [uint32_t, uint64_t] */
 value_reader read_rate;            /* bits a second, minimum..maximum [uint64_t] */
+value_reader read_rates;           /* of both directions [struct config_rate] */
 value_reader read_boolean;         /* true or false [bool] */
 value_reader read_duration;        /* minimum..maximum, in ns [uint64_t] */
 value_reader read_moment;          /* a date or time of UTC, in ns since 1970 [uint64_t] */
@@ -49,6 +50,9 @@ bool valid_label(const char *text);
     .name = "congestion_control", .read = read_string, .nullable = true, .minimum = 1, \
     .maximum = CONFIG_CONGESTION_CONTROL_SIZE - 1, .valid = valid_congestion_control, \
     .allowed = "a name that the kernel knows, such as \"bbr\""
+#define OPTION_RATE \
+    .read = read_rate, .nullable = true, .minimum = CONFIG_RATE_MINIMUM, \
+    .maximum = CONFIG_RATE_MAXIMUM
 #define OPTION_TIMEOUTS \
     .name = "timeouts", .read = read_object, .fallback = "{}", .members = timeout_options
 /* The defaults. With an hour and a few thousand names, home routers and filtering services

@@ -157,14 +157,15 @@ static void prepare_input(struct datagram_batch *batch)
 }
 
 size_t datagram_socket_receive(const struct datagram_socket *datagrams,
-                               struct datagram_batch *batch)
+                               struct datagram_batch *batch, size_t most)
 {
     int count = -1;
 
     batch->received_count = 0;
     for (int i = 0; i < TRIES && count < 0; i++) {
         prepare_input(batch);
-        count = recvmmsg(datagrams->fd, batch->in.headers, DATAGRAM_BATCH, 0, NULL);
+        count = recvmmsg(datagrams->fd, batch->in.headers,
+                         (unsigned)MIN(most, (size_t)DATAGRAM_BATCH), 0, NULL);
         if (count < 0 && errno == EAGAIN)
             return 0;
     }

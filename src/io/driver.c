@@ -48,6 +48,8 @@ void driver_init(struct driver *driver, struct worker *worker, struct session *s
     list_init(&driver->touched);
     list_init(&driver->subflows);
     list_init(&driver->closed);
+    pace_init(&driver->up, worker->loop, NULL);
+    pace_init(&driver->down, worker->loop, NULL);
     ev_init(&driver->timer, on_timer);
     driver->timer.data = driver;
     session_set_user(session, driver);
@@ -67,6 +69,8 @@ void driver_deinit(struct driver *driver)
     free_closed(driver);
     list_remove(&driver->touched);
     ev_timer_stop(driver->worker->loop, &driver->timer);
+    pace_deinit(&driver->up);
+    pace_deinit(&driver->down);
     driver->session = NULL;
 }
 

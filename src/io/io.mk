@@ -17,6 +17,7 @@ libio_a_SOURCES = \
 	include/splitsocks/io/movement.h \
 	include/splitsocks/io/nat64_finder.h \
 	include/splitsocks/io/outage_log.h \
+	include/splitsocks/io/pace.h \
 	include/splitsocks/io/plain.h \
 	include/splitsocks/io/remainder.h \
 	include/splitsocks/io/resolver.h \
@@ -49,6 +50,7 @@ libio_a_SOURCES = \
 	src/io/name_source.h \
 	src/io/nat64_finder.c \
 	src/io/outage_log.c \
+	src/io/pace.c \
 	src/io/plain.c \
 	src/io/remainder.c \
 	src/io/resolver.c \

@@ -24,8 +24,9 @@
 /* The only place that decides which events are watched. */
 static void watch(struct plain *plain)
 {
-    int events = (plain->read_ended || plain->read_blocked ? 0 : EV_READ) |
-                 (plain->write_blocked ? EV_WRITE : 0);
+    bool reads =
+        !plain->read_ended && !plain->read_blocked && !list_linked(&plain->reading.node);
+    int events = (reads ? EV_READ : 0) | (plain->write_blocked ? EV_WRITE : 0);
 
     io_watch(plain->driver->worker->loop, &plain->io, events);
 }
@@ -46,6 +47,8 @@ static void stop(struct plain *plain)
 {
     hangup_unwatch(&plain->driver->worker->hangups, &plain->hangup);
     half_closed_remove(&plain->half);
+    pace_leave(&plain->driver->down, &plain->reading);
+    pace_leave(&plain->driver->up, &plain->writing);
     ev_io_stop(plain->driver->worker->loop, &plain->io);
 }
 
@@ -155,18 +158,20 @@ static void adapt_read_size(struct plain *plain, size_t taken)
         plain->read_size = MAX(plain->read_size / 2, (uint32_t)READ_SIZE_MIN);
 }
 
-/* From the socket to the stream. Returns false when the plain is gone. */
-static bool pump_in(struct plain *plain)
+/* From the socket to the stream, where the rate lets so many bytes pass. Returns false when
+ * the plain is gone. */
+static bool pump_in(struct plain *plain, uint64_t granted)
 {
     struct session *session = plain->driver->session;
     struct iovec parts[PARTS_MAX];
-    size_t count =
-        session_stream_reserve(session, plain->stream, plain->read_size, parts, PARTS_MAX);
+    size_t most = (size_t)MIN(granted, (uint64_t)plain->read_size);
+    size_t count = session_stream_reserve(session, plain->stream, most, parts, PARTS_MAX);
     uint64_t now;
     ssize_t n;
     int error;
 
     if (count == 0) {
+        pace_settle(&plain->driver->down, granted, 0, clock_now());
         plain->read_blocked = true;
         if (plain->error != 0)
             return hung_up(plain);
@@ -177,6 +182,7 @@ static bool pump_in(struct plain *plain)
     error = errno;
     now = clock_now();
     session_stream_commit(session, plain->stream, n > 0 ? (size_t)n : 0, now);
+    pace_settle(&plain->driver->down, granted, n > 0 ? (uint64_t)n : 0, now);
     if (n > 0) {
         movement_note(plain->driver->worker, now);
         io_turn_read(plain->driver, (size_t)n);
@@ -201,6 +207,28 @@ static bool pump_in(struct plain *plain)
     return false;
 }
 
+/* The socket is readable. Returns false when the plain is gone. */
+static bool read_some(struct plain *plain)
+{
+    uint64_t granted =
+        pace_take(&plain->driver->down, &plain->reading, plain->read_size, clock_now());
+
+    if (granted > 0)
+        return pump_in(plain, granted);
+    watch(plain);
+    return true;
+}
+
+static void on_read_turn(struct pace_turn *turn, uint64_t granted)
+{
+    struct plain *plain = container_of(turn, struct plain, reading);
+    struct driver *driver = plain->driver;
+
+    if (pump_in(plain, granted))
+        watch(plain);
+    driver_drain(driver);
+}
+
 static size_t total_length(const struct iovec *parts, size_t count)
 {
     size_t total = 0;
@@ -210,46 +238,68 @@ static size_t total_length(const struct iovec *parts, size_t count)
     return total;
 }
 
-/* Writes the stream's data until the stream has no more or the socket is full. Returns 0,
- * EAGAIN or the error; `*finished` as session_stream_peek() sets it for the written
- * data. */
-static int write_stream(struct plain *plain, bool *finished)
+/* Leaves so many bytes in the parts. */
+static void cut_parts(struct iovec *parts, size_t count, uint64_t most)
+{
+    for (size_t i = 0; i < count; i++) {
+        parts[i].iov_len = (size_t)MIN((uint64_t)parts[i].iov_len, most);
+        most -= parts[i].iov_len;
+    }
+}
+
+/* Writes the stream's data until the stream has no more, the socket is full, or the rate
+ * lets no more pass: it lets `granted` bytes, and is asked for more. Returns 0, EAGAIN or
+ * the error; `*finished` as session_stream_peek() sets it for the written data. */
+static int write_stream(struct plain *plain, uint64_t granted, bool *finished)
 {
     struct session *session = plain->driver->session;
+    struct pace *pace = &plain->driver->up;
     struct iovec parts[PARTS_MAX];
-    uint64_t now;
+    uint64_t now = clock_now();
 
-    for (;;) {
+    for (;; granted = 0) {
         size_t count =
             session_stream_peek(session, plain->stream, parts, PARTS_MAX, finished);
         size_t total = total_length(parts, count);
         const struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
+        bool whole;
         ssize_t n;
+        int error;
 
-        if (total == 0)
+        if (granted == 0 && total > 0)
+            granted = pace_take(pace, &plain->writing, total, now);
+        whole = granted >= total;
+        *finished = *finished && whole;
+        if (total == 0 || granted == 0) {
+            pace_settle(pace, granted, 0, now);
             return 0;
+        }
+        cut_parts(parts, count, granted);
         n = sendmsg(plain->io.fd, &message, MSG_NOSIGNAL);
-        if (n < 0)
-            return errno == EINTR ? EAGAIN : errno;
+        error = errno;
         now = clock_now();
+        pace_settle(pace, granted, n > 0 ? (uint64_t)n : 0, now);
+        if (n < 0)
+            return error == EINTR ? EAGAIN : error;
         session_stream_consume(session, plain->stream, (size_t)n, now);
         movement_note(plain->driver->worker, now);
-        if ((size_t)n < total)
+        if ((uint64_t)n < MIN((uint64_t)total, granted))
             return EAGAIN;
         if (*finished)
             return 0;
     }
 }
 
-/* From the stream to the socket. Returns false when the plain is gone. */
-static bool pump_out(struct plain *plain)
+/* From the stream to the socket; `granted` as in write_stream(). Returns false when the
+ * plain is gone. */
+static bool pump_out(struct plain *plain, uint64_t granted)
 {
     bool finished = false;
     int error;
 
     if (plain->reply != NULL || plain->write_ended)
         return true;
-    error = write_stream(plain, &finished);
+    error = write_stream(plain, granted, &finished);
     if (error != 0 && error != EAGAIN) {
         fail(plain, error);
         return false;
@@ -264,6 +314,15 @@ static bool pump_out(struct plain *plain)
     return check_ended(plain);
 }
 
+static void on_write_turn(struct pace_turn *turn, uint64_t granted)
+{
+    struct plain *plain = container_of(turn, struct plain, writing);
+    struct driver *driver = plain->driver;
+
+    (void)pump_out(plain, granted);
+    driver_drain(driver);
+}
+
 static void on_event(struct ev_loop *loop, ev_io *io, int events)
 {
     struct plain *plain = io->data;
@@ -274,9 +333,9 @@ static void on_event(struct ev_loop *loop, ev_io *io, int events)
         events &= ~EV_READ;
     /* Events are level-triggered, and an error shows as both: the flags tell which
      * interest is gone meanwhile. */
-    if (!(events & EV_READ) || plain->read_ended || pump_in(plain))
+    if (!(events & EV_READ) || plain->read_ended || read_some(plain))
         if (events & EV_WRITE && plain->write_blocked)
-            (void)pump_out(plain);
+            (void)pump_out(plain, 0);
     driver_drain(driver);
 }
 
@@ -302,16 +361,16 @@ static void on_opened(struct stream_end *end)
     if (send(plain->io.fd, reply, length, MSG_NOSIGNAL) != (ssize_t)length)
         fail(plain, ECONNRESET);
     else
-        (void)pump_out(plain);
+        (void)pump_out(plain, 0);
 }
 
 static void on_stream_readable(struct stream_end *end)
 {
     struct plain *plain = plain_of(end);
 
-    /* While the socket is full, wait until it is writable. */
-    if (!plain->write_blocked)
-        (void)pump_out(plain);
+    /* While the socket is full, or the rate is met, wait. */
+    if (!plain->write_blocked && !list_linked(&plain->writing.node))
+        (void)pump_out(plain, 0);
 }
 
 static void on_stream_writable(struct stream_end *end)
@@ -332,8 +391,11 @@ static bool leave_remainder(struct plain *plain)
     pages_init(&pages, &driver->worker->remainder_pages);
     if (!session_stream_take(driver->session, plain->stream, &pages, &unread))
         return false;
-    if (remainder_new(driver->worker, plain->io.fd, &pages, &unread))
+    if (remainder_new(driver->worker, plain->io.fd, &pages, &unread)) {
+        /* It is written at once, and counts against what the client sends next. */
+        pace_settle(&driver->up, 0, unread.end - unread.start, clock_now());
         return true;
+    }
     pages_deinit(&pages);
     return false;
 }
@@ -388,6 +450,10 @@ struct plain *plain_new(struct driver *driver, struct stream *stream, int fd,
     hangup_watch(&driver->worker->hangups, &plain->hangup, fd);
     plain->half.type = &half_type;
     list_init(&plain->half.node);
+    list_init(&plain->reading.node);
+    plain->reading.go = on_read_turn;
+    list_init(&plain->writing.node);
+    plain->writing.go = on_write_turn;
     list_init(&plain->node);
     list_append(owned, &plain->node);
     stream_set_user(stream, plain);

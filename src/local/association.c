@@ -116,7 +116,7 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 {
     struct association *association = io->data;
     struct datagram_batch *batch = association->service->inbound->worker->datagrams;
-    size_t count = datagram_socket_receive(&association->socket, batch);
+    size_t count = datagram_socket_receive(&association->socket, batch, DATAGRAM_BATCH);
     uint64_t now = clock_now();
     (void)loop;
     (void)events;

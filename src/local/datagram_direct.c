@@ -28,7 +28,7 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
     struct one *one = io->data;
     struct datagram_direct *direct = one->direct;
     struct datagram_batch *batch = direct->worker->datagrams;
-    size_t count = datagram_socket_receive(&one->socket, batch);
+    size_t count = datagram_socket_receive(&one->socket, batch, DATAGRAM_BATCH);
     (void)loop;
     (void)events;
 

@@ -93,7 +93,7 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 {
     struct datagram_forward *forward = io->data;
     struct datagram_batch *batch = forward->service->worker->datagrams;
-    size_t count = datagram_socket_receive(forward->socket, batch);
+    size_t count = datagram_socket_receive(forward->socket, batch, DATAGRAM_BATCH);
     uint64_t now = clock_now();
     (void)loop;
     (void)events;

@@ -26,7 +26,9 @@ struct outbound_flow {
         struct datagram_socket datagrams; /* fd -1: not used yet */
         struct address bound;
         ev_io io;
+        struct pace_turn reading; /* waits for the client's rate */
     } sockets[2]; /* IPv4, IPv6 */
+    struct pace_turn sending; /* waits for the client's rate */
     ev_timer idle;
     uint64_t idle_at_ns; /* when `idle` fires */
     bool told;           /* a refusal was logged */
@@ -81,6 +83,7 @@ static void close_socket(struct flow_socket *socket)
     if (socket->datagrams.fd < 0)
         return;
     ev_io_stop(socket->owner->driver->worker->loop, &socket->io);
+    pace_leave(&socket->owner->driver->down, &socket->reading);
     flow_ports_remove(&socket->bound);
     datagram_socket_close(&socket->datagrams);
     give_descriptor(socket->owner);
@@ -94,6 +97,7 @@ static void outbound_flow_free(struct outbound_flow *flow)
     ev_timer_stop(flow->driver->worker->loop, &flow->idle);
     for (size_t i = 0; i < ARRAY_LENGTH(flow->sockets); i++)
         close_socket(&flow->sockets[i]);
+    pace_leave(&flow->driver->up, &flow->sending);
     flow_targets_deinit(&flow->targets);
     mapping_deinit(&flow->mapping);
     list_remove(&flow->node);
@@ -172,20 +176,46 @@ static void take_in(struct outbound_flow *flow, const struct datagram_in *in, ui
                       now);
 }
 
+/* The sizes of datagrams are known when they are here: those that are larger than a packet
+ * make the next ones wait. */
+static void take_batch(struct flow_socket *socket, uint64_t granted, uint64_t now)
+{
+    struct outbound_flow *flow = socket->owner;
+    struct datagram_batch *batch = flow->list->service->batch;
+    size_t most = (size_t)MAX(granted / PACE_PACKET, (uint64_t)1);
+    size_t count = datagram_socket_receive(&socket->datagrams, batch, most);
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        bytes += datagram_batch_at(batch, i)->length;
+        take_in(flow, datagram_batch_at(batch, i), now);
+    }
+    pace_settle(&flow->driver->down, granted, bytes, now);
+    arm_idle(flow, now);
+}
+
 static void on_datagrams(struct ev_loop *loop, ev_io *io, int events)
 {
     struct flow_socket *socket = io->data;
-    struct outbound_flow *flow = socket->owner;
-    struct datagram_batch *batch = flow->list->service->batch;
-    struct driver *driver = flow->driver;
-    uint64_t now = clock_now();
-    size_t count = datagram_socket_receive(&socket->datagrams, batch);
-    (void)loop;
+    struct driver *driver = socket->owner->driver;
+    uint64_t now = clock_now(), granted;
     (void)events;
 
-    for (size_t i = 0; i < count; i++)
-        take_in(flow, datagram_batch_at(batch, i), now);
-    arm_idle(flow, now);
+    granted = pace_take(&driver->down, &socket->reading, DATAGRAM_BATCH * PACE_PACKET, now);
+    if (granted > 0)
+        take_batch(socket, granted, now);
+    else
+        ev_io_stop(loop, io);
+    driver_drain(driver);
+}
+
+static void on_read_turn(struct pace_turn *turn, uint64_t granted)
+{
+    struct flow_socket *socket = container_of(turn, struct flow_socket, reading);
+    struct driver *driver = socket->owner->driver;
+
+    ev_io_start(driver->worker->loop, &socket->io);
+    take_batch(socket, granted, clock_now());
     driver_drain(driver);
 }
 
@@ -353,16 +383,41 @@ static void on_resolved(struct flow_targets *targets, struct flow_target *target
 
 /* ---- events ---- */
 
-static void on_readable(struct flow_end *end)
+/* The rate lets `granted` bytes pass, and is asked for more. */
+static void send_some(struct outbound_flow *flow, uint64_t granted)
 {
-    struct outbound_flow *flow = container_of(end, struct outbound_flow, end);
     struct session *session = flow->driver->session;
+    struct pace *pace = &flow->driver->up;
     uint64_t now = clock_now();
     struct flow_datagram datagram;
 
-    while (session_flow_receive(session, flow->flow, &datagram, now))
+    for (;; granted = 0) {
+        if (granted == 0)
+            granted = pace_take(pace, &flow->sending, PACE_PACKET, now);
+        if (granted == 0 || !session_flow_receive(session, flow->flow, &datagram, now))
+            break;
+        pace_settle(pace, granted, datagram.length, now);
         take_out(flow, &datagram, now);
+    }
+    pace_settle(pace, granted, 0, now);
     flush(flow);
+}
+
+static void on_send_turn(struct pace_turn *turn, uint64_t granted)
+{
+    struct outbound_flow *flow = container_of(turn, struct outbound_flow, sending);
+    struct driver *driver = flow->driver;
+
+    send_some(flow, granted);
+    driver_drain(driver);
+}
+
+static void on_readable(struct flow_end *end)
+{
+    struct outbound_flow *flow = container_of(end, struct outbound_flow, end);
+
+    if (!list_linked(&flow->sending.node))
+        send_some(flow, 0);
 }
 
 static void on_closed(struct flow_end *end, enum flow_close_code code)
@@ -463,7 +518,11 @@ void outbound_flow_start(struct driver *driver, struct flow_list *list, struct f
         flow->sockets[i].datagrams.fd = -1;
         ev_init(&flow->sockets[i].io, on_datagrams);
         flow->sockets[i].io.data = &flow->sockets[i];
+        list_init(&flow->sockets[i].reading.node);
+        flow->sockets[i].reading.go = on_read_turn;
     }
+    list_init(&flow->sending.node);
+    flow->sending.go = on_send_turn;
     ev_init(&flow->idle, on_idle);
     flow->idle.data = flow;
     flow->idle_at_ns = TIME_NEVER;

@@ -194,6 +194,8 @@ int relay_new(struct ev_loop *loop, struct config_relay *config, const char *sta
     relay->clients = load_clients(relay, stamps_path, config);
     if (error == OK && (relay->config == NULL || relay->clients == NULL))
         error = ERROR_MEMORY;
+    if (error == OK)
+        error = relay_rates_set(relay, relay->clients, config);
     if (error == OK) {
         relay->config->config = config;
         error = init_workers(relay, loop);
@@ -249,6 +251,7 @@ void relay_free(struct relay *relay)
         close(relay->sockets[i]);
     free(relay->sockets);
     free(relay->workers);
+    relay_rates_free(relay);
     relay_clients_free(relay->clients);
     stamp_file_close(&relay->stamps);
     if (relay->config != NULL) {
@@ -326,6 +329,10 @@ int relay_reload(struct relay *relay, struct config_relay *config)
     warn_of_restart(relay->config->config, config);
     pthread_mutex_lock(&relay->lock);
     clients = relay_clients_new(config, old);
+    if (clients != NULL && relay_rates_set(relay, clients, config) != OK) {
+        relay_clients_free(clients);
+        clients = NULL;
+    }
     if (clients != NULL) {
         for (unsigned i = 0; i < relay->worker_count; i++) {
             struct relay_worker *worker = &relay->workers[i];

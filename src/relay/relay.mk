@@ -20,6 +20,7 @@ librelay_a_SOURCES = \
 	src/relay/relay_internal.h \
 	src/relay/relay_mailbox.c \
 	src/relay/relay_mailbox.h \
+	src/relay/relay_rates.c \
 	src/relay/relay_session.c \
 	src/relay/relay_terms.c \
 	src/relay/relay_worker.c \

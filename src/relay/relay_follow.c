@@ -70,8 +70,13 @@ void relay_follow(struct relay_worker *worker)
         log_error("cannot change to other DNS servers: out of memory");
     relay_follow_use(worker, config);
     worker_set_timeouts(&worker->worker, &config->timeouts);
-    list_foreach(&worker->sessions, node, after)
-        relay_follow_session(list_entry(node, struct relay_session, node));
+    list_foreach(&worker->sessions, node, after) {
+        struct relay_session *session = list_entry(node, struct relay_session, node);
+
+        relay_follow_session(session);
+        pace_renew(&session->driver.up);
+        pace_renew(&session->driver.down);
+    }
 }
 
 void relay_follow_session(struct relay_session *session)

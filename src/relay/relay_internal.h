@@ -42,6 +42,11 @@ struct relay_clients {
     struct admission_client *limits; /* owned; one for each client */
 };
 
+/* What all sessions of a client share. */
+struct relay_rates {
+    struct pace_rate up, down; /* to destinations, and from them */
+};
+
 /* A configuration, and the one before it, which a worker may still use. */
 struct relay_config {
     struct relay_config *older;
@@ -54,6 +59,8 @@ struct relay {
      * since it looks at the clients. */
     pthread_mutex_t lock;
     struct relay_clients *clients;
+    struct relay_rates **rates; /* owned; one for each client */
+    size_t rates_count;
     struct stamp_file stamps;
     struct relay_config *config; /* the newest */
     ev_timer terms;              /* looks which clients may be served still */
@@ -127,6 +134,15 @@ int relay_clients_recall(struct relay_clients *clients,
 struct relay_clients *relay_clients_new(const struct config_relay *config,
                                         const struct relay_clients *previous) MUST_CHECK;
 void relay_clients_free(struct relay_clients *clients);
+
+/* ---- relay_rates.c ---- */
+
+/* Gives each of the clients its rate of the configuration. ERROR_MEMORY: only some of them.
+ */
+int relay_rates_set(struct relay *relay, const struct relay_clients *clients,
+                    const struct config_relay *config) MUST_CHECK;
+/* Call when no session is left. */
+void relay_rates_free(struct relay *relay);
 
 /* ---- relay_follow.c ---- */
 

@@ -39,6 +39,7 @@ E2E_TESTS = \
 	test/e2e/test_chaos.py \
 	test/e2e/test_check.py \
 	test/e2e/test_chromium.py \
+	test/e2e/test_client_bounds.py \
 	test/e2e/test_client_terms.py \
 	test/e2e/test_clock.py \
 	test/e2e/test_commands.sh \

@@ -182,6 +182,16 @@ static void test_pool_follows_its_size(void **state)
     }
 }
 
+static void test_one_rate_is_for_both_directions(void **state)
+{
+    struct config_local *config = parse(WITH(AND("\"rate\": \"5Mbit\"")));
+    (void)state;
+
+    assert_int_equal(config->rate.up_bits, 5000000);
+    assert_int_equal(config->rate.down_bits, 5000000);
+    config_local_free(config);
+}
+
 /* The least and the greatest values pass. */
 static void test_bounds_are_included(void **state)
 {
@@ -543,6 +553,7 @@ static void test_messages_are_tame(void **state)
 UNIT_MAIN(cmocka_unit_test(test_defaults), cmocka_unit_test(test_everything),
           cmocka_unit_test(test_control_and_its_absence),
           cmocka_unit_test(test_pool_follows_its_size),
+          cmocka_unit_test(test_one_rate_is_for_both_directions),
           cmocka_unit_test(test_bounds_are_included),
           cmocka_unit_test(test_warns_of_open_proxies),
           cmocka_unit_test(test_structure_is_checked),

@@ -43,7 +43,7 @@ static size_t receive(const struct datagram_socket *socket, struct datagram_batc
     struct pollfd poll_fd = {.fd = socket->fd, .events = POLLIN};
 
     assert_int_equal(poll(&poll_fd, 1, 10000), 1);
-    return datagram_socket_receive(socket, batch);
+    return datagram_socket_receive(socket, batch, DATAGRAM_BATCH);
 }
 
 static bool same_host(const struct address *a, const struct address *b)
@@ -72,7 +72,7 @@ static void check_sizes(const char *text)
         assert_true(address_equal(&in->peer, &from));
         assert_int_equal(in->local.family, ADDRESS_NONE);
     }
-    assert_int_equal(datagram_socket_receive(&other, batch), 0);
+    assert_int_equal(datagram_socket_receive(&other, batch, DATAGRAM_BATCH), 0);
     datagram_socket_close(&one);
     datagram_socket_close(&other);
     datagram_batch_free(batch);
@@ -207,7 +207,7 @@ static void test_unreachable_ports(void **state)
     datagram_socket_close(&closed);
     for (int i = 0; i < 3; i++)
         send_one(&one, batch, &nobody, NULL, "x", 1);
-    assert_int_equal(datagram_socket_receive(&one, batch), 0);
+    assert_int_equal(datagram_socket_receive(&one, batch, DATAGRAM_BATCH), 0);
     send_one(&one, batch, &to, NULL, "y", 1);
     assert_int_equal(receive(&other, batch), 1);
     datagram_socket_close(&one);

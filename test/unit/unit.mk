@@ -56,6 +56,7 @@ UNIT_TESTS = \
 	test/unit/test_outlet \
 	test/unit/test_own_addresses \
 	test/unit/test_outage_news \
+	test/unit/test_pace \
 	test/unit/test_packet_size \
 	test/unit/test_pages \
 	test/unit/test_path_limits \
@@ -242,6 +243,8 @@ test_unit_test_outbox_LDADD = $(ENGINE) $(CMOCKA_LIBS)
 test_unit_test_outlet_SOURCES = test/unit/test_outlet.c test/unit/unit.h \
 	src/app/outlet.c src/app/outlet.h
 test_unit_test_outlet_LDADD = $(CMOCKA_LIBS) -lpthread
+test_unit_test_pace_SOURCES = test/unit/test_pace.c test/unit/unit.h
+test_unit_test_pace_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_path_table_SOURCES = test/unit/test_path_table.c test/unit/addresses.h \
 	test/unit/config_local_parse.h test/unit/config_parse.h test/unit/unit.h
 test_unit_test_path_table_LDADD = $(LOCAL) $(CMOCKA_LIBS)

@@ -34,6 +34,8 @@ void rate_limit_set(struct rate_limit *limit, uint64_t rate, uint64_t now);
 /* Bytes that may be sent now; 0, or RATE_LIMIT_PIECE at least. */
 uint64_t rate_limit_room(const struct rate_limit *limit, uint64_t now);
 void rate_limit_spend(struct rate_limit *limit, uint64_t bytes, uint64_t now);
+/* Bytes that were spent have not been sent. */
+void rate_limit_give_back(struct rate_limit *limit, uint64_t bytes);
 /* When there will be room; `now` or earlier if there is room already. */
 uint64_t rate_limit_next(const struct rate_limit *limit, uint64_t now);
 

@@ -85,6 +85,17 @@ struct config_timeouts {
     uint64_t stop_after_ns;
 };
 
+/* Bits a second; the least rate that may be set. Frames of control, which ignore the
+ * ceiling, take some 200 bytes a second: data needs more. */
+#define CONFIG_RATE_MINIMUM 16000
+#define CONFIG_RATE_MAXIMUM UINT64_C(1000000000000)
+
+/* Bits a second of a whole session, or of a client; 0: no ceiling. */
+struct config_rate {
+    uint64_t up_bits;
+    uint64_t down_bits;
+};
+
 /* How names are resolved. */
 struct config_dns {
     struct config_addresses servers; /* with ports; count 0: the system's servers */

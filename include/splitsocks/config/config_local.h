@@ -82,11 +82,6 @@ struct config_listeners {
 /* The number of paths that a session can tell apart. */
 #define CONFIG_PATHS_MAX 16
 
-/* Bits a second; the least rate that may be set. Frames of control, which ignore the
- * ceiling, take some 200 bytes a second: data needs more. */
-#define CONFIG_RATE_MINIMUM 16000
-#define CONFIG_RATE_MAXIMUM UINT64_C(1000000000000)
-
 /* One way out of this machine. At least one of interface and source is given. */
 struct config_path {
     const char *name;      /* unique; defaults to the interface or the source */
@@ -141,12 +136,6 @@ struct config_rule {
 struct config_rules {
     const struct config_rule *items; /* the first rule that holds decides */
     size_t count;
-};
-
-/* Bits a second of the whole session; 0: no ceiling. */
-struct config_rate {
-    uint64_t up_bits;
-    uint64_t down_bits;
 };
 
 /* 0 <= idle <= size <= burst, 1 <= size. */
@@ -215,7 +204,7 @@ struct config_local {
     const char *congestion_control; /* NULL: the kernel's default */
     uint32_t chunk_size;            /* bytes on the wire, 64..16384; may exceed a budget */
     struct config_budget budget;
-    struct config_rate rate;
+    struct config_rate rate; /* of the whole session */
     struct config_local_dns dns;
     struct config_udp udp;
     uint64_t linger_ns;

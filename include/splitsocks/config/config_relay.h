@@ -37,6 +37,7 @@ struct config_client {
     uint32_t max_flows;    /* the same for flows of datagrams */
     /* Exceptions from the relay's `destinations`, which decide where this says nothing. */
     struct config_destinations destinations;
+    struct config_rate rate; /* of all its sessions together */
     uint64_t expires_ns; /* since 1970, when the relay stops to serve it; TIME_NEVER */
 };
 

@@ -60,9 +60,10 @@ int datagram_socket_open(struct datagram_socket *socket, const struct address *a
 /* Safe on a closed one. */
 void datagram_socket_close(struct datagram_socket *socket);
 
-/* Reads up to DATAGRAM_BATCH datagrams, and returns their number; 0: none waits. */
+/* Reads up to `most` datagrams, and DATAGRAM_BATCH, and returns their number; 0: none
+ * waits. */
 size_t datagram_socket_receive(const struct datagram_socket *socket,
-                               struct datagram_batch *batch);
+                               struct datagram_batch *batch, size_t most);
 /* Datagram `index` of those that were just received. */
 const struct datagram_in *datagram_batch_at(const struct datagram_batch *batch,
                                             size_t index);

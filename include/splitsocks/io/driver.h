@@ -13,6 +13,7 @@
 #include <splitsocks/base/account.h>
 #include <splitsocks/base/list.h>
 #include <splitsocks/engine/session/session_flow.h>
+#include <splitsocks/io/pace.h>
 #include <splitsocks/io/worker.h>
 
 #include <ev.h>
@@ -80,6 +81,8 @@ struct driver {
     struct worker *worker;   /* borrowed */
     struct session *session; /* borrowed; NULL after driver_deinit() */
     struct account *account; /* relay: borrowed, the client's; NULL at local */
+    /* Relay: the client's rates to destinations and from them. At local without bounds. */
+    struct pace up, down;
     const struct driver_role *role;
     void *context; /* the role's own */
     /* driver_touch() and driver_drain(), for the subflow_ios: these stand below a driver.
@@ -97,6 +100,7 @@ struct driver {
     char reason[128];
 };
 
+/* Without bounds of `up` and `down`. */
 void driver_init(struct driver *driver, struct worker *worker, struct session *session,
                  const struct driver_role *role, void *context);
 /* Closes the sockets of all subflows. The session is the caller's to free, after this. */

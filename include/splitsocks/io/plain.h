@@ -39,6 +39,7 @@ struct plain {
     ev_io io;
     uint32_t read_size; /* how much to read at once: adapts to the traffic */
     uint32_t round;     /* for io_turn() */
+    struct pace_turn reading, writing; /* wait for the rate of a relay's client */
     bool read_ended;    /* the socket's end of file was passed on */
     bool read_blocked;  /* the session has no room */
     bool write_ended;   /* the stream's end was passed on */

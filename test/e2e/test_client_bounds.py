@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""How much the relay's operator lets one client move: `rate` of all its sessions."""
+import signal
+import threading
+import time
+
+import harness
+from datagrams import Association, DatagramServer
+from sockets import recv_exactly
+
+RATE = 16_000_000  # bits a second
+BYTES = 1_500_000  # of each transfer: with two of them, RATE takes 1.5 s
+
+
+def bound(bits, seconds):
+    """Bytes that a rate lets pass, with its burst of 20 ms and a piece for each session."""
+    return bits / 8 * (1.03 * seconds + 0.02) + 2 * max(bits / 8 / 500, 1536)
+
+
+def guest_of(t, terms, **relay):
+    """A local whose client has these terms, besides the pair's own client."""
+    pair, guest = t.pair(relay=relay, start=False), t.pair(name="guest", start=False)
+    guest.local_config["relay"] = pair.local_config["relay"]
+    pair.relay_config["clients"].append({"name": "guest", "public_key": guest.local_key, **terms})
+    pair.write_configs()
+    guest.write_configs()
+    pair.start_relay()
+    pair.start_local()
+    guest.start_local()
+    return pair, guest
+
+
+def twin_of(t, guest):
+    """A second local with the guest's key: a session of its own."""
+    twin = t.pair(name="twin", start=False)
+    twin.local_config["relay"] = guest.local_config["relay"]
+    twin.local_config["private_key_file"] = guest.local_config["private_key_file"]
+    twin.local_config["state_file"] = "twin.state"
+    twin.write_configs()
+    twin.start_local()
+    return twin
+
+
+def grant(pair, **terms):
+    pair.relay_config["clients"][-1].update(terms)
+    pair.write_configs()
+    pair.relay.signal(signal.SIGHUP)
+
+
+def send_bytes(connection):
+    """As many bytes as the client asks for."""
+    connection.sendall(bytes(int(recv_exactly(connection, 12))))
+
+
+def take_bytes(connection):
+    """As many bytes as the client says, and then one back."""
+    recv_exactly(connection, int(recv_exactly(connection, 12)))
+    connection.sendall(b"!")
+
+
+def download(pair, server, count, timeout=60):
+    with pair.open("127.0.0.1", server.port, timeout) as s:
+        s.sendall(b"%012d" % count)
+        recv_exactly(s, count)
+
+
+def upload(pair, server, count, timeout=60):
+    with pair.open("127.0.0.1", server.port, timeout) as s:
+        s.sendall(b"%012d" % count)
+        s.sendall(bytes(count))
+        recv_exactly(s, 1)
+
+
+def seconds_of(transfers):
+    """How long these functions take, all at the same time."""
+    errors = []
+
+    def run(transfer):
+        try:
+            transfer()
+        except Exception as error:  # of the thread: told to the test
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(transfer,)) for transfer in transfers]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return time.monotonic() - began
+
+
+def keeps_rate(t, direction, transfer, handle):
+    server = t.server(handle)
+    _, guest = guest_of(t, {"rate": {direction: RATE}}, workers=2)
+    twin = twin_of(t, guest)
+    seconds = seconds_of([lambda p=p: transfer(p, server, BYTES) for p in (guest, twin)])
+    t.check(2 * BYTES <= bound(RATE, seconds), f"{2 * BYTES} bytes in {seconds} s")
+
+
+def test_a_rate_down_of_all_sessions(t):
+    keeps_rate(t, "down", download, send_bytes)
+
+
+def test_a_rate_up_of_all_sessions(t):
+    keeps_rate(t, "up", upload, take_bytes)
+
+
+def test_a_reload_changes_the_rate_for_what_waits(t):
+    server, echo = t.server(send_bytes), t.server()
+    pair, guest = guest_of(t, {"rate": "64kbit"})
+    with guest.open("127.0.0.1", server.port, 60) as s:
+        s.sendall(b"%012d" % BYTES)  # would take 187 s
+        recv_exactly(s, 20_000)
+        # Another client does not wait for it.
+        t.equal(len(pair.fetch("127.0.0.1", echo.port, bytes(1_000_000))), 1_000_000, "echoed")
+        grant(pair, rate=None)
+        recv_exactly(s, BYTES - 20_000)
+
+
+def test_datagrams_keep_the_rate(t):
+    """Those that exceed it wait in the queues that they have anyway, and the oldest are dropped."""
+    rate = 800_000
+
+    def answer(data, _):
+        moved.append((time.monotonic(), len(data)))
+        return data
+
+    moved = []
+    server = DatagramServer(t, handle=answer)
+    _, guest = guest_of(t, {"rate": {"up": rate}})
+    association = Association(t, guest.socks_port, (server.host, server.port))
+    association.ask(b"first")
+    began, before = time.monotonic(), len(moved)
+    while sum(size for _, size in moved[before:]) < 100_000:
+        for _ in range(20):
+            association.send(bytes(1000))
+        time.sleep(0.02)
+    seconds, count = time.monotonic() - began, sum(size for _, size in moved[before:])
+    t.check(count <= bound(rate, seconds), f"{count} bytes up in {seconds} s")
+
+
+def test_answers_keep_the_rate(t):
+    rate = 800_000
+    server = DatagramServer(t, handle=lambda data, _: data if data == b"first" else None)
+    _, guest = guest_of(t, {"rate": {"down": rate}})
+    association = Association(t, guest.socks_port, (server.host, server.port))
+    association.ask(b"first")
+    began, count = time.monotonic(), 0
+    while count < 100_000:
+        for _ in range(20):
+            server.send(bytes(1000), server.peers[0])
+        while (answer := association.receive(0.02)) is not None:
+            count += len(answer[0])
+    seconds = time.monotonic() - began
+    t.check(count <= bound(rate, seconds), f"{count} bytes down in {seconds} s")
+
+
+if __name__ == "__main__":
+    harness.main(globals())
