@@ -50,9 +50,9 @@ class DatagramServer:
             return
         self.open = False
         # A close does not wake a thread that reads. (A namespace that is gone has none to wake.)
-        with (socket.socket(family_of(self.host), socket.SOCK_DGRAM) as s,
-              contextlib.suppress(OSError)):
-            s.sendto(b"", (self.host, self.port))
+        with socket.socket(family_of(self.host), socket.SOCK_DGRAM) as s:
+            with contextlib.suppress(OSError):
+                s.sendto(b"", (self.host, self.port))
         self.socket.close()
 
 

@@ -325,7 +325,12 @@ static void test_parts_are_dropped(void **state)
     flow_receive(&pair->relay->flows, remote, &frame);
     hear(pair, pair->relay, remote);
     assert_string_equal(heard, "halfhalf");
+    /* The slots are kept, and charged, until the flow ends. */
+    assert_int_equal(pair->relay->flows.bytes_in,
+                     FLOW_ASSEMBLIES * sizeof(struct assembly));
+    session_flow_close(pair->relay, remote, FLOW_CLOSE_ENDED, pair->now);
     assert_int_equal(pair->relay->flows.bytes_in, 0);
+    assert_int_equal(pair->relay->flows.bytes_peers, 0);
     pair_free(pair);
 }
 

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const size_t slots_bytes = FLOW_ASSEMBLIES * sizeof(struct assembly);
+
 static void clear(struct flows *flows, struct assembly *assembly)
 {
     if (assembly->peer == NULL)
@@ -27,10 +29,26 @@ static void drop(struct flows *flows, struct flow *flow, struct assembly *assemb
 
 void flow_clear_parts(struct flows *flows, struct flow *flow)
 {
-    for (unsigned i = 0; flow->assemblies != NULL && i < FLOW_ASSEMBLIES; i++)
+    if (flow->assemblies == NULL)
+        return;
+    for (unsigned i = 0; i < FLOW_ASSEMBLIES; i++)
         clear(flows, &flow->assemblies[i]);
+    flows_give_bytes(flows, &flows->bytes_in, slots_bytes);
     free(flow->assemblies);
     flow->assemblies = NULL;
+}
+
+/* The slots are made with the first part. False: there is no room for them. */
+static bool has_slots(struct flows *flows, struct flow *flow)
+{
+    if (flow->assemblies != NULL)
+        return true;
+    if (!flows_take_bytes(flows, &flows->bytes_in, slots_bytes))
+        return false;
+    flow->assemblies = calloc(1, slots_bytes);
+    if (flow->assemblies == NULL)
+        flows_give_bytes(flows, &flows->bytes_in, slots_bytes);
+    return flow->assemblies != NULL;
 }
 
 static bool begin(struct flows *flows, struct assembly *assembly, struct flow_peer *peer,
@@ -144,9 +162,7 @@ struct received *flow_take_part(struct flows *flows, struct flow *flow,
 {
     struct assembly *assembly;
 
-    if (flow->assemblies == NULL)
-        flow->assemblies = calloc(FLOW_ASSEMBLIES, sizeof(*flow->assemblies));
-    if (flow->assemblies == NULL)
+    if (!has_slots(flows, flow))
         return NULL;
     assembly = slot_for(flows, flow, peer, frame);
     if (assembly == NULL)

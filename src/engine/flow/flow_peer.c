@@ -67,14 +67,24 @@ static struct flow_peer **slot_of(const struct flow_peers *peers, uint64_t index
     return &peers->slots[index & (peers->capacity - 1)];
 }
 
-static bool grow(struct flow_peers *peers)
+static size_t table_memory(uint32_t capacity)
+{
+    return capacity * sizeof(struct flow_peer *);
+}
+
+static bool grow(struct flows *flows, struct flow_peers *peers)
 {
     struct flow_peers larger = {.capacity = peers->capacity == 0 ? 1 : 2 * peers->capacity,
                                 .last = peers->last};
+    size_t more = table_memory(larger.capacity) - table_memory(peers->capacity);
 
-    larger.slots = calloc(larger.capacity, sizeof(struct flow_peer *));
-    if (larger.slots == NULL)
+    if (!flows_take_bytes(flows, &flows->bytes_peers, more))
         return false;
+    larger.slots = calloc(larger.capacity, sizeof(struct flow_peer *));
+    if (larger.slots == NULL) {
+        flows_give_bytes(flows, &flows->bytes_peers, more);
+        return false;
+    }
     for (uint32_t i = 0; i < peers->capacity; i++)
         if (peers->slots[i] != NULL)
             *slot_of(&larger, peers->slots[i]->index) = peers->slots[i];
@@ -83,14 +93,14 @@ static bool grow(struct flow_peers *peers)
     return true;
 }
 
-/* The table takes over the reference. False: memory is out, and nothing has changed. */
+/* The table takes over the reference. False: there is no room, and nothing has changed. */
 static bool put(struct flows *flows, struct flow_peers *peers, struct flow_peer *peer)
 {
     struct flow_peer **slot;
 
     while (peers->capacity == 0 ||
            (*slot_of(peers, peer->index) != NULL && peers->capacity < FLOW_PEERS))
-        if (!grow(peers))
+        if (!grow(flows, peers))
             return false;
     slot = slot_of(peers, peer->index);
     if (*slot != NULL) {
@@ -109,6 +119,7 @@ static void clear(struct flows *flows, struct flow_peers *peers)
         if (peers->slots[i] != NULL)
             flow_peer_unreference(flows, peers->slots[i]);
     free(peers->slots);
+    flows_give_bytes(flows, &flows->bytes_peers, table_memory(peers->capacity));
     *peers = (struct flow_peers){0};
 }
 

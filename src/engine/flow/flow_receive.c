@@ -6,12 +6,31 @@
 
 /* ---- which have come ---- */
 
+/* What the window takes beyond its first size, which belongs to the flow's record. */
+static size_t window_memory(const struct flow *flow)
+{
+    return flow->seen.used == NULL ? 0 : (flow->seen.width - DATAGRAM_WINDOW) / 8;
+}
+
+static bool widen(struct flows *flows, struct flow *flow)
+{
+    size_t more = flow->seen.width / 8;
+
+    if (!flows_take_bytes(flows, &flows->bytes_in, more))
+        return false;
+    if (number_window_grow(&flow->seen, 2 * flow->seen.width) == OK)
+        return true;
+    flows_give_bytes(flows, &flows->bytes_in, more);
+    return false;
+}
+
 /* The window must reach back as far as a datagram may come late: by the age that it may
  * have when it is sent, and the time that it travels. It grows when half of it is not
  * enough for the numbers that have come in such a time, so that all of it is. */
-static void cover(struct flow *flow, uint64_t sequence, uint64_t now)
+static void cover(struct flows *flows, struct flow *flow, uint64_t sequence)
 {
     uint64_t age_ns = flow->policy.max_age_ns != 0 ? flow->policy.max_age_ns : FLOW_AGE_NS;
+    uint64_t now = flows->context->now;
 
     if (now - flow->seen_since_ns > age_ns + FLOW_LATENESS_NS) {
         flow->seen_since = flow->seen.end;
@@ -19,7 +38,7 @@ static void cover(struct flow *flow, uint64_t sequence, uint64_t now)
     }
     while (sequence >= flow->seen_since + flow->seen.width / 2 &&
            flow->seen.width < FLOW_WINDOW_MAX)
-        if (number_window_grow(&flow->seen, 2 * flow->seen.width) != OK)
+        if (!widen(flows, flow))
             return; /* late ones may be dropped */
 }
 
@@ -83,7 +102,7 @@ static void take(struct flows *flows, struct flow *flow, struct flow_peer *peer,
 
     if (!is_new(flows, flow, frame->datagram.sequence))
         return;
-    cover(flow, frame->datagram.sequence, flows->context->now);
+    cover(flows, flow, frame->datagram.sequence);
     if (flow->readable_bytes + frame->datagram.length > FLOW_READ_BYTES) {
         flow_count_drop(flows, flow, FLOW_DROP_READER);
         return;
@@ -143,6 +162,7 @@ void flow_clear_in(struct flows *flows, struct flow *flow)
     }
     flow->readable_bytes = 0;
     flow_clear_parts(flows, flow);
+    flows_give_bytes(flows, &flows->bytes_in, window_memory(flow));
     number_window_deinit(&flow->seen);
     flow->seen = (struct number_window){0};
 }

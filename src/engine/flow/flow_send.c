@@ -42,6 +42,20 @@ bool flow_is_small(const struct flow *flow, uint64_t now)
     return flow_rate(flow, now) < FLOW_RATE_SMALL;
 }
 
+/* ---- age ---- */
+
+uint64_t flow_age_ns(const struct flow *flow, const struct datagram *datagram)
+{
+    if (flow->policy.max_age_ns != 0)
+        return flow->policy.max_age_ns;
+    return datagram->peer->port == PORT_DNS ? FLOW_AGE_DNS_NS : FLOW_AGE_NS;
+}
+
+static uint64_t old_at_ns(const struct flow *flow, const struct datagram *datagram)
+{
+    return datagram->queued_at_ns + flow_age_ns(flow, datagram);
+}
+
 /* ---- lists ---- */
 
 void flow_update_ready(struct flows *flows, struct flow *flow)
@@ -93,12 +107,21 @@ static void finish(struct flows *flows, struct datagram *datagram)
         release_sent(flows, datagram);
 }
 
+/* The one that is too old first is the first of the list: one that goes again passes those
+ * that were queued after it. */
 static void begin_copying(struct flows *flows, struct flow *flow, struct datagram *datagram)
 {
+    uint64_t old_at = old_at_ns(flow, datagram);
+    struct list *later;
+
     if (flow->copying_count >= FLOW_COPYING_MAX)
         finish(flows, list_first(&flow->copying, struct datagram, node));
     list_remove(&datagram->node);
-    list_append(&flow->copying, &datagram->node);
+    later = &flow->copying;
+    while (later->prev != &flow->copying &&
+           old_at_ns(flow, list_entry(later->prev, struct datagram, node)) > old_at)
+        later = later->prev;
+    list_insert_before(later, &datagram->node);
     flow->copying_count++;
     datagram->state = DATAGRAM_COPYING;
 }
@@ -118,18 +141,6 @@ static void drop_first(struct flows *flows, struct flow *flow, enum flow_drop re
         release(flows, datagram);
     } while (left > 0);
     flow_count_drop(flows, flow, reason);
-}
-
-uint64_t flow_age_ns(const struct flow *flow, const struct datagram *datagram)
-{
-    if (flow->policy.max_age_ns != 0)
-        return flow->policy.max_age_ns;
-    return datagram->peer->port == PORT_DNS ? FLOW_AGE_DNS_NS : FLOW_AGE_NS;
-}
-
-static uint64_t old_at_ns(const struct flow *flow, const struct datagram *datagram)
-{
-    return datagram->queued_at_ns + flow_age_ns(flow, datagram);
 }
 
 void flow_drop_old(struct flows *flows, struct flow *flow)
