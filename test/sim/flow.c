@@ -84,6 +84,7 @@ static void send_one(struct sim_flow_end *end)
     struct target target = peer_of(end->of, header.number);
 
     fill(end->of, &header, bytes, length);
+    end->sent_at_ns[header.number] = world->clock.now_ns;
     session_flow_send(end->owner->session, end->flow, &target, bytes, length,
                       world->clock.now_ns);
     sim_process_touch(&world->process[end->side]);
@@ -196,6 +197,7 @@ static void receive(struct sim_flow_end *end, const struct flow_datagram *datagr
     note_delay(end, header->number, world->clock.now_ns - header->sent_at_ns);
     if (end->side != SIM_RELAY || !end->of->plan.echo || end->flow == NULL)
         return;
+    end->sent_at_ns[header->number] = world->clock.now_ns;
     session_flow_send(end->owner->session, end->flow, datagram->peer, datagram->bytes,
                       datagram->length, world->clock.now_ns);
 }
@@ -264,6 +266,14 @@ void sim_flow_event(struct sim_session *owner, const struct session_event *event
 
 /* ---- the world ---- */
 
+/* Datagrams that may come to the side. */
+static uint64_t most_to(const struct sim_flow *flow, enum sim_side side)
+{
+    enum sim_side source = flow->plan.echo ? SIM_LOCAL : (enum sim_side) !side;
+
+    return flow->plan.lasts_for_ns / MAX(flow->plan.every_ns[source], NS_PER_MS / 100) + 2;
+}
+
 static void init_end(struct sim_flow *flow, enum sim_side side)
 {
     struct sim_flow_end *end = &flow->end[side];
@@ -271,12 +281,14 @@ static void init_end(struct sim_flow *flow, enum sim_side side)
     end->of = flow;
     end->side = side;
     sim_timer_init(&end->timer, fire);
-    end->most = flow->plan.lasts_for_ns /
-                    MAX(flow->plan.every_ns[source_of(end)], NS_PER_MS / 100) +
-                2;
+    end->most = most_to(flow, side);
+    end->most_sent = most_to(flow, (enum sim_side) !side);
     end->delays_us = calloc(end->most, sizeof *end->delays_us);
     end->seen = calloc(end->most, sizeof *end->seen);
-    if (end->delays_us == NULL || end->seen == NULL)
+    end->sent_at_ns = calloc(end->most_sent, sizeof *end->sent_at_ns);
+    end->numbers = calloc(end->most_sent, sizeof *end->numbers);
+    if (end->delays_us == NULL || end->seen == NULL || end->sent_at_ns == NULL ||
+        end->numbers == NULL)
         abort();
 }
 
@@ -309,6 +321,8 @@ void sim_flows_deinit(struct sim_world *world)
             sim_timer_cancel(&world->clock, &end->timer);
             free(end->delays_us);
             free(end->seen);
+            free(end->sent_at_ns);
+            free(end->numbers);
         }
     }
     free(world->flows);

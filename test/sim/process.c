@@ -473,6 +473,7 @@ static void process_run(struct sim_timer *timer)
         }
     }
     free_dead_wires(process);
+    sim_watch_flows(process);
     process->pages_most = MAX(process->pages_most, process->pages.used);
     arm(process);
 }

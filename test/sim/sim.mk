@@ -20,6 +20,7 @@ test_sim_sim_SOURCES = $(SIM_MODEL) \
 	test/sim/draw_limits.c \
 	test/sim/fault.c \
 	test/sim/flow.c \
+	test/sim/flow_watch.c \
 	test/sim/forgetful.c \
 	test/sim/limits.c test/sim/limits.h \
 	test/sim/local.c \
@@ -31,5 +32,6 @@ test_sim_sim_SOURCES = $(SIM_MODEL) \
 	test/sim/sparing.c \
 	test/sim/world.c test/sim/world.h
 test_sim_sim_LDADD = $(GATE)
+test_sim_sim_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=datagram_sent
 test_sim_test_net_SOURCES = $(SIM_MODEL) test/sim/test_net.c
 test_sim_test_net_LDADD = $(BASE)

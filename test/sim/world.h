@@ -9,6 +9,7 @@
  *                who accepts)
  *   app.c        streams: what applications and destinations write and read
  *   flow.c       flows: what they send in datagrams, and what arrives
+ *   flow_watch.c flows: the age and the memory of what they send and hold
  *   fault.c      what goes wrong, when
  *
  * The first broken invariant is kept in `failure`, and ends the run.
@@ -142,6 +143,9 @@ struct sim_flow_end {
     uint64_t most;                   /* datagrams that may come */
     uint32_t *delays_us;             /* of those that came */
     bool *seen;                      /* by number */
+    uint64_t most_sent;              /* datagrams that it may send */
+    uint64_t *sent_at_ns;            /* by number: when the engine was given it */
+    uint64_t *numbers;               /* by the engine's sequence */
 };
 
 struct sim_flow {
@@ -242,6 +246,11 @@ void sim_flow_event(struct sim_session *owner, const struct session_event *event
 void sim_flows_lost(struct sim_session *owner);
 struct sim_report;
 void sim_flows_report(const struct sim_world *world, struct sim_report *report);
+
+/* ---- flow_watch.c ---- */
+
+/* Adds up what the flows of all sessions hold. */
+void sim_watch_flows(struct sim_process *process);
 
 /* ---- fault.c ---- */
 
