@@ -101,7 +101,7 @@ def shares(pairs, dest, origin, direction, streams, seconds):
 
 def bench(t, options):
     dest, origin = peers.pump_server(t), t.origin()
-    for workers in (1, 2):
+    for workers in options.workers:
         group = bound(t, options.processor, workers)
         pairs = clients_of_one_relay(t, workers, group.under)
         rows = []
@@ -127,5 +127,6 @@ if __name__ == "__main__":
     words.add_argument("--streams", type=int, default=50, help="of the first client")
     words.add_argument("--seconds", type=int, default=10, help="of each round")
     words.add_argument("--processor", type=float, default=0.3, help="the relay's part of one")
+    words.add_argument("--workers", type=int, nargs="+", default=[1, 2], help="of the relay")
     words.set_defaults(rounds=2)
     peers.run(bench, words.parse_args())

@@ -9,9 +9,10 @@
  *   pump run (--proxy ADDRESS | --direct) --dest ADDRESS [--up N] [--down N]
  *            [--parallel N] [--for DURATION] [--stall N]
  *
- * A client's first 16 bytes are two sizes: what it sends, and what it wants to have after
- * that. With --stall N it opens N more streams that ask for data and read none. Prints
- * JSON.
+ * A client's first bytes are two sizes, what it sends and what it wants to have after
+ * that, and a time of the machine's clock at which both stop. By then a sender's bytes may
+ * lie in many buffers: the destination tells it how many it has read. With --stall N the
+ * client opens N more streams that ask for data and read none. Prints JSON.
  */
 #include "../e2e/tool.h"
 
@@ -33,7 +34,8 @@
 #define THREADS_MAX 1024
 
 struct request {
-    uint64_t up, down; /* bytes; UINT64_MAX = until the connection ends */
+    uint64_t up, down;  /* bytes; UINT64_MAX = until the connection ends */
+    uint64_t end_at_ns; /* UINT64_MAX: when they have been moved */
 };
 
 struct client {
@@ -46,7 +48,6 @@ struct client {
 };
 
 static int source = -1;
-static uint64_t end_at_ns = UINT64_MAX;
 
 static void create_source(void)
 {
@@ -55,7 +56,7 @@ static void create_source(void)
         die_errno("memfd_create");
 }
 
-static uint64_t send_bytes(int fd, uint64_t length)
+static uint64_t send_bytes(int fd, uint64_t length, uint64_t end_at_ns)
 {
     uint64_t sent = 0;
 
@@ -71,8 +72,8 @@ static uint64_t send_bytes(int fd, uint64_t length)
     return sent;
 }
 
-/* Stops at `length`, at the end of file, or at the time set. */
-static uint64_t drop_bytes(int fd, uint64_t length)
+/* Stops at `length`, at the end of file, or at the time. */
+static uint64_t drop_bytes(int fd, uint64_t length, uint64_t end_at_ns)
 {
     uint64_t got = 0;
 
@@ -102,11 +103,14 @@ static void *serve_one(void *argument)
     struct request request;
 
     if (recv(fd, &request, sizeof(request), MSG_WAITALL) == sizeof(request)) {
-        drop_bytes(fd, request.up);
-        send_bytes(fd, request.down);
+        uint64_t got = drop_bytes(fd, request.up, request.end_at_ns);
+
+        if (request.up > 0)
+            send(fd, &got, sizeof(got), MSG_NOSIGNAL);
+        send_bytes(fd, request.down, request.end_at_ns);
         shutdown(fd, SHUT_WR);
         /* The client has everything once it has closed its side. */
-        drop_bytes(fd, UINT64_MAX);
+        drop_bytes(fd, UINT64_MAX, UINT64_MAX);
     }
     close(fd);
     return NULL;
@@ -171,11 +175,13 @@ static void *run_client(void *argument)
     int fd = open_stream(client);
 
     if (client->request.up > 0) {
-        client->moved = send_bytes(fd, client->request.up);
+        send_bytes(fd, client->request.up, client->request.end_at_ns);
         shutdown(fd, SHUT_WR);
-        drop_bytes(fd, UINT64_MAX); /* the destination has read it all */
+        if (recv(fd, &client->moved, sizeof(client->moved), MSG_WAITALL) !=
+            sizeof(client->moved))
+            die("the stream ended before the destination said what it has read");
     } else {
-        client->moved = drop_bytes(fd, client->request.down);
+        client->moved = drop_bytes(fd, client->request.down, client->request.end_at_ns);
     }
     close(fd);
     return NULL;
@@ -185,7 +191,7 @@ static void stall(const struct client *model, unsigned count)
 {
     struct client client = *model;
 
-    client.request = (struct request){.down = UINT64_C(1) << 40};
+    client.request = (struct request){.down = UINT64_C(1) << 40, .end_at_ns = UINT64_MAX};
     for (unsigned i = 0; i < count; i++)
         (void)open_stream(&client); /* left open until we end */
     /* Its data is on its way, and stuck, when the measure begins. */
@@ -201,10 +207,10 @@ static void run(const struct client *model, unsigned parallel, unsigned stalled,
 
     stall(model, stalled);
     begun_at_ns = now_ns();
-    if (duration_ns != 0)
-        end_at_ns = begun_at_ns + duration_ns;
     for (unsigned i = 0; i < parallel; i++) {
         clients[i] = *model;
+        clients[i].request.end_at_ns =
+            duration_ns != 0 ? begun_at_ns + duration_ns : UINT64_MAX;
         if (pthread_create(&clients[i].thread, NULL, run_client, &clients[i]) != 0)
             die("out of threads");
     }
