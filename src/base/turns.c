@@ -3,75 +3,67 @@
 
 #include <splitsocks/base/attributes.h>
 
-#include <stddef.h>
-
 void turns_next(struct turns *turns)
 {
+    uint64_t reached = turns->behind != UINT64_MAX ? turns->behind : turns->ahead;
+
+    turns->clock = MAX(turns->clock, reached);
     turns->iteration++;
-    turns->before = turns->now;
-    turns->now = (struct turns_seen){.clients = 0};
-}
-
-/* Whether no other client had anything to read in the iteration before. */
-static bool is_alone(const struct turns *turns, bool was_there)
-{
-    return turns->before.clients <= (was_there ? 1u : 0u);
-}
-
-static uint64_t busiest_other(const struct turns *turns, const struct turn *turn)
-{
-    return turns->before.client == turn ? turns->before.next_bytes : turns->before.bytes;
+    turns->before = turns->clients;
+    turns->clients = 0;
+    turns->behind = UINT64_MAX;
+    turns->ahead = 0;
 }
 
 /* The first look at the client in this iteration. */
 static void begin(struct turns *turns, struct turn *turn)
 {
     bool was_there = turn->iteration + 1 == turns->iteration;
-    uint64_t others = busiest_other(turns, turn);
+    bool alone = turns->before <= (was_there ? 1u : 0u);
+    uint64_t least = turns->clock - MIN(turns->clock, (uint64_t)TURN_CREDIT);
+    uint64_t end = turns->clock + TURN_BYTES;
 
-    turn->allowance = MIN(turn->allowance, 0) + (int64_t)(others > 0 ? others : TURN_BYTES);
-    if (is_alone(turns, was_there))
-        turn->allowance = INT64_MAX / 2;
-    turn->was_put_off = was_there && turn->put_off;
+    turn->clock = MAX(turn->clock, least);
+    if (alone)
+        turn->most = TURN_ALONE;
+    else
+        turn->most = MIN(end - MIN(end, turn->clock), (uint64_t)2 * TURN_BYTES);
     /* When each ready socket has had its turn, the next round begins. */
-    if (!turn->was_put_off)
+    if (!was_there || !turn->put_off)
         turn->round++;
     turn->put_off = false;
     turn->iteration = turns->iteration;
-    turn->bytes = 0;
-    turns->now.clients++;
+    turns->clients++;
 }
 
-bool turn_may_read(struct turns *turns, struct turn *turn, uint32_t *round)
+static void note_more(struct turns *turns, const struct turn *turn)
+{
+    turns->behind = MIN(turns->behind, turn->clock);
+}
+
+size_t turn_most(struct turns *turns, struct turn *turn, uint32_t *round)
 {
     if (turn->iteration != turns->iteration)
         begin(turns, turn);
     if (*round == turn->round)
-        return false;
-    if (turn->allowance <= 0) {
+        return 0;
+    if (turn->most == 0) {
         turn->put_off = true;
-        return false;
+        note_more(turns, turn);
+        return 0;
     }
     *round = turn->round;
-    return true;
+    /* Not the rest alone: the same sockets might get the rests again and again. */
+    return (size_t)MAX(turn->most, (uint64_t)TURN_BYTES);
 }
 
-void turn_read(struct turns *turns, struct turn *turn, uint64_t bytes)
+void turn_read(struct turns *turns, struct turn *turn, size_t bytes, bool more)
 {
-    struct turns_seen *now = &turns->now;
+    uint64_t cost = (uint64_t)bytes + TURN_READ_COST;
 
-    bytes += TURN_READ_COST;
-    turn->allowance -= (int64_t)bytes;
-    turn->bytes += bytes;
-    if (turn->was_put_off)
-        return;
-    if (now->client == turn) {
-        now->bytes = turn->bytes;
-    } else if (turn->bytes > now->bytes) {
-        now->next_bytes = now->bytes;
-        now->bytes = turn->bytes;
-        now->client = turn;
-    } else {
-        now->next_bytes = MAX(now->next_bytes, turn->bytes);
-    }
+    turn->clock += cost;
+    turn->most -= MIN(turn->most, cost);
+    turns->ahead = MAX(turns->ahead, turn->clock);
+    if (more)
+        note_more(turns, turn);
 }

@@ -150,12 +150,22 @@ static void note_half_closed(struct plain *plain)
         half_closed_add(&plain->driver->worker->half_closed, &plain->half);
 }
 
-static void adapt_read_size(struct plain *plain, size_t taken)
+/* `room`: what could have been taken. */
+static void adapt_read_size(struct plain *plain, size_t taken, size_t room)
 {
     if (taken == plain->read_size)
         plain->read_size = MIN(plain->read_size * 4, (uint32_t)READ_SIZE_MAX);
-    else if (taken < plain->read_size / 4)
+    else if (taken < room && taken < plain->read_size / 4)
         plain->read_size = MAX(plain->read_size / 2, (uint32_t)READ_SIZE_MIN);
+}
+
+static size_t total_length(const struct iovec *parts, size_t count)
+{
+    size_t total = 0;
+
+    for (size_t i = 0; i < count; i++)
+        total += parts[i].iov_len;
+    return total;
 }
 
 /* From the socket to the stream, where the rate lets so many bytes pass. Returns false when
@@ -166,6 +176,7 @@ static bool pump_in(struct plain *plain, uint64_t granted)
     struct iovec parts[PARTS_MAX];
     size_t most = (size_t)MIN(granted, (uint64_t)plain->read_size);
     size_t count = session_stream_reserve(session, plain->stream, most, parts, PARTS_MAX);
+    size_t room = total_length(parts, count);
     uint64_t now;
     ssize_t n;
     int error;
@@ -185,8 +196,10 @@ static bool pump_in(struct plain *plain, uint64_t granted)
     pace_settle(&plain->driver->down, granted, n > 0 ? (uint64_t)n : 0, now);
     if (n > 0) {
         movement_note(plain->driver->worker, now);
-        io_turn_read(plain->driver, (size_t)n);
-        adapt_read_size(plain, (size_t)n);
+        /* A read that credit or the rate has cut short says nothing of more. */
+        io_turn_read(plain->driver, (size_t)n,
+                     (size_t)n >= MIN(plain->read_size, TURN_BYTES));
+        adapt_read_size(plain, (size_t)n, room);
         return true;
     }
     if (n == 0 && plain->error != 0) {
@@ -207,11 +220,13 @@ static bool pump_in(struct plain *plain, uint64_t granted)
     return false;
 }
 
-/* The socket is readable. Returns false when the plain is gone. */
-static bool read_some(struct plain *plain)
+/* The socket is readable, and `most` bytes may be read. Returns false when the plain is
+ * gone. */
+static bool read_some(struct plain *plain, size_t most)
 {
+    uint64_t wanted = MIN(most, plain->read_size);
     uint64_t granted =
-        pace_take(&plain->driver->down, &plain->reading, plain->read_size, clock_now());
+        pace_take(&plain->driver->down, &plain->reading, wanted, clock_now());
 
     if (granted > 0)
         return pump_in(plain, granted);
@@ -227,15 +242,6 @@ static void on_read_turn(struct pace_turn *turn, uint64_t granted)
     if (pump_in(plain, granted))
         watch(plain);
     driver_drain(driver);
-}
-
-static size_t total_length(const struct iovec *parts, size_t count)
-{
-    size_t total = 0;
-
-    for (size_t i = 0; i < count; i++)
-        total += parts[i].iov_len;
-    return total;
 }
 
 /* Leaves so many bytes in the parts. */
@@ -327,13 +333,14 @@ static void on_event(struct ev_loop *loop, ev_io *io, int events)
 {
     struct plain *plain = io->data;
     struct driver *driver = plain->driver;
+    size_t most = events & EV_READ ? io_turn(driver, &plain->round) : 0;
     (void)loop;
 
-    if (events & EV_READ && !io_turn(driver, &plain->round))
+    if (most == 0)
         events &= ~EV_READ;
     /* Events are level-triggered, and an error shows as both: the flags tell which
      * interest is gone meanwhile. */
-    if (!(events & EV_READ) || plain->read_ended || read_some(plain))
+    if (!(events & EV_READ) || plain->read_ended || read_some(plain, most))
         if (events & EV_WRITE && plain->write_blocked)
             (void)pump_out(plain, 0);
     driver_drain(driver);

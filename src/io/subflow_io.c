@@ -285,15 +285,16 @@ static void deliver(struct subflow_io *io, size_t length)
         report_down(io, SUBFLOW_FAILED);
 }
 
-static void on_readable(struct subflow_io *io)
+static void on_readable(struct subflow_io *io, size_t most)
 {
     uint8_t *input = io->driver->worker->input;
+    size_t size = MIN(most, (size_t)WORKER_READ_SIZE);
     ssize_t n;
 
     assert(io->part_length <= CHUNK_SIZE_MAX);
-    n = recv(io->io.fd, input + io->part_length, WORKER_READ_SIZE, 0);
+    n = recv(io->io.fd, input + io->part_length, size, 0);
     if (n > 0) {
-        io_turn_read(io->driver, (size_t)n);
+        io_turn_read(io->driver, (size_t)n, (size_t)n == size);
         if (io->part_length > 0)
             memcpy(input, io->part, io->part_length);
         deliver(io, io->part_length + (size_t)n);
@@ -347,14 +348,16 @@ static void on_outcome(struct subflow_io *io)
 static void on_event(struct ev_loop *loop, ev_io *watcher, int events)
 {
     struct subflow_io *io = watcher->data;
+    size_t most;
     (void)loop;
 
     if (io->state == SUBFLOW_IO_CONNECTING) {
         on_outcome(io);
         return;
     }
-    if (events & EV_READ && io_turn(io->driver, &io->round))
-        on_readable(io);
+    most = events & EV_READ ? io_turn(io->driver, &io->round) : 0;
+    if (most > 0)
+        on_readable(io, most);
     if (events & EV_WRITE && io->state == SUBFLOW_IO_OPEN)
         on_writable(io);
 }

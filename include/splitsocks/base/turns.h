@@ -1,54 +1,59 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whose sockets a loop reads, where the loop itself is the bottleneck: deficit round robin
- * over clients, and rounds over the sockets of each (Shreedhar and Varghese 1996).
+ * Whose sockets a loop reads, where the loop itself is the bottleneck: fair queueing by
+ * start times over clients (Goyal, Vin and Cheng 1996), and rounds over the sockets of
+ * each.
  *
- * In each iteration of the loop a client may handle as much as the busiest other one that
- * had all its ready sockets read in the iteration before; what it exceeds counts against
- * the next ones. So a client with one socket is read as often as its socket is ready, and
- * one with fifty sockets gets as much in all. A client that is alone has no bound. Sockets
- * whose turn has not come are asked again in the next iteration, as level-triggered events
- * are.
+ * Each client has a clock, which goes on by the bytes that its reads have brought. The
+ * loop's clock is that of the client that is furthest behind among those that have more
+ * to read, and no client that is TURN_BYTES ahead of it reads on. A client that had
+ * nothing to read for a while may be behind by TURN_CREDIT, and no more. So clients that
+ * always have something to read get the same, with one socket or with fifty. An iteration
+ * stays short, and a client with little to do waits for nothing but its end. Sockets whose
+ * turn has not come are asked again in the next iteration, as level-triggered events are.
  */
 #ifndef SPLITSOCKS_TURNS_H
 #define SPLITSOCKS_TURNS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-/* What each client may handle in an iteration, where all have more to do than that. */
-#define TURN_BYTES (256 * 1024)
+/* What each client may read in an iteration, where several have more than that. The last
+ * read of an iteration may exceed this, and counts against the next ones. */
+#define TURN_BYTES (128 * 1024)
+/* What one that is alone may. */
+#define TURN_ALONE (1024 * 1024)
+/* What a client may make up for, when for a moment it had nothing to read. */
+#define TURN_CREDIT (1024 * 1024)
 /* A read costs as much as so many bytes, however few it brings. */
 #define TURN_READ_COST (8 * 1024)
 
-struct turn;
-
-/* A loop's. */
+/* A loop's. Clocks are in bytes. */
 struct turns {
     uint64_t iteration;
-    /* Of this iteration, and of the one before. */
-    struct turns_seen {
-        unsigned clients;           /* that had something to read */
-        const struct turn *client;  /* the busiest of those that had their sockets read */
-        uint64_t bytes, next_bytes; /* its, and those of the next busiest */
-    } now, before;
+    uint64_t clock;
+    unsigned before;  /* clients that had something to read in the iteration before */
+    unsigned clients; /* in this one */
+    uint64_t behind;  /* the least clock of those that had more to read; UINT64_MAX: none */
+    uint64_t ahead;   /* the highest clock of all that read */
 };
 
 /* A client's. */
 struct turn {
     uint64_t iteration; /* when it last had something to read */
-    uint64_t bytes;     /* handled in that iteration */
-    int64_t allowance;  /* bytes; negative: exceeded earlier */
-    uint32_t round;     /* of its sockets */
-    bool put_off;       /* some socket was, in this iteration */
-    bool was_put_off;   /* in the one before */
+    uint64_t clock;
+    uint64_t most;  /* bytes that it may still read in that iteration */
+    uint32_t round; /* of its sockets */
+    bool put_off;   /* some socket was, in this iteration */
 };
 
 /* Before the events of an iteration. */
 void turns_next(struct turns *turns);
-/* Whether a ready socket may be read now. `round` is the socket's own, 0 at first. */
-bool turn_may_read(struct turns *turns, struct turn *turn, uint32_t *round);
-/* It was read, and `bytes` came. */
-void turn_read(struct turns *turns, struct turn *turn, uint64_t bytes);
+/* How many bytes may be read from a ready socket now; 0: its turn has not come. `round`
+ * is the socket's own, 0 at first. */
+size_t turn_most(struct turns *turns, struct turn *turn, uint32_t *round);
+/* The socket was read, and `bytes` came; there may be `more`, since the read was full. */
+void turn_read(struct turns *turns, struct turn *turn, size_t bytes, bool more);
 
 #endif

@@ -6,19 +6,20 @@
 
 #include <splitsocks/io/driver.h>
 
-/* Whether a ready socket of the driver may be read now; if not, its event comes again.
- * `round` is the socket's own, 0 at first. */
-static inline bool io_turn(struct driver *driver, uint32_t *round)
+/* How many bytes may be read from a ready socket of the driver now; 0: its event comes
+ * again. `round` is the socket's own, 0 at first. */
+static inline size_t io_turn(struct driver *driver, uint32_t *round)
 {
-    return driver->account == NULL ||
-           turn_may_read(&driver->worker->turns, &driver->account->turn, round);
+    if (driver->account == NULL)
+        return SIZE_MAX;
+    return turn_most(&driver->worker->turns, &driver->account->turn, round);
 }
 
-/* It was read, and `bytes` came. */
-static inline void io_turn_read(struct driver *driver, size_t bytes)
+/* The socket was read, and `bytes` came; there may be `more`. */
+static inline void io_turn_read(struct driver *driver, size_t bytes, bool more)
 {
     if (driver->account != NULL)
-        turn_read(&driver->worker->turns, &driver->account->turn, bytes);
+        turn_read(&driver->worker->turns, &driver->account->turn, bytes, more);
 }
 
 #endif
