@@ -48,7 +48,8 @@ struct arrival {
 struct admission {
     struct admission_config config;
     struct list arrivals, half_open;
-    unsigned arrival_count, half_open_count;
+    unsigned arrival_count, half_open_count, session_count;
+    unsigned place; /* the worker for new sessions */
     struct list sessions;
     struct session_ids ids;
     struct accounts accounts;
@@ -61,6 +62,7 @@ struct admission *admission_new(const struct admission_config *config)
     if (admission == NULL)
         return NULL;
     admission->config = *config;
+    admission->place = config->worker;
     list_init(&admission->arrivals);
     list_init(&admission->half_open);
     list_init(&admission->sessions);
@@ -97,8 +99,19 @@ void admission_drop(struct admission *admission, struct session *session)
         client_table_session_ends(door_clients(admission->config.door),
                                   (int)session_client(session));
     }
+    admission->session_count--;
     session_ids_remove(&admission->ids, session, UINT64_MAX);
     session_free(session);
+}
+
+unsigned admission_load(const struct admission *admission)
+{
+    return admission->session_count + admission->half_open_count;
+}
+
+void admission_set_place(struct admission *admission, unsigned worker)
+{
+    admission->place = worker;
 }
 
 struct session *admission_desert(struct admission *admission, unsigned client, uint64_t now)
@@ -198,11 +211,10 @@ static struct arrival_result more(struct admission *admission, struct arrival *a
     return (struct arrival_result){.verdict = ARRIVAL_MORE};
 }
 
-static struct arrival_result elsewhere(struct arrival *arrival, uint64_t id)
+static struct arrival_result elsewhere(struct arrival *arrival, unsigned worker)
 {
     arrival->phase = PHASE_DONE;
-    return (struct arrival_result){.verdict = ARRIVAL_ELSEWHERE,
-                                   .worker = session_id_worker(id)};
+    return (struct arrival_result){.verdict = ARRIVAL_ELSEWHERE, .worker = worker};
 }
 
 /* ---- HELLO ---- */
@@ -279,12 +291,27 @@ static struct arrival_result answer_hello(struct admission *admission,
                                    .stamp = hello->offer.stamp};
 }
 
+/* The worker whose session goes on, or who is to have a new one. */
+static unsigned worker_for(const struct admission *admission,
+                           const struct hello_offer *offer)
+{
+    const struct admission_config *config = &admission->config;
+    unsigned worker = session_id_worker(offer->resume);
+
+    if (offer->resume == 0)
+        return admission->place;
+    return session_id_server(offer->resume) == config->server_id && worker < config->workers
+               ? worker
+               : config->worker;
+}
+
 static struct arrival_result take_hello(struct admission *admission, struct arrival *arrival,
                                         const uint8_t random[64], uint64_t now)
 {
     struct arrival_result result;
     struct door_hello hello;
     struct wire_reader r;
+    unsigned worker;
     int error;
 
     wire_reader_init(&r, arrival->buffer, arrival->length);
@@ -298,11 +325,9 @@ static struct arrival_result take_hello(struct admission *admission, struct arri
             result.client = (unsigned)hello.client;
         return result;
     }
-    if (hello.offer.resume != 0 &&
-        session_id_server(hello.offer.resume) == admission->config.server_id &&
-        session_id_worker(hello.offer.resume) != admission->config.worker &&
-        session_id_worker(hello.offer.resume) < admission->config.workers)
-        result = elsewhere(arrival, hello.offer.resume);
+    worker = worker_for(admission, &hello.offer);
+    if (worker != admission->config.worker)
+        result = elsewhere(arrival, worker);
     else
         result = answer_hello(admission, arrival, &hello,
                               (size_t)(r.at - arrival->buffer), random, now);
@@ -367,6 +392,7 @@ static struct session *create_session(struct admission *admission,
     session = session_new_relay(&promise, now);
     if (session == NULL)
         return NULL;
+    admission->session_count++;
     if (!promise.refused) {
         promise.account->sessions++;
         client_table_session_begins(door_clients(admission->config.door),
@@ -488,7 +514,7 @@ static struct arrival_result take_join(struct admission *admission, struct arriv
         return silence(admission, arrival);
     if (session_id_worker(join.session_id) != admission->config.worker)
         return session_id_worker(join.session_id) < admission->config.workers
-                   ? elsewhere(arrival, join.session_id)
+                   ? elsewhere(arrival, session_id_worker(join.session_id))
                    : silence(admission, arrival);
     session = session_ids_find(&admission->ids, join.session_id);
     if (session == NULL)

@@ -32,6 +32,7 @@ static void arrival_forget(struct relay_arrival *arrival)
     ev_io_stop(loop, &arrival->io);
     ev_timer_stop(loop, &arrival->deadline);
     arrival_free(arrival->worker->admission, arrival->arrival);
+    relay_sessions_note_load(arrival->worker);
     list_remove(&arrival->node);
     free(arrival);
 }
@@ -182,9 +183,21 @@ static void close_evicted(struct relay_worker *worker)
     }
 }
 
-/* `length` more bytes are in the arrival's buffer. The arrival may be no more afterwards.
- */
-static void judge(struct relay_arrival *arrival, size_t length)
+/* The worker that has least to serve; this one, where others have no less. */
+static unsigned least_loaded(const struct relay_worker *worker)
+{
+    const struct relay *relay = worker->relay;
+    unsigned least = worker->index;
+
+    for (unsigned i = 0; i < relay->worker_count; i++)
+        if (atomic_load(&relay->workers[i].load) < atomic_load(&relay->workers[least].load))
+            least = i;
+    return least;
+}
+
+/* `length` more bytes are in the arrival's buffer. `place` is the worker for a new session.
+ * The arrival may be no more afterwards. */
+static void judge(struct relay_arrival *arrival, size_t length, unsigned place)
 {
     struct relay_worker *worker = arrival->worker;
     struct relay *relay = worker->relay;
@@ -195,9 +208,11 @@ static void judge(struct relay_arrival *arrival, size_t length)
     random_fill(random, sizeof(random));
     pthread_mutex_lock(&relay->lock);
     client_table_set_clock(relay->clients->table, clock_wall());
+    admission_set_place(worker->admission, place);
     result = admission_receive(worker->admission, arrival->arrival, length, random, now);
     if (result.verdict == ARRIVAL_ANSWER)
         stamp_file_add(&relay->stamps, relay->clients, result.client, result.stamp);
+    relay_sessions_note_load(worker);
     pthread_mutex_unlock(&relay->lock);
     key_wipe(random, sizeof(random)); /* it contains an ephemeral key */
     if (result.disturbed != NULL)
@@ -235,7 +250,7 @@ static void read_once(struct relay_arrival *arrival)
 
     if (n > 0) {
         if (!arrival->silent)
-            judge(arrival, (size_t)n);
+            judge(arrival, (size_t)n, least_loaded(arrival->worker));
     } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
         arrival_close(arrival);
     }
@@ -299,7 +314,7 @@ void relay_arrival_move_in(struct relay_worker *worker, struct relay_message *me
     }
     buffer = arrival_buffer(arrival->arrival, &room);
     memcpy(buffer, message->bytes, MIN(message->length, room));
-    judge(arrival, MIN(message->length, room));
+    judge(arrival, MIN(message->length, room), worker->index);
     free(message);
 }
 

@@ -101,6 +101,7 @@ struct relay_worker {
         mailbox;         /* wakes the worker also when the relay stops or reloads */
     ev_timer stopping;   /* checks whether the streams have ended */
     bool closing;        /* sessions were asked to close */
+    atomic_uint load;    /* admission_load(), for the others */
     atomic_bool crowded; /* deserted sessions of some client are to be closed */
     struct log_limit log_limit;
 };
@@ -192,6 +193,8 @@ struct relay_session *relay_session_new(struct relay_worker *worker,
                                         bool refused) MUST_CHECK;
 /* The session was resumed, and has a new id: logs that. */
 void relay_session_resumed(struct relay_session *session);
+/* Tells the other workers how much the worker has to serve. */
+void relay_sessions_note_load(struct relay_worker *worker);
 /* Frees the admission's session, which has no relay_session. */
 void relay_session_drop(struct relay_worker *worker, struct session *session);
 /* Ends its streams, flows and subflows, and drops the session. */

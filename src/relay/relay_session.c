@@ -141,10 +141,16 @@ struct relay_session *relay_session_new(struct relay_worker *worker,
     return new;
 }
 
+void relay_sessions_note_load(struct relay_worker *worker)
+{
+    atomic_store(&worker->load, admission_load(worker->admission));
+}
+
 void relay_session_drop(struct relay_worker *worker, struct session *session)
 {
     pthread_mutex_lock(&worker->relay->lock);
     admission_drop(worker->admission, session);
+    relay_sessions_note_load(worker);
     pthread_mutex_unlock(&worker->relay->lock);
 }
 

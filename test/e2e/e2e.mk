@@ -84,7 +84,8 @@ E2E_TESTS = \
 	test/e2e/test_tunnels.py \
 	test/e2e/test_udp.py \
 	test/e2e/test_udp_programs.py \
-	test/e2e/test_udp_relay.py
+	test/e2e/test_udp_relay.py \
+	test/e2e/test_workers.py
 EXTRA_DIST += $(E2E_TESTS) \
 	test/e2e/basics.py \
 	test/e2e/context.py \

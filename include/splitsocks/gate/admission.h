@@ -89,6 +89,13 @@ const uint8_t *arrival_bytes(const struct arrival *arrival, size_t *length);
 /* When the driver must close it: the silence deadline, or 5 s of half-open life. */
 uint64_t arrival_deadline(const struct arrival *arrival);
 
+/* How much the admission has to serve: its sessions, and the HELLOs that it has answered,
+ * of which most become one. */
+unsigned admission_load(const struct admission *admission);
+/* The worker for sessions that are new; at first the admission's own. Their HELLOs are
+ * ARRIVAL_ELSEWHERE in the others. */
+void admission_set_place(struct admission *admission, unsigned worker);
+
 /* `length` more bytes are in the buffer (0 only after a move from another worker).
  * `random` is fresh for each call. */
 struct arrival_result admission_receive(struct admission *admission,
