@@ -76,6 +76,7 @@ E2E_TESTS = \
 	test/e2e/test_sessions.py \
 	test/e2e/test_signals.py \
 	test/e2e/test_slow_reader.py \
+	test/e2e/test_soak.py \
 	test/e2e/test_socks.py \
 	test/e2e/test_ssh.py \
 	test/e2e/test_status.py \
