@@ -85,9 +85,8 @@ static void test_changes_are_told(void **state)
     (void)state;
 
     if (unshare(CLONE_NEWNET) != 0) {
-        print_message("not allowed to make a network namespace\n");
         ev_loop_destroy(waiter.loop);
-        skip();
+        UNIT_SKIP("not allowed to make a network namespace");
     }
     path_watch_init(&watch, waiter.loop, on_changed, &waiter);
     assert_false(path_watch_blind(&watch));
@@ -116,7 +115,7 @@ static void test_what_does_not_fit(void **state)
 
     if (unshare(CLONE_NEWNET) != 0) {
         ev_loop_destroy(waiter.loop);
-        skip();
+        UNIT_SKIP("not allowed to make a network namespace");
     }
     path_watch_init(&watch, waiter.loop, on_changed, &waiter);
     wait_change(&waiter);
