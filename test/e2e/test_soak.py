@@ -13,6 +13,7 @@ import time
 import harness
 from datagrams import Association, DatagramServer
 from evil import Evil, data, stream_open, stream_reset, stream_window
+from processes import brief
 
 SECONDS = int(os.environ.get("SPLITSOCKS_SOAK", "8"))
 # Seconds for which the relay keeps what a client has left behind.
@@ -148,18 +149,18 @@ def test_soak(t):
     processes = {"relay": pair.relay, "local": pair.local}
     memories = [Memory(*each) for each in processes.items()]
     held = {name: process.descriptors() for name, process in processes.items()}
+    load = pair.start_load(origin.dest, "--up", "1M", "--down", "1M", "--count", "10M",
+                           "--parallel", 4, "--read-rate", "16Mbit", "--for", f"{SECONDS}s")
     deadline, rounds = time.monotonic() + SECONDS, 0
     while rounds < 10 or time.monotonic() < deadline:
-        load = pair.start_load(origin.dest, "--up", "1M", "--down", "1M", "--count", 8,
-                               "--parallel", 4)
         for what in foes.attack():
             stream.sendall(what.encode())
             t.equal(harness.recv_exactly(stream, len(what)), what.encode(), f"an echo beside {what}")
             association.ask(what.encode())
-        load.result(300)
         for memory in memories:
             memory.sample()
         rounds += 1
+    t.note(f"transfers: {brief(load.result())}")
     t.note(f"{rounds} rounds of {len(foes.patterns)} patterns; the relay closed {foes.closed} of "
            f"{foes.sessions} sessions")
     for memory in memories:
@@ -171,4 +172,4 @@ def test_soak(t):
 
 
 if __name__ == "__main__":
-    harness.main(globals())
+    harness.main(globals(), SECONDS + 300)
