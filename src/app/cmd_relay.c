@@ -15,6 +15,7 @@
 struct program {
     struct daemon daemon;
     struct relay *relay;
+    char *state_file; /* owned; NULL: none */
 };
 
 static void on_stop(void *context, bool again)
@@ -55,10 +56,10 @@ static bool get_address(const void *context, size_t index, struct address *addre
 /* Before the workers' threads begin. The configuration and the key stay within reach: a
  * reload reads them again. */
 static void give_up_files(const char *path, const struct config_relay *config,
-                          const char *stamps)
+                          const char *state, const char *stamps)
 {
     char *key = resolve_file(path, config->private_key_file);
-    const char *read[] = {path, key}, *written[] = {stamps};
+    const char *read[] = {path, key}, *written[] = {state, stamps};
 
     sandbox_files(read, ARRAY_LENGTH(read), written, ARRAY_LENGTH(written));
     free(key);
@@ -74,14 +75,16 @@ static int start(void *context)
 
     if (load_relay(program->daemon.config_path, &config, key) != OK)
         return EXIT_USAGE;
+    program->state_file = relay_state_place(program->daemon.config_path, config);
     stamps = find_stamp_file(program->daemon.config_path, config);
-    error = relay_new(program->daemon.loop, config, stamps, key, &program->relay);
+    error = relay_new(program->daemon.loop, config, program->state_file, stamps, key,
+                      &program->relay);
     key_wipe(key, sizeof(key));
     if (error != OK) {
         log_error("cannot start: %s", error_string((enum error)error));
         config_relay_free(config);
     } else if ((error = relay_listen(program->relay)) == OK) {
-        give_up_files(program->daemon.config_path, config, stamps);
+        give_up_files(program->daemon.config_path, config, program->state_file, stamps);
         error = relay_start(program->relay);
     }
     free(stamps);
@@ -93,6 +96,7 @@ static void end(void *context)
     struct program *program = context;
 
     relay_free(program->relay);
+    free(program->state_file);
 }
 
 int cmd_relay(int argc, char **argv)

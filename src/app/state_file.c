@@ -74,9 +74,14 @@ char *find_state_file(const char *config_path, const struct config_local *config
     return path;
 }
 
+char *relay_state_place(const char *config_path, const struct config_relay *config)
+{
+    return place_of(config_path, config->state_file, "relay");
+}
+
 char *stamp_file_place(const char *config_path, const struct config_relay *config)
 {
-    char *state = place_of(config_path, config->state_file, "relay"), *path = NULL;
+    char *state = relay_state_place(config_path, config), *path = NULL;
 
     if (state != NULL && asprintf(&path, "%s.stamps", state) < 0)
         path = NULL;
@@ -90,6 +95,6 @@ char *find_stamp_file(const char *config_path, const struct config_relay *config
 
     if (path == NULL)
         log_warning("there is no place for a state file: after a restart, recorded "
-                    "handshakes could be answered once");
+                    "handshakes could be answered once, and quotas count from zero");
     return path;
 }

@@ -13,8 +13,9 @@ char *find_state_file(const char *config_path, const struct config_local *config
 /* The same path, without logging or changing anything. */
 char *state_file_place(const char *config_path, const struct config_local *config);
 
-/* The same for a relay: the stamps of accepted HELLOs have a file of their own beside the
- * state file, whose default name is "relay". */
+/* The same for a relay, whose file is called "relay" by default. The stamps of accepted
+ * HELLOs have a file of their own beside it. */
+char *relay_state_place(const char *config_path, const struct config_relay *config);
 char *find_stamp_file(const char *config_path, const struct config_relay *config);
 char *stamp_file_place(const char *config_path, const struct config_relay *config);
 

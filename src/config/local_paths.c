@@ -11,8 +11,6 @@
 #define MTU_MIN 576
 #define MTU_MAX 65535
 #define BULK_AFTER_MAX (3600 * NS_PER_S)
-#define QUOTA_MIN (UINT64_C(1) << 20)
-#define QUOTA_MAX (UINT64_C(1) << 50)
 
 static int check_path(struct reader *reader, const struct place *place, json_t *value,
                       void *field)
@@ -115,9 +113,7 @@ static const struct option path_options[] = {
     {.name = "cost", .read = read_integer, FIELD(config_path, cost), .maximum = COST_MAX},
     {.name = "bulk_after", .read = read_duration, FIELD(config_path, bulk_after_ns),
      .fallback = "\"5s\"", .maximum = BULK_AFTER_MAX},
-    {.name = "quota", .read = read_size, FIELD(config_path, quota_bytes),
-     .nullable = true, .null_value = CONFIG_UNLIMITED, .fallback = "null",
-     .minimum = QUOTA_MIN, .maximum = QUOTA_MAX},
+    {.name = "quota", FIELD(config_path, quota_bytes), OPTION_QUOTA},
     {.name = "rate_up", FIELD(config_path, rate_up_bits), OPTION_RATE},
     {.name = "rate_down", FIELD(config_path, rate_down_bits), OPTION_RATE},
     {OPTION_MODE, FIELD(config_path, mode)},

@@ -151,6 +151,7 @@ static const struct option client_options[] = {
     {.name = "destinations", .read = read_object, FIELD(config_client, destinations),
      .fallback = "{}", .members = destination_options},
     {.name = "rate", .read = read_rates, FIELD(config_client, rate), .nullable = true},
+    {.name = "quota", FIELD(config_client, quota_bytes), OPTION_QUOTA},
     {.name = "expires", .read = read_moment, FIELD(config_client, expires_ns),
      .nullable = true, .null_value = TIME_NEVER, .fallback = "null",
      .allowed = ALLOWED_MOMENT},

@@ -15,16 +15,16 @@ json_t *state_new(void)
 
 static int parse_usage_text(const char *text, size_t length, json_t **document)
 {
-    struct usage *usage = calloc(1, sizeof(*usage));
-    int error = usage != NULL ? usage_text_parse(usage, text, length) : ERROR_MEMORY;
+    struct usage usage;
+    int error = usage_text_parse(&usage, text, length);
 
     if (error == OK) {
         *document = state_new();
         error = *document != NULL
-                    ? state_set_section(*document, "usage", usage_write(usage))
+                    ? state_set_section(*document, "usage", usage_write(&usage))
                     : ERROR_MEMORY;
     }
-    free(usage);
+    usage_deinit(&usage);
     return error;
 }
 

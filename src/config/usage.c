@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define YEAR_MAX 9999
@@ -32,47 +33,103 @@ static size_t place_of(const struct usage *usage, uint32_t month)
 
 static void remove_months(struct usage *usage, size_t from, size_t to)
 {
+    for (size_t i = from; i < to; i++)
+        free(usage->months[i].entries);
     memmove(&usage->months[from], &usage->months[to],
             (usage->count - to) * sizeof(usage->months[0]));
     usage->count -= to - from;
 }
 
-static void add_entry(struct usage_month *month, size_t index, const char *name,
-                      uint64_t bytes)
+void usage_deinit(struct usage *usage)
 {
-    struct usage_entry *entry = &month->entries[index];
+    remove_months(usage, 0, usage->count);
+    *usage = (struct usage){.month = 0};
+}
 
-    if (index == month->count) {
-        month->count++;
-        snprintf(entry->name, sizeof(entry->name), "%s", name);
-        entry->bytes = 0;
+/* Where the name is, or where it belongs. */
+static size_t find(const struct usage_month *month, const char *name, bool *found)
+{
+    size_t low = 0, high = month->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (strcmp(month->entries[middle].name, name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    entry->bytes += MIN(bytes, INT64_MAX - entry->bytes);
+    *found = low < month->count && strcmp(month->entries[low].name, name) == 0;
+    return low;
 }
 
-/* The name's index, or `count`. */
-static size_t find(const struct usage_month *month, const char *name)
+static int make_room(struct usage_month *month)
 {
-    size_t i = 0;
+    size_t capacity = MAX(month->capacity * 2, (size_t)8);
+    struct usage_entry *entries;
 
-    while (i < month->count && strcmp(month->entries[i].name, name) != 0)
-        i++;
-    return i;
+    if (month->count == USAGE_ENTRIES_MAX)
+        return ERROR_LIMIT;
+    if (month->count < month->capacity)
+        return OK;
+    entries = reallocarray(month->entries, capacity, sizeof(*entries));
+    if (entries == NULL)
+        return ERROR_MEMORY;
+    month->entries = entries;
+    month->capacity = capacity;
+    return OK;
 }
 
-/* Makes room: adds the bytes of the last month to the month before it. */
+static int add_entry(struct usage_month *month, const char *name, uint64_t bytes)
+{
+    bool found;
+    size_t place = find(month, name, &found);
+    struct usage_entry *entry;
+
+    if (!found) {
+        int error = make_room(month);
+
+        if (error != OK)
+            return error;
+        entry = &month->entries[place];
+        memmove(entry + 1, entry, (month->count - place) * sizeof(*entry));
+        *entry = (struct usage_entry){.bytes = 0};
+        snprintf(entry->name, sizeof(entry->name), "%s", name);
+        month->count++;
+    }
+    entry = &month->entries[place];
+    entry->bytes += MIN(bytes, INT64_MAX - entry->bytes);
+    return OK;
+}
+
+int usage_copy(struct usage *copy, const struct usage *usage)
+{
+    int error = OK;
+
+    *copy = (struct usage){.month = usage->month, .count = usage->count};
+    for (size_t i = 0; i < usage->count; i++) {
+        const struct usage_month *month = &usage->months[i];
+
+        copy->months[i].month = month->month;
+        for (size_t j = 0; error == OK && j < month->count; j++)
+            error = add_entry(&copy->months[i], month->entries[j].name,
+                              month->entries[j].bytes);
+    }
+    if (error != OK)
+        usage_deinit(copy);
+    return error;
+}
+
+/* Makes room: adds the bytes of the last month to the month before it, as far as there is
+ * room. */
 static void merge_last(struct usage *usage)
 {
     const struct usage_month *last = &usage->months[usage->count - 1];
     struct usage_month *before = &usage->months[usage->count - 2];
 
-    for (size_t i = 0; i < last->count; i++) {
-        size_t index = find(before, last->entries[i].name);
-
-        if (index < USAGE_ENTRIES_MAX)
-            add_entry(before, index, last->entries[i].name, last->entries[i].bytes);
-    }
-    usage->count--;
+    for (size_t i = 0; i < last->count; i++)
+        (void)!add_entry(before, last->entries[i].name, last->entries[i].bytes);
+    remove_months(usage, usage->count - 1, usage->count);
 }
 
 /* The present month, which is made if it has no entries yet. */
@@ -113,9 +170,10 @@ uint64_t usage_get(const struct usage *usage, const char *name)
     uint64_t sum = 0;
 
     for (size_t i = place_of(usage, usage->month); i < usage->count; i++) {
-        size_t index = find(&usage->months[i], name);
+        bool found;
+        size_t index = find(&usage->months[i], name, &found);
 
-        if (index < usage->months[i].count)
+        if (found)
             sum += MIN(usage->months[i].entries[index].bytes, INT64_MAX - sum);
     }
     return sum;
@@ -123,15 +181,8 @@ uint64_t usage_get(const struct usage *usage, const char *name)
 
 int usage_add(struct usage *usage, const char *name, uint64_t bytes)
 {
-    struct usage_month *month = present(usage);
-    size_t length = strlen(name), index = find(month, name);
-
-    assert(length > 0 && length < USAGE_NAME_SIZE);
-    (void)length;
-    if (index == USAGE_ENTRIES_MAX)
-        return ERROR_LIMIT;
-    add_entry(month, index, name, bytes);
-    return OK;
+    assert(name[0] != '\0' && strlen(name) < USAGE_NAME_SIZE);
+    return add_entry(present(usage), name, bytes);
 }
 
 /* ---- the section ---- */
@@ -199,14 +250,14 @@ static bool read_month(struct usage *usage, const char *text, json_t *object)
     const char *name;
     json_t *bytes;
 
-    if (!read_month_text(text, &usage->month) || !json_is_object(object) ||
-        json_object_size(object) > USAGE_ENTRIES_MAX)
+    if (!read_month_text(text, &usage->month) || !json_is_object(object))
         return false;
     month = present(usage);
     json_object_foreach(object, name, bytes) {
         if (!is_name(name) || !json_is_integer(bytes) || json_integer_value(bytes) < 0)
             return false;
-        add_entry(month, month->count, name, (uint64_t)json_integer_value(bytes));
+        if (add_entry(month, name, (uint64_t)json_integer_value(bytes)) != OK)
+            return false;
     }
     return true;
 }
@@ -227,6 +278,6 @@ int usage_read(struct usage *usage, const json_t *section)
     if (good && read_month_text(json_string_value(json_object_get(section, "month")),
                                 &usage->month))
         return OK;
-    *usage = (struct usage){.month = 0};
+    usage_deinit(usage);
     return ERROR_MALFORMED;
 }

@@ -85,6 +85,6 @@ int usage_text_parse(struct usage *usage, const char *text, size_t length)
         good = take_entry(&cursor, usage);
     if (good && cursor.at == cursor.end)
         return OK;
-    *usage = (struct usage){.month = 0};
+    usage_deinit(usage);
     return ERROR_MALFORMED;
 }

@@ -53,6 +53,9 @@ bool valid_label(const char *text);
 #define OPTION_RATE \
     .read = read_rate, .nullable = true, .minimum = CONFIG_RATE_MINIMUM, \
     .maximum = CONFIG_RATE_MAXIMUM
+#define OPTION_QUOTA \
+    .read = read_size, .nullable = true, .null_value = CONFIG_UNLIMITED, \
+    .fallback = "null", .minimum = UINT64_C(1) << 20, .maximum = UINT64_C(1) << 50
 #define OPTION_TIMEOUTS \
     .name = "timeouts", .read = read_object, .fallback = "{}", .members = timeout_options
 /* The defaults. With an hour and a few thousand names, home routers and filtering services

@@ -27,6 +27,8 @@ libio_a_SOURCES = \
 	include/splitsocks/io/journal.h \
 	include/splitsocks/io/state_file.h \
 	include/splitsocks/io/subflow_io.h \
+	include/splitsocks/io/tally.h \
+	include/splitsocks/io/usage_store.h \
 	include/splitsocks/io/worker.h \
 	src/io/clock.c \
 	src/io/crowd.c \
@@ -68,4 +70,5 @@ libio_a_SOURCES = \
 	src/io/subflow_io.c \
 	src/io/system_names.c \
 	src/io/system_names.h \
+	src/io/usage_store.c \
 	src/io/worker.c

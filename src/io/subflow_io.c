@@ -158,14 +158,22 @@ static void write_failed(struct subflow_io *io, int error)
     watch(io);
 }
 
+static void note_moved(struct subflow_io *io, size_t bytes)
+{
+    if (io->driver->tally != NULL)
+        tally_add(io->driver->tally, bytes);
+}
+
 /* ---- sending ---- */
 
 static size_t write_some(struct subflow_io *io, const uint8_t *bytes, size_t length)
 {
     ssize_t n = send(io->io.fd, bytes, length, MSG_NOSIGNAL);
 
-    if (n >= 0)
+    if (n >= 0) {
+        note_moved(io, (size_t)n);
         return (size_t)n;
+    }
     if (errno != EAGAIN && errno != EINTR)
         write_failed(io, errno);
     return 0;
@@ -294,6 +302,7 @@ static void on_readable(struct subflow_io *io, size_t most)
     assert(io->part_length <= CHUNK_SIZE_MAX);
     n = recv(io->io.fd, input + io->part_length, size, 0);
     if (n > 0) {
+        note_moved(io, (size_t)n);
         io_turn_read(io->driver, (size_t)n, (size_t)n == size);
         if (io->part_length > 0)
             memcpy(input, io->part, io->part_length);

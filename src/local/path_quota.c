@@ -1,81 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include <splitsocks/local/path_quota.h>
 
-#include <splitsocks/base/log.h>
-#include <splitsocks/config/state.h>
 #include <splitsocks/engine/session/session_status.h>
 #include <splitsocks/io/clock.h>
-#include <splitsocks/io/state_file.h>
 
-#include <jansson.h>
 #include <string.h>
 
 /* How long a path may exceed its quota unnoticed. */
 #define COUNT_SECONDS 1.
-#define SAVE_NS (5 * NS_PER_S)
-#define SECTION "usage" /* of the state file */
-
-/* ---- the file ---- */
 
 static bool metered(const struct path_quota *quota, size_t index)
 {
     return quota->paths->items[index].quota_bytes != CONFIG_UNLIMITED;
-}
-
-/* Reads the usable part of the file. */
-static void load(struct path_quota *quota)
-{
-    json_t *document = state_file_read(quota->file);
-
-    if (usage_read(&quota->usage, state_section(document, SECTION)) != OK)
-        log_warning("the state file %s has no usable count of quotas: they count from zero",
-                    quota->file->path);
-    json_decref(document);
-}
-
-/* Adds the fresh bytes to the file's, which other processes may have changed meanwhile. A
- * missing or damaged section is made again from what is known. */
-static bool merge(json_t *document, void *context)
-{
-    struct path_quota *quota = context;
-    const json_t *section = state_section(document, SECTION);
-    struct usage known = quota->usage;
-
-    if (section == NULL || usage_read(&quota->usage, section) != OK)
-        quota->usage = known;
-    (void)usage_turn(&quota->usage, clock_wall());
-    for (size_t i = 0; i < quota->paths->count; i++) {
-        if (quota->fresh[i] == 0)
-            continue;
-        if (usage_add(&quota->usage, quota->paths->items[i].name, quota->fresh[i]) == OK)
-            quota->fresh[i] = 0;
-    }
-    return state_set_section(document, SECTION, usage_write(&quota->usage)) == OK;
-}
-
-static bool anything_fresh(const struct path_quota *quota)
-{
-    for (size_t i = 0; i < quota->paths->count; i++)
-        if (quota->fresh[i] > 0)
-            return true;
-    return false;
-}
-
-/* Bytes that cannot be saved count in this process, and saving is tried again. */
-static void save(struct path_quota *quota, bool last)
-{
-    const struct usage usage = quota->usage;
-    uint64_t fresh[CONFIG_PATHS_MAX];
-
-    if (!anything_fresh(quota) && !quota->turned)
-        return;
-    memcpy(fresh, quota->fresh, sizeof(fresh));
-    if (state_file_change(quota->file, last, merge, quota) == OK) {
-        quota->turned = false;
-        return;
-    }
-    quota->usage = usage;
-    memcpy(quota->fresh, fresh, sizeof(fresh));
 }
 
 /* ---- counting ---- */
@@ -93,7 +29,7 @@ static void count(struct path_quota *quota)
             continue;
         session_path_status(quota->session, (unsigned)i, now, &status);
         bytes = status.counters.wire_bytes_sent + status.counters.wire_bytes_received;
-        quota->fresh[i / quota->hosts] += bytes - quota->counted[i];
+        quota->fresh[i / quota->hosts].bytes += bytes - quota->counted[i];
         quota->counted[i] = bytes;
     }
 }
@@ -112,23 +48,14 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
     struct path_quota *quota = timer->data;
     unsigned before = used_up(quota);
-    uint32_t month = quota->usage.month;
     uint64_t now = clock_now();
     (void)loop;
     (void)events;
 
     if (quota->session != NULL)
         count(quota);
-    /* Unsaved bytes belong to the month that has ended. */
-    if (usage_turn(&quota->usage, clock_wall())) {
-        quota->turned = true;
-        if (quota->usage.month > month)
-            memset(quota->fresh, 0, sizeof(quota->fresh));
-    }
-    if (quota->turned || now - quota->saved_at_ns >= SAVE_NS) {
-        quota->saved_at_ns = now;
-        save(quota, false);
-    }
+    usage_store_turn(&quota->store);
+    usage_store_save(&quota->store, now);
     if (used_up(quota) != before)
         quota->changed(quota->context);
 }
@@ -143,7 +70,7 @@ void path_quota_attach(struct path_quota *quota, const struct session *session)
 
 uint64_t path_quota_used(const struct path_quota *quota, size_t index)
 {
-    return usage_get(&quota->usage, quota->paths->items[index].name) + quota->fresh[index];
+    return usage_store_used(&quota->store, index);
 }
 
 bool path_quota_used_up(const struct path_quota *quota, size_t index)
@@ -159,21 +86,16 @@ void path_quota_init(struct path_quota *quota, struct ev_loop *loop,
                      struct state_file *file,
                      void (*changed)(void *context), void *context)
 {
-    *quota = (struct path_quota){.paths = paths,
-                                 .hosts = hosts,
-                                 .file = file,
-                                 .changed = changed,
-                                 .context = context};
-    for (size_t i = 0; i < paths->count; i++)
+    *quota = (struct path_quota){
+        .paths = paths, .hosts = hosts, .changed = changed, .context = context};
+    for (size_t i = 0; i < paths->count; i++) {
+        quota->fresh[i].name = paths->items[i].name;
         if (metered(quota, i))
             quota->loop = loop;
+    }
     if (quota->loop == NULL)
         return;
-    load(quota);
-    /* Only the file tells which month came before. */
-    quota->turned = usage_turn(&quota->usage, clock_wall());
-    save(quota, false);
-    quota->saved_at_ns = clock_now();
+    usage_store_init(&quota->store, file, quota->fresh, paths->count);
     ev_timer_init(&quota->timer, on_timer, COUNT_SECONDS, COUNT_SECONDS);
     quota->timer.data = quota;
     ev_timer_start(loop, &quota->timer);
@@ -184,7 +106,7 @@ void path_quota_deinit(struct path_quota *quota)
     if (quota->loop == NULL)
         return;
     path_quota_attach(quota, NULL);
-    save(quota, true);
+    usage_store_deinit(&quota->store);
     ev_timer_stop(quota->loop, &quota->timer);
     quota->loop = NULL;
 }

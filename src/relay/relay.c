@@ -172,8 +172,9 @@ static struct relay_clients *load_clients(struct relay *relay, const char *stamp
     return clients;
 }
 
-int relay_new(struct ev_loop *loop, struct config_relay *config, const char *stamps_path,
-              const uint8_t private_key[CONFIG_KEY_SIZE], struct relay **out)
+int relay_new(struct ev_loop *loop, struct config_relay *config, const char *state_path,
+              const char *stamps_path, const uint8_t private_key[CONFIG_KEY_SIZE],
+              struct relay **out)
 {
     unsigned long held = relay_held_descriptors(config);
     struct relay *relay;
@@ -188,6 +189,7 @@ int relay_new(struct ev_loop *loop, struct config_relay *config, const char *sta
     relay_bounds_reserve(config, held);
     pthread_mutex_init(&relay->lock, NULL);
     atomic_init(&relay->stop_at_ns, TIME_NEVER);
+    atomic_init(&relay->terms_due, false);
     random_fill(&relay->silence_random, sizeof(relay->silence_random));
     error = key_pair_init(&relay->key, private_key);
     relay->config = calloc(1, sizeof(*relay->config));
@@ -195,7 +197,9 @@ int relay_new(struct ev_loop *loop, struct config_relay *config, const char *sta
     if (error == OK && (relay->config == NULL || relay->clients == NULL))
         error = ERROR_MEMORY;
     if (error == OK)
-        error = relay_rates_set(relay, relay->clients, config);
+        error = relay_meters_set(relay, relay->clients, config);
+    if (error == OK)
+        error = relay_quota_init(relay, state_path);
     if (error == OK) {
         relay->config->config = config;
         error = init_workers(relay, loop);
@@ -251,7 +255,8 @@ void relay_free(struct relay *relay)
         close(relay->sockets[i]);
     free(relay->sockets);
     free(relay->workers);
-    relay_rates_free(relay);
+    relay_quota_free(relay);
+    relay_meters_free(relay);
     relay_clients_free(relay->clients);
     stamp_file_close(&relay->stamps);
     if (relay->config != NULL) {
@@ -329,7 +334,8 @@ int relay_reload(struct relay *relay, struct config_relay *config)
     warn_of_restart(relay->config->config, config);
     pthread_mutex_lock(&relay->lock);
     clients = relay_clients_new(config, old);
-    if (clients != NULL && relay_rates_set(relay, clients, config) != OK) {
+    if (clients != NULL && (relay_meters_set(relay, clients, config) != OK ||
+                            relay_quota_follow(relay, clients) != OK)) {
         relay_clients_free(clients);
         clients = NULL;
     }

@@ -20,7 +20,8 @@ librelay_a_SOURCES = \
 	src/relay/relay_internal.h \
 	src/relay/relay_mailbox.c \
 	src/relay/relay_mailbox.h \
-	src/relay/relay_rates.c \
+	src/relay/relay_meters.c \
+	src/relay/relay_quota.c \
 	src/relay/relay_session.c \
 	src/relay/relay_terms.c \
 	src/relay/relay_worker.c \

@@ -84,6 +84,7 @@ static void attach(struct relay_arrival *arrival, const struct arrival_result *r
     struct relay_worker *worker = arrival->worker;
     struct relay_session *session;
     struct driver *driver;
+    size_t length;
 
     if (result->created) {
         /* While sessions are being closed, a new one would keep the relay running. */
@@ -104,6 +105,8 @@ static void attach(struct relay_arrival *arrival, const struct arrival_result *r
     if (!result->created && subflow_number(result->subflow) == 0)
         relay_session_resumed(driver->context);
     ev_io_stop(worker->worker.loop, &arrival->io);
+    (void)arrival_bytes(arrival->arrival, &length);
+    tally_add(driver->tally, length);
     subflow_io_adopt(driver, result->subflow, arrival->io.fd, result->rest,
                      result->rest_length);
     arrival_forget(arrival);

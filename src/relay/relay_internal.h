@@ -18,6 +18,8 @@
 #include <splitsocks/io/driver.h>
 #include <splitsocks/io/listener.h>
 #include <splitsocks/io/resolver.h>
+#include <splitsocks/io/tally.h>
+#include <splitsocks/io/usage_store.h>
 #include <splitsocks/proxy/destination.h>
 #include <splitsocks/relay/outbound.h>
 #include <splitsocks/relay/relay.h>
@@ -43,8 +45,11 @@ struct relay_clients {
 };
 
 /* What all sessions of a client share. */
-struct relay_rates {
+struct relay_meter {
     struct pace_rate up, down; /* to destinations, and from them */
+    struct tally tally;        /* of its subflows */
+    bool metered;              /* the client has a quota */
+    char name[64];             /* the client's, when this was last looked at */
 };
 
 /* A configuration, and the one before it, which a worker may still use. */
@@ -59,9 +64,12 @@ struct relay {
      * since it looks at the clients. */
     pthread_mutex_t lock;
     struct relay_clients *clients;
-    struct relay_rates **rates; /* owned; one for each client */
-    size_t rates_count;
+    struct relay_meter **meters; /* owned; one for each client */
+    size_t meter_count;
     struct stamp_file stamps;
+    struct state_file state;
+    struct usage_store usage;    /* of clients with quotas */
+    struct usage_fresh *fresh;   /* owned; of `usage` */
     struct relay_config *config; /* the newest */
     ev_timer terms;              /* looks which clients may be served still */
     int *sockets;                /* owned: the listening sockets */
@@ -72,6 +80,7 @@ struct relay {
     uint64_t silence_random; /* for the doors of all workers */
     atomic_uint_fast64_t
         stop_at_ns;      /* when sessions are closed; TIME_NEVER: not stopping */
+    atomic_bool terms_due; /* a client's quota is to be looked at */
     atomic_uint threads; /* workers' threads that have not ended */
 };
 
@@ -136,14 +145,35 @@ struct relay_clients *relay_clients_new(const struct config_relay *config,
                                         const struct relay_clients *previous) MUST_CHECK;
 void relay_clients_free(struct relay_clients *clients);
 
-/* ---- relay_rates.c ---- */
+/* ---- relay_meters.c ---- */
 
 /* Gives each of the clients its rate of the configuration. ERROR_MEMORY: only some of them.
  */
-int relay_rates_set(struct relay *relay, const struct relay_clients *clients,
-                    const struct config_relay *config) MUST_CHECK;
+int relay_meters_set(struct relay *relay, const struct relay_clients *clients,
+                     const struct config_relay *config) MUST_CHECK;
 /* Call when no session is left. */
-void relay_rates_free(struct relay *relay);
+void relay_meters_free(struct relay *relay);
+
+/* ---- relay_quota.c: for the first worker's thread ---- */
+
+/* A client's quota, and what the client has used of it. */
+struct relay_quota {
+    uint64_t quota_bytes, used_bytes;
+    bool used_up;
+};
+
+/* `state_path` is kept; NULL: there is no file. */
+int relay_quota_init(struct relay *relay, const char *state_path) MUST_CHECK;
+/* Saves. Call when no session is left, before the meters are freed. Safe on zeroed ones. */
+void relay_quota_free(struct relay *relay);
+/* The clients of a new configuration, which have meters. The file has its counts by the
+ * clients' names, so that one with a new key goes on. Returns OK or ERROR_MEMORY. */
+int relay_quota_follow(struct relay *relay, const struct relay_clients *clients) MUST_CHECK;
+/* Takes in what the client has moved since the last look; true: something. */
+bool relay_quota_look(struct relay *relay, size_t index, struct relay_quota *now);
+/* Saves now and then. Returns how long the next look may wait: `moved` is whether any
+ * client has moved something. */
+uint64_t relay_quota_save(struct relay *relay, bool moved);
 
 /* ---- relay_follow.c ---- */
 
@@ -156,9 +186,9 @@ void relay_follow_session(struct relay_session *session);
 
 /* ---- relay_terms.c ---- */
 
-/* Until when clients are served. Looks at once, at each reload, and when a client's time
- * ends; wakes the workers when some client's terms have changed. For the first worker's
- * thread. */
+/* Until when, and for how many bytes, clients are served. Looks at once, at each reload,
+ * when a client's time ends, and when a quota is used up; wakes the workers when some
+ * client's terms have changed. For the first worker's thread. */
 void relay_terms_start(struct relay *relay);
 void relay_terms_update(struct relay *relay);
 void relay_terms_stop(struct relay *relay);

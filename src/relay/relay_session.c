@@ -113,7 +113,7 @@ struct relay_session *relay_session_new(struct relay_worker *worker,
                                         bool refused)
 {
     struct relay_session *new = calloc(1, sizeof(*new));
-    struct relay_rates *rates;
+    struct relay_meter *meter;
 
     if (new == NULL)
         return NULL;
@@ -123,7 +123,7 @@ struct relay_session *relay_session_new(struct relay_worker *worker,
     new->refused = refused;
     pthread_mutex_lock(&worker->relay->lock);
     memcpy(new->name, worker->relay->clients->items[client].name, sizeof(new->name));
-    rates = worker->relay->rates[client];
+    meter = worker->relay->meters[client];
     pthread_mutex_unlock(&worker->relay->lock);
     outbound_list_init(&new->streams, new->name, &worker->rules);
     flow_list_init(&new->flows, &worker->flows, new->name, session_account(session),
@@ -133,8 +133,9 @@ struct relay_session *relay_session_new(struct relay_worker *worker,
     list_append(&worker->sessions, &new->node);
     driver_init(&new->driver, &worker->worker, session, &role, new);
     new->driver.account = session_account(session);
-    pace_init(&new->driver.up, worker->worker.loop, &rates->up);
-    pace_init(&new->driver.down, worker->worker.loop, &rates->down);
+    pace_init(&new->driver.up, worker->worker.loop, &meter->up);
+    pace_init(&new->driver.down, worker->worker.loop, &meter->down);
+    new->driver.tally = &meter->tally;
     if (!refused)
         log_client(new, LOG_INFO, "%s begins session %016llx", new->name,
                    (unsigned long long)session_id(session));

@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* The wall clock may be set at any time, so it is read at least so often if some client has
- * a date. */
+ * a date, or waits for the next month. */
 #define LOOK_NS (60 * NS_PER_S)
 #define SECONDS_OF_DAY 86400u
 
@@ -33,8 +33,19 @@ static uint64_t expiry_of(const struct relay *relay, size_t index)
                         : relay->config->config->clients.items[client->listed].expires_ns;
 }
 
+static void describe_quota(const struct relay *relay, const struct relay_quota *quota,
+                           char *text, size_t size)
+{
+    uint32_t month = relay->usage.usage.month;
+
+    snprintf(text, size,
+             "this key's quota of %llu bytes for %04u-%02u is used up (clients[].quota)",
+             (unsigned long long)quota->quota_bytes, 1970 + month / 12, 1 + month % 12);
+}
+
 /* True when the client's terms have changed. */
-static bool update(struct relay *relay, size_t index, uint64_t wall_ns)
+static bool update(struct relay *relay, size_t index, uint64_t wall_ns,
+                   const struct relay_quota *quota)
 {
     struct relay_client *client = &relay->clients->items[index];
     char refusal[sizeof(client->refusal)] = "";
@@ -42,6 +53,8 @@ static bool update(struct relay *relay, size_t index, uint64_t wall_ns)
 
     if (wall_ns >= expires_ns)
         describe_expiry(expires_ns, refusal, sizeof(refusal));
+    else if (quota->used_up)
+        describe_quota(relay, quota, refusal, sizeof(refusal));
     relay->clients->limits[index].refusal = refusal[0] != '\0' ? client->refusal : NULL;
     if (strcmp(refusal, client->refusal) == 0)
         return false;
@@ -49,7 +62,8 @@ static bool update(struct relay *relay, size_t index, uint64_t wall_ns)
     return true;
 }
 
-/* Where no client's time ends there is no further look, so that an idle relay sleeps. */
+/* Where no client's time ends, and none moves anything, there is no further look, so that
+ * an idle relay sleeps. */
 static void plan_look(struct relay *relay, uint64_t wait_ns)
 {
     struct ev_loop *loop = relay->workers[0].worker.loop;
@@ -64,21 +78,24 @@ static void plan_look(struct relay *relay, uint64_t wait_ns)
 void relay_terms_update(struct relay *relay)
 {
     uint64_t wall_ns = clock_wall(), wait_ns = TIME_NEVER;
-    bool changed = false;
+    bool changed = false, moved = false;
 
+    usage_store_turn(&relay->usage);
     pthread_mutex_lock(&relay->lock);
     for (size_t i = 0; i < relay->clients->count; i++) {
         uint64_t expires_ns = expiry_of(relay, i);
+        struct relay_quota quota;
 
-        changed = update(relay, i, wall_ns) || changed;
-        if (expires_ns == TIME_NEVER)
+        moved = relay_quota_look(relay, i, &quota) || moved;
+        changed = update(relay, i, wall_ns, &quota) || changed;
+        if (expires_ns == TIME_NEVER && !quota.used_up)
             continue;
         wait_ns = MIN(wait_ns, LOOK_NS);
         if (expires_ns > wall_ns)
             wait_ns = MIN(wait_ns, expires_ns - wall_ns);
     }
     pthread_mutex_unlock(&relay->lock);
-    plan_look(relay, wait_ns);
+    plan_look(relay, MIN(wait_ns, relay_quota_save(relay, moved)));
     for (unsigned i = 0; changed && i < relay->worker_count; i++)
         relay_mailbox_wake(&relay->workers[i].mailbox);
 }

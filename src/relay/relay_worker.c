@@ -138,6 +138,8 @@ static void on_wake(void *context)
 
     while ((message = relay_mailbox_take(&worker->mailbox)) != NULL)
         relay_arrival_move_in(worker, message);
+    if (worker->index == 0 && atomic_exchange(&worker->relay->terms_due, false))
+        relay_terms_update(worker->relay);
     relay_follow(worker);
     close_all_unserved(worker);
     desert_crowded(worker);

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""How much the relay's operator lets one client move: `rate` of all its sessions."""
+"""How much the relay's operator lets one client move: `rate` and `quota` of all its sessions."""
+import json
+import os
 import signal
 import threading
 import time
@@ -157,6 +159,85 @@ def test_answers_keep_the_rate(t):
             count += len(answer[0])
     seconds = time.monotonic() - began
     t.check(count <= bound(rate, seconds), f"{count} bytes down in {seconds} s")
+
+
+QUOTA = 4 << 20
+USED_UP = r"this key's quota of \d+ bytes for \d{4}-\d\d is used up \(clients\[\]\.quota\)"
+
+
+def move_until_end(guest, server):
+    """A download that the relay ends; the number of bytes that came."""
+    count = 0
+    with guest.open("127.0.0.1", server.port, 60) as s:
+        s.sendall(b"%012d" % (10 * QUOTA))
+        try:
+            while data := s.recv(65536):
+                count += len(data)
+        except ConnectionResetError:
+            pass
+    return count
+
+
+def used_of(t, name):
+    """What the relay's state file says of a client, in the only month."""
+    with open(os.path.join(t.directory, "relay.state"), encoding="utf-8") as file:
+        (month,) = json.load(file)["usage"]["bytes"].values()
+    return month[name]
+
+
+def wait_refusal(pair):
+    pair.relay.wait_output(f"a further session of guest was refused: {USED_UP}")
+
+
+def test_a_quota(t):
+    server, echo = t.server(send_bytes), t.server()
+    # So slow that no more than the 3 % can be on their way when the quota is used up.
+    pair, guest = guest_of(t, {"quota": QUOTA, "rate": {"down": 2 * RATE}},
+                           state_file="relay.state")
+    count = move_until_end(guest, server)
+    t.check(count > 0.9 * QUOTA, f"cut after {count} bytes")
+    pair.relay.wait_output(f"guest has ended: {USED_UP}")
+    guest.local.wait_output(USED_UP)
+    wait_refusal(pair)
+    t.equal(pair.fetch("127.0.0.1", echo.port, b"still here"), b"still here", "another client")
+    # A reload may raise it, and does not begin anew.
+    grant(pair, quota=2 * QUOTA)
+    harness.wait_until(lambda: guest.reply("127.0.0.1", server.port) == 0, 20, "a larger quota")
+    count = move_until_end(guest, server)
+    t.check(0.9 * QUOTA < count < 1.1 * QUOTA, f"cut after {count} bytes more")
+    t.equal(pair.relay.stop(), 0, "exit status")
+    used = used_of(t, "guest")
+    t.check(2 * QUOTA <= used <= 1.03 * 2 * QUOTA, f"used {used} of {2 * QUOTA} bytes")
+    # It is known after a restart. A new local does not pause before it asks.
+    t.equal(guest.local.stop(), 0, "exit status")
+    pair.start_relay()
+    guest.start_local()
+    guest.local.wait_output(USED_UP)
+    wait_refusal(pair)
+
+
+def test_a_quota_in_all_workers(t):
+    server = t.server(send_bytes)
+    pair, guest = guest_of(t, {"quota": QUOTA}, workers=2)
+    twin = twin_of(t, guest)
+    for local in (guest, twin):
+        local.open("127.0.0.1", server.port).close()
+    move_until_end(guest, server)
+    for local in (guest, twin):
+        local.local.wait_output(USED_UP)
+
+
+def test_uploads_use_the_quota(t):
+    server = t.server(take_bytes)
+    pair, guest = guest_of(t, {"quota": QUOTA})
+    with guest.open("127.0.0.1", server.port, 60) as s:
+        s.sendall(b"%012d" % (10 * QUOTA))
+        try:
+            s.sendall(bytes(10 * QUOTA))
+            t.equal(s.recv(1), b"", "the end")
+        except (ConnectionResetError, BrokenPipeError):
+            pass
+    guest.local.wait_output(USED_UP)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,12 @@ def count_wake_ups(t, processes, what):
 
 
 def test_no_streams(t):
-    pair, origin = t.pair(), t.origin()
+    pair, origin = t.pair(start=False), t.origin()
+    # A client with bounds that is idle costs nothing either.
+    pair.relay_config["clients"][0].update(quota="1GiB", rate="10Gbit", expires=None)
+    pair.write_configs()
+    pair.start_relay()
+    pair.start_local()
     processes = (pair.local, pair.relay)
     pair.local.wait_output("session .* begins")
     count_wake_ups(t, processes, "before any stream")

@@ -166,7 +166,7 @@ static void start_relay(struct io_pair *pair, const char *members)
         pair->relay_at = socket_local_address(fd);
         close(fd);
         assert_int_equal(relay_new(pair->loop, io_pair_config(pair, members, true), NULL,
-                                   pair->relay_key, &pair->relay),
+                                   NULL, pair->relay_key, &pair->relay),
                          OK);
         if (relay_listen(pair->relay) == OK)
             break;

@@ -52,6 +52,7 @@ static void test_defaults(void **state)
     assert_int_equal(config->clients.items[0].destinations.ports.count, 0);
     assert_int_equal(config->clients.items[0].rate.up_bits, 0);
     assert_int_equal(config->clients.items[0].rate.down_bits, 0);
+    assert_true(config->clients.items[0].quota_bytes == CONFIG_UNLIMITED);
     assert_true(config->clients.items[0].expires_ns == TIME_NEVER);
     assert_int_equal(config->destinations.allow.count, 0);
     assert_int_equal(config->destinations.deny.count, 0);
@@ -82,6 +83,7 @@ static const char everything[] =
                     "    \"name\": \"b\", \"max_sessions\": 1, \"max_streams\": 1000000,\n"
                     "    \"max_flows\": 65536, \"expires\": \"2027-12-31T18:00:01Z\",\n"
                     "    \"rate\": { \"up\": 64000, \"down\": \"20Mbit\" },\n"
+                    "    \"quota\": \"100GiB\",\n"
                     "    \"destinations\": { \"allow\": [\"192.168.0.0/16\"],\n"
                     "      \"deny\": [\"0.0.0.0/0\", \"::/0\"], \"ports\": [22] } } ],\n"
                     "  \"udp\": false,\n"
@@ -130,6 +132,7 @@ static void test_everything(void **state)
     assert_int_equal(config->clients.items[1].max_flows, 65536);
     assert_int_equal(config->clients.items[1].rate.up_bits, 64000);
     assert_int_equal(config->clients.items[1].rate.down_bits, 20000000);
+    assert_true(config->clients.items[1].quota_bytes == UINT64_C(100) << 30);
     assert_true(config->clients.items[1].expires_ns ==
                 ((21183 * UINT64_C(24) + 18) * 3600 + 1) * NS_PER_S);
     assert_int_equal(config->clients.items[1].destinations.allow.count, 1);
@@ -218,6 +221,10 @@ static void test_refusals(void **state)
          "for "
          "both 16000 to 1000000000000 bits a second, as a number or as a text such as "
          "\"5Mbit\", or null"},
+        {CLIENTS("{ \"name\": \"a\", \"public_key\": \"" KEY_1 "\", \"quota\": 1 }"),
+         "r.json:2: clients[0].quota: found 1; allowed: 1048576 to 1125899906842624 bytes, "
+         "as "
+         "a number or as a text such as \"64KiB\", or null"},
         {"{ \"private_key_file\": \"k\" }",
          "r.json:1: clients: found nothing; allowed: objects with name and public_key"},
         {CLIENTS(CLIENT("a", KEY_1) "," CLIENT("b", KEY_2) ",\n" CLIENT("a", KEY_2)),

@@ -94,6 +94,7 @@ static void test_the_text_of_old(void **state)
     assert_int_equal(usage_read(&usage, state_section(document, "usage")), OK);
     assert_int_equal(usage.month, (2026 - 1970) * 12 + 10);
     assert_int_equal(usage_get(&usage, "wwan0"), 5);
+    usage_deinit(&usage);
     json_decref(document);
 }
 

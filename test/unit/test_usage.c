@@ -66,6 +66,7 @@ static void test_counting(void **state)
     }
     assert_int_equal(usage_add(&usage, "one more", 1), ERROR_LIMIT);
     assert_int_equal(usage_add(&usage, "wwan0", 1), OK);
+    usage_deinit(&usage);
 }
 
 /* A moment in month `month` of 2026, or beyond with more than 12. */
@@ -88,6 +89,7 @@ static void test_the_month_turns_once(void **state)
     assert_true(usage_turn(&usage, in_month(12)));
     assert_int_equal(usage_get(&usage, "a"), 0);
     assert_int_equal(usage.month, NOVEMBER_2026 + 1);
+    usage_deinit(&usage);
 }
 
 /* After a start without a battery; 1970, or the time when the system was made. */
@@ -114,6 +116,7 @@ static void test_a_clock_that_is_not_set_yet(void **state)
     assert_in_range(usage_get(&usage, "a"), 9, 11);
     assert_true(usage_turn(&usage, in_month(14)));
     assert_int_equal(usage_get(&usage, "a"), 0);
+    usage_deinit(&usage);
 }
 
 /* It has counted in a month that is a year away. */
@@ -135,6 +138,7 @@ static void test_a_clock_that_was_ahead(void **state)
     assert_int_equal(usage_get(&usage, "a"), 0);
     assert_true(usage_turn(&usage, in_month(24)));
     assert_int_equal(usage_get(&usage, "a"), 0);
+    usage_deinit(&usage);
 }
 
 /* Nothing else is known any more. */
@@ -148,6 +152,7 @@ static void test_only_the_month_ahead_is_known(void **state)
     assert_int_equal(usage_get(&usage, "a"), 9);
     assert_true(usage_turn(&usage, in_month(12)));
     assert_int_equal(usage_get(&usage, "a"), 0);
+    usage_deinit(&usage);
 }
 
 /* However often it is put back, no more months are kept than there is room for, and nothing
@@ -163,6 +168,7 @@ static void test_a_clock_that_goes_back_again_and_again(void **state)
         assert_int_equal(usage_get(&usage, "a"), 31 - month);
         assert_in_range(usage.count, 1, USAGE_MONTHS_MAX);
     }
+    usage_deinit(&usage);
 }
 
 static void test_the_section(void **state)
@@ -186,6 +192,20 @@ static void test_the_section(void **state)
     assert_true(usage_turn(&back, in_month(11)));
     assert_int_equal(usage_get(&back, "wwan0"), 1234567 + 5);
     assert_true(usage_get(&back, "my second \"modem\"") == INT64_MAX);
+    usage_deinit(&back);
+    usage_deinit(&usage);
+}
+
+static void assert_equal(const struct usage *a, const struct usage *b)
+{
+    assert_int_equal(a->month, b->month);
+    assert_int_equal(a->count, b->count);
+    for (size_t i = 0; i < a->count; i++) {
+        assert_int_equal(a->months[i].month, b->months[i].month);
+        assert_int_equal(a->months[i].count, b->months[i].count);
+        assert_memory_equal(a->months[i].entries, b->months[i].entries,
+                            a->months[i].count * sizeof(a->months[i].entries[0]));
+    }
 }
 
 static void test_the_largest_section(void **state)
@@ -206,7 +226,12 @@ static void test_the_largest_section(void **state)
     assert_non_null(section);
     assert_int_equal(usage_read(&back, section), OK);
     json_decref(section);
-    assert_memory_equal(&back, &usage, sizeof(back));
+    assert_equal(&back, &usage);
+    usage_deinit(&back);
+    assert_int_equal(usage_copy(&back, &usage), OK);
+    assert_equal(&back, &usage);
+    usage_deinit(&back);
+    usage_deinit(&usage);
 }
 
 static void test_damaged_sections(void **state)

@@ -23,6 +23,7 @@ static void test_a_text(void **state)
     assert_int_equal(usage.month, NOVEMBER_2026);
     assert_int_equal(usage_get(&usage, "wwan0"), 1234567);
     assert_true(usage_get(&usage, "my second \"modem\"") == INT64_MAX);
+    usage_deinit(&usage);
 }
 
 static void test_damaged_texts(void **state)
@@ -63,6 +64,7 @@ static void test_every_truncation(void **state)
     (void)state;
 
     assert_int_equal(usage_text_parse(&usage, whole, sizeof(whole) - 1), OK);
+    usage_deinit(&usage);
     for (size_t length = 0; length < sizeof(whole) - 1; length++)
         assert_int_equal(usage_text_parse(&usage, whole, length), ERROR_MALFORMED);
 }

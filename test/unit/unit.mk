@@ -105,8 +105,10 @@ UNIT_TESTS = \
 	test/unit/test_state_file \
 	test/unit/test_stream_state \
 	test/unit/test_subflow_io \
+	test/unit/test_tally \
 	test/unit/test_turns \
 	test/unit/test_usage \
+	test/unit/test_usage_store \
 	test/unit/test_usage_text \
 	test/unit/test_wire
 # Real sockets between a local and a relay, and faults in their system calls.
@@ -349,6 +351,10 @@ test_unit_test_turns_SOURCES = test/unit/test_turns.c test/unit/unit.h
 test_unit_test_turns_LDADD = $(BASE) $(CMOCKA_LIBS)
 test_unit_test_usage_SOURCES = test/unit/test_usage.c test/unit/unit.h
 test_unit_test_usage_LDADD = $(CONFIG) $(CMOCKA_LIBS)
+test_unit_test_tally_SOURCES = test/unit/test_tally.c test/unit/unit.h
+test_unit_test_tally_LDADD = $(IO) $(CMOCKA_LIBS)
+test_unit_test_usage_store_SOURCES = test/unit/test_usage_store.c test/unit/unit.h
+test_unit_test_usage_store_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_usage_text_SOURCES = test/unit/test_usage_text.c test/unit/unit.h
 test_unit_test_usage_text_LDADD = $(CONFIG) $(CMOCKA_LIBS)
 test_unit_test_wire_SOURCES = test/unit/test_wire.c test/unit/unit.h

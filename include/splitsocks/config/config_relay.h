@@ -38,6 +38,7 @@ struct config_client {
     /* Exceptions from the relay's `destinations`, which decide where this says nothing. */
     struct config_destinations destinations;
     struct config_rate rate; /* of all its sessions together */
+    uint64_t quota_bytes;    /* per calendar month; or CONFIG_UNLIMITED */
     uint64_t expires_ns; /* since 1970, when the relay stops to serve it; TIME_NEVER */
 };
 

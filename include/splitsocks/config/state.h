@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The state that local keeps from one run to the next: a JSON document of sections. Each
- * section belongs to one module, which reads it and writes it anew:
+ * The state that local or a relay keeps from one run to the next: a JSON document of
+ * sections. Each section belongs to one module, which reads it and writes it anew:
  *
  *     { "splitsocks_state": 1, "usage": { ... }, ... }
  *
@@ -18,8 +18,9 @@
 struct json_t;
 
 #define STATE_VERSION 1
-/* The longest text of a document; far more than all sections need. */
-#define STATE_TEXT_MAX (1 << 20)
+/* The longest text of a document. The largest section is that of a relay with 65,536
+ * clients that have quotas, in three months: 20 MB. */
+#define STATE_TEXT_MAX (32 << 20)
 
 /* A document without sections: a new reference, NULL when memory is out. */
 struct json_t *state_new(void) MUST_CHECK;

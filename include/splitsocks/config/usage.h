@@ -28,7 +28,8 @@
 
 struct json_t;
 
-#define USAGE_ENTRIES_MAX 64
+/* As many as a relay may have clients. */
+#define USAGE_ENTRIES_MAX 65536
 #define USAGE_NAME_SIZE 64 /* with the final zero */
 /* The month before, the present one, and one beyond it that a wrong clock may have
  * begun. */
@@ -38,19 +39,24 @@ struct json_t;
 
 struct usage_month {
     uint32_t month;
-    size_t count;
+    size_t count, capacity;
     struct usage_entry {
         char name[USAGE_NAME_SIZE];
         uint64_t bytes;
-    } entries[USAGE_ENTRIES_MAX];
+    } * entries; /* owned; in the order of the names */
 };
 
-/* Zero-initialised: nothing was used, and the month is long ago. */
+/* Zero-initialised: nothing was used, and the month is long ago. usage_deinit() frees it.
+ */
 struct usage {
     uint32_t month;                              /* the present one */
     size_t count;                                /* of months that have entries */
     struct usage_month months[USAGE_MONTHS_MAX]; /* ascending */
 };
+
+void usage_deinit(struct usage *usage);
+/* Makes `copy`, which was zero or deinitialised. Returns OK or ERROR_MEMORY. */
+int usage_copy(struct usage *copy, const struct usage *usage) MUST_CHECK;
 
 /* The month of a wall clock in nanoseconds since 1970. */
 uint32_t usage_month(uint64_t wall_ns);
@@ -60,14 +66,14 @@ bool usage_turn(struct usage *usage, uint64_t wall_ns);
 /* Bytes in the present month and later ones; 0 for an unknown name. */
 uint64_t usage_get(const struct usage *usage, const char *name);
 /* Adds to the present month. Names are 1 to USAGE_NAME_SIZE - 1 bytes without control
- * characters. Sums stop at INT64_MAX. Returns OK, or ERROR_LIMIT when there are too many
- * names. */
+ * characters. Sums stop at INT64_MAX. Returns OK, ERROR_MEMORY, or ERROR_LIMIT when there
+ * are too many names. */
 int usage_add(struct usage *usage, const char *name, uint64_t bytes) MUST_CHECK;
 
 /* The section: a new reference, NULL when memory is out. */
 struct json_t *usage_write(const struct usage *usage) MUST_CHECK;
-/* Reads a section (NULL: there is none). Returns OK; or ERROR_MALFORMED, and then `usage` is
- * empty. */
+/* Reads a section (NULL: there is none) into `usage`, which was zero or deinitialised.
+ * Returns OK; or ERROR_MALFORMED, also when memory is out, and then `usage` is empty. */
 int usage_read(struct usage *usage, const struct json_t *section) MUST_CHECK;
 
 #endif

@@ -14,7 +14,7 @@
 
 /* Whether the text begins in this form. */
 bool usage_text_is(const char *text, size_t length);
-/* Returns OK; or ERROR_MALFORMED, and then `usage` is empty. */
+/* As usage_read(). */
 int usage_text_parse(struct usage *usage, const char *text, size_t length) MUST_CHECK;
 
 #endif

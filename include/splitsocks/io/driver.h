@@ -14,6 +14,7 @@
 #include <splitsocks/base/list.h>
 #include <splitsocks/engine/session/session_flow.h>
 #include <splitsocks/io/pace.h>
+#include <splitsocks/io/tally.h>
 #include <splitsocks/io/worker.h>
 
 #include <ev.h>
@@ -83,6 +84,7 @@ struct driver {
     struct account *account; /* relay: borrowed, the client's; NULL at local */
     /* Relay: the client's rates to destinations and from them. At local without bounds. */
     struct pace up, down;
+    struct tally *tally; /* relay: borrowed, the client's; NULL at local */
     const struct driver_role *role;
     void *context; /* the role's own */
     /* driver_touch() and driver_drain(), for the subflow_ios: these stand below a driver.

@@ -10,27 +10,22 @@
 #define SPLITSOCKS_PATH_QUOTA_H
 
 #include <splitsocks/config/config_local.h>
-#include <splitsocks/config/usage.h>
 #include <splitsocks/engine/session/session.h>
+#include <splitsocks/io/usage_store.h>
 
 #include <ev.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-struct state_file;
-
 struct path_quota {
     struct ev_loop *loop;                /* borrowed */
     const struct config_paths *paths;    /* borrowed */
     unsigned hosts;                      /* paths of the session for each configured path */
-    struct state_file *file;             /* borrowed */
-    struct usage usage;                  /* as in the file, or as it would be there */
-    uint64_t fresh[CONFIG_PATHS_MAX];    /* bytes that are not in `usage` yet */
+    struct usage_store store;
+    struct usage_fresh fresh[CONFIG_PATHS_MAX]; /* of `store` */
     uint64_t counted[SESSION_PATHS_MAX]; /* the session's counters when last read */
     const struct session *session;       /* borrowed; NULL: there is none */
     ev_timer timer;
-    bool turned;          /* the month has changed, and the file does not say so yet */
-    uint64_t saved_at_ns; /* when saving was last tried */
     void (*changed)(void *context);
     void *context;
 };

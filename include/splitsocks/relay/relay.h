@@ -20,12 +20,14 @@ struct relay;
 /* How many descriptors a relay needs before any connection comes. */
 unsigned long relay_held_descriptors(const struct config_relay *config);
 
-/* Takes over the configuration on success; the key is copied. `stamps_path` is the file of
- * the stamps of accepted HELLOs; NULL: they are forgotten at the end. Returns OK,
- * ERROR_MEMORY, ERROR_CRYPTO, ERROR_SYSTEM when the resolver cannot start, or ERROR_LIMIT,
- * logged, when the process may not open enough files. */
-int relay_new(struct ev_loop *loop, struct config_relay *config, const char *stamps_path,
-              const uint8_t private_key[CONFIG_KEY_SIZE], struct relay **out) MUST_CHECK;
+/* Takes over the configuration on success; the key is copied. `state_path` is the file for
+ * what clients have used of their quotas, and stays the caller's as long as the relay;
+ * `stamps_path` is the file of the stamps of accepted HELLOs. NULL: they are forgotten at
+ * the end. Returns OK, ERROR_MEMORY, ERROR_CRYPTO, ERROR_SYSTEM when the resolver cannot
+ * start, or ERROR_LIMIT, logged, when the process may not open enough files. */
+int relay_new(struct ev_loop *loop, struct config_relay *config, const char *state_path,
+              const char *stamps_path, const uint8_t private_key[CONFIG_KEY_SIZE],
+              struct relay **out) MUST_CHECK;
 /* The loop must not be running: it never did, or relay_stop() has broken it. */
 void relay_free(struct relay *relay);
 

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* What the clients' sessions share. It is made once for each client, and stays where it is
+ * while the relay runs. */
+#include "relay_internal.h"
+
+#include <splitsocks/io/clock.h>
+
+#include <stdlib.h>
+
+/* A bound of what the client moves is reached: the first worker looks. */
+static void on_reached(void *context)
+{
+    struct relay *relay = context;
+
+    atomic_store(&relay->terms_due, true);
+    relay_mailbox_wake(&relay->workers[0].mailbox);
+}
+
+static struct relay_meter *meter_new(struct relay *relay)
+{
+    struct relay_meter *meter = calloc(1, sizeof(*meter));
+
+    if (meter == NULL)
+        return NULL;
+    pace_rate_init(&meter->up);
+    pace_rate_init(&meter->down);
+    atomic_init(&meter->tally.bytes, 0);
+    atomic_init(&meter->tally.due, TALLY_NEVER);
+    meter->tally.reached = on_reached;
+    meter->tally.context = relay;
+    return meter;
+}
+
+static int grow(struct relay *relay, size_t count)
+{
+    struct relay_meter **meters;
+
+    if (count <= relay->meter_count)
+        return OK;
+    meters = reallocarray(relay->meters, count, sizeof(struct relay_meter *));
+    if (meters == NULL)
+        return ERROR_MEMORY;
+    relay->meters = meters;
+    while (relay->meter_count < count) {
+        meters[relay->meter_count] = meter_new(relay);
+        if (meters[relay->meter_count] == NULL)
+            return ERROR_MEMORY;
+        relay->meter_count++;
+    }
+    return OK;
+}
+
+int relay_meters_set(struct relay *relay, const struct relay_clients *clients,
+                     const struct config_relay *config)
+{
+    uint64_t now = clock_now();
+    int error = grow(relay, clients->count);
+
+    for (size_t i = 0; error == OK && i < clients->count; i++) {
+        const struct relay_client *client = &clients->items[i];
+        const struct config_rate *rate;
+
+        if (client->gone)
+            continue;
+        rate = &config->clients.items[client->listed].rate;
+        pace_rate_set(&relay->meters[i]->up, rate->up_bits / 8, now);
+        pace_rate_set(&relay->meters[i]->down, rate->down_bits / 8, now);
+    }
+    return error;
+}
+
+void relay_meters_free(struct relay *relay)
+{
+    for (size_t i = 0; i < relay->meter_count; i++) {
+        pace_rate_deinit(&relay->meters[i]->up);
+        pace_rate_deinit(&relay->meters[i]->down);
+        free(relay->meters[i]);
+    }
+    free(relay->meters);
+}
