@@ -201,11 +201,50 @@ static bool flood(struct outcome *outcome)
            carried > 14000000;
 }
 
+#define FLOODS 24
+#define FLOODS_S 5
+
+/* What so many flows offer in both directions, 4 Mbit/s each, is twice what two paths
+ * carry. They get at least 2 x 16 Mbit/s, and a call of the same session hears nearly
+ * nothing of them: of a hundred of its datagrams one may come too late to be of use. */
+static bool call_beside_floods(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+    uint64_t carried = 0, p99_ns = 0;
+
+    sim_scenario_init(&scenario, "call beside floods", 5);
+    paths_of(&scenario, 2, 0);
+    sim_scenario_stream(&scenario, 1000, 1000);
+    sim_scenario_call(&scenario, (FLOODS_S + 1) * NS_PER_S)->start_at_ns = NS_PER_S;
+    for (unsigned i = 0; i < FLOODS; i++) {
+        struct sim_flow_plan *plan = sim_scenario_call(&scenario, FLOODS_S * NS_PER_S);
+
+        plan->start_at_ns = NS_PER_S * 3 / 2;
+        for (int side = 0; side < 2; side++) {
+            plan->every_ns[side] = 2400000;
+            plan->shortest[side] = plan->longest[side] = 1176;
+        }
+    }
+    if (!directed_once(outcome, &scenario))
+        return false;
+    for (int side = 0; side < 2; side++) {
+        p99_ns = MAX(p99_ns, outcome->report.flows[side][0].p99_ns);
+        for (unsigned i = 1; i <= FLOODS; i++)
+            carried += outcome->report.flows[side][i].received * 1200 * 8 / FLOODS_S;
+    }
+    snprintf(outcome->verdict, outcome->size,
+             "floods take %" PRIu64 " kbit/s of 2 x 40000; ", carried / 1000);
+    return directed_within(outcome, "p99 of the call", p99_ns,
+                           SIM_CALL_LATE_US * UINT64_C(1000)) &&
+           carried > 2 * 16000000;
+}
+
 const struct directed_scenario call_scenarios[] = {
     {"call-two-paths", call_two_paths},
     {"call-one-path", call_one_path},
     {"call-cut", call_cut},
     {"call-beside-download", call_beside_download},
+    {"call-beside-floods", call_beside_floods},
     {"flow-queries", queries},
     {"flow-in-order", flow_in_order},
     {"flow-flood", flood},

@@ -517,6 +517,41 @@ static void test_the_account_bounds_flows(void **state)
 }
 
 /* The end of the session ends its flows. */
+/* A path is known to have carried every datagram that came, also where so many were on
+ * their way that no more of them were kept for a further copy. */
+static void test_datagrams_that_are_not_kept_are_counted(void **state)
+{
+    static const uint8_t bytes[1000];
+    const struct subflow_measure wide = {.srtt_ns = 200 * NS_PER_MS, .rate = 10000000};
+    struct session_config config = pair_config();
+    struct flow_policy policy = {.mode = FLOW_MODE_SPLIT};
+    struct target to = address(1, 5000);
+    struct flow *flow;
+    struct pair *pair = with_flow(&config, &policy, &flow);
+    const struct path_counters *path = &pair->local->paths.items[0].counters;
+    uint64_t most_kept = 0;
+    (void)state;
+
+    pair->delay_ns = 100 * NS_PER_MS;
+    list_foreach(&pair->local->subflows.all, node, after) {
+        session_subflow_measured(pair->local, list_entry(node, struct subflow, node), &wide,
+                                 pair->now);
+    }
+    session_flow_send(pair->local, flow, &to, bytes, sizeof(bytes), pair->now);
+    pair_run_ms(pair, 1000); /* the binding is known */
+    for (unsigned i = 0; i < 150; i++) {
+        session_flow_send(pair->local, flow, &to, bytes, sizeof(bytes), pair->now);
+        pair_run_ms(pair, 1);
+        most_kept = MAX(most_kept, flow->kept_bytes);
+    }
+    assert_in_range(most_kept, FLOW_KEPT_BYTES - 1000, FLOW_KEPT_BYTES);
+    pair_run_ms(pair, 2000);
+    assert_int_equal(flow_counters(pair->incoming_flows[0])->bytes_received,
+                     flow_counters(flow)->bytes_sent);
+    assert_int_equal(path->stream_bytes_acked, flow_counters(flow)->bytes_sent);
+    pair_free(pair);
+}
+
 static void test_session_end(void **state)
 {
     struct session_config config = pair_config();
@@ -543,4 +578,5 @@ UNIT_MAIN(cmocka_unit_test(test_a_flow_is_closed_while_its_end_waits),
           cmocka_unit_test(test_the_account_bounds_flows),
           cmocka_unit_test(test_unsupported),
           cmocka_unit_test(test_a_large_datagram_after_a_rest),
+          cmocka_unit_test(test_datagrams_that_are_not_kept_are_counted),
           cmocka_unit_test(test_session_end))

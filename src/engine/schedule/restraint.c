@@ -7,7 +7,8 @@
  * milliseconds, one of them is always doing that: the queue in front of the slowest link
  * overflows, and the dropped data arrives late. So all bulk on a path together keeps at
  * most twice as much on its way as the path holds without a queue (its rate times its
- * least round trip). One connection of BBR allows itself as much.
+ * least round trip). One connection of BBR allows itself as much. Flows that send much are
+ * bulk as well: datagrams beyond the bound wait in their flow, and are dropped there.
  *
  * While a stream goes to and fro in small pieces, the bound is a quarter more instead of
  * twice, on the path of the interactive lane. The lane keeps small data out of the queues
@@ -50,7 +51,8 @@
 
 static bool bulk_waits(const struct schedule *schedule)
 {
-    return !list_empty(&schedule->streams->ready[STREAM_BULK]);
+    return !list_empty(&schedule->streams->ready[STREAM_BULK]) ||
+           !list_empty(&schedule->flows->large);
 }
 
 /* A stream that is opened beside bulk waits for an answer, and soon for more: it counts as

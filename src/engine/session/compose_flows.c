@@ -104,7 +104,9 @@ static bool compose(struct composer *c, struct datagram *datagram)
         return false;
     session->data_at_ns = c->subflow->used_at_ns = session->context.now;
     session->schedule.composed_bytes = c->length;
-    if (flows_sent(&session->schedule, datagram, c->subflow) && !composer_push(c, &item)) {
+    if (!flows_sent(&session->schedule, datagram, c->subflow)) {
+        c->unkept_bytes += (uint32_t)item.length;
+    } else if (!composer_push(c, &item)) {
         datagram_forget(&session->flows, datagram);
         session_fail(session, ERROR_MEMORY, "out of memory");
     }

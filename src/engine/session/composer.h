@@ -27,8 +27,9 @@ struct composer {
     size_t length;             /* bytes of plaintext so far, data included */
     struct iovec parts[COMPOSER_PARTS_MAX];
     size_t part_count;
-    size_t part_start; /* offset in scratch where the open part begins */
-    uint16_t items;    /* items pushed to the subflow for this chunk */
+    size_t part_start;     /* offset in scratch where the open part begins */
+    uint16_t items;        /* items pushed to the subflow for this chunk */
+    uint32_t unkept_bytes; /* of datagrams without an item */
     bool eliciting;
     bool redundant; /* other paths carry the same data */
     bool last;      /* the chunk has END */

@@ -184,6 +184,7 @@ static bool record_chunk(struct composer *c, size_t length)
         return false;
     *chunk = (struct sent_chunk){.sent_at_ns = c->session->context.now,
                                  .end = subflow->bytes_sent + length,
+                                 .unkept_bytes = c->unkept_bytes,
                                  .items = c->items,
                                  .eliciting = c->eliciting,
                                  .hedged = c->session->subflows.hedging && c->items > 0};
@@ -209,6 +210,7 @@ static size_t produce_chunk(struct session *session, struct subflow *subflow, ui
     session->schedule.composed_bytes = 0;
     c.length = c.part_count = c.part_start = 0;
     c.items = 0;
+    c.unkept_bytes = 0;
     c.eliciting = c.redundant = false;
     c.writer.at = c.scratch;
     if (!subflow->begun && !subflow->hello &&

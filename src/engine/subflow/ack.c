@@ -179,6 +179,27 @@ static void settle_item(struct subflows *subflows, unsigned path,
     stream_unreference(subflows->streams, stream);
 }
 
+/* Bytes of datagrams that the path has carried; those that came first elsewhere are of no
+ * use. */
+static void count_datagrams(struct subflows *subflows, unsigned path, uint64_t bytes,
+                            bool first)
+{
+    if (bytes == 0)
+        return;
+    path_count(subflows->paths, path, 0, bytes);
+    if (first)
+        path_count_goodput(subflows->paths, path, 0, bytes);
+}
+
+static void count_item(struct subflows *subflows, unsigned path,
+                       const struct sent_item *item)
+{
+    if (item->kind == SENT_DATA)
+        path_count(subflows->paths, path, 0, item->length);
+    else if (item->kind == SENT_DATAGRAM)
+        count_datagrams(subflows, path, item->length, !item->datagram->delivered);
+}
+
 /* Settles the oldest chunk. Its items leave the ring first, so that a search for other
  * copies does not find them. */
 static void settle_chunk(struct subflows *subflows, struct subflow *subflow, enum fate fate)
@@ -196,13 +217,14 @@ static void settle_chunk(struct subflows *subflows, struct subflow *subflow, enu
         path_proven(&subflows->paths->items[subflow->path], chunk.sent_at_ns);
         packets_note_taken(subflows, subflow, chunk.end);
         packets_note_proven(subflows, subflow->path, chunk.sent_at_ns);
+        count_datagrams(subflows, subflow->path, chunk.unkept_bytes, true);
     }
     for (unsigned i = 0; i < chunk.items; i++) {
         struct sent_item item = *(struct sent_item *)ring_at(&subflow->items, 0);
 
         ring_pop(&subflow->items);
-        if (fate == FATE_ACKED && (item.kind == SENT_DATA || item.kind == SENT_DATAGRAM))
-            path_count(subflows->paths, subflow->path, 0, item.length);
+        if (fate == FATE_ACKED)
+            count_item(subflows, subflow->path, &item);
         settle_item(subflows, subflow->path, &item, fate);
     }
     path_count_goodput(subflows->paths, subflow->path, 0,

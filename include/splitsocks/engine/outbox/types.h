@@ -295,6 +295,7 @@ const char *stream_destination(const struct stream *stream);
  * session: on the path that delivered them first. */
 struct path_counters {
     uint64_t wire_bytes_sent, wire_bytes_received;
+    /* Of streams and of datagrams. */
     uint64_t stream_bytes_acked;    /* sent here, and acknowledged for the first time */
     uint64_t stream_bytes_received; /* received here for the first time */
     uint64_t bytes_reinjected; /* sent here while the first copy was under way elsewhere */

@@ -110,7 +110,8 @@ struct sent_item {
 
 struct sent_chunk {
     uint64_t sent_at_ns;
-    uint64_t end; /* the subflow's bytes_sent after the chunk */
+    uint64_t end;          /* the subflow's bytes_sent after the chunk */
+    uint32_t unkept_bytes; /* of datagrams that have no item */
     uint16_t items;
     bool eliciting;
     bool hedged; /* the chunk was late, and its frames of control were queued again */
