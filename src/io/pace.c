@@ -38,6 +38,11 @@ static bool is_bounded(const struct pace *pace)
 
 /* ---- the queue ---- */
 
+static uint64_t piece_of(const struct rate_limit *limit)
+{
+    return MAX(limit->rate / PIECES_A_SECOND, (uint64_t)PACE_PACKET);
+}
+
 /* Takes the piece of the first that waits, and waits until its debt is paid. */
 static void reserve(struct pace *pace)
 {
@@ -45,7 +50,7 @@ static void reserve(struct pace *pace)
     uint64_t now = clock_now(), at_ns;
 
     pthread_mutex_lock(&pace->rate->lock);
-    pace->reserved = MAX(limit->rate / PIECES_A_SECOND, (uint64_t)PACE_PACKET);
+    pace->reserved = piece_of(limit);
     rate_limit_spend(limit, pace->reserved, now);
     at_ns = rate_limit_next(limit, now);
     pthread_mutex_unlock(&pace->rate->lock);
@@ -97,18 +102,28 @@ void pace_deinit(struct pace *pace)
     pace->rate = NULL;
 }
 
+/* What may be moved without waiting: less than a piece is not worth a system call. */
+static uint64_t take_now(struct pace_rate *rate, uint64_t wanted, uint64_t now)
+{
+    uint64_t room;
+
+    pthread_mutex_lock(&rate->lock);
+    room = MIN(rate_limit_room(&rate->limit, now), wanted);
+    if (room < MIN(wanted, piece_of(&rate->limit)))
+        room = 0;
+    rate_limit_spend(&rate->limit, room, now);
+    pthread_mutex_unlock(&rate->lock);
+    return room;
+}
+
 uint64_t pace_take(struct pace *pace, struct pace_turn *turn, uint64_t wanted, uint64_t now)
 {
     uint64_t room = 0;
 
     if (!is_bounded(pace))
         return wanted;
-    if (list_empty(&pace->waiting)) {
-        pthread_mutex_lock(&pace->rate->lock);
-        room = MIN(rate_limit_room(&pace->rate->limit, now), wanted);
-        rate_limit_spend(&pace->rate->limit, room, now);
-        pthread_mutex_unlock(&pace->rate->lock);
-    }
+    if (list_empty(&pace->waiting))
+        room = take_now(pace->rate, wanted, now);
     if (room > 0)
         return room;
     list_append(&pace->waiting, &turn->node);

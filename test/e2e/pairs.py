@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A local and a relay with their keys and configurations."""
+import signal
 import socket
 
 from basics import Failure, free_port
@@ -104,3 +105,23 @@ class Pair:
     def start_load(self, dest, *arguments, **options):
         return self.test.start_load("--proxy", f"127.0.0.1:{self.socks_port}", "--dest", dest,
                                     *arguments, netns=self.local_netns, **options)
+
+
+def two_clients(t, terms, relay=None):
+    """A pair whose client has no terms of its own, and a second local of the same relay."""
+    pair, guest = t.pair(relay=relay, start=False), t.pair(name="guest", start=False)
+    guest.local_config["relay"] = pair.local_config["relay"]
+    pair.relay_config["clients"].append({"name": "guest", "public_key": guest.local_key, **terms})
+    pair.write_configs()
+    guest.write_configs()
+    pair.start_relay()
+    pair.start_local()
+    guest.start_local()
+    return pair, guest
+
+
+def grant(pair, **terms):
+    """Changes the terms of the last client."""
+    pair.relay_config["clients"][-1].update(terms)
+    pair.write_configs()
+    pair.relay.signal(signal.SIGHUP)

@@ -3,12 +3,12 @@
 """How much the relay's operator lets one client move: `rate` and `quota` of all its sessions."""
 import json
 import os
-import signal
 import threading
 import time
 
 import harness
 from datagrams import Association, DatagramServer
+from pairs import grant, two_clients
 from sockets import recv_exactly
 
 RATE = 16_000_000  # bits a second
@@ -20,19 +20,6 @@ def bound(bits, seconds):
     return bits / 8 * (1.03 * seconds + 0.02) + 2 * max(bits / 8 / 500, 1536)
 
 
-def guest_of(t, terms, **relay):
-    """A local whose client has these terms, besides the pair's own client."""
-    pair, guest = t.pair(relay=relay, start=False), t.pair(name="guest", start=False)
-    guest.local_config["relay"] = pair.local_config["relay"]
-    pair.relay_config["clients"].append({"name": "guest", "public_key": guest.local_key, **terms})
-    pair.write_configs()
-    guest.write_configs()
-    pair.start_relay()
-    pair.start_local()
-    guest.start_local()
-    return pair, guest
-
-
 def twin_of(t, guest):
     """A second local with the guest's key: a session of its own."""
     twin = t.pair(name="twin", start=False)
@@ -42,12 +29,6 @@ def twin_of(t, guest):
     twin.write_configs()
     twin.start_local()
     return twin
-
-
-def grant(pair, **terms):
-    pair.relay_config["clients"][-1].update(terms)
-    pair.write_configs()
-    pair.relay.signal(signal.SIGHUP)
 
 
 def send_bytes(connection):
@@ -97,7 +78,7 @@ def seconds_of(transfers):
 
 def keeps_rate(t, direction, transfer, handle):
     server = t.server(handle)
-    _, guest = guest_of(t, {"rate": {direction: RATE}}, workers=2)
+    _, guest = two_clients(t, {"rate": {direction: RATE}}, {"workers": 2})
     twin = twin_of(t, guest)
     seconds = seconds_of([lambda p=p: transfer(p, server, BYTES) for p in (guest, twin)])
     t.check(2 * BYTES <= bound(RATE, seconds), f"{2 * BYTES} bytes in {seconds} s")
@@ -113,7 +94,7 @@ def test_a_rate_up_of_all_sessions(t):
 
 def test_a_reload_changes_the_rate_for_what_waits(t):
     server, echo = t.server(send_bytes), t.server()
-    pair, guest = guest_of(t, {"rate": "64kbit"})
+    pair, guest = two_clients(t, {"rate": "64kbit"})
     with guest.open("127.0.0.1", server.port, 60) as s:
         s.sendall(b"%012d" % BYTES)  # would take 187 s
         recv_exactly(s, 20_000)
@@ -133,7 +114,7 @@ def test_datagrams_keep_the_rate(t):
 
     moved = []
     server = DatagramServer(t, handle=answer)
-    _, guest = guest_of(t, {"rate": {"up": rate}})
+    _, guest = two_clients(t, {"rate": {"up": rate}})
     association = Association(t, guest.socks_port, (server.host, server.port))
     association.ask(b"first")
     began, before = time.monotonic(), len(moved)
@@ -148,7 +129,7 @@ def test_datagrams_keep_the_rate(t):
 def test_answers_keep_the_rate(t):
     rate = 800_000
     server = DatagramServer(t, handle=lambda data, _: data if data == b"first" else None)
-    _, guest = guest_of(t, {"rate": {"down": rate}})
+    _, guest = two_clients(t, {"rate": {"down": rate}})
     association = Association(t, guest.socks_port, (server.host, server.port))
     association.ask(b"first")
     began, count = time.monotonic(), 0
@@ -192,8 +173,8 @@ def wait_refusal(pair):
 def test_a_quota(t):
     server, echo = t.server(send_bytes), t.server()
     # So slow that no more than the 3 % can be on their way when the quota is used up.
-    pair, guest = guest_of(t, {"quota": QUOTA, "rate": {"down": 2 * RATE}},
-                           state_file="relay.state")
+    pair, guest = two_clients(t, {"quota": QUOTA, "rate": {"down": 2 * RATE}},
+                              {"state_file": "relay.state"})
     count = move_until_end(guest, server)
     t.check(count > 0.9 * QUOTA, f"cut after {count} bytes")
     pair.relay.wait_output(f"guest has ended: {USED_UP}")
@@ -218,7 +199,7 @@ def test_a_quota(t):
 
 def test_a_quota_in_all_workers(t):
     server = t.server(send_bytes)
-    pair, guest = guest_of(t, {"quota": QUOTA}, workers=2)
+    pair, guest = two_clients(t, {"quota": QUOTA}, {"workers": 2})
     twin = twin_of(t, guest)
     for local in (guest, twin):
         local.open("127.0.0.1", server.port).close()
@@ -229,7 +210,7 @@ def test_a_quota_in_all_workers(t):
 
 def test_uploads_use_the_quota(t):
     server = t.server(take_bytes)
-    pair, guest = guest_of(t, {"quota": QUOTA})
+    pair, guest = two_clients(t, {"quota": QUOTA})
     with guest.open("127.0.0.1", server.port, 60) as s:
         s.sendall(b"%012d" % (10 * QUOTA))
         try:

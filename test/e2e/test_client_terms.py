@@ -3,32 +3,12 @@
 """What the relay's operator grants one client and not the others: destinations, and a date;
 and that no client takes the flows of the others."""
 import datetime
-import signal
 
 import harness
 from datagrams import Association, DatagramServer
+from pairs import grant, two_clients
 
 DENIED = 2  # RFC 1928 section 6
-
-
-def two_clients(t, terms, relay=None):
-    """A pair whose client has no terms of its own, and a second local of the same relay."""
-    pair, guest = t.pair(relay=relay, start=False), t.pair(name="guest", start=False)
-    guest.local_config["relay"] = pair.local_config["relay"]
-    pair.relay_config["clients"].append({"name": "guest", "public_key": guest.local_key, **terms})
-    pair.write_configs()
-    guest.write_configs()
-    pair.start_relay()
-    pair.start_local()
-    guest.start_local()
-    return pair, guest
-
-
-def grant(pair, **terms):
-    """Changes the terms of the last client."""
-    pair.relay_config["clients"][-1].update(terms)
-    pair.write_configs()
-    pair.relay.signal(signal.SIGHUP)
 
 
 def from_now(seconds):

@@ -28,6 +28,7 @@ static void move(struct mover *mover, uint64_t granted)
         granted = pace_take(&mover->pace, &mover->turn, 65536, clock_now());
         if (granted == 0)
             return;
+        assert_true(granted >= PIECE);
     }
 }
 

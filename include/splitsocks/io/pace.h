@@ -57,7 +57,8 @@ void pace_init(struct pace *pace, struct ev_loop *loop, struct pace_rate *rate);
 /* Nobody waits any more. */
 void pace_deinit(struct pace *pace);
 
-/* How many of the `wanted` bytes may be moved now; 0: `turn` waits. */
+/* How many of the `wanted` bytes may be moved now, a piece at least or all of them; 0:
+ * `turn` waits. */
 uint64_t pace_take(struct pace *pace, struct pace_turn *turn, uint64_t wanted,
                    uint64_t now);
 /* Of the bytes that were taken, so many have been moved: fewer, or even more, as where the
