@@ -58,6 +58,7 @@ struct dns_ask {
     unsigned turn; /* servers asked so far; a repeated one counts again */
     uint8_t last;  /* the server asked last */
     uint64_t last_at_ns;
+    struct list attempts;         /* all that it waits for */
     uint8_t running[SERVERS_MAX]; /* attempts without an outcome, for each server */
     uint8_t out;                  /* bit i: server i will say nothing more */
     bool partial;                 /* `held` has the addresses of a truncated answer */
@@ -69,6 +70,7 @@ struct attempt {
     struct dns_client *client;
     struct list node;    /* in client.attempts or client.outcomes */
     struct dns_ask *ask; /* NULL: nothing waits for it any more */
+    struct list of_ask;  /* in ask.attempts */
     unsigned generation;
     uint8_t server;
     bool tcp;
@@ -81,16 +83,11 @@ struct attempt {
 
 static void detach_attempts(struct dns_ask *ask)
 {
-    struct dns_client *client = ask->client;
-    struct list *const lists[] = {&client->attempts, &client->outcomes};
+    while (!list_empty(&ask->attempts)) {
+        struct attempt *attempt = list_first(&ask->attempts, struct attempt, of_ask);
 
-    for (size_t i = 0; i < ARRAY_LENGTH(lists); i++) {
-        list_foreach(lists[i], node, after) {
-            struct attempt *attempt = list_entry(node, struct attempt, node);
-
-            if (attempt->ask == ask)
-                attempt->ask = NULL;
-        }
+        list_remove(&attempt->of_ask);
+        attempt->ask = NULL;
     }
     memset(ask->running, 0, sizeof(ask->running));
 }
@@ -227,6 +224,8 @@ static void send_to(struct dns_ask *ask, uint8_t server, bool tcp, uint64_t now)
     attempt->sent_at_ns = now;
     list_init(&attempt->node);
     list_append(&client->attempts, &attempt->node);
+    list_init(&attempt->of_ask);
+    list_append(&ask->attempts, &attempt->of_ask);
     ask->running[server]++;
     dns_channel_query(channel, ask->name, ask->family, on_outcome, attempt);
 }
@@ -433,6 +432,7 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
 
         list_remove(&attempt->node);
         look_at(attempt);
+        list_remove(&attempt->of_ask);
         free(attempt);
     }
 }
@@ -460,6 +460,7 @@ struct dns_ask *dns_client_ask(struct dns_client *client, const char *name,
     ask->deadline_ns = now + timeout_ns;
     ev_init(&ask->timer, on_timer);
     ask->timer.data = ask;
+    list_init(&ask->attempts);
     list_init(&ask->node);
     list_append(&client->asks, &ask->node);
     begin(ask, now);

@@ -15,6 +15,7 @@ COST_BLUR = 0.15 * harness.SLOW
 RESET_LIMIT = 9
 CLOSE_LIMIT = 3
 NAMES = 64
+MANY_NAMES = 8000 // (1 if harness.SLOW == 1 else 4)
 FILES = 200
 FEW = ("sh", "-c", f'ulimit -n {FILES}; exec "$@"', "sh")
 
@@ -111,14 +112,18 @@ def test_a_frame_makes_one_stream(t):
         t.at_most(grown, 4096, "KiB the relay grew by with one frame in each of 16 sessions")
 
 
+def silent_server(t):
+    """The address of a name server that never answers."""
+    silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    silent.bind(("127.0.0.1", 0))
+    t.stack.callback(silent.close)
+    return f"127.0.0.1:{silent.getsockname()[1]}"
+
+
 def test_names_of_one_client(t):
     """A client whose names nobody answers meets its bound alone, and another resolves its own."""
     pair = t.pair({"dns": {"resolve": "relay"}}, start=False)
-    silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)  # a server that never answers
-    silent.bind(("127.0.0.1", 0))
-    t.stack.callback(silent.close)
-    pair.relay_config["dns"] = {"servers": [f"127.0.0.1:{silent.getsockname()[1]}"],
-                                "max_waiting": NAMES}
+    pair.relay_config["dns"] = {"servers": [silent_server(t)], "max_waiting": NAMES}
     evil = Evil(t, pair)
     pair.start_relay()
     pair.start_local()
@@ -130,6 +135,25 @@ def test_names_of_one_client(t):
     # Answers need no server here, but a place.
     stream = pair.open("localhost", server.port)
     served(t, stream, "by a name")
+
+
+def test_names_that_are_given_up_together(t):
+    """Many names that wait cost no more each than few do."""
+    pair = t.pair(start=False)
+    pair.relay_config["dns"] = {"servers": [silent_server(t)], "max_waiting": 2 * MANY_NAMES,
+                                "timeout": 1}
+    evil = Evil(t, pair)
+    pair.start_relay()
+
+    def look_up(count):
+        session = evil.session()
+        session.send([stream_open(i + 1, f"name-{i}.example.com", 80) for i in range(count)])
+        session.await_told(lambda: len(session.told.resets) == count, "names to be given up")
+        t.equal(len(session.told.resets), count, "names that were given up")
+        session.close()
+    few = MANY_NAMES // 8
+    compare(t, pair, "names that wait", lambda: [look_up(few) for _ in range(8)],
+            lambda: look_up(MANY_NAMES))
 
 
 def test_dials_of_one_client(t):
