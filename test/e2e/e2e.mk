@@ -93,6 +93,7 @@ EXTRA_DIST += $(E2E_TESTS) \
 	test/e2e/datagrams.py \
 	test/e2e/evil.py \
 	test/e2e/fakedns.py \
+	test/e2e/foes.py \
 	test/e2e/harness.py \
 	test/e2e/lab.py \
 	test/e2e/namespaces.py \

@@ -230,7 +230,8 @@ class Session:
         noise = _Noise(b"splitsocks" + MAJOR + head + length, self.evil.key, self.evil.relay)
         message = noise.first(payload)
         mac_key = _sha256(b"splitsocks hello", MAJOR, _raw(self.evil.relay))
-        self.socket.sendall(head + _hmac(mac_key, head, length, message)[:16] + length + message)
+        self.hello = head + _hmac(mac_key, head, length, message)[:16] + length + message
+        self.socket.sendall(self.hello)
         (size,) = struct.unpack(">H", self._read(2))
         answer = noise.second(self._read(size))
         up, down, h = noise.split()
