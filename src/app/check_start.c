@@ -176,6 +176,8 @@ int check_relay_start(const char *path, const struct config_relay *config)
     if (config->congestion_control != NULL)
         socket_try_congestion_control(config->congestion_control);
     check_state_file(stamp_file_place(path, config));
+    if (config_relay_has_quotas(config))
+        check_state_file(relay_state_place(path, config));
     check_service(path, config->private_key_file);
     return result;
 }

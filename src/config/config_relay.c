@@ -18,6 +18,14 @@ int config_relay_parse(const char *text, size_t length, const char *file_name,
     return OK;
 }
 
+bool config_relay_has_quotas(const struct config_relay *config)
+{
+    for (size_t i = 0; i < config->clients.count; i++)
+        if (config->clients.items[i].quota_bytes != CONFIG_UNLIMITED)
+            return true;
+    return false;
+}
+
 void config_relay_free(struct config_relay *config)
 {
     if (config != NULL)

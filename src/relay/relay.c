@@ -199,7 +199,7 @@ int relay_new(struct ev_loop *loop, struct config_relay *config, const char *sta
     if (error == OK)
         error = relay_meters_set(relay, relay->clients, config);
     if (error == OK)
-        error = relay_quota_init(relay, state_path);
+        error = relay_quota_init(relay, state_path, config);
     if (error == OK) {
         relay->config->config = config;
         error = init_workers(relay, loop);
@@ -335,7 +335,7 @@ int relay_reload(struct relay *relay, struct config_relay *config)
     pthread_mutex_lock(&relay->lock);
     clients = relay_clients_new(config, old);
     if (clients != NULL && (relay_meters_set(relay, clients, config) != OK ||
-                            relay_quota_follow(relay, clients) != OK)) {
+                            relay_quota_follow(relay, clients, config) != OK)) {
         relay_clients_free(clients);
         clients = NULL;
     }

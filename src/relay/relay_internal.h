@@ -163,12 +163,16 @@ struct relay_quota {
 };
 
 /* `state_path` is kept; NULL: there is no file. */
-int relay_quota_init(struct relay *relay, const char *state_path) MUST_CHECK;
+int relay_quota_init(struct relay *relay, const char *state_path,
+                     const struct config_relay *config) MUST_CHECK;
 /* Saves. Call when no session is left, before the meters are freed. Safe on zeroed ones. */
 void relay_quota_free(struct relay *relay);
 /* The clients of a new configuration, which have meters. The file has its counts by the
  * clients' names, so that one with a new key goes on. Returns OK or ERROR_MEMORY. */
-int relay_quota_follow(struct relay *relay, const struct relay_clients *clients) MUST_CHECK;
+int relay_quota_follow(struct relay *relay, const struct relay_clients *clients,
+                       const struct config_relay *config) MUST_CHECK;
+/* Follows the wall clock to the next month. */
+void relay_quota_turn(struct relay *relay);
 /* Takes in what the client has moved since the last look; true: something. */
 bool relay_quota_look(struct relay *relay, size_t index, struct relay_quota *now);
 /* Saves now and then. Returns how long the next look may wait: `moved` is whether any

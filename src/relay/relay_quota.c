@@ -19,11 +19,26 @@ static uint64_t quota_of(const struct relay *relay, size_t index)
                         : relay->config->config->clients.items[client->listed].quota_bytes;
 }
 
-int relay_quota_follow(struct relay *relay, const struct relay_clients *clients)
+/* ---- the file ---- */
+
+static bool is_open(const struct relay *relay)
+{
+    return relay->usage.file != NULL;
+}
+
+int relay_quota_follow(struct relay *relay, const struct relay_clients *clients,
+                       const struct config_relay *config)
 {
     size_t known = relay->usage.count;
     struct usage_fresh *fresh;
 
+    if (!is_open(relay)) {
+        /* Nothing is read or written for clients without quotas. */
+        if (!config_relay_has_quotas(config))
+            return OK;
+        state_file_init(&relay->state, relay->state.path, LOG_WARNING);
+        usage_store_init(&relay->usage, &relay->state, NULL, 0);
+    }
     if (clients->count > known) {
         fresh = reallocarray(relay->fresh, clients->count, sizeof(*fresh));
         if (fresh == NULL)
@@ -41,11 +56,11 @@ int relay_quota_follow(struct relay *relay, const struct relay_clients *clients)
     return OK;
 }
 
-int relay_quota_init(struct relay *relay, const char *state_path)
+int relay_quota_init(struct relay *relay, const char *state_path,
+                     const struct config_relay *config)
 {
-    state_file_init(&relay->state, state_path, LOG_WARNING);
-    usage_store_init(&relay->usage, &relay->state, NULL, 0);
-    return relay_quota_follow(relay, relay->clients);
+    relay->state.path = state_path;
+    return relay_quota_follow(relay, relay->clients, config);
 }
 
 void relay_quota_free(struct relay *relay)
@@ -56,6 +71,8 @@ void relay_quota_free(struct relay *relay)
     usage_store_deinit(&relay->usage);
     free(relay->fresh);
 }
+
+/* ---- looking ---- */
 
 /* A look is due at once when the quota is used up, and soon when a client that was idle
  * moves something. What a client moves while its sessions are closed can wait. */
@@ -86,8 +103,16 @@ bool relay_quota_look(struct relay *relay, size_t index, struct relay_quota *now
            moved > 0;
 }
 
+void relay_quota_turn(struct relay *relay)
+{
+    if (is_open(relay))
+        usage_store_turn(&relay->usage);
+}
+
 uint64_t relay_quota_save(struct relay *relay, bool moved)
 {
+    if (!is_open(relay))
+        return TIME_NEVER;
     usage_store_save(&relay->usage, clock_now());
     return moved || usage_store_unsaved(&relay->usage) ? MOVING_LOOK_NS : TIME_NEVER;
 }

@@ -80,7 +80,7 @@ void relay_terms_update(struct relay *relay)
     uint64_t wall_ns = clock_wall(), wait_ns = TIME_NEVER;
     bool changed = false, moved = false;
 
-    usage_store_turn(&relay->usage);
+    relay_quota_turn(relay);
     pthread_mutex_lock(&relay->lock);
     for (size_t i = 0; i < relay->clients->count; i++) {
         uint64_t expires_ns = expiry_of(relay, i);

@@ -197,6 +197,20 @@ def test_a_quota(t):
     wait_refusal(pair)
 
 
+def test_a_quota_that_comes_with_a_reload(t):
+    """Until then the file is not used."""
+    server = t.server(send_bytes)
+    pair, guest = two_clients(t, {}, {"state_file": "relay.state"})
+    t.equal(guest.reply("127.0.0.1", server.port), 0, "a stream without a quota")
+    t.check(not os.path.exists(t.path("relay.state")), "the file was made")
+    grant(pair, quota=QUOTA)
+    harness.wait_until(lambda: os.path.exists(t.path("relay.state")), 20, "the file")
+    move_until_end(guest, server)
+    guest.local.wait_output(USED_UP)
+    t.equal(pair.relay.stop(), 0, "exit status")
+    t.check(used_of(t, "guest") >= QUOTA, f"used {used_of(t, 'guest')} of {QUOTA} bytes")
+
+
 def test_a_quota_in_all_workers(t):
     server = t.server(send_bytes)
     pair, guest = two_clients(t, {"quota": QUOTA}, {"workers": 2})

@@ -78,6 +78,8 @@ struct config_relay {
 /* As config_local_parse(). */
 int config_relay_parse(const char *text, size_t length, const char *file_name,
                        struct config_relay **out, struct config_error *error) MUST_CHECK;
+/* Whether some client has a quota. */
+bool config_relay_has_quotas(const struct config_relay *config);
 /* Wipes and frees it. NULL is allowed. */
 void config_relay_free(struct config_relay *config);
 
