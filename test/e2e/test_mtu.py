@@ -21,6 +21,10 @@ HOLE = LINK + " mtu=1400"
 SOON = 20
 # Some initial windows for each size that is tried, on each connection of a pool, both ways.
 VAIN_MAX = 1500
+# And where the hole opens under connections that are open, the windows of these, which have grown,
+# and those of the connections that take their place before it is known: 260 to 1550 were seen. A
+# path that is flooded loses as many in a second.
+VAIN_OPEN_MAX = 2 * VAIN_MAX
 TOLD = r"path 10\.77\.0\.1 loses packets of more than {} bytes"
 
 
@@ -47,12 +51,12 @@ def vain(lab):
                for counters in lab.counters(direction))
 
 
-def transfer(t, lab, pair, *words):
+def transfer(t, lab, pair, *words, vain_max=VAIN_MAX):
     """Both ways at once unless told otherwise; it must come to its end soon."""
     before, start = vain(lab), time.monotonic()
     pair.load(DEST, *(words or ("--up", "1M", "--down", "1M")), seconds=SOON)
     t.note(f"transferred in {time.monotonic() - start:.2f} s")
-    t.at_most(vain(lab) - before, VAIN_MAX, "packets that were too large")
+    t.at_most(vain(lab) - before, vain_max, "packets that were too large")
 
 
 def test_a_hole_in_both_directions(t):
@@ -97,7 +101,7 @@ def test_a_hole_that_opens_later(t):
     transfer(t, lab, pair)
     t.equal(mtu(t, pair), {"bytes": None, "source": None, "large_lost": False}, "the path's MTU")
     lab.set(0, "mtu=1400")
-    transfer(t, lab, pair)
+    transfer(t, lab, pair, vain_max=VAIN_OPEN_MAX)
     t.equal(mtu(t, pair)["bytes"], 1280, "the path's MTU")
 
 
