@@ -34,7 +34,6 @@ struct dns_client {
     struct list channels; /* all, retired ones included */
     unsigned generation;  /* of the servers */
     struct list asks;     /* of struct dns_ask */
-    struct list attempts; /* without an outcome so far */
     struct list outcomes; /* attempts whose outcome must be looked at */
     struct log_limit log_limit;
     ev_timer look; /* runs at once while `outcomes` is not empty */
@@ -68,7 +67,7 @@ struct dns_ask {
 
 struct attempt {
     struct dns_client *client;
-    struct list node;    /* in client.attempts or client.outcomes */
+    struct list node;    /* in client.outcomes, once it has one */
     struct dns_ask *ask; /* NULL: nothing waits for it any more */
     struct list of_ask;  /* in ask.attempts */
     unsigned generation;
@@ -184,7 +183,6 @@ static void on_outcome(void *context, enum dns_verdict verdict, const uint8_t *m
         (ask == NULL ||
          dns_answer_parse(&attempt->answer, message, length, ask->name, ask->family) != OK))
         attempt->answer = (struct dns_answer){.outcome = DNS_FAILED};
-    list_remove(&attempt->node);
     list_append(&client->outcomes, &attempt->node);
     if (!ev_is_active(&client->look)) {
         ev_timer_set(&client->look, 0., 0.);
@@ -223,7 +221,6 @@ static void send_to(struct dns_ask *ask, uint8_t server, bool tcp, uint64_t now)
     attempt->tcp = tcp;
     attempt->sent_at_ns = now;
     list_init(&attempt->node);
-    list_append(&client->attempts, &attempt->node);
     list_init(&attempt->of_ask);
     list_append(&ask->attempts, &attempt->of_ask);
     ask->running[server]++;
@@ -508,7 +505,6 @@ int dns_client_new(struct ev_loop *loop, struct dns_client **out)
     client->loop = loop;
     list_init(&client->channels);
     list_init(&client->asks);
-    list_init(&client->attempts);
     list_init(&client->outcomes);
     ev_init(&client->look, on_look);
     client->look.data = client;

@@ -75,7 +75,7 @@ void relay_quota_free(struct relay *relay)
 /* ---- looking ---- */
 
 /* A look is due at once when the quota is used up, and soon when a client that was idle
- * moves something. What a client moves while its sessions are closed can wait. */
+ * moves something. Bytes that move while its sessions are being closed can wait. */
 static uint64_t due_at(uint64_t quota, uint64_t used, bool moves)
 {
     if (used >= quota)

@@ -17,7 +17,7 @@
 #define ACCOUNT_STREAM_BYTES 1024
 
 /* What a record of a flow is charged: the engine's and the relay's objects, and its first
- * window of numbers. What it takes beyond that is charged by its size. */
+ * window of numbers. Larger windows, parts and tables of bindings are charged by size. */
 #define ACCOUNT_FLOW_BYTES 2048
 
 /* The bounds of a worker, and what all its clients have of each. */

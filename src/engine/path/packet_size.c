@@ -26,7 +26,7 @@ bool large_packets_explain(struct large_packets *large, uint64_t sent_at_ns, uin
     large->lost_sent_at_ns = 0;
     large->failed_at_ns = now;
     large->failures++;
-    /* What both of two losses in a row bear out. */
+    /* Two losses in a row bear out the larger of their sizes. */
     uint32_t borne_out = MAX(large->previous_bytes, large->lost_bytes);
     large->failed_bytes =
         large->failures <= LARGE_FAILURES ? borne_out : MIN(large->failed_bytes, borne_out);
