@@ -10,6 +10,7 @@ import os
 import subprocess
 
 import peers
+from pairs import clients_of_one_relay
 from peers import bench_tool, harness
 
 CLIENTS = 6
@@ -63,22 +64,6 @@ def bound(t, share, workers):
         return Priority()
 
 
-def clients_of_one_relay(t, workers, under):
-    """Pairs that share the relay of the first; the last is the bystander's."""
-    pairs = [t.pair(name=f"-{workers}-{i}", start=False) for i in range(CLIENTS + 1)]
-    first = pairs[0]
-    first.relay_config["workers"] = workers
-    first.relay_config["clients"] = [{"name": f"client-{i}", "public_key": pair.local_key}
-                                     for i, pair in enumerate(pairs)]
-    first.write_configs()
-    first.start_relay(under=under)
-    for pair in pairs:
-        pair.local_config["relay"] = first.local_config["relay"]
-        pair.write_configs()
-        pair.start_local()
-    return pairs
-
-
 def start_bulk(pair, dest, direction, streams, seconds):
     return subprocess.Popen([bench_tool("pump"), "run", "--proxy", f"127.0.0.1:{pair.socks_port}",
                              "--dest", dest, f"--{direction}", "1000G", "--parallel", str(streams),
@@ -103,7 +88,11 @@ def bench(t, options):
     dest, origin = peers.pump_server(t), t.origin()
     for workers in options.workers:
         group = bound(t, options.processor, workers)
-        pairs = clients_of_one_relay(t, workers, group.under)
+        # The last one is the bystander's.
+        pairs = clients_of_one_relay(t, CLIENTS + 1, {"workers": workers}, f"-{workers}")
+        pairs[0].start_relay(under=group.under)
+        for pair in pairs:
+            pair.start_local()
         rows = []
         for direction in ("down", "up"):
             quiet = pairs[-1].load(origin.dest, "--ping", 500, "--size", 64)

@@ -6,11 +6,11 @@ priority, so that it takes no processor from the bystander."""
 import os
 import random
 import signal
-import socket
 import time
 
 import peers
 from evil import Evil
+from fakedns import FakeDns
 from foes import Foes
 from peers import median
 
@@ -46,11 +46,8 @@ class Enemy:
 
 
 def setting(t):
-    silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)  # a name server that never answers
-    silent.bind(("127.0.0.1", 0))
-    t.stack.callback(silent.close)
-    pair = t.pair(relay={"linger": LINGER, "dns": {
-        "servers": [f"127.0.0.1:{silent.getsockname()[1]}"]}}, start=False)
+    dns = {"servers": [FakeDns(t, mode="silent").server]}
+    pair = t.pair(relay={"linger": LINGER, "dns": dns}, start=False)
     evil = Evil(t, pair, max_sessions=32)
     pair.start_relay()
     pair.start_local()

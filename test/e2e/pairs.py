@@ -120,6 +120,18 @@ def two_clients(t, terms, relay=None):
     return pair, guest
 
 
+def clients_of_one_relay(t, count, relay=None, name=""):
+    """Pairs that use the relay of the first one; none is started."""
+    pairs = [t.pair(relay=relay, name=f"{name}-{i}", start=False) for i in range(count)]
+    first = pairs[0]
+    first.relay_config["clients"] = [{"name": f"client-{i}", "public_key": pair.local_key}
+                                     for i, pair in enumerate(pairs)]
+    for pair in pairs:
+        pair.local_config["relay"] = first.local_config["relay"]
+        pair.write_configs()
+    return pairs
+
+
 def grant(pair, **terms):
     """Changes the terms of the last client."""
     pair.relay_config["clients"][-1].update(terms)

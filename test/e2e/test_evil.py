@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: MIT
 """A client that knows its key and sends what it likes: what it costs the relay, and that another
 client is served beside it."""
-import socket
 import time
 
 import harness
 from evil import Evil, data, stream_open, stream_window
+from fakedns import FakeDns
 
 # A hostile frame may cost five times the CPU of an honest one of its type. CPU is counted in ticks
 # of 10 ms; sanitizers and a busy machine blur it.
@@ -112,18 +112,11 @@ def test_a_frame_makes_one_stream(t):
         t.at_most(grown, 4096, "KiB the relay grew by with one frame in each of 16 sessions")
 
 
-def silent_server(t):
-    """The address of a name server that never answers."""
-    silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    silent.bind(("127.0.0.1", 0))
-    t.stack.callback(silent.close)
-    return f"127.0.0.1:{silent.getsockname()[1]}"
-
-
 def test_names_of_one_client(t):
     """A client whose names nobody answers meets its bound alone, and another resolves its own."""
     pair = t.pair({"dns": {"resolve": "relay"}}, start=False)
-    pair.relay_config["dns"] = {"servers": [silent_server(t)], "max_waiting": NAMES}
+    pair.relay_config["dns"] = {"servers": [FakeDns(t, mode="silent").server],
+                                "max_waiting": NAMES}
     evil = Evil(t, pair)
     pair.start_relay()
     pair.start_local()
@@ -140,8 +133,8 @@ def test_names_of_one_client(t):
 def test_names_that_are_given_up_together(t):
     """Many names that wait cost no more each than few do."""
     pair = t.pair(start=False)
-    pair.relay_config["dns"] = {"servers": [silent_server(t)], "max_waiting": 2 * MANY_NAMES,
-                                "timeout": 1}
+    pair.relay_config["dns"] = {"servers": [FakeDns(t, mode="silent").server],
+                                "max_waiting": 2 * MANY_NAMES, "timeout": 1}
     evil = Evil(t, pair)
     pair.start_relay()
 

@@ -6,12 +6,12 @@ memory of both processes stays flat, and no descriptor stays behind.
 SPLITSOCKS_SOAK says for how many seconds (contrib/run-tests --soak=MINUTES)."""
 import os
 import random
-import socket
 import time
 
 import harness
 from datagrams import Association, DatagramServer
 from evil import Evil
+from fakedns import FakeDns
 from foes import Foes
 from processes import brief
 
@@ -45,11 +45,8 @@ def test_soak(t):
     seed = random.SystemRandom().randrange(1 << 32)
     t.note(f"seed {seed}, {SECONDS} s")
     dice = random.Random(seed)
-    silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)  # a name server that never answers
-    silent.bind(("127.0.0.1", 0))
-    t.stack.callback(silent.close)
-    pair = t.pair(relay={"linger": LINGER, "workers": 2, "dns": {
-        "servers": [f"127.0.0.1:{silent.getsockname()[1]}"]}}, start=False)
+    dns = {"servers": [FakeDns(t, mode="silent").server]}
+    pair = t.pair(relay={"linger": LINGER, "workers": 2, "dns": dns}, start=False)
     evil = Evil(t, pair, max_sessions=32)
     pair.start_relay()
     pair.start_local()

@@ -11,6 +11,7 @@ import stat
 import subprocess
 
 import harness
+from fakedns import FakeDns
 from harness import SLOW, SPLITSOCKS, wait_until
 from lab import NETWORKS, RELAY, Lab
 
@@ -188,11 +189,8 @@ def test_a_destination_that_does_not_answer(t):
 
 def test_names_are_kept(t):
     """A stream is shown by the name that was asked for, while it lasts."""
-    silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    silent.bind(("127.0.0.1", 0))
-    t.stack.callback(silent.close)
-    server = f"127.0.0.1:{silent.getsockname()[1]}"
-    pair = t.pair({"dns": {"resolve": "relay"}}, {"dns": {"servers": [server]}})
+    pair = t.pair({"dns": {"resolve": "relay"}},
+                  {"dns": {"servers": [FakeDns(t, mode="silent").server]}})
     with harness.socks_dial(pair.socks_port) as s:
         s.sendall(b"\5\1\0" + harness.socks_request("some.example", 80))
         found = wait_for(t, pair, lambda f: f["streams"], "the stream")

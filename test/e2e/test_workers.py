@@ -4,21 +4,10 @@
 import re
 
 import harness
+from pairs import clients_of_one_relay
 
 WORKERS = 3
 CLIENTS = 6
-
-
-def clients_of_one_relay(t, count):
-    pairs = [t.pair(name=f"-{i}", relay={"workers": WORKERS}, start=False) for i in range(count)]
-    first = pairs[0]
-    first.relay_config["clients"] = [{"name": f"client-{i}", "public_key": pair.local_key}
-                                     for i, pair in enumerate(pairs)]
-    for pair in pairs:
-        pair.local_config["relay"] = first.local_config["relay"]
-        pair.write_configs()
-    first.start_relay()
-    return pairs
 
 
 def worker_of(relay, client):
@@ -33,7 +22,8 @@ def begin(t, relay, pair, client):
 
 
 def test_sessions_are_spread(t):
-    pairs = clients_of_one_relay(t, CLIENTS + 2)
+    pairs = clients_of_one_relay(t, CLIENTS + 2, {"workers": WORKERS})
+    pairs[0].start_relay()
     relay, server = pairs[0].relay, t.server()
     for i in range(CLIENTS):
         begin(t, relay, pairs[i], i)
