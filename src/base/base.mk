@@ -6,6 +6,7 @@ libbase_a_SOURCES = \
 	include/splitsocks/base/attributes.h \
 	include/splitsocks/base/base64.h \
 	include/splitsocks/base/calendar.h \
+	include/splitsocks/base/client_account.h \
 	include/splitsocks/base/datagram_queue.h \
 	include/splitsocks/base/error.h \
 	include/splitsocks/base/host.h \
@@ -16,6 +17,7 @@ libbase_a_SOURCES = \
 	include/splitsocks/base/number_window.h \
 	include/splitsocks/base/outage_news.h \
 	include/splitsocks/base/pages.h \
+	include/splitsocks/base/places.h \
 	include/splitsocks/base/policy.h \
 	include/splitsocks/base/printable.h \
 	include/splitsocks/base/ranges.h \
@@ -30,6 +32,7 @@ libbase_a_SOURCES = \
 	src/base/address.c \
 	src/base/base64.c \
 	src/base/calendar.c \
+	src/base/client_account.c \
 	src/base/datagram_queue.c \
 	src/base/error.c \
 	src/base/host.c \
@@ -39,6 +42,7 @@ libbase_a_SOURCES = \
 	src/base/number_window.c \
 	src/base/outage_news.c \
 	src/base/pages.c \
+	src/base/places.c \
 	src/base/policy.c \
 	src/base/printable.c \
 	src/base/ranges.c \

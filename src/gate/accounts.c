@@ -30,7 +30,8 @@ static bool grow(struct accounts *accounts, size_t count)
     return true;
 }
 
-struct account *accounts_of(struct accounts *accounts, unsigned client)
+struct account *accounts_of(struct accounts *accounts, unsigned client,
+                            struct client_account *common)
 {
     struct account *account;
 
@@ -40,7 +41,7 @@ struct account *accounts_of(struct accounts *accounts, unsigned client)
         return accounts->items[client];
     account = malloc(sizeof(*account));
     if (account != NULL)
-        account_init(account, accounts->pools);
+        account_init(account, accounts->pools, common);
     accounts->items[client] = account;
     return account;
 }

@@ -16,7 +16,9 @@ void accounts_init(struct accounts *accounts, struct account_pools *pools);
 /* Call when no session is left. */
 void accounts_deinit(struct accounts *accounts);
 
-/* The client's account, which stays where it is; NULL when memory is out. */
-struct account *accounts_of(struct accounts *accounts, unsigned client) MUST_CHECK;
+/* The client's account, which stays where it is; NULL when memory is out. `common` is what
+ * the client's sessions in all workers share, or NULL. */
+struct account *accounts_of(struct accounts *accounts, unsigned client,
+                            struct client_account *common) MUST_CHECK;
 
 #endif

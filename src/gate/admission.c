@@ -18,11 +18,11 @@ enum phase {
     PHASE_HEADER,    /* nothing proved yet */
     PHASE_HALF_OPEN, /* a HELLO was answered, its first chunk not yet seen */
     PHASE_SILENT,
-    PHASE_DONE,      /* attached, or given to another worker */
+    PHASE_DONE, /* attached, or given to another worker */
 };
 
 struct arrival {
-    struct list node;      /* admission->arrivals, oldest first; alone once evicted or done */
+    struct list node; /* admission->arrivals, oldest first; alone once evicted or done */
     struct list half_open; /* admission->half_open */
     void *user;
     struct address peer;
@@ -39,7 +39,7 @@ struct arrival {
         unsigned client;
         uint8_t message[ANSWER_MAX];
         size_t message_length;
-    } *hello; /* owned */
+    } * hello; /* owned */
 };
 
 /* Ids by which one session is found. */
@@ -271,7 +271,8 @@ static struct arrival_result answer_hello(struct admission *admission,
     half_open->client = (unsigned)hello->client;
     half_open->hello_length = hello_length;
     wire_writer_init(&w, half_open->message, sizeof(half_open->message));
-    if (hello->offer.chunk_size < CHUNK_SIZE_MIN || hello->offer.chunk_size > CHUNK_SIZE_MAX ||
+    if (hello->offer.chunk_size < CHUNK_SIZE_MIN ||
+        hello->offer.chunk_size > CHUNK_SIZE_MAX ||
         hello_agree(&hello->offer, &half_open->answer) != OK)
         return silence(admission, arrival);
     grant(admission, hello, random + KEY_SIZE, &half_open->answer);
@@ -305,8 +306,9 @@ static unsigned worker_for(const struct admission *admission,
                : config->worker;
 }
 
-static struct arrival_result take_hello(struct admission *admission, struct arrival *arrival,
-                                        const uint8_t random[64], uint64_t now)
+static struct arrival_result take_hello(struct admission *admission,
+                                        struct arrival *arrival, const uint8_t random[64],
+                                        uint64_t now)
 {
     struct arrival_result result;
     struct door_hello hello;
@@ -329,8 +331,8 @@ static struct arrival_result take_hello(struct admission *admission, struct arri
     if (worker != admission->config.worker)
         result = elsewhere(arrival, worker);
     else
-        result = answer_hello(admission, arrival, &hello,
-                              (size_t)(r.at - arrival->buffer), random, now);
+        result = answer_hello(admission, arrival, &hello, (size_t)(r.at - arrival->buffer),
+                              random, now);
     door_hello_deinit(&hello);
     return result;
 }
@@ -372,20 +374,20 @@ static struct session *create_session(struct admission *admission,
                                       const struct half_open *hello, uint64_t now,
                                       struct arrival_result *result)
 {
-    struct session_promise promise = {.account =
-                                          accounts_of(&admission->accounts, hello->client),
-                                      .sessions = &admission->sessions,
-                                      .offer = &hello->offer,
-                                      .answer = &hello->answer,
-                                      .client = hello->client,
-                                      .flow_limit =
-                                          admission->config.clients[hello->client].max_flows};
+    const struct admission_client *client = &admission->config.clients[hello->client];
+    struct session_promise promise = {
+        .account = accounts_of(&admission->accounts, hello->client, client->account),
+        .sessions = &admission->sessions,
+        .offer = &hello->offer,
+        .answer = &hello->answer,
+        .client = hello->client,
+        .flow_limit = client->max_flows};
     struct session *session;
 
     if (promise.account == NULL)
         return NULL;
     promise.refused =
-        admission->config.clients[hello->client].refusal != NULL ||
+        client->refusal != NULL ||
         !session_limit_allows(&admission->sessions, hello->client,
                               most_here(admission, promise.account, hello->client), now,
                               &result->disturbed);

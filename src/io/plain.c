@@ -38,8 +38,10 @@ static void release(struct plain *plain)
     driver_touch(plain->driver);
     list_remove(&plain->node);
     crowd_leave(plain->place);
-    if (plain->driver->account != NULL)
+    if (plain->driver->account != NULL) {
         share_give(&plain->driver->account->destinations, 1);
+        account_give_stream(plain->driver->account);
+    }
     free(plain);
 }
 

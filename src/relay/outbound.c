@@ -28,6 +28,8 @@ struct outbound {
     ev_timer turn; /* the account's turn to dial has not come yet */
     struct address addresses[TARGET_ADDRESSES_MAX];
     size_t address_count;
+    bool counted; /* among the client's streams; else `bound` keeps it from that */
+    enum places_bound bound;
 };
 
 static struct account *account_of(const struct outbound *outbound)
@@ -51,6 +53,8 @@ static void outbound_free(struct outbound *outbound)
     }
     ev_timer_stop(outbound->service->ways->loop, &outbound->turn);
     dialer_cancel(&outbound->dialer);
+    if (outbound->counted)
+        account_give_stream(account_of(outbound));
     list_remove(&outbound->node);
     free(outbound);
 }
@@ -70,6 +74,11 @@ static const char *bound_met(const struct outbound *outbound)
 {
     const struct account *account = account_of(outbound);
 
+    if (outbound->bound == PLACES_OWN)
+        return "its client has as many streams, in all its sessions, as it may have "
+               "(clients[].max_streams)";
+    if (outbound->bound == PLACES_COMMON)
+        return "its client has as many streams as it leaves to the others (limits.streams)";
     if (!share_may_take(&account->destinations, 1))
         return "its client has as many connections as it leaves to the others (\"ulimit "
                "-n\", "
@@ -78,7 +87,8 @@ static const char *bound_met(const struct outbound *outbound)
         return "its client looks up as many names as it leaves to the others "
                "(dns.max_waiting)";
     if (account_dial_wait(account, clock_now()) > DIAL_WAIT_NS)
-        return "its client begins too many connections (limits.dials_per_second)";
+        return "its client begins too many connections (clients[].dials_per_second, or "
+               "limits.dials_per_second)";
     return reset_code_string(RESET_LIMIT);
 }
 
@@ -128,6 +138,7 @@ static void on_dialled(void *context, int fd, enum reset_code code)
         refuse(outbound, RESET_LIMIT);
         return;
     }
+    outbound->counted = false; /* the plain counts from here on */
     outbound_free(outbound);
 }
 
@@ -268,7 +279,11 @@ void outbound_start(struct driver *driver, const struct outbound_service *servic
     stream_set_user(stream, outbound);
     ev_init(&outbound->turn, on_turn);
     outbound->turn.data = outbound;
-    if (target->address_count > 0)
+    outbound->bound = account_take_stream(account_of(outbound));
+    outbound->counted = outbound->bound == PLACES_FREE;
+    if (!outbound->counted)
+        refuse(outbound, RESET_LIMIT);
+    else if (target->address_count > 0)
         connect_to(outbound, target->addresses, target->address_count);
     else
         resolve(outbound, target->name);

@@ -27,8 +27,8 @@ struct outbound_flow {
         struct address bound;
         ev_io io;
         struct pace_turn reading; /* waits for the client's rate */
-    } sockets[2]; /* IPv4, IPv6 */
-    struct pace_turn sending; /* waits for the client's rate */
+    } sockets[2];                 /* IPv4, IPv6 */
+    struct pace_turn sending;     /* waits for the client's rate */
     ev_timer idle;
     uint64_t idle_at_ns; /* when `idle` fires */
     bool told;           /* a refusal was logged */
@@ -101,7 +101,7 @@ static void outbound_flow_free(struct outbound_flow *flow)
     flow_targets_deinit(&flow->targets);
     mapping_deinit(&flow->mapping);
     list_remove(&flow->node);
-    share_give(&list->account->flows, 1);
+    account_give_flow(list->account);
     if (--list->count == 0)
         list_remove(&list->node);
     free(flow);
@@ -476,21 +476,33 @@ static struct flow_list *largest_of(const struct account *account,
     return largest;
 }
 
-/* Takes the place of one flow. Where the client has no more, the flow that has sent least
- * recently goes, of the client's session that has most of them. */
-static bool take_place(struct account *account, struct flow_service *service)
+static void log_bound(const char *client, enum places_bound bound, const char *effect)
 {
     static _Thread_local struct log_limit limit;
-    struct flow_list *largest;
 
-    while (!share_take(&account->flows, 1)) {
-        largest = largest_of(account, service);
-        if (largest == NULL)
+    log_write_limited(&limit, clock_now(), LOG_WARNING,
+                      "%s has as many flows as %s, and %s", client,
+                      bound == PLACES_OWN ? "it may have in all its sessions "
+                                            "(clients[].max_flows)"
+                                          : "limits.flows leaves it",
+                      effect);
+}
+
+/* Takes the place of one flow. Where the client may have no more, the flow that has sent
+ * least recently goes, of the client's session that has most of them here. Where other
+ * workers have them all, the client gets the place when one of those becomes idle. */
+static bool take_place(const struct flow_list *list)
+{
+    enum places_bound bound;
+
+    while ((bound = account_take_flow(list->account)) != PLACES_FREE) {
+        struct flow_list *largest = largest_of(list->account, list->service);
+
+        if (largest == NULL) {
+            log_bound(list->client, bound, "gets no further one");
             return false;
-        log_write_limited(&limit, clock_now(), LOG_WARNING,
-                          "%s has as many flows as limits.flows leaves it, "
-                          "and loses the oldest",
-                          largest->client);
+        }
+        log_bound(list->client, bound, "loses the oldest");
         end_flow(oldest_of(largest), FLOW_CLOSE_LIMIT);
     }
     return true;
@@ -501,7 +513,7 @@ void outbound_flow_start(struct driver *driver, struct flow_list *list, struct f
     struct outbound_flow *flow = calloc(1, sizeof(*flow));
     uint64_t now = clock_now();
 
-    if (flow == NULL || !take_place(list->account, list->service)) {
+    if (flow == NULL || !take_place(list)) {
         session_flow_close(driver->session, handle, FLOW_CLOSE_LIMIT, now);
         free(flow);
         return;

@@ -187,6 +187,8 @@ int relay_new(struct ev_loop *loop, struct config_relay *config, const char *sta
     if (relay == NULL)
         return ERROR_MEMORY;
     relay_bounds_reserve(config, held);
+    places_pool_init(&relay->pools.streams, 0);
+    places_pool_init(&relay->pools.flows, 0);
     pthread_mutex_init(&relay->lock, NULL);
     atomic_init(&relay->stop_at_ns, TIME_NEVER);
     atomic_init(&relay->terms_due, false);
@@ -294,12 +296,12 @@ static bool same_text(const char *a, const char *b)
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
+/* Those that are not in the accounts of the clients. */
 static bool same_limits(const struct config_limits *a, const struct config_limits *b)
 {
     return a->half_open == b->half_open && a->unauthenticated == b->unauthenticated &&
            a->failures_per_minute_per_address == b->failures_per_minute_per_address &&
-           a->buffered_bytes == b->buffered_bytes && a->flows == b->flows &&
-           a->dials_per_second == b->dials_per_second;
+           a->buffered_bytes == b->buffered_bytes;
 }
 
 /* Logs the differences that a running relay cannot apply. */

@@ -8,9 +8,6 @@
 #define SUBFLOWS_OF_SESSION 48ul
 #define PART_MIN 64
 #define RECORDS_MIN (UINT64_C(16) << 20)
-/* Dials that a client may save up while it has begun fewer: a browser with many tabs, and
- * a test of 10,000 connections, begin theirs at once. */
-#define DIALS_BURST_SECONDS 10
 
 static unsigned long subflows_of_clients(const struct config_relay *config)
 {
@@ -58,8 +55,5 @@ void relay_bounds_set(const struct config_relay *config, struct account_pools *p
     pools->subflows.most = part(descriptors_for_subflows(), config);
     pools->destinations.most = part(descriptors_for_clients(), config);
     pools->names.most = config->dns.max_waiting;
-    pools->flows.most = MAX(config->limits.flows / config->workers, 1u);
     pools->datagrams.most = pools->records.most;
-    pools->dials_per_second = config->limits.dials_per_second;
-    pools->dials_burst = DIALS_BURST_SECONDS * config->limits.dials_per_second;
 }

@@ -46,6 +46,7 @@ struct relay_clients {
 
 /* What all sessions of a client share. */
 struct relay_meter {
+    struct client_account account;
     struct pace_rate up, down; /* to destinations, and from them */
     struct tally tally;        /* of its subflows */
     bool metered;              /* the client has a quota */
@@ -64,6 +65,7 @@ struct relay {
      * since it looks at the clients. */
     pthread_mutex_t lock;
     struct relay_clients *clients;
+    struct client_pools pools;   /* what the accounts of all clients share */
     struct relay_meter **meters; /* owned; one for each client */
     size_t meter_count;
     struct stamp_file stamps;
@@ -147,9 +149,9 @@ void relay_clients_free(struct relay_clients *clients);
 
 /* ---- relay_meters.c ---- */
 
-/* Gives each of the clients its rate of the configuration. ERROR_MEMORY: only some of them.
- */
-int relay_meters_set(struct relay *relay, const struct relay_clients *clients,
+/* Gives each of the clients its account, and the bounds of the configuration. ERROR_MEMORY:
+ * only some of them. */
+int relay_meters_set(struct relay *relay, struct relay_clients *clients,
                      const struct config_relay *config) MUST_CHECK;
 /* Call when no session is left. */
 void relay_meters_free(struct relay *relay);
@@ -203,7 +205,7 @@ void relay_terms_stop(struct relay *relay);
  * `limits.unauthenticated`, but at most a quarter of the descriptors for subflows if
  * listed clients could use all of these. */
 uint32_t relay_bounds_unauthenticated(const struct config_relay *config);
-/* The bounds of one worker's clients. */
+/* The bounds that each worker has for its clients. */
 void relay_bounds_set(const struct config_relay *config, struct account_pools *pools);
 /* Tells the process how many descriptors the relay needs besides the `held` ones. */
 void relay_bounds_reserve(const struct config_relay *config, unsigned long held);

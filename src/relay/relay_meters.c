@@ -22,6 +22,7 @@ static struct relay_meter *meter_new(struct relay *relay)
 
     if (meter == NULL)
         return NULL;
+    client_account_init(&meter->account, &relay->pools);
     pace_rate_init(&meter->up);
     pace_rate_init(&meter->down);
     atomic_init(&meter->tally.bytes, 0);
@@ -50,23 +51,40 @@ static int grow(struct relay *relay, size_t count)
     return OK;
 }
 
-int relay_meters_set(struct relay *relay, const struct relay_clients *clients,
+static void set_bounds(struct relay_meter *meter, const struct config_client *client,
+                       const struct config_limits *limits)
+{
+    const struct client_bounds bounds = {
+        .streams = client->max_streams,
+        .flows = client->max_flows,
+        .dials_per_second = client->dials_per_second != 0 ? client->dials_per_second
+                                                          : limits->dials_per_second,
+    };
+    uint64_t now = clock_now();
+
+    client_account_set(&meter->account, &bounds);
+    pace_rate_set(&meter->up, client->rate.up_bits / 8, now);
+    pace_rate_set(&meter->down, client->rate.down_bits / 8, now);
+}
+
+int relay_meters_set(struct relay *relay, struct relay_clients *clients,
                      const struct config_relay *config)
 {
-    uint64_t now = clock_now();
     int error = grow(relay, clients->count);
 
-    for (size_t i = 0; error == OK && i < clients->count; i++) {
+    if (error != OK)
+        return error;
+    atomic_store(&relay->pools.streams.most, config->limits.streams);
+    atomic_store(&relay->pools.flows.most, config->limits.flows);
+    for (size_t i = 0; i < clients->count; i++) {
         const struct relay_client *client = &clients->items[i];
-        const struct config_rate *rate;
 
-        if (client->gone)
-            continue;
-        rate = &config->clients.items[client->listed].rate;
-        pace_rate_set(&relay->meters[i]->up, rate->up_bits / 8, now);
-        pace_rate_set(&relay->meters[i]->down, rate->down_bits / 8, now);
+        clients->limits[i].account = &relay->meters[i]->account;
+        if (!client->gone)
+            set_bounds(relay->meters[i], &config->clients.items[client->listed],
+                       &config->limits);
     }
-    return error;
+    return OK;
 }
 
 void relay_meters_free(struct relay *relay)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""How much the relay's operator lets one client move: `rate` and `quota` of all its sessions."""
+"""How much the relay's operator lets one client move and hold, in all its sessions together."""
 import json
 import os
 import threading
@@ -11,6 +11,7 @@ from datagrams import Association, DatagramServer
 from pairs import grant, two_clients
 from sockets import recv_exactly
 
+FAILURE = 1  # RFC 1928 section 6
 RATE = 16_000_000  # bits a second
 BYTES = 1_500_000  # of each transfer: with two of them, RATE takes 1.5 s
 
@@ -140,6 +141,71 @@ def test_answers_keep_the_rate(t):
             count += len(answer[0])
     seconds = time.monotonic() - began
     t.check(count <= bound(rate, seconds), f"{count} bytes down in {seconds} s")
+
+
+def test_streams_of_all_sessions(t):
+    """The client gets no further one in either session; a reload that allows more counts at once."""
+    server = t.server()
+    pair, guest = two_clients(t, {"max_streams": 12}, {"workers": 2})
+    twin = twin_of(t, guest)
+    # Far fewer in each than would make it wait for its own bound.
+    streams = [p.open("127.0.0.1", server.port) for _ in range(6) for p in (guest, twin)]
+    for session in (twin, guest):
+        t.equal(session.reply("127.0.0.1", server.port), FAILURE, "reply beyond the bound")
+        session.local.wait_output("a bound was met")
+    pair.relay.wait_output(r"guest: the stream to .* was not opened: its client has as many "
+                           r"streams, in all its sessions, as it may have \(clients\[\]\.max_streams\)")
+    t.equal(pair.fetch("127.0.0.1", server.port, b"another"), b"another", "another client")
+    # A stream that ends gives its place to any session.
+    streams.pop().close()
+    harness.wait_until(lambda: twin.reply("127.0.0.1", server.port) == 0, 20, "a free place")
+    grant(pair, max_streams=13)
+    harness.wait_until(lambda: holds(twin, server, streams), 20, "the place")
+    harness.wait_until(lambda: holds(guest, server, streams), 20, "one more")
+    t.equal(twin.reply("127.0.0.1", server.port), FAILURE, "reply beyond the new bound")
+
+
+def holds(pair, server, streams):
+    """Opens a stream, and keeps it."""
+    stream, code = pair.connect("127.0.0.1", server.port)
+    streams.append(stream)
+    return code == 0
+
+
+def test_no_client_takes_the_streams_of_others(t):
+    server = t.server()
+    pair, guest = two_clients(t, {}, {"workers": 2, "limits": {"streams": 8}})
+    twin = twin_of(t, guest)
+    streams = [p.open("127.0.0.1", server.port) for p in (guest, twin, guest, twin)]
+    t.equal(twin.reply("127.0.0.1", server.port), FAILURE, "reply beyond the bound")
+    pair.relay.wait_output(r"as many streams as it leaves to the others \(limits\.streams\)")
+    streams += [pair.open("127.0.0.1", server.port) for _ in range(2)]
+
+
+def test_flows_of_all_sessions(t):
+    ports = {}
+
+    def note_port(data, peer):
+        ports.setdefault(data, set()).add(peer[1])
+        return data
+
+    def flow_of(session):
+        return Association(t, session.socks_port, (server.host, server.port))
+
+    server = DatagramServer(t, handle=note_port)
+    pair, guest = two_clients(t, {"max_flows": 3})
+    twin, other = twin_of(t, guest), flow_of(pair)
+    other.ask(b"other")
+    first = flow_of(guest)
+    first.ask(b"first")
+    for flow in [flow_of(twin) for _ in range(3)]:
+        flow.ask(b"of the twin")
+    pair.relay.wait_output(r"guest has as many flows as it may have in all its sessions "
+                           r"\(clients\[\]\.max_flows\), and loses the oldest")
+    for flow, text in ((first, b"first"), (other, b"other")):
+        flow.ask(text)
+        t.equal(len(ports[text]), 1, "ports of a flow that keeps its place")
+    t.equal(len(ports[b"of the twin"]), 3, "ports of the session with most flows")
 
 
 QUOTA = 4 << 20

@@ -150,20 +150,21 @@ def test_names_that_are_given_up_together(t):
 
 
 def test_dials_of_one_client(t):
-    """So many connections to destinations a second, after a burst of ten seconds' worth."""
-    pair = t.pair(start=False)
-    evil = Evil(t, pair)
-    pair.relay_config["limits"] = {"dials_per_second": 5}
-    pair.write_configs()
+    """So many connections to destinations a second by its sessions in all workers, after a
+    burst of ten seconds' worth."""
+    pair = t.pair(relay={"workers": 2}, start=False)
+    evil = Evil(t, pair, dials_per_second=5)
     pair.start_relay()
     pair.start_local()
     server, origin = t.server(), t.origin()
     host, port = origin.dest.split(":")
-    session = evil.session()
+    sessions = [evil.session() for _ in range(2)]
     start = time.monotonic()
-    session.deal([stream_open(i + 1, host, int(port)) for i in range(1000)])
-    session.await_told(lambda: len(session.told.resets) >= 800, "refusals")
-    t.equal(set(session.told.resets.values()), {RESET_LIMIT}, "codes of the refusals")
+    for session in sessions:
+        session.deal([stream_open(i + 1, host, int(port)) for i in range(1000)])
+    for session in sessions:
+        session.await_told(lambda s=session: len(s.told.resets) >= 800, "refusals")
+        t.equal(set(session.told.resets.values()), {RESET_LIMIT}, "codes of the refusals")
     opened = origin.report()["connections"]
     most = 10 * 5 + 5 * (time.monotonic() - start) + 2
     t.check(50 <= opened <= most, f"{opened} connections, at most {most:.0f} wanted")

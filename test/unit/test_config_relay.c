@@ -47,6 +47,7 @@ static void test_defaults(void **state)
     assert_int_equal(config->clients.items[0].max_sessions, 16);
     assert_int_equal(config->clients.items[0].max_streams, 16384);
     assert_int_equal(config->clients.items[0].max_flows, 1024);
+    assert_int_equal(config->clients.items[0].dials_per_second, 0);
     assert_int_equal(config->clients.items[0].destinations.allow.count, 0);
     assert_int_equal(config->clients.items[0].destinations.deny.count, 0);
     assert_int_equal(config->clients.items[0].destinations.ports.count, 0);
@@ -69,6 +70,7 @@ static void test_defaults(void **state)
     assert_int_equal(config->limits.unauthenticated, 4096);
     assert_int_equal(config->limits.failures_per_minute_per_address, 1920);
     assert_int_equal(config->limits.buffered_bytes, 512 << 20);
+    assert_int_equal(config->limits.streams, 131072);
     assert_int_equal(config->limits.flows, 16384);
     assert_int_equal(config->warnings.count, 0);
     config_relay_free(config);
@@ -81,7 +83,8 @@ static const char everything[] =
     "  \"clients\": [ " CLIENT(
         "a", KEY_1) ", { \"public_key\": \"" KEY_2 "\",\n"
                     "    \"name\": \"b\", \"max_sessions\": 1, \"max_streams\": 1000000,\n"
-                    "    \"max_flows\": 65536, \"expires\": \"2027-12-31T18:00:01Z\",\n"
+                    "    \"max_flows\": 65536, \"dials_per_second\": 7, \"expires\": "
+                    "\"2027-12-31T18:00:01Z\",\n"
                     "    \"rate\": { \"up\": 64000, \"down\": \"20Mbit\" },\n"
                     "    \"quota\": \"100GiB\",\n"
                     "    \"destinations\": { \"allow\": [\"192.168.0.0/16\"],\n"
@@ -96,7 +99,8 @@ static const char everything[] =
                     "  \"timeouts\": { \"half_closed\": \"1h\", \"keepalive\": null },\n"
                     "  \"limits\": { \"half_open\": 1, \"unauthenticated\": 2, "
                     "\"buffered_bytes\": \"1GiB\","
-                    "    \"flows\": 4, \"failures_per_minute_per_address\": 3 } }";
+                    "    \"streams\": 5, \"flows\": 4, "
+                    "\"failures_per_minute_per_address\": 3 } }";
 
 static void test_everything(void **state)
 {
@@ -130,6 +134,7 @@ static void test_everything(void **state)
     assert_int_equal(config->clients.items[1].max_sessions, 1);
     assert_int_equal(config->clients.items[1].max_streams, 1000000);
     assert_int_equal(config->clients.items[1].max_flows, 65536);
+    assert_int_equal(config->clients.items[1].dials_per_second, 7);
     assert_int_equal(config->clients.items[1].rate.up_bits, 64000);
     assert_int_equal(config->clients.items[1].rate.down_bits, 20000000);
     assert_true(config->clients.items[1].quota_bytes == UINT64_C(100) << 30);
@@ -161,6 +166,7 @@ static void test_everything(void **state)
     assert_int_equal(config->limits.unauthenticated, 2);
     assert_int_equal(config->limits.failures_per_minute_per_address, 3);
     assert_int_equal(config->limits.buffered_bytes, 1 << 30);
+    assert_int_equal(config->limits.streams, 5);
     assert_int_equal(config->limits.flows, 4);
     config_relay_free(config);
 }

@@ -2,13 +2,15 @@
 /*
  * What one client makes one worker of the relay hold and do. Each kind has a bound of the
  * worker's, of which no client takes more than are free (share.h); so a client meets its
- * bounds alone, and the others are served.
+ * bounds alone, and the others are served. What all workers count together is in
+ * client_account.h.
  *
- * Local has one account for itself, without bounds: account_init() of a page pool alone.
+ * Local has one account for itself, without bounds: account_init_alone().
  */
 #ifndef SPLITSOCKS_ACCOUNT_H
 #define SPLITSOCKS_ACCOUNT_H
 
+#include <splitsocks/base/client_account.h>
 #include <splitsocks/base/pages.h>
 #include <splitsocks/base/share.h>
 #include <splitsocks/base/turns.h>
@@ -27,32 +29,34 @@ struct account_pools {
     struct share_pool subflows;     /* descriptors of connections to local */
     struct share_pool destinations; /* descriptors of connections to destinations */
     struct share_pool names;        /* being looked up */
-    struct share_pool flows;        /* of datagrams, open at once */
     struct share_pool datagrams;    /* bytes: records of flows, what waits in them */
-    uint32_t dials_per_second;      /* of one client; 0: no bound */
-    uint32_t dials_burst;           /* which may be done at once, after a pause */
 };
 
 struct account {
-    const struct account_pools *pools; /* borrowed; NULL: there are no bounds */
+    /* Borrowed: what the client's sessions in all workers share; NULL: it has no bounds. */
+    struct client_account *client;
     struct page_account pages;
-    struct share records, subflows, destinations, names, flows, datagrams;
-    unsigned sessions;       /* of this worker, among those of the client table */
-    struct turn turn;        /* its part of the worker's time */
-    uint64_t dial_due_at_ns; /* when the next dial is due at `dials_per_second` */
+    struct share records, subflows, destinations, names, datagrams;
+    unsigned sessions; /* of this worker, among those of the client table */
+    struct turn turn;  /* its part of the worker's time */
 };
 
 /* Only the pages are bounded at first. */
 void account_pools_init(struct account_pools *pools, struct page_pool *pages);
 
-void account_init(struct account *account, struct account_pools *pools);
+void account_init(struct account *account, struct account_pools *pools,
+                  struct client_account *client);
 /* Without bounds but that of the pages. */
 void account_init_alone(struct account *account, struct page_pool *pages);
 
-/* How long the client must wait until it may begin the next connection to a
- * destination. */
+/* A further stream or flow of the client, unless that meets a bound. */
+enum places_bound account_take_stream(struct account *account) MUST_CHECK;
+void account_give_stream(struct account *account);
+enum places_bound account_take_flow(struct account *account) MUST_CHECK;
+void account_give_flow(struct account *account);
+
+/* See client_account_dial_wait() and client_account_dial_at(). */
 uint64_t account_dial_wait(const struct account *account, uint64_t now);
-/* Begins it, or reserves the time when it may begin: returns that time, or `now`. */
 uint64_t account_dial_at(struct account *account, uint64_t now);
 
 #endif

@@ -33,8 +33,9 @@ struct config_client {
     const char *name; /* for the log; 1..63 printable characters */
     uint8_t public_key[CONFIG_KEY_SIZE];
     uint32_t max_sessions; /* at a time, of this key */
-    uint32_t max_streams;  /* open at a time, in one session */
+    uint32_t max_streams;  /* open at a time, in all its sessions together */
     uint32_t max_flows;    /* the same for flows of datagrams */
+    uint32_t dials_per_second; /* to destinations; 0: as in `limits` */
     /* Exceptions from the relay's `destinations`, which decide where this says nothing. */
     struct config_destinations destinations;
     struct config_rate rate; /* of all its sessions together */
@@ -53,8 +54,8 @@ struct config_limits {
     uint32_t unauthenticated;                 /* connections without a valid chunk */
     uint32_t failures_per_minute_per_address; /* IPv6: per /64 */
     uint64_t buffered_bytes;
-    uint32_t flows; /* open at a time, of all clients */
-    uint32_t dials_per_second; /* of one client, to destinations; 0: no bound */
+    uint32_t streams, flows;   /* open at a time, of all clients */
+    uint32_t dials_per_second; /* of each client that has no other, to destinations */
 };
 
 struct config_relay {

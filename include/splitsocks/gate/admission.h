@@ -29,11 +29,14 @@ struct admission_config {
     unsigned worker, workers; /* this worker's number, and the number of all */
     uint64_t linger_ns;
     unsigned half_open_max, unauthenticated_max; /* beyond, the oldest goes */
-    /* Per client index: streams, flows and sessions at once; 0 flows: the client gets none.
-     * `refusal`: why further sessions are refused; NULL: they are not. Borrowed. */
+    /* Per client index: streams and flows of one session at once, and sessions; 0 flows:
+     * the client gets none. `refusal`: why further sessions are refused; NULL: they are
+     * not. `account`: what its sessions in all workers share; stays for a client that
+     * stays; or NULL. Borrowed. */
     const struct admission_client {
         uint32_t max_streams, max_flows, max_sessions;
         const char *refusal;
+        struct client_account *account;
     } *clients;
     size_t client_count;
 };

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+#include <splitsocks/base/client_account.h>
+
+/* Dials that a client may save up while it has begun fewer, as the time in which they would
+ * have been due: a browser with many tabs, and a test of 10,000 connections, begin theirs
+ * at once. */
+#define DIALS_BURST_NS (10 * NS_PER_S)
+
+void client_account_init(struct client_account *account, struct client_pools *pools)
+{
+    places_init(&account->streams, &pools->streams, 0);
+    places_init(&account->flows, &pools->flows, 0);
+    atomic_init(&account->dials_per_second, 0);
+    atomic_init(&account->dial_due_at_ns, 0);
+}
+
+void client_account_set(struct client_account *account, const struct client_bounds *bounds)
+{
+    atomic_store(&account->streams.most, bounds->streams);
+    atomic_store(&account->flows.most, bounds->flows);
+    atomic_store(&account->dials_per_second, bounds->dials_per_second);
+}
+
+/* The generic cell rate algorithm (ITU-T I.371): dials are due in equal distances, and may
+ * come earlier by the burst. */
+static uint64_t wait_of(uint64_t due_at_ns, uint64_t now)
+{
+    return due_at_ns - MIN(due_at_ns, now + DIALS_BURST_NS);
+}
+
+uint64_t client_account_dial_wait(const struct client_account *account, uint64_t now)
+{
+    return atomic_load(&account->dials_per_second) == 0
+               ? 0
+               : wait_of(atomic_load(&account->dial_due_at_ns), now);
+}
+
+uint64_t client_account_dial_at(struct client_account *account, uint64_t now)
+{
+    uint32_t rate = atomic_load(&account->dials_per_second);
+    uint_least64_t due_at_ns = atomic_load(&account->dial_due_at_ns);
+
+    if (rate == 0)
+        return now;
+    while (!atomic_compare_exchange_weak(&account->dial_due_at_ns, &due_at_ns,
+                                         MAX(due_at_ns, now) + NS_PER_S / rate))
+        ;
+    return now + wait_of(due_at_ns, now);
+}
