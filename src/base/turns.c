@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <splitsocks/base/turns.h>
 
-#include <splitsocks/base/attributes.h>
-
 void turns_next(struct turns *turns)
 {
     uint64_t reached = turns->behind != UINT64_MAX ? turns->behind : turns->ahead;
@@ -32,6 +30,7 @@ static void begin(struct turns *turns, struct turn *turn)
     if (!was_there || !turn->put_off)
         turn->round++;
     turn->put_off = false;
+    turn->errands = 0;
     turn->iteration = turns->iteration;
     turns->clients++;
 }
@@ -41,10 +40,22 @@ static void note_more(struct turns *turns, const struct turn *turn)
     turns->behind = MIN(turns->behind, turn->clock);
 }
 
-size_t turn_most(struct turns *turns, struct turn *turn, uint32_t *round)
+static void look(struct turns *turns, struct turn *turn)
 {
     if (turn->iteration != turns->iteration)
         begin(turns, turn);
+}
+
+static void spend(struct turns *turns, struct turn *turn, uint64_t cost)
+{
+    turn->clock += cost;
+    turn->most -= MIN(turn->most, cost);
+    turns->ahead = MAX(turns->ahead, turn->clock);
+}
+
+size_t turn_most(struct turns *turns, struct turn *turn, uint32_t *round)
+{
+    look(turns, turn);
     if (*round == turn->round)
         return 0;
     if (turn->most == 0) {
@@ -59,11 +70,41 @@ size_t turn_most(struct turns *turns, struct turn *turn, uint32_t *round)
 
 void turn_read(struct turns *turns, struct turn *turn, size_t bytes, bool more)
 {
-    uint64_t cost = (uint64_t)bytes + TURN_READ_COST;
-
-    turn->clock += cost;
-    turn->most -= MIN(turn->most, cost);
-    turns->ahead = MAX(turns->ahead, turn->clock);
+    spend(turns, turn, (uint64_t)bytes + TURN_READ_COST);
     if (more)
         note_more(turns, turn);
+}
+
+bool turn_may_ask(struct turns *turns, struct turn *turn)
+{
+    look(turns, turn);
+    if (turn->errands < TURN_ERRANDS)
+        return true;
+    note_more(turns, turn);
+    return false;
+}
+
+void turn_errand(struct turns *turns, struct turn *turn)
+{
+    turn->errands++;
+    spend(turns, turn, TURN_ERRAND_COST);
+}
+
+size_t turn_frames_most(const struct turn *turn)
+{
+    return turn->frames_most != 0 ? turn->frames_most : TURN_FRAMES_FIRST;
+}
+
+/* Another process may have had the processor meanwhile, which costs the client some smaller
+ * reads. */
+void turn_frames_took(struct turn *turn, size_t bytes, uint64_t ns)
+{
+    size_t most = turn_frames_most(turn);
+
+    if (ns > TURN_FRAMES_NS)
+        most = MIN(most, (size_t)(bytes * (uint64_t)TURN_FRAMES_NS / ns));
+    else if (bytes >= most && ns <= TURN_FRAMES_NS / 2)
+        most *= 2;
+    turn->frames_most =
+        (uint32_t)MIN(MAX(most, (size_t)TURN_FRAMES_MIN), (size_t)TURN_FRAMES_MAX);
 }

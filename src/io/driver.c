@@ -2,6 +2,7 @@
 #include <splitsocks/io/driver.h>
 
 #include <splitsocks/io/clock.h>
+#include <splitsocks/io/io_turn.h>
 #include <splitsocks/io/io_watch.h>
 #include <splitsocks/io/subflow_io.h>
 
@@ -102,8 +103,17 @@ static void handle_flow_event(const struct session_event *event)
         end->type->closed(end, event->flow_code);
 }
 
+/* What a few bytes of a client can ask for, and what takes system calls. */
+static bool is_errand(enum session_event_type type)
+{
+    return type == SESSION_STREAM_INCOMING || type == SESSION_STREAM_RESET ||
+           type == SESSION_FLOW_INCOMING || type == SESSION_FLOW_CLOSED;
+}
+
 static void handle_event(struct driver *driver, const struct session_event *event)
 {
+    if (is_errand(event->type))
+        io_turn_errand(driver);
     switch (event->type) {
     case SESSION_NO_EVENT: break;
     case SESSION_DIAL: subflow_io_dial(driver, event); break;
@@ -133,12 +143,23 @@ static void handle_event(struct driver *driver, const struct session_event *even
     }
 }
 
-void driver_drain(struct driver *driver)
+/* Handles the waiting events, as many as the client may have handled now. Returns false
+ * when there was none. */
+static bool handle_events(struct driver *driver)
 {
     struct session_event event;
+    bool any = false;
 
-    while (session_next_event(driver->session, &event))
+    while (io_turn_may_ask(driver) && session_next_event(driver->session, &event)) {
         handle_event(driver, &event);
+        any = true;
+    }
+    return any;
+}
+
+void driver_drain(struct driver *driver)
+{
+    (void)handle_events(driver);
     driver_touch(driver);
 }
 
@@ -157,18 +178,14 @@ static void arm_timer(struct driver *driver, uint64_t now)
 void driver_run(struct driver *driver)
 {
     uint64_t now = clock_now();
-    struct session_event event;
     struct subflow *subflow;
 
     for (;;) {
         measure(driver, now);
         while ((subflow = session_next_sender(driver->session, now)) != NULL)
             subflow_io_send(subflow_user(subflow), now);
-        if (!session_next_event(driver->session, &event))
+        if (!handle_events(driver))
             break;
-        do
-            handle_event(driver, &event);
-        while (session_next_event(driver->session, &event));
         now = clock_now();
     }
     free_closed(driver);
@@ -178,6 +195,9 @@ void driver_run(struct driver *driver)
             return;
     }
     arm_timer(driver, now);
-    /* The run may have touched the driver again; that work is done. */
+    /* The run may have touched the driver again; that work is done, but for events that
+     * wait for the next iteration. */
     list_remove(&driver->touched);
+    if (!io_turn_may_ask(driver))
+        driver_touch(driver);
 }

@@ -296,7 +296,8 @@ static void deliver(struct subflow_io *io, size_t length)
 static void on_readable(struct subflow_io *io, size_t most)
 {
     uint8_t *input = io->driver->worker->input;
-    size_t size = MIN(most, (size_t)WORKER_READ_SIZE);
+    size_t size = MIN(most, io_turn_frames_most(io->driver));
+    uint64_t began_ns = clock_now();
     ssize_t n;
 
     assert(io->part_length <= CHUNK_SIZE_MAX);
@@ -307,6 +308,7 @@ static void on_readable(struct subflow_io *io, size_t most)
         if (io->part_length > 0)
             memcpy(input, io->part, io->part_length);
         deliver(io, io->part_length + (size_t)n);
+        io_turn_frames_took(io->driver, (size_t)n, clock_now() - began_ns);
     } else if (n == 0) {
         report_down(io, io->state == SUBFLOW_IO_ENDING ? (enum subflow_end)io->end
                                                        : SUBFLOW_EOF);

@@ -50,18 +50,32 @@ static void note_activity(struct worker *worker)
 static void on_prepare(struct ev_loop *loop, ev_prepare *prepare, int events)
 {
     struct worker *worker = prepare->data;
-    (void)loop;
+    struct list touched;
     (void)events;
 
-    turns_next(&worker->turns);
     if (!list_empty(&worker->touched))
         note_activity(worker);
-    while (!list_empty(&worker->touched)) {
-        struct driver *driver = list_first(&worker->touched, struct driver, touched);
+    list_init(&touched);
+    list_append_all(&touched, &worker->touched);
+    while (!list_empty(&touched)) {
+        struct driver *driver = list_first(&touched, struct driver, touched);
 
         list_remove(&driver->touched);
         driver_run(driver);
     }
+    if (list_empty(&worker->touched))
+        ev_idle_stop(loop, &worker->more);
+    else
+        ev_idle_start(loop, &worker->more);
+    turns_next(&worker->turns);
+}
+
+/* Keeps the loop from waiting. */
+static void on_more(struct ev_loop *loop, ev_idle *idle, int events)
+{
+    (void)loop;
+    (void)idle;
+    (void)events;
 }
 
 int worker_init(struct worker *worker, struct ev_loop *loop, uint64_t buffered_bytes,
@@ -90,6 +104,7 @@ int worker_init(struct worker *worker, struct ev_loop *loop, uint64_t buffered_b
     ev_init(&worker->quiet, on_quiet);
     worker->quiet.data = worker;
     worker->quiet.repeat = QUIET_SECONDS;
+    ev_idle_init(&worker->more, on_more);
     ev_prepare_init(&worker->prepare, on_prepare);
     worker->prepare.data = worker;
     ev_prepare_start(loop, &worker->prepare);
@@ -111,6 +126,7 @@ void worker_deinit(struct worker *worker)
     hangup_set_deinit(&worker->hangups);
     half_closed_list_deinit(&worker->half_closed);
     ev_prepare_stop(worker->loop, &worker->prepare);
+    ev_idle_stop(worker->loop, &worker->more);
     ev_timer_stop(worker->loop, &worker->quiet);
     page_pool_deinit(&worker->pages);
     free(worker->input);

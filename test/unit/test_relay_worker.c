@@ -229,6 +229,64 @@ static void test_a_stop_opens_no_more_streams(void **state)
     finish();
 }
 
+/* ---- errands ---- */
+
+enum { STREAMS = 100 };
+
+/* One turn of the loop; returns how many connections it has brought to the destination. */
+static unsigned accepted_in_a_turn(int destinations[STREAMS], unsigned count)
+{
+    unsigned before = count;
+    int fd;
+
+    io_pair_turn(&pair);
+    while ((fd = accept(pair.destination, NULL, NULL)) >= 0) {
+        assert_true(count < STREAMS);
+        destinations[count++] = fd;
+    }
+    return count - before;
+}
+
+/* One chunk asks for many connections, and the end of a session ends all of them: both in
+ * many iterations of the loop, which does not wait between them. */
+static void test_many_streams_at_once(void **state)
+{
+    int apps[STREAMS], destinations[STREAMS];
+    unsigned count = 0, ended = 0, most;
+    (void)state;
+
+    io_pair_begin(&pair, "");
+    io_pair_wait(&pair, io_pair_is_up);
+    for (unsigned i = 0; i < STREAMS; i++)
+        apps[i] = io_pair_open(&pair, NULL);
+    ev_timer_stop(pair.loop, &pair.tick);
+    while (count < STREAMS) {
+        unsigned more = accepted_in_a_turn(destinations, count);
+
+        assert_in_range(more, 0, TURN_ERRANDS);
+        count += more;
+    }
+    ev_timer_start(pair.loop, &pair.tick);
+    session_close(pair.session, CLOSE_STOPPED, "the test", clock_now());
+    driver_touch(&pair.driver);
+    while (ended < STREAMS) {
+        most = ended + TURN_ERRANDS;
+        io_pair_turn(&pair);
+        for (ended = 0; ended < STREAMS; ended++) {
+            struct pollfd end = {.fd = destinations[ended], .events = POLLIN};
+
+            if (poll(&end, 1, 0) != 1)
+                break;
+        }
+        assert_in_range(ended, 0, most);
+    }
+    for (unsigned i = 0; i < STREAMS; i++) {
+        close(apps[i]);
+        close(destinations[i]);
+    }
+    finish();
+}
+
 UNIT_MAIN(cmocka_unit_test(test_no_descriptors_to_accept_with),
           cmocka_unit_test(test_the_hello_cannot_be_read),
           cmocka_unit_test(test_the_hello_comes_in_pieces),
@@ -237,4 +295,5 @@ UNIT_MAIN(cmocka_unit_test(test_no_descriptors_to_accept_with),
           cmocka_unit_test(test_a_reload_without_the_client),
           cmocka_unit_test(test_a_reload_with_the_client),
           cmocka_unit_test(test_a_stop_without_streams),
-          cmocka_unit_test(test_a_stop_opens_no_more_streams))
+          cmocka_unit_test(test_a_stop_opens_no_more_streams),
+          cmocka_unit_test(test_many_streams_at_once))

@@ -161,9 +161,63 @@ static void test_crumbs_are_no_way_around(void **state)
                     1000 * 4 * TURN_READ_COST);
 }
 
+/* A client has few errands done in an iteration, also when it is alone, and they take from
+ * what it may read. */
+static void test_errands_are_spread(void **state)
+{
+    struct loop loop = {.turns = {0}};
+    struct client *busy = &loop.clients[0];
+    (void)state;
+
+    busy->sockets = loop.clients[1].sockets = 1;
+    busy->ready = TURN_BYTES;
+    for (unsigned i = 0; i < 1000; i++) {
+        unsigned errands = 0;
+
+        if (i == 500) {
+            busy->bytes[0] = 0;
+            loop.clients[1].ready = TURN_BYTES;
+        }
+        run_once(&loop);
+        while (turn_may_ask(&loop.turns, &busy->turn)) {
+            turn_errand(&loop.turns, &busy->turn);
+            errands++;
+        }
+        assert_in_range(errands, 1, 10);
+    }
+    assert_in_range(sum(busy), 1, sum(&loop.clients[1]) / 2);
+}
+
+/* Frames that take long for their size are read in small parts, and bulk in large ones. */
+static void test_frames_that_take_long(void **state)
+{
+    enum { NS_PER_BYTE = 150 };
+    struct turn turn = {0};
+    (void)state;
+
+    for (unsigned i = 0; i < 10; i++)
+        turn_frames_took(&turn, turn_frames_most(&turn), turn_frames_most(&turn));
+    assert_int_equal(turn_frames_most(&turn), TURN_FRAMES_MAX);
+    /* A small read, during which another process had the processor. */
+    turn_frames_took(&turn, 64, 5 * TURN_FRAMES_NS);
+    assert_int_equal(turn_frames_most(&turn), TURN_FRAMES_MIN);
+    for (unsigned i = 0; i < 10; i++)
+        turn_frames_took(&turn, turn_frames_most(&turn), turn_frames_most(&turn));
+    assert_int_equal(turn_frames_most(&turn), TURN_FRAMES_MAX);
+    turn_frames_took(&turn, TURN_FRAMES_MAX, (uint64_t)TURN_FRAMES_MAX * NS_PER_BYTE);
+    for (unsigned i = 0; i < 10; i++) {
+        uint64_t ns = (uint64_t)turn_frames_most(&turn) * NS_PER_BYTE;
+
+        assert_true(ns <= 2 * TURN_FRAMES_NS);
+        turn_frames_took(&turn, turn_frames_most(&turn), ns);
+    }
+}
+
 UNIT_MAIN(cmocka_unit_test(test_fifty_sockets_get_as_much_as_one),
           cmocka_unit_test(test_each_socket_has_its_turn),
           cmocka_unit_test(test_several_with_many_sockets),
           cmocka_unit_test(test_an_iteration_is_short),
           cmocka_unit_test(test_a_gap_is_made_up_for),
-          cmocka_unit_test(test_crumbs_are_no_way_around))
+          cmocka_unit_test(test_crumbs_are_no_way_around),
+          cmocka_unit_test(test_errands_are_spread),
+          cmocka_unit_test(test_frames_that_take_long))

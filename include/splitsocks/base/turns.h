@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whose sockets a loop reads, where the loop itself is the bottleneck: fair queueing by
- * start times over clients (Goyal, Vin and Cheng 1996), and rounds over the sockets of
- * each.
+ * Whose sockets a loop reads, and what it does for whom, where the loop itself is the
+ * bottleneck: fair queueing by start times over clients (Goyal, Vin and Cheng 1996), and
+ * rounds over the sockets of each.
  *
  * Each client has a clock, which goes on by the bytes that its reads have brought. The
  * loop's clock is that of the client that is furthest behind among those that have more
@@ -11,9 +11,16 @@
  * always have something to read get the same, with one socket or with fifty. An iteration
  * stays short, and a client with little to do waits for nothing but its end. Sockets whose
  * turn has not come are asked again in the next iteration, as level-triggered events are.
+ *
+ * Some errands cost many times what the bytes cost that ask for them: a connection to a
+ * destination, a name to look up, a stream to end. One read may bring thousands of them.
+ * The loop does TURN_ERRANDS for a client in an iteration, and the rest in the next ones.
+ * And where a client's frames take long for their size, fewer of them are read at once.
  */
 #ifndef SPLITSOCKS_TURNS_H
 #define SPLITSOCKS_TURNS_H
+
+#include <splitsocks/base/attributes.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,6 +35,20 @@
 #define TURN_CREDIT (1024 * 1024)
 /* A read costs as much as so many bytes, however few it brings. */
 #define TURN_READ_COST (8 * 1024)
+/* An errand costs as much as so many bytes. */
+#define TURN_ERRAND_COST (16 * 1024)
+/* Errands for each client in an iteration, also for one that is alone: another one's data
+ * may come at any time, and the next iteration costs little. */
+#define TURN_ERRANDS (TURN_BYTES / TURN_ERRAND_COST)
+
+/* What a read of frames should take at most: twice as long as the largest read of bulk
+ * takes. */
+#define TURN_FRAMES_NS (NS_PER_MS / 2)
+/* Bytes of frames in one read: at least, and at first. */
+#define TURN_FRAMES_MIN 4096
+#define TURN_FRAMES_FIRST (16 * 1024)
+/* At most. */
+#define TURN_FRAMES_MAX (256 * 1024)
 
 /* A loop's. Clocks are in bytes. */
 struct turns {
@@ -45,7 +66,9 @@ struct turn {
     uint64_t clock;
     uint64_t most;  /* bytes that it may still read in that iteration */
     uint32_t round; /* of its sockets */
+    uint32_t errands; /* done in that iteration */
     bool put_off;   /* some socket was, in this iteration */
+    uint32_t frames_most; /* turn_frames_most(); 0: TURN_FRAMES_FIRST */
 };
 
 /* Before the events of an iteration. */
@@ -55,5 +78,14 @@ void turns_next(struct turns *turns);
 size_t turn_most(struct turns *turns, struct turn *turn, uint32_t *round);
 /* The socket was read, and `bytes` came; there may be `more`, since the read was full. */
 void turn_read(struct turns *turns, struct turn *turn, size_t bytes, bool more);
+/* Whether the client may have another errand done in this iteration. */
+bool turn_may_ask(struct turns *turns, struct turn *turn);
+/* An errand was done. */
+void turn_errand(struct turns *turns, struct turn *turn);
+
+/* How many bytes of frames may be read at once. */
+size_t turn_frames_most(const struct turn *turn);
+/* A read of so many was dealt with in `ns`. */
+void turn_frames_took(struct turn *turn, size_t bytes, uint64_t ns);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The turns of a relay's clients (base/turns.h), for sockets of their drivers. At local,
- * every ready socket is read at once. */
+/* The turns of a relay's clients (base/turns.h), for their drivers. At local, every ready
+ * socket is read, and everything else is done, at once. */
 #ifndef SPLITSOCKS_IO_TURN_H
 #define SPLITSOCKS_IO_TURN_H
 
@@ -15,11 +15,39 @@ static inline size_t io_turn(struct driver *driver, uint32_t *round)
     return turn_most(&driver->worker->turns, &driver->account->turn, round);
 }
 
+/* Whether the driver may do another errand in this iteration. */
+static inline bool io_turn_may_ask(struct driver *driver)
+{
+    return driver->account == NULL ||
+           turn_may_ask(&driver->worker->turns, &driver->account->turn);
+}
+
+/* The driver has done an errand. */
+static inline void io_turn_errand(struct driver *driver)
+{
+    if (driver->account != NULL)
+        turn_errand(&driver->worker->turns, &driver->account->turn);
+}
+
 /* The socket was read, and `bytes` came; there may be `more`. */
 static inline void io_turn_read(struct driver *driver, size_t bytes, bool more)
 {
     if (driver->account != NULL)
         turn_read(&driver->worker->turns, &driver->account->turn, bytes, more);
+}
+
+/* How many bytes of frames the driver may read at once. */
+static inline size_t io_turn_frames_most(const struct driver *driver)
+{
+    return driver->account != NULL ? turn_frames_most(&driver->account->turn)
+                                   : TURN_FRAMES_MAX;
+}
+
+/* A read of so many was dealt with in `ns`. */
+static inline void io_turn_frames_took(struct driver *driver, size_t bytes, uint64_t ns)
+{
+    if (driver->account != NULL)
+        turn_frames_took(&driver->account->turn, bytes, ns);
 }
 
 #endif

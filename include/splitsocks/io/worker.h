@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 /* Most bytes in one read from a subflow, behind the kept part of a chunk. */
-#define WORKER_READ_SIZE (256 * 1024)
+#define WORKER_READ_SIZE TURN_FRAMES_MAX
 #define WORKER_INPUT_SIZE (CHUNK_SIZE_MAX + WORKER_READ_SIZE)
 
 struct worker {
@@ -41,6 +41,7 @@ struct worker {
     uint64_t keepalive_ns;               /* of plain sockets; 0: none */
     double patience_seconds;             /* after which a slow reader is cut off */
     ev_prepare prepare;
+    ev_idle more;         /* active while a driver has left work to the next iteration */
     ev_timer quiet;       /* runs while there may be memory to give back */
     uint64_t moved_at_ns; /* when bytes last moved, see movement.h; 0: never */
     bool active;          /* a driver ran since `quiet` last fired */
