@@ -81,13 +81,13 @@ static void check_state_file(char *path)
     free(path);
 }
 
-static void check_budget(const char *state_path, const struct config_local *config)
+static void check_limits(const char *state_path, const struct config_local *config)
 {
     struct state_file file = {.path = state_path, .level = LOG_DEBUG};
     struct limit_memory memory;
 
     limit_memory_init(&memory, &file, &config->relay.ports);
-    (void)limit_memory_warn(&memory, &config->budget);
+    (void)limit_memory_warn(&memory, config);
 }
 
 /* One of the usual places is enough; a configured place must be usable. */
@@ -142,7 +142,7 @@ int check_local_start(const char *path, const struct config_local *config)
         socket_try_congestion_control(config->congestion_control);
     state_path = state_file_place(path, config);
     if (state_path != NULL)
-        check_budget(state_path, config);
+        check_limits(state_path, config);
     check_state_file(state_path);
     result = keep_first(result, check_control(path, &config->control));
     check_service(path, config->private_key_file);

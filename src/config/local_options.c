@@ -31,7 +31,11 @@ static int check_pool(struct reader *reader, const struct place *place, json_t *
 
     if (json_object_get(value, "idle") == NULL)
         pool->idle = MIN(pool->size, IDLE_DEFAULT);
-    if (json_object_get(value, "burst") == NULL)
+    if (json_object_get(value, "size") != NULL)
+        pool->asked = pool->size;
+    if (json_object_get(value, "burst") != NULL)
+        pool->asked = pool->burst;
+    else
         pool->burst = MAX(pool->size, BURST_DEFAULT);
     if (pool->idle > pool->size) {
         at = member_place(place, value, "idle");

@@ -160,7 +160,7 @@ static void tell_session(struct path_table *table, const struct path_slot *slot)
                                                    slot->view.signature),
                                  clock_now());
         limit_memory_load(&table->limits, i, name, slot->view.signature,
-                          table->driver->session);
+                          table->driver->session, clock_now());
     }
 }
 

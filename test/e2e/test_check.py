@@ -227,6 +227,22 @@ def test_a_budget_beyond_a_known_limit_is_a_warning(t):
     t.check("budget" not in said, said)
 
 
+def test_a_pool_beyond_known_limits_is_a_warning(t):
+    pair = t.pair(start=False)
+    port = pair.local_config["relay"]["ports"][0]
+    pair.local_config["state_file"] = t.write("state", json.dumps(
+        {"splitsocks_state": 1,
+         "limits": {"default": {str(port): {"connections": 4, "dials_per_second": 8.5}}}}))
+    pair.local_config["pool"] = {"dials_per_second": 8}
+    t.equal(check(t, pair), (0, ""), "what is said of defaults")
+    pair.local_config["pool"] = {"size": 6, "dials_per_second": 20}
+    status, said = check(t, pair)
+    t.equal(status, 0, "exit status")
+    for words in (f"warning: the pool is to have up to 6 connections, but on path default, port {port}",
+                  f"warning: dials_per_second is 20, but on path default, port {port}"):
+        t.check(words in said, said)
+
+
 def test_a_running_daemon_is_no_error(t):
     pair = t.pair()
     for role in ROLES:

@@ -135,6 +135,26 @@ def test_what_was_learned_is_told(t):
     t.equal(list(limits["default"]), [str(side.pair.relay_ports[0])], "ports in the state file")
 
 
+def test_what_an_earlier_run_learned_of_dials_is_told(t):
+    """How many connections the network lets be open, and be begun in a second."""
+    state = os.path.join(t.directory, "state")
+    pair = t.pair({"state_file": state}, start=False)
+    limits = {"default": {str(pair.relay_ports[0]): {"connections": 5, "dials_per_second": 9.5}}}
+    with open(state, "w", encoding="utf-8") as file:
+        json.dump({"splitsocks_state": 1, "limits": limits}, file)
+    pair.start_relay()
+    pair.start_local()
+    explain = lambda: subprocess.run(
+        [harness.SPLITSOCKS, "status", "-c", pair.local_path, "--explain"], text=True, check=True,
+        stdout=subprocess.PIPE, env={**os.environ, "XDG_RUNTIME_DIR": t.directory}).stdout
+    for words in ("at most 5 connections can be open",
+                  "at most 9.5 connections can be begun in a second"):
+        wait_until(lambda: words in explain(), what=words)
+    pair.local.stop()
+    with open(state, encoding="utf-8") as file:
+        t.equal(json.load(file)["limits"], limits, "the limits in the state file")
+
+
 def test_a_plain_connection_stops(t):
     """The box does what the tests above rely on."""
     side = Side(t, "freeze=20000", "learner")

@@ -37,6 +37,7 @@ static void test_defaults(void **state)
     assert_int_equal(config->pool.idle, 2);
     assert_int_equal(config->pool.keepalive_ns, 45 * NS_PER_S);
     assert_int_equal(config->pool.burst, 48);
+    assert_int_equal(config->pool.asked, 0);
     assert_true(config->pool.dials_per_second == 0);
     assert_null(config->congestion_control);
     assert_int_equal(config->chunk_size, 16384);
@@ -122,6 +123,7 @@ static void test_everything(void **state)
     assert_int_equal(config->pool.size, 9);
     assert_int_equal(config->pool.idle, 0);
     assert_int_equal(config->pool.burst, 9);
+    assert_int_equal(config->pool.asked, 9);
     assert_int_equal(config->pool.keepalive_ns, 20 * NS_PER_S);
     assert_true(config->pool.dials_per_second == 0.5);
     assert_string_equal(config->congestion_control, "bbr");

@@ -245,6 +245,52 @@ static void test_dead_entries_are_disproved(void **state)
     assert_int_equal(dial_limit_zombie_ns(&n.limit, 24), 0);
 }
 
+/* An earlier run has found the limits: no dial fails but the probes. */
+static void test_what_is_remembered_is_kept(void **state)
+{
+    struct network open = {.open_max = 4, .wanted = 24, .life = 200 * NS_PER_MS};
+    struct network syns = {.syns_max = 5, .wanted = 24, .life = 200 * NS_PER_MS};
+    unsigned connections;
+    double rate;
+    (void)state;
+
+    begin(&open);
+    dial_limit_load(&open.limit, 4, 0, open.now);
+    run(&open, 10 * NS_PER_S);
+    assert_in_range(open.failures, 1, 5);
+    begin(&syns);
+    dial_limit_load(&syns.limit, 0, 4.8, syns.now);
+    run(&syns, 5 * NS_PER_S);
+    assert_int_equal(syns.failures, 0);
+    run(&syns, 60 * NS_PER_S);
+    assert_true(syns.passed >= 5 * 60 * 8 / 10);
+    assert_true(syns.failures <= syns.dials / 4);
+    dial_limit_save(&open.limit, &connections, &rate);
+    assert_int_equal(connections, 4);
+    assert_true(rate == 0);
+    dial_limit_save(&syns.limit, &connections, &rate);
+    assert_int_equal(connections, 0);
+    assert_true(rate > 4 && rate < 6);
+}
+
+/* The next run may be on another network. */
+static void test_what_is_remembered_is_doubted(void **state)
+{
+    struct network open = {.wanted = 24, .life = 200 * NS_PER_MS};
+    struct network syns = {.wanted = 24, .life = 200 * NS_PER_MS};
+    (void)state;
+
+    begin(&open);
+    dial_limit_load(&open.limit, 1, 0, open.now);
+    run(&open, 6 * NS_PER_S);
+    assert_true(open.limit.connections >= 24);
+    begin(&syns);
+    dial_limit_load(&syns.limit, 0, 1, syns.now);
+    run(&syns, 30 * NS_PER_S);
+    assert_true(syns.limit.syns == 0);
+    assert_int_equal(syns.told[DIAL_LIMIT_SYNS_LIFTED], 1);
+}
+
 static void test_the_pace(void **state)
 {
     struct dial_limit limit;
@@ -273,4 +319,6 @@ UNIT_MAIN(cmocka_unit_test(test_the_connections_are_found),
           cmocka_unit_test(test_a_rate_that_is_no_limit_is_forgotten),
           cmocka_unit_test(test_dead_entries_are_counted),
           cmocka_unit_test(test_dead_entries_are_disproved),
+          cmocka_unit_test(test_what_is_remembered_is_kept),
+          cmocka_unit_test(test_what_is_remembered_is_doubted),
           cmocka_unit_test(test_the_pace))

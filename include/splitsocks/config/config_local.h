@@ -143,6 +143,8 @@ struct config_pool {
     uint32_t size;           /* open subflows while data waits */
     uint32_t idle;           /* kept usable when nothing waits */
     uint32_t burst;          /* never more are open, handshakes counted */
+    uint32_t asked;          /* the most that `size` and `burst` set by hand ask for; 0:
+                                neither is set */
     double dials_per_second; /* > 0; 0: no ceiling until a dial fails */
     uint64_t keepalive_ns;   /* longest time between two PINGs on an idle subflow */
 };

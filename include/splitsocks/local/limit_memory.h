@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Remembers what the network lets the connections of each path and port carry, from one
- * session to the next and from one run to the next: the section "limits" of the state file,
+ * Remembers what the network lets the connections of each path and port carry, how many can
+ * be open and how many can be begun in a second, from one session to the next and from one
+ * run to the next: the section "limits" of the state file,
  *
- *     { PATH: { PORT: { "down": { "kind": "freeze", "position": bytes, "rate": 0 } } } }
+ *     { PATH: { PORT: { "down": { "kind": "freeze", "position": bytes, "rate": 0 },
+ *                       "connections": 12, "dials_per_second": 9.7 } } }
  *
  * A limit is a first guess. It is forgotten when the path is on another network.
  */
@@ -26,7 +28,7 @@ void limit_memory_init(struct limit_memory *memory, struct state_file *file,
                        const struct config_ports *ports);
 /* Tells the session what is remembered of path `index`, of that name, on that network. */
 void limit_memory_load(struct limit_memory *memory, unsigned index, const char *name,
-                       uint64_t signature, struct session *session);
+                       uint64_t signature, struct session *session, uint64_t now);
 /* There were news of a port. */
 void limit_memory_note(struct limit_memory *memory, unsigned index, const char *name,
                        unsigned port, const struct session *session);
@@ -34,9 +36,10 @@ void limit_memory_note(struct limit_memory *memory, unsigned index, const char *
 void limit_memory_keep(struct limit_memory *memory, unsigned index, const char *name,
                        const struct session *session);
 /* Warns of each budget set by hand with which a connection would reach a place where
- * connections are known to die; returns how many warnings that were. */
+ * connections are known to die, and of a pool set by hand that is larger or dials faster
+ * than the network is known to allow; returns how many warnings that were. */
 unsigned limit_memory_warn(const struct limit_memory *memory,
-                           const struct config_budget *budget);
+                           const struct config_local *config);
 /* Another path has the index now. */
 void limit_memory_reuse(struct limit_memory *memory, unsigned index);
 

@@ -31,8 +31,10 @@
 /* The rate that is kept, of the one that passed. */
 #define SYNS_SHARE 0.97
 #define SYNS_MIN 0.5
-/* A probe dials so much faster. */
+/* A probe dials so much faster, ... */
 #define SYNS_PROBE 1.1
+/* ... and so much where the limit is a guess, which no dial has confirmed yet. */
+#define SYNS_DOUBT 2.0
 /* Dials that pass above the limit until it is raised. */
 #define SYNS_PASSED 8
 /* A limit that has risen by this factor is no longer one. */
@@ -47,7 +49,28 @@ void dial_limit_init(struct dial_limit *limit)
         .told_connections = DIAL_LIMIT_NONE,
         .probe_after_ns = PROBE_MIN_NS,
         .syn_probe_after_ns = SYN_PROBE_MIN_NS,
+        .syn_step = SYNS_PROBE,
     };
+}
+
+void dial_limit_save(const struct dial_limit *limit, unsigned *connections, double *syns)
+{
+    *connections = limit->connections != DIAL_LIMIT_NONE ? limit->connections : 0;
+    *syns = limit->syns;
+}
+
+void dial_limit_load(struct dial_limit *limit, unsigned connections, double syns,
+                     uint64_t now)
+{
+    if (connections > 0) {
+        limit->connections = connections;
+        limit->probe_at_ns = now + limit->probe_after_ns;
+    }
+    if (syns > 0) {
+        limit->syns = limit->syns_found = MAX(syns, SYNS_MIN);
+        limit->syn_step = SYNS_DOUBT;
+        limit->syn_probe_at_ns = now + limit->syn_probe_after_ns;
+    }
 }
 
 static unsigned count_since(const uint64_t times[DIAL_LIMIT_RESULTS], uint64_t now,
@@ -74,7 +97,7 @@ void dial_limit_dialled(struct dial_limit *limit, struct dial_attempt *attempt,
         .recent = count_since(limit->dialled_at_ns, now, NS_PER_S),
     };
     if (limit->syns > 0) {
-        double rate = limit->syns * (now < limit->syn_probe_at_ns ? 1 : SYNS_PROBE);
+        double rate = limit->syns * (now < limit->syn_probe_at_ns ? 1 : limit->syn_step);
 
         uint64_t interval = (uint64_t)((double)NS_PER_S / rate);
 
@@ -241,6 +264,7 @@ static void find_limits(struct dial_limit *limit, uint64_t dialled_at_ns, uint64
         if (syns <= 0 || (limit->syns > 0 && syns >= limit->syns))
             return;
         limit->syns = limit->syns_found = MAX(syns, SYNS_MIN);
+        limit->syn_step = SYNS_PROBE;
         limit->syn_probe_at_ns = now + limit->syn_probe_after_ns;
     } else {
         return;
@@ -265,7 +289,8 @@ static bool take_failure(struct dial_limit *limit, const struct dial_attempt *at
         limit->syn_probe_at_ns = now + limit->syn_probe_after_ns;
         limit->syn_probe_after_ns = MIN(2 * limit->syn_probe_after_ns, SYN_PROBE_MAX_NS);
         limit->syn_passed = 0;
-        limit->syns = MAX(limit->syns_found, limit->syns / SYNS_PROBE);
+        limit->syns = MAX(limit->syns_found, limit->syns / limit->syn_step);
+        limit->syn_step = SYNS_PROBE;
         explained = true;
     }
     find_limits(limit, attempt->dialled_at_ns, now);
@@ -289,7 +314,7 @@ static void take_success(struct dial_limit *limit, const struct dial_attempt *at
     if (limit->syns > 0 && attempt->recent > limit->syns && now >= limit->syn_probe_at_ns &&
         ++limit->syn_passed >= SYNS_PASSED) {
         limit->syn_passed = 0;
-        limit->syns *= SYNS_PROBE;
+        limit->syns *= limit->syn_step;
         limit->syn_probe_after_ns = SYN_PROBE_MIN_NS;
     }
 }

@@ -105,24 +105,33 @@ void session_remember_packets(struct session *session, unsigned index, uint16_t 
 }
 
 void session_remember_limits(struct session *session, unsigned path, unsigned port,
-                             const struct profile_memory memory[PROFILE_COORDINATES])
+                             const struct port_memory *memory, uint64_t now)
 {
     struct port_limits *limits = path_limits_of(&session->paths.items[path].limits, port);
 
-    if (limits == NULL || limits->profile.tables != NULL)
+    if (limits == NULL)
         return;
     /* Without memory the limits are learned again. */
-    (void)!profile_load(&limits->profile, memory);
+    if (limits->profile.tables == NULL)
+        (void)!profile_load(&limits->profile, memory->carried);
+    if (limits->dials.dials == 0)
+        dial_limit_load(&limits->dials, memory->connections, memory->dials_per_second, now);
     session->context.pool_dirty = true;
 }
 
 bool session_learned_limits(const struct session *session, unsigned path, unsigned port,
-                            struct profile_memory memory[PROFILE_COORDINATES])
+                            struct port_memory *memory)
 {
     const struct path_limits *limits = &session->paths.items[path].limits;
+    const struct port_limits *learned = port < limits->count ? limits->ports[port] : NULL;
+    bool carried;
 
-    return port < limits->count && limits->ports[port] != NULL &&
-           profile_save(&limits->ports[port]->profile, memory);
+    *memory = (struct port_memory){.connections = 0};
+    if (learned == NULL)
+        return false;
+    carried = profile_save(&learned->profile, memory->carried);
+    dial_limit_save(&learned->dials, &memory->connections, &memory->dials_per_second);
+    return carried || memory->connections > 0 || memory->dials_per_second > 0;
 }
 
 void session_retry_path(struct session *session, unsigned index, uint64_t now)

@@ -36,6 +36,13 @@ struct profile_memory {
     enum profile_kind kind;
 };
 
+/* What was learned of one port of one path, as the state file keeps it. */
+struct port_memory {
+    struct profile_memory carried[PROFILE_COORDINATES];
+    unsigned connections;    /* that can be open; 0: no limit is known */
+    double dials_per_second; /* 0: no limit is known */
+};
+
 /* The limit that an event is about. */
 enum session_limit_kind {
     SESSION_LIMIT_CARRIED, /* how far a single connection comes */

@@ -63,6 +63,7 @@ struct dial_limit {
     uint64_t next_at_ns;    /* when the next dial may go */
     uint64_t first_at_ns;   /* time of the first dial */
     uint64_t cleared_at_ns; /* earlier results have been used for a limit */
+    double syn_step;        /* a probe dials faster by this factor */
     uint32_t syn_passed;    /* dials in a row that passed above `syns` */
     bool no_zombies;        /* dials passed that dead entries would have stopped */
 };
@@ -94,6 +95,12 @@ uint64_t dial_limit_cycle_ns(const struct dial_limit *limit, unsigned open);
 /* The pool wants at most `bound` connections, so a higher number is no limit. Call it now
  * and then. */
 void dial_limit_forget(struct dial_limit *limit, unsigned bound);
+/* The limits that are known, for dial_limit_load(); 0: none. */
+void dial_limit_save(const struct dial_limit *limit, unsigned *connections, double *syns);
+/* Begins with what an earlier run has found, before the first dial. This is a guess, since
+ * the network may be another one: probes begin early. */
+void dial_limit_load(struct dial_limit *limit, unsigned connections, double syns,
+                     uint64_t now);
 /* The changes to report since the last call; each is returned once. */
 enum dial_limit_news dial_limit_take_news(struct dial_limit *limit);
 

@@ -64,10 +64,10 @@ void session_remember_packets(struct session *session, unsigned index, uint16_t 
  * is to be used, for a port index. Limits that this session learns itself count for more.
  */
 void session_remember_limits(struct session *session, unsigned path, unsigned port,
-                             const struct profile_memory memory[PROFILE_COORDINATES]);
+                             const struct port_memory *memory, uint64_t now);
 /* False: nothing worth keeping was learned. */
 bool session_learned_limits(const struct session *session, unsigned path, unsigned port,
-                            struct profile_memory memory[PROFILE_COORDINATES]);
+                            struct port_memory *memory);
 
 /* Local: the relay has another address on this path, so earlier failures do not count: the
  * path may be dialled at once. Its subflows stay. */
