@@ -75,6 +75,11 @@ void turn_read(struct turns *turns, struct turn *turn, size_t bytes, bool more)
         note_more(turns, turn);
 }
 
+bool turn_has_more(const struct turn *turn)
+{
+    return turn->most > 0;
+}
+
 bool turn_may_ask(struct turns *turns, struct turn *turn)
 {
     look(turns, turn);

@@ -322,6 +322,7 @@ static struct arrival_result take_hello(struct admission *admission,
         return more(admission, arrival);
     if (error != OK) {
         result = silence(admission, arrival);
+        result.agreed = hello.agreed;
         result.why = (enum error)error;
         if (error == ERROR_REPLAY)
             result.client = (unsigned)hello.client;
@@ -333,6 +334,7 @@ static struct arrival_result take_hello(struct admission *admission,
     else
         result = answer_hello(admission, arrival, &hello, (size_t)(r.at - arrival->buffer),
                               random, now);
+    result.agreed = hello.agreed;
     door_hello_deinit(&hello);
     return result;
 }

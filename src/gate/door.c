@@ -83,6 +83,7 @@ int door_hello(struct door *door, const struct address *peer, struct wire_reader
     struct hello_header header;
     int error = hello_read_header(in, &header);
 
+    hello->agreed = false;
     if (error != OK)
         return error;
     if (header.server != 0 && header.server != door->server_id)
@@ -96,6 +97,7 @@ int door_hello(struct door *door, const struct address *peer, struct wire_reader
         return ERROR_REPLAY;
     if (!failure_limit_allows(door->failures, peer, now))
         return ERROR_LIMIT;
+    hello->agreed = true;
     error = open_hello(door, &header, ephemeral, hello);
     if (error != OK) {
         int client = hello->client;

@@ -104,7 +104,8 @@ static int accept_batch(struct listener *listener)
             struct address peer = address_unmap(&mapped);
 
             count++;
-            listener->accept(listener->context, fd, &peer);
+            if (!listener->accept(listener->context, fd, &peer))
+                break;
         } else if (!accept_failed(listener, errno)) {
             break;
         }

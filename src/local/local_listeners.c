@@ -42,7 +42,7 @@ static void note_presence(struct local_listener *listener)
              address_format(&listener->config->address, text));
 }
 
-static void on_accept(void *context, int fd, const struct address *peer)
+static bool on_accept(void *context, int fd, const struct address *peer)
 {
     struct local_listener *listener = context;
 
@@ -65,6 +65,7 @@ static void on_accept(void *context, int fd, const struct address *peer)
     } else {
         socks_connection_new(&listener->local->socks, fd, peer, &listener->terms);
     }
+    return true;
 }
 
 void local_adopt(struct local *local, int fd)

@@ -12,6 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* A key agreement takes as long as so many bytes of bulk. */
+#define KEY_AGREEMENT_COST (256 * 1024)
+
 /* A connection until its first chunk has opened, or until it is closed without a
  * response. */
 struct relay_arrival {
@@ -20,6 +23,7 @@ struct relay_arrival {
     struct arrival *arrival; /* owned */
     struct address peer;
     bool silent;
+    uint32_t round; /* for turn_most() */
     ev_io io;
     ev_timer deadline;
 };
@@ -217,6 +221,8 @@ static void judge(struct relay_arrival *arrival, size_t length, unsigned place)
         stamp_file_add(&relay->stamps, relay->clients, result.client, result.stamp);
     relay_sessions_note_load(worker);
     pthread_mutex_unlock(&relay->lock);
+    turn_read(&worker->worker.turns, &worker->arrivals_turn,
+              length + (result.agreed ? KEY_AGREEMENT_COST : 0), false);
     key_wipe(random, sizeof(random)); /* it contains an ephemeral key */
     if (result.disturbed != NULL)
         driver_touch(session_user(result.disturbed));
@@ -243,17 +249,24 @@ static void judge(struct relay_arrival *arrival, size_t length, unsigned place)
 
 /* ---- reading ---- */
 
-/* The arrival may be no more afterwards. */
+/* All connections that have not proved anything have one client's part of the loop's time.
+ * The arrival may be no more afterwards. */
 static void read_once(struct relay_arrival *arrival)
 {
+    struct relay_worker *worker = arrival->worker;
     size_t room = WORKER_READ_SIZE;
-    uint8_t *buffer = arrival->silent ? arrival->worker->worker.input
-                                      : arrival_buffer(arrival->arrival, &room);
-    ssize_t n = recv(arrival->io.fd, buffer, room, 0);
+    uint8_t *buffer =
+        arrival->silent ? worker->worker.input : arrival_buffer(arrival->arrival, &room);
+    ssize_t n;
 
+    if (turn_most(&worker->worker.turns, &worker->arrivals_turn, &arrival->round) == 0)
+        return; /* its event comes again */
+    n = recv(arrival->io.fd, buffer, room, 0);
     if (n > 0) {
-        if (!arrival->silent)
-            judge(arrival, (size_t)n, least_loaded(arrival->worker));
+        if (arrival->silent)
+            turn_read(&worker->worker.turns, &worker->arrivals_turn, (size_t)n, false);
+        else
+            judge(arrival, (size_t)n, least_loaded(worker));
     } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
         arrival_close(arrival);
     }

@@ -107,6 +107,7 @@ struct relay_worker {
     struct admission *admission;
     struct listener *listeners; /* owned; one for each socket of the relay */
     struct list arrivals;       /* of struct relay_arrival */
+    struct turn arrivals_turn;  /* the part of the loop's time that all of them have */
     struct list sessions;       /* of struct relay_session */
     struct relay_mailbox
         mailbox;         /* wakes the worker also when the relay stops or reloads */

@@ -151,9 +151,12 @@ static void on_wake(void *context)
 
 /* ---- starting ---- */
 
-static void on_accept(void *context, int fd, const struct address *peer)
+static bool on_accept(void *context, int fd, const struct address *peer)
 {
-    relay_arrival_new(context, fd, peer);
+    struct relay_worker *worker = context;
+
+    relay_arrival_new(worker, fd, peer);
+    return turn_has_more(&worker->arrivals_turn);
 }
 
 static void *run(void *context)

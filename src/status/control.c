@@ -37,7 +37,7 @@ struct client {
     size_t answer_length, answer_at;
 };
 
-static void on_accept(void *context, int fd, const struct address *peer);
+static bool on_accept(void *context, int fd, const struct address *peer);
 
 static void listen_for_more(struct control *control)
 {
@@ -137,7 +137,7 @@ static void on_event(struct ev_loop *loop, ev_io *io, int events)
         write_answer(client);
 }
 
-static void on_accept(void *context, int fd, const struct address *peer)
+static bool on_accept(void *context, int fd, const struct address *peer)
 {
     struct control *control = context;
     struct client *client = calloc(1, sizeof(*client));
@@ -145,7 +145,7 @@ static void on_accept(void *context, int fd, const struct address *peer)
 
     if (client == NULL) {
         close(fd);
-        return;
+        return true;
     }
     client->control = control;
     list_init(&client->node);
@@ -157,6 +157,7 @@ static void on_accept(void *context, int fd, const struct address *peer)
     ev_timer_start(control->loop, &client->deadline);
     if (++control->client_count == CONTROL_CLIENTS)
         listener_deinit(&control->listener);
+    return true;
 }
 
 /* ---- life ---- */

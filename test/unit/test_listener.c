@@ -24,7 +24,7 @@ struct accepted {
     size_t count;
 };
 
-static void on_accept(void *context, int fd, const struct address *peer)
+static bool on_accept(void *context, int fd, const struct address *peer)
 {
     struct accepted *accepted = context;
 
@@ -34,6 +34,7 @@ static void on_accept(void *context, int fd, const struct address *peer)
     assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
     assert_true(accepted->count < CLIENTS);
     accepted->fds[accepted->count++] = fd;
+    return true;
 }
 
 static int listen_somewhere(struct address *address)

@@ -4,6 +4,7 @@
 #include "io_pair.h"
 
 #include <splitsocks/io/clock.h>
+#include <splitsocks/wire/handshake.h>
 
 #include <errno.h>
 #include <poll.h>
@@ -229,6 +230,76 @@ static void test_a_stop_opens_no_more_streams(void **state)
     finish();
 }
 
+enum { HELLOS = 40 };
+
+static int send_hello(const struct key_pair *local, const struct key_pair *relay,
+                      uint64_t stamp)
+{
+    const struct hello_offer offer = {.stamp = stamp,
+                                      .ciphers = ciphers_supported(),
+                                      .linger_s = 10,
+                                      .chunk_size = CHUNK_SIZE_MAX,
+                                      .stream_window = 1 << 20,
+                                      .session_window = 1 << 20};
+    uint8_t hello[HELLO_MAX], ephemeral[KEY_SIZE];
+    struct noise noise;
+    struct wire_writer w;
+    int fd = connect_stranger("");
+
+    random_fill(ephemeral, sizeof(ephemeral));
+    wire_writer_init(&w, hello, sizeof(hello));
+    assert_int_equal(
+        hello_write(&noise, &w, local, relay->public_key, ephemeral, 0, &offer), OK);
+    noise_deinit(&noise);
+    assert_int_equal(write(fd, hello, wire_length(&w)), wire_length(&w));
+    return fd;
+}
+
+/* How many of the sockets have something to be read. */
+static unsigned count_answers(const int fds[HELLOS])
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < HELLOS; i++) {
+        struct pollfd answer = {.fd = fds[i], .events = POLLIN};
+
+        count += poll(&answer, 1, 0) == 1;
+    }
+    return count;
+}
+
+/* Handshakes that come together are answered in several iterations of the loop, which does
+ * not wait between them. */
+static void test_many_hellos_at_once(void **state)
+{
+    struct key_pair local, relay;
+    unsigned answers = 0;
+    int fds[HELLOS];
+    (void)state;
+
+    io_pair_begin(&pair, "");
+    io_pair_wait(&pair, io_pair_is_up);
+    assert_int_equal(key_pair_init(&local, pair.local_key), OK);
+    assert_int_equal(key_pair_init(&relay, pair.relay_key), OK);
+    for (unsigned i = 0; i < HELLOS; i++)
+        fds[i] = send_hello(&local, &relay, clock_wall() + i);
+    ev_timer_stop(pair.loop, &pair.tick);
+    while (answers < HELLOS) {
+        unsigned most = answers + 6;
+
+        io_pair_turn(&pair);
+        answers = count_answers(fds);
+        assert_in_range(answers, 0, most);
+    }
+    ev_timer_start(pair.loop, &pair.tick);
+    for (unsigned i = 0; i < HELLOS; i++)
+        close(fds[i]);
+    key_pair_deinit(&local);
+    key_pair_deinit(&relay);
+    expect_service();
+    finish();
+}
+
 /* ---- errands ---- */
 
 enum { STREAMS = 100 };
@@ -296,4 +367,5 @@ UNIT_MAIN(cmocka_unit_test(test_no_descriptors_to_accept_with),
           cmocka_unit_test(test_a_reload_with_the_client),
           cmocka_unit_test(test_a_stop_without_streams),
           cmocka_unit_test(test_a_stop_opens_no_more_streams),
+          cmocka_unit_test(test_many_hellos_at_once),
           cmocka_unit_test(test_many_streams_at_once))

@@ -78,6 +78,8 @@ void turns_next(struct turns *turns);
 size_t turn_most(struct turns *turns, struct turn *turn, uint32_t *round);
 /* The socket was read, and `bytes` came; there may be `more`, since the read was full. */
 void turn_read(struct turns *turns, struct turn *turn, size_t bytes, bool more);
+/* Whether the client may read more in the iteration in which it was last asked for. */
+bool turn_has_more(const struct turn *turn);
 /* Whether the client may have another errand done in this iteration. */
 bool turn_may_ask(struct turns *turns, struct turn *turn);
 /* An errand was done. */

@@ -71,6 +71,7 @@ struct arrival_result {
                                 session_receive() (copy them, they are the arrival's) */
     size_t rest_length;
     unsigned worker;
+    bool agreed;             /* a key agreement was begun, which costs */
     unsigned client;         /* ANSWER, ATTACHED, and `why` is ERROR_REPLAY: its index */
     uint64_t stamp;          /* ANSWER: of the HELLO; keep it before the answer is sent */
     enum error why;          /* SILENT: what door_hello() said of a HELLO, for the log;

@@ -69,6 +69,7 @@ uint64_t door_silence_ns(const struct door *door);
 /* An opened HELLO, between door_hello() and door_answer(). */
 struct door_hello {
     int client; /* index in the client table */
+    bool agreed; /* set also after an error: the key agreement was begun, which costs */
     struct hello_offer offer;
     struct noise noise; /* secret; wiped by door_hello_deinit() */
 };

@@ -10,8 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Takes over `fd`, non-blocking and close-on-exec. */
-typedef void listener_accept(void *context, int fd, const struct address *peer);
+/* Takes over `fd`, non-blocking and close-on-exec. Returns whether others may follow in
+ * this iteration of the loop; until then they wait in the kernel. */
+typedef bool listener_accept(void *context, int fd, const struct address *peer);
 
 struct listener {
     struct ev_loop *loop; /* borrowed */
