@@ -21,12 +21,12 @@ splitsocks_SOURCES = \
 	src/app/control_places.h \
 	src/app/daemon.c \
 	src/app/daemon.h \
+	src/app/daemon_control.c \
+	src/app/daemon_control.h \
 	src/app/folders.c \
 	src/app/folders.h \
 	src/app/load_config.c \
 	src/app/load_config.h \
-	src/app/local_control.c \
-	src/app/local_control.h \
 	src/app/log_output.c \
 	src/app/log_output.h \
 	src/app/main.c \
@@ -42,9 +42,12 @@ splitsocks_SOURCES = \
 	src/app/sandbox_wanted.h \
 	src/app/state_file.c \
 	src/app/state_file.h \
+	src/app/status_cells.c \
+	src/app/status_cells.h \
 	src/app/status_client.c \
 	src/app/status_client.h \
 	src/app/status_explain.c \
+	src/app/status_relay.c \
 	src/app/status_table.c \
 	src/app/status_view.h \
 	src/app/table.c \

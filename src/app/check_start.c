@@ -178,6 +178,7 @@ int check_relay_start(const char *path, const struct config_relay *config)
     check_state_file(stamp_file_place(path, config));
     if (config_relay_has_quotas(config))
         check_state_file(relay_state_place(path, config));
+    result = keep_first(result, check_control(path, &config->control));
     check_service(path, config->private_key_file);
     return result;
 }

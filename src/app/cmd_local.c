@@ -2,8 +2,8 @@
 #include "commands.h"
 #include "control_places.h"
 #include "daemon.h"
+#include "daemon_control.h"
 #include "load_config.h"
-#include "local_control.h"
 #include "read_file.h"
 #include "sandbox.h"
 #include "state_file.h"
@@ -12,13 +12,9 @@
 #include <splitsocks/crypto/key.h>
 #include <splitsocks/io/state_file.h>
 #include <splitsocks/local/local.h>
-#include <splitsocks/status/status.h>
 
 #include <jansson.h>
 #include <stdlib.h>
-#include <unistd.h>
-
-#include "config.h"
 
 /* A local and its configuration: the one that serves, or one that a reload has replaced
  * and that still has streams. */
@@ -33,7 +29,7 @@ struct generation {
 struct program {
     struct daemon daemon;
     struct generation *generations; /* the first one serves */
-    struct local_control control;
+    struct daemon_control control;
 };
 
 static void generation_free(struct generation *generation)
@@ -56,34 +52,25 @@ static json_t *describe_retired(const struct generation *generation)
     return list;
 }
 
-static json_t *describe(const void *context)
+static json_t *describe(const struct program *program)
 {
-    const struct program *program = context;
     const struct generation *serving = program->generations;
-    json_t *document, *head;
-    char *config;
+    json_t *document;
 
     if (serving == NULL)
         return json_pack("{s:s}", "error", "about to end");
     document = local_status(serving->local);
-    /* The client may be in another folder. */
-    config = realpath(program->daemon.config_path, NULL);
-    head = json_pack("{s:i, s:s, s:i, s:s, s:o}", "format", STATUS_FORMAT, "version",
-                     PACKAGE_VERSION, "pid", (int)getpid(), "config",
-                     config != NULL ? config : program->daemon.config_path, "retired",
-                     describe_retired(serving->next));
-    free(config);
-    if (head == NULL || document == NULL || json_object_update(head, document) != 0) {
-        json_decref(head);
-        head = NULL;
-    }
-    json_decref(document);
-    return head;
+    if (document != NULL)
+        json_object_set_new(document, "retired", describe_retired(serving->next));
+    return document;
 }
 
-static char *on_request(void *context, const char *request)
+static void on_request(void *context, const char *request, struct control_client *client)
 {
-    return local_control_answer(request, describe, context);
+    const struct program *program = context;
+
+    if (daemon_control_take(request, client))
+        daemon_control_reply(client, program->daemon.config_path, describe(program));
 }
 
 /* ---- generations ---- */
@@ -94,7 +81,7 @@ static int start_generation(void *context)
     struct program *program = context;
     struct generation *present = program->generations;
     struct generation *new = calloc(1, sizeof(*new));
-    struct local_control control = {.control = NULL};
+    struct daemon_control control = {.control = NULL};
     uint8_t key[CONFIG_KEY_SIZE];
     int status = EXIT_USAGE;
 
@@ -112,18 +99,18 @@ static int start_generation(void *context)
      * failure. */
     if (local_new(program->daemon.loop, new->config, new->state_file, key, &new->local) ==
             OK &&
-        local_control_open(&control, &program->control, program->daemon.loop,
-                           program->daemon.config_path, &new->config->control, on_request,
-                           program) == OK &&
+        daemon_control_open(&control, &program->control, program->daemon.loop,
+                            program->daemon.config_path, &new->config->control, on_request,
+                            program) == OK &&
         local_listen(new->local, present != NULL ? present->local : NULL) == OK)
         status = EXIT_SUCCESS;
     key_wipe(key, sizeof(key));
     if (status != EXIT_SUCCESS) {
-        local_control_close(&control, &program->control);
+        daemon_control_close(&control, &program->control);
         generation_free(new);
         return status;
     }
-    local_control_close(&program->control, &control);
+    daemon_control_close(&program->control, &control);
     program->control = control;
     new->next = present;
     program->generations = new;
@@ -217,7 +204,7 @@ static void end(void *context)
 {
     struct program *program = context;
 
-    local_control_close(&program->control, &(struct local_control){.control = NULL});
+    daemon_control_close(&program->control, &(struct daemon_control){.control = NULL});
     while (program->generations != NULL) {
         struct generation *generation = program->generations;
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "commands.h"
+#include "control_places.h"
 #include "daemon.h"
+#include "daemon_control.h"
 #include "load_config.h"
 #include "read_file.h"
 #include "sandbox.h"
@@ -10,13 +12,63 @@
 #include <splitsocks/crypto/key.h>
 #include <splitsocks/relay/relay.h>
 
+#include <jansson.h>
 #include <stdlib.h>
 
 struct program {
     struct daemon daemon;
     struct relay *relay;
     char *state_file; /* owned; NULL: none */
+    struct daemon_control control;
+    struct control_client *asking[CONTROL_CLIENTS]; /* for the status */
+    size_t asking_count;
 };
+
+/* ---- status ---- */
+
+/* Answers all that ask; the document's reference is taken over. */
+static void on_status(void *context, struct json_t *document)
+{
+    struct program *program = context;
+    size_t count = program->asking_count;
+
+    program->asking_count = 0;
+    for (size_t i = 0; i < count; i++)
+        daemon_control_reply(program->asking[i], program->daemon.config_path,
+                             json_incref(document));
+    json_decref(document);
+}
+
+static void on_request(void *context, const char *request, struct control_client *client)
+{
+    struct program *program = context;
+
+    if (!daemon_control_take(request, client))
+        return;
+    /* Only if a reload has moved the socket meanwhile. */
+    if (program->asking_count == ARRAY_LENGTH(program->asking)) {
+        control_reply(client, NULL);
+        return;
+    }
+    program->asking[program->asking_count++] = client;
+    relay_status_ask(program->relay, on_status, program);
+}
+
+static int open_control(struct program *program, const struct config_relay *config)
+{
+    struct daemon_control control;
+    int error = daemon_control_open(&control, &program->control, program->daemon.loop,
+                                    program->daemon.config_path, &config->control,
+                                    on_request, program);
+
+    if (error != OK)
+        return error;
+    daemon_control_close(&program->control, &control);
+    program->control = control;
+    return OK;
+}
+
+/* ---- the daemon ---- */
 
 static void on_stop(void *context, bool again)
 {
@@ -37,6 +89,9 @@ static void on_reload(void *context)
 
     if (load_relay(program->daemon.config_path, &config, key) != OK) {
         daemon_log_unchanged();
+    } else if (open_control(program, config) != OK) {
+        daemon_log_unchanged();
+        config_relay_free(config);
     } else if (relay_reload(program->relay, config) != OK) {
         log_error("the configuration stays as it was: out of memory");
         config_relay_free(config);
@@ -59,9 +114,16 @@ static void give_up_files(const char *path, const struct config_relay *config,
                           const char *state, const char *stamps)
 {
     char *key = resolve_file(path, config->private_key_file);
-    const char *read[] = {path, key}, *written[] = {state, stamps};
+    const char *read[] = {path, key}, *written[2 + CONTROL_PLACES_MAX] = {state, stamps};
+    struct control_places places;
+    size_t count = 2;
 
-    sandbox_files(read, ARRAY_LENGTH(read), written, ARRAY_LENGTH(written));
+    if (control_places_own(&places, path, &config->control) == OK) {
+        for (size_t i = 0; i < places.count; i++)
+            written[count++] = places.paths[i];
+        sandbox_files(read, ARRAY_LENGTH(read), written, count);
+        control_places_free(&places);
+    }
     free(key);
 }
 
@@ -83,7 +145,8 @@ static int start(void *context)
     if (error != OK) {
         log_error("cannot start: %s", error_string((enum error)error));
         config_relay_free(config);
-    } else if ((error = relay_listen(program->relay)) == OK) {
+    } else if ((error = open_control(program, config)) == OK &&
+               (error = relay_listen(program->relay)) == OK) {
         give_up_files(program->daemon.config_path, config, program->state_file, stamps);
         error = relay_start(program->relay);
     }
@@ -95,7 +158,9 @@ static void end(void *context)
 {
     struct program *program = context;
 
+    daemon_control_close(&program->control, &(struct daemon_control){.control = NULL});
     relay_free(program->relay);
+    on_status(program, NULL);
     free(program->state_file);
 }
 

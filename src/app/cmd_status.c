@@ -92,12 +92,13 @@ static void log_failure(const char *path, int error)
         log_error("nobody listens at %s: %s", path,
                   errno == ENOENT ? "there is no such socket" : strerror(errno));
         break;
-    case ERROR_TIMEOUT: log_error("the local at %s does not answer", path); break;
+    case ERROR_TIMEOUT: log_error("the process at %s does not answer", path); break;
     case ERROR_SYSTEM:
-        log_error("cannot ask the local at %s: %s", path, strerror(errno));
+        log_error("cannot ask the process at %s: %s", path, strerror(errno));
         break;
     default:
-        log_error("cannot ask the local at %s: %s", path, error_string((enum error)error));
+        log_error("cannot ask the process at %s: %s", path,
+                  error_string((enum error)error));
     }
 }
 
@@ -131,7 +132,7 @@ static int request(const struct places *places, char **answer)
 /* ---- showing ---- */
 
 /* Configurations of one user with the same base name have the same usual place, and the
- * first local has taken it. */
+ * first one has taken it. */
 static void warn_of_another(const struct options *options, const json_t *document)
 {
     const char *config = view_text(document, "config");
@@ -139,7 +140,7 @@ static void warn_of_another(const struct options *options, const json_t *documen
 
     if (stat(config, &own) == 0 && stat(options->config_path, &asked) == 0 &&
         (own.st_dev != asked.st_dev || own.st_ino != asked.st_ino))
-        log_warning("this is the status of a local that runs with %s; one with %s has no "
+        log_warning("this is the status of a process that runs with %s; one with %s has no "
                     "control socket, or does not run",
                     config, options->config_path);
 }
@@ -170,8 +171,10 @@ static int show(const struct options *options, const char *answer)
     bool good;
 
     document = json_loads(answer, 0, &why);
-    if (document == NULL || !json_is_object(json_object_get(document, "session"))) {
-        log_error("the local has answered something else than its status: %.200s", answer);
+    if (document == NULL || (!json_is_object(json_object_get(document, "session")) &&
+                             !view_of_relay(document))) {
+        log_error("the process has answered something else than its status: %.200s",
+                  answer);
         json_decref(document);
         return ERROR_MALFORMED;
     }
@@ -181,10 +184,14 @@ static int show(const struct options *options, const char *answer)
         return fputs(answer, stdout) >= 0 && fflush(stdout) == 0 ? OK : ERROR_SYSTEM;
     }
     make_printable(document);
-    good = status_print_tables(document, stdout);
+    good = view_of_relay(document) ? status_print_relay(document, stdout)
+                                   : status_print_tables(document, stdout);
     if (options->explain) {
         putchar('\n');
-        status_explain(document, stdout);
+        if (view_of_relay(document))
+            status_explain_relay(document, stdout);
+        else
+            status_explain(document, stdout);
     }
     json_decref(document);
     return good && fflush(stdout) == 0 ? OK : ERROR_SYSTEM;
@@ -235,18 +242,21 @@ static int show_all(const struct options *options, const struct places *places)
 static int run(const struct options *options)
 {
     struct places places = {.all = {.count = 0}};
-    struct config_local *config;
-    int error = load_local(options->config_path, &config, NULL);
+    struct config_local *local;
+    struct config_relay *relay;
+    int error = load_either(options->config_path, &local, &relay);
 
     if (error != OK)
         return EXIT_USAGE;
-    error = control_places_find(&places.all, options->config_path, &config->control,
+    error = control_places_find(&places.all, options->config_path,
+                                local != NULL ? &local->control : &relay->control,
                                 &places.owner);
-    config_local_free(config);
+    config_local_free(local);
+    config_relay_free(relay);
     if (error != OK)
         return EXIT_FAILURE;
     if (places.all.count == 0) {
-        log_error("a local with %s has no control socket: its control is null",
+        log_error("a process with %s has no control socket: its control is null",
                   options->config_path);
         return EXIT_FAILURE;
     }
@@ -261,13 +271,13 @@ int cmd_status(int argc, char **argv)
     struct options options = {.config_path = NULL};
     int status = EXIT_USAGE;
 
-    log_set_level(LOG_ERROR); /* local logs the warnings about the configuration */
+    log_set_level(LOG_ERROR); /* the daemon logs the warnings about the configuration */
     if (!parse_options(&options, argc, argv)) {
         fprintf(stderr, "usage: splitsocks status [-c FILE] [--json | --explain] "
                         "[--watch[=SECONDS]]\n");
     } else {
         if (options.config_path == NULL)
-            options.config_path = find_local_config();
+            options.config_path = find_config();
         status = options.config_path != NULL ? run(&options) : EXIT_FAILURE;
     }
     free(options.config_path);

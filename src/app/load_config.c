@@ -45,6 +45,17 @@ char *find_local_config(void)
     return strdup("/etc/splitsocks/local.json");
 }
 
+char *find_config(void)
+{
+    static const char relay[] = "/etc/splitsocks/relay.json";
+    char *path = find_local_config();
+
+    if (path == NULL || access(path, F_OK) == 0 || access(relay, F_OK) != 0)
+        return path;
+    free(path);
+    return strdup(relay);
+}
+
 static int load_key(const char *config_path, const char *name, uint8_t key[CONFIG_KEY_SIZE])
 {
     char *path = resolve_file(config_path, name);
@@ -141,24 +152,70 @@ static void warn_of_readers(const char *path, const struct config_local *config)
                     status.st_uid == geteuid() ? "600" : "o=", path);
 }
 
-int load_local(const char *path, struct config_local **config, uint8_t key[CONFIG_KEY_SIZE])
+static int parse_local(const char *path, const char *text, size_t length,
+                       struct config_local **config)
 {
     struct config_error why;
-    size_t length;
-    char *text;
-    int error = read_file(path, READ_FILE_MAX, &text, &length);
+    int error = config_local_parse(text, length, path, config, &why);
 
-    if (error != OK)
-        return error;
-    error = config_local_parse(text, length, path, config, &why);
-    explicit_bzero(text, length); /* it contains passwords */
-    free(text);
     if (error != OK) {
         log_problems(path, &why);
         return error;
     }
     log_warnings(&(*config)->warnings);
     warn_of_readers(path, *config);
+    return OK;
+}
+
+static int parse_relay(const char *path, const char *text, size_t length,
+                       struct config_relay **config)
+{
+    struct config_error why;
+    int error = config_relay_parse(text, length, path, config, &why);
+
+    if (error != OK) {
+        log_problems(path, &why);
+        return error;
+    }
+    log_warnings(&(*config)->warnings);
+    return OK;
+}
+
+/* The text may contain passwords. */
+static void forget(char *text, size_t length)
+{
+    explicit_bzero(text, length);
+    free(text);
+}
+
+int load_either(const char *path, struct config_local **local, struct config_relay **relay)
+{
+    size_t length;
+    char *text;
+    int error = read_file(path, READ_FILE_MAX, &text, &length);
+
+    *local = NULL;
+    *relay = NULL;
+    if (error != OK)
+        return error;
+    error = config_is_of_relay(text, length) ? parse_relay(path, text, length, relay)
+                                             : parse_local(path, text, length, local);
+    forget(text, length);
+    return error;
+}
+
+int load_local(const char *path, struct config_local **config, uint8_t key[CONFIG_KEY_SIZE])
+{
+    size_t length;
+    char *text;
+    int error = read_file(path, READ_FILE_MAX, &text, &length);
+
+    if (error != OK)
+        return error;
+    error = parse_local(path, text, length, config);
+    forget(text, length);
+    if (error != OK)
+        return error;
     if (key != NULL)
         error = load_local_key(path, *config, key);
     if (error != OK)
@@ -168,20 +225,16 @@ int load_local(const char *path, struct config_local **config, uint8_t key[CONFI
 
 int load_relay(const char *path, struct config_relay **config, uint8_t key[CONFIG_KEY_SIZE])
 {
-    struct config_error why;
     size_t length;
     char *text;
     int error = read_file(path, READ_FILE_MAX, &text, &length);
 
     if (error != OK)
         return error;
-    error = config_relay_parse(text, length, path, config, &why);
+    error = parse_relay(path, text, length, config);
     free(text);
-    if (error != OK) {
-        log_problems(path, &why);
+    if (error != OK)
         return error;
-    }
-    log_warnings(&(*config)->warnings);
     if (key != NULL)
         error = load_relay_key(path, *config, key);
     if (error != OK)

@@ -24,7 +24,7 @@ static const struct {
     {"connect", cmd_connect, "[-c FILE] [-v] HOST PORT",
      "carry one stream on stdin/stdout"},
     {"status", cmd_status, "[-c FILE] [--json|--explain] [--watch[=SECONDS]]",
-     "show what a running local does"},
+     "show what a running local or relay does"},
     {"check", cmd_check, "{local|relay} FILE",
      "check a configuration and what a start needs"},
     {"keygen", cmd_keygen, "[-y] FILE", "make a private key, print the public one"},

@@ -1,71 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#include "status_cells.h"
 #include "status_view.h"
-#include "table.h"
 
 #include <splitsocks/status/status_text.h>
 
 #include <string.h>
-
-/* Longer names are cut in the middle, since their ends tell more. */
-#define NAME_WIDTH 20
-#define DESTINATION_WIDTH 30
-
-static void add_short(struct table *table, const char *text, int width)
-{
-    int length = (int)strlen(text);
-    int head = (width - 3) / 2;
-
-    if (length <= width)
-        table_add(table, "%s", text);
-    else
-        table_add(table, "%.*s...%s", head, text, text + length - (width - 3 - head));
-}
-
-static void add_bytes(struct table *table, const json_t *object, const char *key)
-{
-    char text[STATUS_TEXT_SIZE];
-
-    table_add(table, "%s", text_bytes(view_number(object, key), text));
-}
-
-static void add_rate(struct table *table, const json_t *object, const char *key)
-{
-    char text[STATUS_TEXT_SIZE];
-
-    table_add(table, "%s", text_rate(view_number(object, key), text));
-}
-
-static void add_count(struct table *table, const json_t *object, const char *key)
-{
-    table_add(table, "%.0f", view_number(object, key));
-}
-
-static void add_duration(struct table *table, const json_t *object, const char *key)
-{
-    char text[STATUS_TEXT_SIZE];
-
-    table_add(table, "%s",
-              view_known(object, key) ? text_duration(view_number(object, key), text)
-                                      : "-");
-}
-
-/* A row for each object of the list. */
-static bool print_rows(const struct table_column *columns, const json_t *list,
-                       void (*add_row)(struct table *table, const json_t *object),
-                       FILE *stream)
-{
-    struct table table;
-    const json_t *object;
-    size_t index;
-    bool good;
-
-    table_init(&table, columns);
-    json_array_foreach(list, index, object)
-        add_row(&table, object);
-    good = table_print(&table, stream);
-    table_deinit(&table);
-    return good;
-}
 
 /* ---- the session ---- */
 
@@ -106,15 +45,15 @@ static void print_listeners(const json_t *listeners, FILE *stream)
 
 static void add_traffic(struct table *table, const json_t *path)
 {
-    add_short(table, view_text(path, "name"), NAME_WIDTH);
+    cell_short(table, view_text(path, "name"), NAME_WIDTH);
     table_add(table, "%s",
               view_text(path, view_known(path, "reason") ? "reason" : "state"));
-    add_duration(table, path, "rtt_ms");
-    add_rate(table, path, "goodput_up_bps");
-    add_rate(table, path, "goodput_down_bps");
+    cell_duration(table, path, "rtt_ms");
+    cell_rate(table, path, "goodput_up_bps");
+    cell_rate(table, path, "goodput_down_bps");
     table_add(table, "%.0f%%", view_number(path, "share") * 100);
-    add_bytes(table, path, "payload_up_bytes");
-    add_bytes(table, path, "payload_down_bytes");
+    cell_bytes(table, path, "payload_up_bytes");
+    cell_bytes(table, path, "payload_down_bytes");
 }
 
 static bool print_traffic(const json_t *paths, FILE *stream)
@@ -125,19 +64,7 @@ static bool print_traffic(const json_t *paths, FILE *stream)
         {"SENT", true},  {"RECEIVED", true}, {NULL, false},
     };
 
-    return print_rows(columns, paths, add_traffic, stream);
-}
-
-static void add_quota(struct table *table, const json_t *limits)
-{
-    char used[STATUS_TEXT_SIZE], all[STATUS_TEXT_SIZE];
-
-    if (!view_known(limits, "quota_bytes"))
-        table_add(table, "-");
-    else
-        table_add(table, "%s of %s",
-                  text_bytes(view_number(limits, "quota_used_bytes"), used),
-                  text_bytes(view_number(limits, "quota_bytes"), all));
+    return cells_print(columns, paths, add_traffic, stream);
 }
 
 static void add_subflows(struct table *table, const json_t *path)
@@ -145,18 +72,18 @@ static void add_subflows(struct table *table, const json_t *path)
     const json_t *subflows = json_object_get(path, "subflows");
     char text[STATUS_TEXT_SIZE];
 
-    add_short(table, view_text(path, "name"), NAME_WIDTH);
-    add_count(table, subflows, "open");
-    add_count(table, subflows, "dialling");
-    add_count(table, subflows, "recycled");
-    add_count(table, subflows, "failed");
-    add_count(table, json_object_get(path, "dials"), "failed");
+    cell_short(table, view_text(path, "name"), NAME_WIDTH);
+    cell_count(table, subflows, "open");
+    cell_count(table, subflows, "dialling");
+    cell_count(table, subflows, "recycled");
+    cell_count(table, subflows, "failed");
+    cell_count(table, json_object_get(path, "dials"), "failed");
     table_add(table, "%s",
               text_bytes(view_number(path, "requeued_bytes") +
                              view_number(path, "reinjected_bytes"),
                          text));
-    add_bytes(table, path, "duplicate_bytes");
-    add_quota(table, json_object_get(path, "limits"));
+    cell_bytes(table, path, "duplicate_bytes");
+    cell_used(table, json_object_get(path, "limits"), "quota_used_bytes", "quota_bytes");
 }
 
 static bool print_subflows(const json_t *paths, FILE *stream)
@@ -167,7 +94,7 @@ static bool print_subflows(const json_t *paths, FILE *stream)
         {"QUOTA", true},  {NULL, false},
     };
 
-    return print_rows(columns, paths, add_subflows, stream);
+    return cells_print(columns, paths, add_subflows, stream);
 }
 
 /* ---- streams ---- */
@@ -194,18 +121,18 @@ static void add_stream(struct table *table, const json_t *item)
     char text[STATUS_TEXT_SIZE];
 
     if (view_known(item, "id"))
-        add_count(table, item, "id");
+        cell_count(table, item, "id");
     else
         table_add(table, "-");
-    add_short(table, view_text(item, "destination"), DESTINATION_WIDTH);
+    cell_short(table, view_text(item, "destination"), DESTINATION_WIDTH);
     table_add(table, "%s", view_known(item, "mode") ? view_text(item, "mode") : "-");
-    add_bytes(table, item, "up_bytes");
-    add_bytes(table, item, "down_bytes");
+    cell_bytes(table, item, "up_bytes");
+    cell_bytes(table, item, "down_bytes");
     table_add(table, "%s",
               text_bytes(view_number(item, "waiting_up_bytes") +
                              view_number(item, "unacknowledged_bytes"),
                          text));
-    add_bytes(table, item, "unread_bytes");
+    cell_bytes(table, item, "unread_bytes");
     add_waits(table, json_object_get(item, "waits_for"));
 }
 
@@ -217,39 +144,29 @@ static bool print_streams(const json_t *streams, FILE *stream)
         {"UNREAD", true}, {"WAITS FOR", false},   {NULL, false},
     };
 
-    return print_rows(columns, streams, add_stream, stream);
+    return cells_print(columns, streams, add_stream, stream);
 }
 
 /* ---- flows ---- */
 
-static void add_drops(struct table *table, json_t *drops)
-{
-    const char *reason;
-    json_t *count;
-    double all = 0;
-
-    json_object_foreach(drops, reason, count)
-        all += json_number_value(count);
-    table_add(table, "%.0f", all);
-}
-
 static void add_flow(struct table *table, const json_t *flow)
 {
     if (view_known(flow, "id"))
-        add_count(table, flow, "id");
+        cell_count(table, flow, "id");
     else
         table_add(table, "-");
-    add_short(table, view_known(flow, "client") ? view_text(flow, "client") : "-",
-              DESTINATION_WIDTH);
-    add_short(table, view_known(flow, "destination") ? view_text(flow, "destination") : "-",
-              DESTINATION_WIDTH);
+    cell_short(table, view_known(flow, "client") ? view_text(flow, "client") : "-",
+               DESTINATION_WIDTH);
+    cell_short(table,
+               view_known(flow, "destination") ? view_text(flow, "destination") : "-",
+               DESTINATION_WIDTH);
     table_add(table, "%s", view_text(flow, "mode"));
-    add_count(table, flow, "up_datagrams");
-    add_bytes(table, flow, "up_bytes");
-    add_count(table, flow, "down_datagrams");
-    add_bytes(table, flow, "down_bytes");
-    add_drops(table, json_object_get(flow, "drops"));
-    add_duration(table, flow, "idle_ms");
+    cell_count(table, flow, "up_datagrams");
+    cell_bytes(table, flow, "up_bytes");
+    cell_count(table, flow, "down_datagrams");
+    cell_bytes(table, flow, "down_bytes");
+    cell_sum(table, json_object_get(flow, "drops"));
+    cell_duration(table, flow, "idle_ms");
 }
 
 static bool print_flows(const json_t *flows, FILE *stream)
@@ -260,7 +177,7 @@ static bool print_flows(const json_t *flows, FILE *stream)
         {"LOST", true}, {"IDLE", true},    {NULL, false},
     };
 
-    return print_rows(columns, flows, add_flow, stream);
+    return cells_print(columns, flows, add_flow, stream);
 }
 
 /* ---- all of it ---- */

@@ -57,6 +57,12 @@ void account_give_flow(struct account *account)
         places_give(&account->client->flows);
 }
 
+void account_note_refusal(struct account *account, enum client_refusal refusal)
+{
+    if (account->client != NULL)
+        atomic_fetch_add(&account->client->refusals[refusal], 1);
+}
+
 uint64_t account_dial_wait(const struct account *account, uint64_t now)
 {
     return account->client != NULL ? client_account_dial_wait(account->client, now) : 0;

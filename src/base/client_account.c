@@ -10,6 +10,9 @@ void client_account_init(struct client_account *account, struct client_pools *po
 {
     places_init(&account->streams, &pools->streams, 0);
     places_init(&account->flows, &pools->flows, 0);
+    atomic_init(&account->dials, 0);
+    for (int i = 0; i < CLIENT_REFUSALS; i++)
+        atomic_init(&account->refusals[i], 0);
     atomic_init(&account->dials_per_second, 0);
     atomic_init(&account->dial_due_at_ns, 0);
 }
@@ -19,6 +22,27 @@ void client_account_set(struct client_account *account, const struct client_boun
     atomic_store(&account->streams.most, bounds->streams);
     atomic_store(&account->flows.most, bounds->flows);
     atomic_store(&account->dials_per_second, bounds->dials_per_second);
+}
+
+const char *client_refusal_name(enum client_refusal refusal)
+{
+    static const char *const names[CLIENT_REFUSALS] = {
+        [CLIENT_REFUSAL_MAX_SESSIONS] = "max_sessions",
+        [CLIENT_REFUSAL_NOT_SERVED] = "not_served",
+        [CLIENT_REFUSAL_MAX_STREAMS] = "max_streams",
+        [CLIENT_REFUSAL_LIMITS_STREAMS] = "limits_streams",
+        [CLIENT_REFUSAL_MAX_FLOWS] = "max_flows",
+        [CLIENT_REFUSAL_LIMITS_FLOWS] = "limits_flows",
+        [CLIENT_REFUSAL_DIALS] = "dials_per_second",
+        [CLIENT_REFUSAL_NAMES] = "dns_max_waiting",
+        [CLIENT_REFUSAL_DESCRIPTORS] = "descriptors",
+        [CLIENT_REFUSAL_MEMORY] = "buffered_bytes",
+        [CLIENT_REFUSAL_RECORDS] = "records",
+        [CLIENT_REFUSAL_DESTINATION] = "destinations",
+        [CLIENT_REFUSAL_MACHINE] = "machine",
+    };
+
+    return names[refusal];
 }
 
 /* The generic cell rate algorithm (ITU-T I.371): dials are due in equal distances, and may
@@ -40,6 +64,7 @@ uint64_t client_account_dial_at(struct client_account *account, uint64_t now)
     uint32_t rate = atomic_load(&account->dials_per_second);
     uint_least64_t due_at_ns = atomic_load(&account->dial_due_at_ns);
 
+    atomic_fetch_add(&account->dials, 1);
     if (rate == 0)
         return now;
     while (!atomic_compare_exchange_weak(&account->dial_due_at_ns, &due_at_ns,

@@ -12,16 +12,6 @@
 #define IDLE_DEFAULT 2
 #define MTU_RETRY_MAX (30 * 24 * 3600 * NS_PER_S)
 
-static int read_control(struct reader *reader, const struct place *place,
-                        const struct option *option, json_t *value, void *field)
-{
-    struct config_control *control = field;
-
-    control->given = true;
-    return json_is_null(value) ? OK
-                               : read_string(reader, place, option, value, &control->file);
-}
-
 static int check_pool(struct reader *reader, const struct place *place, json_t *value,
                       void *field)
 {
@@ -197,8 +187,7 @@ static const struct option local_options[] = {
      .minimum = NS_PER_S, .maximum = MTU_RETRY_MAX},
     {OPTION_TIMEOUTS, FIELD(config_local, timeouts)},
     {OPTION_STATE_FILE, FIELD(config_local, state_file)},
-    {.name = "control", .read = read_control, FIELD(config_local, control), .minimum = 1,
-     .maximum = 4095, .allowed = "the name of a socket, relative to this file, or null"},
+    {OPTION_CONTROL, FIELD(config_local, control)},
     {.name = NULL},
 };
 

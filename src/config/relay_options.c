@@ -211,6 +211,7 @@ static const struct option relay_options[] = {
     {OPTION_TIMEOUTS, FIELD(config_relay, timeouts)},
     {OPTION_CONGESTION_CONTROL, FIELD(config_relay, congestion_control)},
     {OPTION_STATE_FILE, FIELD(config_relay, state_file)},
+    {OPTION_CONTROL, FIELD(config_relay, control)},
     {.name = "limits", .read = read_object, FIELD(config_relay, limits), .fallback = "{}",
      .members = limit_options},
     {.name = NULL},

@@ -17,6 +17,16 @@ static size_t count_keys(json_t *tree, const struct option *of, const struct opt
     return count;
 }
 
+bool config_is_of_relay(const char *text, size_t length)
+{
+    json_t *tree = json_loadb(text, length, 0, NULL);
+    bool result = count_keys(tree, relay_root.members, local_root.members, NULL) >
+                  count_keys(tree, local_root.members, relay_root.members, NULL);
+
+    json_decref(tree);
+    return result;
+}
+
 int check_side(struct reader *reader, const struct option *root, json_t *tree)
 {
     bool local = root == &local_root;

@@ -251,3 +251,13 @@ bool valid_host_pattern(const char *text)
     host_parse(&host, strncmp(text, "*.", 2) == 0 ? text + 2 : text);
     return host.kind != HOST_INVALID && host.kind != HOST_ADDRESS;
 }
+
+int read_control(struct reader *reader, const struct place *place,
+                 const struct option *option, json_t *value, void *field)
+{
+    struct config_control *control = field;
+
+    control->given = true;
+    return json_is_null(value) ? OK
+                               : read_string(reader, place, option, value, &control->file);
+}

@@ -23,6 +23,7 @@ value_reader read_ports;   /* numbers and "A-B" [struct config_ports] */
 value_reader read_port_range; /* a number or "A-B" [struct port_range] */
 value_reader read_host;       /* a name or an address, as host_parse() [const char *] */
 value_reader read_host_port;  /* "host:port" [struct config_host_port] */
+value_reader read_control;    /* a file's name or null [struct config_control] */
 
 /* For option->valid. */
 bool valid_host_pattern(const char *text); /* a name, "*.name" or "*" */
@@ -43,6 +44,9 @@ bool valid_label(const char *text);
 #define OPTION_STATE_FILE \
     .name = "state_file", .read = read_string, .nullable = true, .minimum = 1, \
     .maximum = 4095, .allowed = "the name of a file, relative to this one"
+#define OPTION_CONTROL \
+    .name = "control", .read = read_control, .minimum = 1, .maximum = 4095, \
+    .allowed = "the name of a socket, relative to this file, or null"
 #define OPTION_LINGER \
     .name = "linger", .read = read_duration, .fallback = "\"120s\"", \
     .maximum = 24 * 3600 * NS_PER_S

@@ -45,3 +45,8 @@ struct account *accounts_of(struct accounts *accounts, unsigned client,
     accounts->items[client] = account;
     return account;
 }
+
+const struct account *accounts_get(const struct accounts *accounts, unsigned client)
+{
+    return client < accounts->count ? accounts->items[client] : NULL;
+}

@@ -20,5 +20,7 @@ void accounts_deinit(struct accounts *accounts);
  * the client's sessions in all workers share, or NULL. */
 struct account *accounts_of(struct accounts *accounts, unsigned client,
                             struct client_account *common) MUST_CHECK;
+/* The same, but NULL where the client has had no session yet. */
+const struct account *accounts_get(const struct accounts *accounts, unsigned client);
 
 #endif

@@ -104,6 +104,16 @@ void admission_drop(struct admission *admission, struct session *session)
     session_free(session);
 }
 
+const struct account *admission_account(const struct admission *admission, unsigned client)
+{
+    return accounts_get(&admission->accounts, client);
+}
+
+unsigned admission_unproven(const struct admission *admission)
+{
+    return admission->arrival_count;
+}
+
 unsigned admission_load(const struct admission *admission)
 {
     return admission->session_count + admission->half_open_count;
@@ -397,7 +407,11 @@ static struct session *create_session(struct admission *admission,
     if (session == NULL)
         return NULL;
     admission->session_count++;
-    if (!promise.refused) {
+    if (promise.refused) {
+        account_note_refusal(promise.account, client->refusal != NULL
+                                                  ? CLIENT_REFUSAL_NOT_SERVED
+                                                  : CLIENT_REFUSAL_MAX_SESSIONS);
+    } else {
         promise.account->sessions++;
         client_table_session_begins(door_clients(admission->config.door),
                                     (int)hello->client);

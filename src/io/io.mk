@@ -19,6 +19,7 @@ libio_a_SOURCES = \
 	include/splitsocks/io/outage_log.h \
 	include/splitsocks/io/pace.h \
 	include/splitsocks/io/plain.h \
+	include/splitsocks/io/process_use.h \
 	include/splitsocks/io/remainder.h \
 	include/splitsocks/io/resolver.h \
 	include/splitsocks/io/restart.h \
@@ -54,6 +55,7 @@ libio_a_SOURCES = \
 	src/io/outage_log.c \
 	src/io/pace.c \
 	src/io/plain.c \
+	src/io/process_use.c \
 	src/io/remainder.c \
 	src/io/resolver.c \
 	src/io/restart.c \

@@ -69,31 +69,47 @@ static void refuse_stream(struct driver *driver, struct stream *stream,
     driver_touch(driver);
 }
 
-/* The bound that the client has met, as the person who runs the relay may change it. */
-static const char *bound_met(const struct outbound *outbound)
+/* The bound that the client has met. */
+static enum client_refusal bound_met(const struct outbound *outbound)
 {
     const struct account *account = account_of(outbound);
 
-    if (outbound->bound == PLACES_OWN)
-        return "its client has as many streams, in all its sessions, as it may have "
-               "(clients[].max_streams)";
-    if (outbound->bound == PLACES_COMMON)
-        return "its client has as many streams as it leaves to the others (limits.streams)";
+    if (!outbound->counted)
+        return outbound->bound == PLACES_OWN ? CLIENT_REFUSAL_MAX_STREAMS
+                                             : CLIENT_REFUSAL_LIMITS_STREAMS;
     if (!share_may_take(&account->destinations, 1))
-        return "its client has as many connections as it leaves to the others (\"ulimit "
-               "-n\", "
-               "or LimitNOFILE of the systemd unit)";
+        return CLIENT_REFUSAL_DESCRIPTORS;
     if (!share_may_take(&account->names, 1))
-        return "its client looks up as many names as it leaves to the others "
-               "(dns.max_waiting)";
+        return CLIENT_REFUSAL_NAMES;
     if (account_dial_wait(account, clock_now()) > DIAL_WAIT_NS)
-        return "its client begins too many connections (clients[].dials_per_second, or "
-               "limits.dials_per_second)";
-    return reset_code_string(RESET_LIMIT);
+        return CLIENT_REFUSAL_DIALS;
+    return CLIENT_REFUSAL_MACHINE;
 }
 
-/* Rate-limited, since clients can cause these lines at will. */
-static void log_refusal(const struct outbound *outbound, enum reset_code code)
+/* The bound, as the person who runs the relay may change it. */
+static const char *bound_string(enum client_refusal refusal)
+{
+    switch (refusal) {
+    case CLIENT_REFUSAL_MAX_STREAMS:
+        return "its client has as many streams, in all its sessions, as it may have "
+               "(clients[].max_streams)";
+    case CLIENT_REFUSAL_LIMITS_STREAMS:
+        return "its client has as many streams as it leaves to the others (limits.streams)";
+    case CLIENT_REFUSAL_DESCRIPTORS:
+        return "its client has as many connections as it leaves to the others (\"ulimit "
+               "-n\", or LimitNOFILE of the systemd unit)";
+    case CLIENT_REFUSAL_NAMES:
+        return "its client looks up as many names as it leaves to the others "
+               "(dns.max_waiting)";
+    case CLIENT_REFUSAL_DIALS:
+        return "its client begins too many connections (clients[].dials_per_second, or "
+               "limits.dials_per_second)";
+    default: return reset_code_string(RESET_LIMIT);
+    }
+}
+
+/* Counts and logs it; rate-limited, since clients can cause these lines at will. */
+static void note_refusal(const struct outbound *outbound, enum reset_code code)
 {
     static _Thread_local struct log_limit limit;
     const struct address *denied = &outbound->dialer.denied;
@@ -101,11 +117,14 @@ static void log_refusal(const struct outbound *outbound, enum reset_code code)
     struct destination_refusal refusal;
     char text[DESTINATION_TEXT_SIZE];
 
-    if (code == RESET_DENIED &&
-        destination_judge(outbound->list->rules, denied, &refusal) != OK)
-        reason = destination_refusal_format(&refusal, text);
-    else if (code == RESET_LIMIT)
-        reason = bound_met(outbound);
+    if (code == RESET_DENIED) {
+        account_note_refusal(account_of(outbound), CLIENT_REFUSAL_DESTINATION);
+        if (destination_judge(outbound->list->rules, denied, &refusal) != OK)
+            reason = destination_refusal_format(&refusal, text);
+    } else if (code == RESET_LIMIT) {
+        account_note_refusal(account_of(outbound), bound_met(outbound));
+        reason = bound_string(bound_met(outbound));
+    }
     log_write_limited(&limit, clock_now(), code == RESET_DENIED ? LOG_WARNING : LOG_INFO,
                       "%s: the stream to %s was not opened: %s", outbound->list->client,
                       stream_destination(outbound->stream), reason);
@@ -113,7 +132,7 @@ static void log_refusal(const struct outbound *outbound, enum reset_code code)
 
 static void refuse(struct outbound *outbound, enum reset_code code)
 {
-    log_refusal(outbound, code);
+    note_refusal(outbound, code);
     refuse_stream(outbound->driver, outbound->stream, code);
     outbound_free(outbound);
 }

@@ -476,12 +476,15 @@ static struct flow_list *largest_of(const struct account *account,
     return largest;
 }
 
-static void log_bound(const char *client, enum places_bound bound, const char *effect)
+static void note_bound(const struct flow_list *list, enum places_bound bound,
+                       const char *effect)
 {
     static _Thread_local struct log_limit limit;
 
+    account_note_refusal(list->account, bound == PLACES_OWN ? CLIENT_REFUSAL_MAX_FLOWS
+                                                            : CLIENT_REFUSAL_LIMITS_FLOWS);
     log_write_limited(&limit, clock_now(), LOG_WARNING,
-                      "%s has as many flows as %s, and %s", client,
+                      "%s has as many flows as %s, and %s", list->client,
                       bound == PLACES_OWN ? "it may have in all its sessions "
                                             "(clients[].max_flows)"
                                           : "limits.flows leaves it",
@@ -499,10 +502,10 @@ static bool take_place(const struct flow_list *list)
         struct flow_list *largest = largest_of(list->account, list->service);
 
         if (largest == NULL) {
-            log_bound(list->client, bound, "gets no further one");
+            note_bound(list, bound, "gets no further one");
             return false;
         }
-        log_bound(list->client, bound, "loses the oldest");
+        note_bound(list, bound, "loses the oldest");
         end_flow(oldest_of(largest), FLOW_CLOSE_LIMIT);
     }
     return true;

@@ -192,6 +192,7 @@ int relay_new(struct ev_loop *loop, struct config_relay *config, const char *sta
     pthread_mutex_init(&relay->lock, NULL);
     atomic_init(&relay->stop_at_ns, TIME_NEVER);
     atomic_init(&relay->terms_due, false);
+    atomic_init(&relay->round, 0);
     random_fill(&relay->silence_random, sizeof(relay->silence_random));
     error = key_pair_init(&relay->key, private_key);
     relay->config = calloc(1, sizeof(*relay->config));
@@ -245,8 +246,10 @@ void relay_free(struct relay *relay)
     /* Threads still run if a start has failed halfway. */
     if (relay->initialised == relay->worker_count)
         relay_stop(relay, 0);
-    if (relay->initialised > 0)
+    if (relay->initialised > 0) {
         relay_terms_stop(relay);
+        relay_status_stop(relay);
+    }
     /* Wait for all before any deinit: each may pass connections to any other. */
     for (unsigned i = 0; i < relay->initialised; i++)
         relay_worker_join(&relay->workers[i]);

@@ -22,7 +22,10 @@ librelay_a_SOURCES = \
 	src/relay/relay_mailbox.h \
 	src/relay/relay_meters.c \
 	src/relay/relay_quota.c \
+	src/relay/relay_part.c \
+	src/relay/relay_part.h \
 	src/relay/relay_session.c \
+	src/relay/relay_status.c \
 	src/relay/relay_terms.c \
 	src/relay/relay_worker.c \
 	src/relay/stamp_file.c \

@@ -186,6 +186,7 @@ static void close_evicted(struct relay_worker *worker)
             "closed the oldest connection that has not proved to be a client's: "
             "limits.unauthenticated (%u) or limits.half_open (%u) are in use",
             limits->unauthenticated, limits->half_open);
+        worker->handshakes.refused[RELAY_SILENCE_EVICTED]++;
         arrival_close(arrival_user(evicted));
     }
 }
@@ -229,6 +230,7 @@ static void judge(struct relay_arrival *arrival, size_t length, unsigned place)
     switch (result.verdict) {
     case ARRIVAL_MORE: arm_deadline(arrival, now); break;
     case ARRIVAL_ANSWER:
+        worker->handshakes.answered++;
         /* Nothing was sent before, so the buffer has room. */
         if (send(arrival->io.fd, result.answer, result.answer_length, MSG_NOSIGNAL) !=
             (ssize_t)result.answer_length)
@@ -236,10 +238,14 @@ static void judge(struct relay_arrival *arrival, size_t length, unsigned place)
         else
             arm_deadline(arrival, now);
         break;
-    case ARRIVAL_ATTACHED: attach(arrival, &result); break;
+    case ARRIVAL_ATTACHED:
+        worker->handshakes.joined++;
+        attach(arrival, &result);
+        break;
     case ARRIVAL_ELSEWHERE: move_out(arrival, result.worker); break;
     case ARRIVAL_SILENT:
         arrival->silent = true;
+        relay_handshakes_refuse(&worker->handshakes, result.why);
         log_refusal(arrival, &result);
         arm_deadline(arrival, now);
         break;

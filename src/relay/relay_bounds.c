@@ -3,6 +3,7 @@
 #include "relay_internal.h"
 
 #include <splitsocks/io/descriptors.h>
+#include <splitsocks/status/control.h>
 
 /* Connections of one session: the default of pool.burst at local. */
 #define SUBFLOWS_OF_SESSION 48ul
@@ -24,7 +25,8 @@ void relay_bounds_reserve(const struct config_relay *config, unsigned long held)
         .held = held,
         .counted = true,
         .subflows = subflows_of_clients(config) + config->limits.unauthenticated,
-        .own = DESCRIPTORS_RESOLVER * (unsigned long)config->workers + DESCRIPTORS_FILES,
+        .own = DESCRIPTORS_RESOLVER * (unsigned long)config->workers + DESCRIPTORS_FILES +
+               CONTROL_CLIENTS,
     };
 
     descriptors_reserve(&needs);

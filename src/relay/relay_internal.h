@@ -6,6 +6,7 @@
 #include "outbound_flow.h"
 #include "own_addresses.h"
 #include "relay_mailbox.h"
+#include "relay_part.h"
 #include "stamp_file.h"
 
 #include <splitsocks/base/log.h>
@@ -50,6 +51,8 @@ struct relay_meter {
     struct pace_rate up, down; /* to destinations, and from them */
     struct tally tally;        /* of its subflows */
     bool metered;              /* the client has a quota */
+    /* Datagrams of its sessions that have ended. */
+    atomic_uint_least64_t drops[FLOW_DROPS];
     char name[64];             /* the client's, when this was last looked at */
 };
 
@@ -73,6 +76,12 @@ struct relay {
     struct usage_store usage;    /* of clients with quotas */
     struct usage_fresh *fresh;   /* owned; of `usage` */
     struct relay_config *config; /* the newest */
+    atomic_uint round;           /* of questions about the status */
+    struct {
+        relay_status_done *done; /* NULL: nobody asks */
+        void *context;
+        ev_timer timeout;
+    } asked;
     ev_timer terms;              /* looks which clients may be served still */
     int *sockets;                /* owned: the listening sockets */
     size_t socket_count;
@@ -116,6 +125,10 @@ struct relay_worker {
     atomic_uint load;    /* admission_load(), for the others */
     atomic_bool crowded; /* deserted sessions of some client are to be closed */
     struct log_limit log_limit;
+    struct relay_handshakes handshakes;
+    uint64_t measured_cpu_ns, measured_at_ns; /* for the load in its part of the status */
+    unsigned part_round;                      /* which its part answers; under relay.lock */
+    struct json_t *part; /* owned; NULL: was taken, or memory was out; under relay.lock */
 };
 
 /* A session, with the owners of its streams and flows. */
@@ -129,6 +142,7 @@ struct relay_session {
     /* The client's, where it has some; else they only point to the worker's. */
     struct destination_rules rules;
     unsigned client; /* index */
+    struct relay_meter *meter; /* borrowed: the client's */
     bool refused;    /* beyond the client's limit, and about to end */
     struct outage_news resumed; /* each resume of the session ended an outage */
     char name[64];   /* the client's */
@@ -178,9 +192,18 @@ int relay_quota_follow(struct relay *relay, const struct relay_clients *clients,
 void relay_quota_turn(struct relay *relay);
 /* Takes in what the client has moved since the last look; true: something. */
 bool relay_quota_look(struct relay *relay, size_t index, struct relay_quota *now);
+/* What is known of it, without a look; false: the client has no quota. */
+bool relay_quota_peek(const struct relay *relay, size_t index, struct relay_quota *out);
 /* Saves now and then. Returns how long the next look may wait: `moved` is whether any
  * client has moved something. */
 uint64_t relay_quota_save(struct relay *relay, bool moved);
+
+/* ---- relay_status.c: for the first worker's thread ---- */
+
+/* Answers a question about the status when all workers have told their parts. */
+void relay_status_collect(struct relay *relay);
+/* There will be no answer any more. */
+void relay_status_stop(struct relay *relay);
 
 /* ---- relay_follow.c ---- */
 

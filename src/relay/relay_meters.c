@@ -25,6 +25,8 @@ static struct relay_meter *meter_new(struct relay *relay)
     client_account_init(&meter->account, &relay->pools);
     pace_rate_init(&meter->up);
     pace_rate_init(&meter->down);
+    for (int i = 0; i < FLOW_DROPS; i++)
+        atomic_init(&meter->drops[i], 0);
     atomic_init(&meter->tally.bytes, 0);
     atomic_init(&meter->tally.due, TALLY_NEVER);
     meter->tally.reached = on_reached;

@@ -109,6 +109,19 @@ void relay_quota_turn(struct relay *relay)
         usage_store_turn(&relay->usage);
 }
 
+bool relay_quota_peek(const struct relay *relay, size_t index, struct relay_quota *out)
+{
+    const struct relay_meter *meter = relay->meters[index];
+
+    *out = (struct relay_quota){.quota_bytes = quota_of(relay, index)};
+    if (out->quota_bytes == CONFIG_UNLIMITED || !is_open(relay))
+        return false;
+    out->used_bytes = usage_store_used(&relay->usage, index) +
+                      (meter->metered ? atomic_load(&meter->tally.bytes) : 0);
+    out->used_up = out->used_bytes >= out->quota_bytes;
+    return true;
+}
+
 uint64_t relay_quota_save(struct relay *relay, bool moved)
 {
     if (!is_open(relay))

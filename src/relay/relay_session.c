@@ -41,14 +41,26 @@ static void on_silence(struct driver *driver, int fd)
     farewell_silent(driver->worker, fd, seconds);
 }
 
+static void on_shed(struct relay_session *session, const struct session_event *event)
+{
+    static const enum client_refusal refusals[] = {
+        [SESSION_BOUND_BUFFERED] = CLIENT_REFUSAL_MEMORY,
+        [SESSION_BOUND_HOLES] = CLIENT_REFUSAL_RECORDS,
+        [SESSION_BOUND_MEMORY] = CLIENT_REFUSAL_MACHINE,
+    };
+    char text[SHED_TEXT_SIZE];
+
+    account_note_refusal(session->driver.account, refusals[event->shed.bound]);
+    log_client(session, LOG_WARNING, "%s: %s", session->name,
+               shed_describe(event, "limits.buffered_bytes", text));
+}
+
 static void on_changed(struct driver *driver, const struct session_event *event)
 {
     struct relay_session *session = driver->context;
-    char text[SHED_TEXT_SIZE];
 
     if (event->type == SESSION_SHED)
-        log_client(session, LOG_WARNING, "%s: %s", session->name,
-                   shed_describe(event, "limits.buffered_bytes", text));
+        on_shed(session, event);
     else if (event->type != SESSION_UP)
         log_client(session, LOG_INFO, "no contact with %s in session %016llx",
                    session->name, (unsigned long long)session_id(session->session));
@@ -113,7 +125,6 @@ struct relay_session *relay_session_new(struct relay_worker *worker,
                                         bool refused)
 {
     struct relay_session *new = calloc(1, sizeof(*new));
-    struct relay_meter *meter;
 
     if (new == NULL)
         return NULL;
@@ -123,7 +134,7 @@ struct relay_session *relay_session_new(struct relay_worker *worker,
     new->refused = refused;
     pthread_mutex_lock(&worker->relay->lock);
     memcpy(new->name, worker->relay->clients->items[client].name, sizeof(new->name));
-    meter = worker->relay->meters[client];
+    new->meter = worker->relay->meters[client];
     pthread_mutex_unlock(&worker->relay->lock);
     outbound_list_init(&new->streams, new->name, &worker->rules);
     flow_list_init(&new->flows, &worker->flows, new->name, session_account(session),
@@ -133,9 +144,9 @@ struct relay_session *relay_session_new(struct relay_worker *worker,
     list_append(&worker->sessions, &new->node);
     driver_init(&new->driver, &worker->worker, session, &role, new);
     new->driver.account = session_account(session);
-    pace_init(&new->driver.up, worker->worker.loop, &meter->up);
-    pace_init(&new->driver.down, worker->worker.loop, &meter->down);
-    new->driver.tally = &meter->tally;
+    pace_init(&new->driver.up, worker->worker.loop, &new->meter->up);
+    pace_init(&new->driver.down, worker->worker.loop, &new->meter->down);
+    new->driver.tally = &new->meter->tally;
     if (!refused)
         log_client(new, LOG_INFO, "%s begins session %016llx", new->name,
                    (unsigned long long)session_id(session));
@@ -155,8 +166,17 @@ void relay_session_drop(struct relay_worker *worker, struct session *session)
     pthread_mutex_unlock(&worker->relay->lock);
 }
 
+static void keep_drops(const struct relay_session *session)
+{
+    const struct session_counters *counters = session_counters(session->session);
+
+    for (int i = 0; i < FLOW_DROPS; i++)
+        atomic_fetch_add(&session->meter->drops[i], counters->flows.drops[i]);
+}
+
 void relay_session_free(struct relay_session *session)
 {
+    keep_drops(session);
     outbound_list_abort(&session->streams);
     flow_list_abort(&session->flows);
     /* Another session's rules may be in the same place soon. */

@@ -143,6 +143,9 @@ static void on_wake(void *context)
     relay_follow(worker);
     close_all_unserved(worker);
     desert_crowded(worker);
+    relay_part_tell(worker);
+    if (worker->index == 0)
+        relay_status_collect(worker->relay);
     /* Not again: who wakes the worker all the time must not put its end off. */
     if (atomic_load(&worker->relay->stop_at_ns) != TIME_NEVER &&
         !ev_is_active(&worker->stopping))
@@ -265,6 +268,7 @@ int relay_worker_init(struct relay_worker *worker, struct relay *relay, unsigned
     worker->relay = relay;
     worker->index = index;
     worker->own_loop = loop == NULL;
+    worker->measured_at_ns = clock_now();
     own_addresses_init(&worker->own);
     relay_follow_use(worker, config);
     list_init(&worker->arrivals);
@@ -310,6 +314,7 @@ void relay_worker_deinit(struct relay_worker *worker)
         listener_deinit(&worker->listeners[i]);
     free(worker->listeners);
     relay_arrivals_close(worker);
+    relay_part_deinit(worker);
     while (!list_empty(&worker->sessions))
         relay_session_free(list_first(&worker->sessions, struct relay_session, node));
     flow_service_deinit(&worker->flows);

@@ -18,7 +18,7 @@
 
 struct control {
     struct ev_loop *loop;
-    control_answer *answer;
+    control_asked *asked;
     void *context;
     struct control_socket socket;
     struct listener listener; /* paused while there are CONTROL_CLIENTS */
@@ -26,13 +26,14 @@ struct control {
     unsigned client_count;
 };
 
-struct client {
-    struct control *control; /* borrowed */
+struct control_client {
+    struct control *control; /* borrowed; NULL: it is gone */
     struct list node;
     ev_io io;
     ev_timer deadline;
     char request[CONTROL_REQUEST_MAX + 1];
     size_t request_length;
+    bool asked;   /* the answer is awaited: the client stays, even if it has gone away */
     char *answer; /* owned; NULL before the request is complete */
     size_t answer_length, answer_at;
 };
@@ -45,18 +46,42 @@ static void listen_for_more(struct control *control)
                   on_accept, control);
 }
 
-static void client_free(struct client *client)
+static void close_connection(struct control_client *client)
 {
     struct control *control = client->control;
 
+    if (client->io.fd < 0)
+        return;
     ev_io_stop(control->loop, &client->io);
     ev_timer_stop(control->loop, &client->deadline);
     close(client->io.fd);
+    client->io.fd = -1;
+}
+
+static void leave(struct control_client *client)
+{
+    struct control *control = client->control;
+
+    close_connection(client);
     list_remove(&client->node);
-    free(client->answer);
-    free(client);
+    client->control = NULL;
     if (control->client_count-- == CONTROL_CLIENTS)
         listen_for_more(control);
+}
+
+static void client_free(struct control_client *client)
+{
+    leave(client);
+    free(client->answer);
+    free(client);
+}
+
+static void drop(struct control_client *client)
+{
+    if (client->asked)
+        close_connection(client);
+    else
+        client_free(client);
 }
 
 static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
@@ -64,12 +89,12 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop;
     (void)events;
 
-    client_free(timer->data);
+    drop(timer->data);
 }
 
 /* ---- the answer ---- */
 
-static void write_answer(struct client *client)
+static void write_answer(struct control_client *client)
 {
     ssize_t n = send(client->io.fd, client->answer + client->answer_at,
                      client->answer_length - client->answer_at, MSG_NOSIGNAL);
@@ -82,27 +107,41 @@ static void write_answer(struct client *client)
         client_free(client);
 }
 
-static void give_answer(struct client *client)
+void control_reply(struct control_client *client, char *answer)
 {
-    struct control *control = client->control;
     size_t length;
 
-    client->answer = control->answer(control->context, client->request);
-    if (client->answer == NULL) {
+    client->asked = false;
+    if (client->control == NULL) {
+        free(answer);
+        free(client);
+        return;
+    }
+    client->answer = answer;
+    if (answer == NULL || client->io.fd < 0) {
         client_free(client);
         return;
     }
     /* The newline takes the place of the final zero. */
-    length = strlen(client->answer);
-    client->answer[length] = '\n';
+    length = strlen(answer);
+    answer[length] = '\n';
     client->answer_length = length + 1;
-    io_watch(control->loop, &client->io, EV_WRITE);
+    io_watch(client->control->loop, &client->io, EV_WRITE);
     write_answer(client);
+}
+
+static void ask(struct control_client *client)
+{
+    struct control *control = client->control;
+
+    client->asked = true;
+    io_watch(control->loop, &client->io, 0);
+    control->asked(control->context, client->request, client);
 }
 
 /* ---- the request ---- */
 
-static void read_request(struct client *client)
+static void read_request(struct control_client *client)
 {
     char *at = client->request + client->request_length;
     size_t room = sizeof(client->request) - client->request_length;
@@ -119,7 +158,7 @@ static void read_request(struct client *client)
     end = memchr(at, '\n', (size_t)n);
     if (end != NULL) {
         *end = '\0';
-        give_answer(client);
+        ask(client);
     } else if (client->request_length == sizeof(client->request)) {
         client_free(client);
     }
@@ -127,7 +166,7 @@ static void read_request(struct client *client)
 
 static void on_event(struct ev_loop *loop, ev_io *io, int events)
 {
-    struct client *client = io->data;
+    struct control_client *client = io->data;
     (void)loop;
     (void)events;
 
@@ -140,7 +179,7 @@ static void on_event(struct ev_loop *loop, ev_io *io, int events)
 static bool on_accept(void *context, int fd, const struct address *peer)
 {
     struct control *control = context;
-    struct client *client = calloc(1, sizeof(*client));
+    struct control_client *client = calloc(1, sizeof(*client));
     (void)peer;
 
     if (client == NULL) {
@@ -162,8 +201,8 @@ static bool on_accept(void *context, int fd, const struct address *peer)
 
 /* ---- life ---- */
 
-int control_new(struct ev_loop *loop, const char *path, bool optional,
-                control_answer *answer, void *context, struct control **out)
+int control_new(struct ev_loop *loop, const char *path, bool optional, control_asked *asked,
+                void *context, struct control **out)
 {
     struct control *control = calloc(1, sizeof(*control));
     const char *why;
@@ -182,7 +221,7 @@ int control_new(struct ev_loop *loop, const char *path, bool optional,
         return error;
     }
     control->loop = loop;
-    control->answer = answer;
+    control->asked = asked;
     control->context = context;
     list_init(&control->clients);
     listen_for_more(control);
@@ -190,12 +229,21 @@ int control_new(struct ev_loop *loop, const char *path, bool optional,
     return OK;
 }
 
+/* One whose answer is awaited is freed with that. */
+static void let_go(struct control_client *client)
+{
+    if (client->asked)
+        leave(client);
+    else
+        client_free(client);
+}
+
 void control_free(struct control *control)
 {
     if (control == NULL)
         return;
     while (!list_empty(&control->clients))
-        client_free(list_first(&control->clients, struct client, node));
+        let_go(list_first(&control->clients, struct control_client, node));
     listener_deinit(&control->listener);
     control_socket_close(&control->socket);
     free(control);

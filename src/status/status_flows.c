@@ -2,18 +2,7 @@
 #include "status_internal.h"
 
 #include <splitsocks/engine/session/session_flow.h>
-
-/* The reasons for which datagrams were dropped, with their numbers. */
-static json_t *describe_drops(const struct flow_counters *counters)
-{
-    json_t *drops = json_object();
-
-    for (unsigned i = 0; i < FLOW_DROPS; i++)
-        if (counters->drops[i] > 0)
-            json_object_set_new(drops, flow_drop_string((enum flow_drop)i),
-                                json_integer((json_int_t)counters->drops[i]));
-    return drops;
-}
+#include <splitsocks/status/status_relay.h>
 
 static json_t *describe_flow(const struct status_source *source, const struct flow *flow,
                              uint64_t now)
@@ -36,7 +25,7 @@ static json_t *describe_flow(const struct status_source *source, const struct fl
         (json_int_t)counters->bytes_received, "queued_bytes",
         (json_int_t)status.queued_bytes, "idle_ms",
         status_ms_or_null(status.used_at_ns != 0, now - MIN(now, status.used_at_ns)),
-        "drops", describe_drops(counters));
+        "drops", status_drops(counters->drops));
 }
 
 json_t *status_flows(const struct status_source *source, uint64_t now, size_t *omitted)

@@ -80,6 +80,7 @@ E2E_TESTS = \
 	test/e2e/test_socks.py \
 	test/e2e/test_ssh.py \
 	test/e2e/test_status.py \
+	test/e2e/test_status_relay.py \
 	test/e2e/test_tight.py \
 	test/e2e/test_tools.py \
 	test/e2e/test_tunnels.py \
@@ -100,6 +101,7 @@ EXTRA_DIST += $(E2E_TESTS) \
 	test/e2e/pairs.py \
 	test/e2e/processes.py \
 	test/e2e/sockets.py \
+	test/e2e/statuses.py \
 	test/e2e/tap.py \
 	test/e2e/web.py \
 	test/e2e/x11.py

@@ -14,18 +14,10 @@ import harness
 from fakedns import FakeDns
 from harness import SLOW, SPLITSOCKS, wait_until
 from lab import NETWORKS, RELAY, Lab
+from statuses import ask
 
 # 192.0.2.9 (RFC 5737) is no address of this machine.
 PATHS = [{"source": "127.0.0.1"}, {"source": "127.0.0.2"}, {"source": "192.0.2.9"}]
-
-
-def ask(t, path, *arguments, status=0, env=None):
-    """Runs `splitsocks status`; its text on standard output, or else on standard error."""
-    result = subprocess.run([SPLITSOCKS, "status", "-c", path, *arguments], text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60 * SLOW,
-                            env={**os.environ, "XDG_RUNTIME_DIR": t.directory, **(env or {})})
-    t.equal(result.returncode, status, f"status of {arguments} ({result.stderr})")
-    return result.stdout if status == 0 else result.stderr
 
 
 def document(t, pair):
@@ -447,7 +439,7 @@ def test_two_locals_with_one_socket(t):
             result = subprocess.run([SPLITSOCKS, "status", "-c", path, option], text=True,
                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60 * SLOW,
                                     env={**os.environ, "XDG_RUNTIME_DIR": t.directory})
-            t.equal(f"a local that runs with {os.path.realpath(first.local_path)}" in result.stderr, told,
+            t.equal(f"a process that runs with {os.path.realpath(first.local_path)}" in result.stderr, told,
                     f"status -c {path} {option} says {result.stderr}")
 
 

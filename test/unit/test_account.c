@@ -126,6 +126,25 @@ static void test_a_bound_holds_over_both_workers(void **state)
     assert_int_equal(twice.common.streams.used + twice.common.flows.used, 0);
 }
 
+static void test_refusals_and_dials_are_counted(void **state)
+{
+    const struct client_bounds bounds = {.streams = 1};
+    struct twice twice;
+    (void)state;
+
+    twice_init(&twice, &bounds);
+    for (int i = 0; i < 3; i++)
+        account_note_refusal(&twice.accounts[i % 2], CLIENT_REFUSAL_NAMES);
+    assert_int_equal(twice.client.refusals[CLIENT_REFUSAL_NAMES], 3);
+    assert_int_equal(twice.client.refusals[CLIENT_REFUSAL_DIALS], 0);
+    for (int i = 0; i < CLIENT_REFUSALS; i++)
+        for (int j = 0; j < i; j++)
+            assert_string_not_equal(client_refusal_name((enum client_refusal)i),
+                                    client_refusal_name((enum client_refusal)j));
+    assert_int_equal(account_dial_at(&twice.accounts[1], 5), 5); /* without a bound, too */
+    assert_int_equal(twice.client.dials, 1);
+}
+
 static void test_no_client_takes_more_places_than_it_leaves(void **state)
 {
     struct places_pool pool;
@@ -209,6 +228,7 @@ UNIT_MAIN(cmocka_unit_test(test_one_user_gets_half),
           cmocka_unit_test(test_without_a_pool_there_is_no_bound),
           cmocka_unit_test(test_dials_of_both_workers_come_at_their_rate_after_the_burst),
           cmocka_unit_test(test_a_bound_holds_over_both_workers),
+          cmocka_unit_test(test_refusals_and_dials_are_counted),
           cmocka_unit_test(test_no_client_takes_more_places_than_it_leaves),
           cmocka_unit_test(test_threads_count_together),
           cmocka_unit_test(test_alone_there_is_no_bound))

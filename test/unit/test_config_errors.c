@@ -135,6 +135,10 @@ static void test_the_other_sides_file(void **state)
         "l.json:2: clients: found a key of the other side: this is the "
         "configuration of a relay; allowed: that of a local (for this file: "
         "splitsocks check relay, splitsocks relay -c)");
+    assert_true(config_is_of_relay(relay, strlen(relay)));
+    assert_false(config_is_of_relay("{", 1));
+    assert_false(config_is_of_relay(WITH(AND("\"workers\": 2")),
+                                    sizeof(WITH(AND("\"workers\": 2"))) - 1));
     /* One key that is out of place does not make it the other side's. */
     assert_int_equal(config_local_parse(WITH(AND("\"workers\": 2")),
                                         sizeof(WITH(AND("\"workers\": 2"))) - 1, "l.json",

@@ -71,6 +71,7 @@ static void test_defaults(void **state)
     assert_int_equal(config->limits.failures_per_minute_per_address, 1920);
     assert_int_equal(config->limits.buffered_bytes, 512 << 20);
     assert_int_equal(config->limits.streams, 131072);
+    assert_false(config->control.given);
     assert_int_equal(config->limits.flows, 16384);
     assert_int_equal(config->warnings.count, 0);
     config_relay_free(config);
@@ -93,7 +94,8 @@ static const char everything[] =
                     "  \"destinations\": { \"allow\": [\"10.0.0.0/8\", \"fd00::/8\"],\n"
                     "    \"deny\": [\"203.0.113.7\"], \"ports\": [25, \"80-443\"] },\n"
                     "  \"dns\": { \"servers\": [\"127.0.0.1:5353\"] }, \"workers\": 64,\n"
-                    "  \"state_file\": \"s\", \"server_id\": 255, \"linger\": \"10m\", "
+                    "  \"state_file\": \"s\", \"control\": \"c\", \"server_id\": 255, "
+                    "\"linger\": \"10m\", "
                     "\"congestion_control\": "
                     "\"cubic\",\n"
                     "  \"timeouts\": { \"half_closed\": \"1h\", \"keepalive\": null },\n"
@@ -157,6 +159,8 @@ static void test_everything(void **state)
     assert_int_equal(config->dns.servers.items[0].port, 5353);
     assert_int_equal(config->workers, 64);
     assert_string_equal(config->state_file, "s");
+    assert_true(config->control.given);
+    assert_string_equal(config->control.file, "c");
     assert_int_equal(config->server_id, 255);
     assert_int_equal(config->linger_ns, 600 * NS_PER_S);
     assert_int_equal(config->timeouts.half_closed_after_ns, 3600 * NS_PER_S);

@@ -22,6 +22,7 @@ struct fixture {
     char path[96];
     char line[256]; /* last line of the log */
     unsigned asked;
+    struct control_client *waiting; /* has no answer yet */
 };
 
 static void on_log(enum log_level level, const char *line, void *context)
@@ -31,12 +32,10 @@ static void on_log(enum log_level level, const char *line, void *context)
     snprintf(f->line, sizeof(f->line), "%c: %s", level == LOG_ERROR ? 'E' : 'W', line);
 }
 
-static char *on_request(void *context, const char *request)
+static char *answer_to(const char *request)
 {
-    struct fixture *f = context;
     char *answer;
 
-    f->asked++;
     if (strcmp(request, "large") != 0)
         return asprintf(&answer, "you said %s", request) > 0 ? answer : NULL;
     /* More than any socket's buffer takes. */
@@ -45,6 +44,17 @@ static char *on_request(void *context, const char *request)
     memset(answer, 'x', 8 << 20);
     answer[8 << 20] = '\0';
     return answer;
+}
+
+static void on_request(void *context, const char *request, struct control_client *client)
+{
+    struct fixture *f = context;
+
+    f->asked++;
+    if (strcmp(request, "later") == 0)
+        f->waiting = client;
+    else
+        control_reply(client, answer_to(request));
 }
 
 static struct fixture *setup(void)
@@ -306,6 +316,54 @@ static void test_a_large_answer(void **state)
     teardown(f);
 }
 
+static void test_an_answer_that_comes_later(void **state)
+{
+    struct fixture *f = setup();
+    struct control *control = start(f);
+    char buffer[64];
+    int fd = dial(f);
+    (void)state;
+
+    assert_int_equal(send(fd, "later\n", 6, 0), 6);
+    while (f->waiting == NULL)
+        ev_run(f->loop, EVRUN_ONCE);
+    /* Others are served meanwhile. */
+    ask(f, "hello\n", "you said hello\n");
+    control_reply(f->waiting, answer_to("later"));
+    assert_int_equal(read_all(f, fd, buffer, sizeof(buffer)), strlen("you said later\n"));
+    close(fd);
+    control_free(control);
+    teardown(f);
+}
+
+/* Those that go away before their answer keep their places until then, and an answer after
+ * the control is gone does no harm. */
+static void test_answers_for_nobody(void **state)
+{
+    struct control_client *waiting[CONTROL_CLIENTS];
+    struct fixture *f = setup();
+    struct control *control = start(f);
+    int fds[CONTROL_CLIENTS];
+    (void)state;
+
+    for (int i = 0; i < CONTROL_CLIENTS; i++) {
+        fds[i] = dial(f);
+        assert_int_equal(send(fds[i], "later\n", 6, 0), 6);
+        for (f->waiting = NULL; f->waiting == NULL;)
+            ev_run(f->loop, EVRUN_ONCE);
+        waiting[i] = f->waiting;
+    }
+    for (int i = 0; i < CONTROL_CLIENTS; i++)
+        close(fds[i]);
+    for (int i = 0; i < CONTROL_CLIENTS / 2; i++)
+        control_reply(waiting[i], answer_to("nobody"));
+    ask(f, "hello\n", "you said hello\n");
+    control_free(control);
+    for (int i = CONTROL_CLIENTS / 2; i < CONTROL_CLIENTS; i++)
+        control_reply(waiting[i], i % 2 ? answer_to("nobody") : NULL);
+    teardown(f);
+}
+
 static void test_no_request_and_a_long_one(void **state)
 {
     struct fixture *f = setup();
@@ -367,5 +425,7 @@ UNIT_MAIN(cmocka_unit_test(test_only_its_owner_may_use_it),
           cmocka_unit_test(test_what_is_no_socket_is_kept),
           cmocka_unit_test(test_a_name_that_is_too_long),
           cmocka_unit_test(test_a_request_in_parts), cmocka_unit_test(test_a_large_answer),
+          cmocka_unit_test(test_an_answer_that_comes_later),
+          cmocka_unit_test(test_answers_for_nobody),
           cmocka_unit_test(test_no_request_and_a_long_one),
           cmocka_unit_test(test_clients_that_hold_on))

@@ -7,6 +7,7 @@
 #include <splitsocks/wire/handshake.h>
 
 #include <errno.h>
+#include <jansson.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -151,6 +152,93 @@ static void test_two_workers(void **state)
     io_pair_wait(&pair, io_pair_is_up);
     for (int i = 0; i < 5; i++)
         expect_service();
+    finish();
+}
+
+/* ---- status ---- */
+
+struct answer {
+    json_t *document;
+    unsigned count;
+};
+
+static void on_status(void *context, json_t *document)
+{
+    struct answer *answer = context;
+
+    json_decref(answer->document);
+    answer->document = document;
+    answer->count++;
+}
+
+static void wait_answer(const struct answer *answer)
+{
+    while (answer->count == 0)
+        io_pair_turn(&pair);
+    assert_int_equal(answer->count, 1);
+    assert_non_null(answer->document);
+}
+
+static int number(const json_t *object, const char *a, const char *b)
+{
+    return (int)json_integer_value(json_object_get(json_object_get(object, a), b));
+}
+
+static void test_all_workers_tell_the_status(void **state)
+{
+    struct answer answer = {0};
+    const json_t *client, *worker;
+    int app, destination;
+    size_t index;
+    (void)state;
+
+    io_pair_begin(&pair, ", \"workers\": 2");
+    app = io_pair_open(&pair, NULL);
+    destination = io_pair_accept(&pair);
+    io_pair_transfer(&pair, app, destination, 10000);
+    /* The second question joins the first. */
+    relay_status_ask(pair.relay, on_status, &answer);
+    relay_status_ask(pair.relay, on_status, &answer);
+    wait_answer(&answer);
+    assert_int_equal(json_array_size(json_object_get(answer.document, "workers")), 2);
+    json_array_foreach(json_object_get(answer.document, "workers"), index, worker)
+        assert_true(json_is_true(json_object_get(worker, "answered")));
+    client = json_array_get(json_object_get(answer.document, "clients"), 0);
+    assert_int_equal(json_array_size(json_object_get(client, "sessions")), 1);
+    assert_int_equal(number(client, "held", "streams"), 1);
+    assert_int_equal(number(client, "held", "destinations"), 1);
+    assert_int_equal(json_integer_value(json_object_get(client, "dials")), 1);
+    assert_int_equal(number(json_object_get(answer.document, "process"), "held", "streams"),
+                     1);
+    json_decref(answer.document);
+    close(app);
+    close(destination);
+    finish();
+}
+
+/* Its thread does not run. */
+static void test_a_worker_that_does_not_answer(void **state)
+{
+    struct answer answer = {0};
+    struct relay *lame;
+    json_t *workers;
+    (void)state;
+
+    io_pair_begin(&pair, "");
+    assert_int_equal(relay_new(pair.loop, io_pair_config(&pair, ", \"workers\": 2", true),
+                               NULL, NULL, pair.relay_key, &lame),
+                     OK);
+    relay_status_ask(lame, on_status, &answer);
+    wait_answer(&answer);
+    workers = json_object_get(answer.document, "workers");
+    assert_true(json_is_true(json_object_get(json_array_get(workers, 0), "answered")));
+    assert_true(json_is_false(json_object_get(json_array_get(workers, 1), "answered")));
+    json_decref(answer.document);
+    /* A question that the end overtakes. */
+    answer = (struct answer){0};
+    relay_status_ask(lame, on_status, &answer);
+    relay_free(lame);
+    assert_int_equal(answer.count, 0);
     finish();
 }
 
@@ -363,6 +451,8 @@ UNIT_MAIN(cmocka_unit_test(test_no_descriptors_to_accept_with),
           cmocka_unit_test(test_the_hello_comes_in_pieces),
           cmocka_unit_test(test_the_answer_cannot_be_sent),
           cmocka_unit_test(test_strangers), cmocka_unit_test(test_two_workers),
+          cmocka_unit_test(test_all_workers_tell_the_status),
+          cmocka_unit_test(test_a_worker_that_does_not_answer),
           cmocka_unit_test(test_a_reload_without_the_client),
           cmocka_unit_test(test_a_reload_with_the_client),
           cmocka_unit_test(test_a_stop_without_streams),

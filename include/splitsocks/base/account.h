@@ -55,6 +55,9 @@ void account_give_stream(struct account *account);
 enum places_bound account_take_flow(struct account *account) MUST_CHECK;
 void account_give_flow(struct account *account);
 
+/* Something was refused to the client. */
+void account_note_refusal(struct account *account, enum client_refusal refusal);
+
 /* See client_account_dial_wait() and client_account_dial_at(). */
 uint64_t account_dial_wait(const struct account *account, uint64_t now);
 uint64_t account_dial_at(struct account *account, uint64_t now);

@@ -20,8 +20,29 @@ struct client_bounds {
     uint32_t dials_per_second; /* 0: no bound */
 };
 
+/* The bounds and rules that keep something from a client, each with the name that the
+ * status has for it. */
+enum client_refusal {
+    CLIENT_REFUSAL_MAX_SESSIONS,   /* its own bound for sessions */
+    CLIENT_REFUSAL_NOT_SERVED,     /* its time or its quota is over: no session */
+    CLIENT_REFUSAL_MAX_STREAMS,    /* its own bound for streams */
+    CLIENT_REFUSAL_LIMITS_STREAMS, /* it has as many streams as it leaves to others */
+    CLIENT_REFUSAL_MAX_FLOWS,    /* its own bound for flows: an old flow ended for a new */
+    CLIENT_REFUSAL_LIMITS_FLOWS, /* it has as many flows as it leaves to others */
+    CLIENT_REFUSAL_DIALS,        /* dials_per_second: no stream */
+    CLIENT_REFUSAL_NAMES,        /* it looks up as many names as it leaves to others */
+    CLIENT_REFUSAL_DESCRIPTORS,  /* it has as many connections as it leaves to others */
+    CLIENT_REFUSAL_MEMORY,       /* limits.buffered_bytes: a stream was reset */
+    CLIENT_REFUSAL_RECORDS,      /* data in too many pieces: a stream was reset */
+    CLIENT_REFUSAL_DESTINATION,  /* the rules for destinations: no stream */
+    CLIENT_REFUSAL_MACHINE,      /* the machine has no more: no stream */
+};
+#define CLIENT_REFUSALS 13
+
 struct client_account {
     struct places streams, flows;
+    atomic_uint_least64_t dials; /* begun */
+    atomic_uint_least64_t refusals[CLIENT_REFUSALS];
     atomic_uint_least32_t dials_per_second;
     atomic_uint_least64_t dial_due_at_ns; /* when the next dial is due at that rate */
 };
@@ -30,6 +51,9 @@ struct client_account {
 void client_account_init(struct client_account *account, struct client_pools *pools);
 /* Counts at once; what is held already stays. */
 void client_account_set(struct client_account *account, const struct client_bounds *bounds);
+
+/* E.g. "max_streams". */
+const char *client_refusal_name(enum client_refusal refusal);
 
 /* How long the client must wait until it may begin the next connection to a
  * destination. */

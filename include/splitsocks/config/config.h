@@ -106,7 +106,17 @@ struct config_dns {
     uint32_t max_waiting; /* names looked up at a time */
 };
 
+/* The socket that `splitsocks status` connects to. */
+struct config_control {
+    bool given;       /* false: at the default place, if that is possible */
+    const char *file; /* as written; NULL: no control socket */
+};
+
 /* Owns what a configuration points to. */
 struct config_memory;
+
+/* Whether the text has more keys of a relay's configuration alone than keys of a local's
+ * alone. */
+bool config_is_of_relay(const char *text, size_t length);
 
 #endif

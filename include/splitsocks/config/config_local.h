@@ -189,12 +189,6 @@ struct config_udp {
     enum config_filter filter;
 };
 
-/* The socket that `splitsocks status` connects to. */
-struct config_control {
-    bool given;       /* false: at the default place, if that is possible */
-    const char *file; /* as written; NULL: no control socket */
-};
-
 struct config_local {
     struct config_relay_endpoint relay;
     const char *private_key_file; /* as written */

@@ -71,6 +71,7 @@ struct config_relay {
     struct config_timeouts timeouts;
     const char *congestion_control; /* NULL: the kernel's default */
     const char *state_file;         /* as written; NULL: in the default place */
+    struct config_control control;
     struct config_limits limits;
     struct config_strings warnings; /* FILE:LINE: PATH: text; the app logs each */
     struct config_memory *memory;   /* owned; only for the configuration itself */

@@ -93,6 +93,10 @@ const uint8_t *arrival_bytes(const struct arrival *arrival, size_t *length);
 /* When the driver must close it: the silence deadline, or 5 s of half-open life. */
 uint64_t arrival_deadline(const struct arrival *arrival);
 
+/* What the client has here; NULL: nothing, so far. */
+const struct account *admission_account(const struct admission *admission, unsigned client);
+/* Connections that have not proved yet to be a client's. */
+unsigned admission_unproven(const struct admission *admission);
 /* How much the admission has to serve: its sessions, and the HELLOs that it has answered,
  * of which most become one. */
 unsigned admission_load(const struct admission *admission);

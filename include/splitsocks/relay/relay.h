@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 struct ev_loop;
+struct json_t;
 struct relay;
 
 /* How many descriptors a relay needs before any connection comes. */
@@ -43,6 +44,14 @@ int relay_start(struct relay *relay) MUST_CHECK;
  * clients that it does not list are closed. The log names other differences, which need a
  * restart. Takes over the configuration on success. Returns OK or ERROR_MEMORY. */
 int relay_reload(struct relay *relay, struct config_relay *config) MUST_CHECK;
+
+/* The status as a document, whose reference is the receiver's; NULL: memory was out.
+ * Workers that did not answer within two seconds are marked in it. */
+typedef void relay_status_done(void *context, struct json_t *document);
+/* Asks all workers for the status. A question while another is under way joins it, and
+ * takes its place: `done` is called once for both, in the loop, unless relay_free() comes
+ * first. Call it from the loop's thread, after relay_start(). */
+void relay_status_ask(struct relay *relay, relay_status_done *done, void *context);
 
 /* `timeouts.stop` of the newest configuration. */
 uint64_t relay_stop_bound(const struct relay *relay);

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: MIT
+"""Asks a running local or relay for its status."""
+import os
+import subprocess
+
+from harness import SLOW, SPLITSOCKS
+
+
+def ask(t, path, *arguments, status=0, env=None):
+    """Runs `splitsocks status`; its text on standard output, or else on standard error."""
+    result = subprocess.run([SPLITSOCKS, "status", "-c", path, *arguments], text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60 * SLOW,
+                            env={**os.environ, "XDG_RUNTIME_DIR": t.directory, **(env or {})})
+    t.equal(result.returncode, status, f"status of {arguments} ({result.stderr})")
+    return result.stdout if status == 0 else result.stderr
