@@ -12,7 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* A local answers at once, unless it is stopped or stuck. */
+/* A local answers at once, and a relay within two seconds, unless they are stopped or
+ * stuck. */
 #define TIMEOUT_SECONDS 5
 /* Far more than STATUS_STREAMS_MAX streams take. */
 #define ANSWER_MAX ((size_t)64 << 20)

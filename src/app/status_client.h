@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Asks a running local for its status. */
+/* Asks a running local or relay for its status. */
 #ifndef APP_STATUS_CLIENT_H
 #define APP_STATUS_CLIENT_H
 

@@ -191,6 +191,10 @@ def test_what_a_start_would_not_find(t):
             pair.write_configs()
     pair.local_config["control"] = "x" * 120
     t.check("longer than 107 bytes" in check(t, pair)[1], "no word of a long name")
+    pair.relay_config["control"] = "no/such/folder/x.sock"
+    for status, said in (check(t, pair, "relay"), run(t, "relay", "-c", pair.relay_path)):
+        t.check(status in (1, 2) and "x.sock cannot be the control socket" in said, said)
+    del pair.relay_config["control"]
     pair.relay_config["listen"] = [{"address": "0.0.0.0", "ports": [port]}] * 2
     status, said = check(t, pair, "relay")
     t.check(status == 2 and f"both 0.0.0.0:{port} and 0.0.0.0:{port}" in said, said)
