@@ -17,6 +17,7 @@ BENCHES = \
 	test/bench/bench_bulk.py \
 	test/bench/bench_connections.py \
 	test/bench/bench_fairness.py \
+	test/bench/bench_floods.py \
 	test/bench/bench_hostile.py \
 	test/bench/bench_idle.py \
 	test/bench/bench_recycle.py \

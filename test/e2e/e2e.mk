@@ -43,6 +43,7 @@ E2E_TESTS = \
 	test/e2e/test_client_terms.py \
 	test/e2e/test_clock.py \
 	test/e2e/test_commands.sh \
+	test/e2e/test_costs.py \
 	test/e2e/test_curl.py \
 	test/e2e/test_descriptors.py \
 	test/e2e/test_destinations.py \

@@ -88,6 +88,10 @@ def stream_window(stream, maximum):
     return b"\x08" + varint(stream) + varint(maximum)
 
 
+def close(code=0):
+    return b"\x0c" + varint(code) + varint(0)
+
+
 def data(stream, offset, octets, fin=False):
     return (bytes([0x12 | fin]) + varint(stream) + varint(offset) + varint(len(octets)) + octets)
 
@@ -207,6 +211,17 @@ class _Noise:
         return up, _hmac(temp, up, b"\x02"), self.h
 
 
+def write_hello(key, relay, stamp, chunk_size=CHUNK_MAX):
+    """A HELLO of the private key `key`, and the handshake that waits for the answer."""
+    payload = struct.pack(">QB", stamp, 0) + varint(0) + bytes([2]) + struct.pack(">Q", 0)
+    payload += varint(120) + varint(chunk_size) + varint(1 << 24) + varint(1 << 26)
+    head, length = b"\x01" + bytes(8), struct.pack(">H", message_length(payload))
+    noise = _Noise(b"splitsocks" + MAJOR + head + length, key, relay)
+    message = noise.first(payload)
+    mac_key = _sha256(b"splitsocks hello", MAJOR, _raw(relay))
+    return head + _hmac(mac_key, head, length, message)[:16] + length + message, noise
+
+
 def message_length(payload):
     """Of message 1: an ephemeral key, a sealed static key, a sealed payload."""
     return 32 + 32 + TAG + len(payload) + TAG
@@ -220,17 +235,12 @@ class Session:
         self.number = 0
         self.told = Told()
         self.socket = evil.dial()
-        payload = struct.pack(">QB", evil.stamp(), 0) + varint(0) + bytes([2]) + struct.pack(">Q", 0)
-        payload += varint(120) + varint(chunk_size) + varint(1 << 24) + varint(1 << 26)
-        self._hello(payload)
+        self._greet(chunk_size)
         self.subflows = [Subflow(self, self.socket, 0, b"", first)]
 
-    def _hello(self, payload):
-        head, length = b"\x01" + bytes(8), struct.pack(">H", message_length(payload))
-        noise = _Noise(b"splitsocks" + MAJOR + head + length, self.evil.key, self.evil.relay)
-        message = noise.first(payload)
-        mac_key = _sha256(b"splitsocks hello", MAJOR, _raw(self.evil.relay))
-        self.hello = head + _hmac(mac_key, head, length, message)[:16] + length + message
+    def _greet(self, chunk_size):
+        evil = self.evil
+        self.hello, noise = write_hello(evil.key, evil.relay, evil.stamp(), chunk_size)
         self.socket.sendall(self.hello)
         (size,) = struct.unpack(">H", self._read(2))
         answer = noise.second(self._read(size))
