@@ -3,12 +3,14 @@
 #include "commands.h"
 #include "daemon.h"
 #include "load_config.h"
+#include "sandbox.h"
 #include "state_file.h"
 
 #include <splitsocks/base/host.h>
 #include <splitsocks/base/log.h>
 #include <splitsocks/crypto/key.h>
 #include <splitsocks/io/socket.h>
+#include <splitsocks/io/state_file.h>
 #include <splitsocks/local/local.h>
 
 #include <errno.h>
@@ -207,6 +209,17 @@ static void watch_signals(struct program *program)
     }
 }
 
+/* Only a session of its own needs a file still: the one of its state. */
+static void give_up(const struct program *program)
+{
+    const char *written[] = {program->state_file};
+
+    if (program->state_file != NULL)
+        state_file_make_folder(program->state_file);
+    sandbox_files(NULL, 0, written, ARRAY_LENGTH(written));
+    sandbox_calls();
+}
+
 static int run(struct program *program)
 {
     int error = load_local(program->config_path, &program->config, NULL);
@@ -224,6 +237,7 @@ static int run(struct program *program)
     if (error != OK)
         return error == ERROR_INVALID || program->local == NULL ? EXIT_USAGE : EXIT_FAILURE;
     watch_signals(program);
+    give_up(program);
     ev_run(program->loop, 0);
     return program->status;
 }

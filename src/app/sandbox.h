@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a daemon gives up once it serves: files that it does not need (Landlock), and system
+ * What a daemon, or `connect`, gives up once it serves: files that it does not need (Landlock), and system
  * calls that it never makes (seccomp). A peer that found a way to run code in it could read
  * no other file, start no program and debug no other process.
  *

@@ -12,10 +12,10 @@ import subprocess
 import harness
 
 
-def fields(daemon, name):
+def fields(process, name):
     """The value of a field of /proc/PID/status, of each thread."""
     values = []
-    for path in glob.glob(f"/proc/{daemon.pid}/task/*/status"):
+    for path in glob.glob(f"/proc/{process.pid}/task/*/status"):
         with open(path) as f:
             values.append(re.search(rf"^{name}:\s+(\S+)", f.read(), re.M).group(1))
     return set(values)
@@ -49,6 +49,29 @@ def test_all_threads_are_confined(t):
         t.equal(fields(daemon, "Seccomp"), {"2"}, f"filters of {daemon.name}'s threads")
         t.equal(fields(daemon, "NoNewPrivs"), {"1"}, f"new privileges of {daemon.name}'s threads")
     pair.load(origin.dest, "--up", "1M", "--down", "1M")
+
+
+def test_connect_is_confined(t):
+    """Through a running local, and with a session of its own."""
+    if t.sanitized or not has_seccomp():
+        raise harness.Skip("this build or kernel has no seccomp")
+    pair, server = start(t), t.server()
+    for running in (True, False):
+        if not running:
+            t.equal(pair.local.stop(), 0, "exit status of local")
+        connect = subprocess.Popen(
+            [harness.SPLITSOCKS, "connect", "-c", pair.local_path, "127.0.0.1", str(server.port)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            env={**os.environ, "SPLITSOCKS_SANDBOX": "on"})
+        t.stack.callback(connect.kill)
+        connect.stdin.write(b"word")
+        connect.stdin.flush()
+        t.equal(connect.stdout.read(4), b"word", "the echo")
+        for name, value in (("Seccomp", "2"), ("NoNewPrivs", "1")):
+            t.equal(fields(connect, name), {value}, f"{name} of connect's threads")
+        connect.stdin.close()
+        t.equal(connect.stdout.read(), b"", "the rest")
+        t.equal(connect.wait(60 * harness.SLOW), 0, "exit status of connect")
 
 
 def test_reloads_and_states_inside(t):
