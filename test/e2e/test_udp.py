@@ -316,6 +316,18 @@ def test_the_oldest_client_gives_way(t):
     clients[0].ask(b"y", what="an answer to the oldest")
 
 
+def test_many_clients_one_after_the_other(t):
+    """Each client asks once, as resolvers do, and more of them than may be in use at once."""
+    server = DatagramServer(t)
+    listener, address = forward(("127.0.0.1", server.port))
+    pair = with_listeners(t, listener)
+    for _ in range(1400):
+        client = DatagramClient(t, address)
+        client.ask(b"x")
+        client.socket.close()
+    t.at_most(len(flows(pair)), 1024, "flows")
+
+
 def test_a_reload_keeps_the_sockets(t):
     server, other = DatagramServer(t), DatagramServer(t)
     kept, at_kept = forward(("127.0.0.1", server.port))

@@ -35,8 +35,8 @@
 #define FLOW_KEPT_BYTES (64 * 1024)
 /* Bindings that are kept, newest first, and known to both sides. */
 #define FLOW_PEERS 64
-/* How many flows local may open before the first FLOW_LIMIT, and the least that it grants
- * beyond those that have ended. */
+/* How many flows local may open before the first FLOW_LIMIT, and less than it grants beyond
+ * those that have ended. */
 #define FLOW_LIMIT_INITIAL 1024
 /* Datagrams of which only some parts have come, and how long they are kept. */
 #define FLOW_ASSEMBLIES 8
