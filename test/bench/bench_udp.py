@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Datagrams: splitsocks beside plain UDP on each path, shadowsocks' UDP relay, and the same
-datagrams over one TCP connection, on the same emulated paths in one run; then datagrams a second
-and CPU for each on loopback. `--scenario` chooses, `--quick` is short."""
+"""Datagrams: splitsocks beside plain UDP on each path, shadowsocks' UDP relay, the same datagrams
+over one TCP connection, and OpenVPN over TCP, on the same emulated paths in one run; KCP beside a
+plain stream; then datagrams a second and CPU for each on loopback. `--scenario` chooses, `--quick`
+is short."""
 import json
+import os
 import resource
 import socket
 import subprocess
@@ -12,18 +14,22 @@ import time
 import peers
 from peers import bench_tool, harness, median, need
 from bench_idle import watch
-from lab import RELAY, Lab
+from lab import RELAY, Lab, budget
+from pairs import clients_of_one_relay
+from tunnels import INNER, start_kcp, start_openvpn, wait_for_vpn
 
 LOSSY = "rate=20Mbit delay=20ms limit=128k loss=0.02"
 CLEAN = "rate=20Mbit delay=20ms limit=128k"
+FAR = "rate=20Mbit delay=50ms limit=256k"
 UNEQUAL = ["rate=50Mbit delay=20ms limit=256k", "rate=10Mbit delay=20ms limit=128k"]
 
 
 class Way:
-    """How datagrams get from A to B: a name, and the words of `datagrams`."""
+    """How datagrams get from A to B: a name, and the words of `datagrams`; `server`: where its
+    server listens, if not where the course's does."""
 
-    def __init__(self, name, *words, pair=None):
-        self.name, self.words, self.pair = name, words, pair
+    def __init__(self, name, *words, pair=None, server=None):
+        self.name, self.words, self.pair, self.server = name, words, pair, server
 
 
 class Course:
@@ -40,6 +46,13 @@ class Course:
     def tcp(self):
         return Way("one TCP connection", "--way", "tcp", "--to", self.server,
                    "--source", f"{self.lab.networks[0]}.1:0")
+
+    def openvpn(self):
+        port, server = harness.free_port(), f"{INNER[1]}:{harness.free_port(socket.SOCK_DGRAM)}"
+        start_openvpn(self.t, self.lab, (RELAY, port), (RELAY, port), ("tcp-client", "tcp-server"))
+        wait_for_vpn(self.lab.a)
+        return Way("OpenVPN over TCP", "--way", "udp", "--to", server, "--source", f"{INNER[0]}:0",
+                   server=server)
 
     def shadowsocks(self):
         server, local = need("ss-server", "ss-local")
@@ -65,8 +78,8 @@ class Course:
         return Way(name, "--way", "udp", "--to", f"127.0.0.1:{port}", pair=pair)
 
     def start(self, work, way, *more):
-        command = [bench_tool("datagrams"), work, *way.words, "--server", self.server,
-                   "--client-netns", self.lab.a.path, "--server-netns", self.lab.b.path,
+        command = [bench_tool("datagrams"), work, *way.words, "--server",
+                   way.server or self.server, "--client-netns", self.lab.a.path, "--server-netns", self.lab.b.path,
                    *map(str, more)]
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
@@ -107,7 +120,8 @@ def call(t, options):
     for settings, aims in (([LOSSY] * 2, "aims: p99 30 ms, late (60 ms) or lost 0.01 %"),
                            ([LOSSY], "aims: p99 30 ms, late (60 ms) or lost 0.3 %")):
         course = Course(t, options, settings)
-        ways = [*course.plain(), course.tcp(), course.shadowsocks(), course.splitsocks()]
+        ways = [*course.plain(), course.tcp(), course.openvpn(), course.shadowsocks(),
+                course.splitsocks()]
         rows = []
         for way in ways:
             rows += call_rows(way, course.run("call", way, *call_of(options)))
@@ -222,6 +236,72 @@ def iperf(t, options):
     pair.relay.stop()
 
 
+def kcp(t, options):
+    """A file by KCP through a forward for datagrams, beside the same file as a stream of the same
+    session, and by KCP without a proxy."""
+    size = options.file << 20
+    rows = []
+    for name, per_connection in (("64 KiB", budget(1 << 16)), ("1 MiB", budget(1 << 20))):
+        lab = Lab(t, [FAR], options.congestion_control)
+        content = os.urandom(size)
+        with lab.b.inside():
+            origin = t.server(lambda connection: connection.sendall(content) or connection.recv(1),
+                              RELAY)
+        servers = [f"{RELAY}:{harness.free_port(socket.SOCK_DGRAM)}" for _ in range(2)]
+        target, port = f"{RELAY}:{origin.port}", harness.free_port()
+        forward = {"protocol": "forward", "port": port}
+        pair = lab.pair(t, {"udp": {"max_age": "2s"}, **per_connection, "listen": [
+            {**forward, "network": "udp", "to": servers[0]},
+            {**forward, "network": "tcp", "to": target}]}, name=f"-{len(t.names)}")
+        rates = []
+        for entry in (start_kcp(t, lab, servers[0], target, f"127.0.0.1:{port}"), port,
+                      start_kcp(t, lab, servers[1], target, servers[1])):
+            found = []
+            for _ in range(options.rounds):
+                began = time.monotonic()
+                with lab.a.inside(), socket.create_connection(("127.0.0.1", entry), 600) as s:
+                    harness.recv_exactly(s, size)
+                found.append(size * 8e-6 / (time.monotonic() - began))
+            rates.append(median(found))
+        rows.append([name, *rates, rates[0] / rates[1], rates[0] / rates[2]])
+        pair.local.stop()
+        pair.relay.stop()
+    peers.table(f"{options.file} MiB by KCP and as a stream, {FAR}",
+                ["budgets", "KCP Mbit/s", "stream", "KCP alone", "of the stream's",
+                 "of KCP's alone"], rows, "aim: 0.6 of the stream's")
+
+
+def neighbour(t, options):
+    """A call of one client beside flows of another client of the same relay that flood it, on
+    loopback: the relay's processor is the bottleneck."""
+    caller, other = clients_of_one_relay(t, 2)
+    caller.start_relay()
+    for pair in (caller, other):
+        pair.start_local()
+    count = min(options.datagrams, 1500)
+    rows = []
+
+    def start(work, pair, *more):
+        return subprocess.Popen(
+            [bench_tool("datagrams"), work, "--way", "socks", "--to",
+             f"127.0.0.1:{pair.socks_port}", "--server",
+             f"127.0.0.1:{harness.free_port(socket.SOCK_DGRAM)}", *map(str, more)],
+            stdout=subprocess.PIPE, text=True)
+    for flows in (0, 24):
+        floods = [start("flood", other, "--seconds", f"{count // 50 + 5}s", "--size", 1200)
+                  for _ in range(flows)]
+        time.sleep(2)
+        out, _ = start("echo", caller, "--count", count, "--rate", 50, "--size", 200, "--late",
+                       "60ms").communicate(timeout=600)
+        found = json.loads(out)["echoes"]
+        rows.append([f"{flows} flows of another client", *(found[name] for name in DELAYS),
+                     f"{100 * found['late'] / found['sent']:.3f} %"])
+        for process in floods:
+            process.communicate(timeout=600)
+    peers.table("echoes, 50 a second, beside flows of another client that flood, on loopback",
+                ["", *(f"{name} ms" for name in DELAYS), "late (60 ms) or lost"], rows)
+
+
 def flood(t, options):
     """Round trips of datagrams on loopback: how many a second, and the CPU of both processes."""
     server = f"127.0.0.1:{harness.free_port(socket.SOCK_DGRAM)}"
@@ -303,13 +383,13 @@ def idle(t, options):
 
 
 SCENARIOS = {"call": call, "cut": cut, "beside": beside, "crowd": crowd, "dns": dns, "iperf": iperf,
-             "flood": flood, "idle": idle}
+             "kcp": kcp, "neighbour": neighbour, "flood": flood, "idle": idle}
 
 
 def bench(t, options):
     if options.quick:
         options.datagrams, options.queries, options.cuts, options.seconds = 500, 300, 2, 2
-        options.rounds = 1
+        options.rounds, options.file = 1, 1
     for name in options.scenario or SCENARIOS:
         try:
             SCENARIOS[name](t, options)
@@ -325,6 +405,7 @@ if __name__ == "__main__":
     words.add_argument("--queries", type=int, default=3000)
     words.add_argument("--flows", type=int, default=10000, help="that are idle")
     words.add_argument("--cuts", type=int, default=10)
+    words.add_argument("--file", type=int, default=10, help="MiB by KCP")
     words.add_argument("--seconds", type=int, default=5, help="of each flood")
     words.add_argument("--quick", action="store_true", help="one round, small sizes")
     peers.run(bench, words.parse_args())

@@ -104,6 +104,7 @@ EXTRA_DIST += $(E2E_TESTS) \
 	test/e2e/sockets.py \
 	test/e2e/statuses.py \
 	test/e2e/tap.py \
+	test/e2e/tunnels.py \
 	test/e2e/web.py \
 	test/e2e/x11.py
 TESTS += $(E2E_TESTS)

@@ -9,9 +9,9 @@ import subprocess
 import harness
 from harness import SLOW, bulk, full, need, recv_exactly, wait_until
 from lab import RELAY, Lab, budget
+from tunnels import INNER, answers, start_kcp, start_openvpn, wait_for_vpn
 
 LINK = "rate=50Mbit delay=5ms limit=256k"
-INNER = ("10.8.0.1", "10.8.0.2")  # at the client's and at the server's end of a VPN
 
 
 class Course:
@@ -25,21 +25,13 @@ class Course:
             "listen": [{"protocol": "forward", "network": "udp", "port": self.port,
                         "to": f"{RELAY}:{self.server_port}"}], **changes})
 
-    def client(self, name, command, **options):
-        return self.t.process(name, command, netns=self.lab.a, **options)
-
     def server(self, name, command, **options):
         return self.t.process(name, command, netns=self.lab.b, **options)
 
     def pings(self):
         """Waits until the far end of a VPN answers, then wants some answers in a row."""
-        ping = need("ping")
-
-        def answered(*words):
-            return subprocess.run(self.lab.a.enter([ping, "-q", *words, INNER[1]]),
-                                  stdout=subprocess.DEVNULL).returncode == 0
-        wait_until(lambda: answered("-c", "1", "-W", "1"), 60, "the VPN to come up")
-        self.t.check(answered("-c", "5", "-i", "0.2", "-W", str(5 * SLOW), "-s", "1300"),
+        wait_for_vpn(self.lab.a)
+        self.t.check(answers(self.lab.a, "-c", "5", "-i", "0.2", "-W", str(5 * SLOW), "-s", "1300"),
                      "pings are not answered")
 
     def transfers(self):
@@ -50,18 +42,8 @@ class Course:
 
 
 def test_openvpn(t):
-    openvpn = need("openvpn")
     course = Course(t)
-    key = t.path("openvpn.key")
-    subprocess.run([openvpn, "--genkey", "secret", key], check=True)
-    common = ["--dev-type", "tun", "--proto", "udp", "--secret", key, "--cipher", "AES-256-CBC",
-              "--auth-nocache", "--verb", "1"]
-    course.server("openvpn-server", [openvpn, *common, "--dev", "ovs", "--local", RELAY,
-                                     "--lport", str(course.server_port),
-                                     "--ifconfig", INNER[1], INNER[0]])
-    course.client("openvpn-client", [openvpn, *common, "--dev", "ovc", "--nobind",
-                                     "--remote", "127.0.0.1", str(course.port),
-                                     "--ifconfig", INNER[0], INNER[1]])
+    start_openvpn(t, course.lab, (RELAY, course.server_port), ("127.0.0.1", course.port))
     course.pings()
     course.transfers()
 
@@ -98,24 +80,14 @@ def test_wireguard(t):
     course.transfers()
 
 
-KCP = ["--crypt", "none", "--nocomp", "--mtu", "880", "--datashard", "0", "--parityshard", "0",
-       "--mode", "manual", "--nc", "0", "--quiet"]
-
-
 def kcp_transfers(t, size, per_connection):
     """A file over KCP over subflows of so many bytes: tcpsplitter's way, with us below it."""
-    client, server = need("kcptun-client", "kcptun-server")
     course = Course(t, udp={"max_age": "2s"}, **budget(per_connection))
     content = os.urandom(size)
     with course.lab.b.inside():
         origin = t.server(lambda connection: connection.sendall(content) or connection.recv(1), RELAY)
-    course.server("kcptun-server", [server, *KCP, "-l", f"{RELAY}:{course.server_port}",
-                                    "-t", f"{RELAY}:{origin.port}"])
-    port = harness.free_port()
-    course.client("kcptun-client", [client, *KCP, "-l", f"127.0.0.1:{port}",
-                                    "-r", f"127.0.0.1:{course.port}"])
-    wait_until(lambda: port in (local for local, _, _ in harness.tcp_states(
-        course.lab.a.read("/proc/net/tcp"))), 20, "KCP's client to listen")
+    port = start_kcp(t, course.lab, f"{RELAY}:{course.server_port}", f"{RELAY}:{origin.port}",
+                     f"127.0.0.1:{course.port}")
     with course.lab.a.inside(), socket.create_connection(("127.0.0.1", port), 60 * SLOW) as s:
         t.check(recv_exactly(s, size) == content, "what came over KCP is not what was sent")
 
