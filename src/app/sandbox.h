@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a daemon, or `connect`, gives up once it serves: files that it does not need (Landlock), and system
- * calls that it never makes (seccomp). A peer that found a way to run code in it could read
- * no other file, start no program and debug no other process.
+ * What a daemon, or `connect`, gives up once it serves: files that it does not need
+ * (Landlock), and system calls that it never makes (seccomp). A peer that found a way to
+ * run code in it could read no other file, start no program and debug no other process.
  *
  * Where the kernel or the build lacks one of the two, the other is used alone. Sanitizers
  * and valgrind make system calls of their own: builds with sanitizers give up nothing, and
