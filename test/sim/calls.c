@@ -121,6 +121,35 @@ static bool call_beside_download(struct outcome *outcome)
                            directed_transfer_ns(120000000, 40, 80));
 }
 
+/* Beside bulk in both directions. The round trip of one direction has the queue of the
+ * other in it, so that restraint gives each less than it would have alone: of 20 Mbit/s the
+ * two get 12 to 17. Both must go on, and the call must stay of use. */
+static bool call_beside_both(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+    const unsigned seconds = 20;
+    uint64_t p99_ns = 0, least = UINT64_MAX;
+
+    sim_scenario_init(&scenario, "call beside both", 5);
+    paths_of(&scenario, 1, 0);
+    sim_scenario_call(&scenario, seconds * NS_PER_S)->start_at_ns = NS_PER_S;
+    for (int side = 0; side < 2; side++)
+        sim_scenario_stream(&scenario, side == SIM_RELAY ? 1000000000 : 0,
+                            side == SIM_LOCAL ? 1000000000 : 0);
+    scenario.stop_ns = seconds * NS_PER_S;
+    if (!directed_once(outcome, &scenario))
+        return false;
+    for (int side = 0; side < 2; side++) {
+        p99_ns = MAX(p99_ns, outcome->report.flows[side][0].p99_ns);
+        least = MIN(least, outcome->report.received[side] * 8 / seconds);
+    }
+    snprintf(outcome->verdict, outcome->size, "%" PRIu64 " kbit/s at least each way; ",
+             least / 1000);
+    return directed_within(outcome, "p99 of the call", p99_ns,
+                           SIM_CALL_LATE_US * UINT64_C(1000)) &&
+           least > 10000000;
+}
+
 #define QUERIES 500
 
 /* Queries, each of a flow of its own, over two paths with losses: the answer takes little
@@ -244,6 +273,7 @@ const struct directed_scenario call_scenarios[] = {
     {"call-one-path", call_one_path},
     {"call-cut", call_cut},
     {"call-beside-download", call_beside_download},
+    {"call-beside-both", call_beside_both},
     {"call-beside-floods", call_beside_floods},
     {"flow-queries", queries},
     {"flow-in-order", flow_in_order},
