@@ -11,7 +11,8 @@
  *
  * A client's first bytes are two sizes, what it sends and what it wants to have after
  * that, and a time of the machine's clock at which both stop. By then a sender's bytes may
- * lie in many buffers: the destination tells it how many it has read. With --stall N the
+ * lie in many buffers: the destination tells it how many it has read, and the client resets
+ * the stream, so that the rest takes no part in what is measured next. With --stall N the
  * client opens N more streams that ask for data and read none. Prints JSON.
  */
 #include "../e2e/tool.h"
@@ -171,18 +172,19 @@ static int open_stream(const struct client *client)
 
 static void *run_client(void *argument)
 {
+    const struct linger reset = {.l_onoff = 1};
     struct client *client = argument;
     int fd = open_stream(client);
 
     if (client->request.up > 0) {
         send_bytes(fd, client->request.up, client->request.end_at_ns);
-        shutdown(fd, SHUT_WR);
         if (recv(fd, &client->moved, sizeof(client->moved), MSG_WAITALL) !=
             sizeof(client->moved))
             die("the stream ended before the destination said what it has read");
     } else {
         client->moved = drop_bytes(fd, client->request.down, client->request.end_at_ns);
     }
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
     close(fd);
     return NULL;
 }
