@@ -429,6 +429,7 @@ void pool_update(struct pool *pool)
     if (pool->context->config.role != SESSION_LOCAL ||
         pool->context->state >= SESSION_STATE_CLOSING)
         return;
+    pool_note_queues(pool);
     subflows_shrink_packets(pool->subflows);
     lessons_judge(pool->subflows);
     pool_tell_limits(pool);

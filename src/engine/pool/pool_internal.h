@@ -20,13 +20,13 @@ bool pool_recycles(const struct pool *pool, unsigned path);
 uint64_t pool_lasting_on(struct pool *pool, unsigned path);
 /* The path's share of the pool, when shares apply. */
 uint64_t pool_path_share(struct pool *pool, unsigned path);
-bool pool_shares_hold(struct pool *pool);
+bool pool_shares_hold(const struct pool *pool);
 /* How many subflows a working path keeps for streams that ask for it, ... */
 unsigned pool_path_asked(const struct pool *pool, unsigned path);
 /* ... and including those for small data, on the shortest path. */
 unsigned pool_path_minimum(const struct pool *pool, unsigned path);
 /* Whether the path is not dialled now, because a better one is there. */
-bool pool_held_back(struct pool *pool, unsigned path);
+bool pool_held_back(const struct pool *pool, unsigned path);
 /* A dial on the path, or its connection, has failed: delay the next one. */
 void pool_back_off(struct pool *pool, struct path *path);
 

@@ -39,15 +39,34 @@ bool pool_active(const struct pool *pool)
            pool->context->send_session_window;
 }
 
-static uint64_t recent(struct peak *peak, uint64_t now, uint64_t window_ns, uint64_t value)
+/* The highest value of the running window and of the one before. */
+static uint64_t recent(const struct peak *peak, uint64_t now, uint64_t window_ns)
+{
+    uint64_t elapsed_ns = now - peak->window_began_at_ns;
+
+    if (elapsed_ns >= window_ns)
+        return elapsed_ns < 2 * window_ns ? peak->highest : 0;
+    return MAX(peak->highest, peak->before);
+}
+
+static void note(struct peak *peak, uint64_t now, uint64_t window_ns, uint64_t value)
 {
     if (now - peak->window_began_at_ns >= window_ns) {
-        peak->before = now - peak->window_began_at_ns < 2 * window_ns ? peak->highest : 0;
+        peak->before = recent(peak, now, window_ns);
         peak->highest = 0;
         peak->window_began_at_ns = now;
     }
     peak->highest = MAX(peak->highest, value);
-    return MAX(peak->highest, peak->before);
+}
+
+void pool_note_queues(struct pool *pool)
+{
+    uint64_t credit = streams_credit(pool->streams) + pool->streams->owed_bytes;
+
+    note(&pool->queue_up, pool->context->now, QUEUE_WINDOW_NS,
+         MIN(pool->streams->waiting_bytes, credit) + pool->flows->waiting_bytes);
+    note(&pool->queue_down, pool->context->now, QUEUE_WINDOW_NS,
+         streams_peer_demand(pool->streams));
 }
 
 static uint64_t ceil_divide(uint64_t a, uint64_t b)
@@ -120,7 +139,8 @@ static uint64_t bulk_min(const struct pool *pool, unsigned index)
  * burst. */
 static uint64_t slots_rate(const struct pool *pool, struct peak *peak, uint64_t rate)
 {
-    return MAX(rate, recent(peak, pool->context->now, RATE_WINDOW_NS, rate) / 5 * 4);
+    note(peak, pool->context->now, RATE_WINDOW_NS, rate);
+    return MAX(rate, recent(peak, pool->context->now, RATE_WINDOW_NS) / 5 * 4);
 }
 
 static uint64_t path_slots(const struct pool *pool, unsigned index)
@@ -233,7 +253,7 @@ static bool path_hopeful(const struct pool *pool, unsigned index)
 /* Whether the path is not dialled now: it is a backup while another works, or a dear path
  * while a cheaper one works and no bulk waits. If streams ask for the path it is dialled
  * all the same. */
-bool pool_held_back(struct pool *pool, unsigned index)
+bool pool_held_back(const struct pool *pool, unsigned index)
 {
     const struct path *own = &pool->paths->items[index];
 
@@ -344,28 +364,24 @@ unsigned pool_needed(const struct pool *pool)
 
 /* The longest recent queue: when subflows take all of the queue at once, they are needed
  * all the same. */
-static uint64_t queue_up(struct pool *pool)
+static uint64_t queue_up(const struct pool *pool)
 {
-    uint64_t credit = streams_credit(pool->streams) + pool->streams->owed_bytes;
-
-    return recent(&pool->queue_up, pool->context->now, QUEUE_WINDOW_NS,
-                  MIN(pool->streams->waiting_bytes, credit) + pool->flows->waiting_bytes);
+    return recent(&pool->queue_up, pool->context->now, QUEUE_WINDOW_NS);
 }
 
-static uint64_t queue_down(struct pool *pool)
+static uint64_t queue_down(const struct pool *pool)
 {
-    return recent(&pool->queue_down, pool->context->now, QUEUE_WINDOW_NS,
-                  streams_peer_demand(pool->streams));
+    return recent(&pool->queue_down, pool->context->now, QUEUE_WINDOW_NS);
 }
 
-bool pool_bulk_waits(struct pool *pool)
+bool pool_bulk_waits(const struct pool *pool)
 {
     return MAX(queue_up(pool), queue_down(pool)) >= BULK_QUEUE;
 }
 
 /* Whether bulk waits or may soon: subflows that are dialled only when bulk is seen to wait
  * come too late for the beginning of a transfer. */
-static bool bulk_expected(struct pool *pool)
+static bool bulk_expected(const struct pool *pool)
 {
     return pool_bulk_waits(pool) ||
            (pool->stream_begun_at_ns != 0 &&
@@ -374,7 +390,7 @@ static bool bulk_expected(struct pool *pool)
 
 /* With several paths, each has its share. When one fails, the share of the others does not
  * grow: their extra subflows would be in the way when it is back. */
-bool pool_shares_hold(struct pool *pool)
+bool pool_shares_hold(const struct pool *pool)
 {
     return usable_paths(pool) > 1 && bulk_expected(pool);
 }

@@ -333,8 +333,11 @@ struct subflow *session_next_sender(struct session *session, uint64_t now)
     session->context.now = now;
     if (session->context.state == SESSION_STATE_ENDED)
         return NULL;
-    if (session->context.config.role == SESSION_LOCAL && pool_bulk_waits(&session->pool))
-        sparing_note_bulk(&session->schedule);
+    if (session->context.config.role == SESSION_LOCAL) {
+        pool_note_queues(&session->pool);
+        if (pool_bulk_waits(&session->pool))
+            sparing_note_bulk(&session->schedule);
+    }
     scheduler_update(&session->schedule);
     list_foreach(&session->subflows.all, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);

@@ -71,8 +71,10 @@ void pool_proven(struct pool *pool, struct subflow *subflow);
 void pool_unproven(struct pool *pool, struct subflow *subflow, enum unproven how);
 /* A stream is opened: no back-off lasts longer than BACKOFF_MAX_NS from now on. */
 void pool_hurry(struct pool *pool);
+/* Local: notes how much waits now. The longest queue of the last moments counts. */
+void pool_note_queues(struct pool *pool);
 /* Local: whether a transfer waits, in either direction, whose end is not in sight. */
-bool pool_bulk_waits(struct pool *pool);
+bool pool_bulk_waits(const struct pool *pool);
 bool pool_active(const struct pool *pool);
 
 /* pool_limits.c */
