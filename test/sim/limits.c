@@ -96,9 +96,6 @@ static const struct expectation expectations[] = {
     {"freeze-16k-jitter", DOWN, 25, 85, 1000, 600},
     {"freeze-16k-ends-pass", DOWN, 55, 90, 800, 700},
     {"freeze-16k-open-12-zombies", DOWN, 20, 55, 800, 300},
-    {"freeze-16k-open-12-zombies", UP, 10, 75, 0, 300},
-    {"freeze-16k-open-12", UP, 45, 85, 1000, 400},
-    {"64k-then-12k", UP, 40, 75, 1500, 800},
     {"open-4-budget-20000", DOWN, 75, 80, 500, 300},
     {"syns-10-budget-64k", UP, 90, 90, 500, 500},
 };

@@ -84,7 +84,6 @@ UNIT_TESTS = \
 	test/unit/test_session_limit \
 	test/unit/test_keepalive \
 	test/unit/test_session_paths \
-	test/unit/test_session_acks \
 	test/unit/test_session_copies \
 	test/unit/test_session_shed \
 	test/unit/test_session_spared \
@@ -301,8 +300,6 @@ test_unit_test_keepalive_SOURCES = test/unit/test_keepalive.c $(SESSION_PAIR)
 test_unit_test_keepalive_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_session_paths_SOURCES = test/unit/test_session_paths.c $(SESSION_PAIR)
 test_unit_test_session_paths_LDADD = $(GATE) $(CMOCKA_LIBS)
-test_unit_test_session_acks_SOURCES = test/unit/test_session_acks.c $(SESSION_PAIR)
-test_unit_test_session_acks_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_session_copies_SOURCES = test/unit/test_session_copies.c $(SESSION_PAIR)
 test_unit_test_session_copies_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_session_shed_SOURCES = test/unit/test_session_shed.c $(SESSION_PAIR)

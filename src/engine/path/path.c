@@ -8,11 +8,6 @@
  * slow path. */
 #define WINDOW_MIN_NS (50 * NS_PER_MS)
 #define QUIET_MIN_NS (20 * NS_PER_MS)
-/* Loss kills a connection now and then. Where two die so soon one after the other, while
- * others live and none ends in order, the network freezes them, ... */
-#define FREEZES_TWICE_NS (5 * NS_PER_S)
-/* ... and may do so for so long. */
-#define FREEZES_NS (60 * NS_PER_S)
 
 const char *path_reason_string(enum path_reason reason)
 {
@@ -240,18 +235,6 @@ void path_failed(struct paths *paths, unsigned index, enum path_reason reason,
     if (path->heard_at_ns > since_ns || path->reason == PATH_REASON_UNUSABLE)
         return;
     path_set_down(paths, index, reason);
-}
-
-void path_note_died_alone(struct path *path, uint64_t now)
-{
-    if (path->died_alone_at_ns != 0 && now - path->died_alone_at_ns < FREEZES_TWICE_NS)
-        path->freezes_until_ns = now + FREEZES_NS;
-    path->died_alone_at_ns = now;
-}
-
-bool path_freezes(const struct path *path, uint64_t now)
-{
-    return now < path->freezes_until_ns;
 }
 
 /* ---- properties ---- */

@@ -37,7 +37,6 @@ static void set_usable(struct session *session, unsigned index, bool usable)
     path->timeouts = path->stalls = 0;
     path->retry_at_ns = 0;
     port_chooser_reset(&path->ports);
-    path->died_alone_at_ns = path->freezes_until_ns = 0;
     path_limits_reset(&path->limits, session->context.now);
     packets_reset(&session->subflows, path);
     keepalive_forget(path);

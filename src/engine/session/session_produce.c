@@ -295,7 +295,7 @@ static bool wants(struct session *session, struct subflow *subflow)
         return false;
     return (ack_due(&session->subflows) && !path_quiet(&session->paths, subflow->path) &&
             !scheduler_path_silent(&session->schedule, subflow->path) &&
-            carriers_take_acks(&session->schedule, subflow)) ||
+            !carriers_spare(&session->schedule, subflow)) ||
            anything_to_send(session, subflow);
 }
 

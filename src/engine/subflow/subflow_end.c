@@ -29,7 +29,6 @@ void subflow_end(struct subflows *subflows, struct subflow *subflow,
     bool was_open = subflow->state == SUBFLOW_STATE_OPEN;
     bool untold = manner == SUBFLOW_ABANDONED && subflow->cause == SUBFLOW_CAUSE_UNTOLD;
     uint64_t rtt_ns = paths_best_rtt_ns(subflows->paths);
-    struct path *path = &subflows->paths->items[subflow->path];
 
     if (!untold)
         lessons_end(subflows, subflow, manner);
@@ -41,11 +40,8 @@ void subflow_end(struct subflows *subflows, struct subflow *subflow,
         subflows->context->hello_failed = true;
     if (was_open || subflow->trial)
         packets_note_ended(subflows, subflow, manner);
-    if (was_open && manner == SUBFLOW_ABANDONED) {
-        if (path->heard_at_ns > subflow->received_at_ns)
-            path_note_died_alone(path, subflows->context->now);
+    if (was_open && manner == SUBFLOW_ABANDONED)
         ack_repeat_of(subflows, subflow);
-    }
     if (was_open) {
         subflows_refresh_path(subflows, subflow->path);
         /* Local may have closed before the relay's last ACK was sent. */
@@ -56,11 +52,10 @@ void subflow_end(struct subflows *subflows, struct subflow *subflow,
     list_remove(&subflow->ack_node);
     if (manner == SUBFLOW_ORDERLY) {
         subflows->context->counters.subflows_retired++;
-        path->counters.subflows_retired++;
-        path->died_alone_at_ns = 0;
+        subflows->paths->items[subflow->path].counters.subflows_retired++;
     } else if (was_open) {
         subflows->context->counters.subflows_failed++;
-        path->counters.subflows_failed++;
+        subflows->paths->items[subflow->path].counters.subflows_failed++;
     }
     subflow->deadline_ns =
         subflows->context->now + (manner == SUBFLOW_ORDERLY

@@ -38,10 +38,6 @@ struct path {
     uint64_t probed_at_ns; /* when a PING was last sent to probe the path */
     /* When the path was last found silent, see scheduler_update(). */
     uint64_t silent_at_ns;
-    /* When a subflow last ended without an END while others of the path were heard; 0: not
-     * since the last one that ended in order. */
-    uint64_t died_alone_at_ns;
-    uint64_t freezes_until_ns; /* see path_freezes() */
     uint64_t stalled_since_ns; /* last progress of a subflow that stalled to death; or 0 */
     uint64_t srtt_ns;          /* smoothed; 0 = unknown */
     /* The least round trip in the window since least_since_ns, and in the one before. */
@@ -102,10 +98,6 @@ void path_heard(struct paths *paths, unsigned path);
 void path_note_received(struct path *path, uint64_t now);
 /* The peer's TCP sent something on the path at `when`. */
 void path_acked(struct path *path, uint64_t when);
-/* A connection of the path died alone: others were heard. */
-void path_note_died_alone(struct path *path, uint64_t now);
-/* Whether the network seems to freeze single connections of the path. */
-bool path_freezes(const struct path *path, uint64_t now);
 /* Whether the path has brought nothing for a while in which another live path has. */
 bool path_quiet(const struct paths *paths, unsigned index);
 /* The path has failed for this reason, unless it was heard after `since_ns`. */

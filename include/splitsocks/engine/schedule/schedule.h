@@ -88,9 +88,8 @@ struct carriers {
 void carriers_consider(const struct schedule *schedule, struct carriers *carriers,
                        struct subflow *subflow);
 void carriers_appoint(const struct carriers *carriers);
-/* Whether the subflow takes chunks with only ACKs, and no other of its path is better for
- * them. */
-bool carriers_take_acks(const struct schedule *schedule, const struct subflow *subflow);
+/* Whether the subflow is for data: another of its path can take chunks with only ACKs. */
+bool carriers_spare(const struct schedule *schedule, const struct subflow *subflow);
 
 /* scheduler.c */
 struct piece {
