@@ -11,6 +11,7 @@ void turns_next(struct turns *turns)
     turns->clients = 0;
     turns->behind = UINT64_MAX;
     turns->ahead = 0;
+    turns->spent = 0;
 }
 
 /* The first look at the client in this iteration. */
@@ -48,9 +49,17 @@ static void look(struct turns *turns, struct turn *turn)
 
 static void spend(struct turns *turns, struct turn *turn, uint64_t cost)
 {
+    turns->spent += cost;
     turn->clock += cost;
     turn->most -= MIN(turn->most, cost);
     turns->ahead = MAX(turns->ahead, turn->clock);
+}
+
+/* Whether the iteration has had enough, for one that has had its part of late. */
+static bool is_over(const struct turns *turns, const struct turn *turn)
+{
+    return turns->before > 1 && turns->spent >= TURN_ITERATION &&
+           turn->clock + TURN_BYTES > turns->clock;
 }
 
 size_t turn_most(struct turns *turns, struct turn *turn, uint32_t *round)
@@ -58,7 +67,7 @@ size_t turn_most(struct turns *turns, struct turn *turn, uint32_t *round)
     look(turns, turn);
     if (*round == turn->round)
         return 0;
-    if (turn->most == 0) {
+    if (turn->most == 0 || is_over(turns, turn)) {
         turn->put_off = true;
         note_more(turns, turn);
         return 0;

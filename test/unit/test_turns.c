@@ -120,6 +120,27 @@ static void test_an_iteration_is_short(void **state)
     assert_in_range(sum(&loop.clients[0]) + sum(&loop.clients[1]), 1, 512 * 1024);
 }
 
+/* However many clients are busy, one that is not waits for few reads, and is put off by
+ * none. */
+static void test_little_is_read_at_once(void **state)
+{
+    struct loop loop = {.turns = {0}};
+    const struct client *quiet = &loop.clients[CLIENTS - 1];
+    (void)state;
+
+    for (unsigned j = 0; j < CLIENTS; j++)
+        loop.clients[j] = (struct client){.sockets = 10, .ready = 1 << 20};
+    loop.clients[CLIENTS - 1] = (struct client){.sockets = 1};
+    for (unsigned i = 0; i < 1000; i++) {
+        uint64_t before = sum(quiet);
+
+        loop.clients[CLIENTS - 1].ready = i % 10 == 0 ? 100 : 0;
+        run_once(&loop);
+        assert_true(i < 10 || loop.turns.spent <= 450 * 1024);
+        assert_int_equal(sum(quiet) - before, quiet->ready);
+    }
+}
+
 /* A client that had nothing to read in every other iteration gets its part all the same,
  * and one that was away for long gets no more than its part. */
 static void test_a_gap_is_made_up_for(void **state)
@@ -217,6 +238,7 @@ UNIT_MAIN(cmocka_unit_test(test_fifty_sockets_get_as_much_as_one),
           cmocka_unit_test(test_each_socket_has_its_turn),
           cmocka_unit_test(test_several_with_many_sockets),
           cmocka_unit_test(test_an_iteration_is_short),
+          cmocka_unit_test(test_little_is_read_at_once),
           cmocka_unit_test(test_a_gap_is_made_up_for),
           cmocka_unit_test(test_crumbs_are_no_way_around),
           cmocka_unit_test(test_errands_are_spread),

@@ -9,8 +9,9 @@
  * to read, and no client that is TURN_BYTES ahead of it reads on. A client that had
  * nothing to read for a while may be behind by TURN_CREDIT, and no more. So clients that
  * always have something to read get the same, with one socket or with fifty. An iteration
- * stays short, and a client with little to do waits for nothing but its end. Sockets whose
- * turn has not come are asked again in the next iteration, as level-triggered events are.
+ * stays short, and a client with little to do waits for nothing but its end: for two or
+ * three reads, however many clients are busy. Sockets whose turn has not come are asked
+ * again in the next iteration, as level-triggered events are.
  *
  * Some errands cost many times what the bytes cost that ask for them: a connection to a
  * destination, a name to look up, a stream to end. One read may bring thousands of them.
@@ -31,6 +32,9 @@
 #define TURN_BYTES (128 * 1024)
 /* What one that is alone may. */
 #define TURN_ALONE (1024 * 1024)
+/* What several may read in an iteration together: then the loop looks for the clients that
+ * have little to do, before it goes on with the rest. */
+#define TURN_ITERATION (256 * 1024)
 /* What a client may make up for, when for a moment it had nothing to read. */
 #define TURN_CREDIT (1024 * 1024)
 /* A read costs as much as so many bytes, however few it brings. */
@@ -54,6 +58,7 @@
 struct turns {
     uint64_t iteration;
     uint64_t clock;
+    uint64_t spent;   /* in this iteration, by all */
     unsigned before;  /* clients that had something to read in the iteration before */
     unsigned clients; /* in this one */
     uint64_t behind;  /* the least clock of those that had more to read; UINT64_MAX: none */
