@@ -426,50 +426,6 @@ static void test_relay_bound(void **state)
     pair_free(pair);
 }
 
-/* With nearly as many flows as may be open, each further one that takes the place of the
- * oldest has its id at once: its first datagram may be its only one. */
-static void test_the_next_flow_never_waits(void **state)
-{
-    enum { OPEN = 1000, ALL = 3000 };
-    static struct flow *flows[ALL];
-    struct session_config config = pair_config();
-    struct pair *pair = pair_new(&config);
-    (void)state;
-
-    pair->limits.max_flows = 1024;
-    for (unsigned i = 0; i < ALL; i++) {
-        if (i >= OPEN)
-            session_flow_close(pair->local, flows[i - OPEN], FLOW_CLOSE_ENDED, pair->now);
-        flows[i] = session_flow_open(pair->local, NULL, pair->now);
-        if (i == 0)
-            pair_run_ms(pair, 500);
-        assert_int_not_equal(flow_id(flows[i]), 0);
-        pair->incoming_flow_count = 0;
-        pair_run_ms(pair, 1);
-    }
-    pair_run_ms(pair, 500);
-    assert_int_equal(session_flow_count(pair->relay), OPEN);
-    pair_free(pair);
-}
-
-/* A relay that grants no flows does not agree to the feature. */
-static void test_unsupported(void **state)
-{
-    struct session_config config = pair_config();
-    struct pair *pair = pair_new(&config);
-    struct flow *flow;
-    (void)state;
-
-    pair->limits.max_flows = 0;
-    flow = session_flow_open(pair->local, NULL, pair->now);
-    assert_non_null(flow);
-    pair_run_ms(pair, 1000);
-    assert_int_equal(session_flow_support(pair->local), FLOWS_UNSUPPORTED);
-    assert_int_equal(pair->flow_closed_count, 1);
-    assert_int_equal(pair->flow_code, FLOW_CLOSE_UNSUPPORTED);
-    pair_free(pair);
-}
-
 /* After a rest the relay may have only subflows on which it has sent nothing yet. A first
  * chunk is small, and a datagram cannot be cut: something else goes first. */
 static void test_a_large_datagram_after_a_rest(void **state)
@@ -542,7 +498,6 @@ static void test_the_account_bounds_flows(void **state)
     pair_free(pair);
 }
 
-/* The end of the session ends its flows. */
 /* A path is known to have carried every datagram that came, also where so many were on
  * their way that no more of them were kept for a further copy. */
 static void test_datagrams_that_are_not_kept_are_counted(void **state)
@@ -578,6 +533,7 @@ static void test_datagrams_that_are_not_kept_are_counted(void **state)
     pair_free(pair);
 }
 
+/* The end of the session ends its flows. */
 static void test_session_end(void **state)
 {
     struct session_config config = pair_config();
@@ -602,8 +558,6 @@ UNIT_MAIN(cmocka_unit_test(test_a_flow_is_closed_while_its_end_waits),
           cmocka_unit_test(test_many_peers), cmocka_unit_test(test_parts_are_dropped),
           cmocka_unit_test(test_resume_and_restart), cmocka_unit_test(test_relay_bound),
           cmocka_unit_test(test_the_account_bounds_flows),
-          cmocka_unit_test(test_the_next_flow_never_waits),
-          cmocka_unit_test(test_unsupported),
           cmocka_unit_test(test_a_large_datagram_after_a_rest),
           cmocka_unit_test(test_datagrams_that_are_not_kept_are_counted),
           cmocka_unit_test(test_session_end))

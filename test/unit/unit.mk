@@ -78,6 +78,7 @@ UNIT_TESTS = \
 	test/unit/test_seal \
 	test/unit/test_session \
 	test/unit/test_session_ends \
+	test/unit/test_session_flow_opening \
 	test/unit/test_session_flows \
 	test/unit/test_session_hostile \
 	test/unit/test_session_hello \
@@ -288,6 +289,9 @@ test_unit_test_session_SOURCES = test/unit/test_session.c $(SESSION_PAIR)
 test_unit_test_session_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_session_ends_SOURCES = test/unit/test_session_ends.c $(SESSION_PAIR)
 test_unit_test_session_ends_LDADD = $(GATE) $(CMOCKA_LIBS)
+test_unit_test_session_flow_opening_SOURCES = \
+	test/unit/test_session_flow_opening.c $(SESSION_PAIR)
+test_unit_test_session_flow_opening_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_session_flows_SOURCES = test/unit/test_session_flows.c $(SESSION_PAIR)
 test_unit_test_session_flows_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_session_hostile_SOURCES = test/unit/test_session_hostile.c $(SESSION_PAIR)
