@@ -103,7 +103,7 @@ static void handle_flow_event(const struct session_event *event)
         end->type->closed(end, event->flow_code);
 }
 
-/* What a few bytes of a client can ask for, and what takes system calls. */
+/* A few bytes of a client can cause such an event, and it takes system calls. */
 static bool is_errand(enum session_event_type type)
 {
     return type == SESSION_STREAM_INCOMING || type == SESSION_STREAM_RESET ||

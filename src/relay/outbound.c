@@ -122,8 +122,10 @@ static void note_refusal(const struct outbound *outbound, enum reset_code code)
         if (destination_judge(outbound->list->rules, denied, &refusal) != OK)
             reason = destination_refusal_format(&refusal, text);
     } else if (code == RESET_LIMIT) {
-        account_note_refusal(account_of(outbound), bound_met(outbound));
-        reason = bound_string(bound_met(outbound));
+        enum client_refusal bound = bound_met(outbound);
+
+        account_note_refusal(account_of(outbound), bound);
+        reason = bound_string(bound);
     }
     log_write_limited(&limit, clock_now(), code == RESET_DENIED ? LOG_WARNING : LOG_INFO,
                       "%s: the stream to %s was not opened: %s", outbound->list->client,

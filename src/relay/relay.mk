@@ -21,9 +21,9 @@ librelay_a_SOURCES = \
 	src/relay/relay_mailbox.c \
 	src/relay/relay_mailbox.h \
 	src/relay/relay_meters.c \
-	src/relay/relay_quota.c \
 	src/relay/relay_part.c \
 	src/relay/relay_part.h \
+	src/relay/relay_quota.c \
 	src/relay/relay_session.c \
 	src/relay/relay_status.c \
 	src/relay/relay_terms.c \

@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "status_internal.h"
 
-#include <splitsocks/engine/session/session_flow.h>
-#include <splitsocks/status/status_relay.h>
+json_t *status_drops(const uint64_t drops[FLOW_DROPS])
+{
+    json_t *object = json_object();
+
+    for (unsigned i = 0; i < FLOW_DROPS; i++)
+        if (drops[i] > 0)
+            json_object_set_new(object, flow_drop_string((enum flow_drop)i),
+                                json_integer((json_int_t)drops[i]));
+    return object;
+}
 
 static json_t *describe_flow(const struct status_source *source, const struct flow *flow,
                              uint64_t now)

@@ -3,22 +3,13 @@
 
 #include "status_internal.h"
 
+#include <splitsocks/engine/session/session_flow.h>
+
 #include <stdio.h>
 
 static json_t *integer(uint64_t value)
 {
     return json_integer((json_int_t)value);
-}
-
-json_t *status_drops(const uint64_t drops[FLOW_DROPS])
-{
-    json_t *object = json_object();
-
-    for (unsigned i = 0; i < FLOW_DROPS; i++)
-        if (drops[i] > 0)
-            json_object_set_new(object, flow_drop_string((enum flow_drop)i),
-                                integer(drops[i]));
-    return object;
 }
 
 json_t *status_refusals(const struct client_account *account)

@@ -170,7 +170,7 @@ static void test_the_number_and_the_rate_are_remembered(void **state)
     assert_int_equal(status.connections, 12);
     assert_true(status.dials_per_second == 9.5);
     assert_false(status.found);
-    /* What this session has dialled counts for more. */
+    /* The dials of this session itself count for more. */
     dials->connections = DIAL_LIMIT_NONE;
     limit_memory_load(&memory, 0, "wlan0", HOME, pair->local, pair->now);
     assert_true(dials->connections == DIAL_LIMIT_NONE);

@@ -2,8 +2,8 @@
 /*
  * What one client makes one worker of the relay hold and do. Each kind has a bound of the
  * worker's, of which no client takes more than are free (share.h); so a client meets its
- * bounds alone, and the others are served. What all workers count together is in
- * client_account.h.
+ * bounds alone, and the others are served. client_account.h has the counts of all workers
+ * together.
  *
  * Local has one account for itself, without bounds: account_init_alone().
  */

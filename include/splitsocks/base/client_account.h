@@ -2,7 +2,7 @@
 /*
  * What one client makes the relay hold and do, counted over all its sessions in all
  * workers: its streams, its flows, and the connections to destinations that it begins.
- * Any thread may call. What each worker counts for itself is in account.h.
+ * Any thread may call. account.h has the counts of each worker.
  */
 #ifndef SPLITSOCKS_CLIENT_ACCOUNT_H
 #define SPLITSOCKS_CLIENT_ACCOUNT_H

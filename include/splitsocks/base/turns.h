@@ -32,7 +32,7 @@
 #define TURN_BYTES (128 * 1024)
 /* What one that is alone may. */
 #define TURN_ALONE (1024 * 1024)
-/* What several may read in an iteration together: then the loop looks for the clients that
+/* Several may read so much in an iteration together. Then the loop looks for clients that
  * have little to do, before it goes on with the rest. */
 #define TURN_ITERATION (256 * 1024)
 /* What a client may make up for, when for a moment it had nothing to read. */
@@ -45,8 +45,7 @@
  * may come at any time, and the next iteration costs little. */
 #define TURN_ERRANDS (TURN_BYTES / TURN_ERRAND_COST)
 
-/* What a read of frames should take at most: twice as long as the largest read of bulk
- * takes. */
+/* A read of frames should take no longer: twice as long as the largest read of bulk. */
 #define TURN_FRAMES_NS (NS_PER_MS / 2)
 /* Bytes of frames in one read: at least, and at first. */
 #define TURN_FRAMES_MIN 4096

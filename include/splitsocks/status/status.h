@@ -8,17 +8,15 @@
 
 #include <splitsocks/base/address.h>
 #include <splitsocks/base/attributes.h>
-
 #include <splitsocks/base/target.h>
+#include <splitsocks/engine/session/session_flow.h>
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct json_t;
-struct flow;
 struct restart;
-struct session;
 
 /* Rises when a name changes its meaning. */
 #define STATUS_FORMAT 1
@@ -81,5 +79,9 @@ struct status_source {
 /* A new object with the members "session", "paths", "streams" and "flows"; the caller's
  * reference. NULL when memory is out. */
 struct json_t *status_describe(const struct status_source *source, uint64_t now) MUST_CHECK;
+
+/* The reasons for which datagrams were dropped, with their numbers, in a new object; NULL
+ * when memory is out. For the status of a relay, too. */
+struct json_t *status_drops(const uint64_t drops[FLOW_DROPS]) MUST_CHECK;
 
 #endif

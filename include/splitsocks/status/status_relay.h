@@ -9,7 +9,7 @@
 
 #include <splitsocks/base/account.h>
 #include <splitsocks/base/attributes.h>
-#include <splitsocks/engine/session/session_flow.h>
+#include <splitsocks/engine/session/session.h>
 
 #include <stdint.h>
 
@@ -24,8 +24,6 @@ struct json_t *status_pools(const struct account_pools *pools,
                             struct json_t **most) MUST_CHECK;
 /* What was refused to a client: the reasons with their numbers. */
 struct json_t *status_refusals(const struct client_account *account) MUST_CHECK;
-/* The reasons for which datagrams were dropped, with their numbers. */
-struct json_t *status_drops(const uint64_t drops[FLOW_DROPS]) MUST_CHECK;
 
 /* Adds the numbers of `object`, and those of the objects in it, to those of `sum`. */
 void status_add(struct json_t *sum, struct json_t *object);
