@@ -315,7 +315,7 @@ def test_paths_of_one_family_each(t):
     for i in (0, 1):
         ways.create(i)
     ways.up(0)
-    ways.b.ip("addr add fd00:99::1/128 dev lo")
+    ways.b.ip("addr add fd00:99::1/128 dev lo nodad")
     for i, router in enumerate(ways.routers):
         router.sysctl("net.ipv6.conf.all.forwarding", 1)
         router.ip(f"addr add fd00:7{i}::1/64 dev ta{i} nodad")

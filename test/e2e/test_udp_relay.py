@@ -206,7 +206,8 @@ class BothFamilies:
         return "-6" if ":" in host else "-4"
 
     def add(self, host):
-        self.netns.ip(f"{self.family(host)} addr add {host} dev lo")
+        """An address of IPv6 is tentative at first, and nobody may bind it, unless nodad is said."""
+        self.netns.ip(f"{self.family(host)} addr add {host} dev lo {'nodad' if ':' in host else ''}")
 
     def unreachable(self, host, kind="unreachable"):
         self.netns.ip(f"{self.family(host)} route del local {host} dev lo table local")
