@@ -4,6 +4,7 @@ libbase_a_SOURCES = \
 	include/splitsocks/base/account.h \
 	include/splitsocks/base/address.h \
 	include/splitsocks/base/attributes.h \
+	include/splitsocks/base/backoff.h \
 	include/splitsocks/base/base64.h \
 	include/splitsocks/base/calendar.h \
 	include/splitsocks/base/client_account.h \
@@ -30,6 +31,7 @@ libbase_a_SOURCES = \
 	include/splitsocks/base/wire.h \
 	src/base/account.c \
 	src/base/address.c \
+	src/base/backoff.c \
 	src/base/base64.c \
 	src/base/calendar.c \
 	src/base/client_account.c \

@@ -3,6 +3,7 @@
 
 #include "dns_channel.h"
 
+#include <splitsocks/base/backoff.h>
 #include <splitsocks/base/error.h>
 #include <splitsocks/base/list.h>
 #include <splitsocks/base/log.h>
@@ -18,6 +19,8 @@
 /* How long to wait for the rest of a truncated answer that has addresses: three SYNs. */
 #define REST_NS (4 * NS_PER_S)
 
+/* The longest round of questions to all servers. Lookups are given up before that. */
+#define ROUND_MAX_NS (600 * NS_PER_S)
 /* A server on this machine or in the router may be restarting: if nothing listens at any
  * server, all are tried again after a quarter of a second, then at twice the distance, for
  * so long. */
@@ -46,7 +49,7 @@ struct dns_ask {
     enum address_family family;
     dns_done *done;
     void *context;
-    uint64_t retry_after_ns; /* wait when nothing listens; doubles */
+    uint64_t retry_after_ns; /* the last wait when nothing listens */
     uint64_t give_up_at_ns;  /* when these tries end */
     bool expectant;      /* the server asked last will still report something */
     bool failed;         /* a server has answered that it does not know */
@@ -242,8 +245,8 @@ static void send_next(struct dns_ask *ask, uint64_t now)
         ask->last = server;
         ask->last_at_ns = now;
         ask->expectant = true;
-        ask->next_at_ns = now + (server_choice_patience(choice, server)
-                                 << MIN(turn / choice->count, 10u));
+        ask->next_at_ns = now + backoff_ns(server_choice_patience(choice, server),
+                                           turn / choice->count, ROUND_MAX_NS);
         send_to(ask, server, false, now);
         return;
     }
@@ -258,7 +261,7 @@ static void begin(struct dns_ask *ask, uint64_t now)
     ask->out = 0;
     ask->turn = 0;
     ask->failed = false;
-    ask->retry_after_ns = RETRY_FIRST_NS;
+    ask->retry_after_ns = 0;
     ask->give_up_at_ns = now + RETRY_NS;
     ask->partial = false;
     ask->hold_until_ns = TIME_NEVER;
@@ -287,8 +290,8 @@ static void try_later(struct dns_ask *ask, uint64_t now)
     }
     ask->out = 0;
     ask->turn = 0;
+    ask->retry_after_ns = backoff_next_ns(ask->retry_after_ns, RETRY_FIRST_NS, RETRY_NS);
     ask->next_at_ns = now + ask->retry_after_ns;
-    ask->retry_after_ns *= 2;
     arm_timer(ask, now);
 }
 

@@ -2,6 +2,7 @@
 #include <splitsocks/names/server_choice.h>
 
 #include <splitsocks/base/attributes.h>
+#include <splitsocks/base/backoff.h>
 
 #include <assert.h>
 
@@ -38,7 +39,8 @@ int server_choice_probe(struct server_choice *choice, uint64_t now)
 
         if (!server->failing || now < server->probe_at_ns)
             continue;
-        server->probe_every_ns = MIN(2 * server->probe_every_ns, PROBE_MAX_NS);
+        server->probe_every_ns =
+            backoff_next_ns(server->probe_every_ns, PROBE_MIN_NS, PROBE_MAX_NS);
         server->probe_at_ns = now + server->probe_every_ns;
         return (int)i;
     }

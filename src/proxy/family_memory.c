@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <splitsocks/proxy/family_memory.h>
 
+#include <splitsocks/base/backoff.h>
+
 static bool avoided(const struct family_memory *memory)
 {
     return memory->losses >= FAMILY_MEMORY_LOSSES;
@@ -34,8 +36,8 @@ bool family_memory_overtaken(struct family_memory *memory, enum address_family f
     if (before && !memory->trying)
         return false; /* a race that began earlier tells nothing new */
     memory->retry_after_ns =
-        before ? MIN(2 * memory->retry_after_ns, FAMILY_MEMORY_RETRY_MAX_NS)
-               : FAMILY_MEMORY_RETRY_NS;
+        backoff_next_ns(before ? memory->retry_after_ns : 0, FAMILY_MEMORY_RETRY_NS,
+                        FAMILY_MEMORY_RETRY_MAX_NS);
     memory->retry_at_ns = now + memory->retry_after_ns;
     memory->trying = false;
     if (before)

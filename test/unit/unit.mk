@@ -3,6 +3,7 @@
 if HAVE_CMOCKA
 UNIT_TESTS = \
 	test/unit/test_account \
+	test/unit/test_backoff \
 	test/unit/test_base64 \
 	test/unit/test_calendar \
 	test/unit/test_client_table \
@@ -127,6 +128,8 @@ test_unit_test_account_SOURCES = test/unit/test_account.c test/unit/unit.h
 test_unit_test_account_LDADD = $(BASE) $(CMOCKA_LIBS) -lpthread
 test_unit_test_calendar_SOURCES = test/unit/test_calendar.c test/unit/unit.h
 test_unit_test_calendar_LDADD = $(BASE) $(CMOCKA_LIBS)
+test_unit_test_backoff_SOURCES = test/unit/test_backoff.c test/unit/unit.h
+test_unit_test_backoff_LDADD = $(BASE) $(CMOCKA_LIBS)
 test_unit_test_base64_SOURCES = test/unit/test_base64.c test/unit/unit.h
 test_unit_test_base64_LDADD = $(BASE) $(CMOCKA_LIBS)
 test_unit_test_client_table_SOURCES = test/unit/test_client_table.c test/unit/unit.h

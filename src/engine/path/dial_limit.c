@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <splitsocks/engine/path/dial_limit.h>
 
+#include <splitsocks/base/backoff.h>
+
 #include <math.h>
 
 /* Results older than this are no evidence of what the network does now. */
@@ -287,7 +289,8 @@ static bool take_failure(struct dial_limit *limit, const struct dial_attempt *at
     }
     if (limit->syns > 0 && attempt->recent > limit->syns * 0.9) {
         limit->syn_probe_at_ns = now + limit->syn_probe_after_ns;
-        limit->syn_probe_after_ns = MIN(2 * limit->syn_probe_after_ns, SYN_PROBE_MAX_NS);
+        limit->syn_probe_after_ns =
+            backoff_next_ns(limit->syn_probe_after_ns, SYN_PROBE_MIN_NS, SYN_PROBE_MAX_NS);
         limit->syn_passed = 0;
         limit->syns = MAX(limit->syns_found, limit->syns / limit->syn_step);
         limit->syn_step = SYNS_PROBE;

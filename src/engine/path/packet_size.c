@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <splitsocks/engine/path/packet_size.h>
 
+#include <splitsocks/base/backoff.h>
+
 #define FAILED_WAIT_MIN_NS (100 * NS_PER_MS)
 #define FAILED_WAIT_MAX_NS (2 * NS_PER_S)
-#define FAILED_DOUBLINGS 5u
 /* The wait before a larger size is tried doubles with each failure: from ten minutes to
  * half a day. */
 #define RETRY_DOUBLINGS 6u
@@ -53,8 +54,7 @@ bool large_packets_fail(const struct large_packets *large, uint32_t bytes)
 
 uint64_t large_packets_wait_ns(const struct large_packets *large)
 {
-    return MIN(FAILED_WAIT_MIN_NS << MIN(large->failures, FAILED_DOUBLINGS),
-               FAILED_WAIT_MAX_NS);
+    return backoff_ns(FAILED_WAIT_MIN_NS, large->failures, FAILED_WAIT_MAX_NS);
 }
 
 /* ---- sizes ---- */
@@ -86,7 +86,8 @@ static void try_later(struct packet_ladder *ladder, uint64_t now)
 {
     ladder->retry_at_ns = ladder->retry_after_ns == TIME_NEVER
                               ? TIME_NEVER
-                              : now + (ladder->retry_after_ns << ladder->doublings);
+                              : now + backoff_ns(ladder->retry_after_ns, ladder->doublings,
+                                                 ladder->retry_after_ns << RETRY_DOUBLINGS);
 }
 
 void packet_ladder_init(struct packet_ladder *ladder, uint64_t retry_after_ns)
@@ -131,7 +132,7 @@ uint16_t packet_ladder_try(struct packet_ladder *ladder)
 
 void packet_ladder_tried(struct packet_ladder *ladder, bool failed, uint64_t now)
 {
-    if (failed && ladder->doublings < RETRY_DOUBLINGS)
+    if (failed && ladder->doublings < UINT8_MAX)
         ladder->doublings++;
     try_later(ladder, now);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* When people are told of a port's limits. */
+#include <splitsocks/base/backoff.h>
 #include <splitsocks/engine/path/path_limits.h>
 
 /* How often a port is looked at. */
@@ -44,9 +45,9 @@ bool path_limits_news(struct port_limits *port, struct session_limit *limit, uin
     if (!take_dial_news(&port->dials, limit) &&
         !take_profile_news(&port->profile, limit, now))
         return false;
-    port->tell_after_ns = port->told_at_ns == 0 || quiet_ns >= 2 * NEWS_WAIT_MAX_NS
-                              ? NEWS_WAIT_MIN_NS
-                              : MIN(2 * port->tell_after_ns, NEWS_WAIT_MAX_NS);
+    port->tell_after_ns =
+        backoff_next_ns(quiet_ns >= 2 * NEWS_WAIT_MAX_NS ? 0 : port->tell_after_ns,
+                        NEWS_WAIT_MIN_NS, NEWS_WAIT_MAX_NS);
     port->told_at_ns = now;
     return true;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <splitsocks/engine/path/port_chooser.h>
 
+#include <splitsocks/base/backoff.h>
 #include <splitsocks/base/error.h>
 
 #include <assert.h>
@@ -123,11 +124,8 @@ unsigned port_chooser_pick(const struct port_chooser *chooser, uint64_t random,
 
 static uint64_t probe_delay(const struct port_state *port)
 {
-    uint64_t delay = PORT_PROBE_NS;
-
-    for (uint32_t i = 1; i < port->failures && delay < PORT_PROBE_MAX_NS; i++)
-        delay *= 2;
-    return MIN(delay, PORT_PROBE_MAX_NS);
+    return backoff_ns(PORT_PROBE_NS, port->failures - MIN(port->failures, 1u),
+                      PORT_PROBE_MAX_NS);
 }
 
 void port_chooser_dialled(struct port_chooser *chooser, unsigned index, uint64_t now)

@@ -2,6 +2,8 @@
 /* The life of connections as the profile sees it, and who explores. */
 #include "profile_tables.h"
 
+#include <splitsocks/base/backoff.h>
+
 #include <stdlib.h>
 
 /* An explorer goes this many times further than the budget. */
@@ -86,7 +88,8 @@ static void explored(struct profile *profile, const struct profile_connection *c
             (double)(profile->network.replaced_after_ns + profile->network.zombie_for_ns) /
             (EXPLORE_SHARE * MAX(profile->network.open, 1u));
 
-        profile->explore_after_ns = MIN(2 * profile->explore_after_ns, EXPLORE_WAIT_MAX_NS);
+        profile->explore_after_ns = backoff_next_ns(profile->explore_after_ns,
+                                                    EXPLORE_WAIT_NS, EXPLORE_WAIT_MAX_NS);
         profile->explore_at_ns =
             now +
             MIN(MAX(profile->explore_after_ns, (uint64_t)cost_ns), EXPLORE_WAIT_MAX_NS);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <splitsocks/engine/path/slots.h>
 
+#include <splitsocks/base/backoff.h>
+
 /* An epoch is a cycle of the connections, within these bounds: long enough for what was
  * begun in it to show, short enough that the climb ends within seconds. */
 #define EPOCH_MIN_NS (250 * NS_PER_MS)
@@ -88,7 +90,7 @@ static void end_trial(struct slots *slots, uint64_t wait_until)
 static void fail_trial(struct slots *slots, uint64_t now)
 {
     end_trial(slots, now + slots->wait_for_ns);
-    slots->wait_for_ns = MIN(2 * slots->wait_for_ns, WAIT_MAX_NS);
+    slots->wait_for_ns = backoff_next_ns(slots->wait_for_ns, WAIT_MIN_NS, WAIT_MAX_NS);
 }
 
 static void judge_more(struct slots *slots, double rate, const struct slots_view *view,

@@ -3,6 +3,8 @@
  * retire. */
 #include "pool_internal.h"
 
+#include <splitsocks/base/backoff.h>
+
 #include <limits.h>
 
 #define HELLOS_MAX 3
@@ -115,7 +117,7 @@ static uint64_t dial_timeout_ns(const struct path *path)
 
     if (path->srtt_ns == 0 || path->timeouts % DIALS_TO_LONGEST == DIALS_TO_LONGEST - 1)
         return DIAL_TIMEOUT_MAX_NS;
-    return MIN(MAX(usual_ns, MIN(usual_ns << MIN(path->timeouts, 2u), NS_PER_S)),
+    return MIN(MAX(usual_ns, backoff_ns(usual_ns, MIN(path->timeouts, 2u), NS_PER_S)),
                DIAL_TIMEOUT_MAX_NS);
 }
 
@@ -461,11 +463,9 @@ void pool_back_off(struct pool *pool, struct path *path)
     path->failures++;
     path->failed_at_ns = pool->context->now;
     /* A single failure may be chance. */
-    if (path->failures > 1) {
-        uint64_t retry_after_ns = PATH_BACKOFF_MIN_NS << MIN(path->failures, 10);
-
-        path->retry_at_ns = pool->context->now + MIN(retry_after_ns, cap_ns);
-    }
+    if (path->failures > 1)
+        path->retry_at_ns =
+            pool->context->now + backoff_ns(PATH_BACKOFF_MIN_NS, path->failures, cap_ns);
     pool->context->pool_dirty = true;
 }
 
@@ -573,7 +573,7 @@ void pool_hello_failed(struct pool *pool)
         pool->next_hello_at_ns = pool->context->now;
         return;
     }
-    pool->backoff_ns = MIN(MAX(2 * pool->backoff_ns, BACKOFF_MIN_NS), cap_ns);
+    pool->backoff_ns = backoff_next_ns(pool->backoff_ns, BACKOFF_MIN_NS, cap_ns);
     pool->next_hello_at_ns = pool->context->now + pool->backoff_ns;
 }
 

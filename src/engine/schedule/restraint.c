@@ -23,6 +23,7 @@
  * before, its delay may vary, or others fill the queue), and the bound is lifted for a
  * while, each time for longer.
  */
+#include <splitsocks/base/backoff.h>
 #include <splitsocks/engine/schedule/schedule.h>
 
 /* How long a stream counts as interactive after it has sent something, and how many times
@@ -198,9 +199,8 @@ static void lift(struct schedule *schedule, unsigned index)
     bool forgotten =
         schedule->context->now - restraint->lifted_until_ns >= LIFT_FORGOTTEN_NS;
 
-    restraint->lifted_for_ns = forgotten || restraint->lifted_for_ns == 0
-                                   ? LIFT_MIN_NS
-                                   : MIN(2 * restraint->lifted_for_ns, LIFT_MAX_NS);
+    restraint->lifted_for_ns =
+        backoff_next_ns(forgotten ? 0 : restraint->lifted_for_ns, LIFT_MIN_NS, LIFT_MAX_NS);
     restraint->lifted_until_ns =
         schedule->context->now + MAX(restraint->lifted_for_ns, 3 * window_length_ns(path));
     restraint->rate_seen = restraint->least_rtt_ns = 0;

@@ -12,6 +12,7 @@
  * bounds only PINGs, and only while streams are open: without streams, nothing can be
  * lost.
  */
+#include <splitsocks/base/backoff.h>
 #include <splitsocks/engine/subflow/subflow.h>
 
 /* All known NATs remember connections for some 20 s at least. */
@@ -20,7 +21,7 @@
 #define WITNESS_NS (3 * NS_PER_S)
 /* How long the time stands before a longer one is tried, at first and at most. */
 #define TRIAL_NS (3600 * NS_PER_S)
-#define TRIAL_DOUBLINGS 5u
+#define TRIAL_MAX_NS (32 * TRIAL_NS)
 
 uint64_t keepalive_longest_ns(const struct subflows *subflows)
 {
@@ -80,7 +81,7 @@ static void shorten(struct subflows *subflows, struct path *path, uint64_t idle_
     if (path->lived_idle_for_ns >= idle_for_ns)
         path->lived_idle_for_ns = 0;
     if (path->keepalive_ns != 0)
-        path->keepalive_trials = MIN(path->keepalive_trials + 1, TRIAL_DOUBLINGS);
+        path->keepalive_trials++;
     path->keepalive_ns =
         MAX(MAX(idle_for_ns / 2, path->lived_idle_for_ns / 8 * 7), (uint64_t)LEAST_NS);
     path->keepalive_since_ns = subflows->context->now;
@@ -130,8 +131,8 @@ void keepalive_note_asked(struct subflows *subflows, unsigned index)
     struct path *path = &subflows->paths->items[index];
 
     if (path->keepalive_ns == 0 || keepalive_ns(subflows, index) != path->keepalive_ns ||
-        subflows->context->now - path->keepalive_since_ns < (uint64_t)TRIAL_NS
-                                                                << path->keepalive_trials)
+        subflows->context->now - path->keepalive_since_ns <
+            backoff_ns(TRIAL_NS, path->keepalive_trials, TRIAL_MAX_NS))
         return;
     path->keepalive_ns += path->keepalive_ns / 4;
     path->keepalive_since_ns = subflows->context->now;

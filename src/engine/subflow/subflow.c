@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <splitsocks/engine/subflow/subflow.h>
 
+#include <splitsocks/base/backoff.h>
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -210,10 +212,11 @@ bool subflow_witnessed(const struct subflows *subflows, const struct subflow *su
 uint64_t subflow_stall_ns(const struct subflows *subflows, const struct subflow *subflow)
 {
     const struct path *path = &subflows->paths->items[subflow->path];
-    unsigned doublings =
-        subflow_witnessed(subflows, subflow) ? 0 : MIN(path->stalls, STALL_DOUBLINGS);
+    uint64_t usual_ns = MAX(3 * subflow_rtt_ns(subflows, subflow), STALL_MIN_NS);
 
-    return MAX(3 * subflow_rtt_ns(subflows, subflow), STALL_MIN_NS) << doublings;
+    return subflow_witnessed(subflows, subflow)
+               ? usual_ns
+               : backoff_ns(usual_ns, path->stalls, usual_ns << STALL_DOUBLINGS);
 }
 
 /* Linux' TCP sends again after 200 ms and a round trip at the soonest (TCP_RTO_MIN), and
