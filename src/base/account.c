@@ -1,60 +1,43 @@
 /* SPDX-License-Identifier: MIT */
 #include <splitsocks/base/account.h>
 
-#include <splitsocks/base/attributes.h>
+#include <stddef.h>
 
-void account_pools_init(struct account_pools *pools, struct page_pool *pages)
-{
-    *pools = (struct account_pools){
-        .pages = pages,
-        .records.most = SHARE_UNLIMITED,
-        .subflows.most = SHARE_UNLIMITED,
-        .destinations.most = SHARE_UNLIMITED,
-        .names.most = SHARE_UNLIMITED,
-        .datagrams.most = SHARE_UNLIMITED,
-    };
-}
-
-void account_init(struct account *account, struct account_pools *pools,
+void account_init(struct account *account, struct page_pool *pages,
                   struct client_account *client)
 {
-    *account = (struct account){
-        .client = client,
-        .records.pool = &pools->records,
-        .subflows.pool = &pools->subflows,
-        .destinations.pool = &pools->destinations,
-        .names.pool = &pools->names,
-        .datagrams.pool = &pools->datagrams,
-    };
-    page_account_init(&account->pages, pools->pages);
-}
-
-void account_init_alone(struct account *account, struct page_pool *pages)
-{
-    *account = (struct account){.client = NULL};
-    page_account_init(&account->pages, pages);
+    *account = (struct account){.client = client};
+    page_account_init(&account->pages, pages, client != NULL ? &client->pages : NULL);
+    if (client == NULL)
+        return;
+    share_init(&account->records, &client->records);
+    share_init(&account->datagrams, &client->datagrams);
+    share_init(&account->subflows, &client->subflows);
+    share_init(&account->destinations, &client->destinations);
+    share_init(&account->names, &client->names);
 }
 
 enum places_bound account_take_stream(struct account *account)
 {
-    return account->client != NULL ? places_take(&account->client->streams) : PLACES_FREE;
+    return account->client != NULL ? places_take(&account->client->streams, 1)
+                                   : PLACES_FREE;
 }
 
 void account_give_stream(struct account *account)
 {
     if (account->client != NULL)
-        places_give(&account->client->streams);
+        places_give(&account->client->streams, 1);
 }
 
 enum places_bound account_take_flow(struct account *account)
 {
-    return account->client != NULL ? places_take(&account->client->flows) : PLACES_FREE;
+    return account->client != NULL ? places_take(&account->client->flows, 1) : PLACES_FREE;
 }
 
 void account_give_flow(struct account *account)
 {
     if (account->client != NULL)
-        places_give(&account->client->flows);
+        places_give(&account->client->flows, 1);
 }
 
 void account_note_refusal(struct account *account, enum client_refusal refusal)

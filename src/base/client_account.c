@@ -6,10 +6,28 @@
  * at once. */
 #define DIALS_BURST_NS (10 * NS_PER_S)
 
+void client_pools_init(struct client_pools *pools)
+{
+    places_pool_init(&pools->streams, PLACES_UNLIMITED);
+    places_pool_init(&pools->flows, PLACES_UNLIMITED);
+    places_pool_init(&pools->pages, PLACES_UNLIMITED);
+    places_pool_init(&pools->records, PLACES_UNLIMITED);
+    places_pool_init(&pools->datagrams, PLACES_UNLIMITED);
+    places_pool_init(&pools->subflows, PLACES_UNLIMITED);
+    places_pool_init(&pools->destinations, PLACES_UNLIMITED);
+    places_pool_init(&pools->names, PLACES_UNLIMITED);
+}
+
 void client_account_init(struct client_account *account, struct client_pools *pools)
 {
     places_init(&account->streams, &pools->streams, 0);
     places_init(&account->flows, &pools->flows, 0);
+    places_init(&account->pages, &pools->pages, PLACES_UNLIMITED);
+    places_init(&account->records, &pools->records, PLACES_UNLIMITED);
+    places_init(&account->datagrams, &pools->datagrams, PLACES_UNLIMITED);
+    places_init(&account->subflows, &pools->subflows, PLACES_UNLIMITED);
+    places_init(&account->destinations, &pools->destinations, PLACES_UNLIMITED);
+    places_init(&account->names, &pools->names, PLACES_UNLIMITED);
     atomic_init(&account->dials, 0);
     for (int i = 0; i < CLIENT_REFUSALS; i++)
         atomic_init(&account->refusals[i], 0);

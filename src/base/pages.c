@@ -2,7 +2,6 @@
 #include <splitsocks/base/pages.h>
 
 #include <splitsocks/base/error.h>
-#include <splitsocks/base/share.h>
 
 #include <assert.h>
 #include <stdlib.h>
@@ -14,7 +13,8 @@ static_assert(sizeof(struct pages) <= 48, "an idle stream has two of these");
 
 void page_pool_init(struct page_pool *pool, size_t max_used, size_t max_unused)
 {
-    *pool = (struct page_pool){.max_used = max_used, .max_unused = max_unused};
+    *pool = (struct page_pool){.max_unused = max_unused};
+    places_init(&pool->bound, NULL, max_used);
 }
 
 void page_pool_trim(struct page_pool *pool, size_t keep)
@@ -34,31 +34,16 @@ void page_pool_deinit(struct page_pool *pool)
     page_pool_trim(pool, 0);
 }
 
-void page_account_init(struct page_account *account, struct page_pool *pool)
+void page_account_init(struct page_account *account, struct page_pool *pool,
+                       struct places *places)
 {
-    *account = (struct page_account){.pool = pool};
+    account->pool = pool;
+    share_init(&account->share, places != NULL ? places : &pool->bound);
 }
 
-static size_t not_used(const struct page_pool *pool)
+/* A page for which an account was charged. */
+static uint8_t *take_page(struct page_pool *pool)
 {
-    return pool->max_used - MIN(pool->used, pool->max_used);
-}
-
-bool page_account_is_over(const struct page_account *account)
-{
-    return account->pool->shared && account->used > not_used(account->pool) + 1;
-}
-
-size_t page_account_room(const struct page_account *account)
-{
-    size_t unused = not_used(account->pool);
-
-    return account->pool->shared ? (size_t)share_fair(account->used, unused) : unused;
-}
-
-static uint8_t *take_page(struct page_account *account)
-{
-    struct page_pool *pool = account->pool;
     uint8_t *page = pool->unused;
 
     if (page != NULL) {
@@ -67,10 +52,8 @@ static uint8_t *take_page(struct page_account *account)
     } else {
         page = malloc(PAGE_SIZE);
     }
-    if (page != NULL) {
+    if (page != NULL)
         pool->used++;
-        account->used++;
-    }
     return page;
 }
 
@@ -79,7 +62,7 @@ static void give_page(struct page_account *account, uint8_t *page)
     struct page_pool *pool = account->pool;
 
     pool->used--;
-    account->used--;
+    share_give(&account->share, 1);
 #ifndef PAGES_NO_RECYCLE
     if (pool->unused_count < pool->max_unused) {
         memcpy(page, &pool->unused, sizeof(pool->unused));
@@ -106,8 +89,8 @@ void pages_move(struct pages *to, struct pages *from)
     struct page_account *account = to->account;
 
     assert(to->used == 0 && account->pool == from->account->pool);
-    from->account->used -= from->used;
-    account->used += from->used;
+    share_give(&from->account->share, from->used);
+    share_add(&account->share, from->used);
     *to = *from;
     to->account = account;
     pages_init(from, from->account);
@@ -178,22 +161,21 @@ static void drop_index_if_empty(struct pages *pages)
     }
 }
 
-/* Returns the page with this number. Takes it from the pool if it is absent and the ring
- * reaches it; NULL when memory or the pool's bound forbids that. */
-static uint8_t *need_page(struct pages *pages, uint64_t number)
+/* Puts a page in an absent one's place, which the ring reaches and the account was charged
+ * for. False when memory is out. */
+static bool fill(struct pages *pages, uint64_t number)
 {
     uint8_t **slot = slot_at(pages, number - pages->first);
 
-    if (*slot == NULL && page_account_room(pages->account) > 0) {
-        *slot = take_page(pages->account);
-        pages->used += *slot != NULL;
-    }
-    return *slot;
+    *slot = take_page(pages->account->pool);
+    pages->used += *slot != NULL;
+    return *slot != NULL;
 }
 
 /* Takes all pages from `low` to `high`, or none if the allowance does not suffice. */
 static int need_all(struct pages *pages, uint64_t low, uint64_t high)
 {
+    struct share *share = &pages->account->share;
     size_t missing = 0;
     int result;
 
@@ -201,12 +183,18 @@ static int need_all(struct pages *pages, uint64_t low, uint64_t high)
         missing += find_page(pages, number) == NULL;
     if (missing == 0)
         return OK;
-    if (missing > page_account_room(pages->account))
+    if (!share_take(share, missing))
         return ERROR_LIMIT;
     result = extend(pages, low, high);
-    for (uint64_t number = low; result == OK && number <= high; number++)
-        if (need_page(pages, number) == NULL)
+    for (uint64_t number = low; result == OK && number <= high; number++) {
+        if (find_page(pages, number) != NULL)
+            continue;
+        if (fill(pages, number))
+            missing--;
+        else
             result = ERROR_MEMORY;
+    }
+    share_give(share, missing);
     drop_index_if_empty(pages);
     return result;
 }
@@ -253,6 +241,19 @@ size_t pages_view(const struct pages *pages, uint64_t offset, size_t length,
     return count;
 }
 
+/* Takes one more page, unless memory or a bound forbids that. */
+static bool take_one(struct pages *pages, uint64_t number)
+{
+    struct share *share = &pages->account->share;
+
+    if (!share_take(share, 1))
+        return false;
+    if (fill(pages, number))
+        return true;
+    share_give(share, 1);
+    return false;
+}
+
 size_t pages_reserve(struct pages *pages, uint64_t offset, size_t length,
                      struct iovec *vector, size_t max)
 {
@@ -266,7 +267,7 @@ size_t pages_reserve(struct pages *pages, uint64_t offset, size_t length,
     high = MIN(high, low + max - 1);
     if (extend(pages, low, high) == OK) {
         for (uint64_t number = low; number <= high; number++)
-            if (need_page(pages, number) == NULL)
+            if (find_page(pages, number) == NULL && !take_one(pages, number))
                 break;
         drop_index_if_empty(pages);
     }

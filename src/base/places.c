@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <splitsocks/base/places.h>
 
-#include <splitsocks/base/share.h>
-
 #include <assert.h>
+#include <stddef.h>
 
 void places_pool_init(struct places_pool *pool, uint64_t most)
 {
@@ -18,27 +17,70 @@ void places_init(struct places *places, struct places_pool *pool, uint64_t most)
     atomic_init(&places->used, 0);
 }
 
-enum places_bound places_take(struct places *places)
+static uint64_t rest(uint64_t most, uint64_t used)
+{
+    return most - MIN(used, most);
+}
+
+/* How many one user that has `used` may take, one after the other, where `free` are
+ * free. */
+static uint64_t fair(uint64_t used, uint64_t free)
+{
+    /* Each one that is taken brings the used and the free ones closer by two. */
+    return used < free ? (free - used + 1) / 2 : 0;
+}
+
+uint64_t places_room(const struct places *places)
+{
+    const struct places_pool *pool = places->pool;
+    uint64_t used = atomic_load(&places->used);
+    uint64_t room = rest(atomic_load(&places->most), used);
+
+    if (pool == NULL)
+        return room;
+    return MIN(room, fair(used, rest(atomic_load(&pool->most), atomic_load(&pool->used))));
+}
+
+bool places_are_over(const struct places *places)
+{
+    const struct places_pool *pool = places->pool;
+    uint64_t used = atomic_load(&places->used);
+
+    return used > atomic_load(&places->most) ||
+           (pool != NULL &&
+            used > rest(atomic_load(&pool->most), atomic_load(&pool->used)) + 1);
+}
+
+enum places_bound places_take(struct places *places, uint64_t amount)
 {
     struct places_pool *pool = places->pool;
-    uint64_t used = atomic_fetch_add(&places->used, 1);
-    uint64_t all = atomic_fetch_add(&pool->used, 1), most = atomic_load(&pool->most);
+    uint64_t used = atomic_fetch_add(&places->used, amount), all = 0;
     enum places_bound bound = PLACES_FREE;
 
-    if (used >= atomic_load(&places->most))
+    if (pool != NULL)
+        all = atomic_fetch_add(&pool->used, amount);
+    if (rest(atomic_load(&places->most), used) < amount)
         bound = PLACES_OWN;
-    else if (share_fair(used, most - MIN(all, most)) == 0)
+    else if (pool != NULL && fair(used, rest(atomic_load(&pool->most), all)) < amount)
         bound = PLACES_COMMON;
     if (bound != PLACES_FREE)
-        places_give(places);
+        places_give(places, amount);
     return bound;
 }
 
-void places_give(struct places *places)
+void places_add(struct places *places, uint64_t amount)
 {
-    uint64_t used = atomic_fetch_sub(&places->used, 1);
+    atomic_fetch_add(&places->used, amount);
+    if (places->pool != NULL)
+        atomic_fetch_add(&places->pool->used, amount);
+}
 
-    assert(used > 0);
+void places_give(struct places *places, uint64_t amount)
+{
+    uint64_t used = atomic_fetch_sub(&places->used, amount);
+
+    assert(used >= amount);
     (void)used;
-    atomic_fetch_sub(&places->pool->used, 1);
+    if (places->pool != NULL)
+        atomic_fetch_sub(&places->pool->used, amount);
 }

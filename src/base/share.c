@@ -4,39 +4,77 @@
 #include <assert.h>
 #include <stddef.h>
 
-uint64_t share_fair(uint64_t used, uint64_t free)
+void share_init(struct share *share, struct places *places)
 {
-    /* Each one that is taken brings the used and the free ones closer by two. */
-    return used < free ? (free - used + 1) / 2 : 0;
+    *share = (struct share){.places = places};
 }
 
-bool share_may_take(const struct share *share, uint64_t amount)
+/* Places without a pool belong to one thread, which meets nobody. */
+static uint64_t step_of(const struct share *share)
 {
-    const struct share_pool *pool = share->pool;
+    const struct places_pool *pool = share->places->pool;
 
-    return pool == NULL ||
-           share_fair(share->used, pool->most - MIN(pool->used, pool->most)) >= amount;
+    return pool != NULL ? atomic_load(&pool->most) / SHARE_STEPS : 0;
+}
+
+uint64_t share_room(const struct share *share)
+{
+    return share->places != NULL ? share->spare + places_room(share->places)
+                                 : PLACES_UNLIMITED;
+}
+
+/* Takes what is missing, and more where there is more. */
+static bool refill(struct share *share, uint64_t missing)
+{
+    uint64_t amount = MAX(missing, step_of(share));
+
+    if (places_take(share->places, amount) != PLACES_FREE) {
+        if (amount == missing || places_take(share->places, missing) != PLACES_FREE)
+            return false;
+        amount = missing;
+    }
+    share->spare += amount;
+    return true;
+}
+
+static void use(struct share *share, uint64_t amount)
+{
+    share->used += amount;
+    if (share->places != NULL)
+        share->spare -= amount;
 }
 
 bool share_take(struct share *share, uint64_t amount)
 {
-    if (!share_may_take(share, amount))
+    if (share->places != NULL && amount > share->spare &&
+        !refill(share, amount - share->spare))
         return false;
-    share_add(share, amount);
+    use(share, amount);
     return true;
 }
 
 void share_add(struct share *share, uint64_t amount)
 {
-    share->used += amount;
-    if (share->pool != NULL)
-        share->pool->used += amount;
+    if (share->places != NULL && amount > share->spare) {
+        places_add(share->places, amount - share->spare);
+        share->spare = amount;
+    }
+    use(share, amount);
 }
 
 void share_give(struct share *share, uint64_t amount)
 {
+    uint64_t keep;
+
     assert(share->used >= amount);
     share->used -= amount;
-    if (share->pool != NULL)
-        share->pool->used -= amount;
+    if (share->places == NULL)
+        return;
+    share->spare += amount;
+    keep = share->used > 0 ? step_of(share) : 0;
+    if (share->spare > keep) {
+        /* Half, so that the next few calls neither give nor take. */
+        places_give(share->places, share->spare - keep / 2);
+        share->spare = keep / 2;
+    }
 }

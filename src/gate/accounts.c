@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-void accounts_init(struct accounts *accounts, struct account_pools *pools)
+void accounts_init(struct accounts *accounts, struct page_pool *pages)
 {
-    *accounts = (struct accounts){.pools = pools};
+    *accounts = (struct accounts){.pages = pages};
 }
 
 void accounts_deinit(struct accounts *accounts)
@@ -41,7 +41,7 @@ struct account *accounts_of(struct accounts *accounts, unsigned client,
         return accounts->items[client];
     account = malloc(sizeof(*account));
     if (account != NULL)
-        account_init(account, accounts->pools, common);
+        account_init(account, accounts->pages, common);
     accounts->items[client] = account;
     return account;
 }

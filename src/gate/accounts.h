@@ -7,12 +7,12 @@
 #include <splitsocks/base/attributes.h>
 
 struct accounts {
-    struct account_pools *pools; /* borrowed */
+    struct page_pool *pages;     /* borrowed */
     struct account **items;      /* owned; NULL where a client has had no session yet */
     size_t count;
 };
 
-void accounts_init(struct accounts *accounts, struct account_pools *pools);
+void accounts_init(struct accounts *accounts, struct page_pool *pages);
 /* Call when no session is left. */
 void accounts_deinit(struct accounts *accounts);
 

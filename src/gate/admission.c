@@ -66,7 +66,7 @@ struct admission *admission_new(const struct admission_config *config)
     list_init(&admission->arrivals);
     list_init(&admission->half_open);
     list_init(&admission->sessions);
-    accounts_init(&admission->accounts, config->pools);
+    accounts_init(&admission->accounts, config->pages);
     return admission;
 }
 

@@ -87,7 +87,7 @@ static bool may_connect(struct dialer *dialer)
     if (dialer->tried)
         (void)account_dial_at(dialer->account, clock_now());
     dialer->tried = true;
-    return share_may_take(&dialer->account->destinations, 1);
+    return share_room(&dialer->account->destinations) > 0;
 }
 
 static void start_attempt(struct dialer *dialer, size_t index)

@@ -85,25 +85,31 @@ static void on_patience(struct ev_loop *loop, ev_timer *timer, int events)
     reset(remainder);
 }
 
+static unsigned long long kib(const atomic_uint_least64_t *pages)
+{
+    return (unsigned long long)atomic_load(pages) * (PAGE_SIZE / 1024);
+}
+
 static void log_cut(const struct worker *worker, const struct remainder *remainder)
 {
     static _Thread_local struct log_limit limit;
-    const struct page_pool *pool = &worker->pages;
+    const struct places *places = &worker->remainder_places;
+    const struct places_pool *pool = places->pool;
 
     log_write_limited(&limit, clock_now(), LOG_WARNING,
-                      "cut off a reader after its session had ended: %zu KiB are lost; %zu "
-                      "of %zu KiB for stream data are in use, %zu by such readers, which "
-                      "may have no more than is free",
-                      pages_used(&remainder->pages) * (PAGE_SIZE / 1024),
-                      pool->used * (PAGE_SIZE / 1024), pool->max_used * (PAGE_SIZE / 1024),
-                      worker->remainder_pages.used * (PAGE_SIZE / 1024));
+                      "cut off a reader after its session had ended: %zu KiB are lost; "
+                      "%llu of %llu KiB for stream data are in use, %llu by such readers, "
+                      "which may have no more than is free",
+                      pages_used(&remainder->pages) * (PAGE_SIZE / 1024), kib(&pool->used),
+                      kib(&pool->most), kib(&places->used));
 }
 
 /* Without this bound a client could leave behind the rest of one session after the
  * other. */
 static void keep_to_share(struct worker *worker)
 {
-    while (page_account_is_over(&worker->remainder_pages)) {
+    while (places_are_over(worker->remainder_pages.share.places) &&
+           !list_empty(&worker->remainders)) {
         struct remainder *most = list_first(&worker->remainders, struct remainder, node);
 
         list_foreach(&worker->remainders, node, after) {

@@ -17,8 +17,8 @@ static void describe_bound(const struct session_shed *shed, const char *bound, c
 
     if (shed->shared && length > 0 && (size_t)length < size)
         snprintf(text + length, size - (size_t)length,
-                 ", %.1f MiB of them by its session, which may have no more than is free",
-                 mib(shed->session_bytes));
+                 ", %.1f MiB of them by its client, which may have no more than is free",
+                 mib(shed->client_bytes));
 }
 
 const char *shed_describe(const struct session_event *event, const char *bound,

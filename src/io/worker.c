@@ -97,7 +97,7 @@ int worker_init(struct worker *worker, struct ev_loop *loop, uint64_t buffered_b
     list_init(&worker->touched);
     list_init(&worker->leavers);
     list_init(&worker->remainders);
-    page_account_init(&worker->remainder_pages, &worker->pages);
+    page_account_init(&worker->remainder_pages, &worker->pages, NULL);
     hangup_set_init(&worker->hangups, loop);
     half_closed_list_init(&worker->half_closed, loop);
     worker->patience_seconds = (double)linger_ns * 1e-9;
@@ -109,6 +109,12 @@ int worker_init(struct worker *worker, struct ev_loop *loop, uint64_t buffered_b
     worker->prepare.data = worker;
     ev_prepare_start(loop, &worker->prepare);
     return OK;
+}
+
+void worker_share_pages(struct worker *worker, struct places_pool *pages)
+{
+    places_init(&worker->remainder_places, pages, PLACES_UNLIMITED);
+    page_account_init(&worker->remainder_pages, &worker->pages, &worker->remainder_places);
 }
 
 void worker_set_timeouts(struct worker *worker, const struct config_timeouts *timeouts)

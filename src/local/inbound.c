@@ -117,7 +117,7 @@ static void log_no_room(const struct inbound *inbound)
         "cannot open a stream to %s: %zu of the %zu KiB that local holds for all "
         "streams are in use",
         target_format(&inbound->decision.target, text), pool->used * (PAGE_SIZE / 1024),
-        pool->max_used * (PAGE_SIZE / 1024));
+        (size_t)atomic_load(&pool->bound.most) * (PAGE_SIZE / 1024));
 }
 
 /* Passes on the bytes that the application sent behind its request. False when there is no

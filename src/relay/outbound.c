@@ -77,9 +77,9 @@ static enum client_refusal bound_met(const struct outbound *outbound)
     if (!outbound->counted)
         return outbound->bound == PLACES_OWN ? CLIENT_REFUSAL_MAX_STREAMS
                                              : CLIENT_REFUSAL_LIMITS_STREAMS;
-    if (!share_may_take(&account->destinations, 1))
+    if (share_room(&account->destinations) == 0)
         return CLIENT_REFUSAL_DESCRIPTORS;
-    if (!share_may_take(&account->names, 1))
+    if (share_room(&account->names) == 0)
         return CLIENT_REFUSAL_NAMES;
     if (account_dial_wait(account, clock_now()) > DIAL_WAIT_NS)
         return CLIENT_REFUSAL_DIALS;

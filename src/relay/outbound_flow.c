@@ -228,7 +228,7 @@ static bool take_descriptor(struct outbound_flow *flow)
 {
     struct share *descriptors = &flow->list->account->destinations;
 
-    while (!share_may_take(descriptors, flow->list->sockets + 1)) {
+    while (share_room(descriptors) <= flow->list->sockets) {
         struct outbound_flow *oldest = oldest_of(flow->list);
 
         if (oldest == flow)

@@ -187,8 +187,7 @@ int relay_new(struct ev_loop *loop, struct config_relay *config, const char *sta
     if (relay == NULL)
         return ERROR_MEMORY;
     relay_bounds_reserve(config, held);
-    places_pool_init(&relay->pools.streams, 0);
-    places_pool_init(&relay->pools.flows, 0);
+    client_pools_init(&relay->pools);
     pthread_mutex_init(&relay->lock, NULL);
     atomic_init(&relay->stop_at_ns, TIME_NEVER);
     atomic_init(&relay->terms_due, false);
@@ -299,12 +298,11 @@ static bool same_text(const char *a, const char *b)
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
-/* Those that are not in the accounts of the clients. */
+/* Those that are not bounds of all clients together. */
 static bool same_limits(const struct config_limits *a, const struct config_limits *b)
 {
     return a->half_open == b->half_open && a->unauthenticated == b->unauthenticated &&
-           a->failures_per_minute_per_address == b->failures_per_minute_per_address &&
-           a->buffered_bytes == b->buffered_bytes;
+           a->failures_per_minute_per_address == b->failures_per_minute_per_address;
 }
 
 /* Logs the differences that a running relay cannot apply. */
@@ -337,6 +335,8 @@ int relay_reload(struct relay *relay, struct config_relay *config)
     if (newest == NULL)
         return ERROR_MEMORY;
     warn_of_restart(relay->config->config, config);
+    relay_bounds_reserve(config,
+                         held_descriptors(relay->worker_count, relay->socket_count));
     pthread_mutex_lock(&relay->lock);
     clients = relay_clients_new(config, old);
     if (clients != NULL && (relay_meters_set(relay, clients, config) != OK ||
@@ -362,8 +362,6 @@ int relay_reload(struct relay *relay, struct config_relay *config)
         return ERROR_MEMORY;
     }
     relay_clients_free(old);
-    relay_bounds_reserve(config,
-                         held_descriptors(relay->worker_count, relay->socket_count));
     relay_terms_update(relay);
     for (unsigned i = 0; i < relay->worker_count; i++)
         relay_mailbox_wake(&relay->workers[i].mailbox);

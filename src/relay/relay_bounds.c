@@ -7,7 +7,6 @@
 
 /* Connections of one session: the default of pool.burst at local. */
 #define SUBFLOWS_OF_SESSION 48ul
-#define PART_MIN 64
 #define RECORDS_MIN (UINT64_C(16) << 20)
 
 static unsigned long subflows_of_clients(const struct config_relay *config)
@@ -40,22 +39,19 @@ uint32_t relay_bounds_unauthenticated(const struct config_relay *config)
     return (uint32_t)MIN((unsigned long)config->limits.unauthenticated, rest);
 }
 
-/* A worker's part of descriptors. Where there are so few that parts would be useless, each
- * worker may try for all of them. */
-static unsigned long part(unsigned long descriptors, const struct config_relay *config)
-{
-    return MAX(descriptors / config->workers, MIN(descriptors, (unsigned long)PART_MIN));
-}
-
 /* Streams' records may take a quarter as much as their data; the floor allows for some
  * thousand idle streams where little data may wait. Flows, with all that waits in them, may
  * take as much as that. */
-void relay_bounds_set(const struct config_relay *config, struct account_pools *pools)
+void relay_bounds_set(const struct config_relay *config, struct client_pools *pools)
 {
-    pools->records.most =
-        MAX(config->limits.buffered_bytes / 4, RECORDS_MIN) / config->workers;
-    pools->subflows.most = part(descriptors_for_subflows(), config);
-    pools->destinations.most = part(descriptors_for_clients(), config);
-    pools->names.most = config->dns.max_waiting;
-    pools->datagrams.most = pools->records.most;
+    uint64_t records = MAX(config->limits.buffered_bytes / 4, RECORDS_MIN);
+
+    atomic_store(&pools->streams.most, config->limits.streams);
+    atomic_store(&pools->flows.most, config->limits.flows);
+    atomic_store(&pools->pages.most, config->limits.buffered_bytes / PAGE_SIZE);
+    atomic_store(&pools->records.most, records);
+    atomic_store(&pools->datagrams.most, records);
+    atomic_store(&pools->subflows.most, descriptors_for_subflows());
+    atomic_store(&pools->destinations.most, descriptors_for_clients());
+    atomic_store(&pools->names.most, config->dns.max_waiting);
 }

@@ -68,7 +68,7 @@ struct relay {
      * since it looks at the clients. */
     pthread_mutex_t lock;
     struct relay_clients *clients;
-    struct client_pools pools;   /* what the accounts of all clients share */
+    struct client_pools pools;   /* what all clients share */
     struct relay_meter **meters; /* owned; one for each client */
     size_t meter_count;
     struct stamp_file stamps;
@@ -111,7 +111,6 @@ struct relay_worker {
     struct flow_service flows;
     struct nat64_finder finder;
     struct dialer_ways ways; /* for connections to destinations */
-    struct account_pools pools; /* what its clients share */
     struct door *door;
     struct admission *admission;
     struct listener *listeners; /* owned; one for each socket of the relay */
@@ -229,8 +228,8 @@ void relay_terms_stop(struct relay *relay);
  * `limits.unauthenticated`, but at most a quarter of the descriptors for subflows if
  * listed clients could use all of these. */
 uint32_t relay_bounds_unauthenticated(const struct config_relay *config);
-/* The bounds that each worker has for its clients. */
-void relay_bounds_set(const struct config_relay *config, struct account_pools *pools);
+/* The bounds of all clients together. */
+void relay_bounds_set(const struct config_relay *config, struct client_pools *pools);
 /* Tells the process how many descriptors the relay needs besides the `held` ones. */
 void relay_bounds_reserve(const struct config_relay *config, unsigned long held);
 

@@ -76,8 +76,7 @@ int relay_meters_set(struct relay *relay, struct relay_clients *clients,
 
     if (error != OK)
         return error;
-    atomic_store(&relay->pools.streams.most, config->limits.streams);
-    atomic_store(&relay->pools.flows.most, config->limits.flows);
+    relay_bounds_set(config, &relay->pools);
     for (size_t i = 0; i < clients->count; i++) {
         const struct relay_client *client = &clients->items[i];
 

@@ -67,17 +67,37 @@ static double measure_load(struct relay_worker *worker, uint64_t cpu_ns, uint64_
     return MIN(load, 1.);
 }
 
-static json_t *describe_worker(struct relay_worker *worker, uint64_t now)
+/* What all clients hold here. Data of streams may also be that of ended sessions. */
+static json_t *describe_held(const struct relay_worker *worker, size_t clients)
+{
+    static const struct account none;
+    json_t *sum = status_account(&none), *held;
+
+    for (size_t i = 0; i < clients; i++) {
+        const struct account *account = admission_account(worker->admission, (unsigned)i);
+
+        if (account == NULL)
+            continue;
+        held = status_account(account);
+        status_add(sum, held);
+        json_decref(held);
+    }
+    json_object_del(sum, "sessions");
+    json_object_set_new(sum, "buffered_bytes",
+                        json_integer((json_int_t)(worker->worker.pages.used * PAGE_SIZE)));
+    return sum;
+}
+
+static json_t *describe_worker(struct relay_worker *worker, size_t clients, uint64_t now)
 {
     uint64_t cpu_ns = process_thread_cpu_ns();
-    json_t *most, *held = status_pools(&worker->pools, &most);
 
     return json_pack(
-        "{s:i, s:b, s:i, s:i, s:f, s:f, s:o, s:o, s:o}", "worker", (int)worker->index,
+        "{s:i, s:b, s:i, s:i, s:f, s:f, s:o, s:o}", "worker", (int)worker->index,
         "answered", 1, "sessions", (int)admission_load(worker->admission), "unproven",
         (int)admission_unproven(worker->admission), "cpu_ms", (double)cpu_ns / NS_PER_MS,
-        "load", measure_load(worker, cpu_ns, now), "held", held, "most", most, "handshakes",
-        describe_handshakes(&worker->handshakes));
+        "load", measure_load(worker, cpu_ns, now), "held", describe_held(worker, clients),
+        "handshakes", describe_handshakes(&worker->handshakes));
 }
 
 /* ---- sessions and accounts ---- */
@@ -130,9 +150,10 @@ static json_t *describe(struct relay_worker *worker)
     pthread_mutex_lock(&worker->relay->lock);
     clients = worker->relay->clients->count;
     pthread_mutex_unlock(&worker->relay->lock);
-    return json_pack("{s:o, s:o, s:I, s:o}", "worker", describe_worker(worker, now),
-                     "sessions", sessions, "sessions_omitted", (json_int_t)omitted,
-                     "accounts", describe_accounts(worker, clients));
+    return json_pack("{s:o, s:o, s:I, s:o}", "worker",
+                     describe_worker(worker, clients, now), "sessions", sessions,
+                     "sessions_omitted", (json_int_t)omitted, "accounts",
+                     describe_accounts(worker, clients));
 }
 
 /* ---- telling ---- */

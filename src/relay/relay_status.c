@@ -178,29 +178,39 @@ static void take_part(struct parts *parts, unsigned worker, json_t *part)
     json_decref(part);
 }
 
-static void set_places(json_t *held, json_t *most, const char *name,
-                       const struct places_pool *pool)
+static json_t *number_of(const atomic_uint_least64_t *number, unsigned unit)
 {
-    json_object_set_new(held, name, json_integer((json_int_t)atomic_load(&pool->used)));
-    json_object_set_new(most, name, json_integer((json_int_t)atomic_load(&pool->most)));
+    return json_integer((json_int_t)(atomic_load(number) * unit));
+}
+
+static json_t *describe_bounds(const struct client_pools *pools)
+{
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "streams",
+        number_of(&pools->streams.most, 1), "flows", number_of(&pools->flows.most, 1),
+        "subflows", number_of(&pools->subflows.most, 1), "destinations",
+        number_of(&pools->destinations.most, 1), "names", number_of(&pools->names.most, 1),
+        "buffered_bytes", number_of(&pools->pages.most, PAGE_SIZE), "record_bytes",
+        number_of(&pools->records.most, 1), "datagram_bytes",
+        number_of(&pools->datagrams.most, 1), "descriptors",
+        (json_int_t)descriptors_limit());
 }
 
 static json_t *describe_process(const struct relay *relay, const json_t *workers)
 {
-    json_t *sums = json_object(), *held, *most, *document;
+    json_t *sums = json_object(), *held, *document;
     json_t *worker;
     size_t index;
 
     json_array_foreach(workers, index, worker)
         status_add(sums, worker);
     held = json_object_get(sums, "held");
-    most = json_object_get(sums, "most");
-    set_places(held, most, "streams", &relay->pools.streams);
-    set_places(held, most, "flows", &relay->pools.flows);
-    json_object_set_new(most, "descriptors", json_integer((json_int_t)descriptors_limit()));
-    document = json_pack("{s:I, s:O, s:O, s:O}", "resident_bytes",
-                         (json_int_t)process_resident_bytes(), "held", held, "most", most,
-                         "handshakes", json_object_get(sums, "handshakes"));
+    json_object_set_new(held, "streams", number_of(&relay->pools.streams.used, 1));
+    json_object_set_new(held, "flows", number_of(&relay->pools.flows.used, 1));
+    document = json_pack("{s:I, s:O, s:o, s:O}", "resident_bytes",
+                         (json_int_t)process_resident_bytes(), "held", held, "most",
+                         describe_bounds(&relay->pools), "handshakes",
+                         json_object_get(sums, "handshakes"));
     json_decref(sums);
     return document;
 }

@@ -223,7 +223,7 @@ static int init_admission(struct relay_worker *worker, uint64_t silence_random)
         .source_per_minute = share(config->limits.failures_per_minute_per_address, relay),
     };
     struct admission_config admission = {
-        .pools = &worker->pools,
+        .pages = &worker->worker.pages,
         .server_id = config->server_id,
         .worker = worker->index,
         .workers = relay->worker_count,
@@ -234,8 +234,6 @@ static int init_admission(struct relay_worker *worker, uint64_t silence_random)
         .client_count = relay->clients->count,
     };
 
-    account_pools_init(&worker->pools, &worker->worker.pages);
-    relay_bounds_set(config, &worker->pools);
     random_fill(&door.hash_seed, sizeof(door.hash_seed));
     worker->door = door_new(&door);
     if (worker->door == NULL)
@@ -262,7 +260,6 @@ int relay_worker_init(struct relay_worker *worker, struct relay *relay, unsigned
     const struct config_relay *config = relay->config->config;
     /* Clients have no use for the search domains of the relay's own network. */
     const struct resolver_options names = {.dns = config->dns, .search = false};
-    uint64_t buffered = config->limits.buffered_bytes / relay->worker_count;
     int error;
 
     worker->relay = relay;
@@ -276,14 +273,15 @@ int relay_worker_init(struct relay_worker *worker, struct relay *relay, unsigned
     relay_mailbox_init(&worker->mailbox, on_wake, worker);
     if (worker->own_loop && (loop = ev_loop_new(EVFLAG_AUTO)) == NULL)
         return ERROR_SYSTEM;
-    error = worker_init(&worker->worker, loop, buffered, config->linger_ns);
+    error = worker_init(&worker->worker, loop, config->limits.buffered_bytes,
+                        config->linger_ns);
     if (error != OK) {
         if (worker->own_loop)
             ev_loop_destroy(loop);
         return error;
     }
     worker_set_timeouts(&worker->worker, &config->timeouts);
-    worker->worker.pages.shared = true; /* clients need not trust each other */
+    worker_share_pages(&worker->worker, &relay->pools.pages);
     ev_init(&worker->stopping, on_stopping);
     worker->stopping.data = worker;
     worker->stopping.repeat = STOPPING_SECONDS;

@@ -32,24 +32,8 @@ json_t *status_account(const struct account *account)
         "{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "sessions", integer(account->sessions),
         "subflows", integer(account->subflows.used), "destinations",
         integer(account->destinations.used), "names", integer(account->names.used),
-        "buffered_bytes", integer(account->pages.used * PAGE_SIZE), "record_bytes",
+        "buffered_bytes", integer(account->pages.share.used * PAGE_SIZE), "record_bytes",
         integer(account->records.used), "datagram_bytes", integer(account->datagrams.used));
-}
-
-json_t *status_pools(const struct account_pools *pools, json_t **most)
-{
-    *most = json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o}", "subflows", integer(pools->subflows.most),
-        "destinations", integer(pools->destinations.most), "names",
-        integer(pools->names.most), "buffered_bytes",
-        integer(pools->pages->max_used * PAGE_SIZE), "record_bytes",
-        integer(pools->records.most), "datagram_bytes", integer(pools->datagrams.most));
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "subflows",
-                     integer(pools->subflows.used), "destinations",
-                     integer(pools->destinations.used), "names", integer(pools->names.used),
-                     "buffered_bytes", integer(pools->pages->used * PAGE_SIZE),
-                     "record_bytes", integer(pools->records.used), "datagram_bytes",
-                     integer(pools->datagrams.used));
 }
 
 json_t *status_relay_session(const struct session *session, uint64_t now)

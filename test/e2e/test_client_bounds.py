@@ -10,9 +10,11 @@ import harness
 from datagrams import Association, DatagramServer
 from pairs import grant, two_clients
 from sockets import recv_exactly
+from statuses import ask
 
 FAILURE = 1  # RFC 1928 section 6
 RATE = 16_000_000  # bits a second
+BUFFERED = 8 << 20
 BYTES = 1_500_000  # of each transfer: with two of them, RATE takes 1.5 s
 
 
@@ -180,6 +182,35 @@ def test_no_client_takes_the_streams_of_others(t):
     t.equal(twin.reply("127.0.0.1", server.port), FAILURE, "reply beyond the bound")
     pair.relay.wait_output(r"as many streams as it leaves to the others \(limits\.streams\)")
     streams += [pair.open("127.0.0.1", server.port) for _ in range(2)]
+
+
+def test_data_of_all_sessions(t):
+    """What waits for readers that stop: a client alone has half of the memory, whichever workers
+    have its sessions, and another has the rest. A reload changes the bound at once."""
+    def pour(connection):
+        while True:
+            connection.sendall(bytes(1 << 20))
+
+    def held(name="guest"):
+        found = json.loads(ask(t, pair.relay_path, "--json"))
+        return next(c for c in found["clients"] if c["name"] == name)["held"]["buffered_bytes"]
+
+    server, echo = t.server(pour), t.server()
+    pair, guest = two_clients(t, {}, {"workers": 2, "limits": {"buffered_bytes": BUFFERED}})
+    readers = [guest.open("127.0.0.1", server.port) for _ in range(6)]
+    harness.wait_until(lambda: held() > 0.4 * BUFFERED, 60, "much data that waits in one worker")
+    twin = twin_of(t, guest)
+    readers += [twin.open("127.0.0.1", server.port) for _ in range(6)]
+    t.check(held() <= BUFFERED // 2, f"holds {held()} bytes")
+    data = bytes(BUFFERED // 16)
+    t.equal(pair.fetch("127.0.0.1", echo.port, data), data, "of another client")
+    pair.relay_config["limits"]["buffered_bytes"] = 2 * BUFFERED
+    grant(pair)
+    harness.wait_until(lambda: held() > BUFFERED * 3 // 4, 60, "more data")
+    t.check(held() <= BUFFERED, f"holds {held()} bytes with the larger bound")
+    for reader in readers:
+        reader.close()
+    harness.wait_until(lambda: held() == 0, 60, "nothing any more")
 
 
 def test_flows_of_all_sessions(t):

@@ -113,18 +113,20 @@ def test_a_frame_makes_one_stream(t):
 
 
 def test_names_of_one_client(t):
-    """A client whose names nobody answers meets its bound alone, and another resolves its own."""
-    pair = t.pair({"dns": {"resolve": "relay"}}, start=False)
+    """A client whose names nobody answers meets its bound alone, in all workers, and another
+    resolves its own."""
+    pair = t.pair({"dns": {"resolve": "relay"}}, {"workers": 2}, start=False)
     pair.relay_config["dns"] = {"servers": [FakeDns(t, mode="silent").server],
                                 "max_waiting": NAMES}
     evil = Evil(t, pair)
     pair.start_relay()
     pair.start_local()
     server = t.server()
-    session = evil.session()
-    session.deal([stream_open(i + 1, f"name-{i}.example.com", 80) for i in range(NAMES)])
-    session.await_told(lambda: len(session.told.resets) >= NAMES // 2, "refusals of names")
-    t.equal(set(session.told.resets.values()), {RESET_LIMIT}, "codes of the refusals")
+    for refused in (NAMES // 2, NAMES):
+        session = evil.session()
+        session.deal([stream_open(i + 1, f"name-{i}.example.com", 80) for i in range(NAMES)])
+        session.await_told(lambda s=session, n=refused: len(s.told.resets) >= n, "refusals of names")
+        t.equal(set(session.told.resets.values()), {RESET_LIMIT}, "codes of the refusals")
     # Answers need no server here, but a place.
     stream = pair.open("localhost", server.port)
     served(t, stream, "by a name")

@@ -17,7 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct relay {
     struct engine engine;
-    struct account_pools pools;
+    struct client_pools pools;
+    struct client_account account;
     struct key_pair relay_key;
     struct key_pair local_key;
     struct client_table *clients;
@@ -244,7 +245,7 @@ const size_t layouts_script_skip = 0;
 static void start(struct relay *relay)
 {
     uint8_t secret[KEY_SIZE] = {5};
-    struct admission_config config = {.pools = &relay->pools,
+    struct admission_config config = {.pages = &relay->engine.pages,
                                       .server_id = 1,
                                       .workers = 1,
                                       .linger_ns = 60 * NS_PER_S,
@@ -254,13 +255,14 @@ static void start(struct relay *relay)
                                       .client_count = 1};
     int error = key_pair_init(&relay->relay_key, secret);
 
-    account_pools_init(&relay->pools, &relay->engine.pages);
+    client_pools_init(&relay->pools);
+    client_account_init(&relay->account, &relay->pools);
     secret[0] = 6;
     if (error == OK)
         error = key_pair_init(&relay->local_key, secret);
     assert(error == OK);
-    relay->limits =
-        (struct admission_client){.max_streams = 16, .max_flows = 4, .max_sessions = 1};
+    relay->limits = (struct admission_client){
+        .max_streams = 16, .max_flows = 4, .max_sessions = 1, .account = &relay->account};
     relay->clients = client_table_new();
     error = client_table_add(relay->clients, relay->local_key.public_key);
     assert(error == 0);

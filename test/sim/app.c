@@ -403,7 +403,7 @@ static void take_rest(struct sim_end *end)
     struct iovec parts[PARTS_MAX];
     size_t count;
 
-    page_account_init(&account, &end->owner->process->pages);
+    page_account_init(&account, &end->owner->process->pages, NULL);
     pages_init(&pages, &account);
     if (!session_stream_take(end->owner->session, end->stream, &pages, &unread))
         return;

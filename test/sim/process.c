@@ -17,7 +17,6 @@ void sim_process_init(struct sim_process *process, struct sim_world *world,
     *process = (struct sim_process){.world = world, .side = side};
     sim_timer_init(&process->timer, process_run);
     page_pool_init(&process->pages, world->scenario.pages, 64);
-    process->pages.shared = side == SIM_RELAY;
     list_init(&process->sessions);
     list_init(&process->wires);
     list_init(&process->dead_wires);
@@ -291,13 +290,13 @@ static void was_shed(struct sim_session *owner, const struct session_shed *shed)
     uint64_t unused = shed->bound_bytes - MIN(shed->used_bytes, shed->bound_bytes);
     uint64_t room = unused;
 
-    /* In a shared pool each page taken brings the session's part and what is free nearer by
+    /* In a shared pool each page taken brings the client's part and what is free nearer by
      * two. */
     if (shed->shared)
-        room = shed->session_bytes < unused ? (unused - shed->session_bytes + PAGE_SIZE) / 2
-                                            : 0;
+        room =
+            shed->client_bytes < unused ? (unused - shed->client_bytes + PAGE_SIZE) / 2 : 0;
     if (shed->bound != SESSION_BOUND_BUFFERED || room >= shed->wanted_bytes ||
-        shed->bound_bytes != owner->process->pages.max_used * PAGE_SIZE)
+        shed->bound_bytes != world->scenario.pages * PAGE_SIZE)
         sim_fail(world, "side %d sheds a stream with %llu of %llu bytes in use",
                  owner->process->side, (unsigned long long)shed->used_bytes,
                  (unsigned long long)shed->bound_bytes);

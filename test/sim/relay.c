@@ -28,7 +28,7 @@ void sim_relay_start(struct sim_process *relay)
     struct sim_world *world = relay->world;
     struct sim_random random;
     struct door_config door = {.relay = &world->relay_key, .server_id = 1};
-    struct admission_config admission = {.pools = &relay->pools,
+    struct admission_config admission = {.pages = &relay->pages,
                                          .server_id = 1,
                                          .workers = 1,
                                          .linger_ns = world->scenario.relay_linger_ns,
@@ -37,14 +37,17 @@ void sim_relay_start(struct sim_process *relay)
                                          .clients = &relay->limits,
                                          .client_count = 1};
 
-    account_pools_init(&relay->pools, &relay->pages);
+    client_pools_init(&relay->pools);
+    atomic_store(&relay->pools.pages.most, world->scenario.pages);
+    client_account_init(&relay->account, &relay->pools);
     sim_random_init(&random, world->scenario.seed + ++relay->starts);
     door.silence_random = sim_random_next(&random);
     door.hash_seed = sim_random_next(&random);
     relay->limits =
         (struct admission_client){.max_streams = world->scenario.relay_streams,
                                   .max_flows = (uint32_t)world->scenario.flow_count,
-                                  .max_sessions = 4};
+                                  .max_sessions = 4,
+                                  .account = &relay->account};
     relay->clients = client_table_new();
     if (relay->clients == NULL ||
         client_table_add(relay->clients, world->local_key.public_key) < 0)

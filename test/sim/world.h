@@ -64,7 +64,6 @@ struct sim_process {
     enum sim_side side;
     struct sim_timer timer;
     struct page_pool pages;
-    struct account_pools pools; /* relay: of these pages */
     size_t pages_most;
     struct list sessions; /* local has one */
     struct list wires;
@@ -77,6 +76,8 @@ struct sim_process {
     struct door *door;
     struct client_table *clients;
     struct admission_client limits;
+    struct client_pools pools;
+    struct client_account account;
     unsigned starts;
 };
 

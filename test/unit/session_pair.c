@@ -26,7 +26,7 @@ static void start_relay(struct pair *pair)
                                .server_id = 1,
                                .silence_random = 1,
                                .hash_seed = 1};
-    struct admission_config admission = {.pools = pair->relay_pools,
+    struct admission_config admission = {.pages = &pair->relay_pages,
                                          .server_id = 1,
                                          .workers = 1,
                                          .linger_ns = 120 * NS_PER_S,
@@ -68,12 +68,13 @@ struct pair *pair_new_beside(const struct session_config *config, struct pair *o
     pair->now = NS_PER_S;
     pair->delay_ns = 10 * NS_PER_MS;
     pair->accept = true;
-    pair->limits =
-        (struct admission_client){.max_streams = 256, .max_flows = 16, .max_sessions = 4};
+    pair->limits = (struct admission_client){
+        .max_streams = 256, .max_flows = 16, .max_sessions = 4, .account = &pair->account};
     page_pool_init(&pair->local_pages, 65536, 64);
     page_pool_init(&pair->relay_pages, 65536, 64);
-    account_pools_init(&pair->own_pools, &pair->relay_pages);
-    pair->relay_pools = other == NULL ? &pair->own_pools : &other->own_pools;
+    client_pools_init(&pair->own_pools);
+    client_account_init(&pair->account,
+                        other == NULL ? &pair->own_pools : &other->own_pools);
     memset(secret, 3, sizeof(secret));
     assert_int_equal(key_pair_init(&pair->local_key, secret), OK);
     memset(secret, 5, sizeof(secret));

@@ -61,8 +61,8 @@ struct pair_connection {
 struct pair {
     uint64_t now, delay_ns;
     struct page_pool local_pages, relay_pages;
-    struct account_pools own_pools;
-    struct account_pools *relay_pools; /* own_pools, or those of another pair */
+    struct client_pools own_pools;
+    struct client_account account; /* of own_pools, or those of another pair */
     struct session *local;
     struct admission *admission;
     struct door *door;

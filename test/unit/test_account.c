@@ -5,59 +5,136 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdlib.h>
 
-static void test_one_user_gets_half(void **state)
+#define STEP 8 /* of a pool of so many places for each of SHARE_STEPS */
+
+/* Two users, each with a share in two threads. */
+struct users {
+    struct places_pool pool;
+    struct places places[2];
+    struct share shares[2][2]; /* of user and thread */
+};
+
+static void users_init(struct users *users, uint64_t most)
 {
-    struct share_pool pool = {.most = 100};
-    struct share greedy = {.pool = &pool}, modest = {.pool = &pool};
+    places_pool_init(&users->pool, most);
+    for (int user = 0; user < 2; user++) {
+        places_init(&users->places[user], &users->pool, PLACES_UNLIMITED);
+        for (int thread = 0; thread < 2; thread++)
+            share_init(&users->shares[user][thread], &users->places[user]);
+    }
+}
+
+static void test_one_user_gets_half_in_both_threads(void **state)
+{
+    struct share *greedy, *modest;
+    struct users users;
     (void)state;
 
-    while (share_take(&greedy, 1))
+    users_init(&users, 100);
+    greedy = users.shares[0];
+    modest = users.shares[1];
+    while (share_take(&greedy[0], 1) && share_take(&greedy[1], 1))
         ;
-    assert_int_equal(greedy.used, 50);
+    assert_int_equal(greedy[0].used + greedy[1].used, 50);
+    assert_int_equal(share_room(&greedy[0]) + share_room(&greedy[1]), 0);
     for (int i = 0; i < 25; i++)
-        assert_true(share_take(&modest, 1));
-    assert_false(share_take(&modest, 1));
-    share_give(&greedy, 30);
-    assert_true(share_take(&modest, 1));
-    assert_int_equal(pool.used, 20 + 26);
-    share_give(&greedy, 20);
-    share_give(&modest, 26);
-    assert_int_equal(pool.used, 0);
+        assert_true(share_take(&modest[0], 1));
+    assert_false(share_take(&modest[1], 1));
+    share_give(&greedy[0], 25);
+    share_give(&greedy[1], 5);
+    assert_true(share_take(&modest[1], 1));
+    assert_int_equal(users.pool.used, 20 + 26);
+    share_give(&greedy[1], 20);
+    share_give(&modest[0], 25);
+    share_give(&modest[1], 1);
+    assert_int_equal(users.pool.used, 0);
 }
 
 static void test_an_amount_is_taken_whole_or_not(void **state)
 {
-    struct share_pool pool = {.most = 100};
-    struct share share = {.pool = &pool};
+    struct users users;
+    struct share *share = &users.shares[0][0];
     (void)state;
 
-    assert_false(share_may_take(&share, 51));
-    assert_false(share_take(&share, 51));
-    assert_int_equal(pool.used, 0);
-    assert_true(share_take(&share, 50));
+    users_init(&users, 100);
+    assert_false(share_take(share, 51));
+    assert_int_equal(users.pool.used, 0);
+    assert_int_equal(share_room(share), 50);
+    assert_true(share_take(share, 50));
     /* Resources in use may exceed the bound, which may be lowered, too. */
-    share_add(&share, 60);
-    pool.most = 10;
-    assert_false(share_may_take(&share, 1));
-    share_give(&share, 110);
-    assert_int_equal(pool.used, 0);
+    share_add(share, 60);
+    users.pool.most = 10;
+    assert_int_equal(share_room(share), 0);
+    assert_true(places_are_over(&users.places[0]));
+    share_give(share, 110);
+    assert_int_equal(users.pool.used, 0);
+    assert_false(places_are_over(&users.places[0]));
 }
 
-static void test_without_a_pool_there_is_no_bound(void **state)
+/* A share that takes and gives around the same count leaves the user's places alone, and
+ * keeps no more than a step. */
+static void test_a_share_takes_steps(void **state)
 {
-    struct share share = {.pool = NULL};
+    struct users users;
+    struct share *share = &users.shares[0][0];
+    uint64_t taken;
     (void)state;
 
+    users_init(&users, STEP * SHARE_STEPS);
+    assert_true(share_take(share, 3));
+    assert_int_equal(users.places[0].used, STEP);
+    assert_true(share_take(share, 100));
+    share_give(share, 50);
+    taken = users.places[0].used;
+    assert_in_range(taken, share->used, share->used + STEP);
+    for (int i = 0; i < 10; i++) {
+        assert_true(share_take(share, STEP / 2));
+        share_give(share, STEP / 2);
+    }
+    assert_int_equal(users.places[0].used, taken);
+    for (uint64_t used = share->used; used > 1; used--) {
+        share_give(share, 1);
+        assert_in_range(users.places[0].used, share->used, share->used + STEP);
+    }
+    share_give(share, 1);
+    assert_int_equal(users.places[0].used, 0);
+    assert_int_equal(users.pool.used, 0);
+}
+
+/* A step that would pass the bound does not keep a share from the last places. */
+static void test_steps_end_at_the_bound(void **state)
+{
+    struct users users;
+    struct share *share = &users.shares[0][0];
+    (void)state;
+
+    users_init(&users, STEP * SHARE_STEPS);
+    users.places[0].most = 5;
+    for (int i = 0; i < 5; i++)
+        assert_true(share_take(share, 1));
+    assert_false(share_take(share, 1));
+    assert_int_equal(users.pool.used, 5);
+    share_give(share, 5);
+}
+
+static void test_without_places_there_is_no_bound(void **state)
+{
+    struct share share;
+    (void)state;
+
+    share_init(&share, NULL);
     assert_true(share_take(&share, UINT64_MAX / 2));
-    assert_true(share_may_take(&share, 1));
+    assert_true(share_room(&share) > 0);
     assert_int_equal(share.used, UINT64_MAX / 2);
+    share_give(&share, UINT64_MAX / 2);
+    assert_int_equal(share.used, 0);
 }
 
 /* A client's accounts in two workers. */
 struct twice {
     struct page_pool pages;
-    struct account_pools pools[2];
     struct client_pools common;
     struct client_account client;
     struct account accounts[2];
@@ -66,14 +143,11 @@ struct twice {
 static void twice_init(struct twice *twice, const struct client_bounds *bounds)
 {
     page_pool_init(&twice->pages, 1, 1);
-    places_pool_init(&twice->common.streams, 1000);
-    places_pool_init(&twice->common.flows, 1000);
+    client_pools_init(&twice->common);
     client_account_init(&twice->client, &twice->common);
     client_account_set(&twice->client, bounds);
-    for (int i = 0; i < 2; i++) {
-        account_pools_init(&twice->pools[i], &twice->pages);
-        account_init(&twice->accounts[i], &twice->pools[i], &twice->client);
-    }
+    for (int i = 0; i < 2; i++)
+        account_init(&twice->accounts[i], &twice->pages, &twice->client);
 }
 
 static void test_dials_of_both_workers_come_at_their_rate_after_the_burst(void **state)
@@ -154,58 +228,98 @@ static void test_no_client_takes_more_places_than_it_leaves(void **state)
     places_pool_init(&pool, 100);
     places_init(&greedy, &pool, 1000);
     places_init(&modest, &pool, 10);
+    assert_int_equal(places_room(&greedy), 50);
     for (int i = 0; i < 50; i++)
-        assert_int_equal(places_take(&greedy), PLACES_FREE);
-    assert_int_equal(places_take(&greedy), PLACES_COMMON);
-    for (int i = 0; i < 10; i++)
-        assert_int_equal(places_take(&modest), PLACES_FREE);
-    assert_int_equal(places_take(&modest), PLACES_OWN);
+        assert_int_equal(places_take(&greedy, 1), PLACES_FREE);
+    assert_int_equal(places_take(&greedy, 1), PLACES_COMMON);
+    assert_int_equal(places_room(&modest), 10);
+    assert_int_equal(places_take(&modest, 11), PLACES_OWN);
+    assert_int_equal(places_take(&modest, 10), PLACES_FREE);
+    assert_int_equal(places_take(&modest, 1), PLACES_OWN);
     assert_int_equal(pool.used, 60);
+    assert_false(places_are_over(&modest));
+    places_add(&modest, 1);
+    assert_true(places_are_over(&modest));
 }
 
+/* Two threads for each of two users. */
 struct takers {
-    struct places_pool pool;
-    struct places places;
-    atomic_int held, most;
+    struct users users;
+    struct taker {
+        struct takers *all;
+        int user;
+        struct share *share;
+        uint64_t random;
+    } takers[4];
+    atomic_int held[2], most[2];
 };
 
-#define TAKER_BOUND 3
+#define TAKER_ROUNDS 20000
+#define TAKER_BOUND (STEP * SHARE_STEPS)
+#define TAKER_AMOUNT 500 /* at once */
 
-/* Takes and gives, and notes the most places that both threads of a user have seen. */
+static void note_most(atomic_int *most, int now)
+{
+    int before = atomic_load(most);
+
+    while (now > before && !atomic_compare_exchange_weak(most, &before, now))
+        ;
+}
+
+/* Takes as much as it can get, and gives back; notes the most that a user has had. */
 static void *take_and_give(void *context)
 {
-    struct takers *takers = context;
-    for (int i = 0; i < 20000; i++) {
-        int now;
+    struct taker *taker = context;
+    atomic_int *held = &taker->all->held[taker->user];
+    int mine = 0;
 
-        if (places_take(&takers->places) != PLACES_FREE)
-            continue;
-        now = atomic_fetch_add(&takers->held, 1) + 1;
-        if (now > atomic_load(&takers->most))
-            atomic_store(&takers->most, now);
-        atomic_fetch_sub(&takers->held, 1);
-        places_give(&takers->places);
+    for (int i = 0; i < TAKER_ROUNDS; i++) {
+        int amount;
+
+        taker->random = taker->random * 6364136223846793005 + 1;
+        amount = 1 + (int)(taker->random >> 33) % TAKER_AMOUNT;
+        if (share_take(taker->share, (uint64_t)amount)) {
+            mine += amount;
+            note_most(&taker->all->most[taker->user],
+                      atomic_fetch_add(held, amount) + amount);
+        } else if (mine > 0) {
+            amount = 1 + (int)(taker->random >> 33) % mine;
+            mine -= amount;
+            atomic_fetch_sub(held, amount);
+            share_give(taker->share, (uint64_t)amount);
+        }
     }
+    atomic_fetch_sub(held, mine);
+    share_give(taker->share, (uint64_t)mine);
     return NULL;
 }
 
 static void test_threads_count_together(void **state)
 {
     pthread_t threads[4];
-    struct takers takers;
+    struct takers *takers = calloc(1, sizeof(*takers));
     (void)state;
 
-    places_pool_init(&takers.pool, 100);
-    places_init(&takers.places, &takers.pool, TAKER_BOUND);
-    atomic_init(&takers.held, 0);
-    atomic_init(&takers.most, 0);
+    assert_non_null(takers);
+    users_init(&takers->users, TAKER_BOUND);
+    takers->users.places[1].most = 100;
+    for (int i = 0; i < 4; i++)
+        takers->takers[i] = (struct taker){.all = takers,
+                                           .user = i / 2,
+                                           .share = &takers->users.shares[i / 2][i % 2],
+                                           .random = (uint64_t)i};
     for (size_t i = 0; i < ARRAY_LENGTH(threads); i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, take_and_give, &takers), 0);
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, take_and_give, &takers->takers[i]), 0);
     for (size_t i = 0; i < ARRAY_LENGTH(threads); i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
-    assert_in_range(takers.most, 1, TAKER_BOUND);
-    assert_int_equal(takers.places.used, 0);
-    assert_int_equal(takers.pool.used, 0);
+    /* What two threads take at the same moment may pass the half by a half of that. */
+    assert_in_range(takers->most[0], 1, TAKER_BOUND / 2 + TAKER_AMOUNT);
+    assert_in_range(takers->most[1], 1, 100);
+    for (int user = 0; user < 2; user++)
+        assert_int_equal(takers->users.places[user].used, 0);
+    assert_int_equal(takers->users.pool.used, 0);
+    free(takers);
 }
 
 static void test_alone_there_is_no_bound(void **state)
@@ -215,7 +329,7 @@ static void test_alone_there_is_no_bound(void **state)
     (void)state;
 
     page_pool_init(&pages, 1, 1);
-    account_init_alone(&account, &pages);
+    account_init(&account, &pages, NULL);
     for (int i = 0; i < 1000; i++) {
         assert_true(share_take(&account.names, 1));
         assert_int_equal(account_dial_at(&account, 7), 7);
@@ -223,9 +337,11 @@ static void test_alone_there_is_no_bound(void **state)
     share_give(&account.names, 1000);
 }
 
-UNIT_MAIN(cmocka_unit_test(test_one_user_gets_half),
+UNIT_MAIN(cmocka_unit_test(test_one_user_gets_half_in_both_threads),
           cmocka_unit_test(test_an_amount_is_taken_whole_or_not),
-          cmocka_unit_test(test_without_a_pool_there_is_no_bound),
+          cmocka_unit_test(test_a_share_takes_steps),
+          cmocka_unit_test(test_steps_end_at_the_bound),
+          cmocka_unit_test(test_without_places_there_is_no_bound),
           cmocka_unit_test(test_dials_of_both_workers_come_at_their_rate_after_the_burst),
           cmocka_unit_test(test_a_bound_holds_over_both_workers),
           cmocka_unit_test(test_refusals_and_dials_are_counted),

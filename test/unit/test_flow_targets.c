@@ -25,7 +25,8 @@ struct fixture {
     const struct destination_rules *in_use;
     struct destination_cache verdicts;
     struct flow_ways ways;
-    struct share_pool places;
+    struct places_pool pool;
+    struct places places; /* of the client */
     struct share names;
     struct flow_targets targets;
     unsigned resolved;
@@ -62,8 +63,9 @@ static int set_up(void **state)
     fixture.ways = (struct flow_ways){.resolver = fixture.resolver,
                                       .verdicts = &fixture.verdicts,
                                       .finder = &fixture.finder};
-    fixture.places.most = 128;
-    fixture.names.pool = &fixture.places;
+    places_pool_init(&fixture.pool, 128);
+    places_init(&fixture.places, &fixture.pool, PLACES_UNLIMITED);
+    share_init(&fixture.names, &fixture.places);
     flow_targets_init(&fixture.targets, &fixture.ways, &fixture.in_use, &fixture.names,
                       on_resolved);
     return 0;
@@ -172,15 +174,15 @@ static void test_names_of_one_client_are_bounded(void **state)
 {
     struct fixture *fixture = *state;
 
-    fixture->places.most = 4;
+    fixture->pool.most = 4;
     assert_non_null(get(fixture, 1, "one.test", 0));
     assert_non_null(get(fixture, 2, "two.test", 0));
     assert_null(get(fixture, 3, "three.test", 0));
-    assert_int_equal(fixture->places.used, 2);
+    assert_int_equal(fixture->pool.used, 2);
     wait_for_name(fixture);
     assert_non_null(get(fixture, 3, "three.test", 0));
     flow_targets_deinit(&fixture->targets);
-    assert_int_equal(fixture->places.used, 0);
+    assert_int_equal(fixture->pool.used, 0);
 }
 
 static void test_a_failure_is_tried_again_after_a_while(void **state)

@@ -194,10 +194,10 @@ static void test_no_memory_for_early_bytes(void **state)
 
     begin(RULE_PROXY);
     target = destination();
-    most = pair.worker.pages.max_used;
-    pair.worker.pages.max_used = 0;
+    most = pair.worker.pages.bound.most;
+    pair.worker.pages.bound.most = 0;
     expect_refusal(ask_for(&target, "early", 100), RESET_FAILURE);
-    pair.worker.pages.max_used = most;
+    pair.worker.pages.bound.most = most;
     expect_service(ask());
     finish();
 }

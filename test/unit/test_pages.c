@@ -38,7 +38,7 @@ static void test_empty_has_no_heap(void **state)
     (void)state;
 
     page_pool_init(&pool, 4, 4);
-    page_account_init(&account, &pool);
+    page_account_init(&account, &pool, NULL);
     pages_init(&pages, &account);
     assert_int_equal(pages_write(&pages, 1000, NULL, 0), OK);
     assert_int_equal(pages_view(&pages, 0, 10, vector, 1), 0);
@@ -65,7 +65,7 @@ static void test_bytes_survive_any_order(void **state)
     (void)state;
 
     page_pool_init(&pool, 8, 0);
-    page_account_init(&account, &pool);
+    page_account_init(&account, &pool, NULL);
     pages_init(&pages, &account);
     assert_int_equal(pages_write(&pages, boundary + 5 * PAGE_SIZE, "late", 4), OK);
     assert_int_equal(pages_write(&pages, boundary - 2, "abcd", 4), OK); /* two pages */
@@ -89,7 +89,7 @@ static void test_pool_bound(void **state)
     (void)state;
 
     page_pool_init(&pool, 3, 1);
-    page_account_init(&account, &pool);
+    page_account_init(&account, &pool, NULL);
     pages_init(&one, &account);
     pages_init(&other, &account);
     assert_int_equal(pages_write(&one, 0, data, sizeof(data)), OK);
@@ -119,7 +119,7 @@ static void test_reserve_then_release_the_rest(void **state)
     (void)state;
 
     page_pool_init(&pool, 100, 0);
-    page_account_init(&account, &pool);
+    page_account_init(&account, &pool, NULL);
     pages_init(&pages, &account);
     assert_int_equal(pages_reserve(&pages, 7, 0, vector, 4), 0);
     assert_int_equal(pages_reserve(&pages, PAGE_SIZE, 1, vector, 0), 0);
@@ -148,7 +148,7 @@ static void test_span_bound(void **state)
     (void)state;
 
     page_pool_init(&pool, 8, 0);
-    page_account_init(&account, &pool);
+    page_account_init(&account, &pool, NULL);
     pages_init(&pages, &account);
     assert_int_equal(pages_write(&pages, 0, "a", 1), OK);
     assert_int_equal(pages_write(&pages, (uint64_t)PAGES_SPAN_MAX * PAGE_SIZE, "b", 1),
@@ -173,7 +173,7 @@ static void test_sliding_does_not_grow(void **state)
     (void)state;
 
     page_pool_init(&pool, 8, 8);
-    page_account_init(&account, &pool);
+    page_account_init(&account, &pool, NULL);
     pages_init(&pages, &account);
     for (uint64_t offset = 0; offset < UINT64_C(20000) * PAGE_SIZE; offset += 5000) {
         assert_int_equal(pages_write(&pages, offset + PAGE_SIZE, "data", 4), OK);
@@ -194,7 +194,7 @@ static void test_recycling(void **state)
     (void)state;
 
     page_pool_init(&pool, 8, 2);
-    page_account_init(&account, &pool);
+    page_account_init(&account, &pool, NULL);
     pages_init(&pages, &account);
     assert_int_equal(pages_write(&pages, 0, data, sizeof(data)), OK);
     pages_release_all(&pages);
@@ -252,7 +252,7 @@ static void run_against_model(uint64_t seed, struct model *model)
 
     memset(model, 0, sizeof(*model));
     page_pool_init(&pool, SPACE / PAGE_SIZE, 4);
-    page_account_init(&account, &pool);
+    page_account_init(&account, &pool, NULL);
     pages_init(&pages, &account);
     while (base < SPACE - PAGE_SIZE) {
         size_t offset = base + random_next(&seed) % MIN(SPACE - base, 9 * PAGE_SIZE);
@@ -307,15 +307,18 @@ static void test_a_shared_pool_keeps_room(void **state)
     enum { HOARDERS = 4, ALL = 1000 };
     static const uint8_t page[PAGE_SIZE];
     struct page_pool pool;
+    struct places_pool all;
+    struct places places[HOARDERS + 1];
     struct page_account accounts[HOARDERS + 1];
     struct pages pages[HOARDERS + 1];
     struct iovec vector[4];
     (void)state;
 
     page_pool_init(&pool, ALL, 0);
-    pool.shared = true;
+    places_pool_init(&all, ALL);
     for (unsigned i = 0; i <= HOARDERS; i++) {
-        page_account_init(&accounts[i], &pool);
+        places_init(&places[i], &all, PLACES_UNLIMITED);
+        page_account_init(&accounts[i], &pool, &places[i]);
         pages_init(&pages[i], &accounts[i]);
     }
     for (unsigned i = 0; i < HOARDERS; i++) {
@@ -323,17 +326,17 @@ static void test_a_shared_pool_keeps_room(void **state)
 
         while (pages_write(&pages[i], number * PAGE_SIZE, page, PAGE_SIZE) == OK)
             number++;
-        assert_int_equal(accounts[i].used, number);
+        assert_int_equal(accounts[i].share.used, number);
         /* Half of what the ones before have left. */
         assert_in_range(number, (ALL >> (i + 1)) - 1, (ALL >> (i + 1)) + 1);
         assert_int_equal(pages_reserve(&pages[i], number * PAGE_SIZE, 1, vector, 4), 0);
     }
     /* An account that has nothing gets some even so. */
     assert_int_equal(pages_reserve(&pages[HOARDERS], 0, 4 * PAGE_SIZE, vector, 4), 4);
-    assert_int_equal(accounts[HOARDERS].used, 4);
+    assert_int_equal(accounts[HOARDERS].share.used, 4);
     for (unsigned i = 0; i <= HOARDERS; i++) {
         pages_deinit(&pages[i]);
-        assert_int_equal(accounts[i].used, 0);
+        assert_int_equal(accounts[i].share.used, 0);
     }
     page_pool_deinit(&pool);
 }
@@ -347,20 +350,20 @@ static void test_moving_between_accounts(void **state)
     (void)state;
 
     page_pool_init(&pool, 8, 0);
-    page_account_init(&from, &pool);
-    page_account_init(&to, &pool);
+    page_account_init(&from, &pool, NULL);
+    page_account_init(&to, &pool, NULL);
     pages_init(&source, &from);
     pages_init(&target, &to);
     assert_int_equal(pages_write(&source, PAGE_SIZE - 2, "moved", 5), OK);
     pages_move(&target, &source);
-    assert_int_equal(from.used, 0);
-    assert_int_equal(to.used, 2);
+    assert_int_equal(from.share.used, 0);
+    assert_int_equal(to.share.used, 2);
     assert_int_equal(pool.used, 2);
     assert_int_equal(read_out(&target, PAGE_SIZE - 2, out, 5), 5);
     assert_memory_equal(out, "moved", 5);
     assert_int_equal(pages_used(&source), 0);
     assert_int_equal(pages_write(&source, 0, "x", 1), OK);
-    assert_int_equal(from.used, 1);
+    assert_int_equal(from.share.used, 1);
     pages_deinit(&source);
     pages_deinit(&target);
     assert_int_equal(pool.used, 0);

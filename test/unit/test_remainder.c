@@ -16,6 +16,7 @@
 struct fixture {
     struct ev_loop *loop;
     struct worker worker;
+    struct places_pool pages;
     int reader; /* the application's end */
 };
 
@@ -37,6 +38,8 @@ static void begin(struct fixture *fixture, uint64_t linger_ns)
         bytes[i] = byte_at(START + i);
     fixture->loop = ev_loop_new(EVFLAG_AUTO);
     assert_int_equal(worker_init(&fixture->worker, fixture->loop, 1 << 24, linger_ns), OK);
+    places_pool_init(&fixture->pages, 1024);
+    worker_share_pages(&fixture->worker, &fixture->pages);
     pages_init(&pages, &fixture->worker.remainder_pages);
     assert_int_equal(pages_write(&pages, START, bytes, LENGTH), OK);
     free(bytes);
@@ -131,12 +134,10 @@ static void test_kept_to_their_share(void **state)
     (void)state;
 
     begin(&fixture, 1000 * NS_PER_S);
-    fixture.worker.pages.max_used = fixture.worker.pages.used * 2;
-    fixture.worker.pages.shared = true;
     pages_init(&pages, &fixture.worker.remainder_pages);
-    fixture.worker.pages.max_used++;
+    fixture.pages.most = 2 * fixture.pages.used + 1;
     assert_int_equal(pages_write(&pages, 0, "small", 5), OK);
-    fixture.worker.pages.max_used -= 3;
+    fixture.pages.most -= 3;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
     assert_true(remainder_new(&fixture.worker, pair[0], &pages, &unread));
     assert_int_equal(fixture.worker.pages.used, 1);

@@ -59,7 +59,7 @@ static void test_what_was_ended_is_delivered(void **state)
         /* At once, whatever the reader does. */
         assert_int_equal(pair->reset_count, 1);
         assert_int_equal(pair->resets[0].code, codes[i]);
-        page_account_init(&account, &pair->local_pages);
+        page_account_init(&account, &pair->local_pages, NULL);
         pages_init(&pages, &account);
         assert_true(session_stream_take(pair->local, stream, &pages, &unread));
         assert_int_equal(unread.start, 0);
@@ -85,7 +85,7 @@ static void test_what_was_not_ended_is_cut(void **state)
     (void)state;
 
     hang_up(pair, RESET_CANCELLED);
-    page_account_init(&account, &pair->local_pages);
+    page_account_init(&account, &pair->local_pages, NULL);
     pages_init(&pages, &account);
     assert_int_equal(pair->reset_count, 0);
     assert_int_equal(pair_read_all(pair, pair->local, stream), LENGTH);

@@ -4,6 +4,8 @@
 
 #include "../../src/engine/session/session_parts.h"
 
+#include <splitsocks/engine/session/session_accept.h>
+
 #include <stdio.h>
 
 /* What one side has received, joined by spaces. */
@@ -468,12 +470,12 @@ static void test_the_account_bounds_flows(void **state)
     struct target to = address(1, 5000);
     struct flow *flow;
     struct pair *pair = with_flow(&config, NULL, &flow);
-    const struct share_pool *pool = &pair->own_pools.datagrams;
+    struct places_pool *pool = &pair->own_pools.datagrams;
     (void)state;
 
-    assert_int_equal(pool->used, ACCOUNT_FLOW_BYTES);
+    assert_int_equal(session_account(pair->relay)->datagrams.used, ACCOUNT_FLOW_BYTES);
     /* Of five places two are left free, and one is too small. */
-    pair->own_pools.datagrams.most = 5 * ACCOUNT_FLOW_BYTES;
+    pool->most = 5 * ACCOUNT_FLOW_BYTES;
     for (unsigned i = 0; i < 3; i++)
         assert_non_null(session_flow_open(pair->local, NULL, pair->now));
     pair_run_ms(pair, 1000);
@@ -485,13 +487,13 @@ static void test_the_account_bounds_flows(void **state)
     assert_int_equal(flow_counters(flow)->drops[FLOW_DROP_QUEUE], 1);
     assert_true(pool->used <= pool->most / 2);
     /* Another client uses up the rest: there is no place, and the session goes on. */
-    pair->own_pools.datagrams.most = 0;
+    pool->most = 0;
     assert_non_null(session_flow_open(pair->local, NULL, pair->now));
     pair_run_ms(pair, 1000);
     assert_int_equal(session_flow_count(pair->relay), 0);
     assert_int_equal(session_flow_count(pair->local), 0);
     assert_int_equal(pool->used, 0);
-    pair->own_pools.datagrams.most = SHARE_UNLIMITED;
+    pool->most = PLACES_UNLIMITED;
     assert_non_null(session_flow_open(pair->local, NULL, pair->now));
     pair_run_ms(pair, 1000);
     assert_int_equal(session_flow_count(pair->relay), 1);

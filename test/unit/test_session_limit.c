@@ -29,7 +29,7 @@ static void make_sessions(struct list *sessions, struct budget *budget)
 
     list_init(sessions);
     page_pool_init(&budget->pages, 65536, 64);
-    account_init_alone(&budget->account, &budget->pages);
+    account_init(&budget->account, &budget->pages, NULL);
     for (unsigned i = 0; i < COUNT; i++) {
         struct session *session = session_new_relay(&promise, (i + 1) * NS_PER_S);
 

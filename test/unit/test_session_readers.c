@@ -99,8 +99,7 @@ static void test_a_hoarder_costs_no_other_client(void **state)
     unsigned resets;
     (void)state;
 
-    hoarder->relay_pages.max_used = (32 * MIB) / PAGE_SIZE;
-    hoarder->relay_pages.shared = true;
+    atomic_store(&hoarder->own_pools.pages.most, (32 * MIB) / PAGE_SIZE);
     for (unsigned i = 0; i < HOARDED; i++)
         streams[i] = pair_open(hoarder, NULL);
     pair_run_ms(hoarder, 300);
@@ -180,7 +179,7 @@ static void test_readers_outlive_the_session(void **state)
         struct pages pages;
         struct range unread;
 
-        page_account_init(&account, &pair->local_pages);
+        page_account_init(&account, &pair->local_pages, NULL);
         pages_init(&pages, &account);
         if (closed)
             session_stream_finish(pair->local, stream, pair->now);
@@ -218,7 +217,7 @@ static void test_readers_outlive_a_restart(void **state)
     struct range unread;
     (void)state;
 
-    page_account_init(&account, &pair->local_pages);
+    page_account_init(&account, &pair->local_pages, NULL);
     pages_init(&pages, &account);
     session_stream_finish(pair->local, stream, pair->now);
     send_all(pair, pair->relay, pair->incoming[0], pair->local, stream, MIB / 2, 5000);

@@ -28,7 +28,7 @@ static void set_up(struct scene *scene)
     assert_true(pair->local_pages.used > 0);
     scene->wanting = pair_open(pair, NULL);
     pair_run_ms(pair, 200);
-    page_account_init(&scene->account, &pair->local_pages);
+    page_account_init(&scene->account, &pair->local_pages, NULL);
     pages_init(&scene->other, &scene->account);
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What one client makes the relay hold and do, counted over all its sessions in all
- * workers: its streams, its flows, and the connections to destinations that it begins.
- * Any thread may call. account.h has the counts of each worker.
+ * workers. Each kind has a bound for the process, of which no client takes more than are
+ * free (places.h); so a client meets its bounds alone, and the others are served. Any
+ * thread may call. account.h has what each worker uses of it.
  */
 #ifndef SPLITSOCKS_CLIENT_ACCOUNT_H
 #define SPLITSOCKS_CLIENT_ACCOUNT_H
@@ -12,6 +13,12 @@
 /* The bounds of all clients together. */
 struct client_pools {
     struct places_pool streams, flows;
+    struct places_pool pages;        /* data of streams */
+    struct places_pool records;      /* bytes: records of streams, of holes in their data */
+    struct places_pool datagrams;    /* bytes: records of flows, what waits in them */
+    struct places_pool subflows;     /* descriptors of connections to local */
+    struct places_pool destinations; /* descriptors of connections to destinations */
+    struct places_pool names;        /* being looked up */
 };
 
 /* The bounds of one client. */
@@ -40,14 +47,17 @@ enum client_refusal {
 #define CLIENT_REFUSALS 13
 
 struct client_account {
-    struct places streams, flows;
+    struct places streams, flows, pages, records, datagrams, subflows, destinations, names;
     atomic_uint_least64_t dials; /* begun */
     atomic_uint_least64_t refusals[CLIENT_REFUSALS];
     atomic_uint_least32_t dials_per_second;
     atomic_uint_least64_t dial_due_at_ns; /* when the next dial is due at that rate */
 };
 
-/* Nothing may be held at first. */
+/* Without bounds. */
+void client_pools_init(struct client_pools *pools);
+
+/* No stream and no flow may be held at first. */
 void client_account_init(struct client_account *account, struct client_pools *pools);
 /* Counts at once; what is held already stays. */
 void client_account_set(struct client_account *account, const struct client_bounds *bounds);

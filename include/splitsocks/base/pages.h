@@ -11,6 +11,8 @@
 #define SPLITSOCKS_PAGES_H
 
 #include <splitsocks/base/attributes.h>
+#include <splitsocks/base/share.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -35,21 +37,19 @@
 #endif
 #endif
 
-/* The pages of one thread: counts and bounds them, and keeps a few unused ones for
- * reuse. */
+/* The pages of one thread: keeps a few unused ones for reuse. */
 struct page_pool {
     void *unused;        /* owned: spare pages, each linking to the next */
     size_t unused_count; /* at most max_unused */
     size_t max_unused;
     size_t used; /* pages that are held by some struct pages */
-    size_t max_used;
-    bool shared; /* no account may use more pages than are free, see share.h */
+    struct places bound; /* for accounts without places of their own */
 };
 
 /* The pages that one user of a pool has in use. */
 struct page_account {
     struct page_pool *pool; /* borrowed; outlives this */
-    size_t used;
+    struct share share;     /* in pages */
 };
 
 /* `max_used` and `max_unused` are numbers of pages. */
@@ -59,12 +59,9 @@ void page_pool_deinit(struct page_pool *pool);
 /* Gives spare pages back to the allocator until at most `keep` are left. */
 void page_pool_trim(struct page_pool *pool, size_t keep);
 
-void page_account_init(struct page_account *account, struct page_pool *pool);
-/* How many pages the account may take now, one after the other. */
-size_t page_account_room(const struct page_account *account);
-/* Whether the account uses more than a shared pool allows, because pages were moved to
- * it. */
-bool page_account_is_over(const struct page_account *account);
+/* `places` are borrowed and outlive this; NULL: the pool's own bound holds. */
+void page_account_init(struct page_account *account, struct page_pool *pool,
+                       struct places *places);
 
 struct pages {
     struct page_account *account; /* borrowed; outlives this */

@@ -1,37 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Something of which there is a limited number, such as descriptors, and that several users
- * take from: no user may have more than are free. So one greedy user gets at most half of
- * them, n of them leave an (n + 1)th part free, and a user with few always gets some
- * (dynamic thresholds: Choudhury and Hahne 1998).
+ * What one thread uses of the places of one user (places.h). A share takes places in steps,
+ * and keeps what it has not used yet, so that threads that work for the same users rarely
+ * meet at their counts. A share that uses nothing keeps nothing.
  */
 #ifndef SPLITSOCKS_SHARE_H
 #define SPLITSOCKS_SHARE_H
 
 #include <splitsocks/base/attributes.h>
+#include <splitsocks/base/places.h>
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SHARE_UNLIMITED ((uint64_t)INT64_MAX)
-
-struct share_pool {
-    uint64_t most; /* in all, SHARE_UNLIMITED at most; may fall below `used` */
-    uint64_t used;
-};
+/* Of so many parts of the common bound a share keeps one at most. */
+#define SHARE_STEPS 1024
 
 struct share {
-    struct share_pool *pool; /* borrowed; outlives this. NULL: there is no bound */
+    struct places *places; /* borrowed; outlives this. NULL: there is no bound */
     uint64_t used;
+    uint64_t spare; /* taken from `places`, and not used */
 };
 
-/* How many one user that has `used` may take, one after the other, where `free` are
- * free. */
-uint64_t share_fair(uint64_t used, uint64_t free);
+void share_init(struct share *share, struct places *places);
 
-/* Whether the user may have `amount` more. */
-bool share_may_take(const struct share *share, uint64_t amount);
-/* The same, and takes them. */
+/* How many may be taken now, one after the other. */
+uint64_t share_room(const struct share *share);
+/* Takes so many, or none where that meets a bound. */
 bool share_take(struct share *share, uint64_t amount) MUST_CHECK;
 /* Takes them without asking: they are there already. */
 void share_add(struct share *share, uint64_t amount);

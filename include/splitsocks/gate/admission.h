@@ -24,7 +24,7 @@ struct arrival;
 
 struct admission_config {
     struct door *door;       /* borrowed: the worker's own */
-    struct account_pools *pools; /* borrowed; outlives the admission */
+    struct page_pool *pages; /* borrowed; outlives the admission */
     uint8_t server_id;
     unsigned worker, workers; /* this worker's number, and the number of all */
     uint64_t linger_ns;

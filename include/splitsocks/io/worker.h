@@ -35,6 +35,7 @@ struct worker {
     struct list touched;    /* drivers with work to do before the loop waits again */
     struct list leavers;    /* connections that farewell() closes */
     struct list remainders; /* rest of ended sessions' streams, for slow readers */
+    struct places remainder_places; /* relay: they are a user of its pages, too */
     struct page_account remainder_pages;
     struct hangup_set hangups;           /* of plain sockets */
     struct half_closed_list half_closed; /* plains and directs */
@@ -48,10 +49,14 @@ struct worker {
     unsigned opened;      /* streams that got a socket since memory was last given back */
 };
 
-/* `buffered_bytes` bounds the stream data of all sessions; `linger_ns` is how long the
- * rest of an ended session waits for its readers. Returns OK or ERROR_MEMORY. */
+/* `buffered_bytes` bounds the stream data of all sessions, unless worker_share_pages()
+ * does; `linger_ns` is how long the rest of an ended session waits for its readers. Returns
+ * OK or ERROR_MEMORY. */
 int worker_init(struct worker *worker, struct ev_loop *loop, uint64_t buffered_bytes,
                 uint64_t linger_ns) MUST_CHECK;
+/* The relay's clients share this bound of pages, in all its workers. Call before there are
+ * sessions. */
+void worker_share_pages(struct worker *worker, struct places_pool *pages);
 /* For later connections, and for connections that are half-closed later; before this call
  * there are no time-outs. */
 void worker_set_timeouts(struct worker *worker, const struct config_timeouts *timeouts);

@@ -19,9 +19,6 @@ struct json_t;
 struct json_t *status_relay_session(const struct session *session, uint64_t now) MUST_CHECK;
 /* What a client holds in a worker. */
 struct json_t *status_account(const struct account *account) MUST_CHECK;
-/* What all clients hold in a worker, and the most that they may hold: `*most`. */
-struct json_t *status_pools(const struct account_pools *pools,
-                            struct json_t **most) MUST_CHECK;
 /* What was refused to a client: the reasons with their numbers. */
 struct json_t *status_refusals(const struct client_account *account) MUST_CHECK;
 

@@ -61,7 +61,7 @@ void flow_set_id(struct flows *flows, struct flow *flow, uint64_t id)
 
 bool flows_have_room(const struct flows *flows)
 {
-    return share_may_take(&flows->account->datagrams, ACCOUNT_FLOW_BYTES);
+    return share_room(&flows->account->datagrams) >= ACCOUNT_FLOW_BYTES;
 }
 
 struct flow *flow_new(struct flows *flows, uint64_t id)

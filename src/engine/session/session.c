@@ -89,7 +89,7 @@ struct session *session_make(const struct session_config *config, uint64_t now)
         return NULL;
     compose(session);
     session->context.config = *config;
-    account_init_alone(&session->streams.alone, config->pages);
+    account_init(&session->streams.alone, config->pages, NULL);
     session->streams.account =
         config->account != NULL ? config->account : &session->streams.alone;
     named_ids_init(&session->streams.named, &session->streams.account->records);

@@ -150,7 +150,7 @@ int session_open_first(const struct session *session, uint64_t id,
     if (session->context.state != SESSION_STATE_UP)
         return ERROR_CLOSED;
     if (session->subflows.open_count >= SUBFLOWS_MAX ||
-        !share_may_take(&session->streams.account->subflows, 1))
+        share_room(&session->streams.account->subflows) == 0)
         return ERROR_LIMIT;
     if (number_window_check(&generation->used, first->number) != OK)
         return ERROR_REPLAY;

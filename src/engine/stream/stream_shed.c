@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <splitsocks/engine/stream/stream.h>
 
-#include <assert.h>
-
 /* How long no stream gets any memory, before a stream gives way that holds some for a
  * reader that does not read. */
 #define STARVED_NS (1 * NS_PER_S)
@@ -11,21 +9,19 @@
 static void shed(struct streams *streams, struct stream *stream, enum session_bound bound,
                  size_t wanted)
 {
-    const struct page_account *account = &streams->account->pages;
-    const struct page_pool *pool = account->pool;
+    const struct places *places = streams->account->pages.share.places;
+    const struct places_pool *pool = places->pool;
     struct session_event *event;
 
-    /* Nobody loses a stream while there is room. */
-    assert(bound != SESSION_BOUND_BUFFERED || page_account_room(account) < wanted);
     event = stream_tell(streams, stream, SESSION_SHED);
     event->shed = (struct session_shed){
         .bound = bound,
-        .shared = pool->shared,
+        .shared = pool != NULL,
         .wanted_bytes = wanted * PAGE_SIZE,
         .stream_bytes = (pages_used(&stream->in) + pages_used(&stream->out)) * PAGE_SIZE,
-        .session_bytes = account->used * PAGE_SIZE,
-        .used_bytes = pool->used * PAGE_SIZE,
-        .bound_bytes = pool->max_used * PAGE_SIZE,
+        .client_bytes = atomic_load(&places->used) * PAGE_SIZE,
+        .used_bytes = atomic_load(pool != NULL ? &pool->used : &places->used) * PAGE_SIZE,
+        .bound_bytes = atomic_load(pool != NULL ? &pool->most : &places->most) * PAGE_SIZE,
     };
     stream_fail(streams, stream, RESET_LIMIT);
 }
@@ -66,7 +62,7 @@ static struct stream *most_parked(const struct streams *streams)
 
 static bool no_room(const struct streams *streams)
 {
-    return page_account_room(&streams->account->pages) == 0;
+    return share_room(&streams->account->pages.share) == 0;
 }
 
 void streams_starve(struct streams *streams)

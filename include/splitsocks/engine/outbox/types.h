@@ -198,7 +198,7 @@ enum session_event_type {
 
 /* The bound that a stream exceeded. */
 enum session_bound {
-    SESSION_BOUND_BUFFERED, /* the page pool's bound, or the session's share of it */
+    SESSION_BOUND_BUFFERED, /* the bound of pages, or what it leaves to the client */
     SESSION_BOUND_HOLES,    /* the peer's data arrives in too many pieces */
     SESSION_BOUND_MEMORY,   /* the system has no more memory */
 };
@@ -206,11 +206,11 @@ enum session_bound {
 /* The memory in use when a stream was shed: whole pages, in bytes. */
 struct session_shed {
     enum session_bound bound;
-    bool shared;           /* the session may use no more of the pool than is free */
+    bool shared;           /* the client may use no more than is free */
     uint64_t wanted_bytes; /* needed, and not available */
     uint64_t stream_bytes; /* used by this stream */
-    uint64_t session_bytes;
-    uint64_t used_bytes; /* of the whole pool */
+    uint64_t client_bytes; /* used by the client */
+    uint64_t used_bytes;   /* by all */
     uint64_t bound_bytes;
 };
 
