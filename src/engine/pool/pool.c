@@ -40,21 +40,21 @@ static unsigned hellos_on(const struct pool *pool, unsigned index)
 /* A HELLO goes to the path with the fewest HELLOs under way, and among those to the one
  * with the fewest failed dials: a dead path must not keep the session from beginning on
  * another. A JOIN goes to the path that lacks most of its share. */
-static double dial_cost(struct pool *pool, unsigned index, bool hello)
+static double dial_cost(const struct pool *pool, unsigned index, bool hello)
 {
     const struct path *path = &pool->paths->items[index];
 
     if (hello)
         return hellos_on(pool, index) * 1e6 + path->failures;
-    if (pool_lasting_on(pool, index) < pool_path_minimum(pool, index))
+    if (pool_lasting_on(pool, index) < pool->plan.paths[index].minimum)
         return -1; /* preferred to all others */
-    return (double)path->subflows / (double)pool_path_share(pool, index);
+    return (double)path->subflows / (double)pool->plan.paths[index].share;
 }
 
 /* Whether the path has fewer subflows than streams ask for there. */
-static bool lacking(struct pool *pool, unsigned index)
+static bool lacking(const struct pool *pool, unsigned index)
 {
-    return pool_lasting_on(pool, index) < pool_path_asked(pool, index);
+    return pool_lasting_on(pool, index) < pool->plan.paths[index].asked;
 }
 
 /* The path to dial next, or -1. A path that fails, or may not be dialled so fast, waits
@@ -72,7 +72,7 @@ static int choose_path(struct pool *pool, bool hello)
 
         if (!path->properties.usable)
             continue;
-        if (pool_held_back(pool, i)) {
+        if (pool->plan.paths[i].held_back) {
             held = true;
             continue;
         }
@@ -90,8 +90,8 @@ static int choose_path(struct pool *pool, bool hello)
         if (!hello && lacking(pool, i))
             return (int)i;
         /* With shares, a path gets no JOINs beyond its own. */
-        if (!hello && pool_shares_hold(pool) &&
-            pool_lasting_on(pool, i) >= pool_path_share(pool, i))
+        if (!hello && pool->plan.shares_hold &&
+            pool_lasting_on(pool, i) >= pool->plan.paths[i].share)
             continue;
         cost = dial_cost(pool, i, hello);
         if (best < 0 || cost < best_cost) {
@@ -244,8 +244,8 @@ static void yield_place(struct pool *pool)
         /* A subflow that is nearly used up does not count for its path, and may be idle
          * for long. */
         if (subflow_usable(subflow) &&
-            (!pool_lasting(subflow) ||
-             pool_lasting_on(pool, subflow->path) > pool_path_asked(pool, subflow->path))) {
+            (!pool_lasting(subflow) || pool_lasting_on(pool, subflow->path) >
+                                           pool->plan.paths[subflow->path].asked)) {
             subflow->retire = true;
             return;
         }
@@ -281,13 +281,12 @@ static void dial_canary(struct pool *pool, uint64_t bound)
 
 static void dial_joins(struct pool *pool)
 {
-    uint64_t bound;
-    uint64_t want = pool_wanted(pool, &bound);
+    uint64_t bound = pool->plan.bound, want = pool->plan.wanted;
     uint64_t count = 0, missing = 0, asked = 0;
 
     for (unsigned i = 0; i < pool->context->config.path_count; i++) {
         uint64_t lasting = pool_lasting_on(pool, i);
-        uint64_t least = pool_path_minimum(pool, i);
+        uint64_t least = pool->plan.paths[i].minimum;
 
         count += lasting;
         missing += least - MIN(least, lasting);
@@ -313,17 +312,17 @@ static void dial_joins(struct pool *pool)
 /* How willingly the path gives up spares: first a path that would not be dialled now, then
  * the one with most subflows, so that the rest is spread over the paths. 0: it gives
  * none. */
-static uint64_t to_spare(struct pool *pool, unsigned index)
+static uint64_t to_spare(const struct pool *pool, unsigned index)
 {
     uint64_t count = pool_lasting_on(pool, index);
 
-    if (count <= pool_path_minimum(pool, index))
+    if (count <= pool->plan.paths[index].minimum)
         return 0;
-    return pool_held_back(pool, index) ? UINT64_MAX : count;
+    return pool->plan.paths[index].held_back ? UINT64_MAX : count;
 }
 
 /* Bit i: the next spare to go may be one of path i. */
-static uint16_t giving_paths(struct pool *pool)
+static uint16_t giving_paths(const struct pool *pool)
 {
     uint64_t most = 1;
     uint16_t giving = 0;
@@ -346,7 +345,7 @@ static uint16_t giving_paths(struct pool *pool)
  * again later, since no event tells when they come to rest. */
 static void retire_spares(struct pool *pool)
 {
-    unsigned spares = 0, needed;
+    unsigned spares = 0, needed = pool->plan.needed;
     uint16_t giving;
 
     if (pool->streams->waiting_bytes > 0 || pool->flows->waiting_bytes > 0 ||
@@ -359,7 +358,6 @@ static void retire_spares(struct pool *pool)
 
         spares += subflow->state == SUBFLOW_STATE_OPEN && pool_lasting(subflow);
     }
-    needed = pool_needed(pool);
     giving = spares > needed ? giving_paths(pool) : 0;
     list_foreach(&pool->subflows->all, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
@@ -432,12 +430,14 @@ void pool_update(struct pool *pool)
         pool->context->state >= SESSION_STATE_CLOSING)
         return;
     pool_note_queues(pool);
+    pool_note_rates(pool);
     subflows_shrink_packets(pool->subflows);
     lessons_judge(pool->subflows);
     pool_tell_limits(pool);
     look_again(pool, pool_tick_limits(pool));
+    pool_make_plan(pool);
     if (pool->context->state != SESSION_STATE_UP) {
-        if (pool_needed(pool) > 0)
+        if (pool->plan.needed > 0)
             dial_hello(pool);
         return;
     }
@@ -445,7 +445,7 @@ void pool_update(struct pool *pool)
 
     if (orphaned)
         close_orphans(pool);
-    if ((pool->rekey_at_ns <= pool->context->now || orphaned) && pool_needed(pool) > 0)
+    if ((pool->rekey_at_ns <= pool->context->now || orphaned) && pool->plan.needed > 0)
         dial_hello(pool);
     if (!orphaned)
         dial_joins(pool);

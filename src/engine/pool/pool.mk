@@ -7,5 +7,6 @@ libengine_pool_a_SOURCES = \
 	src/engine/pool/pool_canary.c \
 	src/engine/pool/pool_flows.c \
 	src/engine/pool/pool_limits.c \
+	src/engine/pool/pool_plan.c \
 	src/engine/pool/pool_proof.c \
 	src/engine/pool/pool_size.c

@@ -1,32 +1,38 @@
 /* SPDX-License-Identifier: MIT */
-/* Functions of pool_size.c that pool.c calls. Both files are for local only. */
+/* Functions that the files of the pool share. All are for local only. */
 #ifndef SPLITSOCKS_POOL_INTERNAL_H
 #define SPLITSOCKS_POOL_INTERNAL_H
 
 #include <splitsocks/engine/pool/pool.h>
 
+/* pool_size.c */
 /* The paths that should be open for streams or flows of this policy, bit i for path i. */
 uint16_t pool_asks_for(const struct pool *pool, const struct stream_policy *policy);
-/* How many subflows to keep while nothing waits. */
-unsigned pool_needed(const struct pool *pool);
-/* How many lasting subflows there should be; `bound` becomes how many may be open,
- * including those that are about to end. */
-uint64_t pool_wanted(struct pool *pool, uint64_t *bound);
+/* Notes how fast the paths are, for pool_path_rate(). */
+void pool_note_rates(struct pool *pool);
+/* The rate for which slots are counted, bytes a second. */
+uint64_t pool_path_rate(const struct pool *pool, unsigned path,
+                        enum profile_coordinate direction);
+/* Bytes that waited lately, at most. */
+uint64_t pool_queue_up(const struct pool *pool);
+uint64_t pool_queue_down(const struct pool *pool);
+/* Bytes that a subflow of the path carries. */
+uint64_t pool_path_budget(const struct pool *pool, unsigned path,
+                          enum profile_coordinate direction);
+/* Budgets use up the path's subflows. */
+bool pool_recycles(const struct pool *pool, unsigned path);
 /* Whether the subflow will last until a replacement is there. */
 bool pool_lasting(const struct subflow *subflow);
 uint64_t pool_count_lasting(const struct pool *pool, unsigned path);
-/* Budgets use up the path's subflows. */
-bool pool_recycles(const struct pool *pool, unsigned path);
-uint64_t pool_lasting_on(struct pool *pool, unsigned path);
-/* The path's share of the pool, when shares apply. */
-uint64_t pool_path_share(struct pool *pool, unsigned path);
-bool pool_shares_hold(const struct pool *pool);
-/* How many subflows a working path keeps for streams that ask for it, ... */
-unsigned pool_path_asked(const struct pool *pool, unsigned path);
-/* ... and including those for small data, on the shortest path. */
-unsigned pool_path_minimum(const struct pool *pool, unsigned path);
-/* Whether the path is not dialled now, because a better one is there. */
-bool pool_held_back(const struct pool *pool, unsigned path);
+uint64_t pool_lasting_on(const struct pool *pool, unsigned path);
+
+/* pool_plan.c */
+/* Computes pool->plan. */
+void pool_make_plan(struct pool *pool);
+/* The path's share as it is now; the plan has that of its own time. */
+uint64_t pool_share(const struct pool *pool, unsigned path);
+
+/* pool.c */
 /* A dial on the path, or its connection, has failed: delay the next one. */
 void pool_back_off(struct pool *pool, struct path *path);
 

@@ -198,7 +198,7 @@ static void tick_path(struct pool *pool, unsigned index)
     /* The share has room for one more than the slots ask for, so that they also rise by one
      * with each tick between trials. */
     if (view.waits)
-        slots_raise(&limits->slots, (unsigned)pool_path_share(pool, index));
+        slots_raise(&limits->slots, (unsigned)pool_share(pool, index));
     if (slots_tick(&limits->slots, &view, pool->context->now))
         path_limits_next_epoch(limits);
     limits->tightened = false;
@@ -227,7 +227,7 @@ void pool_retire_surplus(struct pool *pool)
         struct subflow *newest = NULL;
 
         if (slots->state != SLOTS_KEEP || pool_recycles(pool, i) ||
-            pool_count_lasting(pool, i) <= pool_path_share(pool, i))
+            pool_count_lasting(pool, i) <= pool->plan.paths[i].share)
             continue;
         list_foreach(&pool->subflows->all, node, after) {
             struct subflow *subflow = list_entry(node, struct subflow, node);

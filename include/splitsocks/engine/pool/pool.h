@@ -16,6 +16,27 @@
 /* A subflow beyond the idle number that has nothing to do is retired after this time. */
 #define SPARE_LIFE_NS (5 * NS_PER_S)
 
+/* What the pool aims at on one path, in subflows. */
+struct path_plan {
+    uint64_t share;   /* lasting ones, where shares hold */
+    unsigned asked;   /* what a working path keeps for streams that ask for it, ... */
+    unsigned minimum; /* ... and including those for small data, on the shortest path */
+    bool held_back;   /* the path is not dialled now, because a better one is there */
+};
+
+/* What the pool aims at; see pool_plan.c. */
+struct pool_plan {
+    unsigned usable_paths;
+    bool bulk_expected; /* bulk waits, or may soon */
+    /* With several paths, each has its share. When one fails, the share of the others does
+     * not grow: their extra subflows would be in the way when it is back. */
+    bool shares_hold;
+    unsigned needed; /* subflows to keep while nothing waits */
+    uint64_t wanted; /* how many lasting ones there should be */
+    uint64_t bound;  /* how many may be open, including those that are about to end */
+    struct path_plan paths[SESSION_PATHS_MAX];
+};
+
 /* The pool of a session. */
 struct pool {
     struct context *context;
@@ -29,6 +50,7 @@ struct pool {
     uint64_t backoff_ns;         /* time between HELLOs that fail */
     uint64_t hello_failed_at_ns; /* time of the last failed HELLO */
     uint64_t next_hello_at_ns, hello_race_at_ns;
+    struct pool_plan plan;            /* local: of the last pool_update() */
     struct peak queue_up, queue_down; /* local: most bytes that waited recently */
     /* Local: when a STREAM_OPEN last became ready; 0 = never. */
     uint64_t stream_begun_at_ns;
