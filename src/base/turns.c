@@ -104,21 +104,8 @@ void turn_errand(struct turns *turns, struct turn *turn)
     spend(turns, turn, TURN_ERRAND_COST);
 }
 
-size_t turn_frames_most(const struct turn *turn)
+void turn_left(struct turns *turns, struct turn *turn)
 {
-    return turn->frames_most != 0 ? turn->frames_most : TURN_FRAMES_FIRST;
-}
-
-/* Another process may have had the processor meanwhile, which costs the client some smaller
- * reads. */
-void turn_frames_took(struct turn *turn, size_t bytes, uint64_t ns)
-{
-    size_t most = turn_frames_most(turn);
-
-    if (ns > TURN_FRAMES_NS)
-        most = MIN(most, (size_t)(bytes * (uint64_t)TURN_FRAMES_NS / ns));
-    else if (bytes >= most && ns <= TURN_FRAMES_NS / 2)
-        most *= 2;
-    turn->frames_most =
-        (uint32_t)MIN(MAX(most, (size_t)TURN_FRAMES_MIN), (size_t)TURN_FRAMES_MAX);
+    spend(turns, turn, TURN_FRAMES_COST);
+    note_more(turns, turn);
 }

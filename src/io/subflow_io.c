@@ -57,6 +57,7 @@ static struct subflow_io *new_io(struct driver *driver, struct subflow *subflow,
     io->state = (uint8_t)state;
     io->write_size = WRITE_SIZE_MIN;
     list_init(&io->node);
+    list_init(&io->unfinished);
     list_append(&driver->subflows, &io->node);
     ev_io_init(&io->io, on_event, fd, 0);
     io->io.data = io;
@@ -72,6 +73,7 @@ static int release_socket(struct subflow_io *io)
 {
     io->state = SUBFLOW_IO_CLOSED;
     watch(io);
+    list_remove(&io->unfinished);
     list_remove(&io->node);
     list_append(&io->driver->closed, &io->node);
     return io->io.fd;
@@ -248,7 +250,7 @@ struct subflow_measure subflow_io_measure(const struct subflow_io *io)
 
 /* ---- receiving ---- */
 
-/* Keeps the beginning of a chunk until its rest is here. */
+/* Keeps received bytes for later. */
 static bool keep_part(struct subflow_io *io, const uint8_t *bytes, size_t length)
 {
     uint8_t *part = NULL;
@@ -274,17 +276,39 @@ static void note_proof(struct subflow_io *io)
     io->driver->role->proven(io->driver, io);
 }
 
+/* Passes chunks from the first `length` bytes of the worker's input to the session, until
+ * a client's time for frames is over. Returns how many bytes were used. */
+static size_t pass_chunks(struct subflow_io *io, size_t length, bool *closed, uint64_t now)
+{
+    struct driver *driver = io->driver;
+    uint8_t *input = driver->worker->input;
+    uint64_t end_ns = now + MIN(io_turn_frames_ns(driver), TIME_NEVER - now);
+    /* At least a chunk, if there is one, and few enough frames to look at the clock. */
+    size_t at_once = end_ns == TIME_NEVER ? length : CHUNK_SIZE_MAX;
+    size_t used = 0, taken;
+
+    do {
+        taken = session_receive(driver->session, io->subflow, input + used,
+                                MIN(length - used, at_once), closed, now);
+        used += taken;
+        if (taken > 0 && used < length && !*closed && clock_now() >= end_ns) {
+            list_append(&driver->worker->unfinished, &io->unfinished);
+            io_turn_left(driver);
+            break;
+        }
+    } while (taken > 0 && used < length && !*closed);
+    return used;
+}
+
 /* Passes the first `length` bytes of the worker's input to the session, and the data in
  * them to the streams. */
 static void deliver(struct subflow_io *io, size_t length)
 {
     struct driver *driver = io->driver;
-    uint8_t *input = driver->worker->input;
     uint64_t now = clock_now();
     bool closed = false;
-    size_t used =
-        session_receive(driver->session, io->subflow, input, length, &closed, now);
-    bool kept = closed || keep_part(io, input + used, length - used);
+    size_t used = pass_chunks(io, length, &closed, now);
+    bool kept = closed || keep_part(io, driver->worker->input + used, length - used);
 
     note_proof(io);
     driver->drain(driver);
@@ -293,28 +317,53 @@ static void deliver(struct subflow_io *io, size_t length)
         report_down(io, SUBFLOW_FAILED);
 }
 
+/* Passes what was kept to the session, and `length` bytes behind its place in the worker's
+ * input. */
+static void deliver_all(struct subflow_io *io, size_t length)
+{
+    if (io->part_length > 0)
+        memcpy(io->driver->worker->input, io->part, io->part_length);
+    deliver(io, io->part_length + length);
+}
+
 static void on_readable(struct subflow_io *io, size_t most)
 {
-    uint8_t *input = io->driver->worker->input;
-    size_t size = MIN(most, io_turn_frames_most(io->driver));
-    uint64_t began_ns = clock_now();
+    size_t size = MIN(most, WORKER_READ_SIZE);
     ssize_t n;
 
     assert(io->part_length <= CHUNK_SIZE_MAX);
-    n = recv(io->io.fd, input + io->part_length, size, 0);
+    n = recv(io->io.fd, io->driver->worker->input + io->part_length, size, 0);
     if (n > 0) {
         note_moved(io, (size_t)n);
         io_turn_read(io->driver, (size_t)n, (size_t)n == size);
-        if (io->part_length > 0)
-            memcpy(input, io->part, io->part_length);
-        deliver(io, io->part_length + (size_t)n);
-        io_turn_frames_took(io->driver, (size_t)n, clock_now() - began_ns);
+        deliver_all(io, (size_t)n);
     } else if (n == 0) {
         report_down(io, io->state == SUBFLOW_IO_ENDING ? (enum subflow_end)io->end
                                                        : SUBFLOW_EOF);
     } else if (errno != EAGAIN && errno != EINTR) {
         report_down(io, end_of_errno(errno));
     }
+}
+
+/* Whether frames of the client, of this or another subflow, wait for their turn. So a
+ * client has one unfinished read at most, with the memory that it takes. */
+static bool has_unfinished(const struct subflow_io *io)
+{
+    list_foreach(&io->driver->worker->unfinished, node, after) {
+        if (list_entry(node, struct subflow_io, unfinished)->driver->account ==
+            io->driver->account)
+            return true;
+    }
+    return false;
+}
+
+void subflow_io_go_on(struct subflow_io *io)
+{
+    list_remove(&io->unfinished);
+    if (io_turn(io->driver, &io->round) > 0)
+        deliver_all(io, 0);
+    else
+        list_append(&io->driver->worker->unfinished, &io->unfinished);
 }
 
 /* ---- dialling ---- */
@@ -366,7 +415,7 @@ static void on_event(struct ev_loop *loop, ev_io *watcher, int events)
         on_outcome(io);
         return;
     }
-    most = events & EV_READ ? io_turn(io->driver, &io->round) : 0;
+    most = events & EV_READ && !has_unfinished(io) ? io_turn(io->driver, &io->round) : 0;
     if (most > 0)
         on_readable(io, most);
     if (events & EV_WRITE && io->state == SUBFLOW_IO_OPEN)

@@ -4,6 +4,7 @@
 #include <splitsocks/io/driver.h>
 #include <splitsocks/io/farewell.h>
 #include <splitsocks/io/remainder.h>
+#include <splitsocks/io/subflow_io.h>
 
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -50,7 +51,7 @@ static void note_activity(struct worker *worker)
 static void on_prepare(struct ev_loop *loop, ev_prepare *prepare, int events)
 {
     struct worker *worker = prepare->data;
-    struct list touched;
+    struct list touched, unfinished;
     (void)events;
 
     if (!list_empty(&worker->touched))
@@ -63,11 +64,15 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *prepare, int events)
         list_remove(&driver->touched);
         driver_run(driver);
     }
-    if (list_empty(&worker->touched))
+    turns_next(&worker->turns);
+    list_init(&unfinished);
+    list_append_all(&unfinished, &worker->unfinished);
+    while (!list_empty(&unfinished))
+        subflow_io_go_on(list_first(&unfinished, struct subflow_io, unfinished));
+    if (list_empty(&worker->touched) && list_empty(&worker->unfinished))
         ev_idle_stop(loop, &worker->more);
     else
         ev_idle_start(loop, &worker->more);
-    turns_next(&worker->turns);
 }
 
 /* Keeps the loop from waiting. */
@@ -95,6 +100,7 @@ int worker_init(struct worker *worker, struct ev_loop *loop, uint64_t buffered_b
     worker->loop = loop;
     page_pool_init(&worker->pages, buffered_bytes / PAGE_SIZE, SPARE_PAGES);
     list_init(&worker->touched);
+    list_init(&worker->unfinished);
     list_init(&worker->leavers);
     list_init(&worker->remainders);
     page_account_init(&worker->remainder_pages, &worker->pages, NULL);

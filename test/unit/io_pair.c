@@ -353,9 +353,10 @@ void io_pair_transfer(struct io_pair *pair, int from, int to, size_t length)
 
     ev_timer_again(pair->loop, &pair->patience);
     while (received < length) {
-        size_t before = sent + received;
+        size_t before = sent + received, n;
 
-        sent += send_some(from, sent, length - sent);
+        while ((n = send_some(from, sent, length - sent)) > 0)
+            sent += n;
         received += receive_some(to, received);
         if (sent + received == before)
             io_pair_turn(pair);

@@ -14,6 +14,44 @@
 static struct io_pair pair;
 static int app, destination;
 
+/* The clock goes on by so much whenever somebody looks. */
+static uint64_t step_ns;
+
+uint64_t __real_clock_now(void);
+uint64_t __wrap_clock_now(void);
+uint64_t __wrap_clock_now(void)
+{
+    static uint64_t added_ns;
+
+    added_ns += step_ns;
+    return __real_clock_now() + added_ns;
+}
+
+/* Bytes that the relay's session has taken in an iteration of the loop. */
+static struct {
+    unsigned iteration;
+    size_t taken, most;
+} relay;
+
+size_t __real_session_receive(struct session *session, struct subflow *subflow,
+                              uint8_t *bytes, size_t length, bool *closed, uint64_t now);
+size_t __wrap_session_receive(struct session *session, struct subflow *subflow,
+                              uint8_t *bytes, size_t length, bool *closed, uint64_t now);
+size_t __wrap_session_receive(struct session *session, struct subflow *subflow,
+                              uint8_t *bytes, size_t length, bool *closed, uint64_t now)
+{
+    size_t used = __real_session_receive(session, subflow, bytes, length, closed, now);
+
+    if (session == pair.session)
+        return used;
+    if (relay.iteration != ev_iteration(pair.loop))
+        relay.taken = 0;
+    relay.iteration = ev_iteration(pair.loop);
+    relay.taken += used;
+    relay.most = MAX(relay.most, relay.taken);
+    return used;
+}
+
 /* A stream that is open. */
 static void begin(void)
 {
@@ -86,6 +124,41 @@ static void test_chunks_in_pieces(void **state)
     fault_shorten(FAULT_RECV, FAULT_ANY_FD, 1);
     io_pair_transfer(&pair, app, destination, 1000);
     io_pair_transfer(&pair, destination, app, 1000);
+    finish();
+}
+
+/* Chunks that take the relay long: it leaves the rest to the next iterations, in order. */
+static void test_a_read_that_takes_long(void **state)
+{
+    (void)state;
+
+    begin();
+    relay.most = 0;
+    expect_stream();
+    assert_true(relay.most > 2 * CHUNK_SIZE_MAX);
+    /* A chunk that was left, and another one of a new read. */
+    step_ns = TURN_FRAMES_NS;
+    relay.most = 0;
+    expect_stream();
+    assert_in_range(relay.most, 1, 2 * CHUNK_SIZE_MAX);
+    step_ns = 0;
+    finish();
+}
+
+/* Two subflows of a client are not left half-way at once, and one that ends is forgotten.
+ */
+static void test_reads_that_take_long_and_end(void **state)
+{
+    (void)state;
+
+    begin();
+    step_ns = TURN_FRAMES_NS;
+    for (unsigned i = 0; i < 20; i++) {
+        io_pair_transfer(&pair, app, destination, LENGTH);
+        fault_fail(FAULT_SEND, FAULT_ANY_FD, 1, ECONNRESET);
+    }
+    step_ns = 0;
+    expect_stream();
     finish();
 }
 
@@ -272,14 +345,13 @@ static void test_the_relay_is_gone(void **state)
     finish();
 }
 
-UNIT_MAIN(cmocka_unit_test(test_short_and_interrupted_calls),
-          cmocka_unit_test(test_chunks_in_pieces),
-          cmocka_unit_test(test_a_write_that_fails),
-          cmocka_unit_test(test_a_read_that_fails),
-          cmocka_unit_test(test_a_write_that_fails_with_bytes_to_read),
-          cmocka_unit_test(test_no_descriptors), cmocka_unit_test(test_nobody_listens),
-          cmocka_unit_test(test_a_stranger_closes),
-          cmocka_unit_test(test_a_stranger_resets),
-          cmocka_unit_test(test_a_stranger_begins_a_chunk),
-          cmocka_unit_test(test_a_stranger_answers),
-          cmocka_unit_test(test_the_relay_is_gone))
+UNIT_MAIN(
+    cmocka_unit_test(test_short_and_interrupted_calls),
+    cmocka_unit_test(test_chunks_in_pieces), cmocka_unit_test(test_a_read_that_takes_long),
+    cmocka_unit_test(test_reads_that_take_long_and_end),
+    cmocka_unit_test(test_a_write_that_fails), cmocka_unit_test(test_a_read_that_fails),
+    cmocka_unit_test(test_a_write_that_fails_with_bytes_to_read),
+    cmocka_unit_test(test_no_descriptors), cmocka_unit_test(test_nobody_listens),
+    cmocka_unit_test(test_a_stranger_closes), cmocka_unit_test(test_a_stranger_resets),
+    cmocka_unit_test(test_a_stranger_begins_a_chunk),
+    cmocka_unit_test(test_a_stranger_answers), cmocka_unit_test(test_the_relay_is_gone))

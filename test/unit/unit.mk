@@ -353,7 +353,8 @@ test_unit_test_stream_state_SOURCES = test/unit/test_stream_state.c test/unit/un
 test_unit_test_stream_state_LDADD = $(ENGINE) $(CMOCKA_LIBS)
 test_unit_test_subflow_io_SOURCES = test/unit/test_subflow_io.c $(IO_PAIR)
 test_unit_test_subflow_io_LDADD = $(PROGRAM) $(CMOCKA_LIBS)
-test_unit_test_subflow_io_LDFLAGS = $(AM_LDFLAGS) $(FAULTS)
+test_unit_test_subflow_io_LDFLAGS = $(AM_LDFLAGS) $(FAULTS) -Wl,--wrap=clock_now \
+	-Wl,--wrap=session_receive
 test_unit_test_turns_SOURCES = test/unit/test_turns.c test/unit/unit.h
 test_unit_test_turns_LDADD = $(BASE) $(CMOCKA_LIBS)
 test_unit_test_usage_SOURCES = test/unit/test_usage.c test/unit/unit.h

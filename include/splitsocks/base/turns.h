@@ -16,7 +16,8 @@
  * Some errands cost many times what the bytes cost that ask for them: a connection to a
  * destination, a name to look up, a stream to end. One read may bring thousands of them.
  * The loop does TURN_ERRANDS for a client in an iteration, and the rest in the next ones.
- * And where a client's frames take long for their size, fewer of them are read at once.
+ * And where a client's frames take long for their size, the loop leaves a read half-way,
+ * and goes on with it in an iteration in which the client's turn has come again.
  */
 #ifndef SPLITSOCKS_TURNS_H
 #define SPLITSOCKS_TURNS_H
@@ -45,13 +46,11 @@
  * may come at any time, and the next iteration costs little. */
 #define TURN_ERRANDS (TURN_BYTES / TURN_ERRAND_COST)
 
-/* A read of frames should take no longer: twice as long as the largest read of bulk. */
+/* After this time a read of frames is left half-way: twice as long as the largest read of
+ * bulk takes. */
 #define TURN_FRAMES_NS (NS_PER_MS / 2)
-/* Bytes of frames in one read: at least, and at first. */
-#define TURN_FRAMES_MIN 4096
-#define TURN_FRAMES_FIRST (16 * 1024)
-/* At most. */
-#define TURN_FRAMES_MAX (256 * 1024)
+/* Such a half costs as much as the bulk that takes as long. */
+#define TURN_FRAMES_COST (512 * 1024)
 
 /* A loop's. Clocks are in bytes. */
 struct turns {
@@ -71,8 +70,7 @@ struct turn {
     uint64_t most;  /* bytes that it may still read in that iteration */
     uint32_t round; /* of its sockets */
     uint32_t errands; /* done in that iteration */
-    bool put_off;   /* some socket was, in this iteration */
-    uint32_t frames_most; /* turn_frames_most(); 0: TURN_FRAMES_FIRST */
+    bool put_off;     /* some socket was, in this iteration */
 };
 
 /* Before the events of an iteration. */
@@ -88,10 +86,7 @@ bool turn_has_more(const struct turn *turn);
 bool turn_may_ask(struct turns *turns, struct turn *turn);
 /* An errand was done. */
 void turn_errand(struct turns *turns, struct turn *turn);
-
-/* How many bytes of frames may be read at once. */
-size_t turn_frames_most(const struct turn *turn);
-/* A read of so many was dealt with in `ns`. */
-void turn_frames_took(struct turn *turn, size_t bytes, uint64_t ns);
+/* A read of frames was left half-way. */
+void turn_left(struct turns *turns, struct turn *turn);
 
 #endif

@@ -36,18 +36,17 @@ static inline void io_turn_read(struct driver *driver, size_t bytes, bool more)
         turn_read(&driver->worker->turns, &driver->account->turn, bytes, more);
 }
 
-/* How many bytes of frames the driver may read at once. */
-static inline size_t io_turn_frames_most(const struct driver *driver)
+/* How long the driver may deal with a read of frames before it leaves the rest. */
+static inline uint64_t io_turn_frames_ns(const struct driver *driver)
 {
-    return driver->account != NULL ? turn_frames_most(&driver->account->turn)
-                                   : TURN_FRAMES_MAX;
+    return driver->account != NULL ? TURN_FRAMES_NS : TIME_NEVER;
 }
 
-/* A read of so many was dealt with in `ns`. */
-static inline void io_turn_frames_took(struct driver *driver, size_t bytes, uint64_t ns)
+/* The driver has left a read half-way. */
+static inline void io_turn_left(struct driver *driver)
 {
     if (driver->account != NULL)
-        turn_frames_took(&driver->account->turn, bytes, ns);
+        turn_left(&driver->worker->turns, &driver->account->turn);
 }
 
 #endif

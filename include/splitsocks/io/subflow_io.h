@@ -4,7 +4,8 @@
  *
  * Its driver owns it. The session's bytes are written from the worker's shared buffer, and
  * only a tail that the socket did not take is kept here. Received bytes go to the session
- * from the shared buffer, and only a part of a chunk is kept.
+ * from the shared buffer, and only a part of a chunk is kept. At the relay the chunks of a
+ * read that takes long are kept too: the rest of one read for each client.
  */
 #ifndef SPLITSOCKS_SUBFLOW_IO_H
 #define SPLITSOCKS_SUBFLOW_IO_H
@@ -24,6 +25,7 @@ struct subflow_io {
     struct driver *driver;   /* borrowed */
     struct subflow *subflow; /* the session's; NULL once it has ended */
     struct list node;        /* in driver.subflows or driver.closed */
+    struct list unfinished;  /* in worker.unfinished, while `part` may hold whole chunks */
     ev_io io;
     uint8_t state;        /* enum subflow_io_state */
     uint8_t end;          /* enum subflow_end, once writing has failed */
@@ -34,7 +36,7 @@ struct subflow_io {
     uint32_t tail_length; /* bytes produced and not yet written */
     uint32_t tail_at;     /* the part of the tail that has been written */
     uint32_t round;       /* for io_turn() */
-    uint32_t part_length; /* received bytes of an incomplete chunk */
+    uint32_t part_length; /* received bytes that the session has not taken */
     uint8_t *tail, *part; /* owned; NULL when empty */
     unsigned path, port;  /* local: indices, chosen by the session */
     uint16_t packet_size; /* local: bound of its IP packets; 0: none */
@@ -54,6 +56,9 @@ void subflow_io_cannot_connect(struct subflow_io *io);
  * it. When memory is out the socket is closed and the session told. */
 void subflow_io_adopt(struct driver *driver, struct subflow *subflow, int fd,
                       const uint8_t *rest, size_t rest_length);
+
+/* For the worker: the next iteration has begun, and the subflow has an unfinished read. */
+void subflow_io_go_on(struct subflow_io *io);
 
 /* The session chose it as the next sender: produces once, and writes. */
 void subflow_io_send(struct subflow_io *io, uint64_t now);

@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 /* Most bytes in one read from a subflow, behind the kept part of a chunk. */
-#define WORKER_READ_SIZE TURN_FRAMES_MAX
+#define WORKER_READ_SIZE (256 * 1024)
 #define WORKER_INPUT_SIZE (CHUNK_SIZE_MAX + WORKER_READ_SIZE)
 
 struct worker {
@@ -33,6 +33,7 @@ struct worker {
     struct datagram_batch *datagrams; /* owned; of all UDP sockets, in turn */
     struct turns turns;               /* relay: which client's sockets are read */
     struct list touched;    /* drivers with work to do before the loop waits again */
+    struct list unfinished; /* relay: subflows of which a read was left half-way */
     struct list leavers;    /* connections that farewell() closes */
     struct list remainders; /* rest of ended sessions' streams, for slow readers */
     struct places remainder_places; /* relay: they are a user of its pages, too */
