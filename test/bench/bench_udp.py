@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Datagrams: splitsocks beside plain UDP on each path, shadowsocks' UDP relay, the same datagrams
-over one TCP connection, and OpenVPN over TCP, on the same emulated paths in one run; KCP beside a
-plain stream; then datagrams a second and CPU for each on loopback. `--scenario` chooses, `--quick`
-is short."""
+over one TCP connection, by this bench and by socat, and OpenVPN over TCP, on the same emulated
+paths in one run; KCP beside a plain stream; then datagrams a second and CPU for each on loopback.
+`--scenario` chooses, `--quick` is short."""
 import json
 import os
 import resource
@@ -21,6 +21,8 @@ from tunnels import INNER, start_kcp, start_openvpn, wait_for_vpn
 LOSSY = "rate=20Mbit delay=20ms limit=128k loss=0.02"
 CLEAN = "rate=20Mbit delay=20ms limit=128k"
 FAR = "rate=20Mbit delay=50ms limit=256k"
+CALL_SIZE = 200
+TIMESTAMP = 12  # bytes of options in each segment of TCP
 UNEQUAL = ["rate=50Mbit delay=20ms limit=256k", "rate=10Mbit delay=20ms limit=128k"]
 
 
@@ -46,6 +48,22 @@ class Course:
     def tcp(self):
         return Way("one TCP connection", "--way", "tcp", "--to", self.server,
                    "--source", f"{self.lab.networks[0]}.1:0")
+
+    def socat(self):
+        """Both ends read blocks of a datagram's size, and segments hold whole datagrams: the
+        boundaries outlast the stream."""
+        socat, port = need("socat"), harness.free_port()
+        entry = harness.free_port(socket.SOCK_DGRAM)
+        words = [socat, "-b", str(CALL_SIZE)]
+        mss = f"nodelay,mss={6 * CALL_SIZE + TIMESTAMP}"
+        self.t.process("socat-server", [*words, f"TCP4-LISTEN:{port},bind={RELAY},{mss}",
+                                        f"UDP4:{self.server}"], netns=self.lab.b)
+        time.sleep(1)
+        self.t.process("socat-client", [*words, f"UDP4-LISTEN:{entry},bind=127.0.0.1",
+                                        f"TCP4:{RELAY}:{port},bind={self.lab.networks[0]}.1,{mss}"],
+                       netns=self.lab.a)
+        time.sleep(1)
+        return Way("socat", "--way", "udp", "--to", f"127.0.0.1:{entry}")
 
     def openvpn(self):
         port, server = harness.free_port(), f"{INNER[1]}:{harness.free_port(socket.SOCK_DGRAM)}"
@@ -112,7 +130,7 @@ def call_rows(way, report):
 
 
 def call_of(options):
-    return "--count", options.datagrams, "--rate", 50, "--size", 200
+    return "--count", options.datagrams, "--rate", 50, "--size", CALL_SIZE
 
 
 def call(t, options):
@@ -120,8 +138,8 @@ def call(t, options):
     for settings, aims in (([LOSSY] * 2, "aims: p99 30 ms, late (60 ms) or lost 0.01 %"),
                            ([LOSSY], "aims: p99 30 ms, late (60 ms) or lost 0.3 %")):
         course = Course(t, options, settings)
-        ways = [*course.plain(), course.tcp(), course.openvpn(), course.shadowsocks(),
-                course.splitsocks()]
+        ways = [*course.plain(), course.tcp(), course.socat(), course.openvpn(),
+                course.shadowsocks(), course.splitsocks()]
         rows = []
         for way in ways:
             rows += call_rows(way, course.run("call", way, *call_of(options)))
