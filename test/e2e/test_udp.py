@@ -14,7 +14,7 @@ from harness import LOOPBACK, SPLITSOCKS, free_port, socks_dial, wait_until
 
 NOT_SUPPORTED = 7
 LARGEST = 65507  # of a datagram
-HEADER_4, HEADER_6 = 10, 22  # of SOCKS
+HEADER_4, HEADER_6, HEADER_NAME = 10, 22, 7  # of SOCKS; the last without the name
 
 
 def forward(to, address="127.0.0.1", **more):
@@ -86,6 +86,17 @@ def test_sizes(t):
                             what=f"{size} bytes by {server.host}")
 
 
+def test_the_longest_name(t):
+    """Its header takes most of all; the answer's has the address instead."""
+    name = ".".join(("a" * 61, "b" * 61, "c" * 61, "d" * 61, "test"))
+    server, dns = DatagramServer(t), FakeDns(t, {name: ["127.0.0.1"]})
+    pair = t.pair({"dns": {"resolve": "relay"}}, {"dns": {"servers": [dns.server]}})
+    association = Association(t, pair.socks_port, (name, server.port))
+    for size in (0, 1200, LARGEST - HEADER_NAME - len(name)):
+        t.equal(association.ask(b"x" * size, what=f"{size} bytes"), ("127.0.0.1", server.port),
+                "source")
+
+
 def test_users(t):
     pair, server = t.pair({"listen": [{"users": {"ann": "secret"}, "port": (port := free_port())}]},
                           ), DatagramServer(t)
@@ -125,6 +136,24 @@ def test_advertised_address_and_ports(t):
     t.equal(far.bound, ("192.0.2.7", first), "bound address for a client elsewhere")
     t.equal(third.bound, ("192.0.2.7", first + 1), "the next one")
     t.equal(fourth.code, 1, "reply when no port is left")
+    t.check(pair.local.running(), "local has ended")
+
+
+def test_a_client_on_a_link_local_address(t):
+    """The reply has no room for the interface, which the client knows."""
+    a, b = t.netns("a"), t.netns("b")
+    t.link(a, b)
+    a.ip("addr add fe80::a/64 dev ta0 nodad")
+    b.ip("addr add fe80::b/64 dev tb0 nodad")
+    pair = t.pair({"listen": [{"address": "::", "port": 1080, "users": {"u": "p"}}]},
+                  local_netns=a, relay_netns=a)
+    with a.inside():
+        server = DatagramServer(t)
+    with b.inside():
+        association = Association(t, 1080, ("127.0.0.1", server.port), "fe80::a%tb0", ("u", "p"))
+        association.to += (0, socket.if_nametoindex("tb0"))
+    t.equal(association.bound[0], "fe80::a", "bound address")
+    association.ask(b"x")
     t.check(pair.local.running(), "local has ended")
 
 
