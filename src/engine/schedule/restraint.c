@@ -22,6 +22,12 @@
  * back becomes slower than before, the path is not what it seemed (it may be longer than
  * before, its delay may vary, or others fill the queue), and the bound is lifted for a
  * while, each time for longer.
+ *
+ * The round trip contains the queue of the other direction as well, so that bulk there
+ * makes bulk here slower, and no bound here shortens that queue. Therefore a lift beside an
+ * interactive stream leaves the bound that holds without one. And the least round trip is
+ * learned anew only where no bulk comes: else the other direction's queue would count as a
+ * part of the path from then on.
  */
 #include <splitsocks/base/backoff.h>
 #include <splitsocks/engine/schedule/schedule.h>
@@ -117,6 +123,11 @@ static uint64_t on_its_way(const struct schedule *schedule, unsigned index)
     return bytes;
 }
 
+static bool lifted(const struct schedule *schedule, const struct restraint *restraint)
+{
+    return schedule->context->now < restraint->lifted_until_ns;
+}
+
 static bool draining(const struct schedule *schedule, const struct restraint *restraint)
 {
     return schedule->context->now < restraint->drain_until_ns;
@@ -128,7 +139,7 @@ static uint64_t whole_ns(const struct schedule *schedule, unsigned index)
     const struct path *path = &schedule->paths->items[index];
     const struct restraint *restraint = &schedule->restraints[index];
     uint64_t least_rtt_ns = path_least_rtt_ns(path);
-    bool small = interactive(schedule, index);
+    bool small = interactive(schedule, index) && !lifted(schedule, restraint);
     uint64_t queue_ns = MAX(small ? least_rtt_ns / 4 : least_rtt_ns, QUEUE_MIN_NS);
 
     if (draining(schedule, restraint))
@@ -179,16 +190,29 @@ static void drain_if_due(struct schedule *schedule, unsigned index)
 
 static void begin_window(struct schedule *schedule, unsigned index)
 {
+    const struct path_counters *counters = &schedule->paths->items[index].counters;
     struct restraint *restraint = &schedule->restraints[index];
 
     restraint->window_began_at_ns = schedule->context->now;
-    restraint->window_bytes = schedule->paths->items[index].counters.stream_bytes_acked;
+    restraint->window_bytes = counters->stream_bytes_acked;
+    restraint->window_received = counters->stream_bytes_received;
     restraint->held = restraint->spare = false;
 }
 
 static uint64_t window_length_ns(const struct path *path)
 {
     return MAX(WINDOW_MIN_NS, 4 * path_rtt_ns(path));
+}
+
+/* Whether bulk came on the path in the window that ends now. */
+static bool bulk_came(const struct schedule *schedule, unsigned index)
+{
+    const struct restraint *restraint = &schedule->restraints[index];
+    uint64_t elapsed_ns = schedule->context->now - restraint->window_began_at_ns;
+    uint64_t bytes = schedule->paths->items[index].counters.stream_bytes_received -
+                     restraint->window_received;
+
+    return bytes * 1000 / (elapsed_ns / NS_PER_MS) >= FLOW_RATE_SMALL;
 }
 
 /* Lifts the bound, and learns the path's least round trip anew. */
@@ -204,7 +228,8 @@ static void lift(struct schedule *schedule, unsigned index)
     restraint->lifted_until_ns =
         schedule->context->now + MAX(restraint->lifted_for_ns, 3 * window_length_ns(path));
     restraint->rate_seen = restraint->least_rtt_ns = 0;
-    path_forget_least(path);
+    if (!bulk_came(schedule, index))
+        path_forget_least(path);
 }
 
 static void judge(struct schedule *schedule, unsigned index)
@@ -246,8 +271,8 @@ static void update_path(struct schedule *schedule, unsigned index, bool waits)
     }
     judge(schedule, index);
     path_hold(path, false, restraint->rate_seen);
-    if (schedule->context->now < restraint->lifted_until_ns || path->rate_acked == 0 ||
-        path->least_rtt_ns == 0 ||
+    if ((lifted(schedule, restraint) && !interactive(schedule, index)) ||
+        path->rate_acked == 0 || path->least_rtt_ns == 0 ||
         (restraint->rate_seen == 0 && !interactive(schedule, index)))
         return;
     if (restraint->held)

@@ -16,6 +16,7 @@ struct restraint {
     bool held, spare;            /* in the window: bulk was held back; room was left */
     uint64_t window_began_at_ns; /* begin of the window; 0 = there is none */
     uint64_t window_bytes;       /* bytes that the path had delivered at that time */
+    uint64_t window_received;    /* ... and had brought */
     uint64_t rate_seen;          /* bytes a second: highest of the windows */
     /* No bound until lifted_until_ns; length of that pause. */
     uint64_t lifted_until_ns, lifted_for_ns;
