@@ -122,6 +122,47 @@ static void test_a_path_that_dies_is_not_full(void **state)
     pair_free(pair);
 }
 
+/* Little data is left, for which the connections of the path to be spared are enough, but
+ * they may not carry it. So the good path must be dialled until it is back. */
+static void the_rest_finds_the_good_path(struct path_properties second)
+{
+    const uint64_t rest = 60000;
+    uint64_t before;
+    struct stream *stream, *other;
+    struct pair *pair;
+
+    second.usable = true;
+    second.bulk_after_ns = 3600 * NS_PER_S;
+    pair = pair_over(2, &second, NULL, &stream);
+    assert_true(pair_upload(pair, stream, MIB, 2500));
+    pair_run_ms(pair, 100); /* the last ACKs come */
+    pair->blackhole = 1 << 0;
+    assert_int_equal(pair_feed(pair, pair->local, stream, rest), rest);
+    /* Somebody types beside it, until all connections of a pool at rest are there. */
+    other = pair_open(pair, NULL);
+    for (unsigned i = 0; i < 200 && pair_open_on(pair, 1) < pair_config().pool_idle; i++) {
+        pair_feed(pair, pair->local, other, 10);
+        pair_run_ms(pair, 50);
+    }
+    pair_run_ms(pair, 10000);
+    assert_int_equal(pair_open_on(pair, 1), pair_config().pool_idle);
+    assert_int_equal(pair_open_on(pair, 0), 0);
+    before = pair_read_all(pair, pair->relay, pair->incoming[0]);
+    assert_true(before < rest);
+    pair->blackhole = 0;
+    pair_run_ms(pair, 2500);
+    assert_int_equal(before + pair_read_all(pair, pair->relay, pair->incoming[0]), rest);
+    pair_release_all(pair, stream);
+    pair_free(pair);
+}
+
+static void test_the_rest_of_an_upload_waits_for_no_other_dial(void **state)
+{
+    (void)state;
+    the_rest_finds_the_good_path((struct path_properties){.backup = true});
+    the_rest_finds_the_good_path((struct path_properties){.cost = 1});
+}
+
 /* Data that somebody waits for takes the backup at once. And when an interface is known to
  * be gone, bulk does not wait either. */
 static void test_a_backup_carries_at_once_what_somebody_waits_for(void **state)
@@ -211,6 +252,7 @@ UNIT_MAIN(cmocka_unit_test(test_a_backup_waits_until_it_is_needed),
           cmocka_unit_test(test_bulk_waits_before_it_takes_a_backup),
           cmocka_unit_test(test_bulk_waits_before_it_takes_a_dear_path),
           cmocka_unit_test(test_a_path_that_dies_is_not_full),
+          cmocka_unit_test(test_the_rest_of_an_upload_waits_for_no_other_dial),
           cmocka_unit_test(test_a_backup_carries_at_once_what_somebody_waits_for),
           cmocka_unit_test(test_a_stream_that_begins_finds_subflows_on_every_path),
           cmocka_unit_test(test_spares_go_whatever_keeps_them_awake),

@@ -292,8 +292,8 @@ static void dial_joins(struct pool *pool)
         missing += least - MIN(least, lasting);
         asked += lacking(pool, i);
         /* Streams that may use only this path need it as soon as it may be dialled,
-         * however full the pool is. */
-        if (pool->paths->items[i].streams > 0 &&
+         * however full the pool is; so does data that others may not carry for it. */
+        if ((pool->paths->items[i].streams > 0 || pool->plan.paths[i].missed) &&
             pool->paths->items[i].retry_at_ns > pool->context->now)
             look_again(pool, pool->paths->items[i].retry_at_ns);
     }
@@ -348,8 +348,7 @@ static void retire_spares(struct pool *pool)
     unsigned spares = 0, needed = pool->plan.needed;
     uint16_t giving;
 
-    if (pool->streams->waiting_bytes > 0 || pool->flows->waiting_bytes > 0 ||
-        streams_peer_demand(pool->streams) > 0) {
+    if (pool_data_waits(pool)) {
         look_again(pool, pool->context->now + SPARE_LIFE_NS);
         return;
     }

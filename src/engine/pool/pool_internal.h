@@ -16,6 +16,8 @@ uint64_t pool_path_rate(const struct pool *pool, unsigned path,
 /* Bytes that waited lately, at most. */
 uint64_t pool_queue_up(const struct pool *pool);
 uint64_t pool_queue_down(const struct pool *pool);
+/* Whether data waits now, here or at the relay. */
+bool pool_data_waits(const struct pool *pool);
 /* Bytes that a subflow of the path carries. */
 uint64_t pool_path_budget(const struct pool *pool, unsigned path,
                           enum profile_coordinate direction);

@@ -225,6 +225,20 @@ static unsigned path_asked(const struct pool *pool, unsigned index)
                ASKED_MAX);
 }
 
+/* Whether data waits that the path should carry: the path does not work, and the paths that
+ * work are to be spared for it, so that they may take little of the data. */
+static bool missed(const struct pool *pool, unsigned index)
+{
+    const struct path *path = &pool->paths->items[index];
+
+    if (!path->properties.usable || path_works(pool, index) || !pool_data_waits(pool))
+        return false;
+    for (unsigned i = 0; i < pool->context->config.path_count; i++)
+        if (in_front(pool, i))
+            return path_comes_before(path, &pool->paths->items[i]);
+    return false;
+}
+
 /* Whether bulk waits or may soon: subflows that are dialled only when bulk is seen to wait
  * come too late for the beginning of a transfer. */
 static bool bulk_expected(const struct pool *pool)
@@ -300,12 +314,13 @@ static void plan_paths(struct pool *pool)
 
     for (unsigned i = 0; i < pool->context->config.path_count; i++) {
         struct path_plan *own = &plan->paths[i];
-        bool is_short =
-            shortest == (int)i && pool->paths->items[i].retry_at_ns <= pool->context->now;
+        bool now = pool->paths->items[i].retry_at_ns <= pool->context->now;
 
         own->held_back = held_back(pool, i);
+        own->missed = missed(pool, i);
         own->asked = path_asked(pool, i);
-        own->minimum = MAX(own->asked, (unsigned)is_short);
+        own->minimum =
+            MAX(own->asked, (unsigned)(now && (own->missed || shortest == (int)i)));
         own->share = pool_share(pool, i);
         least += own->minimum;
     }

@@ -155,6 +155,12 @@ uint64_t pool_queue_down(const struct pool *pool)
     return recent(&pool->queue_down, pool->context->now, QUEUE_WINDOW_NS);
 }
 
+bool pool_data_waits(const struct pool *pool)
+{
+    return pool->streams->waiting_bytes > 0 || pool->flows->waiting_bytes > 0 ||
+           streams_peer_demand(pool->streams) > 0;
+}
+
 bool pool_bulk_waits(const struct pool *pool)
 {
     return MAX(pool_queue_up(pool), pool_queue_down(pool)) >= BULK_QUEUE;

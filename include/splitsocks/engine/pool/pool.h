@@ -20,8 +20,10 @@
 struct path_plan {
     uint64_t share;   /* lasting ones, where shares hold */
     unsigned asked;   /* what a working path keeps for streams that ask for it, ... */
-    unsigned minimum; /* ... and including those for small data, on the shortest path */
-    bool held_back;   /* the path is not dialled now, because a better one is there */
+    /* ... and including those for small data, on the shortest path, and for missed data */
+    unsigned minimum;
+    bool held_back; /* the path is not dialled now, because a better one is there */
+    bool missed;    /* data waits for it that others may not carry */
 };
 
 /* What the pool aims at; see pool_plan.c. */
