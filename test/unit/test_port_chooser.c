@@ -143,13 +143,13 @@ static void test_given_up_after_failures_in_a_row(void **state)
         port_chooser_dialled(&chooser, port, now);
         answer(&chooser, port, true, now);
     }
-    for (int i = 1; i < PORT_FAILURES; i++)
+    for (int i = 1; i < DIALS_IN_VAIN; i++)
         answer(&chooser, 1, false, now);
     answer(&chooser, 1, true, now); /* not in a row */
-    for (int i = 1; i < PORT_FAILURES; i++)
+    for (int i = 1; i < DIALS_IN_VAIN; i++)
         answer(&chooser, 1, false, now);
     /* Port 0 is given up, so that only port 1 is left. */
-    for (int i = 0; i < PORT_FAILURES; i++)
+    for (int i = 0; i < DIALS_IN_VAIN; i++)
         port_chooser_result(&chooser, 0, DIAL_REFUSED, now, now);
     for (uint64_t random = 0; random < 20; random++)
         assert_int_equal(port_chooser_pick(&chooser, random, now, &when), 1);
@@ -168,7 +168,7 @@ static void test_no_waiting_for_a_held_back_port(void **state)
     port_chooser_dialled(&chooser, 1, START);
     port_chooser_dialled(&chooser, 0, later);
     answer(&chooser, 0, true, later);
-    for (int i = 0; i < PORT_FAILURES; i++)
+    for (int i = 0; i < DIALS_IN_VAIN; i++)
         answer(&chooser, 0, false, later);
     assert_int_equal(port_chooser_pick(&chooser, 0, START + NS_PER_S, &when), 1);
     assert_true(when <= START + NS_PER_S);
@@ -189,7 +189,7 @@ static void test_a_port_that_is_blocked_now_is_left(void **state)
     uint64_t now = run(&chooser, 3, dials, START, 20 * NS_PER_S, &seed);
 
     now = run(&chooser, 2, dials, now, 10 * NS_PER_S, &seed);
-    assert_true(dials[0] <= PORT_FAILURES + 6);
+    assert_true(dials[0] <= DIALS_IN_VAIN + 6);
     assert_true(dials[1] >= 900);
     port_chooser_deinit(&chooser);
 }
@@ -274,7 +274,7 @@ static void test_a_port_that_does_not_lead_to_the_relay(void **state)
             port_chooser_proven(&chooser, port);
     }
     /* Given up after a few, and then probed at growing distances. */
-    assert_in_range(dials[0], PORT_FAILURES, PORT_FAILURES + 3);
+    assert_in_range(dials[0], DIALS_IN_VAIN, DIALS_IN_VAIN + 3);
     port_chooser_deinit(&chooser);
 }
 

@@ -233,7 +233,7 @@ static void test_old_subflow_does_not_spin(void **state)
         session_subflow_writable(pair->local, list_entry(node, struct subflow, node), false);
     }
     pair->local->pool.rekey_at_ns = TIME_NEVER;
-    pair->now += SUBFLOW_AGE_NS;
+    pair->now += KEY_LIFE_NS;
     pair->local->contact_at_ns = pair->now;
     for (; ticks < 100 && session_next_timeout(pair->local) <= pair->now; ticks++) {
         struct session_event event;
@@ -261,8 +261,8 @@ static void test_busy_subflow_is_retired_by_age(void **state)
     frame_write_type(forge(&forged), FRAME_PING);
     send_on(pair, pair->local, pair->relay, subflow, &forged);
     assert_true(subflow->eliciting_unacked > 0);
-    subflow->up_at_ns = pair->now - MIN(pair->now, SUBFLOW_AGE_NS);
-    pair->now = subflow->up_at_ns + SUBFLOW_AGE_NS;
+    subflow->up_at_ns = pair->now - MIN(pair->now, KEY_LIFE_NS);
+    pair->now = subflow->up_at_ns + KEY_LIFE_NS;
     subflow->progress_at_ns = pair->local->contact_at_ns = pair->now;
     assert_true(session_next_timeout(pair->local) <= pair->now);
     session_tick(pair->local, pair->now);

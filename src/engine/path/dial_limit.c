@@ -15,8 +15,6 @@
 #define BELOW_MAX 0.2
 /* ... and a log-likelihood so much above that of no threshold. */
 #define GAIN_MIN 5.0
-/* The network may count a dead connection so long. */
-#define ZOMBIE_NS (15 * NS_PER_S)
 /* How long a dead connection is taken to keep its place, while the limit binds. */
 #define ZOMBIE_COST_NS (10 * NS_PER_S)
 /* A death is surely counted so long by a network that keeps dead connections. */
@@ -326,7 +324,7 @@ bool dial_limit_result(struct dial_limit *limit, const struct dial_attempt *atte
                        bool passed, uint64_t now)
 {
     uint32_t open = count_open(limit, attempt);
-    uint32_t dead = count_since(limit->died_at_ns, now, ZOMBIE_NS);
+    uint32_t dead = count_since(limit->died_at_ns, now, DEATH_FRESH_NS);
 
     keep_result(limit, attempt, open, dead, passed, now);
     if (!passed)

@@ -28,13 +28,9 @@ const char *path_reason_string(enum path_reason reason)
 
 /* ---- estimates ---- */
 
-/* How long a least round trip counts: after this, a path that has become longer is
- * believed. */
-#define LEAST_NS (5 * NS_PER_S)
-
 static void sample_least(struct path *path, uint64_t rtt_ns, uint64_t now)
 {
-    if (path->least_rtt_ns == 0 || now - path->least_since_ns >= LEAST_NS) {
+    if (path->least_rtt_ns == 0 || now - path->least_since_ns >= PATH_MEMORY_NS) {
         path->least_rtt_before_ns = path->least_rtt_ns == 0 ? rtt_ns : path->least_rtt_ns;
         path->least_rtt_ns = rtt_ns;
         path->least_since_ns = now;
@@ -68,7 +64,7 @@ uint64_t path_rtt_ns(const struct path *path)
 
 uint64_t path_late_ns(const struct path *path)
 {
-    return path_rtt_ns(path) / 4 * 5 + ACK_DELAY_NS + LATE_MARGIN_NS;
+    return path_rtt_ns(path) / 4 * 5 + ACK_DELAY_NS + JITTER_NS;
 }
 
 uint64_t paths_best_rtt_ns(const struct paths *paths)

@@ -7,10 +7,6 @@
  */
 #include <splitsocks/engine/path/path.h>
 
-/* How much later than on another path a copy may come: an eighth of the round trip for
- * jitter, and this for a queue of a few packets. */
-#define COPY_MARGIN_NS (5 * NS_PER_MS)
-
 void path_proven(struct path *path, uint64_t sent_at_ns)
 {
     path->proven_sent_at_ns = MAX(path->proven_sent_at_ns, sent_at_ns);
@@ -32,13 +28,14 @@ void path_note_late(struct path *path, uint64_t oldest_at_ns, uint64_t late_at_n
 }
 
 /* When the copies that the path should bring count as missing; TIME_NEVER: none are
- * awaited. */
+ * awaited. A copy may come later than on another path by the difference of their lengths,
+ * and by an eighth of the round trip and JITTER_NS. */
 static uint64_t missed_at_ns(const struct paths *paths, const struct path *path)
 {
     if (path->awaited_since_ns <= path->received_at_ns)
         return TIME_NEVER;
     return path->awaited_since_ns + (path_rtt_ns(path) - paths_best_rtt_ns(paths)) / 2 +
-           path_rtt_ns(path) / 8 + COPY_MARGIN_NS;
+           path_rtt_ns(path) / 8 + JITTER_NS;
 }
 
 bool path_doubtful(const struct paths *paths, unsigned index)

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include <splitsocks/engine/path/path_limits.h>
 
+#include <splitsocks/engine/path/path.h>
+
 #include <splitsocks/base/error.h>
 
 #include <stdlib.h>
 
-/* A round trip is longer than another by a quarter and this: jitter alone is not a queue.
- */
-#define QUEUE_MARGIN_NS (5 * NS_PER_MS)
 #define SINGLY_HANDSHAKES 3
 /* There is a queue when one of so many handshakes waits in it. Connections are dialled in
  * bursts, and those of the end of a burst meet the least queue. */
@@ -76,9 +75,10 @@ void path_limits_choose_best(struct path_limits *limits)
             limits->best = limits->ports[i];
 }
 
+/* Whether there is a queue: jitter alone is none. */
 static bool longer(uint64_t round_trip_ns, uint64_t than_ns)
 {
-    return round_trip_ns > than_ns + than_ns / 4 + QUEUE_MARGIN_NS;
+    return round_trip_ns > than_ns + than_ns / 4 + JITTER_NS;
 }
 
 void path_limits_fresh(struct path_limits *limits, uint64_t handshake_ns, uint64_t least_ns,

@@ -13,7 +13,7 @@ struct port_state {
     uint64_t probe_at_ns;   /* when a port that does not work is probed */
     uint32_t failures;   /* in a row */
     bool heard;          /* the relay was heard here, and no other machine since */
-    bool working;        /* `heard`, and fewer than PORT_FAILURES dials failed since */
+    bool working;        /* `heard`, and fewer than DIALS_IN_VAIN dials failed since */
 };
 
 int port_chooser_init(struct port_chooser *chooser, unsigned count, double dials_per_second)
@@ -145,7 +145,7 @@ static void note_failure(struct port_state *port, uint64_t now)
 {
     if (port->failures < UINT32_MAX)
         port->failures++;
-    if (port->working && port->failures >= PORT_FAILURES) {
+    if (port->working && port->failures >= DIALS_IN_VAIN) {
         port->working = false;
         port->failures = 1;
     }

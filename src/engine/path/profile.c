@@ -3,6 +3,7 @@
 #include "profile_tables.h"
 
 #include <splitsocks/base/backoff.h>
+#include <splitsocks/engine/path/slots.h>
 
 #include <stdlib.h>
 
@@ -12,8 +13,6 @@
 #define EXPLORE_ENOUGH 1.9
 /* The share of the connections' time that explorers which die may cost. */
 #define EXPLORE_SHARE 0.01
-#define EXPLORE_WAIT_NS (2 * NS_PER_S)
-#define EXPLORE_WAIT_MAX_NS (30 * NS_PER_S)
 /* With few connections open, exploration waits so much longer. */
 #define EXPLORE_FEW 2
 /* An explorer that ended without a result. */

@@ -5,8 +5,6 @@
 
 /* Nobody has to lead below this position. */
 #define FOLLOW_MIN 8192
-/* One of so many leads. */
-#define LEAD_PART 8
 /* The least used of so few stays far behind. */
 #define ANCHOR_OPEN 4
 #define ANCHOR_MIN 4096

@@ -3,6 +3,7 @@
 #ifndef SPLITSOCKS_PROFILE_TABLES_H
 #define SPLITSOCKS_PROFILE_TABLES_H
 
+#include <splitsocks/engine/path/dial_limit.h>
 #include <splitsocks/engine/path/profile.h>
 
 #include <stddef.h>
@@ -65,9 +66,6 @@ double profile_position(const struct profile_connection *connection,
 #define RATE_FROM 5000
 /* How long it is remembered that a connection crawls. */
 #define CRAWL_NS NS_PER_S
-
-/* How long a death is fresh: as long as networks are known to keep dead connections. */
-#define DEATH_FRESH_NS (15 * NS_PER_S)
 
 uint64_t profile_explorer_limit(const struct profile_connection *connection,
                                 enum profile_coordinate coordinate);

@@ -21,15 +21,13 @@
  */
 #define GAIN_WORTH 1.03
 #define ROOM 1.1
-#define WAIT_MIN_NS (2 * NS_PER_S)
-#define WAIT_MAX_NS (30 * NS_PER_S)
 
 void slots_init(struct slots *slots, unsigned first, uint64_t now)
 {
     *slots = (struct slots){
         .wanted = MAX(first, 1u),
         .epoch_began_at_ns = now,
-        .wait_for_ns = WAIT_MIN_NS,
+        .wait_for_ns = EXPLORE_WAIT_NS,
         .quick = true,
     };
 }
@@ -90,7 +88,8 @@ static void end_trial(struct slots *slots, uint64_t wait_until)
 static void fail_trial(struct slots *slots, uint64_t now)
 {
     end_trial(slots, now + slots->wait_for_ns);
-    slots->wait_for_ns = backoff_next_ns(slots->wait_for_ns, WAIT_MIN_NS, WAIT_MAX_NS);
+    slots->wait_for_ns =
+        backoff_next_ns(slots->wait_for_ns, EXPLORE_WAIT_NS, EXPLORE_WAIT_MAX_NS);
 }
 
 static void judge_more(struct slots *slots, double rate, const struct slots_view *view,
@@ -101,7 +100,7 @@ static void judge_more(struct slots *slots, double rate, const struct slots_view
 
     if (gain >= PAYS * increase) {
         end_trial(slots, 0);
-        slots->wait_for_ns = WAIT_MIN_NS;
+        slots->wait_for_ns = EXPLORE_WAIT_NS;
         return;
     }
     slots->quick = false;
@@ -122,7 +121,7 @@ static void judge_less(struct slots *slots, double rate, const struct slots_view
 
     slots->less_due = false;
     if (loss <= LESS_LOSS) {
-        end_trial(slots, now + WAIT_MIN_NS);
+        end_trial(slots, now + EXPLORE_WAIT_NS);
         return;
     }
     set_wanted(slots, slots->before, view->ceiling);

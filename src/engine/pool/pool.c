@@ -9,12 +9,7 @@
 
 #define HELLOS_MAX 3
 #define PATH_BACKOFF_MIN_NS (50 * NS_PER_MS)
-/* A path counts as dead after so many unanswered dials in a row: at 1% of random loss that
- * is one dial in a million. */
-#define PATH_TIMEOUTS 3
 #define DIALS_TO_LONGEST 6
-/* How soon to look again after no subflow could give up its place. */
-#define YIELD_AGAIN_NS (250 * NS_PER_MS)
 
 /* Makes pool_update() run at `when` at the latest. */
 static void look_again(struct pool *pool, uint64_t when)
@@ -103,7 +98,7 @@ static int choose_path(struct pool *pool, bool hello)
      * HELLO for that path. */
     if (!hello || !held)
         return best;
-    look_again(pool, pool->context->now + HELLO_RACE_NS);
+    look_again(pool, pool->context->now + DIAL_TIMEOUT_MIN_NS);
     return best >= 0 && hellos_on(pool, (unsigned)best) + 1 < HELLOS_MAX ? best : -1;
 }
 
@@ -203,7 +198,7 @@ static void dial_hello(struct pool *pool)
     if (pool->subflows->open_count >= pool->context->config.pool_burst)
         return;
     if (dial(pool, true) != NULL) {
-        pool->hello_race_at_ns = pool->context->now + HELLO_RACE_NS;
+        pool->hello_race_at_ns = pool->context->now + DIAL_TIMEOUT_MIN_NS;
         look_again(pool, pool->hello_race_at_ns);
     }
 }
@@ -251,7 +246,7 @@ static void yield_place(struct pool *pool)
         }
     }
     /* All subflows are needed or suspect. No event may tell when that changes. */
-    look_again(pool, pool->context->now + YIELD_AGAIN_NS);
+    look_again(pool, pool->context->now + DIAL_TIMEOUT_MIN_NS);
 }
 
 /* A canary goes beside the others, or in the place of one that is silent. */
@@ -513,7 +508,7 @@ void pool_dial_ended(struct pool *pool, struct subflow *subflow, enum subflow_en
  * was never heard may have a limit on dials from the first. */
 static enum dial_result unanswered(const struct path *path, uint64_t dialled_at_ns)
 {
-    uint64_t due_at_ns = dialled_at_ns + path_rtt_ns(path) + DEATH_GRACE_NS;
+    uint64_t due_at_ns = dialled_at_ns + path_rtt_ns(path) + ACK_DELAY_NS;
 
     return path->heard_at_ns == 0 ||
                    (path->heard_since_ns <= dialled_at_ns && path->heard_at_ns >= due_at_ns)
@@ -539,7 +534,7 @@ void pool_dial_timed_out(struct pool *pool, struct subflow *subflow)
     if (path->subflows <= 1)
         pool_back_off(pool, path);
     path->unreached++;
-    if (++path->timeouts >= PATH_TIMEOUTS)
+    if (++path->timeouts >= DIALS_IN_VAIN)
         dial_failed(pool, subflow, PATH_REASON_TIMED_OUT);
     if (subflow->hello)
         pool_hello_failed(pool);

@@ -5,6 +5,11 @@
 
 #include <splitsocks/engine/pool/pool.h>
 
+/* What waited so lately counts as waiting: a moment with an empty queue is no end. A new
+ * stream counts as bulk for as long, since it takes two round trips until its first bytes,
+ * and the bytes waiting behind them, can be seen. */
+#define QUEUE_WINDOW_NS (250 * NS_PER_MS)
+
 /* pool_size.c */
 /* The paths that should be open for streams or flows of this policy, bit i for path i. */
 uint16_t pool_asks_for(const struct pool *pool, const struct stream_policy *policy);

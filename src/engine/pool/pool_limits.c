@@ -4,8 +4,6 @@
 
 /* How often the number of slots is looked at while data waits. */
 #define TICK_NS (100 * NS_PER_MS)
-/* One of so many subflows goes beyond what others have carried. */
-#define LEAD_PART 8
 
 /* ---- budgets ---- */
 

@@ -10,7 +10,6 @@
  */
 #include "pool_internal.h"
 
-#define INITIAL_WINDOW 14600 /* bytes: 10 segments (RFC 6928) */
 /* Slots beyond what the formula asks for, so that recycling leaves no gap. While a path
  * shows no queue, the slots limit its rate, and more of them may raise it. */
 #define SLOTS_SPARE 1.25
@@ -20,9 +19,6 @@
  * on. */
 #define BULK_MIN 2
 #define BULK_MIN_RECYCLED 3
-/* How long a new stream is treated as bulk: it takes two round trips until its first
- * bytes, and the bytes waiting behind them, can be seen. */
-#define BEGINNING_NS (250 * NS_PER_MS)
 /* Two subflows for the copies of a lonely path, and two that may wait for a lost
  * segment. */
 #define ASKED_MAX 4
@@ -97,7 +93,7 @@ static uint64_t queue_slots(uint64_t queue, uint64_t budget)
 static bool tight(const struct pool *pool)
 {
     return MIN(largest_budget(pool, PROFILE_UP), largest_budget(pool, PROFILE_DOWN)) <=
-           TIGHT_BUDGET;
+           INITIAL_WINDOW;
 }
 
 /* ---- paths in reserve ---- */
@@ -245,7 +241,7 @@ static bool bulk_expected(const struct pool *pool)
 {
     return pool_bulk_waits(pool) ||
            (pool->stream_begun_at_ns != 0 &&
-            pool->context->now - pool->stream_begun_at_ns < BEGINNING_NS);
+            pool->context->now - pool->stream_begun_at_ns < QUEUE_WINDOW_NS);
 }
 
 /* The working path of least latency. */

@@ -5,8 +5,6 @@
 
 /* With so many bytes waiting, more are likely to follow. */
 #define BULK_QUEUE (64 * 1024)
-#define QUEUE_WINDOW_NS (250 * NS_PER_MS)
-#define RATE_WINDOW_NS (5 * NS_PER_S)
 
 bool pool_active(const struct pool *pool)
 {
@@ -51,8 +49,8 @@ void pool_note_rates(struct pool *pool)
     for (unsigned i = 0; i < pool->context->config.path_count; i++) {
         struct path *path = &pool->paths->items[i];
 
-        note(&path->peak_in, pool->context->now, RATE_WINDOW_NS, path->rate_in);
-        note(&path->peak_acked, pool->context->now, RATE_WINDOW_NS, path->rate_acked);
+        note(&path->peak_in, pool->context->now, PATH_MEMORY_NS, path->rate_in);
+        note(&path->peak_acked, pool->context->now, PATH_MEMORY_NS, path->rate_acked);
     }
 }
 
@@ -67,7 +65,7 @@ uint64_t pool_path_rate(const struct pool *pool, unsigned index,
 
     return MAX(up ? path->rate_acked : path->rate_in,
                recent(up ? &path->peak_acked : &path->peak_in, pool->context->now,
-                      RATE_WINDOW_NS) /
+                      PATH_MEMORY_NS) /
                    5 * 4);
 }
 

@@ -54,7 +54,7 @@ void carriers_appoint(const struct carriers *carriers)
 bool carriers_spare(const struct schedule *schedule, const struct subflow *subflow)
 {
     /* Small budgets are used up one after the other. */
-    if (subflow->carrier == CARRIER_SPARE || subflow->budget_out <= TIGHT_BUDGET)
+    if (subflow->carrier == CARRIER_SPARE || subflow->budget_out <= INITIAL_WINDOW)
         return false;
     list_foreach_const(&schedule->subflows->all, node) {
         const struct subflow *other = (const struct subflow *)node; /* its first member */

@@ -7,7 +7,6 @@
  */
 #include <splitsocks/engine/schedule/schedule.h>
 
-#define STALL_MARGIN_NS (25 * NS_PER_MS)
 /* How late the first acknowledgement of a path's TCP may be: TCP may delay it by 40 ms
  * (Linux: TCP_DELACK_MIN), and the kernel's clock may tick every 4 ms. */
 #define SILENCE_MARGIN_NS (50 * NS_PER_MS)
@@ -63,7 +62,7 @@ static uint64_t stall_begins_at_ns(const struct schedule *schedule,
     uint64_t rtt_ns = MAX(subflow_rtt_ns(schedule->subflows, subflow), path_rtt_ns(path));
 
     return MIN(reinjection_silent_at_ns(schedule, subflow),
-               subflow->progress_at_ns + rtt_ns + rtt_ns / 2 + STALL_MARGIN_NS);
+               subflow->progress_at_ns + rtt_ns + rtt_ns / 2 + ACK_DELAY_NS);
 }
 
 uint64_t reinjection_late_at_ns(const struct schedule *schedule,
@@ -76,7 +75,7 @@ uint64_t reinjection_late_at_ns(const struct schedule *schedule,
     /* A quarter more than usual, so that jitter alone does not make a subflow late. */
     return MIN(stall_begins_at_ns(schedule, subflow),
                reinjection_oldest_at_ns(subflow) + at_most_ns(path) +
-                   path_rtt_ns(path) / 4 + LATE_MARGIN_NS);
+                   path_rtt_ns(path) / 4 + JITTER_NS);
 }
 
 /* ---- what may be copied ---- */

@@ -32,19 +32,12 @@
 #include <splitsocks/base/backoff.h>
 #include <splitsocks/engine/schedule/schedule.h>
 
-/* How long a stream counts as interactive after it has sent something, and how many times
- * it must have sent little, with nothing on its way, to become interactive. */
-#define INTERACTIVE_NS (1 * NS_PER_S)
+/* How many times a stream must have sent little, with nothing on its way, to become
+ * interactive. */
 #define EXCHANGES_MIN 3
-/* How long a path is still watched after bulk stopped waiting. */
-#define BULK_NS (1 * NS_PER_S)
-/* A queue too short to be felt. */
-#define QUEUE_MIN_NS (5 * NS_PER_MS)
 /* Measures come this often, since only they tell how much is on its way. */
 #define MEASURE_NS (2 * NS_PER_MS)
 #define BOUND_MIN (2 * CHUNK_SIZE_MAX)
-/* Time between drains: the least round trip of a path counts for 5 to 10 s; see path.c. */
-#define DRAIN_EVERY_NS (5 * NS_PER_S)
 #define DRAIN_AGAIN_NS (500 * NS_PER_MS)
 #define WINDOW_MIN_NS (500 * NS_PER_MS)
 /* Length of a window in bytes, where that is not too long a time: lumps of
@@ -89,13 +82,13 @@ static bool interactive(const struct schedule *schedule, unsigned index)
 {
     return schedule->subflows->lane != NULL && schedule->subflows->lane->path == index &&
            schedule->interactive_at_ns != 0 &&
-           schedule->context->now - schedule->interactive_at_ns < INTERACTIVE_NS;
+           schedule->context->now - schedule->interactive_at_ns < PAUSE_NS;
 }
 
 static bool wanted(const struct schedule *schedule)
 {
     return schedule->bulk_at_ns != 0 &&
-           schedule->context->now - schedule->bulk_at_ns < BULK_NS;
+           schedule->context->now - schedule->bulk_at_ns < PAUSE_NS;
 }
 
 uint64_t restraint_measure_ns(const struct schedule *schedule, uint64_t usual_ns)
@@ -140,7 +133,7 @@ static uint64_t whole_ns(const struct schedule *schedule, unsigned index)
     const struct restraint *restraint = &schedule->restraints[index];
     uint64_t least_rtt_ns = path_least_rtt_ns(path);
     bool small = interactive(schedule, index) && !lifted(schedule, restraint);
-    uint64_t queue_ns = MAX(small ? least_rtt_ns / 4 : least_rtt_ns, QUEUE_MIN_NS);
+    uint64_t queue_ns = MAX(small ? least_rtt_ns / 4 : least_rtt_ns, JITTER_NS);
 
     if (draining(schedule, restraint))
         return least_rtt_ns / 2;
@@ -162,9 +155,10 @@ static uint64_t bound_bytes(const struct schedule *schedule, unsigned index)
         BOUND_MIN);
 }
 
+/* The least round trip must be measured again before it is forgotten. */
 static uint64_t drain_every_ns(const struct path *path)
 {
-    return MAX(DRAIN_EVERY_NS, 50 * path_least_rtt_ns(path));
+    return MAX(PATH_MEMORY_NS, 50 * path_least_rtt_ns(path));
 }
 
 /* Begins a drain when it is due. The drain lasts until the queue is gone and the round trip

@@ -13,7 +13,8 @@
 static bool fit_as_lane(const struct subflow *subflow)
 {
     /* In the tight regime each subflow is used up by one burst: there is no lane. */
-    return subflow_usable(subflow) && subflow->begun && subflow->budget_out > TIGHT_BUDGET;
+    return subflow_usable(subflow) && subflow->begun &&
+           subflow->budget_out > INITIAL_WINDOW;
 }
 
 static void set_paths(struct schedule *schedule, uint16_t live)

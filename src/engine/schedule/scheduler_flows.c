@@ -13,8 +13,6 @@
  */
 #include <splitsocks/engine/schedule/schedule.h>
 
-/* TCP's first window (RFC 6928), for a subflow that was not measured yet. */
-#define WINDOW_INITIAL 14600
 /* What may wait in the kernel behind a full window: what leaves in so much time, ... */
 #define UNSENT_NS (10 * NS_PER_MS)
 /* ... and no more than this; a single datagram always may. */
@@ -42,7 +40,7 @@ static uint64_t unsent_bytes(const struct schedule *schedule, const struct subfl
         queued += measure->queued_bytes + subflow->bytes_sent - subflow->measured_bytes;
     if (schedule->composing == subflow)
         queued += schedule->composed_bytes;
-    window = MAX(measure->rate == 0 ? WINDOW_INITIAL : window, flying);
+    window = MAX(measure->rate == 0 ? INITIAL_WINDOW : window, flying);
     return queued - MIN(queued, window);
 }
 

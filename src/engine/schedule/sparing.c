@@ -22,15 +22,13 @@
 /* A stream may have this part of the remaining allowance waiting or on its way: 8 KiB of a
  * full one. When little is left, key strokes still go, which need some hundred bytes. */
 #define STREAM_PART 4
-/* Transfers that follow each other with a shorter pause count as one. */
-#define FULL_REST_NS (1 * NS_PER_S)
 
 /* ---- what local decides ---- */
 
 void sparing_note_bulk(struct schedule *schedule)
 {
     if (schedule->full_at_ns == 0 ||
-        schedule->context->now - schedule->full_at_ns > FULL_REST_NS)
+        schedule->context->now - schedule->full_at_ns > PAUSE_NS)
         schedule->full_since_ns = schedule->context->now;
     schedule->full_at_ns = schedule->context->now;
 }
@@ -69,7 +67,7 @@ static bool long_full(const struct schedule *schedule, const struct betters *bet
                       uint64_t after_ns)
 {
     return schedule->full_at_ns != 0 &&
-           schedule->context->now - schedule->full_at_ns <= FULL_REST_NS &&
+           schedule->context->now - schedule->full_at_ns <= PAUSE_NS &&
            MIN(schedule->full_at_ns, betters->worked_at_ns) >=
                schedule->full_since_ns + after_ns;
 }

@@ -203,5 +203,5 @@ void compose_close(struct composer *c)
     session->close_deadline_ns =
         MIN(session->close_deadline_ns,
             session->context.now + 4 * subflow_rtt_ns(&session->subflows, c->subflow) +
-                DEATH_GRACE_NS);
+                ACK_DELAY_NS);
 }

@@ -143,7 +143,7 @@ static bool adopt(struct session *session, struct subflow *subflow,
     session->context.config.linger_ns = MIN(
         session->context.config.linger_ns, MAX(answer->linger_s * NS_PER_S, LINGER_MIN_NS));
     session->context.features = answer->features;
-    session->pool.rekey_at_ns = session->context.now + REKEY_NS;
+    session->pool.rekey_at_ns = session->context.now + KEY_LIFE_NS;
     session->pool.silent_since_ns = TIME_NEVER;
     session->contact_at_ns = session->context.now;
     path_heard(&session->paths, subflow->path);

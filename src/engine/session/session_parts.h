@@ -26,8 +26,13 @@
 
 /* A shorter linger would end sessions between two PINGs. It travels in whole seconds. */
 #define LINGER_MIN_NS (2 * NS_PER_S)
-#define SUBFLOW_AGE_NS (3600 * NS_PER_S)
-#define REKEY_NS (3600 * NS_PER_S)
+/* Old secrets are wiped hourly: those of a subflow, and those of the session. */
+#define KEY_LIFE_NS (3600 * NS_PER_S)
+/* What has proved nothing for so long gets a PING: an idle path while data moves on
+ * another, so that its round trip stays known and its death is noticed before it is needed;
+ * and a subflow that carries only ACKs, since nobody would notice a path that swallows
+ * them. */
+#define PROBE_NS (1 * NS_PER_S)
 #define CLOSED_BOTH_NS (5 * NS_PER_S)
 #define OPEN_WAIT_NS (10 * NS_PER_S)
 #define CLOSE_WAIT_NS (1 * NS_PER_S)

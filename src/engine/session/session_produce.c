@@ -6,9 +6,6 @@
 /* How long the bytes of one session_produce() may take to leave. More are better kept
  * back, where the scheduler can still choose. */
 #define BURST_NS (2 * NS_PER_MS)
-/* A subflow that has carried only ACKs for so long sends a PING: if the path swallowed the
- * ACKs, nobody would notice. */
-#define PROVE_NS (1 * NS_PER_S)
 
 /* ---- the chunk ---- */
 
@@ -93,7 +90,7 @@ static bool set_limit(struct composer *c, size_t header, size_t capacity)
 
 static bool must_be_proven(const struct session *session, const struct subflow *subflow)
 {
-    return session->context.now - MAX(subflow->proven_at_ns, subflow->up_at_ns) >= PROVE_NS;
+    return session->context.now - MAX(subflow->proven_at_ns, subflow->up_at_ns) >= PROBE_NS;
 }
 
 /* Datagrams of flows that send little come first; a chunk that has some carries no bulk,
@@ -104,7 +101,7 @@ static void compose_data(struct composer *c)
 
     while (compose_datagram(c, false))
         continue;
-    if (c->length > before && c->subflow->budget_out > TIGHT_BUDGET)
+    if (c->length > before && c->subflow->budget_out > INITIAL_WINDOW)
         return;
     while (compose_turn(c))
         continue;
@@ -129,7 +126,7 @@ static void compose_chunk(struct composer *c)
         return;
     }
     /* In a small budget the other frames must leave room for a datagram. */
-    if (subflow->budget_out <= TIGHT_BUDGET)
+    if (subflow->budget_out <= INITIAL_WINDOW)
         compose_datagram(c, false);
     if (!scheduler_path_silent(&session->schedule, subflow->path))
         compose_acks(c, c->last ? 10 : 0);

@@ -14,9 +14,6 @@
 #define SILENCE_MIN_NS (500 * NS_PER_MS)
 #define SILENCE_MAX_NS (3 * NS_PER_S)
 
-/* An idle path gets a PING this often while data moves on another: so its round trip stays
- * known, and its death is noticed before the path is needed. */
-#define PROBE_NS (1 * NS_PER_S)
 /* How long a subflow that was reset waits for the GONE that tells why. */
 #define UNTOLD_NS (2 * NS_PER_S)
 
@@ -28,7 +25,7 @@ static uint64_t age_timeout(const struct session *session, const struct subflow 
     if (session->context.config.role != SESSION_LOCAL || subflow->retire ||
         subflow->end_sent || subflow->end_received)
         return TIME_NEVER;
-    return subflow->up_at_ns + SUBFLOW_AGE_NS;
+    return subflow->up_at_ns + KEY_LIFE_NS;
 }
 
 static uint64_t open_timeout(const struct session *session, const struct subflow *subflow)

@@ -145,7 +145,7 @@ void packets_note_ended(struct subflows *subflows, const struct subflow *subflow
      * packet is of full size. */
     bool tight = (subflows->context->config.role == SESSION_LOCAL
                       ? subflows->context->config.budget_up
-                      : subflow->budget_out) <= TIGHT_BUDGET;
+                      : subflow->budget_out) <= INITIAL_WINDOW;
     uint64_t patience_ns = subflow->large_bytes < payload_of(subflow) && !tight
                                ? 2 * subflow_stall_ns(subflows, subflow)
                                : MAX(2 * subflow_rtt_ns(subflows, subflow), STALL_MIN_NS);
@@ -201,7 +201,7 @@ bool packets_begin_small(const struct subflows *subflows, const struct subflow *
 
     return subflow->chunks_sent == 0 &&
            (large->lost_sent_at_ns != 0 || large->failures > 0 ||
-            (!large->passed && (subflow->budget_out > TIGHT_BUDGET || subflow->hello)));
+            (!large->passed && (subflow->budget_out > INITIAL_WINDOW || subflow->hello)));
 }
 
 /* ---- dialling ---- */

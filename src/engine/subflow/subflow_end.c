@@ -60,7 +60,7 @@ void subflow_end(struct subflows *subflows, struct subflow *subflow,
     subflow->deadline_ns =
         subflows->context->now + (manner == SUBFLOW_ORDERLY
                                       ? MAX(4 * rtt_ns, ORDERLY_GRACE_MIN_NS)
-                                      : rtt_ns + DEATH_GRACE_NS);
+                                      : rtt_ns + ACK_DELAY_NS);
     if (subflow->chunks.count == 0 && !untold) {
         subflow_free(subflows, subflow);
         return;

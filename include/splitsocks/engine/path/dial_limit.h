@@ -18,6 +18,8 @@
 #include <stdint.h>
 
 #define DIAL_LIMIT_NONE UINT32_MAX
+/* How long a death is fresh: the network may count a dead connection so long. */
+#define DEATH_FRESH_NS (15 * NS_PER_S)
 /* Dials whose results are kept. */
 #define DIAL_LIMIT_RESULTS 64
 

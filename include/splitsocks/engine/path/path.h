@@ -12,8 +12,12 @@
 
 #define ACK_DELAY_NS (25 * NS_PER_MS)
 #define STALL_MIN_NS (200 * NS_PER_MS)
-/* The least time by which an ACK may be later than expected. */
-#define LATE_MARGIN_NS (5 * NS_PER_MS)
+/* A difference of round trips that means nothing: jitter, or a queue of a few packets that
+ * nobody feels. Where round trips are long, a part of them takes its place. */
+#define JITTER_NS (5 * NS_PER_MS)
+/* How long a path's best figures count, at least: its least round trip and its highest
+ * rates. After 5 to 10 s a path that has become longer or slower is believed. */
+#define PATH_MEMORY_NS (5 * NS_PER_S)
 #define RTT_UNKNOWN_NS (100 * NS_PER_MS)
 
 /* The highest value of a quantity in the running window and in the one before. */

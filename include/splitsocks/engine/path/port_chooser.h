@@ -20,9 +20,10 @@
 #include <splitsocks/base/attributes.h>
 #include <splitsocks/engine/path/governor.h>
 
-/* A working port is given up after three failures in a row: at 1% of random loss that is
- * one dial in a million, and a port that becomes blocked is left within 3 time-outs. */
-#define PORT_FAILURES 3
+/* A working port is given up, and a path counts as dead, after so many failures in a row:
+ * at 1% of random loss that is one dial in a million, and a port that becomes blocked is
+ * left within 3 time-outs. */
+#define DIALS_IN_VAIN 3
 /* Time until a failed port is first probed; each further failure doubles it, up to the
  * maximum. With 64 blocked ports that is one probe in 5 s. */
 #define PORT_PROBE_NS (2 * NS_PER_S)

@@ -138,6 +138,9 @@ bool profile_judge_due(const struct profile *profile, uint64_t round_trip_ns, ui
 bool profile_judge(struct profile *profile, const struct profile_network *network,
                    uint64_t now);
 
+/* One of so many connections leads: it goes beyond what others have carried. */
+#define LEAD_PART 8
+
 /* The bytes (or the age) that a connection should reach. For the directions this takes the
  * sum and the recent mix into account, and is at least PROFILE_BUDGET_MIN. */
 uint64_t profile_budget(const struct profile *profile, enum profile_coordinate coordinate);

@@ -17,6 +17,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* How long to wait after a trial that failed, of other numbers of connections or of larger
+ * budgets: at first, and at most, so that a limit that is lifted is found within a
+ * minute. */
+#define EXPLORE_WAIT_NS (2 * NS_PER_S)
+#define EXPLORE_WAIT_MAX_NS (30 * NS_PER_S)
+
 /* The path since the last call of slots_tick(). */
 struct slots_view {
     uint64_t round_trip_ns; /* least round trip */

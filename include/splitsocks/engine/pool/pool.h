@@ -7,9 +7,10 @@
 #include <splitsocks/engine/schedule/schedule.h>
 
 #define MEASURE_ENDED_NS (1 * NS_PER_MS)
+/* How long a dial is waited for, at least: until it is given up, until another HELLO is
+ * sent, and until it is looked again for a subflow that gives up its place. */
 #define DIAL_TIMEOUT_MIN_NS (250 * NS_PER_MS)
 #define DIAL_TIMEOUT_MAX_NS (3 * NS_PER_S)
-#define HELLO_RACE_NS (250 * NS_PER_MS)
 #define BACKOFF_MIN_NS (100 * NS_PER_MS)
 #define BACKOFF_MAX_NS (1 * NS_PER_S)
 #define BACKOFF_IDLE_NS (15 * NS_PER_S)

@@ -8,6 +8,10 @@
 
 /* How long a path that was never heard may be tried before a backup is used. */
 #define HOPE_NS (1 * NS_PER_S)
+/* A pause that is no end: what goes to and fro counts as interactive for so long after it
+ * has sent something, a path is watched for so long after bulk has stopped waiting, and
+ * transfers that follow each other within this time count as one. */
+#define PAUSE_NS (1 * NS_PER_S)
 
 /* How much bulk a path may have on its way; see restraint.c. */
 struct restraint {

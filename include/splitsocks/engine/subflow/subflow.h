@@ -28,9 +28,9 @@
 #define ANSWER_MIN_NS (2 * NS_PER_S)
 #define KEEPALIVE_NS (45 * NS_PER_S)
 #define ORDERLY_GRACE_MIN_NS (1 * NS_PER_S)
-#define DEATH_GRACE_NS (25 * NS_PER_MS)
-/* Budgets up to here fit one initial window (10 segments): the tight regime. */
-#define TIGHT_BUDGET 14600
+/* Bytes of TCP's first window: 10 segments (RFC 6928). Budgets up to here fit it: the
+ * tight regime. */
+#define INITIAL_WINDOW 14600
 /* ---- generations ---- */
 
 /* Six bits that tell the generations of one session apart. No two live generations have
