@@ -37,7 +37,7 @@ enum places_bound account_take_flow(struct account *account)
 void account_give_flow(struct account *account)
 {
     if (account->client != NULL)
-        places_give(&account->client->flows, 1);
+        client_account_give_flow(account->client);
 }
 
 void account_note_refusal(struct account *account, enum client_refusal refusal)

@@ -6,6 +6,11 @@
  * at once. */
 #define DIALS_BURST_NS (10 * NS_PER_S)
 
+/* Flows that may begin while those that make room for them, in other workers, have not
+ * ended yet. A client begins eight in an iteration of the loop; the other worker's own
+ * iteration takes about as long. */
+#define FLOWS_OWED_MAX 32
+
 void client_pools_init(struct client_pools *pools)
 {
     places_pool_init(&pools->streams, PLACES_UNLIMITED);
@@ -28,6 +33,7 @@ void client_account_init(struct client_account *account, struct client_pools *po
     places_init(&account->subflows, &pools->subflows, PLACES_UNLIMITED);
     places_init(&account->destinations, &pools->destinations, PLACES_UNLIMITED);
     places_init(&account->names, &pools->names, PLACES_UNLIMITED);
+    atomic_init(&account->flows_owed, 0);
     atomic_init(&account->dials, 0);
     for (int i = 0; i < CLIENT_REFUSALS; i++)
         atomic_init(&account->refusals[i], 0);
@@ -40,6 +46,30 @@ void client_account_set(struct client_account *account, const struct client_boun
     atomic_store(&account->streams.most, bounds->streams);
     atomic_store(&account->flows.most, bounds->flows);
     atomic_store(&account->dials_per_second, bounds->dials_per_second);
+}
+
+bool client_account_owe_flow(struct client_account *account)
+{
+    if (atomic_fetch_add(&account->flows_owed, 1) >= FLOWS_OWED_MAX) {
+        atomic_fetch_sub(&account->flows_owed, 1);
+        return false;
+    }
+    places_add(&account->flows, 1);
+    return true;
+}
+
+uint32_t client_account_flows_owed(const struct client_account *account)
+{
+    return atomic_load(&account->flows_owed);
+}
+
+void client_account_give_flow(struct client_account *account)
+{
+    uint_least32_t owed = atomic_load(&account->flows_owed);
+
+    places_give(&account->flows, 1);
+    while (owed > 0 && !atomic_compare_exchange_weak(&account->flows_owed, &owed, owed - 1))
+        ;
 }
 
 const char *client_refusal_name(enum client_refusal refusal)

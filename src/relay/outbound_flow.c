@@ -431,9 +431,11 @@ static const struct flow_end_type end_type = {.readable = on_readable, .closed =
 
 /* ---- service and lists ---- */
 
-int flow_service_init(struct flow_service *service, const struct flow_ways *ways)
+int flow_service_init(struct flow_service *service, const struct flow_ways *ways,
+                      flow_service_ask *ask_others, void *context)
 {
-    *service = (struct flow_service){.ways = *ways};
+    *service =
+        (struct flow_service){.ways = *ways, .ask_others = ask_others, .context = context};
     list_init(&service->lists);
     service->batch = datagram_batch_new();
     return service->batch != NULL ? OK : ERROR_MEMORY;
@@ -461,19 +463,35 @@ void flow_list_abort(struct flow_list *list)
         end_flow(oldest_of(list), FLOW_CLOSE_FAILURE);
 }
 
-/* Of the client's sessions, the one that has most flows; NULL: none has any. */
-static struct flow_list *largest_of(const struct account *account,
-                                    struct flow_service *service)
+/* Of the client's sessions, the one that has most flows, NULL if none has any; and how many
+ * flows all of them have. */
+static struct flow_list *largest_of(const struct client_account *client,
+                                    struct flow_service *service, uint64_t *count)
 {
     struct flow_list *largest = NULL;
 
+    *count = 0;
     list_foreach(&service->lists, node, after) {
         struct flow_list *list = list_entry(node, struct flow_list, node);
 
-        if (list->account == account && (largest == NULL || list->count > largest->count))
+        if (list->account->client != client)
+            continue;
+        *count += list->count;
+        if (largest == NULL || list->count > largest->count)
             largest = list;
     }
     return largest;
+}
+
+void flow_service_make_room(struct flow_service *service,
+                            const struct client_account *client)
+{
+    struct flow_list *largest;
+    uint64_t count;
+
+    while (client_account_flows_owed(client) > 0 &&
+           (largest = largest_of(client, service, &count)) != NULL)
+        end_flow(oldest_of(largest), FLOW_CLOSE_LIMIT);
 }
 
 static void note_bound(const struct flow_list *list, enum places_bound bound,
@@ -492,15 +510,24 @@ static void note_bound(const struct flow_list *list, enum places_bound bound,
 }
 
 /* Takes the place of one flow. Where the client may have no more, the flow that has sent
- * least recently goes, of the client's session that has most of them here. Where other
- * workers have them all, the client gets the place when one of those becomes idle. */
+ * least recently goes, of the client's session that has most of them in this worker; or
+ * one of another worker, if others have more of them than this one. */
 static bool take_place(const struct flow_list *list)
 {
+    struct flow_service *service = list->service;
+    struct client_account *client = list->account->client;
     enum places_bound bound;
 
     while ((bound = account_take_flow(list->account)) != PLACES_FREE) {
-        struct flow_list *largest = largest_of(list->account, list->service);
+        uint64_t here;
+        struct flow_list *largest = largest_of(client, service, &here);
 
+        if (atomic_load(&client->flows.used) > 2 * here &&
+            client_account_owe_flow(client)) {
+            note_bound(list, bound, "loses the oldest");
+            service->ask_others(service->context);
+            return true;
+        }
         if (largest == NULL) {
             note_bound(list, bound, "gets no further one");
             return false;

@@ -13,11 +13,16 @@
 #include <splitsocks/io/datagram_socket.h>
 #include <splitsocks/io/driver.h>
 
+/* Old flows of some client, in other workers, are to end for new ones here. */
+typedef void flow_service_ask(void *context);
+
 /* What the flows of one worker share. */
 struct flow_service {
     struct flow_ways ways;
     struct datagram_batch *batch; /* owned */
     struct list lists; /* of struct flow_list, those with flows */
+    flow_service_ask *ask_others;
+    void *context;
 };
 
 /* The flows of one session. */
@@ -33,8 +38,11 @@ struct flow_list {
 };
 
 /* Returns OK or ERROR_MEMORY. */
-int flow_service_init(struct flow_service *service,
-                      const struct flow_ways *ways) MUST_CHECK;
+int flow_service_init(struct flow_service *service, const struct flow_ways *ways,
+                      flow_service_ask *ask_others, void *context) MUST_CHECK;
+/* Ends old flows of the client for those that it owes. */
+void flow_service_make_room(struct flow_service *service,
+                            const struct client_account *client);
 /* Call when all lists are empty. Safe on a zeroed service. */
 void flow_service_deinit(struct flow_service *service);
 

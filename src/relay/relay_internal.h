@@ -123,6 +123,7 @@ struct relay_worker {
     bool closing;        /* sessions were asked to close */
     atomic_uint load;    /* admission_load(), for the others */
     atomic_bool crowded; /* deserted sessions of some client are to be closed */
+    atomic_bool flows_owed; /* old flows of some client are to end */
     struct log_limit log_limit;
     struct relay_handshakes handshakes;
     uint64_t measured_cpu_ns, measured_at_ns; /* for the load in its part of the status */

@@ -131,6 +131,47 @@ static void desert_crowded(struct relay_worker *worker)
     }
 }
 
+/* ---- flows that make room ---- */
+
+static void pass_on(void *context)
+{
+    struct relay_worker *worker = context;
+    struct relay *relay = worker->relay;
+    struct relay_worker *next = &relay->workers[(worker->index + 1) % relay->worker_count];
+
+    atomic_store(&next->flows_owed, true);
+    relay_mailbox_wake(&next->mailbox);
+}
+
+/* The client with this index; NULL behind the last one. */
+static struct client_account *account_at(struct relay *relay, size_t index)
+{
+    struct client_account *account = NULL;
+
+    pthread_mutex_lock(&relay->lock);
+    if (index < relay->meter_count)
+        account = &relay->meters[index]->account;
+    pthread_mutex_unlock(&relay->lock);
+    return account;
+}
+
+/* Ends old flows that clients have elsewhere begun new ones for. What this worker has not
+ * got, the next one may have: flows that are owed are open in some worker. */
+static void end_owed_flows(struct relay_worker *worker)
+{
+    struct client_account *account;
+    bool more = false;
+
+    if (!atomic_exchange(&worker->flows_owed, false))
+        return;
+    for (size_t i = 0; (account = account_at(worker->relay, i)) != NULL; i++) {
+        flow_service_make_room(&worker->flows, account);
+        more = more || client_account_flows_owed(account) > 0;
+    }
+    if (more)
+        pass_on(worker);
+}
+
 static void on_wake(void *context)
 {
     struct relay_worker *worker = context;
@@ -143,6 +184,7 @@ static void on_wake(void *context)
     relay_follow(worker);
     close_all_unserved(worker);
     desert_crowded(worker);
+    end_owed_flows(worker);
     relay_part_tell(worker);
     if (worker->index == 0)
         relay_status_collect(worker->relay);
@@ -251,7 +293,7 @@ static int init_flows(struct relay_worker *worker)
         .finder = &worker->finder,
     };
 
-    return flow_service_init(&worker->flows, &ways);
+    return flow_service_init(&worker->flows, &ways, pass_on, worker);
 }
 
 int relay_worker_init(struct relay_worker *worker, struct relay *relay, unsigned index,

@@ -184,6 +184,12 @@ def test_no_client_takes_the_streams_of_others(t):
     streams += [pair.open("127.0.0.1", server.port) for _ in range(2)]
 
 
+def status_of(t, pair, name="guest"):
+    """What the relay's status says of a client."""
+    found = json.loads(ask(t, pair.relay_path, "--json"))
+    return next(client for client in found["clients"] if client["name"] == name)
+
+
 def test_data_of_all_sessions(t):
     """What waits for readers that stop: a client alone has half of the memory, whichever workers
     have its sessions, and another has the rest. A reload changes the bound at once."""
@@ -191,9 +197,8 @@ def test_data_of_all_sessions(t):
         while True:
             connection.sendall(bytes(1 << 20))
 
-    def held(name="guest"):
-        found = json.loads(ask(t, pair.relay_path, "--json"))
-        return next(c for c in found["clients"] if c["name"] == name)["held"]["buffered_bytes"]
+    def held():
+        return status_of(t, pair)["held"]["buffered_bytes"]
 
     server, echo = t.server(pour), t.server()
     pair, guest = two_clients(t, {}, {"workers": 2, "limits": {"buffered_bytes": BUFFERED}})
@@ -237,6 +242,41 @@ def test_flows_of_all_sessions(t):
         flow.ask(text)
         t.equal(len(ports[text]), 1, "ports of a flow that keeps its place")
     t.equal(len(ports[b"of the twin"]), 3, "ports of the session with most flows")
+
+
+def test_a_flow_in_another_worker_makes_room(t):
+    ports = {}
+
+    def note_port(data, peer):
+        ports.setdefault(data, set()).add(peer[1])
+        return data
+
+    def flow_of(session, text):
+        association = Association(t, session.socks_port, (server.host, server.port))
+        association.ask(text)
+        return association, text
+
+    def held():
+        return status_of(t, pair)["held"]["flows"]
+
+    server = DatagramServer(t, handle=note_port)
+    pair, guest = two_clients(t, {"max_flows": 3}, {"workers": 2})
+    t.equal(pair.local.stop(), 0, "exit status")  # leaves its worker to the twin
+    harness.wait_until(lambda: not status_of(t, pair, "test")["sessions"], 20, "the end of a session")
+    twin = twin_of(t, guest)
+    t.equal({s["worker"] for s in status_of(t, pair)["sessions"]}, {0, 1}, "workers of the sessions")
+    flows = [flow_of(guest, b"%d" % i) for i in range(3)]
+    flows.append(flow_of(twin, b"first of the twin"))
+    harness.wait_until(lambda: held() == 3, 20, "the end of the oldest")
+    for association, text in flows[1:]:
+        association.ask(text)
+        t.equal(len(ports[text]), 1, f"ports of {text}")
+    # Now each session loses its own, for those are not fewer than the other's.
+    flows += [flow_of(twin, b"%d of the twin" % i) for i in range(2, 5)]
+    harness.wait_until(lambda: held() == 3, 20, "the bound")
+    association, text = flows[-1]
+    association.ask(text)
+    t.equal(len(ports[text]), 1, "ports of the last one")
 
 
 QUOTA = 4 << 20

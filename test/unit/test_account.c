@@ -200,6 +200,35 @@ static void test_a_bound_holds_over_both_workers(void **state)
     assert_int_equal(twice.common.streams.used + twice.common.flows.used, 0);
 }
 
+/* A flow may begin before the old one has ended that makes room for it, and the end of any
+ * flow settles that. */
+static void test_flows_are_owed(void **state)
+{
+    const struct client_bounds bounds = {.flows = 2};
+    struct twice twice;
+    unsigned owed = 0;
+    (void)state;
+
+    twice_init(&twice, &bounds);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(account_take_flow(&twice.accounts[0]), PLACES_FREE);
+    assert_int_equal(account_take_flow(&twice.accounts[1]), PLACES_OWN);
+    while (client_account_owe_flow(&twice.client))
+        owed++;
+    assert_in_range(owed, 8, 64);
+    assert_int_equal(client_account_flows_owed(&twice.client), owed);
+    assert_int_equal(twice.client.flows.used, 2 + owed);
+    for (unsigned left = owed; left > 0; left--) {
+        account_give_flow(&twice.accounts[0]);
+        assert_int_equal(client_account_flows_owed(&twice.client), left - 1);
+    }
+    assert_int_equal(account_take_flow(&twice.accounts[1]), PLACES_OWN);
+    for (int i = 0; i < 2; i++)
+        account_give_flow(&twice.accounts[0]);
+    assert_int_equal(client_account_flows_owed(&twice.client), 0);
+    assert_int_equal(twice.client.flows.used, 0);
+}
+
 static void test_refusals_and_dials_are_counted(void **state)
 {
     const struct client_bounds bounds = {.streams = 1};
@@ -344,6 +373,7 @@ UNIT_MAIN(cmocka_unit_test(test_one_user_gets_half_in_both_threads),
           cmocka_unit_test(test_without_places_there_is_no_bound),
           cmocka_unit_test(test_dials_of_both_workers_come_at_their_rate_after_the_burst),
           cmocka_unit_test(test_a_bound_holds_over_both_workers),
+          cmocka_unit_test(test_flows_are_owed),
           cmocka_unit_test(test_refusals_and_dials_are_counted),
           cmocka_unit_test(test_no_client_takes_more_places_than_it_leaves),
           cmocka_unit_test(test_threads_count_together),

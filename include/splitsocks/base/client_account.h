@@ -48,7 +48,8 @@ enum client_refusal {
 
 struct client_account {
     struct places streams, flows, pages, records, datagrams, subflows, destinations, names;
-    atomic_uint_least64_t dials; /* begun */
+    atomic_uint_least32_t flows_owed; /* beyond the bound, until old flows have ended */
+    atomic_uint_least64_t dials;      /* begun */
     atomic_uint_least64_t refusals[CLIENT_REFUSALS];
     atomic_uint_least32_t dials_per_second;
     atomic_uint_least64_t dial_due_at_ns; /* when the next dial is due at that rate */
@@ -61,6 +62,13 @@ void client_pools_init(struct client_pools *pools);
 void client_account_init(struct client_account *account, struct client_pools *pools);
 /* Counts at once; what is held already stays. */
 void client_account_set(struct client_account *account, const struct client_bounds *bounds);
+
+/* A further flow where a bound is met: an old flow is to end for it, in any worker. False
+ * where so many are to end that there must be no more before. */
+bool client_account_owe_flow(struct client_account *account) MUST_CHECK;
+/* How many old flows are to end for new ones. */
+uint32_t client_account_flows_owed(const struct client_account *account);
+void client_account_give_flow(struct client_account *account);
 
 /* E.g. "max_streams". */
 const char *client_refusal_name(enum client_refusal refusal);
