@@ -298,6 +298,7 @@ static struct arrival_result answer_hello(struct admission *admission,
     return (struct arrival_result){.verdict = ARRIVAL_ANSWER,
                                    .answer = half_open->message,
                                    .answer_length = half_open->message_length,
+                                   .hello_length = hello_length,
                                    .client = (unsigned)hello->client,
                                    .stamp = hello->offer.stamp};
 }

@@ -218,8 +218,12 @@ static void judge(struct relay_arrival *arrival, size_t length, unsigned place)
     client_table_set_clock(relay->clients->table, clock_wall());
     admission_set_place(worker->admission, place);
     result = admission_receive(worker->admission, arrival->arrival, length, random, now);
-    if (result.verdict == ARRIVAL_ANSWER)
+    if (result.verdict == ARRIVAL_ANSWER) {
         stamp_file_add(&relay->stamps, relay->clients, result.client, result.stamp);
+        /* The stamp is new, so nobody else has sent it. */
+        tally_add(&relay->meters[result.client]->tally,
+                  result.hello_length + result.answer_length);
+    }
     relay_sessions_note_load(worker);
     pthread_mutex_unlock(&relay->lock);
     turn_read(&worker->worker.turns, &worker->arrivals_turn,

@@ -372,5 +372,29 @@ def test_uploads_use_the_quota(t):
     guest.local.wait_output(USED_UP)
 
 
+def test_all_bytes_of_connections_use_the_quota(t):
+    """Of short sessions, which are mostly handshakes, and of connections that carry little."""
+    server = t.server()
+    pair = t.pair({"budget": {"up": 2000, "down": 2000}}, {"state_file": "relay.state"}, proxy=True,
+                  start=False)
+    pair.relay_config["clients"][0].update(name="guest", quota="1GiB")
+    pair.write_configs()
+    pair.start_relay()
+    for _ in range(12):
+        pair.start_local()
+        t.equal(pair.fetch("127.0.0.1", server.port, b"little"), b"little", "echoed")
+        t.equal(pair.local.stop(), 0, "exit status")
+    pair.start_local()
+    t.equal(pair.fetch("127.0.0.1", server.port, bytes(20_000)), bytes(20_000), "echoed")
+    t.equal(pair.local.stop(), 0, "exit status")
+    harness.wait_until(lambda: pair.proxy.report()["open"] == 0, 20, "the end of all connections")
+    wire = pair.proxy.report()
+    carried = wire["up"] + wire["down"]
+    t.equal(pair.relay.stop(), 0, "exit status")
+    used = used_of(t, "guest")
+    t.note(f"used {used} of {carried} bytes")
+    t.check(0.97 * carried <= used <= 1.03 * carried, f"used {used} of {carried} bytes")
+
+
 if __name__ == "__main__":
     harness.main(globals())

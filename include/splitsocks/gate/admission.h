@@ -62,6 +62,7 @@ struct arrival_result {
     enum arrival_verdict verdict;
     const uint8_t *answer;
     size_t answer_length;
+    size_t hello_length;     /* ANSWER: what was read of the connection for it */
     struct session *session; /* drain its events: SESSION_STREAM_INCOMING may wait */
     struct subflow *subflow;
     bool created;            /* ATTACHED: the session is new to the driver */
