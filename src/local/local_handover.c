@@ -8,6 +8,8 @@
 
 #include <splitsocks/io/socket.h>
 
+#include <string.h>
+
 bool local_listener_serves(const struct local_listener *listener,
                            enum config_network network)
 {
@@ -85,4 +87,38 @@ bool local_wants_back(struct local_listener *listener, enum config_network netwo
 
     listener->made_way &= ~(unsigned)network;
     return made_way;
+}
+
+static bool same_users(const struct config_users *a, const struct config_users *b)
+{
+    bool same = a->count == b->count;
+
+    for (size_t i = 0; same && i < a->count; i++)
+        same = strcmp(a->items[i].name, b->items[i].name) == 0 &&
+               strcmp(a->items[i].password, b->items[i].password) == 0;
+    return same;
+}
+
+/* Whether the users of a listener are good in the local too: at the same address, or
+ * anywhere if the local does not listen there. */
+static bool are_kept(const struct local *local, const struct config_listener *old)
+{
+    bool listens = is_kept(local, CONFIG_NETWORK_TCP, &old->address);
+
+    for (size_t i = 0; i < local->config->listen.count; i++) {
+        const struct config_listener *new = &local->config->listen.items[i];
+
+        if (new->protocol == CONFIG_PROTOCOL_SOCKS5 &&
+            (!listens || address_equal(&new->address, &old->address)) &&
+            same_users(&new->users, &old->users))
+            return true;
+    }
+    return false;
+}
+
+void local_end_negotiations(const struct local *local, struct local *previous)
+{
+    for (size_t i = 0; previous != NULL && i < previous->config->listen.count; i++)
+        if (!are_kept(local, previous->listeners[i].config))
+            socks_service_close(&previous->socks, (uint32_t)i);
 }

@@ -97,6 +97,10 @@ bool local_make_way(struct local *local, struct local *previous,
 /* Whether the socket was closed to make way; only the first call says so. */
 bool local_wants_back(struct local_listener *listener, enum config_network network);
 
+/* Closes SOCKS connections of `previous` that have not finished their requests, where the
+ * local asks for other names or passwords. */
+void local_end_negotiations(const struct local *local, struct local *previous);
+
 /* local_forwards.c */
 /* Opens the sockets for datagrams that `previous` does not have. */
 int local_open_forwards(struct local *local, struct local *previous) MUST_CHECK;

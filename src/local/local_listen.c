@@ -148,5 +148,6 @@ int local_listen(struct local *local, struct local *previous)
             local_listener_begin(listener);
         local_begin_forward(listener, previous);
     }
+    local_end_negotiations(local, previous);
     return OK;
 }

@@ -190,6 +190,17 @@ void socks_service_init(struct socks_service *service, struct inbound_service *i
     list_init(&service->connections);
 }
 
+void socks_service_close(struct socks_service *service, uint32_t listener)
+{
+    list_foreach(&service->connections, node, after) {
+        struct socks_connection *connection =
+            list_entry(node, struct socks_connection, node);
+
+        if (connection->terms.listener == listener)
+            close_connection(connection);
+    }
+}
+
 void socks_service_deinit(struct socks_service *service)
 {
     while (!list_empty(&service->connections))

@@ -33,6 +33,47 @@ def socks_echo(address, port, server):
         return code == 0 and s.recv(1) == b"x"
 
 
+def test_a_reload_changes_passwords(t):
+    """They count for a client that has begun before, at whatever message it is; one whose names
+    and passwords stay as they are, and open connections, go on."""
+    def begin(port, name, password=None):
+        s = harness.socks_dial(port)
+        s.sendall(b"\5\1\2")
+        t.equal(harness.recv_exactly(s, 2), b"\5\2", "method")
+        if password is not None:
+            give(s, name, password)
+        return s
+
+    def give(s, name, password):
+        s.sendall(bytes([1, len(name)]) + name + bytes([len(password)]) + password)
+        t.equal(harness.recv_exactly(s, 2), b"\1\0", "answer to a password")
+
+    def echo(s):
+        s.sendall(harness.socks_request("127.0.0.1", server.port))
+        t.equal(harness.socks_reply(s)[0], 0, "reply")
+        s.sendall(b"x")
+        t.equal(s.recv(1), b"x", "echoed")
+
+    server = t.server()
+    changing, staying = free_port(), free_port()
+    pair = t.pair({"listen": [{"port": changing, "users": {"ann": "old"}},
+                              {"port": staying, "users": {"ann": "same"}}]})
+    opened = begin(changing, b"ann", b"old")
+    echo(opened)
+    cut = [begin(changing, b"ann"), begin(changing, b"ann", b"old")]
+    kept = [begin(staying, b"ann"), begin(staying, b"ann", b"same")]
+    pair.local_config["listen"][0]["users"]["ann"] = "new"
+    reload(t, pair, "read again")
+    for s in cut:
+        t.equal(s.recv(1), b"", "of a negotiation with other passwords")
+    give(kept[0], b"ann", b"same")
+    for s in kept:
+        echo(s)
+    opened.sendall(b"y")
+    t.equal(opened.recv(1), b"y", "echoed on an open connection")
+    echo(begin(changing, b"ann", b"new"))
+
+
 def test_a_reload_moves_a_listener(t):
     """From loopback to one address of the machine, to all, and back; while streams go on."""
     netns = t.netns("n")

@@ -35,6 +35,9 @@ void socks_service_init(struct socks_service *service, struct inbound_service *i
 /* Closes and frees all its connections. */
 void socks_service_deinit(struct socks_service *service);
 
+/* Closes the connections of one listener whose request is not complete. */
+void socks_service_close(struct socks_service *service, uint32_t listener);
+
 /* Takes over the socket. */
 void socks_connection_new(struct socks_service *service, int fd, const struct address *peer,
                           const struct socks_terms *terms);
