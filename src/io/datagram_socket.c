@@ -14,6 +14,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* The longest datagram that comes: IPv6's, without the header of UDP. Readers drop and
+ * count what is too long to be sent on. */
+#define INPUT_MAX 65527
 /* Bytes of a batch that is being sent. */
 #define OUTPUT_SIZE ((size_t)4 * DATAGRAM_BYTES_MAX)
 /* A kernel that reports ICMP errors of earlier datagrams does so instead of a transfer. */
@@ -42,7 +45,7 @@ struct datagram_batch {
     size_t out_bytes; /* used of `output` */
     size_t lost;      /* that the kernel has not taken */
     uint8_t output[OUTPUT_SIZE];
-    uint8_t input[DATAGRAM_BATCH][DATAGRAM_BYTES_MAX];
+    uint8_t input[DATAGRAM_BATCH][INPUT_MAX];
 };
 
 struct datagram_batch *datagram_batch_new(void)
@@ -144,7 +147,7 @@ static void prepare_input(struct datagram_batch *batch)
     struct messages *in = &batch->in;
 
     for (size_t i = 0; i < DATAGRAM_BATCH; i++) {
-        in->vectors[i] = (struct iovec){batch->input[i], DATAGRAM_BYTES_MAX};
+        in->vectors[i] = (struct iovec){batch->input[i], INPUT_MAX};
         in->headers[i].msg_hdr = (struct msghdr){
             .msg_name = &in->names[i],
             .msg_namelen = sizeof(in->names[i]),
@@ -172,9 +175,6 @@ size_t datagram_socket_receive(const struct datagram_socket *datagrams,
     for (int i = 0; i < count; i++) {
         struct mmsghdr *header = &batch->in.headers[i];
 
-        /* No datagram is longer than the room for it, except of IPv6 by a few bytes. */
-        if (header->msg_hdr.msg_flags & MSG_TRUNC)
-            continue;
         batch->received[batch->received_count++] = (struct datagram_in){
             .peer = plain_address((struct sockaddr *)&batch->in.names[i]),
             .local = destination_of(&header->msg_hdr),

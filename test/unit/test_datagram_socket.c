@@ -86,6 +86,24 @@ static void test_sizes(void **state)
     check_sizes("::1");
 }
 
+/* It is received whole, so that its reader can count it as too long. */
+static void test_the_longest_of_ipv6(void **state)
+{
+    static uint8_t bytes[65527];
+    struct datagram_socket one = open_at("::1", &plain), other = open_at("::1", &plain);
+    struct address to = address_at(&other);
+    struct datagram_batch *batch = datagram_batch_new();
+    (void)state;
+
+    assert_int_equal(datagram_socket_send(&one, &to, bytes, sizeof(bytes)), OK);
+    assert_int_equal(receive(&other, batch), 1);
+    assert_int_equal(datagram_batch_at(batch, 0)->length, sizeof(bytes));
+    assert_true(sizeof(bytes) > DATAGRAM_BYTES_MAX);
+    datagram_socket_close(&one);
+    datagram_socket_close(&other);
+    datagram_batch_free(batch);
+}
+
 static void test_batches(void **state)
 {
     enum { COUNT = DATAGRAM_BATCH + 8 };
@@ -276,8 +294,9 @@ static void test_addresses_that_are_not_there(void **state)
     datagram_socket_close(&socket);
 }
 
-UNIT_MAIN(cmocka_unit_test(test_sizes), cmocka_unit_test(test_batches),
-          cmocka_unit_test(test_large_batches), cmocka_unit_test(test_destinations),
-          cmocka_unit_test(test_both_families), cmocka_unit_test(test_unreachable_ports),
-          cmocka_unit_test(test_lost_datagrams), cmocka_unit_test(test_one_by_itself),
+UNIT_MAIN(cmocka_unit_test(test_sizes), cmocka_unit_test(test_the_longest_of_ipv6),
+          cmocka_unit_test(test_batches), cmocka_unit_test(test_large_batches),
+          cmocka_unit_test(test_destinations), cmocka_unit_test(test_both_families),
+          cmocka_unit_test(test_unreachable_ports), cmocka_unit_test(test_lost_datagrams),
+          cmocka_unit_test(test_one_by_itself),
           cmocka_unit_test(test_addresses_that_are_not_there))

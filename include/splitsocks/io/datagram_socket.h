@@ -18,8 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The longest datagram: a packet's 65,535 bytes without the headers of IPv4 and UDP. IPv6
- * has room for 20 more, which nobody uses. */
+/* The longest datagram that is sent: a packet's 65,535 bytes without the headers of IPv4
+ * and UDP. IPv6 has room for 20 more, which nobody uses; such a datagram may still come. */
 #define DATAGRAM_BYTES_MAX 65507
 /* Datagrams in one system call: more save little time, and hold the loop for longer. */
 #define DATAGRAM_BATCH 32
