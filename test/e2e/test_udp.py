@@ -209,7 +209,7 @@ def test_the_end_of_the_connection(t):
     # Its flow ends with idleness, and the association goes on with another.
     wait_until(lambda: not flows(pair), 20, "the flow to end")
     association.ask(b"two")
-    association.control.close()
+    association.control.shutdown(socket.SHUT_WR)
 
     def is_gone():
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
@@ -219,6 +219,7 @@ def test_the_end_of_the_connection(t):
                 return False
             return True
     wait_until(is_gone, what="the association's socket to be closed")
+    t.equal(association.control.recv(1), b"", "after the end")
     other = Association(t, pair.socks_port, ("127.0.0.1", server.port))
     other.ask(b"three")
 
