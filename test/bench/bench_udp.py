@@ -169,19 +169,29 @@ def cut(t, options):
 
 
 def beside(t, options):
-    """A call beside a full-rate download on the same session."""
+    """A call beside a full-rate download on the same session, and beside an upload as well."""
     course = Course(t, options, [CLEAN] * 2)
     way = course.splitsocks()
     origin = t.origin(f"{RELAY}:{harness.free_port()}", netns=course.lab.b)
-    seconds = options.datagrams // 50
-    load = way.pair.start_load(origin.dest, "--count", 1, "--down", 5 * 1000 * 1000 * (seconds + 10))
-    time.sleep(3)
-    found = course.run("echo", way, *call_of(options), "--late", "75ms")["echoes"]
-    load.kill()
-    peers.table(f"echoes, 50 a second, beside a download, 2 x ({CLEAN})",
-                ["", *(f"{name} ms" for name in DELAYS), "late or lost"],
-                [[way.name, *(found[name] for name in DELAYS),
-                  f"{100 * found['late'] / found['sent']:.3f} %"]], "aim: p99 75 ms")
+    size = 5 * 1000 * 1000 * (options.datagrams // 50 + 10)  # what the paths carry in that time
+    rows = []
+    for name, words in (("a download", ["--down"]), ("both", ["--down", "--up"])):
+        loads = [way.pair.start_load(origin.dest, "--count", 1, word, size) for word in words]
+        time.sleep(3)
+        before = course.lab.carried("down"), course.lab.carried("up")
+        began = time.monotonic()
+        found = course.run("echo", way, *call_of(options), "--late", "75ms")["echoes"]
+        seconds = time.monotonic() - began
+        carried = [sum(now) - sum(then) for now, then in
+                   zip((course.lab.carried("down"), course.lab.carried("up")), before)]
+        for load in loads:
+            load.kill()
+        rows.append([name, *(found[delay] for delay in DELAYS),
+                     f"{100 * found['late'] / found['sent']:.3f} %",
+                     *(8e-6 * count / seconds for count in carried)])
+    peers.table(f"echoes, 50 a second, beside bulk of the same session, 2 x ({CLEAN})",
+                ["beside", *(f"{name} ms" for name in DELAYS), "late or lost", "Mbit/s down",
+                 "Mbit/s up"], rows, "aim: p99 75 ms beside a download")
     course.end(way)
 
 
