@@ -411,7 +411,7 @@ static void make_room(struct schedule *schedule, const struct list *ready)
         if (!is_fit(schedule, subflow) || !subflow->begun || !subflow_usable(subflow))
             continue;
         if (!fits_budget(schedule, subflow, frame_length(datagram)))
-            subflow->retire = schedule->context->pool_dirty = true;
+            subflow_retire(schedule->subflows, subflow);
         else if (packets_begin_small(schedule->subflows, subflow))
             subflow->ping = true;
         else

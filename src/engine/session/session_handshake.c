@@ -160,7 +160,6 @@ static bool adopt(struct session *session, struct subflow *subflow,
     event->resumed = resumed;
     session_assign_ids(session);
     session_assign_flows(session);
-    session->context.pool_dirty = true;
     return true;
 }
 

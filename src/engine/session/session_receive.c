@@ -318,9 +318,7 @@ static void take_frame(struct session *session, struct subflow *subflow,
     case FRAME_STREAM_RESET: take_reset(session, frame); break;
     case FRAME_STREAM_WINDOW: take_stream_window(session, frame); break;
     case FRAME_SESSION_WINDOW:
-        session->streams.out_window =
-            MAX(session->streams.out_window, frame->window.maximum);
-        session->context.pool_dirty = true;
+        streams_take_window(&session->streams, frame->window.maximum);
         break;
     case FRAME_STREAM_LIMIT:
         if (session->context.config.role != SESSION_LOCAL) {
@@ -335,11 +333,8 @@ static void take_frame(struct session *session, struct subflow *subflow,
             session_fail(session, ERROR_PROTOCOL, "DEMAND out of place");
             break;
         }
-        if (frame->demand.sequence <= session->streams.demand_sequence)
-            break; /* overtaken */
-        session->streams.demand_sequence = frame->demand.sequence;
-        session->streams.demand_maximum = frame->demand.maximum;
-        session->context.pool_dirty = true;
+        streams_take_demand(&session->streams, frame->demand.sequence,
+                            frame->demand.maximum);
         break;
     case FRAME_PATH:
         if (!session_take_path(session, frame))

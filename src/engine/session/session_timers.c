@@ -310,7 +310,7 @@ static void tick_open(struct session *session, struct subflow *subflow)
     bool local = session->context.config.role == SESSION_LOCAL;
 
     if (age_timeout(session, subflow) <= session->context.now)
-        subflow->retire = session->context.pool_dirty = true;
+        subflow_retire(&session->subflows, subflow);
     if (open_timeout(session, subflow) > session->context.now)
         return;
     if (subflow_outstanding(subflow)) {

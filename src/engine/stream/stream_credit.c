@@ -31,6 +31,21 @@ void stream_note_read(const struct streams *streams, struct stream *stream, uint
     stream->window_read += length;
 }
 
+void streams_take_window(struct streams *streams, uint64_t maximum)
+{
+    streams->out_window = MAX(streams->out_window, maximum);
+    streams->context->pool_dirty = true;
+}
+
+void streams_take_demand(struct streams *streams, uint64_t sequence, uint64_t maximum)
+{
+    if (sequence <= streams->demand_sequence)
+        return; /* overtaken */
+    streams->demand_sequence = sequence;
+    streams->demand_maximum = maximum;
+    streams->context->pool_dirty = true;
+}
+
 uint64_t streams_peer_demand(const struct streams *streams)
 {
     return streams->demand_maximum - MIN(streams->demand_maximum, streams->in_sum);

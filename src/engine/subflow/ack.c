@@ -40,18 +40,34 @@ static void control_lost(struct subflows *subflows, struct stream *stream, unsig
     }
 }
 
+/* An ACK goes after this delay at the latest, if need be on a subflow that the pool has to
+ * dial. */
+static void owe_ack(struct subflows *subflows, uint64_t delay_ns)
+{
+    subflows->ack_deadline_ns =
+        MIN(subflows->ack_deadline_ns, subflows->context->now + delay_ns);
+    subflows->context->pool_dirty = true;
+}
+
 /* The peer does not wait long for a final count. If none got through for a while, only the
  * newest are of use, and small budgets have no room for old ones. */
-static void drop_old_finals(struct subflows *subflows)
+static void queue_final(struct subflows *subflows, const struct final_ack *final)
 {
+    struct final_ack *kept;
+
     while (subflows->finals.count >= FINALS_MAX)
         ring_pop(&subflows->finals);
+    kept = ring_push(&subflows->finals);
+    if (kept == NULL) {
+        outbox_fail(subflows->context, ERROR_MEMORY, "out of memory");
+        return;
+    }
+    *kept = *final;
+    owe_ack(subflows, ACK_DELAY_NS);
 }
 
 static void item_lost(struct subflows *subflows, const struct sent_item *item)
 {
-    struct final_ack *final;
-
     switch (item->kind) {
     case SENT_SESSION_WINDOW: subflows->context->send_session_window = true; break;
     case SENT_STREAM_LIMIT: subflows->context->send_stream_limit = true; break;
@@ -59,19 +75,11 @@ static void item_lost(struct subflows *subflows, const struct sent_item *item)
     case SENT_RATE: subflows->context->send_rate = true; break;
     case SENT_PATH: subflows->context->send_paths |= (uint16_t)(1u << item->number); break;
     case SENT_FINAL:
-        drop_old_finals(subflows);
-        final = ring_push(&subflows->finals);
-        if (final == NULL) {
-            outbox_fail(subflows->context, ERROR_MEMORY, "out of memory");
-            return;
-        }
-        *final = (struct final_ack){.order = item->length,
-                                    .number = item->number,
-                                    .chunks = item->offset,
-                                    .cause = (enum subflow_cause)item->copied};
-        subflows->ack_deadline_ns =
-            MIN(subflows->ack_deadline_ns, subflows->context->now + ACK_DELAY_NS);
-        subflows->context->pool_dirty = true;
+        queue_final(subflows,
+                    &(struct final_ack){.order = item->length,
+                                        .number = item->number,
+                                        .chunks = item->offset,
+                                        .cause = (enum subflow_cause)item->copied});
         break;
     case SENT_DATAGRAM: datagram_lost(subflows->flows, item->datagram); break;
     case SENT_FLOW_OPEN: flow_queue_open(subflows->flows, item->number); break;
@@ -266,32 +274,19 @@ void ack_note_received(struct subflows *subflows, struct subflow *subflow, bool 
     if ((subflows->context->config.role == SESSION_RELAY &&
          (subflow->end_received || (subflow->hello && subflow->chunks_received == 1))) ||
         subflows->ack_bytes >= ACK_BYTES)
-        subflows->ack_deadline_ns = subflows->context->now;
+        owe_ack(subflows, 0);
     else
-        subflows->ack_deadline_ns =
-            MIN(subflows->ack_deadline_ns, subflows->context->now + ACK_DELAY_NS);
-    subflows->context->pool_dirty = true;
+        owe_ack(subflows, ACK_DELAY_NS);
 }
 
 void ack_note_final(struct subflows *subflows, struct subflow *subflow)
 {
-    struct final_ack *final;
-
     if (subflow->generation == NULL || subflows->context->state >= SESSION_STATE_CLOSING)
         return;
-    drop_old_finals(subflows);
-    final = ring_push(&subflows->finals);
-    if (final == NULL) {
-        outbox_fail(subflows->context, ERROR_MEMORY, "out of memory");
-        return;
-    }
-    *final = (struct final_ack){.order = subflow->generation->order,
-                                .number = subflow->number,
-                                .chunks = subflow->chunks_received,
-                                .cause = subflow_cause(subflow)};
-    subflows->ack_deadline_ns =
-        MIN(subflows->ack_deadline_ns, subflows->context->now + ACK_DELAY_NS);
-    subflows->context->pool_dirty = true;
+    queue_final(subflows, &(struct final_ack){.order = subflow->generation->order,
+                                              .number = subflow->number,
+                                              .chunks = subflow->chunks_received,
+                                              .cause = subflow_cause(subflow)});
 }
 
 void ack_repeat(struct subflows *subflows)

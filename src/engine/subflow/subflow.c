@@ -245,6 +245,12 @@ bool subflow_outstanding(const struct subflow *subflow)
     return subflow->eliciting_unacked > 0 || subflow->waits_for_end || subflow->ping;
 }
 
+void subflow_retire(struct subflows *subflows, struct subflow *subflow)
+{
+    subflow->retire = true;
+    subflows->context->pool_dirty = true;
+}
+
 void subflow_ask(struct subflows *subflows, struct subflow *subflow)
 {
     /* A JOIN that may not begin yet cannot send a PING, and its silence says nothing. */

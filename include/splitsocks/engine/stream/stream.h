@@ -197,6 +197,10 @@ void stream_discard(struct streams *streams, struct stream *stream);
 void stream_note_read(const struct streams *streams, struct stream *stream,
                       uint64_t length);
 void streams_return_parked(struct streams *streams);
+/* The peer lets this side send so much, or so much waits at the relay (local only; older
+ * news than the last are dropped): other subflows may be of use. */
+void streams_take_window(struct streams *streams, uint64_t maximum);
+void streams_take_demand(struct streams *streams, uint64_t sequence, uint64_t maximum);
 /* Local: bytes that wait at the relay and have not arrived since it said so. */
 uint64_t streams_peer_demand(const struct streams *streams);
 uint64_t stream_window_target(const struct streams *streams, const struct stream *stream);

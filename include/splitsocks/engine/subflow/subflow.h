@@ -286,6 +286,8 @@ bool subflow_witnessed(const struct subflows *subflows, const struct subflow *su
 uint64_t subflow_freeze_ns(uint64_t round_trip_ns);
 /* After how long without progress the subflow is closed. */
 uint64_t subflow_death_ns(const struct subflows *subflows, const struct subflow *subflow);
+/* It gets an END as soon as it may, and the pool looks for another in its place. */
+void subflow_retire(struct subflows *subflows, struct subflow *subflow);
 /* Sends a PING, which the peer must acknowledge. */
 void subflow_ask(struct subflows *subflows, struct subflow *subflow);
 /* Whether the subflow is open, and an eliciting chunk of it is not acknowledged. */
