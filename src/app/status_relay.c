@@ -6,6 +6,21 @@
 
 #include <string.h>
 
+/* A rate, and its bound if there is one. */
+static const char *bounded_rate(const json_t *rate, const char *now, const char *most,
+                                char text[2 * STATUS_TEXT_SIZE])
+{
+    char a[STATUS_TEXT_SIZE], b[STATUS_TEXT_SIZE];
+
+    text_rate(view_number(rate, now), a);
+    if (view_known(rate, most))
+        snprintf(text, 2 * STATUS_TEXT_SIZE, "%s of %s", a,
+                 text_rate(view_number(rate, most), b));
+    else
+        snprintf(text, 2 * STATUS_TEXT_SIZE, "%s", a);
+    return text;
+}
+
 /* ---- the process ---- */
 
 static void print_process(const json_t *document, FILE *stream)
@@ -13,15 +28,19 @@ static void print_process(const json_t *document, FILE *stream)
     const json_t *process = json_object_get(document, "process");
     const json_t *held = json_object_get(process, "held");
     const json_t *most = json_object_get(process, "most");
+    const json_t *rate = json_object_get(process, "rate");
+    char up[2 * STATUS_TEXT_SIZE], down[2 * STATUS_TEXT_SIZE];
     char memory[STATUS_TEXT_SIZE], used[STATUS_TEXT_SIZE], all[STATUS_TEXT_SIZE];
 
     fprintf(stream, "relay: memory %s, %s of %s buffered; ",
             text_bytes(view_number(process, "resident_bytes"), memory),
             text_bytes(view_number(held, "buffered_bytes"), used),
             text_bytes(view_number(most, "buffered_bytes"), all));
-    fprintf(stream, "%.0f of %.0f streams, %.0f of %.0f flows\n",
+    fprintf(stream, "%.0f of %.0f streams, %.0f of %.0f flows; ",
             view_number(held, "streams"), view_number(most, "streams"),
             view_number(held, "flows"), view_number(most, "flows"));
+    fprintf(stream, "%s up, %s down\n", bounded_rate(rate, "up_bps", "up_bps_max", up),
+            bounded_rate(rate, "down_bps", "down_bps_max", down));
 }
 
 static void add_worker(struct table *table, const json_t *worker)
@@ -56,22 +75,11 @@ static bool print_workers(const json_t *workers, FILE *stream)
 
 /* ---- clients ---- */
 
-static void add_rate(struct table *table, const json_t *rate, const char *now,
-                     const char *most)
-{
-    char a[STATUS_TEXT_SIZE], b[STATUS_TEXT_SIZE];
-
-    if (!view_known(rate, most))
-        cell_rate(table, rate, now);
-    else
-        table_add(table, "%s of %s", text_rate(view_number(rate, now), a),
-                  text_rate(view_number(rate, most), b));
-}
-
 static void add_client(struct table *table, const json_t *client)
 {
     const json_t *held = json_object_get(client, "held");
     const json_t *rate = json_object_get(client, "rate");
+    char up[2 * STATUS_TEXT_SIZE], down[2 * STATUS_TEXT_SIZE];
 
     cell_short(table, view_text(client, "name"), NAME_WIDTH);
     cell_count(table, held, "sessions");
@@ -79,8 +87,8 @@ static void add_client(struct table *table, const json_t *client)
     cell_count(table, held, "flows");
     cell_count(table, held, "subflows");
     cell_bytes(table, held, "buffered_bytes");
-    add_rate(table, rate, "up_bps", "up_bps_max");
-    add_rate(table, rate, "down_bps", "down_bps_max");
+    table_add(table, "%s", bounded_rate(rate, "up_bps", "up_bps_max", up));
+    table_add(table, "%s", bounded_rate(rate, "down_bps", "down_bps_max", down));
     cell_used(table, json_object_get(client, "quota"), "used_bytes", "bytes");
     cell_count(table, client, "dials");
     cell_sum(table, json_object_get(client, "refused"));

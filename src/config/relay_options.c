@@ -205,6 +205,7 @@ static const struct option relay_options[] = {
      .members = dns_options},
     {.name = "workers", .read = read_integer, FIELD(config_relay, workers),
      .fallback = "1", .minimum = 1, .maximum = 64},
+    {.name = "rate", .read = read_rates, FIELD(config_relay, rate), .nullable = true},
     {.name = "server_id", .read = read_integer, FIELD(config_relay, server_id),
      .fallback = "1", .minimum = 1, .maximum = 255},
     {OPTION_LINGER, FIELD(config_relay, linger_ns)},

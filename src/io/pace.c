@@ -5,16 +5,17 @@
 #include <splitsocks/io/clock.h>
 #include <splitsocks/io/io_watch.h>
 
-/* How much of the rate one piece is. Less wakes the process more often; with more, many
- * streams that share a rate wait longer for their turns. */
+/* How much of the rate one piece is; of the rate of all clients, a piece of each that
+ * waits. Less wakes the process more often; with more, many streams that share a rate wait
+ * longer for their turns. */
 #define PIECES_A_SECOND 500
 
 /* ---- what the threads share ---- */
 
-void pace_rate_init(struct pace_rate *rate)
+void pace_rate_init(struct pace_rate *rate, struct pace_rate *whole)
 {
+    *rate = (struct pace_rate){.whole = whole};
     pthread_mutex_init(&rate->lock, NULL);
-    rate->limit = (struct rate_limit){.rate = 0};
     atomic_init(&rate->bounded, false);
 }
 
@@ -33,40 +34,113 @@ void pace_rate_set(struct pace_rate *rate, uint64_t bytes, uint64_t now)
 
 static bool is_bounded(const struct pace *pace)
 {
-    return pace->rate != NULL && atomic_load(&pace->rate->bounded);
+    const struct pace_rate *rate = pace->rate;
+
+    return rate != NULL && (atomic_load(&rate->bounded) ||
+                            (rate->whole != NULL && atomic_load(&rate->whole->bounded)));
+}
+
+static void lock(struct pace_rate *rate)
+{
+    pthread_mutex_lock(&rate->lock);
+    if (rate->whole != NULL)
+        pthread_mutex_lock(&rate->whole->lock);
+}
+
+static void unlock(struct pace_rate *rate)
+{
+    if (rate->whole != NULL)
+        pthread_mutex_unlock(&rate->whole->lock);
+    pthread_mutex_unlock(&rate->lock);
+}
+
+/* ---- with the locks ---- */
+
+static uint64_t piece_of(const struct pace_rate *rate)
+{
+    uint64_t own = rate->limit.rate,
+             round = rate->whole != NULL ? rate->whole->limit.rate : 0;
+    uint64_t shared = round / (round != 0 ? MAX(rate->whole->waiting, 1) : 1);
+    uint64_t least = own == 0 || (shared != 0 && shared < own) ? shared : own;
+
+    return MAX(least / PIECES_A_SECOND, (uint64_t)PACE_PACKET);
+}
+
+static uint64_t room_of(const struct pace_rate *rate, uint64_t now)
+{
+    uint64_t room = rate_limit_room(&rate->limit, now);
+
+    return rate->whole == NULL ? room
+                               : MIN(room, rate_limit_room(&rate->whole->limit, now));
+}
+
+static void spend(struct pace_rate *rate, uint64_t bytes, uint64_t now)
+{
+    rate_limit_spend(&rate->limit, bytes, now);
+    if (rate->whole == NULL)
+        return;
+    rate_limit_spend(&rate->whole->limit, bytes, now);
+    rate_limit_spend(&rate->share, bytes, now);
+}
+
+static void give_back(struct pace_rate *rate, uint64_t bytes)
+{
+    rate_limit_give_back(&rate->limit, bytes);
+    if (rate->whole == NULL)
+        return;
+    rate_limit_give_back(&rate->whole->limit, bytes);
+    rate_limit_give_back(&rate->share, bytes);
+}
+
+/* When the debts are paid. */
+static uint64_t paid_at(const struct pace_rate *rate, uint64_t now)
+{
+    uint64_t at_ns = rate_limit_next(&rate->limit, now);
+
+    if (rate->whole == NULL)
+        return at_ns;
+    at_ns = MAX(at_ns, rate_limit_next(&rate->share, now));
+    return MAX(at_ns, rate_limit_next(&rate->whole->limit, now));
+}
+
+static void begin_wait(struct pace_rate *rate, uint64_t now)
+{
+    struct pace_rate *whole = rate->whole;
+
+    if (rate->waiting++ == 0 && whole != NULL)
+        whole->waiting++;
+    if (whole != NULL)
+        rate_limit_set(&rate->share, whole->limit.rate / whole->waiting, now);
+}
+
+static void end_wait(struct pace_rate *rate)
+{
+    if (--rate->waiting == 0 && rate->whole != NULL)
+        rate->whole->waiting--;
 }
 
 /* ---- the queue ---- */
 
-static uint64_t piece_of(const struct rate_limit *limit)
-{
-    return MAX(limit->rate / PIECES_A_SECOND, (uint64_t)PACE_PACKET);
-}
-
 /* Takes the piece of the first that waits, and waits until its debt is paid. */
 static void reserve(struct pace *pace)
 {
-    struct rate_limit *limit = &pace->rate->limit;
     uint64_t now = clock_now(), at_ns;
 
-    pthread_mutex_lock(&pace->rate->lock);
-    pace->reserved = piece_of(limit);
-    rate_limit_spend(limit, pace->reserved, now);
-    at_ns = rate_limit_next(limit, now);
-    pthread_mutex_unlock(&pace->rate->lock);
+    lock(pace->rate);
+    begin_wait(pace->rate, now);
+    pace->reserved = piece_of(pace->rate);
+    spend(pace->rate, pace->reserved, now);
+    at_ns = paid_at(pace->rate, now);
+    unlock(pace->rate);
     io_watch_until(pace->loop, &pace->timer, at_ns, now);
-}
-
-static void give_back(struct pace *pace, uint64_t bytes)
-{
-    pthread_mutex_lock(&pace->rate->lock);
-    rate_limit_give_back(&pace->rate->limit, bytes);
-    pthread_mutex_unlock(&pace->rate->lock);
 }
 
 static void cancel_reserved(struct pace *pace)
 {
-    give_back(pace, pace->reserved);
+    lock(pace->rate);
+    give_back(pace->rate, pace->reserved);
+    end_wait(pace->rate);
+    unlock(pace->rate);
     pace->reserved = 0;
     ev_timer_stop(pace->loop, &pace->timer);
 }
@@ -81,6 +155,9 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
 
     pace->reserved = 0;
+    lock(pace->rate);
+    end_wait(pace->rate);
+    unlock(pace->rate);
     list_remove(&turn->node);
     if (!list_empty(&pace->waiting))
         reserve(pace);
@@ -107,12 +184,12 @@ static uint64_t take_now(struct pace_rate *rate, uint64_t wanted, uint64_t now)
 {
     uint64_t room;
 
-    pthread_mutex_lock(&rate->lock);
-    room = MIN(rate_limit_room(&rate->limit, now), wanted);
-    if (room < MIN(wanted, piece_of(&rate->limit)))
+    lock(rate);
+    room = MIN(room_of(rate, now), wanted);
+    if (room < MIN(wanted, piece_of(rate)))
         room = 0;
-    rate_limit_spend(&rate->limit, room, now);
-    pthread_mutex_unlock(&rate->lock);
+    spend(rate, room, now);
+    unlock(rate);
     return room;
 }
 
@@ -136,13 +213,12 @@ void pace_settle(struct pace *pace, uint64_t taken, uint64_t moved, uint64_t now
 {
     if (taken == moved || !is_bounded(pace))
         return;
-    if (moved < taken) {
-        give_back(pace, taken - moved);
-        return;
-    }
-    pthread_mutex_lock(&pace->rate->lock);
-    rate_limit_spend(&pace->rate->limit, moved - taken, now);
-    pthread_mutex_unlock(&pace->rate->lock);
+    lock(pace->rate);
+    if (moved < taken)
+        give_back(pace->rate, taken - moved);
+    else
+        spend(pace->rate, moved - taken, now);
+    unlock(pace->rate);
 }
 
 void pace_leave(struct pace *pace, struct pace_turn *turn)

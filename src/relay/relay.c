@@ -188,6 +188,8 @@ int relay_new(struct ev_loop *loop, struct config_relay *config, const char *sta
         return ERROR_MEMORY;
     relay_bounds_reserve(config, held);
     client_pools_init(&relay->pools);
+    pace_rate_init(&relay->up, NULL);
+    pace_rate_init(&relay->down, NULL);
     pthread_mutex_init(&relay->lock, NULL);
     atomic_init(&relay->stop_at_ns, TIME_NEVER);
     atomic_init(&relay->terms_due, false);
@@ -261,6 +263,8 @@ void relay_free(struct relay *relay)
     free(relay->workers);
     relay_quota_free(relay);
     relay_meters_free(relay);
+    pace_rate_deinit(&relay->up);
+    pace_rate_deinit(&relay->down);
     relay_clients_free(relay->clients);
     stamp_file_close(&relay->stamps);
     if (relay->config != NULL) {

@@ -69,6 +69,7 @@ struct relay {
     pthread_mutex_t lock;
     struct relay_clients *clients;
     struct client_pools pools;   /* what all clients share */
+    struct pace_rate up, down;   /* of all together */
     struct relay_meter **meters; /* owned; one for each client */
     size_t meter_count;
     struct stamp_file stamps;

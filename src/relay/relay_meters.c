@@ -23,8 +23,8 @@ static struct relay_meter *meter_new(struct relay *relay)
     if (meter == NULL)
         return NULL;
     client_account_init(&meter->account, &relay->pools);
-    pace_rate_init(&meter->up);
-    pace_rate_init(&meter->down);
+    pace_rate_init(&meter->up, &relay->up);
+    pace_rate_init(&meter->down, &relay->down);
     for (int i = 0; i < FLOW_DROPS; i++)
         atomic_init(&meter->drops[i], 0);
     atomic_init(&meter->tally.bytes, 0);
@@ -53,6 +53,15 @@ static int grow(struct relay *relay, size_t count)
     return OK;
 }
 
+static void set_rates(struct pace_rate *up, struct pace_rate *down,
+                      const struct config_rate *rate)
+{
+    uint64_t now = clock_now();
+
+    pace_rate_set(up, rate->up_bits / 8, now);
+    pace_rate_set(down, rate->down_bits / 8, now);
+}
+
 static void set_bounds(struct relay_meter *meter, const struct config_client *client,
                        const struct config_limits *limits)
 {
@@ -62,11 +71,9 @@ static void set_bounds(struct relay_meter *meter, const struct config_client *cl
         .dials_per_second = client->dials_per_second != 0 ? client->dials_per_second
                                                           : limits->dials_per_second,
     };
-    uint64_t now = clock_now();
 
     client_account_set(&meter->account, &bounds);
-    pace_rate_set(&meter->up, client->rate.up_bits / 8, now);
-    pace_rate_set(&meter->down, client->rate.down_bits / 8, now);
+    set_rates(&meter->up, &meter->down, &client->rate);
 }
 
 int relay_meters_set(struct relay *relay, struct relay_clients *clients,
@@ -77,6 +84,7 @@ int relay_meters_set(struct relay *relay, struct relay_clients *clients,
     if (error != OK)
         return error;
     relay_bounds_set(config, &relay->pools);
+    set_rates(&relay->up, &relay->down, &config->rate);
     for (size_t i = 0; i < clients->count; i++) {
         const struct relay_client *client = &clients->items[i];
 

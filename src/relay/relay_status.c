@@ -196,21 +196,34 @@ static json_t *describe_bounds(const struct client_pools *pools)
         (json_int_t)descriptors_limit());
 }
 
-static json_t *describe_process(const struct relay *relay, const json_t *workers)
+/* What all sessions of all clients move. */
+static json_t *describe_whole_rate(const struct relay *relay, const struct parts *parts)
+{
+    json_t *sessions = json_array(), *rate;
+
+    for (size_t i = 0; i < parts->count; i++)
+        if (parts->sessions[i] != NULL)
+            json_array_extend(sessions, parts->sessions[i]);
+    rate = describe_rate(&relay->config->config->rate, sessions);
+    json_decref(sessions);
+    return rate;
+}
+
+static json_t *describe_process(const struct relay *relay, const struct parts *parts)
 {
     json_t *sums = json_object(), *held, *document;
     json_t *worker;
     size_t index;
 
-    json_array_foreach(workers, index, worker)
+    json_array_foreach(parts->workers, index, worker)
         status_add(sums, worker);
     held = json_object_get(sums, "held");
     json_object_set_new(held, "streams", number_of(&relay->pools.streams.used, 1));
     json_object_set_new(held, "flows", number_of(&relay->pools.flows.used, 1));
-    document = json_pack("{s:I, s:O, s:o, s:O}", "resident_bytes",
-                         (json_int_t)process_resident_bytes(), "held", held, "most",
-                         describe_bounds(&relay->pools), "handshakes",
-                         json_object_get(sums, "handshakes"));
+    document = json_pack(
+        "{s:I, s:o, s:O, s:o, s:O}", "resident_bytes", (json_int_t)process_resident_bytes(),
+        "rate", describe_whole_rate(relay, parts), "held", held, "most",
+        describe_bounds(&relay->pools), "handshakes", json_object_get(sums, "handshakes"));
     json_decref(sums);
     return document;
 }
@@ -261,11 +274,10 @@ static json_t *describe(struct relay *relay)
         for (unsigned i = 0; i < relay->worker_count; i++)
             take_part(&parts, i, take_told(relay, i));
         clients = describe_clients(relay, &parts, &omitted);
-        document =
-            json_pack("{s:s, s:o, s:O, s:o, s:I, s:I}", "role", "relay", "process",
-                      describe_process(relay, parts.workers), "workers", parts.workers,
-                      "clients", clients, "clients_omitted", (json_int_t)omitted,
-                      "sessions_omitted", (json_int_t)parts.sessions_omitted);
+        document = json_pack("{s:s, s:o, s:O, s:o, s:I, s:I}", "role", "relay", "process",
+                             describe_process(relay, &parts), "workers", parts.workers,
+                             "clients", clients, "clients_omitted", (json_int_t)omitted,
+                             "sessions_omitted", (json_int_t)parts.sessions_omitted);
     }
     parts_deinit(&parts);
     return document;

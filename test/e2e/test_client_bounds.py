@@ -95,6 +95,22 @@ def test_a_rate_up_of_all_sessions(t):
     keeps_rate(t, "up", upload, take_bytes)
 
 
+def test_a_rate_of_all_clients(t):
+    """Each direction keeps it, and a client with four streams gets no more than one with one."""
+    pair, guest = two_clients(t, {}, {"workers": 2, "rate": RATE})
+    for direction, transfer, handle in (("down", download, send_bytes), ("up", upload, take_bytes)):
+        server, done = t.server(handle), []
+
+        def one(p, transfer=transfer, server=server, done=done):
+            transfer(p, server, BYTES)
+            done.append(p)
+
+        seconds = seconds_of([lambda: one(guest)] + [lambda: one(pair)] * 4)
+        t.check(5 * BYTES <= bound(RATE, seconds), f"{5 * BYTES} bytes {direction} in {seconds} s")
+        # Each of the four has had a quarter of that when the guest's is done.
+        t.check(done[0] == guest, f"another stream was done before the guest's {direction}")
+
+
 def test_a_reload_changes_the_rate_for_what_waits(t):
     server, echo = t.server(send_bytes), t.server()
     pair, guest = two_clients(t, {"rate": "64kbit"})

@@ -87,7 +87,7 @@ def test_bounds_of_a_client(t):
     server = t.server()
     quota = 1 << 20
     pair, guest = two_clients(t, {"quota": quota, "rate": {"down": "20Mbit"}, "max_streams": 1},
-                              {"state_file": "relay.state"})
+                              {"state_file": "relay.state", "rate": {"up": "90Mbit"}})
     twin = t.pair(name="twin", start=False)
     twin.local_config.update({"relay": guest.local_config["relay"], "state_file": "twin.state",
                               "private_key_file": guest.local_config["private_key_file"]})
@@ -95,7 +95,9 @@ def test_bounds_of_a_client(t):
     twin.start_local()
     stream = guest.open("127.0.0.1", server.port)
     t.check(twin.reply("127.0.0.1", server.port) != 0, "a second stream was opened")
-    client = client_of(document(t, pair), "guest")
+    found = document(t, pair)
+    whole, client = found["process"]["rate"], client_of(found, "guest")
+    t.equal((whole["up_bps_max"], whole["down_bps_max"]), (90_000_000, None), "rate of all")
     t.equal(client["refused"], {"max_streams": 1}, "what was refused")
     t.equal((client["rate"]["up_bps_max"], client["rate"]["down_bps_max"]), (None, 20_000_000), "rate")
     t.equal((client["quota"]["bytes"], client["held"]["sessions"]), (quota, 2), "quota and sessions")

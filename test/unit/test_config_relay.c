@@ -95,6 +95,7 @@ static const char everything[] =
                     "    \"deny\": [\"203.0.113.7\"], \"ports\": [25, \"80-443\"] },\n"
                     "  \"dns\": { \"servers\": [\"127.0.0.1:5353\"] }, \"workers\": 64,\n"
                     "  \"state_file\": \"s\", \"control\": \"c\", \"server_id\": 255, "
+                    "\"rate\": {\"up\": \"90Mbit\"}, "
                     "\"linger\": \"10m\", "
                     "\"congestion_control\": "
                     "\"cubic\",\n"
@@ -162,6 +163,8 @@ static void test_everything(void **state)
     assert_true(config->control.given);
     assert_string_equal(config->control.file, "c");
     assert_int_equal(config->server_id, 255);
+    assert_int_equal(config->rate.up_bits, 90000000);
+    assert_int_equal(config->rate.down_bits, 0);
     assert_int_equal(config->linger_ns, 600 * NS_PER_S);
     assert_int_equal(config->timeouts.half_closed_after_ns, 3600 * NS_PER_S);
     assert_int_equal(config->timeouts.keepalive_ns, 0);

@@ -53,7 +53,7 @@ static void mover_init(struct mover *mover, struct ev_loop *loop, struct pace_ra
 
 static void rate_init(struct pace_rate *rate, uint64_t bytes)
 {
-    pace_rate_init(rate);
+    pace_rate_init(rate, NULL);
     pace_rate_set(rate, bytes, clock_now());
 }
 
@@ -202,9 +202,150 @@ static void test_without_a_rate_all_may_go(void **state)
     pace_deinit(&pace);
 }
 
+/* ---- several clients of one rate ---- */
+
+#define CLIENTS 3
+#define SESSIONS 5
+
+struct client {
+    struct pace_rate rate;
+    struct session {
+        struct pace pace;
+        struct pace_turn turn;
+        struct client *client;
+    } sessions[SESSIONS];
+    uint64_t moved;
+};
+
+static uint64_t left;
+
+/* Moves what is granted, and all that is granted at once then. */
+static void go_on(struct session *session, uint64_t granted)
+{
+    do {
+        session->client->moved += granted;
+        left -= MIN(left, granted);
+        if (left == 0)
+            ev_break(session->pace.loop, EVBREAK_ALL);
+        granted = pace_take(&session->pace, &session->turn, 65536, clock_now());
+    } while (granted > 0);
+}
+
+static void on_session_turn(struct pace_turn *turn, uint64_t granted)
+{
+    go_on(container_of(turn, struct session, turn), granted);
+}
+
+static void clients_begin(struct client *clients, struct ev_loop *loop,
+                          struct pace_rate *whole)
+{
+    for (int i = 0; i < CLIENTS; i++) {
+        pace_rate_init(&clients[i].rate, whole);
+        clients[i].moved = 0;
+        for (int j = 0; j < SESSIONS; j++) {
+            struct session *session = &clients[i].sessions[j];
+
+            session->client = &clients[i];
+            session->turn.go = on_session_turn;
+            list_init(&session->turn.node);
+            pace_init(&session->pace, loop, &clients[i].rate);
+        }
+    }
+}
+
+static void clients_end(struct client *clients)
+{
+    for (int i = 0; i < CLIENTS; i++) {
+        for (int j = 0; j < SESSIONS; j++)
+            pace_leave(&clients[i].sessions[j].pace, &clients[i].sessions[j].turn);
+        assert_int_equal(clients[i].rate.waiting, 0);
+        pace_rate_deinit(&clients[i].rate);
+    }
+}
+
+/* The first has many sessions, the others one each. */
+static void test_clients_share_a_rate(void **state)
+{
+    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+    struct client clients[CLIENTS];
+    struct pace_rate whole;
+    uint64_t began_ns, all;
+    (void)state;
+
+    rate_init(&whole, RATE);
+    clients_begin(clients, loop, &whole);
+    left = RATE / 2;
+    began_ns = clock_now();
+    for (int j = 0; j < SESSIONS; j++)
+        go_on(&clients[0].sessions[j], 0);
+    for (int i = 1; i < CLIENTS; i++)
+        go_on(&clients[i].sessions[0], 0);
+    ev_run(loop, 0);
+    all = clients[0].moved + clients[1].moved + clients[2].moved;
+    assert_true(all <= RATE * ((clock_now() - began_ns) / 1000) / 1000000 + BURST +
+                           (CLIENTS + SESSIONS) * (uint64_t)PIECE);
+    for (int i = 0; i < CLIENTS; i++)
+        assert_in_range(clients[i].moved * CLIENTS, all * 8 / 10, all * 12 / 10);
+    clients_end(clients);
+    assert_int_equal(whole.waiting, 0);
+    pace_rate_deinit(&whole);
+    ev_loop_destroy(loop);
+}
+
+/* One that is alone has all of the rate, and one with a rate of its own no more than that.
+ */
+static void test_a_share_is_not_kept_free(void **state)
+{
+    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+    struct client clients[CLIENTS];
+    struct pace_rate whole;
+    uint64_t began_ns, ns;
+    (void)state;
+
+    rate_init(&whole, RATE);
+    clients_begin(clients, loop, &whole);
+    pace_rate_set(&clients[1].rate, RATE / 20, clock_now());
+    left = RATE / 2;
+    began_ns = clock_now();
+    go_on(&clients[0].sessions[0], 0);
+    go_on(&clients[1].sessions[0], 0);
+    ev_run(loop, 0);
+    ns = clock_now() - began_ns;
+    assert_true(clients[1].moved <=
+                RATE / 20 * (ns / 1000) / 1000000 + BURST / 20 + 2 * PIECE);
+    assert_in_range(clients[0].moved, RATE / 2 * 8 / 10, RATE);
+    clients_end(clients);
+    pace_rate_deinit(&whole);
+    ev_loop_destroy(loop);
+}
+
+/* A round of all that wait is short, and so is the wait of one with little to move. */
+static void test_pieces_are_smaller_where_many_wait(void **state)
+{
+    enum { FAST = 100000000 };
+    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+    struct client clients[CLIENTS];
+    struct pace_rate whole;
+    (void)state;
+
+    rate_init(&whole, FAST);
+    clients_begin(clients, loop, &whole);
+    for (int i = 0; i < CLIENTS; i++) {
+        while (!list_linked(&clients[i].sessions[0].turn.node))
+            go_on(&clients[i].sessions[0], 0);
+        assert_int_equal(clients[i].sessions[0].pace.reserved, FAST / 500 / (i + 1));
+    }
+    clients_end(clients);
+    pace_rate_deinit(&whole);
+    ev_loop_destroy(loop);
+}
+
 UNIT_MAIN(cmocka_unit_test(test_two_sessions_take_turns),
           cmocka_unit_test(test_two_threads_keep_one_rate),
           cmocka_unit_test(test_those_that_leave_give_their_piece_back),
           cmocka_unit_test(test_a_new_rate_counts_at_once),
           cmocka_unit_test(test_what_is_moved_is_settled),
-          cmocka_unit_test(test_without_a_rate_all_may_go))
+          cmocka_unit_test(test_without_a_rate_all_may_go),
+          cmocka_unit_test(test_clients_share_a_rate),
+          cmocka_unit_test(test_a_share_is_not_kept_free),
+          cmocka_unit_test(test_pieces_are_smaller_where_many_wait))

@@ -66,6 +66,7 @@ struct config_relay {
     bool udp; /* whether clients may send datagrams */
     struct config_dns dns;
     uint32_t workers;               /* threads, 1..64 */
+    struct config_rate rate;        /* of all clients together */
     uint8_t server_id;              /* byte 0 of session ids, 1..255 */
     uint64_t linger_ns;
     struct config_timeouts timeouts;

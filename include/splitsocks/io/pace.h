@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Keeps all that a client's sessions move within one rate, in one direction.
+ * Keeps all that a client's sessions move within one rate, and all clients together within
+ * another, in one direction.
  *
  * A pace_rate is shared by the sessions of a client, in whatever threads they run. Each
  * driver has a pace for it. A socket asks pace_take() before it moves bytes, and says by
@@ -11,6 +12,10 @@
  * turn comes when the debt of that is paid. So sessions that wait take turns whichever
  * thread comes first, and in any time t at most rate x t + RATE_LIMIT_BURST_NS x rate + one
  * piece is moved. A timer runs only while somebody waits.
+ *
+ * Of the rate of all clients, each one that waits gets the same share, however many
+ * sessions and sockets it has: its pieces come no faster than that. A round of all their
+ * pieces takes 1 / PIECES_A_SECOND, which one who has little to move waits for.
  */
 #ifndef SPLITSOCKS_PACE_H
 #define SPLITSOCKS_PACE_H
@@ -26,12 +31,16 @@
 #define PACE_PACKET 1536
 
 struct pace_rate {
-    pthread_mutex_t lock;
+    pthread_mutex_t lock; /* a client's is taken first */
     struct rate_limit limit;
-    atomic_bool bounded; /* `limit` has a rate */
+    atomic_bool bounded;     /* `limit` has a rate */
+    unsigned waiting;        /* a client's: paces with a reserved piece; else clients */
+    struct pace_rate *whole; /* borrowed: of all clients together; NULL: there is none */
+    struct rate_limit share; /* a client's part of it */
 };
 
-void pace_rate_init(struct pace_rate *rate);
+/* `whole` outlives the rate. */
+void pace_rate_init(struct pace_rate *rate, struct pace_rate *whole);
 void pace_rate_deinit(struct pace_rate *rate);
 /* Bytes a second; 0: no bound. Applies from now on, to those that wait after
  * pace_renew(). */
