@@ -173,14 +173,19 @@ static void flow_event(struct pair *pair, const struct session_event *event)
     }
 }
 
+/* A reset that is lost is not sent again, and neither is data that was before it. */
 static void reset_by_local(struct pair *pair, struct pair_connection *c)
 {
+    bool lost = pair->blackhole >> c->path & 1;
+
     c->local = NULL;
-    c->reset = true;
+    c->reset = !lost;
     c->reset_at_ns = pair->now + pair->delay_ns;
     pair->open--;
     c->open = c->dialling = false;
     free_pipe(&c->down);
+    if (lost)
+        free_pipe(&c->up);
 }
 
 static void local_events(struct pair *pair)
@@ -417,6 +422,18 @@ void pair_replace_relay(struct pair *pair, enum pair_stranger stranger)
         pair->connections[i].stalled = true;
 }
 
+/* Local's kernel does not know the connection any more: it answers data by a reset. */
+static void step_forgotten(struct pair *pair, struct pair_connection *c)
+{
+    struct pair_batch *batch = take_batch(pair, &c->down);
+
+    if (batch == NULL)
+        return;
+    free(batch);
+    c->reset = true;
+    c->reset_at_ns = pair->now + pair->delay_ns;
+}
+
 static void step_connection(struct pair *pair, struct pair_connection *c)
 {
     struct pair_batch *batch;
@@ -442,6 +459,8 @@ static void step_connection(struct pair *pair, struct pair_connection *c)
         }
         drop(pair, c);
     }
+    if (c->relay != NULL && c->local == NULL && !c->reset)
+        step_forgotten(pair, c);
     while (c->open && (batch = take_batch(pair, &c->down)) != NULL) {
         deliver(pair, pair->local, c->local, &c->down, batch->bytes, batch->length);
         free(batch);

@@ -173,6 +173,14 @@ bool sparing_holds(const struct schedule *schedule, unsigned index,
            ALLOWANCE_BYTES - MIN(used, ALLOWANCE_BYTES);
 }
 
+bool sparing_everywhere(const struct schedule *schedule)
+{
+    for (unsigned i = 0; schedule->paths->live >> i != 0; i++)
+        if (schedule->paths->live >> i & 1 && !schedule->paths->items[i].small_only)
+            return false;
+    return schedule->paths->live != 0;
+}
+
 void sparing_spend(struct schedule *schedule, unsigned index, uint64_t bytes)
 {
     struct path *path = &schedule->paths->items[index];

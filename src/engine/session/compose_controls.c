@@ -150,6 +150,17 @@ void compose_session_controls(struct composer *c)
             return;
 }
 
+/* How much of the data that waits may go in this chunk. */
+static size_t room_for_data(const struct composer *c)
+{
+    struct schedule *schedule = &c->session->schedule;
+    struct piece piece;
+
+    return sparing_everywhere(schedule) && !scheduler_next(schedule, c->subflow, &piece)
+               ? 0
+               : composer_room(c);
+}
+
 /* The relay sends a DEMAND for the bytes that wait behind this chunk, whenever local's
  * view of them is so wrong that it would dial too many or too few subflows. Local counts
  * down as data arrives, so the value is the sum of offsets that will have been sent, plus
@@ -157,20 +168,22 @@ void compose_session_controls(struct composer *c)
 void compose_demand(struct composer *c, bool last)
 {
     struct session *session = c->session;
+
+    if (session->context.config.role != SESSION_RELAY)
+        return;
+    size_t room = room_for_data(c);
     uint64_t credit = streams_credit(&session->streams) + session->streams.owed_bytes;
     uint64_t waiting = MIN(session->streams.waiting_bytes, credit);
     uint64_t fresh = waiting - MIN(waiting, session->streams.owed_bytes);
-    uint64_t sent = session->streams.out_sum + MIN(fresh, composer_room(c));
+    uint64_t sent = session->streams.out_sum + MIN(fresh, room);
     uint64_t known =
         session->streams.demand_maximum - MIN(session->streams.demand_maximum, sent);
     struct sent_item item = {.kind = SENT_DEMAND};
     struct wire_writer w;
 
-    if (session->context.config.role != SESSION_RELAY)
-        return;
     /* Datagrams are in no sum of offsets, but wait for subflows as streams' data does. */
     waiting += session->flows.waiting_bytes;
-    waiting -= MIN(waiting, composer_room(c));
+    waiting -= MIN(waiting, room);
     if (waiting > 2 * known || 2 * waiting < known || (last && waiting != known))
         session->context.send_demand = true;
     if (!session->context.send_demand || !composer_begin(c, &w))

@@ -323,9 +323,35 @@ static bool better(const struct session *session, const struct subflow *a,
     return a->bytes_sent > b->bytes_sent;
 }
 
-struct subflow *session_next_sender(struct session *session, uint64_t now)
+static struct subflow *best_sender(struct session *session)
 {
     struct subflow *best = NULL;
+
+    list_foreach(&session->subflows.all, node, after) {
+        struct subflow *subflow = list_entry(node, struct subflow, node);
+
+        if ((best == NULL || better(session, subflow, best)) && wants(session, subflow))
+            best = subflow;
+    }
+    return best;
+}
+
+/* Relay: usually a DEMAND goes along with data. Where all paths that are left are to be
+ * spared, and may not carry the data that waits, local hears of that data by a DEMAND
+ * alone. Then local dials the good path until it is back. */
+static bool must_tell_demand(const struct session *session)
+{
+    const struct streams *streams = &session->streams;
+
+    return session->context.config.role == SESSION_RELAY && !session->context.send_demand &&
+           MIN(streams->waiting_bytes, streams_credit(streams) + streams->owed_bytes) > 0 &&
+           streams->demand_maximum <= streams->out_sum &&
+           sparing_everywhere(&session->schedule);
+}
+
+struct subflow *session_next_sender(struct session *session, uint64_t now)
+{
+    struct subflow *best;
 
     session->context.now = now;
     if (session->context.state == SESSION_STATE_ENDED)
@@ -336,11 +362,10 @@ struct subflow *session_next_sender(struct session *session, uint64_t now)
             sparing_note_bulk(&session->schedule);
     }
     scheduler_update(&session->schedule);
-    list_foreach(&session->subflows.all, node, after) {
-        struct subflow *subflow = list_entry(node, struct subflow, node);
-
-        if ((best == NULL || better(session, subflow, best)) && wants(session, subflow))
-            best = subflow;
+    best = best_sender(session);
+    if (best == NULL && must_tell_demand(session)) {
+        session->context.send_demand = true;
+        best = best_sender(session);
     }
     return best;
 }

@@ -80,6 +80,8 @@ uint64_t sparing_timeout(const struct schedule *schedule);
 /* Whether the path must not carry this data of the stream, waiting or on its way. */
 bool sparing_holds(const struct schedule *schedule, unsigned index,
                    const struct stream *stream);
+/* Whether all paths that are left are to be spared. */
+bool sparing_everywhere(const struct schedule *schedule);
 /* Charges stream bytes that the path carries to its allowance. */
 void sparing_spend(struct schedule *schedule, unsigned index, uint64_t bytes);
 
