@@ -170,9 +170,9 @@ static size_t total_length(const struct iovec *parts, size_t count)
     return total;
 }
 
-/* From the socket to the stream, where the rate lets so many bytes pass. Returns false when
- * the plain is gone. */
-static bool pump_in(struct plain *plain, uint64_t granted)
+/* From the socket to the stream, where the rate lets so many bytes pass. `*moved`: so many
+ * have. Returns false when the plain is gone. */
+static bool pump_in(struct plain *plain, uint64_t granted, uint64_t *moved)
 {
     struct session *session = plain->driver->session;
     struct iovec parts[PARTS_MAX];
@@ -183,6 +183,7 @@ static bool pump_in(struct plain *plain, uint64_t granted)
     ssize_t n;
     int error;
 
+    *moved = 0;
     if (count == 0) {
         pace_settle(&plain->driver->down, granted, 0, clock_now());
         plain->read_blocked = true;
@@ -197,6 +198,7 @@ static bool pump_in(struct plain *plain, uint64_t granted)
     session_stream_commit(session, plain->stream, n > 0 ? (size_t)n : 0, now);
     pace_settle(&plain->driver->down, granted, n > 0 ? (uint64_t)n : 0, now);
     if (n > 0) {
+        *moved = (uint64_t)n;
         movement_note(plain->driver->worker, now);
         /* A read that credit or the rate has cut short says nothing of more. */
         io_turn_read(plain->driver, (size_t)n,
@@ -229,9 +231,10 @@ static bool read_some(struct plain *plain, size_t most)
     uint64_t wanted = MIN(most, plain->read_size);
     uint64_t granted =
         pace_take(&plain->driver->down, &plain->reading, wanted, clock_now());
+    uint64_t moved;
 
     if (granted > 0)
-        return pump_in(plain, granted);
+        return pump_in(plain, granted, &moved);
     watch(plain);
     return true;
 }
@@ -240,8 +243,14 @@ static void on_read_turn(struct pace_turn *turn, uint64_t granted)
 {
     struct plain *plain = container_of(turn, struct plain, reading);
     struct driver *driver = plain->driver;
+    uint64_t moved;
+    bool there = pump_in(plain, granted, &moved);
 
-    if (pump_in(plain, granted))
+    /* There may be more: the client waits again at once, lest the others' shares be
+     * reckoned without it meanwhile. */
+    if (there && moved == granted)
+        there = read_some(plain, plain->read_size);
+    if (there)
         watch(plain);
     driver_drain(driver);
 }

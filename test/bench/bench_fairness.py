@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The shares of clients of one relay whose processor is the bottleneck: one client has fifty
-streams, the others have one each; and a bystander's pings meanwhile.
+"""The shares of clients of one relay whose processor, or rate of all clients, is the bottleneck:
+one client has fifty streams, the others have one each; and a bystander's pings meanwhile.
 
 Where a control group with a quota can be made (root), the relay gets a part of a processor;
 elsewhere it runs at the lowest priority on a processor of its own."""
@@ -84,31 +84,39 @@ def shares(pairs, dest, origin, direction, streams, seconds):
     return [CLIENTS * each / total for each in moved], total * 8e-6 / seconds, pings.result()
 
 
+def measure(t, options, ends, relay, under, note):
+    """A table for a relay with these members of its configuration, run under that program."""
+    dest, origin = ends
+    # The last one is the bystander's.
+    pairs = clients_of_one_relay(t, CLIENTS + 1, relay, "-" + "-".join(map(str, relay.values())))
+    pairs[0].start_relay(under=under)
+    for pair in pairs:
+        pair.start_local()
+    rows = []
+    for direction in ("down", "up"):
+        quiet = pairs[-1].load(origin.dest, "--ping", 500, "--size", 64)
+        for _ in range(options.rounds):
+            parts, mbit, pings = shares(pairs, dest, origin, direction, options.streams,
+                                        options.seconds)
+            rows.append([direction, parts[0], min(parts), max(parts), mbit,
+                         *(report["ping_us"][name] / 1000 for report, name in
+                           ((quiet, "p99"), (pings, "p50"), (pings, "p99")))])
+    peers.table(f"{CLIENTS} clients, the first with {options.streams} streams, the others with "
+                f"one; {relay['workers']} worker(s); the relay has {note}",
+                ["", "first's share", "least", "most", "Mbit/s", "quiet ping p99 ms",
+                 "ping p50 ms", "p99 ms"], rows, "aims: shares 0.9 to 1.1, p99 10 ms")
+    for pair in pairs:
+        pair.local.stop()
+    pairs[0].relay.stop()
+
+
 def bench(t, options):
-    dest, origin = peers.pump_server(t), t.origin()
+    ends = peers.pump_server(t), t.origin()
     for workers in options.workers:
         group = bound(t, options.processor, workers)
-        # The last one is the bystander's.
-        pairs = clients_of_one_relay(t, CLIENTS + 1, {"workers": workers}, f"-{workers}")
-        pairs[0].start_relay(under=group.under)
-        for pair in pairs:
-            pair.start_local()
-        rows = []
-        for direction in ("down", "up"):
-            quiet = pairs[-1].load(origin.dest, "--ping", 500, "--size", 64)
-            for _ in range(options.rounds):
-                parts, mbit, pings = shares(pairs, dest, origin, direction, options.streams,
-                                            options.seconds)
-                rows.append([direction, parts[0], min(parts), max(parts), mbit,
-                             *(report["ping_us"][name] / 1000 for report, name in
-                               ((quiet, "p99"), (pings, "p50"), (pings, "p99")))])
-        peers.table(f"{CLIENTS} clients, the first with {options.streams} streams, the others with "
-                    f"one; {workers} worker(s); the relay has {group.note}",
-                    ["", "first's share", "least", "most", "Mbit/s", "quiet ping p99 ms",
-                     "ping p50 ms", "p99 ms"], rows, "aims: shares 0.9 to 1.1, p99 10 ms")
-        for pair in pairs:
-            pair.local.stop()
-        pairs[0].relay.stop()
+        measure(t, options, ends, {"workers": workers}, group.under, group.note)
+        measure(t, options, ends, {"workers": workers, "rate": options.rate}, (),
+                f"a rate of {options.rate}")
 
 
 if __name__ == "__main__":
@@ -116,6 +124,7 @@ if __name__ == "__main__":
     words.add_argument("--streams", type=int, default=50, help="of the first client")
     words.add_argument("--seconds", type=int, default=10, help="of each round")
     words.add_argument("--processor", type=float, default=0.3, help="the relay's part of one")
+    words.add_argument("--rate", default="200Mbit", help="the relay's, of all clients")
     words.add_argument("--workers", type=int, nargs="+", default=[1, 2], help="of the relay")
     words.set_defaults(rounds=2)
     peers.run(bench, words.parse_args())
