@@ -91,11 +91,12 @@ bool relay_quota_look(struct relay *relay, size_t index, struct relay_quota *now
 
     *now = (struct relay_quota){.quota_bytes = quota_of(relay, index)};
     meter->metered = now->quota_bytes != CONFIG_UNLIMITED;
+    if (was_metered)
+        relay->fresh[index].bytes += moved;
     if (!meter->metered) {
         (void)tally_set_due(&meter->tally, TALLY_NEVER);
         return false;
     }
-    relay->fresh[index].bytes += was_metered ? moved : 0;
     now->used_bytes = usage_store_used(&relay->usage, index);
     now->used_up = now->used_bytes >= now->quota_bytes;
     return tally_set_due(&meter->tally,

@@ -5,11 +5,13 @@ than those it has seen of the same key."""
 import calendar
 import json
 import os
+import signal
 import subprocess
 import time
 
 import harness
 from harness import SPLITSOCKS, wait_until
+from statuses import ask
 
 STAMPS = 64  # that the relay keeps for each client
 
@@ -158,6 +160,81 @@ def test_a_clock_that_is_not_set_yet_frees_no_quota(t):
         time.sleep(1.5)  # it looks once a second
         t.check("path metered is back" not in local.log(), "the quota was freed")
         local.stop()
+
+
+def relay_with_a_clock(t, **terms):
+    """A pair whose relay has a wall clock of its own, and terms for its client."""
+    pair, server, (machine,) = scene(t, "vps")
+    pair.relay.stop()
+    pair.relay_config["state_file"] = "relay.state"
+    pair.relay_config["clients"][0].update(terms)
+    pair.write_configs()
+    pair.start_relay(env=machine.env)
+    pair.start_local()
+    return pair, server, machine
+
+
+def reload(pair):
+    lines = pair.relay.log().count("read again")
+    pair.relay.signal(signal.SIGHUP)
+    wait_until(lambda: pair.relay.log().count("read again") > lines, what="the reload")
+
+
+def test_a_quota_begins_anew_while_a_stream_goes_on(t):
+    quota = 1 << 20
+    pair, server, machine = relay_with_a_clock(t, quota=quota)
+    stream = pair.open("127.0.0.1", server.port)
+
+    def echo(count):
+        stream.sendall(bytes(count))
+        harness.recv_exactly(stream, count)
+
+    def move(count):
+        for _ in range(int(count) // 8192):
+            echo(4096)
+
+    def in_month(name):
+        echo(1)  # the relay looks while something moves
+        document = json.loads(ask(t, pair.relay_path, "--json"))
+        return document["clients"][0]["quota"]["renews"].startswith(name)
+
+    move(0.7 * quota)
+    reload(pair)  # counts what has moved in this month
+    machine.set_clock(month(1)[1])
+    wait_until(lambda: in_month(month(2)[0]), what="the next month")
+    move(0.7 * quota)
+    # What is used up is free in the month behind that, too.
+    try:
+        move(quota)
+    except OSError:
+        pass
+    pair.relay.wait_output("has ended: this key's quota of")
+    machine.set_clock(month(2)[1])
+    reload(pair)
+    wait_until(lambda: pair.reply("127.0.0.1", server.port) == 0, what="the month behind that")
+    t.equal(pair.relay.stop(), 0, "exit status")
+    with open(t.path("relay.state"), encoding="utf-8") as f:
+        usage = json.load(f)["usage"]
+    t.equal(usage["month"], month(2)[0], "the month in the file")
+    t.check(0 < usage["bytes"][month(2)[0]]["test"] < quota // 2, f"used in it: {usage['bytes']}")
+
+
+def test_a_client_expires_by_the_clock_of_the_relay(t):
+    day = 86400
+    moment = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 2 * day))
+    pair, server, machine = relay_with_a_clock(t, expires=moment)
+    stream = pair.open("127.0.0.1", server.port)
+    machine.set_clock(3 * day)
+    reload(pair)
+    try:
+        t.equal(stream.recv(1), b"", "the end of a stream")
+    except ConnectionResetError:
+        pass
+    t.check(pair.reply("127.0.0.1", server.port) != 0, "it is served on")
+    # A clock that was wrong ends nothing for ever.
+    machine.set_clock(0)
+    reload(pair)
+    wait_until(lambda: pair.reply("127.0.0.1", server.port) == 0, what="the right clock")
 
 
 if __name__ == "__main__":
