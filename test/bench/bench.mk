@@ -20,6 +20,7 @@ BENCHES = \
 	test/bench/bench_floods.py \
 	test/bench/bench_hostile.py \
 	test/bench/bench_idle.py \
+	test/bench/bench_limits.py \
 	test/bench/bench_recycle.py \
 	test/bench/bench_slow_reader.py \
 	test/bench/bench_udp.py
