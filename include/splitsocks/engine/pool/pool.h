@@ -19,8 +19,8 @@
 
 /* What the pool aims at on one path, in subflows. */
 struct path_plan {
-    uint64_t share;   /* lasting ones, where shares hold */
-    unsigned asked;   /* what a working path keeps for streams that ask for it, ... */
+    uint64_t share; /* lasting ones, where shares hold */
+    unsigned asked; /* what a working path keeps for streams that ask for it, ... */
     /* ... and including those for small data, on the shortest path, and for missed data */
     unsigned minimum;
     bool held_back; /* the path is not dialled now, because a better one is there */
