@@ -6,12 +6,14 @@ one client has fifty streams, the others have one each; and a bystander's pings 
 Where a control group with a quota can be made (root), the relay gets a part of a processor;
 elsewhere it runs at the lowest priority on a processor of its own."""
 import contextlib
+import json
 import os
 import subprocess
 
 import peers
 from pairs import clients_of_one_relay
 from peers import bench_tool, harness
+from statuses import ask
 
 CLIENTS = 6
 # Short periods, since the relay stands still for the rest of each.
@@ -70,7 +72,11 @@ def start_bulk(pair, dest, direction, streams, seconds):
                              "--for", f"{seconds}s"], stdout=subprocess.PIPE, text=True)
 
 
-def shares(pairs, dest, origin, direction, streams, seconds):
+def held_streams(t, relay_path):
+    return json.loads(ask(t, relay_path, "--json"))["process"]["held"]["streams"]
+
+
+def shares(t, pairs, dest, origin, direction, streams, seconds):
     """Each client's part of all bytes, times their number; Mbit/s of all; the bystander's pings."""
     running = [start_bulk(pair, dest, direction, streams if i == 0 else 1, seconds)
                for i, pair in enumerate(pairs[:-1])]
@@ -79,8 +85,11 @@ def shares(pairs, dest, origin, direction, streams, seconds):
     moved = []
     for process in running:
         out, _ = process.communicate(timeout=seconds + 120)
-        moved.append(peers.json.loads(out)["bytes"])
+        moved.append(json.loads(out)["bytes"])
     total = sum(moved)
+    # The relay still delivers what it has of streams that were reset: not beside the next round.
+    harness.wait_until(lambda: held_streams(t, pairs[0].relay_path) == 0, 60,
+                       "the relay to deliver what it holds")
     return [CLIENTS * each / total for each in moved], total * 8e-6 / seconds, pings.result()
 
 
@@ -96,7 +105,7 @@ def measure(t, options, ends, relay, under, note):
     for direction in ("down", "up"):
         quiet = pairs[-1].load(origin.dest, "--ping", 500, "--size", 64)
         for _ in range(options.rounds):
-            parts, mbit, pings = shares(pairs, dest, origin, direction, options.streams,
+            parts, mbit, pings = shares(t, pairs, dest, origin, direction, options.streams,
                                         options.seconds)
             rows.append([direction, parts[0], min(parts), max(parts), mbit,
                          *(report["ping_us"][name] / 1000 for report, name in
