@@ -58,11 +58,14 @@ static void unlock(struct pace_rate *rate)
 
 static uint64_t piece_of(const struct pace_rate *rate)
 {
-    uint64_t own = rate->limit.rate,
-             round = rate->whole != NULL ? rate->whole->limit.rate : 0;
-    uint64_t shared = round / (round != 0 ? MAX(rate->whole->waiting, 1) : 1);
-    uint64_t least = own == 0 || (shared != 0 && shared < own) ? shared : own;
+    const struct pace_rate *whole = rate->whole;
+    uint64_t least = rate->limit.rate;
 
+    if (whole != NULL && whole->limit.rate != 0) {
+        uint64_t part = whole->limit.rate / MAX(whole->waiting, 1);
+
+        least = least == 0 ? part : MIN(least, part);
+    }
     return MAX(least / PIECES_A_SECOND, (uint64_t)PACE_PACKET);
 }
 

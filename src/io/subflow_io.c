@@ -308,7 +308,7 @@ static void deliver(struct subflow_io *io, size_t length)
     uint64_t now = clock_now();
     bool closed = false;
     size_t used = pass_chunks(io, length, &closed, now);
-    /* What a session that has ended has not taken is never needed. */
+    /* Bytes that an ended session has not taken are never needed. */
     bool kept = keep_part(io, driver->worker->input + used, closed ? 0 : length - used);
 
     note_proof(io);

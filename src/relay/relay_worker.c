@@ -155,8 +155,9 @@ static struct client_account *account_at(struct relay *relay, size_t index)
     return account;
 }
 
-/* Ends old flows that clients have elsewhere begun new ones for. What this worker has not
- * got, the next one may have: flows that are owed are open in some worker. */
+/* Ends old flows here, for new ones that their clients have begun in other workers. The
+ * next worker is asked for those that this one lacks: each flow that is owed is open in
+ * some worker. */
 static void end_owed_flows(struct relay_worker *worker)
 {
     struct client_account *account;

@@ -342,7 +342,8 @@ static void test_threads_count_together(void **state)
             pthread_create(&threads[i], NULL, take_and_give, &takers->takers[i]), 0);
     for (size_t i = 0; i < ARRAY_LENGTH(threads); i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
-    /* What two threads take at the same moment may pass the half by a half of that. */
+    /* Two threads that take at the same moment may pass the half by a half of their amount.
+     */
     assert_in_range(takers->most[0], 1, TAKER_BOUND / 2 + TAKER_AMOUNT);
     assert_in_range(takers->most[1], 1, 100);
     for (int user = 0; user < 2; user++)

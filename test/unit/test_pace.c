@@ -236,9 +236,12 @@ static void on_session_turn(struct pace_turn *turn, uint64_t granted)
     go_on(container_of(turn, struct session, turn), granted);
 }
 
-static void clients_begin(struct client *clients, struct ev_loop *loop,
-                          struct pace_rate *whole)
+static struct ev_loop *clients_begin(struct client *clients, struct pace_rate *whole,
+                                     uint64_t rate)
 {
+    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+
+    rate_init(whole, rate);
     for (int i = 0; i < CLIENTS; i++) {
         pace_rate_init(&clients[i].rate, whole);
         clients[i].moved = 0;
@@ -251,9 +254,11 @@ static void clients_begin(struct client *clients, struct ev_loop *loop,
             pace_init(&session->pace, loop, &clients[i].rate);
         }
     }
+    return loop;
 }
 
-static void clients_end(struct client *clients)
+static void clients_end(struct client *clients, struct ev_loop *loop,
+                        struct pace_rate *whole)
 {
     for (int i = 0; i < CLIENTS; i++) {
         for (int j = 0; j < SESSIONS; j++)
@@ -261,19 +266,21 @@ static void clients_end(struct client *clients)
         assert_int_equal(clients[i].rate.waiting, 0);
         pace_rate_deinit(&clients[i].rate);
     }
+    assert_int_equal(whole->waiting, 0);
+    pace_rate_deinit(whole);
+    ev_loop_destroy(loop);
 }
 
 /* The first has many sessions, the others one each. */
 static void test_clients_share_a_rate(void **state)
 {
-    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
     struct client clients[CLIENTS];
     struct pace_rate whole;
+    struct ev_loop *loop;
     uint64_t began_ns, all;
     (void)state;
 
-    rate_init(&whole, RATE);
-    clients_begin(clients, loop, &whole);
+    loop = clients_begin(clients, &whole, RATE);
     left = RATE / 2;
     began_ns = clock_now();
     for (int j = 0; j < SESSIONS; j++)
@@ -286,24 +293,20 @@ static void test_clients_share_a_rate(void **state)
                            (CLIENTS + SESSIONS) * (uint64_t)PIECE);
     for (int i = 0; i < CLIENTS; i++)
         assert_in_range(clients[i].moved * CLIENTS, all * 8 / 10, all * 12 / 10);
-    clients_end(clients);
-    assert_int_equal(whole.waiting, 0);
-    pace_rate_deinit(&whole);
-    ev_loop_destroy(loop);
+    clients_end(clients, loop, &whole);
 }
 
 /* One that is alone has all of the rate, and one with a rate of its own no more than that.
  */
 static void test_a_share_is_not_kept_free(void **state)
 {
-    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
     struct client clients[CLIENTS];
     struct pace_rate whole;
+    struct ev_loop *loop;
     uint64_t began_ns, ns;
     (void)state;
 
-    rate_init(&whole, RATE);
-    clients_begin(clients, loop, &whole);
+    loop = clients_begin(clients, &whole, RATE);
     pace_rate_set(&clients[1].rate, RATE / 20, clock_now());
     left = RATE / 2;
     began_ns = clock_now();
@@ -314,30 +317,25 @@ static void test_a_share_is_not_kept_free(void **state)
     assert_true(clients[1].moved <=
                 RATE / 20 * (ns / 1000) / 1000000 + BURST / 20 + 2 * PIECE);
     assert_in_range(clients[0].moved, RATE / 2 * 8 / 10, RATE);
-    clients_end(clients);
-    pace_rate_deinit(&whole);
-    ev_loop_destroy(loop);
+    clients_end(clients, loop, &whole);
 }
 
 /* A round of all that wait is short, and so is the wait of one with little to move. */
 static void test_pieces_are_smaller_where_many_wait(void **state)
 {
     enum { FAST = 100000000 };
-    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
     struct client clients[CLIENTS];
     struct pace_rate whole;
+    struct ev_loop *loop;
     (void)state;
 
-    rate_init(&whole, FAST);
-    clients_begin(clients, loop, &whole);
+    loop = clients_begin(clients, &whole, FAST);
     for (int i = 0; i < CLIENTS; i++) {
         while (!list_linked(&clients[i].sessions[0].turn.node))
             go_on(&clients[i].sessions[0], 0);
         assert_int_equal(clients[i].sessions[0].pace.reserved, FAST / 500 / (i + 1));
     }
-    clients_end(clients);
-    pace_rate_deinit(&whole);
-    ev_loop_destroy(loop);
+    clients_end(clients, loop, &whole);
 }
 
 UNIT_MAIN(cmocka_unit_test(test_two_sessions_take_turns),
