@@ -93,9 +93,12 @@ def test_the_document(t):
         t.check(path["subflows"]["recycled"] > 0, f"no subflow was recycled: {path['subflows']}")
         port, = path["ports"]
         t.equal(set(port), PORT_NAMES, "names of a port")
-        t.equal((port["port"], port["limit"], port["budget_up_bytes"], port["budget_down_bytes"],
-                 port["connections_max"], port["says"]),
-                (pair.relay_ports[0], None, 1048576, 1048576, None, []), "a port without limits")
+        t.equal((port["port"], port["limit"], port["connections_max"], port["says"]),
+                (pair.relay_ports[0], None, None, []), "a port without limits")
+        # The configured budget is the bound of what is learned. On a busy machine connections
+        # slow down by themselves, and a smaller budget is learned.
+        for way in ("up", "down"):
+            t.check(0 < port[f"budget_{way}_bytes"] <= 1048576, f"the budget {way}: {port}")
     dead = paths[2]
     t.equal((dead["state"], dead["reason"], dead["use"], dead["share"], dead["rtt_ms"]),
             ("down", "unusable", "down", 0, None), "the dead path")
