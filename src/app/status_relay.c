@@ -202,10 +202,14 @@ static const struct wording refusals[] = {
                      "(limits.flows)"},
     {"dials_per_second", "streams: the client begins too many connections "
                          "(dials_per_second)"},
+    {"max_names", "streams: the client looks up as many names as it may (max_names)"},
     {"dns_max_waiting", "streams: the client looks up as many names as it leaves to the "
                         "others (dns.max_waiting)"},
+    {"max_descriptors", "streams: the client has as many connections to destinations as it "
+                        "may have (max_descriptors)"},
     {"descriptors", "streams: the client has as many connections as it leaves to the "
                     "others (the limit of open files)"},
+    {"max_memory", "streams: the client holds as much data as it may hold (max_memory)"},
     {"buffered_bytes", "streams: the client holds as much data as it leaves to the others "
                        "(limits.buffered_bytes)"},
     {"records", "streams: their data came in too many pieces"},

@@ -41,10 +41,21 @@ void client_account_init(struct client_account *account, struct client_pools *po
     atomic_init(&account->dial_due_at_ns, 0);
 }
 
+static void set_most(struct places *places, uint64_t most)
+{
+    atomic_store(&places->most, most != 0 ? most : PLACES_UNLIMITED);
+}
+
 void client_account_set(struct client_account *account, const struct client_bounds *bounds)
 {
     atomic_store(&account->streams.most, bounds->streams);
     atomic_store(&account->flows.most, bounds->flows);
+    set_most(&account->pages, bounds->pages);
+    set_most(&account->records, bounds->records);
+    set_most(&account->datagrams, bounds->datagrams);
+    set_most(&account->subflows, bounds->subflows);
+    set_most(&account->destinations, bounds->destinations);
+    set_most(&account->names, bounds->names);
     atomic_store(&account->dials_per_second, bounds->dials_per_second);
 }
 
@@ -82,8 +93,11 @@ const char *client_refusal_name(enum client_refusal refusal)
         [CLIENT_REFUSAL_MAX_FLOWS] = "max_flows",
         [CLIENT_REFUSAL_LIMITS_FLOWS] = "limits_flows",
         [CLIENT_REFUSAL_DIALS] = "dials_per_second",
+        [CLIENT_REFUSAL_MAX_NAMES] = "max_names",
         [CLIENT_REFUSAL_NAMES] = "dns_max_waiting",
+        [CLIENT_REFUSAL_MAX_DESCRIPTORS] = "max_descriptors",
         [CLIENT_REFUSAL_DESCRIPTORS] = "descriptors",
+        [CLIENT_REFUSAL_MAX_MEMORY] = "max_memory",
         [CLIENT_REFUSAL_MEMORY] = "buffered_bytes",
         [CLIENT_REFUSAL_RECORDS] = "records",
         [CLIENT_REFUSAL_DESTINATION] = "destinations",

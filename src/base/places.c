@@ -41,6 +41,13 @@ uint64_t places_room(const struct places *places)
     return MIN(room, fair(used, rest(atomic_load(&pool->most), atomic_load(&pool->used))));
 }
 
+enum places_bound places_bound(const struct places *places, uint64_t amount)
+{
+    if (rest(atomic_load(&places->most), atomic_load(&places->used)) < amount)
+        return PLACES_OWN;
+    return places_room(places) < amount ? PLACES_COMMON : PLACES_FREE;
+}
+
 bool places_are_over(const struct places *places)
 {
     const struct places_pool *pool = places->pool;

@@ -12,15 +12,24 @@ void share_init(struct share *share, struct places *places)
 /* Places without a pool belong to one thread, which meets nobody. */
 static uint64_t step_of(const struct share *share)
 {
-    const struct places_pool *pool = share->places->pool;
+    const struct places *places = share->places;
 
-    return pool != NULL ? atomic_load(&pool->most) / SHARE_STEPS : 0;
+    if (places->pool == NULL)
+        return 0;
+    return MIN(atomic_load(&places->pool->most), atomic_load(&places->most)) / SHARE_STEPS;
 }
 
 uint64_t share_room(const struct share *share)
 {
     return share->places != NULL ? share->spare + places_room(share->places)
                                  : PLACES_UNLIMITED;
+}
+
+enum places_bound share_bound(const struct share *share, uint64_t amount)
+{
+    if (share->places == NULL || amount <= share->spare)
+        return PLACES_FREE;
+    return places_bound(share->places, amount - share->spare);
 }
 
 /* Takes what is missing, and more where there is more. */

@@ -110,6 +110,24 @@ static int check_clients(struct reader *reader, const struct place *place, json_
 
 /* One option below the other, with several words on a line: tables. */
 /* clang-format off */
+/* The bounds of one client, which stand in its entry and in `limits`. */
+#define OPTION_BOUND(type, key, least, greatest) \
+    .name = #key, .read = read_integer, FIELD(type, bounds.key), .minimum = least, \
+    .maximum = greatest
+#define OPTION_MAX_SESSIONS(type) OPTION_BOUND(type, max_sessions, 1, 65535)
+#define OPTION_MAX_STREAMS(type) OPTION_BOUND(type, max_streams, 1, 1000000)
+#define OPTION_MAX_FLOWS(type) OPTION_BOUND(type, max_flows, 1, 65536)
+#define OPTION_DIALS_PER_SECOND(type) OPTION_BOUND(type, dials_per_second, 1, 1000000)
+/* A session that moves much has 48 connections by default (pool.burst at local), and some
+ * that are about to end. */
+#define OPTION_MAX_DESCRIPTORS(type) \
+    OPTION_BOUND(type, max_descriptors, 64, 1000000), .nullable = true
+#define OPTION_MAX_NAMES(type) OPTION_BOUND(type, max_names, 1, 1000000), .nullable = true
+/* The least has room for the records of a thousand streams. */
+#define OPTION_MAX_MEMORY(type) \
+    .name = "max_memory", .read = read_size, FIELD(type, bounds.max_memory), \
+    .minimum = 6 << 20, .maximum = UINT64_C(1) << 40, .nullable = true
+
 static const struct option listener_options[] = {
     {.name = "address", .read = read_address, FIELD(config_relay_listener, address),
      .allowed = "an IPv4 or IPv6 address"},
@@ -142,15 +160,13 @@ static const struct option client_options[] = {
      .allowed = "a text of 1 to 63 printable ASCII characters"},
     {.name = "public_key", .read = read_key, FIELD(config_client, public_key),
      .required = true, .allowed = ALLOWED_PUBLIC_KEY},
-    {.name = "max_sessions", .read = read_integer, FIELD(config_client, max_sessions),
-     .fallback = "16", .minimum = 1, .maximum = 65535},
-    {.name = "max_streams", .read = read_integer, FIELD(config_client, max_streams),
-     .fallback = "16384", .minimum = 1, .maximum = 1000000},
-    {.name = "max_flows", .read = read_integer, FIELD(config_client, max_flows),
-     .fallback = "1024", .minimum = 1, .maximum = 65536},
-    {.name = "dials_per_second", .read = read_integer,
-     FIELD(config_client, dials_per_second), .nullable = true, .minimum = 1,
-     .maximum = 1000000},
+    {OPTION_MAX_SESSIONS(config_client), .nullable = true},
+    {OPTION_MAX_STREAMS(config_client), .nullable = true},
+    {OPTION_MAX_FLOWS(config_client), .nullable = true},
+    {OPTION_DIALS_PER_SECOND(config_client), .nullable = true},
+    {OPTION_MAX_DESCRIPTORS(config_client)},
+    {OPTION_MAX_NAMES(config_client)},
+    {OPTION_MAX_MEMORY(config_client)},
     {.name = "destinations", .read = read_object, FIELD(config_client, destinations),
      .fallback = "{}", .members = destination_options},
     {.name = "rate", .read = read_rates, FIELD(config_client, rate), .nullable = true},
@@ -184,9 +200,13 @@ static const struct option limit_options[] = {
      .fallback = "131072", .minimum = 1, .maximum = 10000000},
     {.name = "flows", .read = read_integer, FIELD(config_limits, flows),
      .fallback = "16384", .minimum = 1, .maximum = 1000000},
-    {.name = "dials_per_second", .read = read_integer,
-     FIELD(config_limits, dials_per_second), .fallback = "1000", .minimum = 1,
-     .maximum = 1000000},
+    {OPTION_MAX_SESSIONS(config_limits), .fallback = "16"},
+    {OPTION_MAX_STREAMS(config_limits), .fallback = "16384"},
+    {OPTION_MAX_FLOWS(config_limits), .fallback = "1024"},
+    {OPTION_DIALS_PER_SECOND(config_limits), .fallback = "1000"},
+    {OPTION_MAX_DESCRIPTORS(config_limits)},
+    {OPTION_MAX_NAMES(config_limits)},
+    {OPTION_MAX_MEMORY(config_limits)},
     {.name = NULL},
 };
 

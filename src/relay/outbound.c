@@ -73,14 +73,17 @@ static void refuse_stream(struct driver *driver, struct stream *stream,
 static enum client_refusal bound_met(const struct outbound *outbound)
 {
     const struct account *account = account_of(outbound);
+    enum places_bound descriptors = share_bound(&account->destinations, 1);
+    enum places_bound names = share_bound(&account->names, 1);
 
     if (!outbound->counted)
         return outbound->bound == PLACES_OWN ? CLIENT_REFUSAL_MAX_STREAMS
                                              : CLIENT_REFUSAL_LIMITS_STREAMS;
-    if (share_room(&account->destinations) == 0)
-        return CLIENT_REFUSAL_DESCRIPTORS;
-    if (share_room(&account->names) == 0)
-        return CLIENT_REFUSAL_NAMES;
+    if (descriptors != PLACES_FREE)
+        return descriptors == PLACES_OWN ? CLIENT_REFUSAL_MAX_DESCRIPTORS
+                                         : CLIENT_REFUSAL_DESCRIPTORS;
+    if (names != PLACES_FREE)
+        return names == PLACES_OWN ? CLIENT_REFUSAL_MAX_NAMES : CLIENT_REFUSAL_NAMES;
     if (account_dial_wait(account, clock_now()) > DIAL_WAIT_NS)
         return CLIENT_REFUSAL_DIALS;
     return CLIENT_REFUSAL_MACHINE;
@@ -95,9 +98,15 @@ static const char *bound_string(enum client_refusal refusal)
                "(clients[].max_streams)";
     case CLIENT_REFUSAL_LIMITS_STREAMS:
         return "its client has as many streams as it leaves to the others (limits.streams)";
+    case CLIENT_REFUSAL_MAX_DESCRIPTORS:
+        return "its client has as many connections to destinations as it may have "
+               "(max_descriptors of clients[] or limits)";
     case CLIENT_REFUSAL_DESCRIPTORS:
         return "its client has as many connections as it leaves to the others (\"ulimit "
                "-n\", or LimitNOFILE of the systemd unit)";
+    case CLIENT_REFUSAL_MAX_NAMES:
+        return "its client looks up as many names as it may (max_names of clients[] or "
+               "limits)";
     case CLIENT_REFUSAL_NAMES:
         return "its client looks up as many names as it leaves to the others "
                "(dns.max_waiting)";

@@ -221,16 +221,32 @@ static void on_read_turn(struct pace_turn *turn, uint64_t granted)
 
 /* ---- out: from the client to the network ---- */
 
+static void note_descriptors(const struct flow_list *list, enum places_bound bound)
+{
+    static _Thread_local struct log_limit limit;
+
+    account_note_refusal(list->account, bound == PLACES_OWN ? CLIENT_REFUSAL_MAX_DESCRIPTORS
+                                                            : CLIENT_REFUSAL_DESCRIPTORS);
+    log_write_limited(&limit, clock_now(), LOG_WARNING,
+                      "%s has as many sockets to destinations as %s, and loses its oldest "
+                      "flow",
+                      list->client,
+                      bound == PLACES_OWN ? "it may have (max_descriptors)"
+                                          : "the limit of open files leaves it");
+}
+
 /* Takes a descriptor of the client's part, of which the session's flows leave as many to
  * its streams as they have. Where there is none, the flow that has sent least recently
  * makes room. */
 static bool take_descriptor(struct outbound_flow *flow)
 {
     struct share *descriptors = &flow->list->account->destinations;
+    enum places_bound bound;
 
-    while (share_room(descriptors) <= flow->list->sockets) {
+    while ((bound = share_bound(descriptors, flow->list->sockets + 1)) != PLACES_FREE) {
         struct outbound_flow *oldest = oldest_of(flow->list);
 
+        note_descriptors(flow->list, bound);
         if (oldest == flow)
             return false;
         end_flow(oldest, FLOW_CLOSE_LIMIT);

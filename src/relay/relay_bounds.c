@@ -8,13 +8,15 @@
 /* Connections of one session: the default of pool.burst at local. */
 #define SUBFLOWS_OF_SESSION 48ul
 #define RECORDS_MIN (UINT64_C(16) << 20)
+/* Data may take so many times as much memory as the records of streams, and as flows. */
+#define DATA_PARTS 4
 
 static unsigned long subflows_of_clients(const struct config_relay *config)
 {
     unsigned long sum = 0;
 
     for (size_t i = 0; i < config->clients.count; i++)
-        sum += config->clients.items[i].max_sessions * SUBFLOWS_OF_SESSION;
+        sum += config_relay_bounds(config, i).max_sessions * SUBFLOWS_OF_SESSION;
     return sum;
 }
 
@@ -39,12 +41,10 @@ uint32_t relay_bounds_unauthenticated(const struct config_relay *config)
     return (uint32_t)MIN((unsigned long)config->limits.unauthenticated, rest);
 }
 
-/* Streams' records may take a quarter as much as their data; the floor allows for some
- * thousand idle streams where little data may wait. Flows, with all that waits in them, may
- * take as much as that. */
+/* The floor allows for some thousand idle streams where little data may wait. */
 void relay_bounds_set(const struct config_relay *config, struct client_pools *pools)
 {
-    uint64_t records = MAX(config->limits.buffered_bytes / 4, RECORDS_MIN);
+    uint64_t records = MAX(config->limits.buffered_bytes / DATA_PARTS, RECORDS_MIN);
 
     atomic_store(&pools->streams.most, config->limits.streams);
     atomic_store(&pools->flows.most, config->limits.flows);
@@ -54,4 +54,22 @@ void relay_bounds_set(const struct config_relay *config, struct client_pools *po
     atomic_store(&pools->subflows.most, descriptors_for_subflows());
     atomic_store(&pools->destinations.most, descriptors_for_clients());
     atomic_store(&pools->names.most, config->dns.max_waiting);
+}
+
+struct client_bounds relay_bounds_of_client(const struct config_relay *config, size_t index)
+{
+    struct config_bounds bounds = config_relay_bounds(config, index);
+    uint64_t part = bounds.max_memory / (DATA_PARTS + 2);
+
+    return (struct client_bounds){
+        .streams = bounds.max_streams,
+        .flows = bounds.max_flows,
+        .pages = DATA_PARTS * part / PAGE_SIZE,
+        .records = part,
+        .datagrams = part,
+        .subflows = bounds.max_descriptors,
+        .destinations = bounds.max_descriptors,
+        .names = bounds.max_names,
+        .dials_per_second = bounds.dials_per_second,
+    };
 }

@@ -57,6 +57,7 @@ static int list_client(struct relay_clients *clients, const struct config_relay 
                        size_t listed)
 {
     const struct config_client *config = &relay->clients.items[listed];
+    struct config_bounds bounds = config_relay_bounds(relay, listed);
     int index = relay_clients_recall(clients, config->public_key);
     struct relay_client *client;
 
@@ -66,9 +67,9 @@ static int list_client(struct relay_clients *clients, const struct config_relay 
     client->gone = false;
     client->listed = listed;
     snprintf(client->name, sizeof(client->name), "%s", config->name);
-    clients->limits[index].max_streams = config->max_streams;
-    clients->limits[index].max_flows = relay->udp ? config->max_flows : 0;
-    clients->limits[index].max_sessions = config->max_sessions;
+    clients->limits[index].max_streams = bounds.max_streams;
+    clients->limits[index].max_flows = relay->udp ? bounds.max_flows : 0;
+    clients->limits[index].max_sessions = bounds.max_sessions;
     return OK;
 }
 

@@ -232,6 +232,9 @@ void relay_terms_stop(struct relay *relay);
 uint32_t relay_bounds_unauthenticated(const struct config_relay *config);
 /* The bounds of all clients together. */
 void relay_bounds_set(const struct config_relay *config, struct client_pools *pools);
+/* The bounds of the client in that entry of the configuration. */
+struct client_bounds relay_bounds_of_client(const struct config_relay *config,
+                                            size_t index);
 /* Tells the process how many descriptors the relay needs besides the `held` ones. */
 void relay_bounds_reserve(const struct config_relay *config, unsigned long held);
 

@@ -62,18 +62,13 @@ static void set_rates(struct pace_rate *up, struct pace_rate *down,
     pace_rate_set(down, rate->down_bits / 8, now);
 }
 
-static void set_bounds(struct relay_meter *meter, const struct config_client *client,
-                       const struct config_limits *limits)
+static void set_bounds(struct relay_meter *meter, const struct config_relay *config,
+                       size_t listed)
 {
-    const struct client_bounds bounds = {
-        .streams = client->max_streams,
-        .flows = client->max_flows,
-        .dials_per_second = client->dials_per_second != 0 ? client->dials_per_second
-                                                          : limits->dials_per_second,
-    };
+    const struct client_bounds bounds = relay_bounds_of_client(config, listed);
 
     client_account_set(&meter->account, &bounds);
-    set_rates(&meter->up, &meter->down, &client->rate);
+    set_rates(&meter->up, &meter->down, &config->clients.items[listed].rate);
 }
 
 int relay_meters_set(struct relay *relay, struct relay_clients *clients,
@@ -90,8 +85,7 @@ int relay_meters_set(struct relay *relay, struct relay_clients *clients,
 
         clients->limits[i].account = &relay->meters[i]->account;
         if (!client->gone)
-            set_bounds(relay->meters[i], &config->clients.items[client->listed],
-                       &config->limits);
+            set_bounds(relay->meters[i], config, client->listed);
     }
     return OK;
 }

@@ -48,11 +48,16 @@ static void on_shed(struct relay_session *session, const struct session_event *e
         [SESSION_BOUND_HOLES] = CLIENT_REFUSAL_RECORDS,
         [SESSION_BOUND_MEMORY] = CLIENT_REFUSAL_MACHINE,
     };
+    bool own = event->shed.bound == SESSION_BOUND_BUFFERED && !event->shed.shared;
     char text[SHED_TEXT_SIZE];
 
-    account_note_refusal(session->driver.account, refusals[event->shed.bound]);
-    log_client(session, LOG_WARNING, "%s: %s", session->name,
-               shed_describe(event, "limits.buffered_bytes", text));
+    account_note_refusal(session->driver.account,
+                         own ? CLIENT_REFUSAL_MAX_MEMORY : refusals[event->shed.bound]);
+    log_client(
+        session, LOG_WARNING, "%s: %s", session->name,
+        shed_describe(event,
+                      own ? "its client's max_memory for data" : "limits.buffered_bytes",
+                      text));
 }
 
 static void on_changed(struct driver *driver, const struct session_event *event)

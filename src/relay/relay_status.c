@@ -89,11 +89,24 @@ static json_t *describe_held(const struct client_account *account, json_t *held)
     return held;
 }
 
+static json_t *most_or_null(const struct places *places, unsigned unit)
+{
+    uint64_t most = atomic_load(&places->most);
+
+    return most != PLACES_UNLIMITED ? json_integer((json_int_t)(most * unit)) : json_null();
+}
+
 static json_t *describe_most(const struct client_account *account, uint32_t sessions)
 {
-    return json_pack("{s:i, s:I, s:I, s:i}", "sessions", (int)sessions, "streams",
-                     (json_int_t)atomic_load(&account->streams.most), "flows",
-                     (json_int_t)atomic_load(&account->flows.most), "dials_per_second",
+    return json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i}", "sessions",
+                     (int)sessions, "streams", most_or_null(&account->streams, 1), "flows",
+                     most_or_null(&account->flows, 1), "subflows",
+                     most_or_null(&account->subflows, 1), "destinations",
+                     most_or_null(&account->destinations, 1), "names",
+                     most_or_null(&account->names, 1), "buffered_bytes",
+                     most_or_null(&account->pages, PAGE_SIZE), "record_bytes",
+                     most_or_null(&account->records, 1), "datagram_bytes",
+                     most_or_null(&account->datagrams, 1), "dials_per_second",
                      (int)atomic_load(&account->dials_per_second));
 }
 
@@ -103,6 +116,8 @@ static json_t *describe_client(const struct relay *relay, size_t index,
     const struct relay_client *client = &relay->clients->items[index];
     const struct config_client *config =
         &relay->config->config->clients.items[client->listed];
+    struct config_bounds bounds =
+        config_relay_bounds(relay->config->config, client->listed);
     const struct relay_meter *meter = relay->meters[index];
     json_t *sessions =
         parts->sessions[index] != NULL ? json_incref(parts->sessions[index]) : json_array();
@@ -111,7 +126,7 @@ static json_t *describe_client(const struct relay *relay, size_t index,
                      client->name, "refusal",
                      client->refusal[0] != '\0' ? client->refusal : NULL, "held",
                      describe_held(&meter->account, parts->held[index]), "most",
-                     describe_most(&meter->account, config->max_sessions), "rate",
+                     describe_most(&meter->account, bounds.max_sessions), "rate",
                      describe_rate(&config->rate, sessions), "quota",
                      describe_quota(relay, index), "expires_s",
                      config->expires_ns != TIME_NEVER

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Asks a running local or relay for its status."""
+import json
 import os
 import subprocess
 
@@ -13,3 +14,9 @@ def ask(t, path, *arguments, status=0, env=None):
                             env={**os.environ, "XDG_RUNTIME_DIR": t.directory, **(env or {})})
     t.equal(result.returncode, status, f"status of {arguments} ({result.stderr})")
     return result.stdout if status == 0 else result.stderr
+
+
+def status_of(t, pair, name="guest"):
+    """What the relay's status says of a client."""
+    found = json.loads(ask(t, pair.relay_path, "--json"))
+    return next(client for client in found["clients"] if client["name"] == name)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """How much the relay's operator lets one client move and hold, in all its sessions together."""
+import contextlib
 import json
 import os
 import threading
@@ -10,7 +11,7 @@ import harness
 from datagrams import Association, DatagramServer
 from pairs import grant, two_clients
 from sockets import recv_exactly
-from statuses import ask
+from statuses import status_of
 
 FAILURE = 1  # RFC 1928 section 6
 RATE = 16_000_000  # bits a second
@@ -200,12 +201,6 @@ def test_no_client_takes_the_streams_of_others(t):
     streams += [pair.open("127.0.0.1", server.port) for _ in range(2)]
 
 
-def status_of(t, pair, name="guest"):
-    """What the relay's status says of a client."""
-    found = json.loads(ask(t, pair.relay_path, "--json"))
-    return next(client for client in found["clients"] if client["name"] == name)
-
-
 def test_data_of_all_sessions(t):
     """What waits for readers that stop: a client alone has half of the memory, whichever workers
     have its sessions, and another has the rest. A reload changes the bound at once."""
@@ -232,6 +227,46 @@ def test_data_of_all_sessions(t):
     for reader in readers:
         reader.close()
     harness.wait_until(lambda: held() == 0, 60, "nothing any more")
+
+
+def test_memory_that_a_client_may_have(t):
+    """Two thirds of `max_memory` are for data that waits for readers, in all workers. The stream
+    that holds most gives way, and the log says whose bound that is. A reload counts at once."""
+    def deaf(connection):
+        stop.wait(60 * harness.SLOW)
+
+    def held():
+        for stream in streams:
+            with contextlib.suppress(OSError):
+                while stream.send(bytes(65536)):
+                    pass
+        return status_of(t, pair)["held"]["buffered_bytes"]
+
+    stop = threading.Event()
+    t.stack.callback(stop.set)
+    server, echo = t.server(deaf), t.server()
+    pair, guest = two_clients(t, {"max_memory": "6MiB"}, {"workers": 2})
+    twin = twin_of(t, guest)
+    streams = [p.open("127.0.0.1", server.port) for _ in range(8) for p in (guest, twin)]
+    for stream in streams:
+        stream.setblocking(False)
+    most = status_of(t, pair)["most"]
+    t.equal([most[name] for name in ("buffered_bytes", "record_bytes", "datagram_bytes")],
+            [4 << 20, 1 << 20, 1 << 20], "bounds of the memory")
+    harness.wait_until(lambda: held() > 3 << 20 and "max_memory" in pair.relay.log(), 60,
+                       "the bound to be met")
+    t.check(held() <= 4 << 20, f"holds {held()} bytes")
+    pair.relay.wait_output(r"guest: reset the stream to .*: [\d.]+ MiB of its client's max_memory for data "
+                           r"\(4.0 MiB\) are in use")
+    t.check(status_of(t, pair)["refused"].get("max_memory"), "no refusal in the status")
+    data = bytes(BUFFERED)
+    t.equal(pair.fetch("127.0.0.1", echo.port, data), data, "of another client")
+    t.check("limits.buffered_bytes" not in pair.relay.log(), "the log blames the bound of all")
+    grant(pair, max_memory="24MiB")
+    streams += [guest.open("127.0.0.1", server.port) for _ in range(8)]
+    for stream in streams:
+        stream.setblocking(False)
+    harness.wait_until(lambda: held() > 5 << 20, 60, "more data")
 
 
 def test_flows_of_all_sessions(t):

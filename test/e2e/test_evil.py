@@ -7,6 +7,8 @@ import time
 import harness
 from evil import Evil, data, stream_open, stream_window
 from fakedns import FakeDns
+from pairs import grant
+from statuses import status_of
 
 # A hostile frame may cost five times the CPU of an honest one of its type. CPU is counted in ticks
 # of 10 ms; sanitizers and a busy machine blur it.
@@ -132,6 +134,40 @@ def test_names_of_one_client(t):
     served(t, stream, "by a name")
 
 
+def test_names_that_a_client_may_look_up(t):
+    """`max_names` of a client, over its sessions in two workers; a reload counts at once."""
+    pair = t.pair(relay={"workers": 2}, start=False)
+    pair.relay_config["dns"] = {"servers": [FakeDns(t, mode="silent").server]}
+    pair.relay_config["limits"] = {"max_names": 7}
+    evil = Evil(t, pair, max_names=5)
+    pair.start_relay()
+
+    def look_up(most):
+        sessions = [evil.session() for _ in range(2)]
+        for session in sessions:
+            session.deal([stream_open(i, f"name-{i}.example.com", 80) for i in range(1, 11)])
+        harness.wait_until(lambda: status_of(t, pair, "evil")["held"]["names"] == most, 20,
+                           f"{most} names")
+        return sessions
+
+    sessions = look_up(5)
+    pair.relay.wait_output(r"evil: the stream to .* was not opened: its client looks up as many names "
+                           r"as it may \(max_names of clients\[\] or limits\)")
+    client = status_of(t, pair, "evil")
+    t.equal((client["most"]["names"], client["refused"]), (5, {"max_names": 15}), "names")
+    t.equal(status_of(t, pair, "test")["most"]["names"], 7, "names of a client that has no own bound")
+
+    def refusals():
+        for session in sessions:
+            session.pump()
+        return [code for session in sessions for code in session.told.resets.values()]
+    harness.wait_until(lambda: len(refusals()) >= 15, 20, "the refusals")
+    t.equal(refusals(), 15 * [RESET_LIMIT], "codes of the refusals")
+    grant(pair, max_names=8)
+    harness.wait_until(lambda: status_of(t, pair, "evil")["most"]["names"] == 8, 20, "the reload")
+    look_up(8)
+
+
 def test_names_that_are_given_up_together(t):
     """Many names that wait cost no more each than few do."""
     pair = t.pair(start=False)
@@ -193,6 +229,46 @@ def test_descriptors_of_one_client(t):
     others = [pair.open("127.0.0.1", server.port) for _ in range(5)]
     for other in others:
         served(t, other, "beside many descriptors")
+
+
+def test_descriptors_that_a_client_may_have(t):
+    """`max_descriptors`: so many sockets to destinations, and so many connections with it."""
+    pair = t.pair(start=False)
+    evil = Evil(t, pair, max_descriptors=64)
+    pair.start_relay()
+    pair.start_local()
+    server, origin = t.server(), t.origin()
+    host, port = origin.dest.split(":")
+    session = evil.session()
+    session.deal([stream_open(i + 1, host, int(port)) for i in range(100)])
+    session.await_told(lambda: len(session.told.resets) >= 36, "refusals")
+    t.equal(list(session.told.resets.values()), 36 * [RESET_LIMIT], "codes of the refusals")
+    pair.relay.wait_output(r"evil: the stream to .* was not opened: its client has as many connections "
+                           r"to destinations as it may have \(max_descriptors of clients\[\] or limits\)")
+    for _ in range(100):
+        session.join()
+    session.pump()
+    harness.rest(lambda: status_of(t, pair, "evil")["held"]["subflows"], 0.5, 20)
+    client = status_of(t, pair, "evil")
+    # The relay gives up those that acknowledge nothing, after a while.
+    t.check(48 < client["held"]["subflows"] <= 64, f"{client['held']['subflows']} connections")
+    t.equal(client["held"]["destinations"], 64, "sockets to destinations")
+    t.equal(client["refused"], {"max_descriptors": 36}, "what was refused")
+    for i in range(2):
+        served(t, pair.open("127.0.0.1", server.port), f"beside many descriptors, {i}")
+
+
+def test_streams_that_need_too_much_memory(t):
+    """The records of streams have a sixth of `max_memory`: a session that needs more ends, and is
+    told whose bound that is."""
+    pair, evil, bystander, _ = setting(t, max_memory="6MiB")
+    session = evil.session()
+    session.send([stream_window(i + 1, 1) for i in range(2000)])
+    session.await_told(lambda: session.told.closed, "the end of the session")
+    t.check("more memory than the client may have (max_memory" in session.told.closed[1],
+            f"told {session.told.closed}")
+    pair.relay.wait_output(r"of evil has ended: its streams need more memory than the client may have")
+    served(t, bystander, "beside many records")
 
 
 def test_sessions_of_one_client(t):

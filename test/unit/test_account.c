@@ -200,6 +200,78 @@ static void test_a_bound_holds_over_both_workers(void **state)
     assert_int_equal(twice.common.streams.used + twice.common.flows.used, 0);
 }
 
+/* A user whose own bound is small keeps no steps of it: another thread could not have
+ * them. */
+static void test_a_small_own_bound_is_used_by_both_threads(void **state)
+{
+    struct users users;
+    struct share *shares = users.shares[0];
+    (void)state;
+
+    users_init(&users, STEP * SHARE_STEPS);
+    users.places[0].most = 10;
+    for (int i = 0; i < 9; i++)
+        assert_true(share_take(&shares[0], 1));
+    assert_true(share_take(&shares[1], 1));
+    assert_int_equal(share_bound(&shares[0], 1), PLACES_OWN);
+    assert_false(share_take(&shares[0], 1));
+    share_give(&shares[0], 8);
+    assert_int_equal(share_bound(&shares[1], 8), PLACES_FREE);
+    assert_int_equal(share_bound(&shares[1], 9), PLACES_OWN);
+    assert_true(share_take(&shares[1], 8));
+    share_give(&shares[0], 1);
+    share_give(&shares[1], 9);
+    assert_int_equal(users.pool.used, 0);
+}
+
+/* Whose bound is met: the user's own one, or the part that it leaves to the others. */
+static void test_the_bound_that_is_met(void **state)
+{
+    struct users users;
+    struct share *share = &users.shares[0][0];
+    (void)state;
+
+    users_init(&users, 20);
+    users.places[0].most = 8;
+    assert_int_equal(share_bound(share, 8), PLACES_FREE);
+    assert_int_equal(share_bound(share, 9), PLACES_OWN);
+    users.places[0].most = 15;
+    assert_int_equal(share_bound(share, 10), PLACES_FREE);
+    assert_int_equal(share_bound(share, 11), PLACES_COMMON);
+    assert_int_equal(share_bound(share, 16), PLACES_OWN);
+}
+
+/* The client's own bounds of each kind count at once; 0 is none. */
+static void test_bounds_of_each_kind(void **state)
+{
+    const struct client_bounds few = {.pages = 2,
+                                      .records = 3,
+                                      .datagrams = 4,
+                                      .subflows = 5,
+                                      .destinations = 6,
+                                      .names = 7};
+    const struct client_bounds none = {0};
+    struct twice twice;
+    struct share *shares[] = {&twice.accounts[0].pages.share,  &twice.accounts[0].records,
+                              &twice.accounts[0].datagrams,    &twice.accounts[0].subflows,
+                              &twice.accounts[0].destinations, &twice.accounts[0].names};
+    (void)state;
+
+    twice_init(&twice, &few);
+    for (uint64_t i = 0; i < ARRAY_LENGTH(shares); i++) {
+        assert_int_equal(share_room(shares[i]), 2 + i);
+        assert_true(share_take(shares[i], 2 + i));
+        assert_false(share_take(shares[i], 1));
+        assert_int_equal(share_bound(shares[i], 1), PLACES_OWN);
+    }
+    client_account_set(&twice.client, &none);
+    for (uint64_t i = 0; i < ARRAY_LENGTH(shares); i++) {
+        assert_true(share_take(shares[i], 1));
+        share_give(shares[i], 3 + i);
+    }
+    assert_int_equal(twice.client.pages.used, 0);
+}
+
 /* A flow may begin before the old one has ended that makes room for it, and the end of any
  * flow settles that. */
 static void test_flows_are_owed(void **state)
@@ -374,7 +446,9 @@ UNIT_MAIN(cmocka_unit_test(test_one_user_gets_half_in_both_threads),
           cmocka_unit_test(test_without_places_there_is_no_bound),
           cmocka_unit_test(test_dials_of_both_workers_come_at_their_rate_after_the_burst),
           cmocka_unit_test(test_a_bound_holds_over_both_workers),
-          cmocka_unit_test(test_flows_are_owed),
+          cmocka_unit_test(test_a_small_own_bound_is_used_by_both_threads),
+          cmocka_unit_test(test_the_bound_that_is_met),
+          cmocka_unit_test(test_bounds_of_each_kind), cmocka_unit_test(test_flows_are_owed),
           cmocka_unit_test(test_refusals_and_dials_are_counted),
           cmocka_unit_test(test_no_client_takes_more_places_than_it_leaves),
           cmocka_unit_test(test_threads_count_together),

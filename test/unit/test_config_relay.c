@@ -44,10 +44,13 @@ static void test_defaults(void **state)
     assert_string_equal(config->clients.items[0].name, "laptop");
     for (size_t i = 0; i < CONFIG_KEY_SIZE; i++)
         assert_int_equal(config->clients.items[0].public_key[i], 1);
-    assert_int_equal(config->clients.items[0].max_sessions, 16);
-    assert_int_equal(config->clients.items[0].max_streams, 16384);
-    assert_int_equal(config->clients.items[0].max_flows, 1024);
-    assert_int_equal(config->clients.items[0].dials_per_second, 0);
+    assert_int_equal(config_relay_bounds(config, 0).max_sessions, 16);
+    assert_int_equal(config_relay_bounds(config, 0).max_streams, 16384);
+    assert_int_equal(config_relay_bounds(config, 0).max_flows, 1024);
+    assert_int_equal(config_relay_bounds(config, 0).dials_per_second, 1000);
+    assert_int_equal(config_relay_bounds(config, 0).max_descriptors, 0);
+    assert_int_equal(config_relay_bounds(config, 0).max_names, 0);
+    assert_int_equal(config_relay_bounds(config, 0).max_memory, 0);
     assert_int_equal(config->clients.items[0].destinations.allow.count, 0);
     assert_int_equal(config->clients.items[0].destinations.deny.count, 0);
     assert_int_equal(config->clients.items[0].destinations.ports.count, 0);
@@ -134,10 +137,10 @@ static void test_everything(void **state)
     assert_int_equal(config->clients.count, 2);
     assert_string_equal(config->clients.items[1].name, "b");
     assert_int_equal(config->clients.items[1].public_key[0], 2);
-    assert_int_equal(config->clients.items[1].max_sessions, 1);
-    assert_int_equal(config->clients.items[1].max_streams, 1000000);
-    assert_int_equal(config->clients.items[1].max_flows, 65536);
-    assert_int_equal(config->clients.items[1].dials_per_second, 7);
+    assert_int_equal(config_relay_bounds(config, 1).max_sessions, 1);
+    assert_int_equal(config_relay_bounds(config, 1).max_streams, 1000000);
+    assert_int_equal(config_relay_bounds(config, 1).max_flows, 65536);
+    assert_int_equal(config_relay_bounds(config, 1).dials_per_second, 7);
     assert_int_equal(config->clients.items[1].rate.up_bits, 64000);
     assert_int_equal(config->clients.items[1].rate.down_bits, 20000000);
     assert_true(config->clients.items[1].quota_bytes == UINT64_C(100) << 30);
@@ -187,6 +190,43 @@ static void test_warns_when_nobody_is_served(void **state)
     assert_int_equal(config->warnings.count, 1);
     assert_string_equal(config->warnings.items[0],
                         "r.json:2: clients: nobody is listed, so nobody is served");
+    config_relay_free(config);
+}
+
+/* The bounds of a client that are not said are those of `limits`. */
+static void test_bounds_of_clients(void **state)
+{
+    struct config_relay *config =
+        parse("{ \"private_key_file\": \"k\", \"clients\": [ " CLIENT(
+            "a",
+            KEY_1) ", { \"name\": \"b\", \"public_key\": \"" KEY_2
+                   "\", \"max_sessions\": 1,\n"
+                   "    \"max_streams\": 2, \"max_flows\": 3, \"dials_per_second\": 4,\n"
+                   "    \"max_descriptors\": 65, \"max_names\": 6, \"max_memory\": "
+                   "\"7MiB\" } ],\n"
+                   "  \"limits\": { \"max_sessions\": 11, \"max_streams\": 12, "
+                   "\"max_flows\": 13,\n"
+                   "    \"dials_per_second\": 14, \"max_descriptors\": 165, \"max_names\": "
+                   "16,\n"
+                   "    \"max_memory\": \"17MiB\" } }");
+    struct config_bounds all = config_relay_bounds(config, 0);
+    struct config_bounds own = config_relay_bounds(config, 1);
+    (void)state;
+
+    assert_int_equal(all.max_sessions, 11);
+    assert_int_equal(all.max_streams, 12);
+    assert_int_equal(all.max_flows, 13);
+    assert_int_equal(all.dials_per_second, 14);
+    assert_int_equal(all.max_descriptors, 165);
+    assert_int_equal(all.max_names, 16);
+    assert_int_equal(all.max_memory, 17 << 20);
+    assert_int_equal(own.max_sessions, 1);
+    assert_int_equal(own.max_streams, 2);
+    assert_int_equal(own.max_flows, 3);
+    assert_int_equal(own.dials_per_second, 4);
+    assert_int_equal(own.max_descriptors, 65);
+    assert_int_equal(own.max_names, 6);
+    assert_int_equal(own.max_memory, 7 << 20);
     config_relay_free(config);
 }
 
@@ -273,6 +313,20 @@ static void test_refusals(void **state)
         {WITH(AND("\"dns\": { \"resolve\": \"local\" }")),
          "r.json:2: dns.resolve: unknown key; did you mean \"servers\"? allowed: servers, "
          "timeout, cache, max_ttl, max_negative_ttl, max_waiting"},
+        {CLIENTS("{ \"name\": \"a\", \"public_key\": \"" KEY_1
+                 "\", \"max_descriptors\": 63 }"),
+         "r.json:2: clients[0].max_descriptors: found 63; allowed: a whole number from 64 "
+         "to "
+         "1000000, or null"},
+        {CLIENTS("{ \"name\": \"a\", \"public_key\": \"" KEY_1 "\", \"max_names\": 0 }"),
+         "r.json:2: clients[0].max_names: found 0; allowed: a whole number from 1 to "
+         "1000000, or null"},
+        {WITH(AND("\"limits\": { \"max_memory\": \"5MiB\" }")),
+         "r.json:2: limits.max_memory: found \"5MiB\"; allowed: 6291456 to 1099511627776 "
+         "bytes, as a number or as a text such as \"64KiB\", or null"},
+        {WITH(AND("\"limits\": { \"max_sessions\": null }")),
+         "r.json:2: limits.max_sessions: found null; allowed: a whole number from 1 to "
+         "65535"},
         {WITH(AND("\"limits\": { \"buffered_bytes\": \"1kB\" }")),
          "r.json:2: limits.buffered_bytes: found \"1kB\"; allowed: 1048576 to "
          "1099511627776 bytes, as a number or as a text such as \"64KiB\""},
@@ -295,5 +349,6 @@ static void test_refusals(void **state)
 }
 
 UNIT_MAIN(cmocka_unit_test(test_defaults), cmocka_unit_test(test_everything),
-          cmocka_unit_test(test_warns_when_nobody_is_served), cmocka_unit_test(test_dates),
+          cmocka_unit_test(test_warns_when_nobody_is_served),
+          cmocka_unit_test(test_bounds_of_clients), cmocka_unit_test(test_dates),
           cmocka_unit_test(test_refusals))

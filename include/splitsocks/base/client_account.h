@@ -21,10 +21,13 @@ struct client_pools {
     struct places_pool names;        /* being looked up */
 };
 
-/* The bounds of one client. */
+/* The bounds of one client, as in struct client_pools; 0 is none, except of streams and
+ * flows. */
 struct client_bounds {
-    uint64_t streams, flows;   /* open at a time */
-    uint32_t dials_per_second; /* 0: no bound */
+    uint64_t streams, flows;
+    uint64_t pages, records, datagrams;
+    uint64_t subflows, destinations, names;
+    uint32_t dials_per_second;
 };
 
 /* The bounds and rules that keep something from a client, each with the name that the
@@ -37,14 +40,17 @@ enum client_refusal {
     CLIENT_REFUSAL_MAX_FLOWS,    /* its own bound for flows: an old flow ended for a new */
     CLIENT_REFUSAL_LIMITS_FLOWS, /* it has as many flows as it leaves to others */
     CLIENT_REFUSAL_DIALS,        /* dials_per_second: no stream */
+    CLIENT_REFUSAL_MAX_NAMES,    /* its own bound for names that are looked up */
     CLIENT_REFUSAL_NAMES,        /* it looks up as many names as it leaves to others */
-    CLIENT_REFUSAL_DESCRIPTORS,  /* it has as many connections as it leaves to others */
-    CLIENT_REFUSAL_MEMORY,       /* limits.buffered_bytes: a stream was reset */
-    CLIENT_REFUSAL_RECORDS,      /* data in too many pieces: a stream was reset */
-    CLIENT_REFUSAL_DESTINATION,  /* the rules for destinations: no stream */
-    CLIENT_REFUSAL_MACHINE,      /* the machine has no more: no stream */
+    CLIENT_REFUSAL_MAX_DESCRIPTORS, /* its own bound for sockets to destinations */
+    CLIENT_REFUSAL_DESCRIPTORS,     /* it has as many connections as it leaves to others */
+    CLIENT_REFUSAL_MAX_MEMORY,      /* its own bound for data: a stream was reset */
+    CLIENT_REFUSAL_MEMORY,          /* limits.buffered_bytes: a stream was reset */
+    CLIENT_REFUSAL_RECORDS,         /* data in too many pieces: a stream was reset */
+    CLIENT_REFUSAL_DESTINATION,     /* the rules for destinations: no stream */
+    CLIENT_REFUSAL_MACHINE,         /* the machine has no more: no stream */
 };
-#define CLIENT_REFUSALS 13
+#define CLIENT_REFUSALS 16
 
 struct client_account {
     struct places streams, flows, pages, records, datagrams, subflows, destinations, names;

@@ -45,6 +45,8 @@ void places_init(struct places *places, struct places_pool *pool, uint64_t most)
 
 /* How many the user may take now, one after the other. */
 uint64_t places_room(const struct places *places);
+/* The bound that keeps the user from so many more; PLACES_FREE where none does. */
+enum places_bound places_bound(const struct places *places, uint64_t amount);
 /* Whether the user has more than a bound allows, because that fell, or by places_add(). */
 bool places_are_over(const struct places *places);
 

@@ -13,7 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Of so many parts of the common bound a share keeps one at most. */
+/* Of so many parts of the common bound, and of the user's own one, a share keeps one at
+ * most. */
 #define SHARE_STEPS 1024
 
 struct share {
@@ -26,6 +27,8 @@ void share_init(struct share *share, struct places *places);
 
 /* How many may be taken now, one after the other. */
 uint64_t share_room(const struct share *share);
+/* The bound that keeps the share from so many more; PLACES_FREE where none does. */
+enum places_bound share_bound(const struct share *share, uint64_t amount);
 /* Takes so many, or none where that meets a bound. */
 bool share_take(struct share *share, uint64_t amount) MUST_CHECK;
 /* Takes them without asking: they are there already. */

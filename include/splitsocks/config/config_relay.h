@@ -28,14 +28,24 @@ struct config_destinations {
     struct config_port_ranges ports; /* the open ones; count 0: all but port 25 */
 };
 
+/* What one client may have and do, in all its sessions together. 0: not said; so `limits`
+ * decides, and where that does not either, there is no bound of the client's own. */
+struct config_bounds {
+    uint32_t max_sessions;     /* at a time */
+    uint32_t max_streams;      /* open at a time */
+    uint32_t max_flows;        /* of datagrams, the same */
+    uint32_t dials_per_second; /* connections to destinations that it may begin */
+    uint32_t max_descriptors;  /* connections with local; and again so many sockets beside
+                                  these, to destinations */
+    uint32_t max_names;        /* being looked up */
+    uint64_t max_memory;       /* bytes */
+};
+
 /* A client that the relay serves. Names and keys are unique. */
 struct config_client {
     const char *name; /* for the log; 1..63 printable characters */
     uint8_t public_key[CONFIG_KEY_SIZE];
-    uint32_t max_sessions; /* at a time, of this key */
-    uint32_t max_streams;  /* open at a time, in all its sessions together */
-    uint32_t max_flows;    /* the same for flows of datagrams */
-    uint32_t dials_per_second; /* to destinations; 0: as in `limits` */
+    struct config_bounds bounds;
     /* Exceptions from the relay's `destinations`, which decide where this says nothing. */
     struct config_destinations destinations;
     struct config_rate rate; /* of all its sessions together */
@@ -48,14 +58,14 @@ struct config_clients {
     size_t count; /* 0: nobody is served, and there is a warning */
 };
 
-/* Bounds of the whole process. */
+/* Bounds of the whole process, and those of each client that has no others. */
 struct config_limits {
     uint32_t half_open;                       /* HELLO answered, no valid chunk yet */
     uint32_t unauthenticated;                 /* connections without a valid chunk */
     uint32_t failures_per_minute_per_address; /* IPv6: per /64 */
     uint64_t buffered_bytes;
-    uint32_t streams, flows;   /* open at a time, of all clients */
-    uint32_t dials_per_second; /* of each client that has no other, to destinations */
+    uint32_t streams, flows; /* open at a time, of all clients */
+    struct config_bounds bounds;
 };
 
 struct config_relay {
@@ -81,6 +91,8 @@ struct config_relay {
 /* As config_local_parse(). */
 int config_relay_parse(const char *text, size_t length, const char *file_name,
                        struct config_relay **out, struct config_error *error) MUST_CHECK;
+/* The bounds of the client with that index: its own ones and those of `limits`. */
+struct config_bounds config_relay_bounds(const struct config_relay *config, size_t index);
 /* Whether some client has a quota. */
 bool config_relay_has_quotas(const struct config_relay *config);
 /* Wipes and frees it. NULL is allowed. */

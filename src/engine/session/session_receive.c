@@ -6,6 +6,20 @@
 
 /* ---- frames ---- */
 
+/* Why there is no record for a further stream. */
+static const char *no_record(const struct session *session)
+{
+    switch (share_bound(&session->streams.account->records, ACCOUNT_STREAM_BYTES)) {
+    case PLACES_OWN:
+        return "its streams need more memory than the client may have "
+               "(max_memory of clients[] or limits)";
+    case PLACES_COMMON:
+        return "its streams need more memory than the client leaves to the "
+               "others (limits.buffered_bytes)";
+    default: return "no memory for so many streams";
+    }
+}
+
 /* Relay: a stream of which data or another frame may come before its OPEN. NULL when it has
  * ended, or memory is out. */
 static struct stream *new_incoming(struct session *session, uint64_t id)
@@ -18,7 +32,7 @@ static struct stream *new_incoming(struct session *session, uint64_t id)
         return NULL;
     stream = error == OK ? stream_new(&session->streams, id) : NULL;
     if (stream == NULL) {
-        session_fail(session, ERROR_MEMORY, "no memory for so many streams");
+        session_fail(session, ERROR_MEMORY, no_record(session));
         return NULL;
     }
     restraint_note_opened(&session->schedule);

@@ -9,8 +9,10 @@
 static void shed(struct streams *streams, struct stream *stream, enum session_bound bound,
                  size_t wanted)
 {
-    const struct places *places = streams->account->pages.share.places;
-    const struct places_pool *pool = places->pool;
+    const struct share *share = &streams->account->pages.share;
+    const struct places *places = share->places;
+    const struct places_pool *pool =
+        share_bound(share, wanted) != PLACES_OWN ? places->pool : NULL;
     struct session_event *event;
 
     event = stream_tell(streams, stream, SESSION_SHED);

@@ -206,11 +206,11 @@ enum session_bound {
 /* The memory in use when a stream was shed: whole pages, in bytes. */
 struct session_shed {
     enum session_bound bound;
-    bool shared;           /* the client may use no more than is free */
+    bool shared; /* the bound is that of all: the client may use no more than is free */
     uint64_t wanted_bytes; /* needed, and not available */
     uint64_t stream_bytes; /* used by this stream */
     uint64_t client_bytes; /* used by the client */
-    uint64_t used_bytes;   /* by all */
+    uint64_t used_bytes;   /* of the bound */
     uint64_t bound_bytes;
 };
 
