@@ -392,10 +392,9 @@ static void test_many_hellos_at_once(void **state)
 
 enum { STREAMS = 100 };
 
-/* One turn of the loop; returns how many connections it has brought to the destination. */
+/* One turn of the loop; returns how many connections the destination has then. */
 static unsigned accepted_in_a_turn(int destinations[STREAMS], unsigned count)
 {
-    unsigned before = count;
     int fd;
 
     io_pair_turn(&pair);
@@ -403,15 +402,16 @@ static unsigned accepted_in_a_turn(int destinations[STREAMS], unsigned count)
         assert_true(count < STREAMS);
         destinations[count++] = fd;
     }
-    return count - before;
+    return count;
 }
 
 /* One chunk asks for many connections, and the end of a session ends all of them: both in
- * many iterations of the loop, which does not wait between them. */
+ * many iterations of the loop, which does not wait between them. All iterations count: on a
+ * busy machine the kernel shows what two of them did at once. */
 static void test_many_streams_at_once(void **state)
 {
     int apps[STREAMS], destinations[STREAMS];
-    unsigned count = 0, ended = 0, most;
+    unsigned count = 0, ended = 0;
     (void)state;
 
     io_pair_begin(&pair, "");
@@ -419,17 +419,14 @@ static void test_many_streams_at_once(void **state)
     for (unsigned i = 0; i < STREAMS; i++)
         apps[i] = io_pair_open(&pair, NULL);
     ev_timer_stop(pair.loop, &pair.tick);
-    while (count < STREAMS) {
-        unsigned more = accepted_in_a_turn(destinations, count);
-
-        assert_in_range(more, 0, TURN_ERRANDS);
-        count += more;
+    for (unsigned turns = 1; count < STREAMS; turns++) {
+        count = accepted_in_a_turn(destinations, count);
+        assert_in_range(count, 0, turns * TURN_ERRANDS);
     }
     ev_timer_start(pair.loop, &pair.tick);
     session_close(pair.session, CLOSE_STOPPED, "the test", clock_now());
     driver_touch(&pair.driver);
-    while (ended < STREAMS) {
-        most = ended + TURN_ERRANDS;
+    for (unsigned turns = 1; ended < STREAMS; turns++) {
         io_pair_turn(&pair);
         for (ended = 0; ended < STREAMS; ended++) {
             struct pollfd end = {.fd = destinations[ended], .events = POLLIN};
@@ -437,7 +434,7 @@ static void test_many_streams_at_once(void **state)
             if (poll(&end, 1, 0) != 1)
                 break;
         }
-        assert_in_range(ended, 0, most);
+        assert_in_range(ended, 0, turns * TURN_ERRANDS);
     }
     for (unsigned i = 0; i < STREAMS; i++) {
         close(apps[i]);
