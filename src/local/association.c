@@ -165,12 +165,14 @@ static int open_socket(struct association *association)
     return error;
 }
 
-/* The address that the client is told. One on this machine needs no other than ours. */
+/* The address that the client is told. One on this machine needs no other than ours, and
+ * the socket takes what comes to an address of its family. */
 static struct address told_address(const struct association *association)
 {
     struct address told = association->service->advertise;
 
-    if (told.family == ADDRESS_NONE || address_is_loopback(&association->bound))
+    if (told.family != association->bound.family ||
+        address_is_loopback(&association->bound))
         return association->bound;
     told.port = association->bound.port;
     return told;

@@ -146,7 +146,8 @@ static void on_direct(void *context, const struct address *from, const uint8_t *
             const struct datagram_route *route =
                 list_entry(node, struct datagram_route, node);
 
-            known |= route->way == DATAGRAM_DIRECT && address_equal(&route->to, from);
+            known |= route->way == DATAGRAM_DIRECT && (address_equal(&route->to, from) ||
+                                                       address_equal(&route->spare, from));
         }
         if (!known)
             return;
@@ -285,16 +286,31 @@ static void send_to_relay(struct datagram_client *client,
 
 /* ---- sending ---- */
 
-static void send_directly(struct datagram_client *client,
-                          const struct datagram_route *route, const uint8_t *bytes,
-                          size_t length)
+/* A name's datagrams go by the family that can be sent to. Each is sent by itself, since a
+ * batch does not tell which address failed. */
+static bool send_by_either(struct datagram_direct *direct, struct datagram_route *route,
+                           const uint8_t *bytes, size_t length)
+{
+    int result = datagram_direct_try(direct, &route->to, bytes, length);
+
+    if (result == ERROR_SYSTEM) {
+        datagram_route_swap(route);
+        result = datagram_direct_try(direct, &route->to, bytes, length);
+    }
+    return result == OK;
+}
+
+static bool send_directly(struct datagram_client *client, struct datagram_route *route,
+                          const uint8_t *bytes, size_t length)
 {
     if (client->direct == NULL)
         client->direct = datagram_direct_new(client->service->worker, on_direct,
                                              on_direct_settled, client);
-    if (client->direct == NULL ||
-        !datagram_direct_send(client->direct, &route->to, bytes, length))
-        client->service->drops.lost++;
+    if (client->direct == NULL || length > DATAGRAM_BYTES_MAX)
+        return false;
+    if (route->spare.family != ADDRESS_NONE)
+        return send_by_either(client->direct, route, bytes, length);
+    return datagram_direct_send(client->direct, &route->to, bytes, length);
 }
 
 static void dispatch(struct datagram_client *client, struct datagram_route *route,
@@ -306,7 +322,10 @@ static void dispatch(struct datagram_client *client, struct datagram_route *rout
             client->service->drops.full++;
         break;
     case DATAGRAM_PROXY: send_to_relay(client, route, bytes, length, now); break;
-    case DATAGRAM_DIRECT: send_directly(client, route, bytes, length); break;
+    case DATAGRAM_DIRECT:
+        if (!send_directly(client, route, bytes, length))
+            client->service->drops.lost++;
+        break;
     case DATAGRAM_REFUSED: client->service->drops.blocked++; break;
     }
 }

@@ -88,15 +88,31 @@ static bool open_socket(struct one *one, uint8_t family)
     return true;
 }
 
-bool datagram_direct_send(struct datagram_direct *direct, const struct address *to,
-                          const uint8_t *bytes, size_t length)
+/* The socket for the address, open; NULL: there is none. */
+static struct one *socket_for(struct datagram_direct *direct, const struct address *to)
 {
     struct one *one = &direct->sockets[to->family == ADDRESS_IPV6];
 
-    if (length > DATAGRAM_BYTES_MAX ||
-        (one->socket.fd < 0 && !open_socket(one, to->family)))
+    return one->socket.fd >= 0 || open_socket(one, to->family) ? one : NULL;
+}
+
+bool datagram_direct_send(struct datagram_direct *direct, const struct address *to,
+                          const uint8_t *bytes, size_t length)
+{
+    struct one *one = socket_for(direct, to);
+
+    if (one == NULL)
         return false;
     memcpy(datagram_socket_put(&one->socket, direct->worker->datagrams, to, NULL, length),
            bytes, length);
     return true;
+}
+
+int datagram_direct_try(struct datagram_direct *direct, const struct address *to,
+                        const uint8_t *bytes, size_t length)
+{
+    struct one *one = socket_for(direct, to);
+
+    return one == NULL ? ERROR_SYSTEM
+                       : datagram_socket_send(&one->socket, to, bytes, length);
 }

@@ -65,24 +65,40 @@ void datagram_route_free(struct datagram_route *route)
 
 /* ---- deciding ---- */
 
-/* Which of a name's addresses is used: the one in use, if the name still has it; else an
- * IPv4 one, since most relays have no IPv6, and a datagram cannot try both; else the
+/* The target's address of the family: the one in use, if the target still has it; else the
  * first. */
-static struct address choose(const struct datagram_route *route,
-                             const struct target *target)
+static struct address of_family(const struct datagram_route *route,
+                                const struct target *target, uint8_t family)
 {
-    struct address best = target->addresses[0];
+    const struct address *used = route->to.family == family ? &route->to : &route->spare;
+    struct address found = {.family = ADDRESS_NONE};
 
     for (size_t i = 0; i < target->address_count; i++) {
         const struct address *address = &target->addresses[i];
 
-        if (address->family == route->to.family &&
-            memcmp(address->bytes, route->to.bytes, sizeof(address->bytes)) == 0)
-            return *address;
-        if (address->family == ADDRESS_IPV4 && best.family != ADDRESS_IPV4)
-            best = *address;
+        if (address->family != family)
+            continue;
+        if (found.family == ADDRESS_NONE ||
+            (used->family == family &&
+             memcmp(address->bytes, used->bytes, sizeof(address->bytes)) == 0))
+            found = *address;
     }
-    return best;
+    found.port = target->port;
+    return found;
+}
+
+/* A name may have an address of each family. IPv4 comes first, since most relays have no
+ * IPv6, and a datagram cannot try both; but the family in use stays. */
+static void choose(struct datagram_route *route, const struct target *target)
+{
+    const struct address ipv4 = of_family(route, target, ADDRESS_IPV4),
+                         ipv6 = of_family(route, target, ADDRESS_IPV6);
+    const bool stays = route->to.family == ADDRESS_IPV6 && ipv6.family != ADDRESS_NONE;
+
+    route->to = ipv4;
+    route->spare = ipv6;
+    if (stays || ipv4.family == ADDRESS_NONE)
+        datagram_route_swap(route);
 }
 
 static void set_way(struct datagram_route *route, const struct decision *decision)
@@ -93,11 +109,7 @@ static void set_way(struct datagram_route *route, const struct decision *decisio
     if (route->way == DATAGRAM_PROXY)
         target = decision_relay_target(decision);
     route->policy = decision->outcome.policy;
-    if (target.address_count == 0)
-        route->to.family = ADDRESS_NONE;
-    else
-        route->to = choose(route, &target);
-    route->to.port = target.port;
+    choose(route, &target);
     route->again_at_ns = route->name == NULL ? TIME_NEVER : clock_now() + DATAGRAM_NAME_NS;
 }
 
@@ -182,4 +194,12 @@ void datagram_route_target(const struct datagram_route *route, struct target *ta
     target->name[0] = '\0';
     if (target->address_count == 0)
         memcpy(target->name, route->name, strlen(route->name) + 1);
+}
+
+void datagram_route_swap(struct datagram_route *route)
+{
+    const struct address failed = route->to;
+
+    route->to = route->spare;
+    route->spare = failed;
 }

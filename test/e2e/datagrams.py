@@ -8,11 +8,31 @@ import threading
 from basics import SLOW, Failure, free_port
 from sockets import recv_exactly, socks_address, socks_dial, socks_reply, socks_request
 
+LARGEST = 65507  # of a datagram
+HEADER_4, HEADER_6, HEADER_NAME = 10, 22, 7  # of SOCKS; the last without the name
 AGAIN = 0.5  # seconds after which a request is repeated, as all programs with datagrams do
 
 
 def family_of(host):
     return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def is_bound(address):
+    """Whether some IPv4 socket of this namespace has the address and port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        try:
+            s.bind(address)
+        except OSError:
+            return True
+        return False
+
+
+def forward(to, address="127.0.0.1", **more):
+    """A forward listener for datagrams, and its address."""
+    port = free_port(socket.SOCK_DGRAM)
+    listener = {"protocol": "forward", "network": "udp", "address": address, "port": port,
+                "to": f"[{to[0]}]:{to[1]}" if ":" in to[0] else f"{to[0]}:{to[1]}"}
+    return {**listener, **more}, (address, port)
 
 
 class DatagramServer:

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """UDP at local: associations of SOCKS clients, forward listeners, rules for flows."""
+import contextlib
 import json
 import os
 import signal
@@ -8,21 +9,12 @@ import socket
 import subprocess
 
 import harness
-from datagrams import Association, DatagramClient, DatagramServer
+from datagrams import (HEADER_4, HEADER_6, HEADER_NAME, LARGEST, Association, DatagramClient,
+                       DatagramServer, forward, is_bound)
 from fakedns import FakeDns
 from harness import LOOPBACK, SPLITSOCKS, free_port, socks_dial, wait_until
 
 NOT_SUPPORTED = 7
-LARGEST = 65507  # of a datagram
-HEADER_4, HEADER_6, HEADER_NAME = 10, 22, 7  # of SOCKS; the last without the name
-
-
-def forward(to, address="127.0.0.1", **more):
-    """A forward listener for datagrams, and its address."""
-    port = free_port(socket.SOCK_DGRAM)
-    listener = {"protocol": "forward", "network": "udp", "address": address, "port": port,
-                "to": f"[{to[0]}]:{to[1]}" if ":" in to[0] else f"{to[0]}:{to[1]}"}
-    return {**listener, **more}, (address, port)
 
 
 def with_listeners(t, *listeners, local=None, relay=None, **options):
@@ -139,6 +131,27 @@ def test_advertised_address_and_ports(t):
     t.check(pair.local.running(), "local has ended")
 
 
+def test_an_advertised_address_is_for_its_family(t):
+    """A client that reaches us by IPv6 could not send to an IPv4 address: its socket is of IPv6."""
+    a, b = t.netns("a"), t.netns("b")
+    t.link(a, b)
+    a.ip("addr add 2001:db8:7::a/64 dev ta0 nodad")
+    b.ip("addr add 2001:db8:7::b/64 dev tb0 nodad")
+    users = {"users": {"u": "p"}}
+    pair = t.pair({"listen": [{"address": "0.0.0.0", "port": 1080, **users},
+                              {"address": "::", "port": 1081, **users}],
+                   "udp": {"advertise": "192.0.2.7"}}, local_netns=a, relay_netns=a)
+    with a.inside():
+        server = DatagramServer(t)
+    with b.inside():
+        four = Association(t, 1080, proxy="10.77.0.1", users=("u", "p"))
+        six = Association(t, 1081, ("127.0.0.1", server.port), "2001:db8:7::a", ("u", "p"))
+    t.equal(four.bound[0], "192.0.2.7", "bound address for a client of IPv4")
+    t.equal(six.bound[0], "2001:db8:7::a", "bound address for a client of IPv6")
+    six.ask(b"x")
+    t.check(pair.local.running(), "local has ended")
+
+
 def test_a_client_on_a_link_local_address(t):
     """The reply has no room for the interface, which the client knows."""
     a, b = t.netns("a"), t.netns("b")
@@ -163,6 +176,36 @@ def test_clients_that_change_their_port(t):
     association.ask(b"one")
     association.renew()
     association.ask(b"two", what="an answer at the new port")
+    t.equal(len(set(server.peers)), 1, "ports of the relay")
+
+
+def test_answers_after_a_change_of_port(t):
+    """What was asked from the old port is answered at the new one; an ICMP message about the old
+    one ends nothing."""
+    pair, server = t.pair({"udp": {"max_age": "10s"}}), DatagramServer(t)
+    association = Association(t, pair.socks_port, ("127.0.0.1", server.port))
+    association.ask(b"one")
+    old, flow = association.socket, server.peers[0]
+    t.stack.callback(old.close)
+    association.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    association.ask(b"two")
+    missing = {b"late %d" % i for i in range(20)}
+    for text in missing:
+        server.send(text, flow)
+    while missing:
+        answer = association.receive(20 * harness.SLOW)
+        t.check(answer, f"{len(missing)} of 20 answers did not come to the new port")
+        missing.discard(answer[0])
+    old.settimeout(0)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            t.check(b"late" not in (text := old.recv(100)), f"at the old port: {text!r}")
+    association.socket.close()
+    for i in range(20):
+        server.send(b"lost %d" % i, flow)
+    association.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    t.stack.callback(association.socket.close)
+    association.ask(b"three")
     t.equal(len(set(server.peers)), 1, "ports of the relay")
 
 
@@ -210,15 +253,7 @@ def test_the_end_of_the_connection(t):
     wait_until(lambda: not flows(pair), 20, "the flow to end")
     association.ask(b"two")
     association.control.shutdown(socket.SHUT_WR)
-
-    def is_gone():
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            try:
-                s.bind(association.bound)
-            except OSError:
-                return False
-            return True
-    wait_until(is_gone, what="the association's socket to be closed")
+    wait_until(lambda: not is_bound(association.bound), what="the association's socket to be closed")
     t.equal(association.control.recv(1), b"", "after the end")
     other = Association(t, pair.socks_port, ("127.0.0.1", server.port))
     other.ask(b"three")
@@ -358,6 +393,31 @@ def test_many_clients_one_after_the_other(t):
     t.at_most(len(flows(pair)), 1024, "flows")
 
 
+def test_a_reload_ends_the_flows_of_a_forward(t):
+    """Those of a listener that is gone, on both sides. The clients of one that stays go on with flows
+    of the new session, and associations with their own."""
+    server, other = DatagramServer(t), DatagramServer(t)
+    gone, at_gone = forward(("127.0.0.1", server.port))
+    kept, at_kept = forward(("127.0.0.1", other.port))
+    pair = with_listeners(t, gone, kept)
+    clients = [DatagramClient(t, at_gone) for _ in range(100)]
+    stays = DatagramClient(t, at_kept)
+    association = Association(t, pair.socks_port, ("127.0.0.1", other.port))
+    for client in (*clients, stays):
+        client.ask(b"x")
+    association.ask(b"before")
+    t.equal(len(flows(pair)), 102, "flows before")
+    pair.local_config["listen"] = [pair.local_config["listen"][0], kept]
+    pair.write_configs()
+    pair.local.signal(signal.SIGHUP)
+    wait_until(lambda: not any(is_bound(peer) for peer in server.peers), 20,
+               "the relay to close its ports")
+    stays.ask(b"y")
+    association.ask(b"after")
+    ports = {peer for data, peer in zip(other.seen, other.peers) if data in (b"before", b"after")}
+    t.equal(len(ports), 1, "ports of the relay for the association")
+
+
 def test_a_reload_keeps_the_sockets(t):
     server, other = DatagramServer(t), DatagramServer(t)
     kept, at_kept = forward(("127.0.0.1", server.port))
@@ -459,6 +519,21 @@ def test_rules_for_datagrams(t):
     t.equal(association.ask(b"direct"), ("127.0.0.2", direct.port), "source")
     t.equal(blocked.seen, [], "blocked datagrams at the server")
     t.equal(pair.reply("127.0.0.1", beside.port), 2, "reply to a stream")
+
+
+def test_rules_for_a_forward(t):
+    """They come before the listener's destination."""
+    server = DatagramServer(t)
+    blocked, at_blocked = forward(("127.0.0.1", server.port), name="blocked")
+    passed, at_passed = forward(("127.0.0.1", server.port))
+    pair = with_listeners(t, blocked, passed, local={"rules": [
+        {"listener": "blocked", "network": "udp", "action": "block"}]})
+    client = DatagramClient(t, at_blocked)
+    for _ in range(3):
+        client.send(b"blocked")
+    wait_until(lambda: document(pair)["datagrams_dropped"]["blocked"] == 3, what="the drops")
+    DatagramClient(t, at_passed).ask(b"passed")
+    t.check(b"blocked" not in server.seen, "what was blocked was sent")
 
 
 def test_direct_names_and_families(t):

@@ -14,9 +14,9 @@ import termios
 import time
 
 import harness
-from datagrams import DatagramServer
+from datagrams import DatagramServer, forward
 from harness import SLOW, Failure, free_port, need
-from test_udp import forward, with_listeners
+from test_udp import with_listeners
 
 # Debian's package node-socks, and the one that npm brings along.
 NODE_MODULES = "/usr/share/nodejs", "/usr/lib/node_modules/npm/node_modules"

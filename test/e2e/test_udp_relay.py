@@ -5,9 +5,11 @@ import socket
 import struct
 
 import harness
-from datagrams import Association, DatagramServer
+from datagrams import (HEADER_4, HEADER_6, LARGEST, Association, DatagramClient, DatagramServer,
+                       forward, is_bound)
 from fakedns import A, FakeDns
 from harness import SLOW, need, wait_until
+from lab import RELAY, Lab
 
 HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
 QUIET = 0.3  # seconds without a datagram: none comes
@@ -188,7 +190,8 @@ class BothFamilies:
     """A relay in a namespace, and a name with the addresses SIX and FOUR, of which the machine
     has `present`; a server is at each."""
 
-    def __init__(self, t, present, allow=("2001:db8:7::/64", "10.77.0.0/16")):
+    def __init__(self, t, present, allow=("2001:db8:7::/64", "10.77.0.0/16"), where="relay",
+                 **local):
         self.netns = t.netns("families")
         for host in present:
             self.add(host)
@@ -196,9 +199,10 @@ class BothFamilies:
             dns = FakeDns(t, {"both.test": [SIX, FOUR]})
             self.port = harness.free_port(socket.SOCK_DGRAM)
             self.servers = {host: teller(t, host, self.port) for host in present}
-        pair = t.pair({"dns": {"resolve": "relay"}, "udp": {"max_age": "10s"}},
-                      {"dns": {"servers": [dns.server]}, "destinations": {"allow": list(allow)}},
-                      local_netns=self.netns, relay_netns=self.netns)
+        servers = {"servers": [dns.server]}
+        pair = t.pair({"dns": {"resolve": where, **servers}, "udp": {"max_age": "10s"}, **local},
+                      {"dns": servers, "destinations": {"allow": list(allow)}},
+                      local_netns=self.netns, relay_netns=self.netns, name=t.unique("families"))
         with self.netns.inside():
             self.association = Association(t, pair.socks_port)
 
@@ -290,6 +294,62 @@ def test_no_flow_reaches_another(t):
     t.check(quiet(first) and quiet(second), "a datagram came from one flow to another")
 
 
+def test_the_largest_datagrams_over_paths_that_lose(t):
+    """Each way, of either family: they go in parts, and parts of one are lost on the way."""
+    lab = Lab(t, ["rate=50Mbit delay=5ms loss=0.02"] * 2)
+    lab.b.ip(f"addr add {SIX}/128 dev lo nodad")
+    pair = lab.pair(t, relay={"destinations": {"allow": [f"{RELAY}/32", f"{SIX}/128"]}})
+    for host, header in ((RELAY, HEADER_4), (SIX, HEADER_6)):
+        size = LARGEST - header
+        with lab.b.inside():
+            server = DatagramServer(t, host, lambda data, _: data if data[:1] == b"e" else data[:9])
+        with lab.a.inside():
+            association = Association(t, pair.socks_port, (host, server.port))
+        text = bytes(range(256)) * 256
+        for i in range(5):
+            up, echo = (b"%c%d" % (letter, i) + text[:size - 2] for letter in b"ue")
+            association.ask(up, up[:9], what=f"an answer to {size} bytes up to {host}")
+            association.ask(echo, what=f"{size} bytes each way to {host}")
+        t.equal({len(data) for data in server.seen}, {size}, "sizes at the server")
+
+
+def test_many_flows_while_a_path_dies(t):
+    """Flows that are opened and closed before, while and after one of two paths is a black hole: each
+    is served, and none of the session's is left behind."""
+    lab = Lab(t, ["rate=50Mbit delay=5ms"] * 2)
+    with lab.b.inside():
+        server = DatagramServer(t, RELAY)
+    listener, address = forward((RELAY, server.port))
+    pair = lab.pair(t, {"listen": [listener], "udp": {"max_flows": 20}})
+    for i in range(300):
+        if i in (100, 200):
+            (lab.cut if i == 100 else lab.mend)(0)
+        with lab.a.inside():
+            client = DatagramClient(t, address)
+        client.ask(b"%d" % i, what=f"an answer to client {i}")
+        client.socket.close()
+    with lab.b.inside():
+        wait_until(lambda: sum(is_bound(peer) for peer in set(server.peers)) <= 20, 20,
+                   "the relay to close the ports of flows that have ended")
+    t.equal(pair.relay.log().count("begins session"), 1, "sessions")
+
+
+DIRECT = {"where": "local", "rules": [{"action": "direct"}]}
+
+
+def test_direct_datagrams_to_a_name_of_both_families(t):
+    for host in (SIX, FOUR):
+        both = BothFamilies(t, [host], **DIRECT)
+        t.equal(both.answered_by(b"x"), host, f"with {host} alone")
+
+
+def test_direct_datagrams_when_routes_change(t):
+    both = BothFamilies(t, [SIX, FOUR], **DIRECT)
+    t.equal(both.answered_by(b"1"), FOUR, "at first")
+    both.unreachable(FOUR)
+    t.equal(both.answered_by(b"2"), SIX, "without a way to the first")
+
+
 def test_icmp_ends_nothing(t):
     pair, server = t.pair(), teller(t)
     association = Association(t, pair.socks_port)
@@ -297,6 +357,22 @@ def test_icmp_ends_nothing(t):
     for _ in range(5):
         send(association, b"nobody", "127.0.0.1", harness.free_port(socket.SOCK_DGRAM))
         t.equal(held_port(association, server), port, "the port after a closed one was tried")
+
+
+def test_icmp_in_a_run_of_datagrams(t):
+    """None of those behind it is lost, whoever sends."""
+    for rules in ([], [{"action": "direct"}]):
+        pair = t.pair({"rules": rules, "udp": {"max_age": "10s"}}, name=t.unique("icmp"))
+        server, association = teller(t), Association(t, pair.socks_port)
+        held_port(association, server)
+        closed = harness.free_port(socket.SOCK_DGRAM)
+        sent = [b"%d" % i for i in range(50)]
+        for text in sent:
+            send(association, text, server.host, server.port)
+            send(association, b"nobody", "127.0.0.1", closed)
+        wait_until(lambda: set(sent) <= set(server.seen), 20, "the datagrams at the server")
+        t.equal([server.seen.count(text) for text in sent], [1] * 50, "times that each came")
+        t.equal(len(set(server.peers)), 1, "ports")
 
 
 def test_a_resume_keeps_the_port(t):

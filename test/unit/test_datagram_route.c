@@ -181,6 +181,30 @@ static void test_datagrams_wait_for_a_name(void **state)
     finish();
 }
 
+/* The other family's address is there for `direct` if the first cannot be sent to, and once
+ * it is in use it stays. */
+static void test_an_address_of_each_family(void **state)
+{
+    struct datagram_route *route;
+    (void)state;
+
+    begin(NULL, 0);
+    route = make(to_name("host.example", 53));
+    for (unsigned round = 1; round <= 2; round++) {
+        decide(route);
+        while (decided < round)
+            ev_run(loop, EVRUN_ONCE);
+        assert_int_equal(route->to.family, round == 1 ? ADDRESS_IPV4 : ADDRESS_IPV6);
+        assert_int_equal(route->spare.family, round == 1 ? ADDRESS_IPV6 : ADDRESS_IPV4);
+        assert_int_equal(route->to.port, 53);
+        assert_int_equal(route->spare.port, 53);
+        datagram_route_swap(route);
+        route->again_at_ns = 0;
+    }
+    datagram_route_free(route);
+    finish();
+}
+
 static void test_names_for_the_relay(void **state)
 {
     struct datagram_route *route;
@@ -242,6 +266,7 @@ static void test_what_waits_is_bounded(void **state)
 UNIT_MAIN(cmocka_unit_test(test_addresses_are_decided_at_once),
           cmocka_unit_test(test_each_action),
           cmocka_unit_test(test_datagrams_wait_for_a_name),
+          cmocka_unit_test(test_an_address_of_each_family),
           cmocka_unit_test(test_names_for_the_relay),
           cmocka_unit_test(test_names_that_are_none),
           cmocka_unit_test(test_what_waits_is_bounded))

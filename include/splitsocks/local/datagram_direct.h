@@ -27,5 +27,8 @@ void datagram_direct_free(struct datagram_direct *direct); /* NULL is allowed */
 /* Puts a datagram into the worker's batch. False: there is no socket for it. */
 bool datagram_direct_send(struct datagram_direct *direct, const struct address *to,
                           const uint8_t *bytes, size_t length);
+/* Sends it at once, and tells as datagram_socket_send() does whether that can be. */
+int datagram_direct_try(struct datagram_direct *direct, const struct address *to,
+                        const uint8_t *bytes, size_t length);
 
 #endif

@@ -38,6 +38,7 @@ struct datagram_route {
     struct address key; /* as the client has it; for a name only the port */
     enum datagram_way way;
     struct address to;           /* PROXY, DIRECT: with its port; ADDRESS_NONE: the name */
+    struct address spare;        /* DIRECT: of the other family; ADDRESS_NONE: none */
     struct stream_policy policy; /* PROXY */
     uint64_t again_at_ns;        /* when to decide anew; TIME_NEVER: never */
     datagram_route_done *done;
@@ -64,5 +65,7 @@ bool datagram_route_due(const struct datagram_route *route, uint64_t now);
 
 /* The target for the relay; only its used fields are set. */
 void datagram_route_target(const struct datagram_route *route, struct target *target);
+/* The address in use cannot be sent to: the spare one takes its place. */
+void datagram_route_swap(struct datagram_route *route);
 
 #endif
