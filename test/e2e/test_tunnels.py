@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Programs of others that put all they carry into datagrams, through a UDP forward over a link:
 OpenVPN, WireGuard, KCP and QUIC, each with its own real server."""
+import json
 import os
 import socket
 import subprocess
@@ -35,10 +36,29 @@ class Course:
                      "pings are not answered")
 
     def transfers(self):
-        """A megabyte over TCP inside of a VPN."""
+        """A megabyte over TCP inside of a VPN, and iperf3 by TCP and by datagrams, both ways."""
         origin = self.t.origin(f"{INNER[1]}:{harness.free_port()}", netns=self.lab.b)
         self.t.load("--direct", origin.dest, "--count", 1, "--down", bulk(1),
                     netns=self.lab.a)
+        port = str(harness.free_port())
+        self.server("iperf3", [need("iperf3"), "-s", "-B", INNER[1], "-p", port,
+                               "--forceflush"]).wait_output("listening")
+        for words in (["-n", "1M"], ["-n", "1M", "-R"],
+                      *(["-u", "-b", "1M", "-l", "1200", "-t", "1", *way] for way in ([], ["-R"]))):
+            self.iperf3(port, words)
+
+    def iperf3(self, port, words):
+        result = subprocess.run(
+            self.lab.a.enter([need("iperf3"), "-c", INNER[1], "-p", port, "-J", *words]),
+            stdout=subprocess.PIPE, text=True, timeout=60 * SLOW)
+        report = json.loads(result.stdout)
+        self.t.equal(report.get("error"), None, f"an error of iperf3 {words}")
+        end = report["end"]
+        if "-u" in words:
+            self.t.check(end["sum"]["packets"] > end["sum"]["lost_packets"],
+                         f"all datagrams of iperf3 {words} were lost")
+        else:
+            self.t.check(end["sum_received"]["bytes"] > 0, f"nothing came of iperf3 {words}")
 
 
 def test_openvpn(t):

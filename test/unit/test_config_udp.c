@@ -4,6 +4,7 @@
 
 #define UDP(members) WITH(AND("\"udp\": { " members " }"))
 #define LISTEN(items) WITH(AND("\"listen\": [ " items " ]"))
+#define AGES "0.01 to 10 seconds, as a number or as a text such as \"2m\""
 #define FORWARD(members) \
     "{ \"protocol\": \"forward\", \"to\": \"a:1\", \"port\": 5, " members " }"
 
@@ -45,6 +46,24 @@ static void test_every_key(void **state)
     assert_int_equal(config->udp.max_flows, 7);
     assert_int_equal(config->udp.filter, CONFIG_FILTER_ADDRESS);
     config_local_free(config);
+}
+
+static void test_the_bounds_of_an_age(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t ns;
+    } ages[] = {{UDP("\"max_age\": \"10ms\""), 10 * NS_PER_MS},
+                {UDP("\"max_age\": 10"), 10 * NS_PER_S},
+                {UDP("\"max_age\": null"), 0}};
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(ages); i++) {
+        struct config_local *config = parse(ages[i].text);
+
+        assert_int_equal(config->udp.max_age_ns, ages[i].ns);
+        config_local_free(config);
+    }
 }
 
 /* An address and port may serve each network once. */
@@ -106,6 +125,11 @@ static void test_errors(void **state)
          FOUND("listen[0].network", "\"icmp\"", NETWORKS)},
         {UDP("\"max_flows\": 0"),
          FOUND("udp.max_flows", "0", "a whole number from 1 to 65536")},
+        {UDP("\"max_age\": 0"), FOUND("udp.max_age", "0", AGES ", or null")},
+        {UDP("\"max_age\": \"9ms\""), FOUND("udp.max_age", "\"9ms\"", AGES ", or null")},
+        {UDP("\"max_age\": 10.001"), FOUND("udp.max_age", "10.001", AGES ", or null")},
+        {LISTEN(FORWARD("\"network\": \"udp\", \"max_age\": \"11s\"")),
+         FOUND("listen[0].max_age", "\"11s\"", AGES)},
         {UDP("\"ports\": [1]"),
          FOUND("udp.ports", "a list",
                "a port from 1 to 65535, or a range such as \"8000-8009\", or null")},
@@ -120,4 +144,5 @@ static void test_errors(void **state)
 UNIT_MAIN(cmocka_unit_test(test_defaults), cmocka_unit_test(test_every_key),
           cmocka_unit_test(test_networks_of_listeners),
           cmocka_unit_test(test_warns_of_loops_in_one_network),
-          cmocka_unit_test(test_networks_of_rules), cmocka_unit_test(test_errors))
+          cmocka_unit_test(test_networks_of_rules),
+          cmocka_unit_test(test_the_bounds_of_an_age), cmocka_unit_test(test_errors))
