@@ -27,50 +27,56 @@ UNEQUAL = ["rate=50Mbit delay=20ms limit=256k", "rate=10Mbit delay=20ms limit=12
 
 
 class Way:
-    """How datagrams get from A to B: a name, and the words of `datagrams`; `server`: where its
-    server listens, if not where the course's does."""
+    """How datagrams get from A to B, to where `server` listens: a name, and the words of
+    `datagrams`."""
 
-    def __init__(self, name, *words, pair=None, server=None):
-        self.name, self.words, self.pair, self.server = name, words, pair, server
+    def __init__(self, name, server, *words, pair=None):
+        self.name, self.server, self.words, self.pair = name, server, words, pair
 
 
 class Course:
-    """A lab, and a port for the server at its end."""
+    """A lab, and the ways through it, each to a server of its own."""
 
     def __init__(self, t, options, settings):
         self.t, self.lab = t, Lab(t, settings, options.congestion_control)
-        self.server = f"{RELAY}:{harness.free_port(socket.SOCK_DGRAM)}"
+
+    def place(self, host=RELAY):
+        """For a server."""
+        return f"{host}:{harness.free_port(socket.SOCK_DGRAM)}"
+
+    def direct(self, name, way, network):
+        server = self.place()
+        return Way(name, server, "--way", way, "--to", server, "--source", f"{network}.1:0")
 
     def plain(self):
-        return [Way(f"UDP on path {i + 1}", "--way", "udp", "--to", self.server,
-                    "--source", f"{network}.1:0") for i, network in enumerate(self.lab.networks)]
+        return [self.direct(f"UDP on path {i + 1}", "udp", network)
+                for i, network in enumerate(self.lab.networks)]
 
     def tcp(self):
-        return Way("one TCP connection", "--way", "tcp", "--to", self.server,
-                   "--source", f"{self.lab.networks[0]}.1:0")
+        return self.direct("one TCP connection", "tcp", self.lab.networks[0])
 
     def socat(self):
         """Both ends read blocks of a datagram's size, and segments hold whole datagrams: the
         boundaries outlast the stream."""
         socat, port = need("socat"), harness.free_port()
-        entry = harness.free_port(socket.SOCK_DGRAM)
+        entry, server = harness.free_port(socket.SOCK_DGRAM), self.place()
         words = [socat, "-b", str(CALL_SIZE)]
         mss = f"nodelay,mss={6 * CALL_SIZE + TIMESTAMP}"
         self.t.process("socat-server", [*words, f"TCP4-LISTEN:{port},bind={RELAY},{mss}",
-                                        f"UDP4:{self.server}"], netns=self.lab.b)
+                                        f"UDP4:{server}"], netns=self.lab.b)
         time.sleep(1)
         self.t.process("socat-client", [*words, f"UDP4-LISTEN:{entry},bind=127.0.0.1",
                                         f"TCP4:{RELAY}:{port},bind={self.lab.networks[0]}.1,{mss}"],
                        netns=self.lab.a)
         time.sleep(1)
-        return Way("socat", "--way", "udp", "--to", f"127.0.0.1:{entry}")
+        return Way("socat", server, "--way", "udp", "--to", f"127.0.0.1:{entry}")
 
     def openvpn(self):
-        port, server = harness.free_port(), f"{INNER[1]}:{harness.free_port(socket.SOCK_DGRAM)}"
+        port, server = harness.free_port(), self.place(INNER[1])
         start_openvpn(self.t, self.lab, (RELAY, port), (RELAY, port), ("tcp-client", "tcp-server"))
         wait_for_vpn(self.lab.a)
-        return Way("OpenVPN over TCP", "--way", "udp", "--to", server, "--source", f"{INNER[0]}:0",
-                   server=server)
+        return Way("OpenVPN over TCP", server, "--way", "udp", "--to", server, "--source",
+                   f"{INNER[0]}:0")
 
     def shadowsocks(self):
         server, local = need("ss-server", "ss-local")
@@ -81,23 +87,24 @@ class Course:
         self.t.process("ss-local", [local, "-s", RELAY, "-p", str(port), "-b", "127.0.0.1",
                                     "-l", str(socks_port), *words], netns=self.lab.a)
         time.sleep(1)
-        return Way("shadowsocks", "--way", "socks", "--to", f"127.0.0.1:{socks_port}")
+        return Way("shadowsocks", self.place(), "--way", "socks", "--to",
+                   f"127.0.0.1:{socks_port}")
 
     def splitsocks(self, name="splitsocks", **changes):
         pair = self.lab.pair(self.t, changes, name=f"-{len(self.t.names)}")
-        return Way(name, "--way", "socks", "--to", f"127.0.0.1:{pair.socks_port}", pair=pair)
+        return Way(name, self.place(), "--way", "socks", "--to", f"127.0.0.1:{pair.socks_port}",
+                   pair=pair)
 
     def forward(self, name="splitsocks, forward", **changes):
         """Each client socket is a flow of its own to the server."""
-        port = harness.free_port(socket.SOCK_DGRAM)
-        listen = [{"protocol": "forward", "network": "udp", "port": port,
-                   "to": self.server}]
+        port, server = harness.free_port(socket.SOCK_DGRAM), self.place()
+        listen = [{"protocol": "forward", "network": "udp", "port": port, "to": server}]
         pair = self.lab.pair(self.t, {"listen": listen, **changes}, name=f"-{len(self.t.names)}")
-        return Way(name, "--way", "udp", "--to", f"127.0.0.1:{port}", pair=pair)
+        return Way(name, server, "--way", "udp", "--to", f"127.0.0.1:{port}", pair=pair)
 
-    def start(self, work, way, *more):
-        command = [bench_tool("datagrams"), work, *way.words, "--server",
-                   way.server or self.server, "--client-netns", self.lab.a.path, "--server-netns", self.lab.b.path,
+    def start(self, work, way, *more, server=None):
+        command = [bench_tool("datagrams"), work, *way.words, "--server", server or way.server,
+                   "--client-netns", self.lab.a.path, "--server-netns", self.lab.b.path,
                    *map(str, more)]
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
@@ -134,15 +141,17 @@ def call_of(options):
 
 
 def call(t, options):
-    """A call over two paths, and over one, that lose two datagrams in a hundred."""
+    """A call over two paths, and over one, that lose two datagrams in a hundred: by all ways at the
+    same time, since together they need a tenth of a path."""
     for settings, aims in (([LOSSY] * 2, "aims: p99 30 ms, late (60 ms) or lost 0.01 %"),
                            ([LOSSY], "aims: p99 30 ms, late (60 ms) or lost 0.3 %")):
         course = Course(t, options, settings)
         ways = [*course.plain(), course.tcp(), course.socat(), course.openvpn(),
                 course.shadowsocks(), course.splitsocks()]
+        calls = [course.start("call", way, *call_of(options)) for way in ways]
         rows = []
-        for way in ways:
-            rows += call_rows(way, course.run("call", way, *call_of(options)))
+        for way, process in zip(ways, calls):
+            rows += call_rows(way, course.result(process))
         peers.table(f"a call of 2 x {options.datagrams} datagrams, {len(settings)} x ({LOSSY})",
                     CALL_COLUMNS, rows, aims)
         course.end(*ways)
@@ -204,10 +213,9 @@ def crowd(t, options):
     for flows in (0, 24):
         floods = []
         for _ in range(flows):
-            course.server = f"{RELAY}:{harness.free_port(socket.SOCK_DGRAM)}"
-            floods.append(course.start("flood", way, "--seconds", f"{seconds}s", "--size", 1200))
+            floods.append(course.start("flood", way, "--seconds", f"{seconds}s", "--size", 1200,
+                                       server=course.place()))
         time.sleep(3)
-        course.server = f"{RELAY}:{harness.free_port(socket.SOCK_DGRAM)}"
         found = course.run("echo", way, "--count", count, "--rate", 50, "--size", 200,
                            "--late", "100ms")["echoes"]
         rows.append([f"{flows} flows flood", *(found.get(name, float("nan")) for name in DELAYS),
@@ -242,9 +250,7 @@ def iperf(t, options):
     client = need("iperf3")
     course = Course(t, options, UNEQUAL)
     port = harness.free_port()
-    course.server = f"{RELAY}:{port}"
-    listen = [{"protocol": "forward", "network": "both", "port": port,
-               "to": course.server}]
+    listen = [{"protocol": "forward", "network": "both", "port": port, "to": f"{RELAY}:{port}"}]
     pair = course.lab.pair(t, {"listen": listen}, name="-iperf")
     t.process("iperf3", [client, "-s", "-B", RELAY, "-p", str(port)], netns=course.lab.b)
     time.sleep(1)
