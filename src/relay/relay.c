@@ -265,8 +265,8 @@ void relay_free(struct relay *relay)
     relay_meters_free(relay);
     pace_rate_deinit(&relay->up);
     pace_rate_deinit(&relay->down);
+    stamp_file_end(&relay->stamps, relay->clients);
     relay_clients_free(relay->clients);
-    stamp_file_close(&relay->stamps);
     if (relay->config != NULL) {
         free_older(relay, relay->config);
         config_relay_free(relay->config->config);

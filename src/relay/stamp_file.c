@@ -10,12 +10,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* "KEY STAMP\n" and a zero. */
 #define LINE_SIZE (KEY_TEXT_LENGTH + 24)
 /* So many lines more than there need be, and as many again: writing all anew costs each
  * line no more than appending it. */
 #define LINES_SPARE 4096
+/* While the file cannot be written, it is tried so often: each try writes all lines. */
+#define RETRY_NS NS_PER_S
 
 static const char *reason(int error)
 {
@@ -71,7 +74,18 @@ static void tell(struct stamp_file *file, int error)
             "cannot write %s: %s; after a restart, recorded handshakes that it lacks "
             "could be answered once",
             file->journal.path, reason(error));
+    else if (error == OK && file->troubled)
+        log_info("%s is written again, and lacks nothing", file->journal.path);
     file->troubled = error != OK;
+    file->tried_at_ns = clock_now();
+}
+
+/* Somebody has removed the file, so that lines would go nowhere. */
+static bool is_removed(const struct stamp_file *file)
+{
+    struct stat status;
+
+    return fstat(file->journal.fd, &status) == 0 && status.st_nlink == 0;
 }
 
 /* The needed lines alone. */
@@ -140,8 +154,20 @@ void stamp_file_add(struct stamp_file *file, const struct relay_clients *clients
 
     if (file->journal.path == NULL)
         return;
-    if (++file->lines < file->lines_max)
+    if (file->troubled) {
+        /* The lines that it lacks are among those of the clients. */
+        if (clock_now() - file->tried_at_ns >= RETRY_NS)
+            tell(file, write_anew(file, clients));
+    } else if (++file->lines < file->lines_max && !is_removed(file)) {
         tell(file, journal_append(&file->journal, line, length));
-    else
+    } else {
         tell(file, write_anew(file, clients));
+    }
+}
+
+void stamp_file_end(struct stamp_file *file, const struct relay_clients *clients)
+{
+    if (file->journal.path != NULL && file->troubled)
+        tell(file, write_anew(file, clients));
+    stamp_file_close(file);
 }

@@ -80,6 +80,7 @@ E2E_TESTS = \
 	test/e2e/test_soak.py \
 	test/e2e/test_socks.py \
 	test/e2e/test_ssh.py \
+	test/e2e/test_states.py \
 	test/e2e/test_status.py \
 	test/e2e/test_status_relay.py \
 	test/e2e/test_tight.py \
