@@ -84,7 +84,17 @@ def splitsocks(t, local=None, relay=None, name="splitsocks", **options):
     return proxy
 
 
-def ssh(t, cipher="aes128-gcm@openssh.com"):
+class Place:
+    """Where a proxy's two ends run, and the address of its server: here, or in two namespaces."""
+
+    def __init__(self, local=None, server=None, address="127.0.0.1"):
+        self.local, self.server, self.address = local, server, address
+
+
+HERE = Place()
+
+
+def ssh(t, cipher="aes128-gcm@openssh.com", place=HERE):
     """`ssh -D` to an sshd of our own with throw-away keys."""
     sshd, ssh_keygen, client = need("sshd", "ssh-keygen", "ssh")
     if os.geteuid() == 0:
@@ -95,7 +105,7 @@ def ssh(t, cipher="aes128-gcm@openssh.com"):
     port, socks_port = harness.free_port(), harness.free_port()
     config = t.write("sshd_config", f"""
 Port {port}
-ListenAddress 127.0.0.1
+ListenAddress {place.address}
 HostKey {t.path("host")}
 AuthorizedKeysFile {t.path("authorized")}
 PidFile none
@@ -103,41 +113,42 @@ StrictModes no
 UsePAM no
 PermitRootLogin yes
 """)
-    server = t.process("sshd", [sshd, "-D", "-e", "-f", config])
+    server = t.process("sshd", [sshd, "-D", "-e", "-f", config], netns=place.server)
     server.wait_output("Server listening")
     with open(t.path("host.pub")) as key:
-        t.write("known", f"[127.0.0.1]:{port} {key.read()}")
+        t.write("known", f"[{place.address}]:{port} {key.read()}")
     local = t.process("ssh", [client, "-F", "none", "-N", "-i", t.path("client"), "-c", cipher,
                               "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes",
                               "-o", f"UserKnownHostsFile={t.path('known')}",
                               "-D", f"127.0.0.1:{socks_port}", "-p", str(port),
-                              f"{getpass.getuser()}@127.0.0.1"])
-    wait_listening(socks_port)
+                              f"{getpass.getuser()}@{place.address}"], netns=place.local)
+    wait_listening(socks_port, place.local)
     return Proxy(f"ssh -D ({cipher.partition('@')[0]})", socks_port, [local, server])
 
 
-def shadowsocks(t, method="aes-256-gcm"):
+def shadowsocks(t, method="aes-256-gcm", place=HERE):
     server, local = need("ss-server", "ss-local")
     port, socks_port = harness.free_port(), harness.free_port()
     words = ["-k", "a throw-away password", "-m", method, "-t", "600"]
     # It refuses private destinations only with --acl, so loopback works as it is.
     processes = [
-        t.process("ss-server", [server, "-s", "127.0.0.1", "-p", str(port), *words]),
-        t.process("ss-local", [local, "-s", "127.0.0.1", "-p", str(port), "-b", "127.0.0.1",
-                               "-l", str(socks_port), *words]),
+        t.process("ss-server", [server, "-s", place.address, "-p", str(port), *words],
+                  netns=place.server),
+        t.process("ss-local", [local, "-s", place.address, "-p", str(port), "-b", "127.0.0.1",
+                               "-l", str(socks_port), *words], netns=place.local),
     ]
-    wait_listening(port)
-    wait_listening(socks_port)
+    wait_listening(port, place.server)
+    wait_listening(socks_port, place.local)
     return Proxy(f"shadowsocks ({method})", socks_port, processes)
 
 
-def wait_listening(port):
+def wait_listening(port, netns=None):
     LISTEN = 10
 
     def listening():
-        with open("/proc/net/tcp") as f:
-            return any(local == port and state == LISTEN
-                       for local, _, state in harness.tcp_states(f.read()))
+        text = netns.read("/proc/net/tcp") if netns else open("/proc/net/tcp").read()
+        return any(local == port and state == LISTEN
+                   for local, _, state in harness.tcp_states(text))
     harness.wait_until(listening, what=f"port {port}")
 
 

@@ -16,7 +16,7 @@ E2E_LOAD = \
 test_e2e_lacking_SOURCES = test/e2e/lacking.c
 test_e2e_linkemu_SOURCES = test/e2e/linkemu.c $(E2E_COMMON) \
 	test/e2e/link.c test/e2e/link.h \
-	test/e2e/tcpbox.c test/e2e/tcpbox.h \
+	test/e2e/tcpbox.c test/e2e/tcpbox.h test/e2e/tcpbox_words.c \
 	test/e2e/tcptable.c test/e2e/tcptable.h \
 	test/e2e/tcpwatch.c test/e2e/tcpwatch.h
 test_e2e_origin_SOURCES = test/e2e/origin.c $(E2E_COMMON) $(E2E_LOAD)

@@ -149,7 +149,7 @@ static void command_report(struct emulator *emulator, FILE *answer)
         fputs(",\"tcp\":", answer);
         tcpwatch_report(&emulator->links[i].watch, answer);
         fputs(",\"box\":", answer);
-        tcpbox_report(&emulator->links[i].box, answer);
+        tcpbox_report(&emulator->links[i].box, now_ns(), answer);
         fputc('}', answer);
     }
     fputc('}', answer);
@@ -206,13 +206,14 @@ static void write_packet(const struct link *link, size_t side, const uint8_t *by
 static bool box_passes(struct link *link, size_t side, const uint8_t *bytes, size_t length)
 {
     struct tcpbox_resets resets;
-    enum tcpbox_verdict verdict = tcpbox_packet(&link->box, bytes, length, &resets);
+    enum tcpbox_verdict verdict =
+        tcpbox_packet(&link->box, bytes, length, now_ns(), &resets);
 
-    if (verdict == TCPBOX_RESET) {
+    if (verdict == TCPBOX_RESET || verdict == TCPBOX_REFUSE)
         put(link, 0, side == 0 ? resets.to_sender : resets.to_receiver, TCPBOX_RESET_SIZE);
+    if (verdict == TCPBOX_RESET)
         write_packet(link, 1, side == 0 ? resets.to_receiver : resets.to_sender,
                      TCPBOX_RESET_SIZE);
-    }
     return verdict == TCPBOX_PASS;
 }
 

@@ -155,3 +155,10 @@ void *tcp_table_add(struct tcp_table *table, const struct segment *syn)
     }
     return entry;
 }
+
+void *tcp_table_slot(const struct tcp_table *table, size_t index)
+{
+    struct tcp_entry *entry = entry_at(table, index);
+
+    return entry->used ? entry : NULL;
+}

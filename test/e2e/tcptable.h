@@ -52,4 +52,7 @@ void *tcp_table_find(const struct tcp_table *table, const struct segment *segmen
  */
 void *tcp_table_add(struct tcp_table *table, const struct segment *syn);
 
+/* The entry in a slot of the table, 0 to `slots` - 1; NULL when it is free. */
+void *tcp_table_slot(const struct tcp_table *table, size_t index);
+
 #endif

@@ -24,14 +24,20 @@ ECHOES = full(40, 400)
 class Side:
     """A network with a limit, a pair over it and an origin behind it."""
 
-    def __init__(self, t, limit, name, local=None):
-        self.a, b = t.netns(f"{name}-a"), t.netns(f"{name}-b")
-        self.link = t.link(self.a, b, settings=NETWORK, device=name[0])
-        self.origin = t.origin(ORIGIN, netns=b)
+    def __init__(self, t, limit, name, local=None, network=NETWORK, relay_ports=1):
+        """`limit` is the words for the box, or gives those of each of the relay's ports."""
+        self.a, self.b = t.netns(f"{name}-a"), t.netns(f"{name}-b")
+        self.link = t.link(self.a, self.b, settings=network, device=name[0])
+        self.origin = t.origin(ORIGIN, netns=self.b)
         self.pair = t.pair(local, {"destinations": {"allow": ["10.77.0.0/24"]}},
-                           local_netns=self.a, relay_netns=b, relay_address="10.77.0.2", name=name)
+                           local_netns=self.a, relay_netns=self.b, relay_address="10.77.0.2",
+                           relay_ports=relay_ports, name=name)
         self.pair.local.wait_output("session .* begins")
-        self.link.limit(limit)
+        if isinstance(limit, str):
+            self.link.limit(limit)
+        else:
+            for port, words in zip(self.pair.relay_ports, limit):
+                self.link.limit(f"port={port},{words}")
 
     def start(self, *words):
         return self.pair.start_load(ORIGIN, *words, stdin=subprocess.PIPE)

@@ -201,5 +201,44 @@ def test_linkemu_cuts_connections(t):
     t.load("--direct", origin.dest, "--up", "100k", netns=a)
 
 
+def test_linkemu_polices_connections(t):
+    """Each has a rate, from the beginning or after so many bytes; two have twice as much."""
+    a, link, origin = two_hosts(t, "delay=1ms")
+    seconds = lambda: t.load("--direct", origin.dest, "--down", 300000, netns=a)["seconds"]
+    for limit, slow_bytes in (("police=2Mbit", 300000), ("slow=200000:800kbit", 100000)):
+        rate = 250000 if limit.startswith("police") else 100000
+        link.limit(limit)
+        t.check(seconds() >= (slow_bytes - rate / 10 - 6000) / rate, f"{limit}: too fast")
+    t.equal(link.report()["box"]["cut"], 0, "connections cut")
+
+
+def test_linkemu_cuts_connections_by_age(t):
+    a, link, origin = two_hosts(t, "delay=1ms")
+    link.limit("age-reset=2s,jitter=30")
+    t.load("--direct", origin.dest, "--ping", 3, netns=a)
+    report = t.load("--direct", origin.dest, "--ping", 1000000, netns=a, good=False)
+    t.equal((report["broken"], link.report()["box"]["cut"]), (1, 1), "connections cut")
+
+
+def test_linkemu_bounds_syns_and_ports(t):
+    a, link, origin = two_hosts(t, "delay=1ms")
+    port = origin.dest.rpartition(":")[2]
+    link.limit(f"port={port},refuse=1")
+    report = t.load("--direct", origin.dest, "--ping", 1, "--count", 5, "--parallel", 5, netns=a,
+                    good=False)
+    refused = link.report()["box"]["dropped_syns"]
+    t.equal(report["broken"], refused, "refused")
+    t.check(refused > 0, "all have passed")
+    link.limit("port=1,blocked")
+    link.limit(f"port={port},none")
+    t.load("--direct", origin.dest, "--ping", 1, "--count", 5, "--parallel", 5, netns=a)
+    link.limit(f"port={port},blocked")
+    waiting = t.start_load("--direct", origin.dest, "--ping", 1, netns=a)
+    harness.wait_until(lambda: link.report()["box"]["dropped_syns"] > refused,
+                       what="a SYN to be dropped")
+    link.limit("none")
+    waiting.result()
+
+
 if __name__ == "__main__":
     harness.main(globals())
