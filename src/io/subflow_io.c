@@ -283,20 +283,19 @@ static size_t pass_chunks(struct subflow_io *io, size_t length, bool *closed, ui
     struct driver *driver = io->driver;
     uint8_t *input = driver->worker->input;
     uint64_t end_ns = now + MIN(io_turn_frames_ns(driver), TIME_NEVER - now);
-    /* At least a chunk, if there is one, and few enough frames to look at the clock. */
-    size_t at_once = end_ns == TIME_NEVER ? length : CHUNK_SIZE_MAX;
-    size_t used = 0, taken;
+    enum session_received received;
+    size_t used = 0;
 
     do {
-        taken = session_receive(driver->session, io->subflow, input + used,
-                                MIN(length - used, at_once), closed, now);
-        used += taken;
-        if (taken > 0 && used < length && !*closed && clock_now() >= end_ns) {
+        used += session_receive(driver->session, io->subflow, input + used, length - used,
+                                &received, now);
+        if (received == SESSION_RECEIVED_PART && clock_now() >= end_ns) {
             list_append(&driver->worker->unfinished, &io->unfinished);
             io_turn_left(driver);
             break;
         }
-    } while (taken > 0 && used < length && !*closed);
+    } while (received == SESSION_RECEIVED_PART);
+    *closed = received == SESSION_RECEIVED_CLOSED;
     return used;
 }
 

@@ -221,23 +221,39 @@ void engine_run(struct engine *engine, engine_operation *const operations[], siz
     }
 }
 
-/* A block of exactly the received size, so that a sanitizer sees each access beyond it. */
+static uint8_t *copy_of(const uint8_t *bytes, size_t length)
+{
+    uint8_t *copy = malloc(length);
+
+    assert(copy != NULL || length == 0);
+    if (length > 0)
+        memcpy(copy, bytes, length);
+    return copy;
+}
+
+/* Each call gets a block of exactly the length, so that a sanitizer sees each access beyond
+ * it, and to bytes of an earlier call. */
 void engine_deliver(struct engine *engine, struct engine_subflow *subflow,
                     const uint8_t *bytes, size_t length)
 {
-    uint8_t *received = malloc(length);
-    bool closed = false;
-    size_t used;
+    enum session_received state = SESSION_RECEIVED_PART;
+    uint8_t *left = copy_of(bytes, length);
 
-    assert(received != NULL);
-    memcpy(received, bytes, length);
-    used = session_receive(engine->session, subflow->subflow, received, length, &closed,
-                           engine->now);
-    assert(closed || used == length);
-    drain_events(engine);
-    if (engine->session != NULL)
-        session_settle(engine->session, engine->now);
-    free(received);
+    while (state == SESSION_RECEIVED_PART && engine->session != NULL &&
+           subflow->subflow != NULL) {
+        uint8_t *received = left;
+        size_t used = session_receive(engine->session, subflow->subflow, received, length,
+                                      &state, engine->now);
+
+        assert(state != SESSION_RECEIVED_ALL || used == length);
+        length -= used;
+        left = copy_of(received + used, length);
+        drain_events(engine);
+        if (engine->session != NULL)
+            session_settle(engine->session, engine->now);
+        free(received);
+    }
+    free(left);
 }
 
 /* ---- operations ---- */

@@ -114,9 +114,14 @@ void sim_wire_deliver(struct sim_wire *wire, size_t length)
     struct sim_session *owner = wire->owner;
     struct sim_world *world = wire->process->world;
     uint64_t now = world->clock.now_ns;
-    bool closed = false;
-    size_t used =
-        session_receive(owner->session, wire->subflow, world->input, length, &closed, now);
+    enum session_received received;
+    size_t used = 0;
+
+    do {
+        used += session_receive(owner->session, wire->subflow, world->input + used,
+                                length - used, &received, now);
+    } while (received == SESSION_RECEIVED_PART);
+    bool closed = received == SESSION_RECEIVED_CLOSED;
 
     if (used > length)
         sim_fail(world, "session_receive() used %zu of %zu bytes", used, length);

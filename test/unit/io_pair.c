@@ -185,7 +185,7 @@ static void start_local(struct io_pair *pair)
 {
     struct session_config config = {.role = SESSION_LOCAL,
                                     .pages = &pair->worker.pages,
-                                    .chunk_size = CHUNK_SIZE_MAX,
+                                    .chunk_size = IO_PAIR_CHUNK_SIZE,
                                     .linger_ns = 60 * NS_PER_S,
                                     .pool_size = 2,
                                     .pool_idle = 1,

@@ -20,6 +20,8 @@
 /* Waiting for something that never comes ends the test after so many seconds: a bound for
  * a slow machine, which no test that passes comes near to. */
 #define IO_PAIR_PATIENCE 120.
+/* Local's: many chunks come with a read. */
+#define IO_PAIR_CHUNK_SIZE 1024
 
 struct io_pair {
     struct ev_loop *loop;

@@ -293,21 +293,24 @@ static void arrive(struct pair *pair, struct pair_connection *c, const uint8_t *
 static void deliver(struct pair *pair, struct session *session, struct subflow *subflow,
                     struct pair_pipe *pipe, const uint8_t *bytes, size_t length)
 {
-    size_t total = pipe->pending_length + length, used;
+    size_t total = pipe->pending_length + length, used = 0;
     uint8_t *buffer = malloc(total + 1);
-    bool closed;
+    enum session_received received;
 
     assert_non_null(buffer);
     if (pipe->pending_length > 0)
         memcpy(buffer, pipe->pending, pipe->pending_length);
     if (length > 0)
         memcpy(buffer + pipe->pending_length, bytes, length);
-    used = session_receive(session, subflow, buffer, total, &closed, pair->now);
+    do {
+        used += session_receive(session, subflow, buffer + used, total - used, &received,
+                                pair->now);
+    } while (received == SESSION_RECEIVED_PART);
     session_settle(session, pair->now);
     free(pipe->pending);
     pipe->pending = NULL;
     pipe->pending_length = 0;
-    if (!closed && used < total) {
+    if (received != SESSION_RECEIVED_CLOSED && used < total) {
         pipe->pending = malloc(total - used);
         assert_non_null(pipe->pending);
         memcpy(pipe->pending, buffer + used, total - used);

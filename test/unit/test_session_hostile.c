@@ -3,58 +3,22 @@
  * An authenticated peer that breaks the rules, or stretches them, does no harm. The tests
  * put frames on the wire with the session's own keys, behind the engine's back.
  */
-#include "session_pair.h"
+#include "forged.h"
 
 #include "../../src/engine/session/session_parts.h"
 
-struct forged {
-    struct wire_writer w;
-    uint8_t bytes[4096];
-};
-
-static struct wire_writer *forge(struct forged *forged)
-{
-    wire_writer_init(&forged->w, forged->bytes, sizeof(forged->bytes));
-    return &forged->w;
-}
-
-static struct subflow *open_subflow(struct session *session)
-{
-    list_foreach(&session->subflows.all, node, after) {
-        struct subflow *subflow = list_entry(node, struct subflow, node);
-
-        if (subflow->state == SUBFLOW_STATE_OPEN && !subflow->end_sent && subflow->begun)
-            return subflow;
-    }
-    fail_msg("no open subflow");
-    return NULL;
-}
-
-/* Seals the frames as the next chunk of the sender's subflow and hands it to the receiver. */
+/* Hands the frames to the receiver, as the next chunk of the sender's subflow. */
 static void send_on(struct pair *pair, struct session *from, struct session *to,
                     struct subflow *subflow, const struct forged *forged)
 {
     struct pair_connection *c = subflow_user(subflow);
-    size_t length = wire_length(&forged->w), sealed = length + SEAL_TAG_SIZE;
-    uint8_t *chunk = malloc(2 + sealed);
-    struct sent_chunk *sent = ring_push(&subflow->chunks);
-    bool closed;
+    enum session_received received;
+    size_t size;
+    uint8_t *chunk = forged_seal(pair, subflow, forged, &size);
 
-    assert_false(forged->w.failed);
-    assert_non_null(chunk);
-    assert_non_null(sent);
-    *sent = (struct sent_chunk){.sent_at_ns = pair->now, .eliciting = true};
-    subflow->chunks_sent++;
-    if (subflow->eliciting_unacked++ == 0)
-        subflow->progress_at_ns = pair->now;
-    chunk[0] = (uint8_t)(sealed >> 8);
-    chunk[1] = (uint8_t)sealed;
-    assert_int_equal(seal_begin(&subflow->seal, chunk, 2), OK);
-    assert_int_equal(seal_update(&subflow->seal, chunk + 2, forged->bytes, length), OK);
-    assert_int_equal(seal_finish(&subflow->seal, chunk + 2 + length), OK);
     assert_int_equal(session_receive(to, from == pair->local ? c->relay : c->local, chunk,
-                                     2 + sealed, &closed, pair->now),
-                     2 + sealed);
+                                     size, &received, pair->now),
+                     size);
     session_settle(to, pair->now);
     free(chunk);
 }
@@ -70,7 +34,7 @@ static void drop_session(struct pair *pair)
 
 static void send_up(struct pair *pair, const struct forged *forged)
 {
-    send_on(pair, pair->local, pair->relay, open_subflow(pair->local), forged);
+    send_on(pair, pair->local, pair->relay, forged_subflow(pair->local), forged);
 }
 
 /* The relay grants streams; local does not grant them to itself. */
@@ -117,7 +81,7 @@ static void test_a_frame_makes_one_record(void **state)
     struct session_config config = pair_config();
     struct stream *stream;
     struct pair *pair = pair_connected(&config, &stream);
-    struct subflow *subflow = open_subflow(pair->relay);
+    struct subflow *subflow = forged_subflow(pair->relay);
     struct streams *streams = &pair->relay->streams;
     struct forged forged;
     (void)state;
@@ -142,7 +106,7 @@ static void test_a_frame_makes_one_record_of_a_flow(void **state)
     struct session_config config = pair_config();
     struct stream *stream;
     struct pair *pair = pair_connected(&config, &stream);
-    struct subflow *subflow = open_subflow(pair->relay);
+    struct subflow *subflow = forged_subflow(pair->relay);
     struct flows *flows = &pair->relay->flows;
     struct forged forged;
     (void)state;
@@ -171,7 +135,7 @@ static void test_freed_with_borrowed_data(void **state)
     struct session_config config = pair_config();
     struct stream *stream;
     struct pair *pair = pair_connected(&config, &stream);
-    struct subflow *subflow = open_subflow(pair->relay);
+    struct subflow *subflow = forged_subflow(pair->relay);
     uint8_t plaintext[64];
     struct wire_writer w;
     (void)state;
@@ -193,7 +157,7 @@ static void test_subflow_survives_moot_ack(void **state)
     struct session_config config = pair_config();
     struct stream *stream;
     struct pair *pair = pair_connected(&config, &stream);
-    struct subflow *subflow = open_subflow(pair->local);
+    struct subflow *subflow = forged_subflow(pair->local);
     struct pair_connection *c = subflow_user(subflow);
     struct subflow *end = c->relay;
     struct forged forged;
@@ -254,7 +218,7 @@ static void test_busy_subflow_is_retired_by_age(void **state)
     struct session_config config = pair_config();
     struct stream *stream;
     struct pair *pair = pair_connected(&config, &stream);
-    struct subflow *subflow = open_subflow(pair->local);
+    struct subflow *subflow = forged_subflow(pair->local);
     struct forged forged;
     (void)state;
 
@@ -427,7 +391,7 @@ static void test_subflows_of_a_session_are_bounded(void **state)
     (void)state;
 
     pair->relay->subflows.open_count += 2048;
-    open_subflow(pair->local)->retire = true;
+    forged_subflow(pair->local)->retire = true;
     pair_run_ms(pair, 100);
     assert_int_equal(session_counters(pair->relay)->subflows_opened, opened);
     /* The subflow that was retired has ended. */
@@ -449,7 +413,7 @@ static void test_relay_ends_what_local_has_ended(void **state)
     struct pair *pair = pair_connected(&config, &stream);
 
     pair_feed(pair, pair->relay, pair->incoming[0], UINT64_MAX);
-    subflow = open_subflow(pair->relay);
+    subflow = forged_subflow(pair->relay);
     subflow->end_received = true;
     pair->relay->subflows.lane = NULL; /* not that one: it carries no bulk */
     assert_true(session_produce(pair->relay, subflow, bytes, CHUNK_SIZE_MAX, pair->now) > 0);

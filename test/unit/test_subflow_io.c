@@ -35,17 +35,20 @@ static struct {
 } relay;
 
 size_t __real_session_receive(struct session *session, struct subflow *subflow,
-                              uint8_t *bytes, size_t length, bool *closed, uint64_t now);
+                              uint8_t *bytes, size_t length, enum session_received *received,
+                              uint64_t now);
 size_t __wrap_session_receive(struct session *session, struct subflow *subflow,
-                              uint8_t *bytes, size_t length, bool *closed, uint64_t now);
+                              uint8_t *bytes, size_t length, enum session_received *received,
+                              uint64_t now);
 size_t __wrap_session_receive(struct session *session, struct subflow *subflow,
-                              uint8_t *bytes, size_t length, bool *closed, uint64_t now)
+                              uint8_t *bytes, size_t length, enum session_received *received,
+                              uint64_t now)
 {
     size_t used;
 
     if (session != pair.session && relay.close_after > 0 && --relay.close_after == 0)
         session_close(session, CLOSE_LIMIT, "by the test", now);
-    used = __real_session_receive(session, subflow, bytes, length, closed, now);
+    used = __real_session_receive(session, subflow, bytes, length, received, now);
     if (session == pair.session)
         return used;
     if (relay.iteration != ev_iteration(pair.loop))
@@ -131,7 +134,10 @@ static void test_chunks_in_pieces(void **state)
     finish();
 }
 
-/* Chunks that take the relay long: it leaves the rest to the next iterations, in order. */
+/* As much as the relay takes before it looks at the clock. */
+#define PART_MOST (SESSION_FRAMES_AT_ONCE * IO_PAIR_CHUNK_SIZE)
+
+/* Frames that take the relay long: it leaves the rest to the next iterations, in order. */
 static void test_a_read_that_takes_long(void **state)
 {
     (void)state;
@@ -139,14 +145,14 @@ static void test_a_read_that_takes_long(void **state)
     begin();
     relay.most = 0;
     /* On a busy machine a read may take long by itself, though not each one. */
-    for (unsigned i = 0; i < 100 && relay.most <= 2 * CHUNK_SIZE_MAX; i++)
+    for (unsigned i = 0; i < 100 && relay.most <= 2 * PART_MOST; i++)
         expect_stream();
-    assert_true(relay.most > 2 * CHUNK_SIZE_MAX);
-    /* A chunk that was left, and another one of a new read. */
+    assert_true(relay.most > 2 * PART_MOST);
+    /* A part that was left, and another one of a new read. */
     step_ns = TURN_FRAMES_NS;
     relay.most = 0;
     expect_stream();
-    assert_in_range(relay.most, 1, 2 * CHUNK_SIZE_MAX);
+    assert_in_range(relay.most, 1, 2 * PART_MOST);
     step_ns = 0;
     finish();
 }

@@ -82,6 +82,7 @@ UNIT_TESTS = \
 	test/unit/test_session_flow_opening \
 	test/unit/test_session_flows \
 	test/unit/test_session_hostile \
+	test/unit/test_session_receive \
 	test/unit/test_session_hello \
 	test/unit/test_session_limit \
 	test/unit/test_keepalive \
@@ -297,8 +298,12 @@ test_unit_test_session_flow_opening_SOURCES = \
 test_unit_test_session_flow_opening_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_session_flows_SOURCES = test/unit/test_session_flows.c $(SESSION_PAIR)
 test_unit_test_session_flows_LDADD = $(GATE) $(CMOCKA_LIBS)
-test_unit_test_session_hostile_SOURCES = test/unit/test_session_hostile.c $(SESSION_PAIR)
+test_unit_test_session_hostile_SOURCES = test/unit/test_session_hostile.c \
+	test/unit/forged.c test/unit/forged.h $(SESSION_PAIR)
 test_unit_test_session_hostile_LDADD = $(GATE) $(CMOCKA_LIBS)
+test_unit_test_session_receive_SOURCES = test/unit/test_session_receive.c \
+	test/unit/forged.c test/unit/forged.h $(SESSION_PAIR)
+test_unit_test_session_receive_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_session_hello_SOURCES = test/unit/test_session_hello.c $(SESSION_PAIR)
 test_unit_test_session_hello_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_session_limit_SOURCES = test/unit/test_session_limit.c $(SESSION_PAIR)

@@ -27,4 +27,5 @@ libengine_session_a_SOURCES = \
 	src/engine/session/session_streams.c \
 	src/engine/session/session_subflows.c \
 	src/engine/session/session_timers.c \
-	src/engine/session/take_flows.c
+	src/engine/session/take_flows.c \
+	src/engine/session/take_frames.c

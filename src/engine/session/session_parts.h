@@ -7,11 +7,11 @@
  *   session_accept.c     how a relay's session begins, and takes in connections
  *   session_handshake.c  local's HELLO, resume
  *   session_association.c  the state, and what becomes of streams when it changes
- *   session_receive.c    bytes to chunks to frames, and what each frame does
+ *   session_receive.c    bytes to chunks to frames
  *   session_produce.c    what a subflow carries now: which one, how much, sealed
  *   composer.c, compose_*.c   the frames of one chunk, by kind; see composer.h
  *   session_paths.c, session_subflows.c, session_streams.c, session_flows.c   the faces
- *   take_flows.c         what the frames of flows do
+ *   take_frames.c, take_flows.c   what each frame does
  *   session_timers.c     what happens when nothing arrives
  *   session_limit.c      how many sessions a client may have
  *   session_status.c, path_status.c   snapshots of it all, for people
@@ -142,6 +142,10 @@ void handshake_contact(struct session *session, const struct subflow *subflow);
 void session_tell_paths(struct session *session);
 /* A PATH frame; false when it breaks a rule. */
 bool session_take_path(struct session *session, const struct frame *frame);
+
+/* take_frames.c */
+void session_take_frame(struct session *session, struct subflow *subflow,
+                        struct frame *frame);
 
 /* session_receive.c */
 /* Processes an opened chunk. */

@@ -104,14 +104,25 @@ void session_subflow_up(struct session *session, struct subflow *subflow,
 void session_subflow_down(struct session *session, struct subflow *subflow,
                           enum subflow_end end, uint64_t now);
 
-/* Takes whole chunks from `bytes` and returns how many bytes were used; the driver keeps
- * the rest (less than one chunk) and passes it again in front of the next bytes. Chunks
- * are opened in place: `bytes` is overwritten, and stream data in it stays borrowed until
- * session_settle(), so that session_stream_peek() may point into it. `*closed` becomes
- * true when the subflow was given up meanwhile (its SESSION_CLOSE_SUBFLOW waits in the
- * queue): read no more from it. */
+/* What the driver does after session_receive(). */
+enum session_received {
+    SESSION_RECEIVED_ALL,    /* waits for further bytes; less than one chunk is left */
+    SESSION_RECEIVED_PART,   /* calls again with what is left, at once or later */
+    SESSION_RECEIVED_CLOSED, /* reads no more: the subflow was given up meanwhile, and its
+                                SESSION_CLOSE_SUBFLOW waits in the queue */
+};
+
+/* One call takes no more frames, so that the driver can look at its clock before one peer's
+ * small frames have taken long: those of one chunk can take 7 ms. So many take 0.02 ms, or
+ * 0.4 where each needs a fresh page. */
+#define SESSION_FRAMES_AT_ONCE 16
+
+/* Takes chunks from `bytes` and returns how many bytes were used; the driver keeps the
+ * rest and passes it again in front of the next bytes. Chunks are opened in place: `bytes`
+ * is overwritten, also in the rest, and stream data in it stays borrowed until
+ * session_settle(), so that session_stream_peek() may point into it. */
 size_t session_receive(struct session *session, struct subflow *subflow, uint8_t *bytes,
-                       size_t length, bool *closed, uint64_t now);
+                       size_t length, enum session_received *received, uint64_t now);
 
 /* Copies received data that was not consumed yet, so that the buffers passed to
  * session_receive() may be reused. */

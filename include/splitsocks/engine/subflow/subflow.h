@@ -128,6 +128,13 @@ struct hello_state {
 
 struct copies;
 
+/* A received chunk that was opened, and of which frames are left. */
+struct opened_chunk {
+    uint16_t size;  /* bytes on the wire; 0: there is none */
+    uint16_t next;  /* where the next frame begins in its plaintext */
+    bool eliciting; /* the frames before asked for an ACK */
+};
+
 struct subflow {
     struct list node;          /* in subflows.all, or in subflows.limbo */
     struct list ack_node;      /* in subflows.ack_queue while an ACK is owed for it */
@@ -180,6 +187,7 @@ struct subflow {
     uint64_t chunks_sent, chunks_acked;
     unsigned eliciting_unacked;
     uint64_t chunks_received;
+    struct opened_chunk opened;
 
     struct subflow_measure measure;
     uint64_t measured_at_ns;

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* How much of the received bytes one call takes. */
+#include "forged.h"
+
+#include "../../src/engine/session/session_parts.h"
+
+/* Small frames take as long as large ones. A driver that keeps an eye on its clock gets
+ * the rest of a chunk back, and its ACK comes with the last part. */
+static void test_a_chunk_is_taken_in_parts(void **state)
+{
+    const size_t count = 3 * SESSION_FRAMES_AT_ONCE - 1; /* opening a chunk counts as one */
+    struct session_config config = pair_config();
+    struct stream *stream;
+    struct pair *pair = pair_connected(&config, &stream);
+    struct subflow *from = forged_subflow(pair->local);
+    struct subflow *to = ((struct pair_connection *)subflow_user(from))->relay;
+    uint64_t received_before = to->bytes_received, chunks_before = to->chunks_received;
+    enum session_received received;
+    struct forged forged;
+    size_t size;
+    (void)state;
+
+    forge(&forged);
+    for (size_t i = 0; i < count; i++)
+        frame_write_stream_window(&forged.w, 2 + i, 1 << 20);
+    uint8_t *chunk = forged_seal(pair, from, &forged, &size);
+
+    for (size_t part = 1; part <= 3; part++) {
+        /* What is left is somewhere else in memory each time. */
+        uint8_t *copy = malloc(size);
+
+        assert_non_null(copy);
+        memcpy(copy, chunk, size);
+        free(chunk);
+        chunk = copy;
+        assert_int_equal(
+            session_receive(pair->relay, to, chunk, size, &received, pair->now),
+            part < 3 ? 0 : size);
+        assert_int_equal(received,
+                         part < 3 ? SESSION_RECEIVED_PART : SESSION_RECEIVED_ALL);
+        assert_int_equal(to->bytes_received, received_before + size);
+        assert_int_equal(to->bytes_arrived, received_before + size);
+        assert_int_equal(to->chunks_received, chunks_before + (part == 3));
+        session_settle(pair->relay, pair->now);
+        /* The stream of the pair, and those of this part. */
+        assert_int_equal(pair->relay->streams.by_id_count,
+                         1 + part * SESSION_FRAMES_AT_ONCE - 1);
+    }
+    free(chunk);
+    pair_release_all(pair, stream);
+    pair_free(pair);
+}
+
+/* The time of a call is bounded by chunks, too, where they have no frames. */
+static void test_empty_chunks_are_taken_in_parts(void **state)
+{
+    struct session_config config = pair_config();
+    struct stream *stream;
+    struct pair *pair = pair_connected(&config, &stream);
+    struct subflow *from = forged_subflow(pair->local);
+    struct subflow *to = ((struct pair_connection *)subflow_user(from))->relay;
+    uint8_t bytes[2 * SESSION_FRAMES_AT_ONCE * CHUNK_OVERHEAD];
+    enum session_received received;
+    struct forged forged;
+    size_t size;
+    (void)state;
+
+    forge(&forged);
+    for (size_t at = 0; at < sizeof(bytes); at += size) {
+        uint8_t *chunk = forged_seal(pair, from, &forged, &size);
+
+        memcpy(bytes + at, chunk, size);
+        free(chunk);
+    }
+    size = sizeof(bytes) / 2;
+    assert_int_equal(
+        session_receive(pair->relay, to, bytes, sizeof(bytes), &received, pair->now), size);
+    assert_int_equal(received, SESSION_RECEIVED_PART);
+    assert_int_equal(
+        session_receive(pair->relay, to, bytes + size, size, &received, pair->now), size);
+    assert_int_equal(received, SESSION_RECEIVED_ALL);
+    pair_release_all(pair, stream);
+    pair_free(pair);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_a_chunk_is_taken_in_parts),
+          cmocka_unit_test(test_empty_chunks_are_taken_in_parts))
