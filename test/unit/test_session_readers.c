@@ -236,8 +236,61 @@ static void test_readers_outlive_a_restart(void **state)
     pair_free(pair);
 }
 
+/* Whether the relay has ended its session, for want of contact, by the end of that time, in
+ * which local is heard no more. */
+static bool ends_alone(struct pair *pair, unsigned ms)
+{
+    struct session_event event;
+    bool ended = false;
+
+    for (unsigned i = 0; i < ms; i++) {
+        pair->now += NS_PER_MS;
+        if (session_next_timeout(pair->relay) <= pair->now)
+            session_tick(pair->relay, pair->now);
+        while (session_next_event(pair->relay, &event)) {
+            if (event.type == SESSION_ENDED)
+                assert_int_equal(event.close, CLOSE_LINGER);
+            ended = ended || event.type == SESSION_ENDED;
+        }
+    }
+    return ended;
+}
+
+/* A reader at the relay that has not taken all that came, in a session that is lost, keeps
+ * it: local takes that data for delivered. It ends when the reader is done. */
+static void test_a_reader_keeps_a_lost_session(void **state)
+{
+    enum { LENGTH = 100000, TAKEN = 30000 };
+    (void)state;
+
+    for (unsigned whole = 0; whole < 2; whole++) {
+        struct session_config config = pair_config();
+        struct stream *stream;
+        struct pair *pair;
+
+        config.linger_ns = NS_PER_S;
+        pair = pair_connected(&config, &stream);
+        session_stream_finish(pair->relay, pair->incoming[0], pair->now);
+        if (whole)
+            send_all(pair, pair->local, stream, pair->relay, pair->incoming[0], LENGTH,
+                     TAKEN);
+        else
+            assert_true(pair_upload(pair, stream, TAKEN, 1000));
+        /* The end has not come: the session cannot go on without local. */
+        assert_int_equal(ends_alone(pair, 5000), !whole);
+        if (whole) {
+            assert_int_equal(pair_read_all(pair, pair->relay, pair->incoming[0]),
+                             LENGTH - TAKEN);
+            session_stream_release(pair->relay, pair->incoming[0], pair->now);
+            assert_true(ends_alone(pair, 5000));
+        }
+        pair_free(pair);
+    }
+}
+
 UNIT_MAIN(cmocka_unit_test(test_stalled_readers_do_not_stall_others),
           cmocka_unit_test(test_many_stalled_readers_give_way_soon),
           cmocka_unit_test(test_a_hoarder_costs_no_other_client),
           cmocka_unit_test(test_readers_outlive_the_session),
-          cmocka_unit_test(test_readers_outlive_a_restart))
+          cmocka_unit_test(test_readers_outlive_a_restart),
+          cmocka_unit_test(test_a_reader_keeps_a_lost_session))
