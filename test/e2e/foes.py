@@ -76,6 +76,20 @@ class Foes:
     def do_records_of_streams(self):
         self.send([stream_window(stream, 1 << 25) for stream in range(1, STREAM_MAX, 257)])
 
+    def do_crumbs_beside_records(self):
+        """One after the other, each when the one before is acknowledged."""
+        with self.session() as session:
+            session.send([stream_window(stream, 1 << 25) for stream in range(1, 16000)])
+            self.word_by_word(session)
+
+    def word_by_word(self, session, count=200):
+        for i in range(count):
+            if session.ended:
+                break
+            session.send([data(1, i, b"x"), PING])
+            wanted = session.subflows[0].sent
+            session.await_told(lambda: session.told.acked.get(0, 0) >= wanted, "an ACK")
+
     def do_one_record_again(self):
         self.send([stream_window(1, limit) for limit in range(1, 20000)])
 

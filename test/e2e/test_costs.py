@@ -69,6 +69,11 @@ class Guests(Foes):
     def windows(self):
         self.send([stream_window(1 + at % 64, (1 << 25) + at) for at in range(20000)])
 
+    def words_beside_few_records(self):
+        with self.session() as session:
+            session.send([stream_window(1 + at % 64, (1 << 25) + at) for at in range(16000)])
+            self.word_by_word(session)
+
     def records(self):
         self.send([stream_window(stream, 1 << 25) for stream in range(1, 4001)])
 
@@ -123,6 +128,7 @@ TWINS = {
     "bytes_beyond_credit": Guests.one_line,
     "bytes_that_overlap": Guests.lines_in_order,
     "crumbs": Guests.lines_one_by_one,
+    "crumbs_beside_records": Guests.words_beside_few_records,
     "dials": Guests.half_as_many_openings,
     "dials_that_are_refused": Guests.openings,
     "ends_that_contradict": Guests.one_line,

@@ -163,16 +163,18 @@ static bool only_readers_left(const struct session *session)
 static uint64_t contact_timeout(const struct session *session)
 {
     bool local = session->context.config.role == SESSION_LOCAL;
+    uint64_t lost_at = session->contact_at_ns + session->context.config.linger_ns;
     uint64_t when = TIME_NEVER;
 
     if (session->context.state == SESSION_STATE_UP &&
         session->pool.silent_since_ns != TIME_NEVER)
         when = session->pool.silent_since_ns + silence_limit_ns(session);
-    /* With nothing to lose, local waits until a stream needs the relay. */
+    /* With nothing to lose, local waits until a stream needs the relay. The relay looks at
+     * all of the streams, so it does that when the time has come, not for each chunk. */
     if (local ? session->context.state != SESSION_STATE_CONNECTING &&
                     pool_active(&session->pool)
-              : !only_readers_left(session))
-        when = MIN(when, session->contact_at_ns + session->context.config.linger_ns);
+              : lost_at > session->context.now || !only_readers_left(session))
+        when = MIN(when, lost_at);
     return when;
 }
 
