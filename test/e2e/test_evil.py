@@ -55,14 +55,14 @@ def served(t, bystander, what):
         t.equal(harness.recv_exactly(bystander, len(word)), word, f"the bystander's echo {what}")
 
 
-def compare(t, pair, what, honest, hostile):
+def compare(t, pair, what, honest, hostile, ratio=COST_RATIO):
     """Both are functions; their costs are compared."""
     with Cost(pair) as fair:
         honest()
     with Cost(pair) as foul:
         hostile()
     t.note(f"{what}: {foul.seconds:.2f} s of CPU, honest {fair.seconds:.2f}")
-    t.check(foul.seconds <= COST_RATIO * fair.seconds + COST_BLUR,
+    t.check(foul.seconds <= ratio * fair.seconds + COST_BLUR,
             f"{what}: {foul.seconds:.2f} s of CPU, and honest frames {fair.seconds:.2f}")
 
 
@@ -183,8 +183,10 @@ def test_names_that_are_given_up_together(t):
         t.equal(len(session.told.resets), count, "names that were given up")
         session.close()
     few = MANY_NAMES // 8
+    # Few use the same memory again and again, and many need fresh pages for 90 MB. A cost that
+    # grew with the square of their number would be 60 times as much.
     compare(t, pair, "names that wait", lambda: [look_up(few) for _ in range(8)],
-            lambda: look_up(MANY_NAMES))
+            lambda: look_up(MANY_NAMES), ratio=3 * COST_RATIO)
 
 
 def test_dials_of_one_client(t):
@@ -245,13 +247,20 @@ def test_descriptors_that_a_client_may_have(t):
     t.equal(list(session.told.resets.values()), 36 * [RESET_LIMIT], "codes of the refusals")
     pair.relay.wait_output(r"evil: the stream to .* was not opened: its client has as many connections "
                            r"to destinations as it may have \(max_descriptors of clients\[\] or limits\)")
-    for _ in range(100):
-        session.join()
-    session.pump()
-    harness.rest(lambda: status_of(t, pair, "evil")["held"]["subflows"], 0.5, 20)
+    held = []
+
+    # The relay gives up those that acknowledge nothing, so that others can follow.
+    def join_some():
+        for _ in range(10):
+            session.join()
+        session.pump()
+        held.append(status_of(t, pair, "evil")["held"]["subflows"])
+        return max(held) > 48
+    harness.wait_until(join_some, 20, "many connections at once")
+    for _ in range(10):
+        join_some()
+    t.at_most(max(held), 64, "connections")
     client = status_of(t, pair, "evil")
-    # The relay gives up those that acknowledge nothing, after a while.
-    t.check(48 < client["held"]["subflows"] <= 64, f"{client['held']['subflows']} connections")
     t.equal(client["held"]["destinations"], 64, "sockets to destinations")
     t.equal(client["refused"], {"max_descriptors": 36}, "what was refused")
     for i in range(2):
