@@ -36,8 +36,7 @@ static void test_a_chunk_is_taken_in_parts(void **state)
         assert_int_equal(
             session_receive(pair->relay, to, chunk, size, &received, pair->now),
             part < 3 ? 0 : size);
-        assert_int_equal(received,
-                         part < 3 ? SESSION_RECEIVED_PART : SESSION_RECEIVED_ALL);
+        assert_int_equal(received, part < 3 ? SESSION_RECEIVED_PART : SESSION_RECEIVED_ALL);
         assert_int_equal(to->bytes_received, received_before + size);
         assert_int_equal(to->bytes_arrived, received_before + size);
         assert_int_equal(to->chunks_received, chunks_before + (part == 3));

@@ -35,14 +35,14 @@ static struct {
 } relay;
 
 size_t __real_session_receive(struct session *session, struct subflow *subflow,
-                              uint8_t *bytes, size_t length, enum session_received *received,
-                              uint64_t now);
+                              uint8_t *bytes, size_t length,
+                              enum session_received *received, uint64_t now);
 size_t __wrap_session_receive(struct session *session, struct subflow *subflow,
-                              uint8_t *bytes, size_t length, enum session_received *received,
-                              uint64_t now);
+                              uint8_t *bytes, size_t length,
+                              enum session_received *received, uint64_t now);
 size_t __wrap_session_receive(struct session *session, struct subflow *subflow,
-                              uint8_t *bytes, size_t length, enum session_received *received,
-                              uint64_t now)
+                              uint8_t *bytes, size_t length,
+                              enum session_received *received, uint64_t now)
 {
     size_t used;
 
