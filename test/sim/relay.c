@@ -217,8 +217,10 @@ void sim_relay_incoming(struct sim_session *owner, const struct session_event *e
     /* A relay that was killed before it answered anything may be asked again. */
     if (stream->announced && !(world->restarted && !stream->end[SIM_LOCAL].connected &&
                                stream->end[SIM_RELAY].outcome != SIM_RUNNING &&
-                               stream->end[SIM_RELAY].received == 0))
+                               stream->end[SIM_RELAY].received == 0)) {
         sim_fail(world, "the relay was asked twice to dial for stream %zu", index);
+        return;
+    }
     stream->announced = true;
     if (stream->end[SIM_RELAY].outcome != SIM_RUNNING) {
         /* Local had given it up, and its opening was on the way. */
