@@ -7,11 +7,7 @@ SIM_MODEL = \
 	test/sim/net_pipe.c test/sim/net_tcp.c \
 	test/sim/tap.h
 check_PROGRAMS += test/sim/sim test/sim/test_net
-TESTS += test/sim/test_net
-# The simulator has one thread.
-if !THREAD_SANITIZER
-TESTS += test/sim/sim
-endif
+TESTS += test/sim/sim test/sim/test_net
 test_sim_sim_SOURCES = $(SIM_MODEL) \
 	test/sim/aims.c \
 	test/sim/app.c \
