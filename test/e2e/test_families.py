@@ -24,7 +24,9 @@ class BlackHole:
         except subprocess.CalledProcessError:
             raise Skip("this kernel has no veth") from None
         for name in ("hole", "bottom"):
-            self.netns.ip(f"link set {name} up")
+            # An address of the link's own would come some seconds later: a change of the network,
+            # with which local forgets what is broken.
+            self.netns.ip(f"link set {name} addrgenmode none up")
         self.netns.ip("-6 addr add 2001:db8:66::1/64 dev hole nodad")
         self.netns.ip(f"-6 neigh add {DEAD} lladdr 02:00:00:00:00:01 dev hole")
         self.netns.ip(f"addr add {ALIVE}/32 dev lo")
