@@ -235,12 +235,8 @@ def test_descriptors_of_one_client(t):
 
 def test_descriptors_that_a_client_may_have(t):
     """`max_descriptors`: so many sockets to destinations, and so many connections with it."""
-    pair = t.pair(start=False)
-    evil = Evil(t, pair, max_descriptors=64)
-    pair.start_relay()
-    pair.start_local()
-    server, origin = t.server(), t.origin()
-    host, port = origin.dest.split(":")
+    pair, evil, _, server = setting(t, max_descriptors=64)
+    host, port = t.origin().dest.split(":")
     session = evil.session()
     session.deal([stream_open(i + 1, host, int(port)) for i in range(100)])
     session.await_told(lambda: len(session.told.resets) >= 36, "refusals")

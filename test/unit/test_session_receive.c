@@ -26,7 +26,7 @@ static void test_a_chunk_is_taken_in_parts(void **state)
     uint8_t *chunk = forged_seal(pair, from, &forged, &size);
 
     for (size_t part = 1; part <= 3; part++) {
-        /* What is left is somewhere else in memory each time. */
+        /* The driver may keep the rest elsewhere in memory. */
         uint8_t *copy = malloc(size);
 
         assert_non_null(copy);

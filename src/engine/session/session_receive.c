@@ -54,7 +54,6 @@ static bool take_frames(struct session *session, struct subflow *subflow,
         }
         *most -= MIN(*most, 1u);
         result = frame_read(&r, &frame);
-
         if (result != OK) {
             session_fail(session, ERROR_PROTOCOL,
                          result == ERROR_UNSUPPORTED ? "unknown frame" : "malformed frame");
