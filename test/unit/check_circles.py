@@ -13,18 +13,26 @@ BUILD = os.environ.get("TOP_BUILDDIR", ".")
 SOURCE = os.environ.get("TOP_SRCDIR", ".")
 
 
-def symbols(path):
-    """What the object defines, and what it needs."""
-    command = shlex.split(os.environ.get("NM", "nm")) + ["-P", "-g", path]
-    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    pairs = [line.split()[:2] for line in lines.splitlines()]
-    return ({name for name, kind in pairs if kind not in "UwWvV"},
-            {name for name, kind in pairs if kind == "U"})
+def symbols(paths):
+    """{path: (what the object defines, what it needs)}."""
+    found = {path: (set(), set()) for path in paths}
+    command = shlex.split(os.environ.get("NM", "nm")) + ["-P", "-g", "-A"]
+    lines = subprocess.run(command + list(paths), capture_output=True, text=True,
+                           check=True).stdout
+    for line in lines.splitlines():
+        path, rest = line.split(": ", 1)
+        name, kind = rest.split()[:2]
+        if kind == "U":
+            found[path][1].add(name)
+        elif kind not in "wWvV":
+            found[path][0].add(name)
+    return found
 
 
 def edges(objects):
     """{file: {file that it depends on: its symbols}} of {file: object}."""
-    found = {name: symbols(path) for name, path in objects.items()}
+    read = symbols(objects.values())
+    found = {name: read[path] for name, path in objects.items()}
     owner = {symbol: name for name, (defined, _) in found.items() for symbol in defined}
     graph = {name: {} for name in found}
     for name, (_, needed) in found.items():
@@ -106,7 +114,7 @@ def main():
                    [] if found == [["b.c", "c.c"]] else [f"found {found}"])
     good &= report(3, "every source file has its object",
                    missing or ([] if objects else ["there are no sources"]))
-    if missing:
+    if missing or not objects:
         return report(4, "no circle between source files", ["objects are missing"])
     graph = edges(objects)
     return report(4, "no circle between source files",

@@ -6,6 +6,7 @@
 # the sources of another, and those above the engine know only the faces of the session. Prints
 # TAP.
 set -u
+export LC_ALL=C # join wants the order of sort
 
 nm=${NM:-nm}
 cc=${CC:-cc}
@@ -29,6 +30,13 @@ symbols() {
         sed -n 's/^.*\[\(.*\)\]: \([^ @]*\).*/\1 \2/p'
 }
 
+# defined ARCHIVE: the symbols that its objects define, sorted; read once, since many rooms ask.
+defined() {
+    names=$scratch/$(basename "$1").defined
+    [ -f "$names" ] || symbols --defined-only "$1" | cut -d' ' -f2 | sort -u >"$names"
+    cat "$names"
+}
+
 # The standard error of the log's default sink is the one exception.
 impure_symbols() {
     symbols -u "$1" |
@@ -39,17 +47,13 @@ impure_symbols() {
 
 # upward_symbols ARCHIVE HIGHER...: the symbols that ARCHIVE needs and a higher layer defines.
 upward_symbols() {
-    symbols -u "$1" | sort -u >"$scratch/needs"
-    symbols --defined-only "$1" | cut -d' ' -f2 | sort -u >"$scratch/own"
+    symbols -u "$1" | sort -u -k 2,2 -k 1,1 >"$scratch/needs"
+    defined "$1" >"$scratch/own"
     shift
     for higher in "$@"; do
-        symbols --defined-only "$higher" | cut -d' ' -f2
+        defined "$higher"
     done | sort -u | comm -23 - "$scratch/own" >"$scratch/theirs"
-    while read -r object symbol; do
-        if grep -qxF -- "$symbol" "$scratch/theirs"; then
-            echo "$object $symbol"
-        fi
-    done <"$scratch/needs"
+    join -1 2 -o 1.1,1.2 "$scratch/needs" "$scratch/theirs"
 }
 
 # report NAME OFFENCES: one TAP result, with the offending symbols below it.
@@ -100,7 +104,7 @@ unknown_to() {
     case $1 in
     names | config) known=base ;;
     local) known=$(echo "$rooms" | sed 's/ relay local.*//') ;;
-    *) known=${rooms%%" $1 "*} ;;
+    *) known=" $rooms" && known=${known%%" $1 "*} ;;
     esac
     for room in $rooms; do
         case " $known $1 " in
