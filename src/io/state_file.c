@@ -205,17 +205,20 @@ static int lock_patiently(const char *path, bool must, int *lock)
 /* ---- changing ---- */
 
 static int change_locked(const char *path, bool (*change)(json_t *document, void *context),
-                         void *context)
+                         void *context, bool *written)
 {
     json_t *document;
     int error = load(path, &document);
 
+    *written = false;
     if (error == ERROR_NOT_FOUND || error == ERROR_MALFORMED) {
         document = state_new();
         error = document != NULL ? OK : ERROR_MEMORY;
     }
-    if (error == OK && change(document, context))
+    if (error == OK && change(document, context)) {
         error = save(path, document);
+        *written = error == OK;
+    }
     json_decref(document);
     return error;
 }
@@ -224,6 +227,7 @@ int state_file_change(struct state_file *file, bool must,
                       bool (*change)(json_t *document, void *context), void *context)
 {
     int lock, error, saved, unlocked = 0;
+    bool written;
 
     if (file->path == NULL)
         return OK;
@@ -235,7 +239,7 @@ int state_file_change(struct state_file *file, bool must,
         return error;
     }
     /* A folder that cannot be locked may still be writable; if not, writing fails. */
-    error = change_locked(file->path, change, context);
+    error = change_locked(file->path, change, context, &written);
     saved = errno;
     unlock(lock);
     /* If the folder is missing, report why it could not be made. */
@@ -245,6 +249,8 @@ int state_file_change(struct state_file *file, bool must,
                   "cannot write the state file %s: %s; the used part of quotas, and the "
                   "last time stamp, will be forgotten",
                   file->path, reason(error));
-    file->troubled = error != OK;
+    /* A look that changed nothing does not show that the file can be written. */
+    if (error != OK || written)
+        file->troubled = error != OK;
     return error;
 }

@@ -154,15 +154,13 @@ void stamp_file_add(struct stamp_file *file, const struct relay_clients *clients
 
     if (file->journal.path == NULL)
         return;
-    if (file->troubled) {
-        /* The lines that it lacks are among those of the clients. */
-        if (clock_now() - file->tried_at_ns >= RETRY_NS)
-            tell(file, write_anew(file, clients));
-    } else if (++file->lines < file->lines_max && !is_removed(file)) {
-        tell(file, journal_append(&file->journal, line, length));
-    } else {
+    if (file->troubled && clock_now() - file->tried_at_ns < RETRY_NS)
+        return;
+    /* The lines that it lacks are among those of the clients. */
+    if (file->troubled || ++file->lines >= file->lines_max || is_removed(file))
         tell(file, write_anew(file, clients));
-    }
+    else
+        tell(file, journal_append(&file->journal, line, length));
 }
 
 void stamp_file_end(struct stamp_file *file, const struct relay_clients *clients)

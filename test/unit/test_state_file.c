@@ -207,6 +207,35 @@ static void test_the_lock(void **state)
     assert_int_equal(read_number(&state_file), 8);
 }
 
+/* Whether a change fails, since the new text has no place, and it is the first that the log
+ * reports. */
+static bool is_reported(struct state_file *state_file)
+{
+    bool before = state_file->troubled;
+
+    assert_int_equal(change(state_file, 6), ERROR_SYSTEM);
+    return state_file->troubled && !before;
+}
+
+static void test_only_a_change_shows_that_it_can_be_written(void **state)
+{
+    struct state_file state_file;
+    char path[sizeof(file) + 32];
+    (void)state;
+
+    state_file_init(&state_file, file, LOG_DEBUG);
+    assert_int_equal(change(&state_file, 5), OK);
+    snprintf(path, sizeof(path), "%s.%ld", file, (long)getpid());
+    assert_int_equal(mkdir(path, 0700), 0); /* where the new text would be written */
+    assert_true(is_reported(&state_file));
+    assert_int_equal(change(&state_file, 0), OK);
+    assert_false(is_reported(&state_file));
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(change(&state_file, 6), OK);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_true(is_reported(&state_file));
+}
+
 #define WRITERS 4
 #define WRITES 50
 
@@ -254,4 +283,5 @@ static void test_processes_that_share_it(void **state)
 UNIT_MAIN(IN_FOLDER(test_what_is_saved_is_loaded), IN_FOLDER(test_no_file),
           IN_FOLDER(test_a_damaged_file), IN_FOLDER(test_a_later_version_is_left_alone),
           IN_FOLDER(test_places_that_are_none), IN_FOLDER(test_the_lock),
+          IN_FOLDER(test_only_a_change_shows_that_it_can_be_written),
           IN_FOLDER(test_processes_that_share_it))
