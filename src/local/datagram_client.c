@@ -134,25 +134,28 @@ static void on_flow_readable(struct flow_end *end)
     datagram_service_flush(client->service);
 }
 
+static bool has_sent_to(const struct datagram_client *client, const struct address *peer)
+{
+    list_foreach_const(&client->routes, node) {
+        const struct datagram_route *route =
+            list_entry((struct list *)(uintptr_t)node, struct datagram_route, node);
+
+        if (route->way != DATAGRAM_DIRECT)
+            continue;
+        for (size_t i = 0; i < route->address_count; i++)
+            if (address_equal(&route->addresses[i], peer))
+                return true;
+    }
+    return false;
+}
+
 static void on_direct(void *context, const struct address *from, const uint8_t *bytes,
                       size_t length)
 {
     struct datagram_client *client = context;
 
-    if (client->terms.filter_address) {
-        bool known = false;
-
-        list_foreach(&client->routes, node, after) {
-            const struct datagram_route *route =
-                list_entry(node, struct datagram_route, node);
-
-            known |= route->way == DATAGRAM_DIRECT && (address_equal(&route->to, from) ||
-                                                       address_equal(&route->spare, from));
-        }
-        if (!known)
-            return;
-    }
-    answer(client, from, bytes, length, clock_now());
+    if (!client->terms.filter_address || has_sent_to(client, from))
+        answer(client, from, bytes, length, clock_now());
 }
 
 static void on_direct_settled(void *context)
@@ -286,18 +289,19 @@ static void send_to_relay(struct datagram_client *client,
 
 /* ---- sending ---- */
 
-/* A name's datagrams go by the family that can be sent to. Each is sent by itself, since a
- * batch does not tell which address failed. */
-static bool send_by_either(struct datagram_direct *direct, struct datagram_route *route,
-                           const uint8_t *bytes, size_t length)
+/* Sends to the first of the addresses that can be sent to. Each datagram goes by itself,
+ * since a batch does not tell which address failed. */
+static bool send_to_any(struct datagram_direct *direct, struct datagram_route *route,
+                        const uint8_t *bytes, size_t length)
 {
-    int result = datagram_direct_try(direct, &route->to, bytes, length);
+    for (unsigned tried = 0; tried < route->address_count; tried++) {
+        int result = datagram_direct_try(direct, &route->addresses[0], bytes, length);
 
-    if (result == ERROR_SYSTEM) {
-        datagram_route_swap(route);
-        result = datagram_direct_try(direct, &route->to, bytes, length);
+        if (result != ERROR_SYSTEM)
+            return result == OK;
+        datagram_route_skip(route);
     }
-    return result == OK;
+    return false;
 }
 
 static bool send_directly(struct datagram_client *client, struct datagram_route *route,
@@ -308,9 +312,9 @@ static bool send_directly(struct datagram_client *client, struct datagram_route 
                                              on_direct_settled, client);
     if (client->direct == NULL || length > DATAGRAM_BYTES_MAX)
         return false;
-    if (route->spare.family != ADDRESS_NONE)
-        return send_by_either(client->direct, route, bytes, length);
-    return datagram_direct_send(client->direct, &route->to, bytes, length);
+    if (route->address_count > 1)
+        return send_to_any(client->direct, route, bytes, length);
+    return datagram_direct_send(client->direct, &route->addresses[0], bytes, length);
 }
 
 static void dispatch(struct datagram_client *client, struct datagram_route *route,

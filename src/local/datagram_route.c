@@ -65,40 +65,50 @@ void datagram_route_free(struct datagram_route *route)
 
 /* ---- deciding ---- */
 
-/* The target's address of the family: the one in use, if the target still has it; else the
- * first. */
-static struct address of_family(const struct datagram_route *route,
-                                const struct target *target, uint8_t family)
+static bool is_same(const struct address *a, const struct address *b)
 {
-    const struct address *used = route->to.family == family ? &route->to : &route->spare;
-    struct address found = {.family = ADDRESS_NONE};
-
-    for (size_t i = 0; i < target->address_count; i++) {
-        const struct address *address = &target->addresses[i];
-
-        if (address->family != family)
-            continue;
-        if (found.family == ADDRESS_NONE ||
-            (used->family == family &&
-             memcmp(address->bytes, used->bytes, sizeof(address->bytes)) == 0))
-            found = *address;
-    }
-    found.port = target->port;
-    return found;
+    return a->family == b->family && memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
 }
 
-/* A name may have an address of each family. IPv4 comes first, since most relays have no
- * IPv6, and a datagram cannot try both; but the family in use stays. */
+static bool is_among(const struct address *address, const struct address *list,
+                     size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (is_same(address, &list[i]))
+            return true;
+    return false;
+}
+
+/* Adds the address unless the route has it, or has enough. */
+static void add(struct datagram_route *route, const struct address *address)
+{
+    if (route->address_count == DATAGRAM_ADDRESSES_MAX ||
+        is_among(address, route->addresses, route->address_count))
+        return;
+    route->addresses[route->address_count] = *address;
+    route->addresses[route->address_count++].port = route->key.port;
+}
+
+/* A name may have several addresses, of which those that send use the first that they can.
+ * Those of before that the target still has stay first, so that a flow does not change its
+ * peer; then comes IPv4, since broken IPv6 loses datagrams without a word. */
 static void choose(struct datagram_route *route, const struct target *target)
 {
-    const struct address ipv4 = of_family(route, target, ADDRESS_IPV4),
-                         ipv6 = of_family(route, target, ADDRESS_IPV6);
-    const bool stays = route->to.family == ADDRESS_IPV6 && ipv6.family != ADDRESS_NONE;
+    struct address before[DATAGRAM_ADDRESSES_MAX];
+    const size_t before_count = route->address_count;
 
-    route->to = ipv4;
-    route->spare = ipv6;
-    if (stays || ipv4.family == ADDRESS_NONE)
-        datagram_route_swap(route);
+    memcpy(before, route->addresses, before_count * sizeof(*before));
+    route->address_count = 0;
+    for (size_t i = 0; i < before_count; i++)
+        if (is_among(&before[i], target->addresses, target->address_count))
+            add(route, &before[i]);
+    for (size_t i = 0; i < target->address_count; i++)
+        if (target->addresses[i].family == ADDRESS_IPV4) {
+            add(route, &target->addresses[i]);
+            break;
+        }
+    for (size_t i = 0; i < target->address_count; i++)
+        add(route, &target->addresses[i]);
 }
 
 static void set_way(struct datagram_route *route, const struct decision *decision)
@@ -189,17 +199,19 @@ bool datagram_route_due(const struct datagram_route *route, uint64_t now)
 void datagram_route_target(const struct datagram_route *route, struct target *target)
 {
     target->port = route->key.port;
-    target->address_count = route->to.family != ADDRESS_NONE;
-    target->addresses[0] = route->to;
+    target->address_count = route->address_count;
+    memcpy(target->addresses, route->addresses,
+           route->address_count * sizeof(*route->addresses));
     target->name[0] = '\0';
     if (target->address_count == 0)
         memcpy(target->name, route->name, strlen(route->name) + 1);
 }
 
-void datagram_route_swap(struct datagram_route *route)
+void datagram_route_skip(struct datagram_route *route)
 {
-    const struct address failed = route->to;
+    const struct address failed = route->addresses[0];
 
-    route->to = route->spare;
-    route->spare = failed;
+    memmove(&route->addresses[0], &route->addresses[1],
+            (route->address_count - 1u) * sizeof(failed));
+    route->addresses[route->address_count - 1] = failed;
 }

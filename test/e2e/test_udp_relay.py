@@ -161,11 +161,13 @@ def test_each_datagram_is_checked_both_ways(t):
     t.equal(receive(association)[0], b"in", "a datagram from an address that is allowed")
 
 
-def test_a_name_is_checked_by_its_addresses_and_leads_to_one(t):
+def check_a_name(t, where):
     dns = FakeDns(t, {"both.test": [HOSTS[1], HOSTS[2]], "bad.test": [HOSTS[1]]})
-    pair = t.pair({"dns": {"resolve": "relay"}},
-                  {"dns": {"servers": [dns.server]},
-                   "destinations": {"allow": [f"{HOSTS[0]}/32", f"{HOSTS[2]}/32"]}})
+    servers = {"servers": [dns.server]}
+    pair = t.pair({"dns": {"resolve": where, **servers}},
+                  {"dns": servers,
+                   "destinations": {"allow": [f"{HOSTS[0]}/32", f"{HOSTS[2]}/32"]}},
+                  name=t.unique("names"))
     port = harness.free_port(socket.SOCK_DGRAM)
     bad, good = (teller(t, host, port) for host in HOSTS[1:])
     association = Association(t, pair.socks_port)
@@ -183,20 +185,28 @@ def test_a_name_is_checked_by_its_addresses_and_leads_to_one(t):
     t.equal(len(good.seen), 8, "datagrams at the other: never more than were sent")
 
 
-SIX, FOUR = "2001:db8:7::1", "10.77.0.1"  # of a namespace's own machine
+def test_a_name_is_checked_by_its_addresses_and_leads_to_one(t):
+    check_a_name(t, "relay")
+
+
+def test_a_name_that_local_resolves_is_checked_by_its_addresses(t):
+    check_a_name(t, "local")
+
+
+SIX, FOUR, SECOND = "2001:db8:7::1", "10.77.0.1", "10.77.0.2"  # of a namespace's own machine
 
 
 class BothFamilies:
-    """A relay in a namespace, and a name with the addresses SIX and FOUR, of which the machine
-    has `present`; a server is at each."""
+    """A relay in a namespace, and a name with `addresses`, of which the machine has `present`; a
+    server is at each."""
 
     def __init__(self, t, present, allow=("2001:db8:7::/64", "10.77.0.0/16"), where="relay",
-                 **local):
+                 addresses=(SIX, FOUR), **local):
         self.netns = t.netns("families")
         for host in present:
             self.add(host)
         with self.netns.inside():
-            dns = FakeDns(t, {"both.test": [SIX, FOUR]})
+            dns = FakeDns(t, {"both.test": list(addresses)})
             self.port = harness.free_port(socket.SOCK_DGRAM)
             self.servers = {host: teller(t, host, self.port) for host in present}
         servers = {"servers": [dns.server]}
@@ -334,20 +344,31 @@ def test_many_flows_while_a_path_dies(t):
     t.equal(pair.relay.log().count("begins session"), 1, "sessions")
 
 
-DIRECT = {"where": "local", "rules": [{"action": "direct"}]}
+# Where local resolves the name, for the relay or for itself.
+RESOLVED_HERE = ({"where": "local"}, {"where": "local", "rules": [{"action": "direct"}]})
 
 
-def test_direct_datagrams_to_a_name_of_both_families(t):
-    for host in (SIX, FOUR):
-        both = BothFamilies(t, [host], **DIRECT)
-        t.equal(both.answered_by(b"x"), host, f"with {host} alone")
+def test_a_name_that_local_resolves(t):
+    """The relay gets an address of each family; `direct` has the same choice."""
+    for options in RESOLVED_HERE:
+        for host in (SIX, FOUR):
+            both = BothFamilies(t, [host], **options)
+            t.equal(both.answered_by(b"x"), host, f"with {host} alone and {options}")
 
 
-def test_direct_datagrams_when_routes_change(t):
-    both = BothFamilies(t, [SIX, FOUR], **DIRECT)
-    t.equal(both.answered_by(b"1"), FOUR, "at first")
-    both.unreachable(FOUR)
-    t.equal(both.answered_by(b"2"), SIX, "without a way to the first")
+def test_the_first_of_two_addresses_is_out_of_reach(t):
+    """Both are of one family, and the machine has no route to the first."""
+    for options in ({"where": "relay"}, *RESOLVED_HERE):
+        both = BothFamilies(t, [SECOND], addresses=(FOUR, SECOND), **options)
+        t.equal(both.answered_by(b"x"), SECOND, f"with {options}")
+
+
+def test_routes_change_where_local_resolves(t):
+    for options in RESOLVED_HERE:
+        both = BothFamilies(t, [SIX, FOUR], **options)
+        t.equal(both.answered_by(b"1"), FOUR, f"at first, with {options}")
+        both.unreachable(FOUR)
+        t.equal(both.answered_by(b"2"), SIX, f"without a way to the first, with {options}")
 
 
 def test_icmp_ends_nothing(t):

@@ -165,8 +165,8 @@ static void test_datagrams_wait_for_a_name(void **state)
     while (decided == 0)
         ev_run(loop, EVRUN_ONCE);
     assert_int_equal(route->way, DATAGRAM_PROXY);
-    assert_int_equal(route->to.family, ADDRESS_IPV4);
-    assert_int_equal(route->to.port, 53);
+    assert_int_equal(route->addresses[0].family, ADDRESS_IPV4);
+    assert_int_equal(route->addresses[0].port, 53);
     for (uint8_t i = 0; i < DATAGRAM_QUEUE_MAX; i++) {
         datagram = datagram_queue_take(&route->waiting);
         assert_int_equal(datagram->length, 1);
@@ -181,11 +181,12 @@ static void test_datagrams_wait_for_a_name(void **state)
     finish();
 }
 
-/* The other family's address is there for `direct` if the first cannot be sent to, and once
- * it is in use it stays. */
+/* The other family's address is there for those who cannot send to the first, and once it
+ * is in use it stays. */
 static void test_an_address_of_each_family(void **state)
 {
     struct datagram_route *route;
+    struct target target;
     (void)state;
 
     begin(NULL, 0);
@@ -194,13 +195,46 @@ static void test_an_address_of_each_family(void **state)
         decide(route);
         while (decided < round)
             ev_run(loop, EVRUN_ONCE);
-        assert_int_equal(route->to.family, round == 1 ? ADDRESS_IPV4 : ADDRESS_IPV6);
-        assert_int_equal(route->spare.family, round == 1 ? ADDRESS_IPV6 : ADDRESS_IPV4);
-        assert_int_equal(route->to.port, 53);
-        assert_int_equal(route->spare.port, 53);
-        datagram_route_swap(route);
+        datagram_route_target(route, &target);
+        assert_int_equal(target.address_count, 2);
+        assert_int_equal(target.addresses[0].family,
+                         round == 1 ? ADDRESS_IPV4 : ADDRESS_IPV6);
+        assert_int_equal(target.addresses[1].family,
+                         round == 1 ? ADDRESS_IPV6 : ADDRESS_IPV4);
+        assert_int_equal(target.addresses[1].port, 53);
+        datagram_route_skip(route);
         route->again_at_ns = 0;
     }
+    datagram_route_free(route);
+    finish();
+}
+
+/* Of many addresses a few are kept, of both families; those that were kept stay, in their
+ * order, when the name is looked up again. */
+static void test_many_addresses(void **state)
+{
+    struct datagram_route *route;
+    struct target first, again;
+    (void)state;
+
+    begin(NULL, 0);
+    route = make(to_name("many.example", 53));
+    decide(route);
+    while (decided < 1)
+        ev_run(loop, EVRUN_ONCE);
+    datagram_route_skip(route);
+    datagram_route_target(route, &first);
+    assert_int_equal(first.address_count, DATAGRAM_ADDRESSES_MAX);
+    assert_int_equal(first.addresses[DATAGRAM_ADDRESSES_MAX - 1].family, ADDRESS_IPV4);
+    assert_int_equal(first.addresses[0].family, ADDRESS_IPV6);
+    route->again_at_ns = 0;
+    decide(route);
+    while (decided < 2)
+        ev_run(loop, EVRUN_ONCE);
+    datagram_route_target(route, &again);
+    assert_int_equal(again.address_count, DATAGRAM_ADDRESSES_MAX);
+    assert_memory_equal(again.addresses, first.addresses,
+                        DATAGRAM_ADDRESSES_MAX * sizeof(first.addresses[0]));
     datagram_route_free(route);
     finish();
 }
@@ -267,6 +301,6 @@ UNIT_MAIN(cmocka_unit_test(test_addresses_are_decided_at_once),
           cmocka_unit_test(test_each_action),
           cmocka_unit_test(test_datagrams_wait_for_a_name),
           cmocka_unit_test(test_an_address_of_each_family),
-          cmocka_unit_test(test_names_for_the_relay),
+          cmocka_unit_test(test_many_addresses), cmocka_unit_test(test_names_for_the_relay),
           cmocka_unit_test(test_names_that_are_none),
           cmocka_unit_test(test_what_waits_is_bounded))

@@ -18,6 +18,8 @@
 /* A name is looked up again after so long, or after so long when that has failed. */
 #define DATAGRAM_NAME_NS (300 * NS_PER_S)
 #define DATAGRAM_FAILURE_NS NS_PER_S
+/* Addresses of one name, of both families; as many as the relay keeps of one. */
+#define DATAGRAM_ADDRESSES_MAX 4
 
 enum datagram_way {
     DATAGRAM_UNDECIDED,
@@ -37,8 +39,9 @@ struct datagram_route {
     char *name;         /* owned; as the client has it; NULL: it has an address */
     struct address key; /* as the client has it; for a name only the port */
     enum datagram_way way;
-    struct address to;           /* PROXY, DIRECT: with its port; ADDRESS_NONE: the name */
-    struct address spare;        /* DIRECT: of the other family; ADDRESS_NONE: none */
+    /* PROXY, DIRECT: with their port; the first that can be sent to is used. */
+    struct address addresses[DATAGRAM_ADDRESSES_MAX];
+    uint8_t address_count;       /* 0: the name */
     struct stream_policy policy; /* PROXY */
     uint64_t again_at_ns;        /* when to decide anew; TIME_NEVER: never */
     datagram_route_done *done;
@@ -65,7 +68,7 @@ bool datagram_route_due(const struct datagram_route *route, uint64_t now);
 
 /* The target for the relay; only its used fields are set. */
 void datagram_route_target(const struct datagram_route *route, struct target *target);
-/* The address in use cannot be sent to: the spare one takes its place. */
-void datagram_route_swap(struct datagram_route *route);
+/* The first address cannot be sent to: it becomes the last one. */
+void datagram_route_skip(struct datagram_route *route);
 
 #endif

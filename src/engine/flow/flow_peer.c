@@ -149,20 +149,12 @@ static struct flow_peer *find(struct flow_peers *peers, const uint8_t *target,
     return NULL;
 }
 
-/* As bytes; a datagram has one address. */
 static size_t encode(const struct target *target, uint8_t bytes[FRAME_PEER_MAX])
 {
     struct wire_writer w;
 
     wire_writer_init(&w, bytes, FRAME_PEER_MAX);
-    if (target->address_count > 1) {
-        struct target one = *target;
-
-        one.address_count = 1;
-        frame_write_peer(&w, &one);
-    } else {
-        frame_write_peer(&w, target);
-    }
+    frame_write_peer(&w, target);
     return wire_length(&w);
 }
 
