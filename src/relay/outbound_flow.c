@@ -541,7 +541,7 @@ static bool take_place(const struct flow_list *list)
         if (atomic_load(&client->flows.used) > 2 * here &&
             client_account_owe_flow(client)) {
             note_bound(list, bound, "loses the oldest");
-            service->ask_others(service->context);
+            service->ask_others(service->context, client);
             return true;
         }
         if (largest == NULL) {

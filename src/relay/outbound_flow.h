@@ -13,8 +13,8 @@
 #include <splitsocks/io/datagram_socket.h>
 #include <splitsocks/io/driver.h>
 
-/* Old flows of some client, in other workers, are to end for new ones here. */
-typedef void flow_service_ask(void *context);
+/* Old flows of the client, in other workers, are to end for new ones here. */
+typedef void flow_service_ask(void *context, struct client_account *client);
 
 /* What the flows of one worker share. */
 struct flow_service {

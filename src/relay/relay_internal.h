@@ -48,6 +48,7 @@ struct relay_clients {
 /* What all sessions of a client share. */
 struct relay_meter {
     struct client_account account;
+    struct list owing;         /* in `owing` of a worker, or in none; under relay.lock */
     struct pace_rate up, down; /* to destinations, and from them */
     struct tally tally;        /* of its subflows */
     bool metered;              /* the client has a quota */
@@ -124,7 +125,8 @@ struct relay_worker {
     bool closing;        /* sessions were asked to close */
     atomic_uint load;    /* admission_load(), for the others */
     atomic_bool crowded; /* deserted sessions of some client are to be closed */
-    atomic_bool flows_owed; /* old flows of some client are to end */
+    struct list owing;   /* of struct relay_meter, whose old flows are to end here; under
+                            relay.lock */
     struct log_limit log_limit;
     struct relay_handshakes handshakes;
     uint64_t measured_cpu_ns, measured_at_ns; /* for the load in its part of the status */
@@ -169,6 +171,12 @@ void relay_clients_free(struct relay_clients *clients);
  * only some of them. */
 int relay_meters_set(struct relay *relay, struct relay_clients *clients,
                      const struct config_relay *config) MUST_CHECK;
+/* Old flows of the client are to end in that worker, for new ones in others. A client that
+ * some worker is to look at already comes to this one later. */
+void relay_meter_owes(struct relay_meter *meter, struct relay_worker *worker);
+/* The next client that owes flows in this worker, which is not to look at it again; NULL:
+ * none. */
+struct relay_meter *relay_meter_take_owing(struct relay_worker *worker) MUST_CHECK;
 /* Call when no session is left. */
 void relay_meters_free(struct relay *relay);
 

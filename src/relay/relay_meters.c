@@ -23,6 +23,7 @@ static struct relay_meter *meter_new(struct relay *relay)
     if (meter == NULL)
         return NULL;
     client_account_init(&meter->account, &relay->pools);
+    list_init(&meter->owing);
     pace_rate_init(&meter->up, &relay->up);
     pace_rate_init(&meter->down, &relay->down);
     for (int i = 0; i < FLOW_DROPS; i++)
@@ -88,6 +89,27 @@ int relay_meters_set(struct relay *relay, struct relay_clients *clients,
             set_bounds(relay->meters[i], config, client->listed);
     }
     return OK;
+}
+
+void relay_meter_owes(struct relay_meter *meter, struct relay_worker *worker)
+{
+    pthread_mutex_lock(&worker->relay->lock);
+    if (!list_linked(&meter->owing))
+        list_append(&worker->owing, &meter->owing);
+    pthread_mutex_unlock(&worker->relay->lock);
+    relay_mailbox_wake(&worker->mailbox);
+}
+
+struct relay_meter *relay_meter_take_owing(struct relay_worker *worker)
+{
+    struct relay_meter *meter;
+
+    pthread_mutex_lock(&worker->relay->lock);
+    meter = list_first(&worker->owing, struct relay_meter, owing);
+    if (meter != NULL)
+        list_remove(&meter->owing);
+    pthread_mutex_unlock(&worker->relay->lock);
+    return meter;
 }
 
 void relay_meters_free(struct relay *relay)

@@ -133,44 +133,28 @@ static void desert_crowded(struct relay_worker *worker)
 
 /* ---- flows that make room ---- */
 
-static void pass_on(void *context)
+static void pass_on(void *context, struct client_account *client)
 {
     struct relay_worker *worker = context;
     struct relay *relay = worker->relay;
-    struct relay_worker *next = &relay->workers[(worker->index + 1) % relay->worker_count];
 
-    atomic_store(&next->flows_owed, true);
-    relay_mailbox_wake(&next->mailbox);
+    relay_meter_owes(container_of(client, struct relay_meter, account),
+                     &relay->workers[(worker->index + 1) % relay->worker_count]);
 }
 
-/* The client with this index; NULL behind the last one. */
-static struct client_account *account_at(struct relay *relay, size_t index)
-{
-    struct client_account *account = NULL;
-
-    pthread_mutex_lock(&relay->lock);
-    if (index < relay->meter_count)
-        account = &relay->meters[index]->account;
-    pthread_mutex_unlock(&relay->lock);
-    return account;
-}
-
-/* Ends old flows here, for new ones that their clients have begun in other workers. The
- * next worker is asked for those that this one lacks: each flow that is owed is open in
- * some worker. */
+/* Ends old flows here, for new ones that their client has begun in other workers. The next
+ * worker is asked for those that this one lacks: each flow that is owed is open in some
+ * worker. One client at a time, since its flows may be thousands. */
 static void end_owed_flows(struct relay_worker *worker)
 {
-    struct client_account *account;
-    bool more = false;
+    struct relay_meter *meter = relay_meter_take_owing(worker);
 
-    if (!atomic_exchange(&worker->flows_owed, false))
+    if (meter == NULL)
         return;
-    for (size_t i = 0; (account = account_at(worker->relay, i)) != NULL; i++) {
-        flow_service_make_room(&worker->flows, account);
-        more = more || client_account_flows_owed(account) > 0;
-    }
-    if (more)
-        pass_on(worker);
+    flow_service_make_room(&worker->flows, &meter->account);
+    if (client_account_flows_owed(&meter->account) > 0)
+        pass_on(worker, &meter->account);
+    relay_mailbox_wake(&worker->mailbox); /* for the next one */
 }
 
 static void on_wake(void *context)
@@ -313,6 +297,7 @@ int relay_worker_init(struct relay_worker *worker, struct relay *relay, unsigned
     relay_follow_use(worker, config);
     list_init(&worker->arrivals);
     list_init(&worker->sessions);
+    list_init(&worker->owing);
     relay_mailbox_init(&worker->mailbox, on_wake, worker);
     if (worker->own_loop && (loop = ev_loop_new(EVFLAG_AUTO)) == NULL)
         return ERROR_SYSTEM;

@@ -69,6 +69,7 @@ UNIT_TESTS = \
 	test/unit/test_profile \
 	test/unit/test_ranges \
 	test/unit/test_rate_limit \
+	test/unit/test_relay_meters \
 	test/unit/test_relay_worker \
 	test/unit/test_remainder \
 	test/unit/test_resolver \
@@ -268,6 +269,8 @@ test_unit_test_profile_SOURCES = test/unit/test_profile.c test/unit/unit.h
 test_unit_test_profile_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_ranges_SOURCES = test/unit/test_ranges.c test/unit/unit.h
 test_unit_test_ranges_LDADD = $(BASE) $(CMOCKA_LIBS)
+test_unit_test_relay_meters_SOURCES = test/unit/test_relay_meters.c test/unit/unit.h
+test_unit_test_relay_meters_LDADD = $(RELAY) $(CMOCKA_LIBS)
 test_unit_test_relay_worker_SOURCES = test/unit/test_relay_worker.c $(IO_PAIR)
 test_unit_test_relay_worker_LDADD = $(PROGRAM) $(CMOCKA_LIBS)
 test_unit_test_relay_worker_LDFLAGS = $(AM_LDFLAGS) $(FAULTS)
