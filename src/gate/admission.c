@@ -42,7 +42,7 @@ struct arrival {
     } * hello; /* owned */
 };
 
-/* Ids by which one session is found. */
+/* Ids by which one session is found, beside the one that local names. */
 #define IDS_MAX 64
 
 struct admission {
@@ -100,7 +100,7 @@ void admission_drop(struct admission *admission, struct session *session)
                                   (int)session_client(session));
     }
     admission->session_count--;
-    session_ids_remove(&admission->ids, session, UINT64_MAX);
+    session_ids_remove(&admission->ids, session);
     session_free(session);
 }
 
@@ -422,14 +422,16 @@ static struct session *create_session(struct admission *admission,
     return session;
 }
 
-/* Local names the newest id that it is sure of, and will not come back to an older one. As
- * it may be sure of none for long, there is a bound too. */
-static uint64_t oldest_wanted(const struct admission *admission, uint64_t named,
-                              uint64_t newest)
+/* Local names the newest id that it is sure of, and will not come back to an older one. It
+ * may be sure of none for long, and name the same one all the time: then the newest ids are
+ * kept beside that one, of which local is sure as soon as it hears a chunk. */
+static void forget_ids(struct admission *admission, const struct session *session,
+                       uint64_t named, uint64_t newest)
 {
     uint64_t least = newest - MIN(newest, (uint64_t)IDS_MAX);
 
-    return MAX(session_ids_order(&admission->ids, named), least);
+    session_ids_forget(&admission->ids, session,
+                       MAX(session_ids_order(&admission->ids, named), least), named);
 }
 
 /* Memory is out, or libcrypto has failed. A session that was just made has nobody who
@@ -477,8 +479,7 @@ static struct arrival_result confirm(struct admission *admission, struct arrival
         !session_ids_add(&admission->ids, id, order, session))
         return not_begun(admission, arrival, session, &noted);
     if (resumed)
-        session_ids_remove(&admission->ids, session,
-                           oldest_wanted(admission, named, order));
+        forget_ids(admission, session, named, order);
     result = attach(admission, arrival, session, id, first, now);
     if (result.verdict != ARRIVAL_ATTACHED)
         return not_begun(admission, arrival, session, &noted);

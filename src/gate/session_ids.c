@@ -48,8 +48,9 @@ bool session_ids_add(struct session_ids *ids, uint64_t id, uint64_t order,
     return true;
 }
 
-void session_ids_remove(struct session_ids *ids, const struct session *session,
-                        uint64_t order)
+/* `kept` may be NULL. */
+static void drop(struct session_ids *ids, const struct session *session, uint64_t order,
+                 const uint64_t *kept)
 {
     for (unsigned i = 0; i < SESSION_IDS_BUCKETS; i++) {
         struct session_id_entry **link = &ids->buckets[i];
@@ -57,7 +58,8 @@ void session_ids_remove(struct session_ids *ids, const struct session *session,
         while (*link != NULL) {
             struct session_id_entry *entry = *link;
 
-            if (entry->session != session || entry->order >= order) {
+            if (entry->session != session || entry->order >= order ||
+                (kept != NULL && entry->id == *kept)) {
                 link = &entry->next;
                 continue;
             }
@@ -65,4 +67,15 @@ void session_ids_remove(struct session_ids *ids, const struct session *session,
             free(entry);
         }
     }
+}
+
+void session_ids_forget(struct session_ids *ids, const struct session *session,
+                        uint64_t order, uint64_t kept)
+{
+    drop(ids, session, order, &kept);
+}
+
+void session_ids_remove(struct session_ids *ids, const struct session *session)
+{
+    drop(ids, session, UINT64_MAX, NULL);
 }

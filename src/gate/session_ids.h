@@ -25,8 +25,10 @@ uint64_t session_ids_order(const struct session_ids *ids, uint64_t id);
 /* `order` is that of the id's generation. False when memory is out. */
 bool session_ids_add(struct session_ids *ids, uint64_t id, uint64_t order,
                      struct session *session) MUST_CHECK;
-/* Forgets the ids of the session's generations older than `order`. */
-void session_ids_remove(struct session_ids *ids, const struct session *session,
-                        uint64_t order);
+/* Forgets the ids of the session's generations older than `order`, but for `kept`. */
+void session_ids_forget(struct session_ids *ids, const struct session *session,
+                        uint64_t order, uint64_t kept);
+/* Forgets all ids of the session. */
+void session_ids_remove(struct session_ids *ids, const struct session *session);
 
 #endif

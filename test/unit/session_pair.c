@@ -452,6 +452,14 @@ static void step_connection(struct pair *pair, struct pair_connection *c)
         arrive(pair, c, batch->bytes, batch->length);
         free(batch);
     }
+    if (pair->answers_only && c->relay != NULL && c->local != NULL) {
+        struct subflow *local = c->local;
+
+        c->local = NULL;
+        c->reset = true;
+        c->reset_at_ns = pair->now;
+        session_subflow_down(pair->local, local, SUBFLOW_RESET, pair->now);
+    }
     if (c->reset && c->reset_at_ns <= pair->now) {
         c->reset = false;
         if (c->relay != NULL) {

@@ -73,6 +73,7 @@ struct pair {
     struct pair_connection connections[PAIR_CONNECTIONS];
     unsigned connection_count, open, open_max;
     unsigned refuse, blackhole; /* bit i: path i does so */
+    bool answers_only;          /* connections are reset as soon as the relay has a chunk */
     uint64_t
         freeze_down;  /* what a connection carries down beyond it is lost; 0: no limit */
     unsigned strange; /* bit i: new connections of path i lead to somebody else */
