@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Idle streams and idle processes: their cost in memory and in wake-ups (counted, not timed)."""
+"""Idle streams, flows and processes: their cost in memory and in wake-ups (counted, not timed)."""
+import resource
 import subprocess
 import time
 
 import harness
+from datagrams import DatagramClient, DatagramServer, forward
 from harness import full, wait_until
 
 QUIET_SECONDS = full(4, 40)
@@ -15,6 +17,8 @@ WAKE_UPS = 24
 # Half as much again as 1.9 MB, which both hold after a stream. Pages of libraries (6 MB) are no
 # memory of the process: the kernel maps as many of them as it likes.
 OWN_KIB = 3072
+# For each idle flow. Tables double, so that their empty halves weigh more where flows are few.
+FLOW_BYTES = full(3072, 2048)
 # After many streams at once more spares retire than eight: a later window has none of them.
 WINDOWS = 3
 
@@ -85,6 +89,39 @@ def test_idle_streams(t):
     report = load.result()
     t.equal(report["cut"], count, "streams still open at the end")
     wait_until(lambda: origin.report()["open"] == 0, 60, "the origin's connections to end")
+
+
+def test_idle_flows(t):
+    """Each of a client of its own, which has asked once."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    # Each takes a socket of the relay's, which leaves a part to other clients and to streams.
+    count, first = min(full(800, 2000), most // 8), 100
+    server = DatagramServer(t)
+    listener, address = forward(("127.0.0.1", server.port))
+    flows = count + first
+    pair = t.pair({"listen": [listener], "udp": {"max_flows": flows}},
+                  {"limits": {"flows": 2 * flows}}, start=False)  # a part is for other clients
+    pair.relay_config["clients"][0]["max_flows"] = flows
+    pair.write_configs()
+    pair.start_relay()
+    pair.start_local()
+
+    def ask(more):
+        for _ in range(more):
+            DatagramClient(t, address).ask(b"x")
+    ask(first)
+    processes = (pair.local, pair.relay)
+    settle(*processes)
+    before = [process.rss_kib() for process in processes]
+    ask(count)
+    count_wake_ups(t, processes, f"with {flows} idle flows")
+    for process, then in zip(processes, before):
+        each = (process.rss_kib() - then) * 1024 / count
+        t.note(f"{process.name}: {each:.0f} bytes for each idle flow")
+        if not t.sanitized:
+            t.at_most(each, FLOW_BYTES, f"bytes of {process.name} for each idle flow")
+    t.equal(len(set(server.peers)), flows, "ports of the relay: no flow was opened twice")
 
 
 if __name__ == "__main__":
