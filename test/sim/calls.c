@@ -265,6 +265,26 @@ static bool flood(struct outcome *outcome)
            carried > 14000000;
 }
 
+/* 10 Mbit/s each way fit into 50 and 10 Mbit/s: hardly any is lost, or too late. */
+static bool flow_with_room(struct outcome *outcome)
+{
+    static struct sim_scenario scenario;
+    struct sim_flow_plan *plan;
+
+    sim_scenario_init(&scenario, "with room", 5);
+    paths_of(&scenario, 2, 0);
+    scenario.paths[0] = sim_path_make(50000000, 40, 40);
+    scenario.paths[1] = sim_path_make(10000000, 40, 100);
+    sim_scenario_stream(&scenario, 1000, 1000); /* the session is up before the flow */
+    plan = sim_scenario_call(&scenario, 10 * NS_PER_S);
+    plan->start_at_ns = NS_PER_S;
+    for (int side = 0; side < 2; side++) {
+        plan->every_ns[side] = 960000;
+        plan->shortest[side] = plan->longest[side] = 1200;
+    }
+    return directed_once(outcome, &scenario) && is_good(outcome, 60, 100);
+}
+
 #define FLOODS 24
 #define FLOODS_S 5
 
@@ -314,5 +334,6 @@ const struct directed_scenario call_scenarios[] = {
     {"flow-queries", queries},
     {"flow-in-order", flow_in_order},
     {"flow-flood", flood},
+    {"flow-with-room", flow_with_room},
 };
 const size_t call_scenario_count = ARRAY_LENGTH(call_scenarios);
