@@ -345,6 +345,19 @@ def test_forwards(t):
     t.check(pair.local.running(), "local has ended")
 
 
+def test_two_forwards_on_one_port(t):
+    """An IPv6 listener on all addresses leaves the port's IPv4 clients to another one."""
+    servers = DatagramServer(t), DatagramServer(t)
+    listeners = [forward(("127.0.0.1", server.port), host)[0]
+                 for server, host in zip(servers, ("::", "0.0.0.0"))]
+    listeners[1]["port"] = listeners[0]["port"]
+    with_listeners(t, *listeners)
+    for server, host in zip(servers, ("::1", "127.0.0.1")):
+        client = DatagramClient(t, (host, listeners[0]["port"]))
+        t.equal(client.ask(host.encode()), client.to, "source of the answer")
+        t.equal(set(server.seen), {host.encode()}, f"datagrams of clients at {host}")
+
+
 def test_a_forward_of_both_networks(t):
     datagrams, streams = DatagramServer(t), t.server()
     streams.close()
