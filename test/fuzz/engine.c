@@ -232,7 +232,8 @@ static uint8_t *copy_of(const uint8_t *bytes, size_t length)
 }
 
 /* Each call gets a block of exactly the length, so that a sanitizer sees each access beyond
- * it, and to bytes of an earlier call. */
+ * it, and to bytes of an earlier call. The subflow may end meanwhile, and local may dial
+ * the next one in its place. */
 void engine_deliver(struct engine *engine, struct engine_subflow *subflow,
                     const uint8_t *bytes, size_t length)
 {
@@ -240,7 +241,7 @@ void engine_deliver(struct engine *engine, struct engine_subflow *subflow,
     uint8_t *left = copy_of(bytes, length);
 
     while (state == SESSION_RECEIVED_PART && engine->session != NULL &&
-           subflow->subflow != NULL) {
+           subflow->subflow != NULL && !subflow->dialling) {
         uint8_t *received = left;
         size_t used = session_receive(engine->session, subflow->subflow, received, length,
                                       &state, engine->now);
