@@ -83,8 +83,7 @@ static void choose_open(struct composer *c, struct ack_choice *choice)
         if (!choose(choice, subflow->number, subflow->chunks_received, false))
             return;
         list_remove(&subflow->ack_node);
-        subflow->told_at_ns = c->session->context.now;
-        subflow->told_on = c->subflow->number;
+        ack_note_told(&c->session->subflows, subflow, c->subflow);
     }
 }
 
@@ -156,8 +155,8 @@ void compose_acks_again(struct composer *c)
 
         if (subflow->state != SUBFLOW_STATE_OPEN || subflow->told_at_ns == 0 ||
             subflow->told_at_ns + window_ns < c->session->context.now ||
-            subflow->told_on == c->subflow->number ||
-            subflow->generation->tag != choice.tag || list_linked(&subflow->ack_node))
+            subflow->told_on == c->subflow || subflow->generation->tag != choice.tag ||
+            list_linked(&subflow->ack_node))
             continue;
         if (!choose(&choice, subflow->number, subflow->chunks_received, false))
             break;

@@ -289,6 +289,25 @@ void ack_note_final(struct subflows *subflows, struct subflow *subflow)
                                               .cause = subflow_cause(subflow)});
 }
 
+void ack_note_told(struct subflows *subflows, struct subflow *subflow,
+                   struct subflow *carrier)
+{
+    subflow->told_at_ns = subflows->context->now;
+    subflow->told_on = carrier;
+    list_remove(&subflow->told_node);
+    list_append(&carrier->told, &subflow->told_node);
+}
+
+void ack_forget_told(struct subflow *subflow)
+{
+    list_foreach(&subflow->told, node, after) {
+        list_entry(node, struct subflow, told_node)->told_on = NULL;
+        list_remove(node);
+    }
+    list_remove(&subflow->told_node);
+    subflow->told_on = NULL;
+}
+
 void ack_repeat(struct subflows *subflows)
 {
     list_foreach(&subflows->all, node, after) {
@@ -315,31 +334,19 @@ void ack_repeat_of(struct subflows *subflows, const struct subflow *carrier)
     list_foreach(&subflows->all, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
 
-        if (subflow->told_at_ns != 0 && subflow->told_on == carrier->number)
+        if (subflow->told_on == carrier)
             tell_again(subflows, subflow);
     }
-}
-
-static const struct subflow *carrier_of(const struct subflows *subflows,
-                                        const struct subflow *told)
-{
-    list_foreach_const(&subflows->all, node) {
-        const struct subflow *subflow = (const struct subflow *)node; /* its first member */
-
-        if (subflow->number == told->told_on && subflow->state == SUBFLOW_STATE_OPEN)
-            return subflow;
-    }
-    return NULL;
 }
 
 void ack_repeat_unheard(struct subflows *subflows)
 {
     list_foreach(&subflows->all, node, after) {
         struct subflow *subflow = list_entry(node, struct subflow, node);
-        const struct subflow *carrier =
-            subflow->told_at_ns != 0 ? carrier_of(subflows, subflow) : NULL;
+        const struct subflow *carrier = subflow->told_on;
 
-        if (carrier != NULL && carrier->received_at_ns < subflow->told_at_ns &&
+        if (carrier != NULL && carrier->state == SUBFLOW_STATE_OPEN &&
+            carrier->received_at_ns < subflow->told_at_ns &&
             subflow->told_at_ns + path_late_ns(&subflows->paths->items[carrier->path]) <=
                 subflows->context->now)
             tell_again(subflows, subflow);

@@ -85,6 +85,8 @@ struct subflow *subflow_new(struct subflows *subflows, unsigned path)
     if (subflow == NULL)
         return NULL;
     list_init(&subflow->ack_node);
+    list_init(&subflow->told_node);
+    list_init(&subflow->told);
     ring_init(&subflow->chunks, sizeof(struct sent_chunk));
     ring_init(&subflow->items, sizeof(struct sent_item));
     subflow->path = (uint8_t)path;
@@ -122,6 +124,7 @@ void subflow_free(struct subflows *subflows, struct subflow *subflow)
     lessons_end(subflows, subflow, SUBFLOW_ABANDONED);
     list_remove(&subflow->node);
     list_remove(&subflow->ack_node);
+    ack_forget_told(subflow);
     if (subflows->lane == subflow)
         subflows->lane = NULL;
     if (subflow->generation != NULL) {

@@ -198,14 +198,16 @@ struct subflow {
      * acknowledgements do not count. */
     uint64_t answer_at_ns;
     uint64_t sent_at_ns, received_at_ns;
-    uint64_t asked_at_ns;  /* when it was last used after a pause */
-    uint64_t idle_for_ns;  /* length of that pause, in both directions */
-    uint64_t used_at_ns;   /* when stream frames were last sent or received */
-    uint64_t proven_at_ns; /* when the peer last acknowledged a chunk */
-    uint64_t told_at_ns;   /* when an ACK for it was last sent */
-    uint64_t told_on;      /* number of the subflow that carried that ACK */
-    uint64_t deadline_ns;  /* DIALLING: when the dial is given up; LIMBO: when unsettled
-                              chunks are requeued */
+    uint64_t asked_at_ns;    /* when it was last used after a pause */
+    uint64_t idle_for_ns;    /* length of that pause, in both directions */
+    uint64_t used_at_ns;     /* when stream frames were last sent or received */
+    uint64_t proven_at_ns;   /* when the peer last acknowledged a chunk */
+    uint64_t told_at_ns;     /* when an ACK for it was last sent */
+    struct subflow *told_on; /* that carried that ACK; NULL: none, or it has ended */
+    struct list told_node;   /* in `told` of that subflow */
+    struct list told;        /* subflows for which the last ACK went on this one */
+    uint64_t deadline_ns;    /* DIALLING: when the dial is given up; LIMBO: when unsettled
+                                chunks are requeued */
 };
 
 struct final_ack {
@@ -344,6 +346,11 @@ void ack_note_received(struct subflows *subflows, struct subflow *subflow, bool 
                        size_t length);
 /* This side has closed the subflow: its final count is sent reliably. */
 void ack_note_final(struct subflows *subflows, struct subflow *subflow);
+/* The last ACK for the subflow goes on `carrier`, now. */
+void ack_note_told(struct subflows *subflows, struct subflow *subflow,
+                   struct subflow *carrier);
+/* Nothing counts any more as told on the subflow, nor of it. */
+void ack_forget_told(struct subflow *subflow);
 /* Sends the counts of all open subflows once more. */
 void ack_repeat(struct subflows *subflows);
 /* Tells once more what was told on the subflow, which has died and may have lost it. */
