@@ -531,7 +531,7 @@ static uint64_t first_chunk_ns(struct pair *pair, struct subflow *carrier)
 
     subflows->context->now = pair->now;
     list_foreach(&subflows->all, node, after)
-        ack_note_told(subflows, list_entry(node, struct subflow, node), carrier);
+        subflow_note_told(list_entry(node, struct subflow, node), carrier, pair->now);
     for (int i = 0; i < 10; i++) {
         uint64_t before = thread_cpu_ns();
 

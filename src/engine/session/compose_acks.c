@@ -83,7 +83,7 @@ static void choose_open(struct composer *c, struct ack_choice *choice)
         if (!choose(choice, subflow->number, subflow->chunks_received, false))
             return;
         list_remove(&subflow->ack_node);
-        ack_note_told(&c->session->subflows, subflow, c->subflow);
+        subflow_note_told(subflow, c->subflow, c->session->context.now);
     }
 }
 

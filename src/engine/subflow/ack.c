@@ -289,25 +289,6 @@ void ack_note_final(struct subflows *subflows, struct subflow *subflow)
                                               .cause = subflow_cause(subflow)});
 }
 
-void ack_note_told(struct subflows *subflows, struct subflow *subflow,
-                   struct subflow *carrier)
-{
-    subflow->told_at_ns = subflows->context->now;
-    subflow->told_on = carrier;
-    list_remove(&subflow->told_node);
-    list_append(&carrier->told, &subflow->told_node);
-}
-
-void ack_forget_told(struct subflow *subflow)
-{
-    list_foreach(&subflow->told, node, after) {
-        list_entry(node, struct subflow, told_node)->told_on = NULL;
-        list_remove(node);
-    }
-    list_remove(&subflow->told_node);
-    subflow->told_on = NULL;
-}
-
 void ack_repeat(struct subflows *subflows)
 {
     list_foreach(&subflows->all, node, after) {

@@ -119,12 +119,23 @@ void hello_free(struct hello_state *hello)
 }
 
 /* Takes the subflow out of all lists; the memory stays while an event refers to it. */
+/* Nothing counts any more as told on the subflow, nor of it. */
+static void forget_told(struct subflow *subflow)
+{
+    list_foreach(&subflow->told, node, after) {
+        list_entry(node, struct subflow, told_node)->told_on = NULL;
+        list_remove(node);
+    }
+    list_remove(&subflow->told_node);
+    subflow->told_on = NULL;
+}
+
 void subflow_free(struct subflows *subflows, struct subflow *subflow)
 {
     lessons_end(subflows, subflow, SUBFLOW_ABANDONED);
     list_remove(&subflow->node);
     list_remove(&subflow->ack_node);
-    ack_forget_told(subflow);
+    forget_told(subflow);
     if (subflows->lane == subflow)
         subflows->lane = NULL;
     if (subflow->generation != NULL) {
@@ -236,6 +247,14 @@ uint64_t subflow_death_ns(const struct subflows *subflows, const struct subflow 
     if (!subflow_witnessed(subflows, subflow))
         return usual_ns;
     return MIN(usual_ns, subflow_freeze_ns(subflow_rtt_ns(subflows, subflow)));
+}
+
+void subflow_note_told(struct subflow *subflow, struct subflow *carrier, uint64_t now)
+{
+    subflow->told_at_ns = now;
+    subflow->told_on = carrier;
+    list_remove(&subflow->told_node);
+    list_append(&carrier->told, &subflow->told_node);
 }
 
 bool subflow_awaits_ack(const struct subflow *subflow)

@@ -300,6 +300,8 @@ uint64_t subflow_death_ns(const struct subflows *subflows, const struct subflow 
 void subflow_retire(struct subflows *subflows, struct subflow *subflow);
 /* Sends a PING, which the peer must acknowledge. */
 void subflow_ask(struct subflows *subflows, struct subflow *subflow);
+/* The last ACK for the subflow goes on `carrier`, now. */
+void subflow_note_told(struct subflow *subflow, struct subflow *carrier, uint64_t now);
 /* Whether the subflow is open, and an eliciting chunk of it is not acknowledged. */
 bool subflow_awaits_ack(const struct subflow *subflow);
 /* Whether the peer owes an answer on the subflow. */
@@ -346,11 +348,6 @@ void ack_note_received(struct subflows *subflows, struct subflow *subflow, bool 
                        size_t length);
 /* This side has closed the subflow: its final count is sent reliably. */
 void ack_note_final(struct subflows *subflows, struct subflow *subflow);
-/* The last ACK for the subflow goes on `carrier`, now. */
-void ack_note_told(struct subflows *subflows, struct subflow *subflow,
-                   struct subflow *carrier);
-/* Nothing counts any more as told on the subflow, nor of it. */
-void ack_forget_told(struct subflow *subflow);
 /* Sends the counts of all open subflows once more. */
 void ack_repeat(struct subflows *subflows);
 /* Tells once more what was told on the subflow, which has died and may have lost it. */
