@@ -139,34 +139,9 @@ static void test_answers_alone_lose_nothing(void **state)
     pair_free(pair);
 }
 
-/* A stream that begins then fails as it does without a session; one that is open waits for
- * `linger`, since answers are no contact. */
-static void test_answers_alone_are_no_contact(void **state)
-{
-    struct session_config config = pair_config();
-    struct stream *stream, *second;
-    struct pair *pair = pair_connected(&config, &stream);
-    (void)state;
-
-    pair->answers_only = true;
-    pair_run_ms(pair, 2000);
-    second = pair_open(pair, NULL);
-    pair_run_ms(pair, 12000);
-    assert_int_equal(pair->reset_count, 1);
-    assert_int_equal(pair->resets[0].code, RESET_RELAY_UNREACHABLE);
-    session_stream_release(pair->local, second, pair->now);
-    pair_run_ms(pair, pair->local->context.config.linger_ns / NS_PER_MS);
-    assert_int_equal(pair->reset_count, 2);
-    assert_int_equal(pair->resets[1].code, RESET_LINGER);
-    session_stream_release(pair->local, stream, pair->now);
-    pair_run_ms(pair, 1000);
-    pair_free(pair);
-}
-
 UNIT_MAIN(cmocka_unit_test(test_outage_within_linger_resumes),
           cmocka_unit_test(test_restarted_relay_resets_streams_and_serves_new_ones),
           cmocka_unit_test(test_hourly_resume_keeps_streams),
           cmocka_unit_test(test_an_answer_while_closing_is_moot),
           cmocka_unit_test(test_an_ack_elsewhere_confirms),
-          cmocka_unit_test(test_answers_alone_lose_nothing),
-          cmocka_unit_test(test_answers_alone_are_no_contact))
+          cmocka_unit_test(test_answers_alone_lose_nothing))

@@ -105,7 +105,6 @@ void session_assign_ids(struct session *session)
             stream_queue_control(&session->streams, stream, STREAM_SEND_POLICY);
         stream_update_ready(&session->streams, stream);
         session->pool.stream_begun_at_ns = session->context.now;
-        session->openings_failed = false;
     }
 }
 

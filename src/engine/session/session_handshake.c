@@ -99,7 +99,6 @@ void handshake_contact(struct session *session, const struct subflow *subflow)
     session->heard = true;
     /* An answer alone proves little: it may be all that the network lets pass. */
     session->pool.backoff_ns = 0;
-    session->vain_since_ns = 0;
     handshake_confirmed(session, subflow->generation);
     if (session->context.state != SESSION_STATE_LOST)
         return;
@@ -148,9 +147,8 @@ static bool adopt(struct session *session, struct subflow *subflow,
     session->context.features = answer->features;
     session->pool.rekey_at_ns = session->context.now + KEY_LIFE_NS;
     session->pool.silent_since_ns = TIME_NEVER;
+    session->contact_at_ns = session->context.now;
     path_heard(&session->paths, subflow->path);
-    if (session->vain_since_ns == 0)
-        session->vain_since_ns = session->contact_at_ns = session->context.now;
     session->context.counters.resumes += resumed;
     subflow_set_state(subflow, SUBFLOW_STATE_OPEN);
     subflow->confirmed = true;

@@ -60,7 +60,6 @@ struct session {
     char end_reason[FRAME_REASON_MAX + 1];
     uint64_t close_deadline_ns;
     uint64_t left_up_at_ns; /* local: when the session was last UP */
-    uint64_t vain_since_ns; /* local: since when answers have come, and no chunk; or 0 */
     bool openings_failed;   /* local: failed those waiting for STREAM_OPENED */
     uint64_t contact_at_ns; /* last authenticated chunk */
     uint64_t data_at_ns;    /* when stream data was last sent or received */

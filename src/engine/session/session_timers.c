@@ -120,17 +120,13 @@ static uint64_t open_wait_until(const struct session *session, const struct stre
 }
 
 /* Local: when streams fail that have an id, and about which the relay has said nothing
- * yet. The wait begins when the session was last up, or with the first of the relay's
- * answers after which no chunk has come. */
+ * yet. The wait begins when the session was last up. */
 static uint64_t opening_until(const struct session *session)
 {
-    if (session->context.config.role != SESSION_LOCAL || session->openings_failed)
+    if (session->context.config.role != SESSION_LOCAL || session->openings_failed ||
+        session->context.state == SESSION_STATE_UP)
         return TIME_NEVER;
-    if (session->vain_since_ns != 0)
-        return session->vain_since_ns + open_wait_ns(session);
-    return session->context.state == SESSION_STATE_UP
-               ? TIME_NEVER
-               : session->left_up_at_ns + open_wait_ns(session);
+    return session->left_up_at_ns + open_wait_ns(session);
 }
 
 static uint64_t silence_limit_ns(const struct session *session)
@@ -391,13 +387,14 @@ static void fail_opening(struct session *session, struct stream *stream)
  * the relay as long as `linger` allows; the others wait for less. */
 static void tick_opening(struct session *session)
 {
-    if (session->context.state != SESSION_STATE_UP)
-        list_foreach(&session->streams.unassigned, node, after) {
-            struct stream *stream = list_entry(node, struct stream, control);
+    if (session->context.state == SESSION_STATE_UP)
+        return;
+    list_foreach(&session->streams.unassigned, node, after) {
+        struct stream *stream = list_entry(node, struct stream, control);
 
-            if (open_wait_until(session, stream) <= session->context.now)
-                fail_opening(session, stream);
-        }
+        if (open_wait_until(session, stream) <= session->context.now)
+            fail_opening(session, stream);
+    }
     if (opening_until(session) > session->context.now)
         return;
     session->openings_failed = true;
