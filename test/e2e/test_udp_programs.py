@@ -14,10 +14,12 @@ import termios
 import time
 
 import harness
-from datagrams import DatagramServer, forward
-from harness import SLOW, Failure, free_port, need
-from test_udp import with_listeners
+from datagrams import Association, DatagramServer, forward
+from harness import (SLOW, Failure, Server, echo, free_port, need, recv_exactly, socks_connect,
+                     wait_until)
+from test_udp import document, with_listeners
 
+SOURCE = os.environ.get("TOP_SRCDIR", os.path.join(harness.HERE, "..", ".."))
 # Debian's package node-socks, and the one that npm brings along.
 NODE_MODULES = "/usr/share/nodejs", "/usr/lib/node_modules/npm/node_modules"
 
@@ -27,23 +29,79 @@ def run(command, seconds=60, **options):
                           stdin=subprocess.DEVNULL, timeout=seconds * SLOW, **options)
 
 
+def start_dnsmasq(t, host, port, *more, **options):
+    t.process("dnsmasq", [
+        need("dnsmasq"), "--no-daemon", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
+        f"--port={port}", f"--listen-address={host}", "--bind-interfaces", "--user=root",
+        "--pid-file=", "--log-facility=-", "--edns-packet-max=4096",
+        "--host-record=four.test,192.0.2.4", *more], **options).wait_output("started")
+
+
+def dig(port):
+    return [need("dig"), "@127.0.0.1", "-p", str(port), "+short", "+notcp", "+tries=10"]
+
+
 def test_dig(t):
     """Questions and answers, large ones too, through a forward listener."""
     port = free_port(socket.SOCK_DGRAM)
     long_text = ",".join(["x" * 200] * 10)
-    dnsmasq = t.process("dnsmasq", [
-        need("dnsmasq"), "--no-daemon", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
-        f"--port={port}", "--listen-address=127.0.0.1", "--bind-interfaces", "--user=root",
-        "--pid-file=", "--log-facility=-", "--edns-packet-max=4096",
-        "--host-record=four.test,192.0.2.4", f"--txt-record=long.test,{long_text}"])
-    dnsmasq.wait_output("started")
+    start_dnsmasq(t, "127.0.0.1", port, f"--txt-record=long.test,{long_text}")
     listener, address = forward(("127.0.0.1", port))
     with_listeners(t, listener)
-    words = [need("dig"), "@127.0.0.1", "-p", str(address[1]), "+short", "+notcp", "+tries=10"]
+    words = dig(address[1])
     for _ in range(5):  # each from a port of its own
         t.equal(run([*words, "four.test", "A"]).stdout, "192.0.2.4\n", "address")
     answer = run([*words, "+bufsize=4096", "+ignore", "long.test", "TXT"]).stdout
     t.equal(answer.count("x" * 200), 10, "parts of a long answer")
+
+
+def sample(name):
+    with open(os.path.join(SOURCE, "config", name)) as file:
+        return json.load(file)
+
+
+RESOLVER = "9.9.9.9"  # the one that the sample names; here it is a namespace's address
+
+
+def test_the_sample(t):
+    """config/local-udp.json and config/relay.json as they are, but for the relay's host and the keys."""
+    here, server, world = (t.netns(name) for name in ("here", "server", "world"))
+    t.link(here, server)
+    t.link(server, world, "11.0.0", name="uplink", device="u")
+    world.ip(f"addr add {RESOLVER}/32 dev lo")
+    server.ip(f"route add {RESOLVER}/32 via 11.0.0.2")
+    start_dnsmasq(t, RESOLVER, 53, netns=world)
+    with world.inside():
+        call, other, web = (DatagramServer(t, RESOLVER, port=port) for port in (3478, 3479, 443))
+        page = Server(echo, RESOLVER, 443)
+        t.stack.callback(page.close)
+
+    pair = t.pair(local_netns=here, relay_netns=server, start=False)
+    pair.local_config, pair.relay_config = sample("local-udp.json"), sample("relay.json")
+    pair.local_config["relay"].update(host="10.77.0.2", public_key=pair.relay_key)
+    pair.relay_config["clients"][0]["public_key"] = pair.local_key
+    pair.write_configs()
+    pair.start_relay()
+    pair.start_local()
+
+    t.equal(run(here.enter([*dig(5353), "four.test", "A"])).stdout, "192.0.2.4\n", "address")
+    with here.inside():
+        association = Association(t, 1080, (RESOLVER, call.port))
+        calm = Association(t, 1080, (RESOLVER, other.port))
+        association.ask(b"a call")
+        calm.ask(b"something else")
+        calm.destination = RESOLVER, web.port
+        calm.send(b"QUIC")
+        stream, code = socks_connect(1080, RESOLVER, web.port)
+    with stream:
+        t.equal(code, 0, "reply to a stream to the same port")
+        stream.sendall(b"HTTP")
+        t.equal(recv_exactly(stream, 4), b"HTTP", "echo of the stream")
+    wait_until(lambda: document(pair)["datagrams_dropped"]["blocked"] == 1, what="the drop")
+    t.equal(web.seen, [], "datagrams to port 443")
+    modes = {flow["destination"]: flow["mode"] for flow in document(pair)["flows"]}
+    t.equal(modes[f"{RESOLVER}:{call.port}"], "redundant", "mode of a call")
+    t.equal(modes[f"{RESOLVER}:53"], "auto", "mode of a query")
 
 
 def test_socksify(t):
