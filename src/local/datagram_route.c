@@ -82,7 +82,7 @@ static bool is_among(const struct address *address, const struct address *list,
 /* Adds the address unless the route has it, or has enough. */
 static void add(struct datagram_route *route, const struct address *address)
 {
-    if (route->address_count == DATAGRAM_ADDRESSES_MAX ||
+    if (route->address_count == TARGET_DATAGRAM_ADDRESSES_MAX ||
         is_among(address, route->addresses, route->address_count))
         return;
     route->addresses[route->address_count] = *address;
@@ -94,7 +94,7 @@ static void add(struct datagram_route *route, const struct address *address)
  * peer; then comes IPv4, since broken IPv6 loses datagrams without a word. */
 static void choose(struct datagram_route *route, const struct target *target)
 {
-    struct address before[DATAGRAM_ADDRESSES_MAX];
+    struct address before[TARGET_DATAGRAM_ADDRESSES_MAX];
     const size_t before_count = route->address_count;
 
     memcpy(before, route->addresses, before_count * sizeof(*before));

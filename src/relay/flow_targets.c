@@ -70,7 +70,7 @@ static void take_address(struct flow_target *target, const struct address *addre
     } else if (socket_source_to(address).family == ADDRESS_NONE) {
         if (address->family == ADDRESS_IPV4 && target->out_of_reach.family == ADDRESS_NONE)
             target->out_of_reach = *address;
-    } else if (target->count < FLOW_ADDRESSES_MAX) {
+    } else if (target->count < TARGET_DATAGRAM_ADDRESSES_MAX) {
         target->addresses[target->count++] = *address;
         target->state = FLOW_TARGET_READY;
     }

@@ -24,8 +24,6 @@
 #define FLOW_WAITING_BYTES (64 * 1024)
 /* Names of one flow that are looked up at a time. */
 #define FLOW_NAMES_MAX 8
-/* Addresses of one name, of both families: the resolver gives them in turn. */
-#define FLOW_ADDRESSES_MAX 4
 /* A name that could not be resolved, or none of whose addresses can be sent to, is asked
  * for again after this time, when a datagram comes. */
 #define FLOW_RETRY_NS (5 * NS_PER_S)
@@ -53,7 +51,8 @@ struct flow_target {
     uint64_t binding;
     enum flow_target_state state;
     uint16_t port;
-    struct address addresses[FLOW_ADDRESSES_MAX]; /* those that had a route */
+    /* Those that had a route; the resolver gives the families in turn. */
+    struct address addresses[TARGET_DATAGRAM_ADDRESSES_MAX];
     uint8_t count, chosen;                        /* of `addresses`; the one in use */
     bool works;                   /* the kernel has taken a datagram to the chosen one */
     struct address denied;        /* DENIED: the first that the rules refuse */

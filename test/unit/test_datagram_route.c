@@ -224,17 +224,18 @@ static void test_many_addresses(void **state)
         ev_run(loop, EVRUN_ONCE);
     datagram_route_skip(route);
     datagram_route_target(route, &first);
-    assert_int_equal(first.address_count, DATAGRAM_ADDRESSES_MAX);
-    assert_int_equal(first.addresses[DATAGRAM_ADDRESSES_MAX - 1].family, ADDRESS_IPV4);
+    assert_int_equal(first.address_count, TARGET_DATAGRAM_ADDRESSES_MAX);
+    assert_int_equal(first.addresses[TARGET_DATAGRAM_ADDRESSES_MAX - 1].family,
+                     ADDRESS_IPV4);
     assert_int_equal(first.addresses[0].family, ADDRESS_IPV6);
     route->again_at_ns = 0;
     decide(route);
     while (decided < 2)
         ev_run(loop, EVRUN_ONCE);
     datagram_route_target(route, &again);
-    assert_int_equal(again.address_count, DATAGRAM_ADDRESSES_MAX);
+    assert_int_equal(again.address_count, TARGET_DATAGRAM_ADDRESSES_MAX);
     assert_memory_equal(again.addresses, first.addresses,
-                        DATAGRAM_ADDRESSES_MAX * sizeof(first.addresses[0]));
+                        TARGET_DATAGRAM_ADDRESSES_MAX * sizeof(first.addresses[0]));
     datagram_route_free(route);
     finish();
 }

@@ -237,7 +237,7 @@ static void test_the_choice_among_several(void **state)
     struct flow_target *target = get_several(fixture, 0, hosts, ARRAY_LENGTH(hosts));
 
     assert_int_equal(target->state, FLOW_TARGET_READY);
-    assert_int_equal(target->count, FLOW_ADDRESSES_MAX);
+    assert_int_equal(target->count, TARGET_DATAGRAM_ADDRESSES_MAX);
     assert_false(target->works);
     assert_chosen(target, "127.0.0.3");
     flow_target_skip(target);
@@ -249,7 +249,7 @@ static void test_the_choice_among_several(void **state)
     flow_targets_doubt(&fixture->targets);
     assert_false(target->works);
     assert_chosen(target, "127.0.0.2");
-    for (unsigned i = 0; i < FLOW_ADDRESSES_MAX; i++)
+    for (unsigned i = 0; i < TARGET_DATAGRAM_ADDRESSES_MAX; i++)
         flow_target_skip(target);
     assert_chosen(target, "127.0.0.2");
 }

@@ -6,6 +6,9 @@
 #include <splitsocks/base/address.h>
 
 #define TARGET_ADDRESSES_MAX 16
+/* Addresses of one name that datagrams may use, of both families: local offers so many, and
+ * the relay keeps so many. */
+#define TARGET_DATAGRAM_ADDRESSES_MAX 4
 #define TARGET_NAME_MAX 255 /* RFC 1035 section 2.3.4 */
 
 struct target {

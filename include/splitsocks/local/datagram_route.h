@@ -18,8 +18,6 @@
 /* A name is looked up again after so long, or after so long when that has failed. */
 #define DATAGRAM_NAME_NS (300 * NS_PER_S)
 #define DATAGRAM_FAILURE_NS NS_PER_S
-/* Addresses of one name, of both families; as many as the relay keeps of one. */
-#define DATAGRAM_ADDRESSES_MAX 4
 
 enum datagram_way {
     DATAGRAM_UNDECIDED,
@@ -40,7 +38,7 @@ struct datagram_route {
     struct address key; /* as the client has it; for a name only the port */
     enum datagram_way way;
     /* PROXY, DIRECT: with their port; the first that can be sent to is used. */
-    struct address addresses[DATAGRAM_ADDRESSES_MAX];
+    struct address addresses[TARGET_DATAGRAM_ADDRESSES_MAX];
     uint8_t address_count;       /* 0: the name */
     struct stream_policy policy; /* PROXY */
     uint64_t again_at_ns;        /* when to decide anew; TIME_NEVER: never */
