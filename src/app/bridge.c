@@ -3,7 +3,6 @@
 
 #include <splitsocks/base/list.h>
 #include <splitsocks/base/log.h>
-#include <splitsocks/io/half_closed.h>
 #include <splitsocks/io/io_watch.h>
 #include <splitsocks/local/stream_failure.h>
 
@@ -136,7 +135,7 @@ static void on_from(struct ev_loop *loop, ev_io *io, int events)
     if (n == 0) {
         lane->read_ended = true;
         if (lane == &lane->bridge->down)
-            half_closed_ask(lane->bridge->fd, lane->bridge->keepalive_ns);
+            hangup_note_ended(&lane->bridge->hangups, &lane->bridge->fd_gone);
         watch(lane);
         end_lane(lane);
         return;
@@ -230,9 +229,10 @@ int bridge_start(struct bridge *bridge, struct ev_loop *loop, int fd, const char
     bridge->out_is_socket = fstat(STDOUT_FILENO, &status) == 0 && S_ISSOCK(status.st_mode);
     bridge->error = 0;
     hangup_set_init(&bridge->hangups, loop);
-    bridge->out_gone.gone = on_out_gone;
+    hangup_set_keepalive(&bridge->hangups, bridge->keepalive_ns);
+    hangup_init(&bridge->out_gone, on_out_gone);
     hangup_watch(&bridge->hangups, &bridge->out_gone, STDOUT_FILENO);
-    bridge->fd_gone.gone = on_fd_gone;
+    hangup_init(&bridge->fd_gone, on_fd_gone);
     hangup_watch(&bridge->hangups, &bridge->fd_gone, fd);
     init_lane(bridge, &bridge->up, STDIN_FILENO, fd);
     init_lane(bridge, &bridge->down, fd, STDOUT_FILENO);

@@ -16,6 +16,8 @@
 
 static atomic_ulong bounds[DESCRIPTOR_CLASSES] = {INT_MAX, INT_MAX, INT_MAX};
 static atomic_ulong for_subflows = INT_MAX, for_clients = INT_MAX;
+static atomic_ulong highest; /* of the numbers that descriptors_admit() has seen */
+static atomic_ulong unseen;  /* descriptors that it never sees, at most */
 static atomic_uint_fast64_t told_at_ns[DESCRIPTOR_CLASSES]; /* 0: never */
 
 void descriptors_divide(unsigned long limit, const struct descriptor_needs *needs,
@@ -49,6 +51,7 @@ void descriptors_reserve(const struct descriptor_needs *needs)
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return;
     descriptors_divide(MIN(limit.rlim_cur, (rlim_t)INT_MAX), needs, divided);
+    atomic_store(&unseen, needs->held + needs->own);
     atomic_store(&for_subflows, divided[DESCRIPTOR_SUBFLOW] - divided[DESCRIPTOR_CLIENT]);
     atomic_store(&for_clients,
                  divided[DESCRIPTOR_CLIENT] - MIN(needs->held, divided[DESCRIPTOR_CLIENT]));
@@ -103,8 +106,17 @@ static void tell(enum descriptor_class class)
                 descriptors_limit() - atomic_load(&bounds[class]));
 }
 
+/* Threads that come here at the same time may lose one another's number, which differs by
+ * their count at most; a later one mends that. */
+static void note_number(unsigned long number)
+{
+    if (number > atomic_load_explicit(&highest, memory_order_relaxed))
+        atomic_store_explicit(&highest, number, memory_order_relaxed);
+}
+
 bool descriptors_admit(int fd, enum descriptor_class class)
 {
+    note_number((unsigned long)fd);
     if ((unsigned long)fd < atomic_load_explicit(&bounds[class], memory_order_relaxed))
         return true;
     tell(class);
@@ -113,8 +125,15 @@ bool descriptors_admit(int fd, enum descriptor_class class)
 
 bool descriptors_have_room(int fd, enum descriptor_class class)
 {
-    int next = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    unsigned long bound = atomic_load_explicit(&bounds[class], memory_order_relaxed);
+    int next;
 
+    /* The kernel has never given a higher number, so that all above are free. */
+    if (atomic_load_explicit(&highest, memory_order_relaxed) +
+            atomic_load_explicit(&unseen, memory_order_relaxed) <
+        bound)
+        return true;
+    next = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (next < 0) {
         if (errno == EMFILE)
             tell(class);

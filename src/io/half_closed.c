@@ -3,14 +3,9 @@
 
 #include <splitsocks/base/log.h>
 #include <splitsocks/io/clock.h>
-#include <splitsocks/io/socket.h>
 
 /* How often to look within the time after which a connection ends. */
 #define LOOKS 4
-/* Keepalive begins no later than this after the end of the peer's direction: by then (60 s
- * is Linux's tcp_fin_timeout) the peer's machine has forgotten a connection that was
- * closed there. */
-#define ASK_NS (75 * NS_PER_S)
 
 /* Whether nothing has moved for the list's time. */
 static bool is_due(const struct half_closed_list *list, struct half_closed *half,
@@ -95,7 +90,6 @@ void half_closed_add(struct half_closed_list *list, struct half_closed *half)
     if (list_linked(&half->node))
         return;
     half->quiet_since_ns = clock_now();
-    (void)half->type->look(half, &half->moved);
     list_append(&list->members, &half->node);
     run_timer(list);
 }
@@ -103,9 +97,4 @@ void half_closed_add(struct half_closed_list *list, struct half_closed *half)
 void half_closed_remove(struct half_closed *half)
 {
     list_remove(&half->node);
-}
-
-void half_closed_ask(int fd, uint64_t keepalive_ns)
-{
-    socket_keepalive(fd, MIN(keepalive_ns, ASK_NS));
 }

@@ -11,7 +11,7 @@ void io_watch(struct ev_loop *loop, ev_io *io, int events)
     ev_io_stop(loop, io);
     if (events == 0)
         return;
-    ev_io_set(io, io->fd, events);
+    ev_io_modify(io, events);
     ev_io_start(loop, io);
 }
 

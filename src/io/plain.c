@@ -214,7 +214,7 @@ static bool pump_in(struct plain *plain, uint64_t granted, uint64_t *moved)
         session_stream_finish(session, plain->stream, clock_now());
         plain->read_ended = true;
         if (plain->of_client)
-            half_closed_ask(plain->io.fd, plain->driver->worker->keepalive_ns);
+            hangup_note_ended(&plain->driver->worker->hangups, &plain->hangup);
         watch(plain);
         return check_ended(plain);
     }
@@ -464,7 +464,7 @@ struct plain *plain_new(struct driver *driver, struct stream *stream, int fd,
     plain->read_size = READ_SIZE_MIN;
     ev_io_init(&plain->io, on_event, fd, 0);
     plain->io.data = plain;
-    plain->hangup.gone = on_gone;
+    hangup_init(&plain->hangup, on_gone);
     hangup_watch(&driver->worker->hangups, &plain->hangup, fd);
     plain->half.type = &half_type;
     list_init(&plain->half.node);

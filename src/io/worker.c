@@ -125,7 +125,7 @@ void worker_share_pages(struct worker *worker, struct places_pool *pages)
 
 void worker_set_timeouts(struct worker *worker, const struct config_timeouts *timeouts)
 {
-    worker->keepalive_ns = timeouts->keepalive_ns;
+    hangup_set_keepalive(&worker->hangups, timeouts->keepalive_ns);
     half_closed_set_after(&worker->half_closed, timeouts->half_closed_after_ns);
 }
 

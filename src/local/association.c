@@ -20,6 +20,7 @@ struct association {
     struct datagram_client client;
     struct association_service *service;
     ev_io control;                 /* the client's connection */
+    struct hangup hangup;          /* of the client, whose machine may vanish */
     ev_io io;                      /* of the socket */
     struct datagram_socket socket; /* closed while it waits for the relay's answer */
     struct address bound;          /* of the socket */
@@ -42,6 +43,7 @@ static void association_free(struct association *association)
 {
     datagram_client_deinit(&association->client);
     ev_io_stop(loop_of(association), &association->control);
+    hangup_unwatch(&association->service->inbound->worker->hangups, &association->hangup);
     if (association->socket.fd >= 0)
         ev_io_stop(loop_of(association), &association->io);
     datagram_socket_close(&association->socket);
@@ -240,6 +242,13 @@ static void on_control(struct ev_loop *loop, ev_io *io, int events)
         end(association);
 }
 
+static void on_gone(struct hangup *hangup, int error)
+{
+    (void)error;
+
+    end(container_of(hangup, struct association, hangup));
+}
+
 static void on_idle(struct datagram_client *client)
 {
     datagram_client_rest(client);
@@ -277,6 +286,8 @@ void association_new(struct association_service *service, int fd,
     ev_io_init(&association->control, on_control, fd, EV_READ);
     association->control.data = association;
     ev_io_start(loop_of(association), &association->control);
+    hangup_init(&association->hangup, on_gone);
+    hangup_watch(&service->inbound->worker->hangups, &association->hangup, fd);
     if (!service->enabled || peer->family == ADDRESS_NONE)
         refuse_with(association, SOCKS5_COMMAND_NOT_SUPPORTED,
                     service->enabled ? "its connection has no address"

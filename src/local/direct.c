@@ -113,7 +113,7 @@ static void note_ended(struct direct_way *way)
     way->ended = true;
     half_closed_add(&worker->half_closed, &way->direct->half);
     if (of_client(way))
-        half_closed_ask(way->io.fd, worker->keepalive_ns);
+        hangup_note_ended(&worker->hangups, &way->hangup);
 }
 
 /* Writes to the other side's socket as much as that takes. Returns how much, or -1. */
@@ -231,7 +231,7 @@ int direct_start(struct worker *worker, const struct target *target, int from, i
         direct->ways[i].direct = direct;
         ev_io_init(&direct->ways[i].io, on_event, sockets[i], 0);
         direct->ways[i].io.data = &direct->ways[i];
-        direct->ways[i].hangup.gone = on_gone;
+        hangup_init(&direct->ways[i].hangup, on_gone);
     }
     direct->half.type = &half_type;
     list_init(&direct->half.node);

@@ -185,7 +185,6 @@ static void on_dialled(void *context, int fd, enum reset_code code)
         refuse(inbound, code);
         return;
     }
-    socket_keepalive(fd, service->worker->keepalive_ns);
     hangup_unwatch(&service->worker->hangups, &inbound->hangup);
     if (inbound->reply != NULL) {
         length = inbound->reply(reply, true, RESET_CANCELLED);
@@ -283,7 +282,7 @@ void inbound_start(struct inbound_service *service, const struct inbound_request
     inbound->early_length = request->early_length;
     if (request->early_length > 0)
         memcpy(inbound->early, request->early, request->early_length);
-    inbound->hangup = (struct hangup){.fd = -1, .gone = on_gone};
+    hangup_init(&inbound->hangup, on_gone);
     list_init(&inbound->node);
     list_append(&service->inbounds, &inbound->node);
     movement_note(service->worker, clock_now());

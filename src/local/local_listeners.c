@@ -48,8 +48,6 @@ static bool on_accept(void *context, int fd, const struct address *peer)
 
     note_presence(listener);
     listener = find_listener(listener, peer);
-    if (listener != NULL)
-        socket_keepalive(fd, listener->local->worker.keepalive_ns);
     if (listener == NULL) {
         close(fd);
     } else if (listener->config->protocol == CONFIG_PROTOCOL_FORWARD) {

@@ -61,11 +61,10 @@ bool local_comes_back(const struct local *local, enum rule_network network,
         return true;
     for (size_t i = 0; i < local->config->listen.count; i++) {
         const struct local_listener *listener = &local->listeners[i];
+        int fd = network == RULE_UDP ? listener->datagrams.fd : listener->fd;
         struct address bound;
 
-        int fd = network == RULE_UDP ? listener->datagrams.fd : listener->fd;
-
-        if (fd < 0)
+        if (fd < 0 || listener->config->address.port != to->port)
             continue;
         bound = socket_local_address(fd);
         if (answers(&bound, to))

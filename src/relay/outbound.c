@@ -5,7 +5,6 @@
 #include <splitsocks/io/clock.h>
 #include <splitsocks/io/dialer.h>
 #include <splitsocks/io/plain.h>
-#include <splitsocks/io/socket.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -158,7 +157,6 @@ static void on_dialled(void *context, int fd, enum reset_code code)
         refuse(outbound, code);
         return;
     }
-    socket_keepalive(fd, driver->worker->keepalive_ns);
     session_stream_accept(driver->session, outbound->stream, clock_now());
     driver_touch(driver);
     if (plain_new(driver, outbound->stream, fd, NULL, NULL, &unknown,

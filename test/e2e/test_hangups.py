@@ -10,6 +10,7 @@ import threading
 import time
 
 import harness
+from datagrams import Association
 from harness import recv_all, wait_until
 
 HOST = "127.0.0.1"
@@ -295,7 +296,8 @@ def timers(netns_text, port, local):
 
 
 def test_keepalive_runs_on_all_plain_sockets(t):
-    """Accepted by a SOCKS5 and a forward listener, dialled by the relay and by local; not without."""
+    """Accepted by a SOCKS5 and a forward listener, dialled by the relay and by local, and of an
+    association; not without."""
     for timeouts, wanted in (({}, 2), ({"keepalive": None}, 0)):
         origin, other = Origin(t), Origin(t)
         forward = harness.free_port()
@@ -308,7 +310,7 @@ def test_keepalive_runs_on_all_plain_sockets(t):
         pair.start_relay()
         pair.start_local()
         clients = [pair.open(HOST, origin.port), pair.open(HOST, other.port),
-                   harness.socks_dial(forward)]
+                   harness.socks_dial(forward), Association(t, pair.socks_port).control]
         wait_until(lambda: len(origin.clients) == 2 and len(other.clients) == 1, 20, "all of them")
 
         def seen():
@@ -317,7 +319,7 @@ def test_keepalive_runs_on_all_plain_sockets(t):
             return (timers(text, pair.socks_port, True) + timers(text, forward, True) +
                     timers(text, origin.port, False) + timers(text, other.port, False))
         # A retransmission, or data without an ACK, has timers of its own.
-        wait_until(lambda: seen() == [wanted] * 6, 20, f"timers: {seen()}, wanted {wanted}")
+        wait_until(lambda: seen() == [wanted] * 7, 20, f"timers: {seen()}, wanted {wanted}")
         for client in clients:
             client.close()
 

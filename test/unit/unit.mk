@@ -35,6 +35,7 @@ UNIT_TESTS = \
 	test/unit/test_frame_limits \
 	test/unit/test_governor \
 	test/unit/test_handshake \
+	test/unit/test_hangup \
 	test/unit/test_host \
 	test/unit/test_inbound \
 	test/unit/test_interface_table \
@@ -192,6 +193,8 @@ test_unit_test_governor_SOURCES = test/unit/test_governor.c test/unit/unit.h
 test_unit_test_governor_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_handshake_SOURCES = test/unit/test_handshake.c test/unit/unit.h
 test_unit_test_handshake_LDADD = $(WIRE) $(CMOCKA_LIBS)
+test_unit_test_hangup_SOURCES = test/unit/test_hangup.c test/unit/addresses.h test/unit/unit.h
+test_unit_test_hangup_LDADD = $(IO) $(CMOCKA_LIBS)
 test_unit_test_host_SOURCES = test/unit/test_host.c test/unit/unit.h
 test_unit_test_host_LDADD = $(BASE) $(CMOCKA_LIBS)
 test_unit_test_inbound_SOURCES = test/unit/test_inbound.c test/unit/dns_server.c test/unit/dns_server.h \

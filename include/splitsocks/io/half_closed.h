@@ -40,7 +40,7 @@ struct half_closed_type {
 /* Embedded in the object that owns the connection. */
 struct half_closed {
     struct list node;        /* in members; the owner initialises it */
-    uint64_t moved;          /* value at the last look */
+    uint64_t moved;          /* value at the last look; any before the first */
     uint64_t quiet_since_ns; /* since when `moved` has not changed */
     const struct half_closed_type *type;
 };
@@ -53,11 +53,5 @@ void half_closed_set_after(struct half_closed_list *list, uint64_t after_ns);
  * already. */
 void half_closed_add(struct half_closed_list *list, struct half_closed *half);
 void half_closed_remove(struct half_closed *half);
-
-/* Call when the peer has ended its direction of the socket. A peer that is gone looks like
- * one that has only finished, until its machine gets a keepalive probe: it resets
- * connections that no process has any more. `keepalive_ns` is the configured time; 0: no
- * probes. */
-void half_closed_ask(int fd, uint64_t keepalive_ns);
 
 #endif

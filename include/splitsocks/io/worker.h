@@ -38,9 +38,8 @@ struct worker {
     struct list remainders; /* rest of ended sessions' streams, for slow readers */
     struct places remainder_places; /* relay: they are a user of its pages, too */
     struct page_account remainder_pages;
-    struct hangup_set hangups;           /* of plain sockets */
+    struct hangup_set hangups;           /* plain sockets */
     struct half_closed_list half_closed; /* plains and directs */
-    uint64_t keepalive_ns;               /* of plain sockets; 0: none */
     double patience_seconds;             /* after which a slow reader is cut off */
     ev_prepare prepare;
     ev_idle more;         /* active while a driver has left work to the next iteration */
