@@ -451,6 +451,59 @@ static void test_some_lead_and_the_others_follow(void **state)
     profile_deinit(&b.profile);
 }
 
+/* How much the next connection may carry. */
+static uint64_t next_limit(struct bench *b, enum profile_coordinate direction)
+{
+    struct profile_connection connection;
+
+    profile_connection_begin(&b->profile, &connection, false, b->now);
+    connection.leads = true;
+    return profile_connection_limit(&b->profile, &connection, direction);
+}
+
+static void test_deaths_in_vain_bound_the_next(void **state)
+{
+    struct bench b = begin();
+    (void)state;
+
+    for (int i = 0; i < 5; i++)
+        live(&b, 6000, 300, PROFILE_NO_EVIDENCE);
+    assert_true(next_limit(&b, PROFILE_UP) == PROFILE_UNLIMITED);
+    live(&b, 6000, 300, PROFILE_NO_EVIDENCE);
+    assert_int_equal(next_limit(&b, PROFILE_UP), 3000);
+    assert_int_equal(next_limit(&b, PROFILE_DOWN), PROFILE_BUDGET_MIN);
+    /* Each that has used up its part, and no other, allows twice as much. */
+    live(&b, 3000, 300, PROFILE_WORN_OUT);
+    assert_int_equal(next_limit(&b, PROFILE_UP), 6000);
+    assert_int_equal(next_limit(&b, PROFILE_DOWN), PROFILE_BUDGET_MIN);
+    live(&b, 5000, 300, PROFILE_NO_EVIDENCE);
+    assert_int_equal(next_limit(&b, PROFILE_UP), 2500);
+    for (int i = 0; i < 8; i++)
+        live(&b, next_limit(&b, PROFILE_UP), 300, PROFILE_WORN_OUT);
+    assert_true(next_limit(&b, PROFILE_UP) == PROFILE_UNLIMITED);
+    profile_deinit(&b.profile);
+}
+
+/* An outage takes all that are open; of those that carried much none was in vain. */
+static void test_an_outage_bounds_nothing(void **state)
+{
+    struct profile_connection connection[8];
+    struct bench b = begin();
+    (void)state;
+
+    for (unsigned i = 0; i < 8; i++) {
+        profile_connection_begin(&b.profile, &connection[i], false, b.now);
+        profile_progress(&b.profile, &connection[i], 6000, 300, 1u << PROFILE_UP, b.now);
+    }
+    b.now += NS_PER_S;
+    for (unsigned i = 0; i < 8; i++) {
+        profile_ended(&b.profile, &connection[i], PROFILE_NO_EVIDENCE, b.now);
+        live(&b, 6000, 60000, PROFILE_NO_EVIDENCE);
+    }
+    assert_true(next_limit(&b, PROFILE_UP) == PROFILE_UNLIMITED);
+    profile_deinit(&b.profile);
+}
+
 static void test_news_come_once(void **state)
 {
     struct bench b = begin();
@@ -540,6 +593,8 @@ UNIT_MAIN(cmocka_unit_test(test_nothing_known_is_no_budget),
           cmocka_unit_test(test_explorers_are_rare_while_they_fail),
           cmocka_unit_test(test_the_death_of_an_explorer_counts_at_the_limit),
           cmocka_unit_test(test_some_lead_and_the_others_follow),
+          cmocka_unit_test(test_deaths_in_vain_bound_the_next),
+          cmocka_unit_test(test_an_outage_bounds_nothing),
           cmocka_unit_test(test_news_come_once),
           cmocka_unit_test(test_what_is_saved_is_a_first_guess),
           cmocka_unit_test(test_a_reset_forgets_all))

@@ -21,6 +21,7 @@ libengine_path_a_SOURCES = \
 	src/engine/path/profile_budget.c \
 	src/engine/path/profile_evidence.c \
 	src/engine/path/profile_scouts.c \
+	src/engine/path/profile_vain.c \
 	src/engine/path/profile_tables.h \
 	src/engine/path/profile_words.c \
 	src/engine/path/slots.c

@@ -28,6 +28,7 @@ void profile_init(struct profile *profile)
     *profile = (struct profile){.explore_after_ns = EXPLORE_WAIT_NS};
     for (unsigned c = 0; c < PROFILE_COORDINATES; c++)
         profile->budget[c] = PROFILE_UNLIMITED;
+    profile_vain_init(&profile->vain);
 }
 
 void profile_deinit(struct profile *profile)
@@ -120,14 +121,19 @@ void profile_ended(struct profile *profile, struct profile_connection *connectio
                    enum profile_end end, uint64_t now)
 {
     bool died = end == PROFILE_FROZEN || end == PROFILE_RESET;
+    bool failed = died || end == PROFILE_NO_EVIDENCE;
     bool slow = profile_connection_slow(profile, connection, now);
 
     if (!profile_knows(profile, connection))
         return;
     connection->begun = false;
+    if (end == PROFILE_WORN_OUT)
+        profile_vain_ended(&profile->vain, connection);
     if (profile->tables == NULL ||
         connection->bytes[PROFILE_UP] + connection->bytes[PROFILE_DOWN] < CARRIED_MIN)
         end = PROFILE_NO_EVIDENCE;
+    if (end == PROFILE_NO_EVIDENCE && failed)
+        profile_vain_died(&profile->vain, connection, now);
     died &= end != PROFILE_NO_EVIDENCE;
     if (died)
         note_death(profile, connection, end == PROFILE_RESET, now);

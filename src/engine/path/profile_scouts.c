@@ -81,6 +81,7 @@ uint64_t profile_connection_limit(const struct profile *profile,
         return profile_explorer_limit(connection, coordinate);
     if (coordinate > PROFILE_DOWN)
         return limit;
+    limit = MIN(limit, profile->vain.limit[coordinate]);
     limit = MIN(limit, anchor_limit(profile, connection, coordinate));
     if (!connection->leads)
         limit = MIN(limit, follow_limit(profile, coordinate));

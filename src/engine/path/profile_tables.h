@@ -89,4 +89,12 @@ void profile_keep_ending(struct profile *profile, struct profile_connection *con
 /* Compares the chance of a death with the deaths: this finds changes of the network. */
 void profile_watch_change(struct profile *profile, bool died);
 
+void profile_vain_init(struct profile_vain *vain);
+/* A connection has failed, which is no evidence. */
+void profile_vain_died(struct profile_vain *vain,
+                       const struct profile_connection *connection, uint64_t now);
+/* One has ended in order. */
+void profile_vain_ended(struct profile_vain *vain,
+                        const struct profile_connection *connection);
+
 #endif

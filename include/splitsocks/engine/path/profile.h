@@ -83,6 +83,13 @@ enum profile_news {
     PROFILE_NEWS_LIFTED,
 };
 
+/* Connections that died young one after the other; see profile_vain.c. */
+struct profile_vain {
+    uint64_t died_at_ns;
+    uint64_t limit[2]; /* of the next connections, by direction */
+    unsigned rounds;
+};
+
 struct profile {
     struct profile_tables *tables;  /* owned; NULL until something was carried */
     struct profile_network network; /* of the last judgement */
@@ -102,6 +109,7 @@ struct profile {
     double busy[2];      /* recent bytes, for the mix of directions */
     uint32_t generation; /* counts resets */
     unsigned suspects;   /* endings since that evidence was none */
+    struct profile_vain vain;
     bool exploring;      /* an explorer is under way */
     bool stale;          /* there is evidence since the last judgement */
     bool urgent;         /* a death is among it */
