@@ -62,9 +62,10 @@ bool local_comes_back(const struct local *local, enum rule_network network,
     for (size_t i = 0; i < local->config->listen.count; i++) {
         const struct local_listener *listener = &local->listeners[i];
         int fd = network == RULE_UDP ? listener->datagrams.fd : listener->fd;
+        uint16_t port = listener->config->address.port; /* 0: any */
         struct address bound;
 
-        if (fd < 0 || listener->config->address.port != to->port)
+        if (fd < 0 || (port != 0 && port != to->port))
             continue;
         bound = socket_local_address(fd);
         if (answers(&bound, to))

@@ -41,7 +41,7 @@
 /* A read costs as much as so many bytes, however few it brings. */
 #define TURN_READ_COST (8 * 1024)
 /* An errand costs as much as so many bytes. */
-#define TURN_ERRAND_COST (16 * 1024)
+#define TURN_ERRAND_COST (64 * 1024)
 /* Errands for each client in an iteration, also for one that is alone: another one's data
  * may come at any time, and the next iteration costs little. */
 #define TURN_ERRANDS (TURN_BYTES / TURN_ERRAND_COST)
