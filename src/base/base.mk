@@ -11,6 +11,7 @@ libbase_a_SOURCES = \
 	include/splitsocks/base/datagram_queue.h \
 	include/splitsocks/base/error.h \
 	include/splitsocks/base/host.h \
+	include/splitsocks/base/keyed_hash.h \
 	include/splitsocks/base/list.h \
 	include/splitsocks/base/log.h \
 	include/splitsocks/base/meter.h \
@@ -38,6 +39,7 @@ libbase_a_SOURCES = \
 	src/base/datagram_queue.c \
 	src/base/error.c \
 	src/base/host.c \
+	src/base/keyed_hash.c \
 	src/base/log.c \
 	src/base/meter.c \
 	src/base/named_ids.c \

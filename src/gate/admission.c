@@ -391,6 +391,7 @@ static struct session *create_session(struct admission *admission,
     struct session_promise promise = {
         .account = accounts_of(&admission->accounts, hello->client, client->account),
         .sessions = &admission->sessions,
+        .hash_secret = admission->config.hash_secret,
         .offer = &hello->offer,
         .answer = &hello->answer,
         .client = hello->client,

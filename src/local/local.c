@@ -314,6 +314,7 @@ static int start_session(struct local *local)
     memcpy(session.relay_public_key, config->relay.public_key,
            sizeof(session.relay_public_key));
     random_fill(&session.seed, sizeof(session.seed));
+    random_fill(&session.hash_secret, sizeof(session.hash_secret));
     local->session = session_new(&session, clock_now());
     key_wipe(&session, sizeof(session));
     if (local->session == NULL)

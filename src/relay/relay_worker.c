@@ -262,6 +262,7 @@ static int init_admission(struct relay_worker *worker, uint64_t silence_random)
     };
 
     random_fill(&door.hash_seed, sizeof(door.hash_seed));
+    random_fill(&admission.hash_secret, sizeof(admission.hash_secret));
     worker->door = door_new(&door);
     if (worker->door == NULL)
         return ERROR_MEMORY;

@@ -101,5 +101,53 @@ static void test_generations_are_forgotten(void **state)
     pair_free(pair);
 }
 
-UNIT_MAIN(cmocka_unit_test(test_a_count_that_comes_late_is_of_no_other_generation),
+static unsigned longest_chain(const struct subflows *subflows)
+{
+    unsigned longest = 0;
+
+    for (unsigned i = 0; i < BY_NUMBER_BUCKETS; i++) {
+        unsigned length = 0;
+
+        for (const struct subflow *subflow = subflows->by_number[i]; subflow != NULL;
+             subflow = subflow->hash_next)
+            length++;
+        longest = MAX(longest, length);
+    }
+    return longest;
+}
+
+/* A client chooses the numbers, and each entry of its ACKs is looked up. 4 subflows of
+ * 1,024 share a bucket on average; that any bucket has 24 is less probable than one in
+ * 10^8. */
+static void test_numbers_of_a_client_fill_no_bucket(void **state)
+{
+    static const uint64_t steps[] = {1, 31, BY_NUMBER_BUCKETS, 65536, UINT64_C(1) << 32};
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(steps); i++) {
+        struct session_config config = pair_config();
+        struct stream *stream;
+        struct pair *pair = pair_connected(&config, &stream);
+        struct subflows *subflows = &pair->relay->subflows;
+        struct generation *generation = generation_current(subflows);
+        struct subflow *made[1024];
+
+        for (uint64_t k = 0; k < ARRAY_LENGTH(made); k++) {
+            made[k] = subflow_new(subflows, 0);
+            assert_non_null(made[k]);
+            subflow_set_number(subflows, made[k], generation, (k + 100) * steps[i]);
+        }
+        assert_true(longest_chain(subflows) < 24);
+        for (size_t k = 0; k < ARRAY_LENGTH(made); k++)
+            subflow_free(subflows, made[k]);
+        share_give(&subflows->streams->account->subflows, ARRAY_LENGTH(made));
+        subflows->open_count -= ARRAY_LENGTH(made);
+        pair_release_all(pair, stream);
+        pair_run_ms(pair, 1000);
+        pair_free(pair);
+    }
+}
+
+UNIT_MAIN(cmocka_unit_test(test_numbers_of_a_client_fill_no_bucket),
+          cmocka_unit_test(test_a_count_that_comes_late_is_of_no_other_generation),
           cmocka_unit_test(test_generations_are_forgotten))

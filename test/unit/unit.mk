@@ -42,6 +42,7 @@ UNIT_TESTS = \
 	test/unit/test_journal \
 	test/unit/test_kdf \
 	test/unit/test_key \
+	test/unit/test_keyed_hash \
 	test/unit/test_limit_memory \
 	test/unit/test_limit_news \
 	test/unit/test_limit_text \
@@ -239,6 +240,8 @@ test_unit_test_names_SOURCES = test/unit/test_names.c test/unit/unit.h
 test_unit_test_names_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_noise_SOURCES = test/unit/test_noise.c test/unit/unit.h test/unit/vectors/noise_ik.h
 test_unit_test_noise_LDADD = $(CRYPTO) $(CMOCKA_LIBS)
+test_unit_test_keyed_hash_SOURCES = test/unit/test_keyed_hash.c test/unit/unit.h
+test_unit_test_keyed_hash_LDADD = $(BASE) $(CMOCKA_LIBS)
 test_unit_test_number_window_SOURCES = test/unit/test_number_window.c test/unit/unit.h
 test_unit_test_number_window_LDADD = $(BASE) $(CMOCKA_LIBS)
 test_unit_test_outage_news_SOURCES = test/unit/test_outage_news.c test/unit/unit.h

@@ -28,6 +28,7 @@ struct admission_config {
     uint8_t server_id;
     unsigned worker, workers; /* this worker's number, and the number of all */
     uint64_t linger_ns;
+    struct hash_secret hash_secret;              /* of the sessions */
     unsigned half_open_max, unauthenticated_max; /* beyond, the oldest goes */
     /* Per client index: streams and flows of one session at once, and sessions; 0 flows:
      * the client gets none. `refusal`: why further sessions are refused; NULL: they are

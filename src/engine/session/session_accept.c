@@ -48,6 +48,7 @@ struct session *session_new_relay(const struct session_promise *promise, uint64_
                                           .linger_ns = answer->linger_s * NS_PER_S,
                                           .stream_limit = answer->stream_limit,
                                           .flow_limit = promise->flow_limit,
+                                          .hash_secret = promise->hash_secret,
                                           .seed = answer->session_id};
     struct session *session = session_make(&config, now);
 

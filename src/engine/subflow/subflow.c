@@ -2,6 +2,7 @@
 #include <splitsocks/engine/subflow/subflow.h>
 
 #include <splitsocks/base/backoff.h>
+#include <splitsocks/base/keyed_hash.h>
 
 #include <assert.h>
 #include <stdlib.h>
@@ -11,15 +12,18 @@
 
 /* ---- the table by number ---- */
 
-static struct subflow **bucket_of(struct subflows *subflows,
-                                  const struct generation *generation, uint64_t number)
+/* The peer chooses the numbers. */
+static size_t bucket_of(const struct subflows *subflows, uint64_t tag, uint64_t number)
 {
-    return &subflows->by_number[(number + generation->tag * 31) % BY_NUMBER_BUCKETS];
+    const uint64_t key[] = {tag, number};
+
+    return keyed_hash(&subflows->context->config.hash_secret, key, sizeof(key)) %
+           BY_NUMBER_BUCKETS;
 }
 
 struct subflow *subflow_find(const struct subflows *subflows, uint64_t tag, uint64_t number)
 {
-    struct subflow *subflow = subflows->by_number[(number + tag * 31) % BY_NUMBER_BUCKETS];
+    struct subflow *subflow = subflows->by_number[bucket_of(subflows, tag, number)];
 
     while (subflow != NULL &&
            (subflow->number != number || subflow->generation->tag != tag))
@@ -30,7 +34,8 @@ struct subflow *subflow_find(const struct subflows *subflows, uint64_t tag, uint
 void subflow_set_number(struct subflows *subflows, struct subflow *subflow,
                         struct generation *generation, uint64_t number)
 {
-    struct subflow **bucket = bucket_of(subflows, generation, number);
+    struct subflow **bucket =
+        &subflows->by_number[bucket_of(subflows, generation->tag, number)];
 
     assert(subflow->generation == NULL);
     subflow->generation = generation;
@@ -42,7 +47,8 @@ void subflow_set_number(struct subflows *subflows, struct subflow *subflow,
 
 static void unhash(struct subflows *subflows, struct subflow *subflow)
 {
-    struct subflow **link = bucket_of(subflows, subflow->generation, subflow->number);
+    size_t bucket = bucket_of(subflows, subflow->generation->tag, subflow->number);
+    struct subflow **link = &subflows->by_number[bucket];
 
     while (*link != subflow)
         link = &(*link)->hash_next;

@@ -6,6 +6,7 @@
 
 #include <splitsocks/base/attributes.h>
 #include <splitsocks/base/error.h>
+#include <splitsocks/base/keyed_hash.h>
 #include <splitsocks/base/policy.h>
 #include <splitsocks/base/target.h>
 #include <splitsocks/engine/outbox/flow_types.h>
@@ -83,6 +84,8 @@ struct session_config {
     uint64_t linger_ns;
     uint64_t stream_limit; /* relay: streams open at once, granted to local */
     unsigned flow_limit;   /* relay: flows open at once; 0: the feature is not offered */
+
+    struct hash_secret hash_secret; /* for tables whose keys the peer chooses */
 
     /* The rest is for local only. */
     unsigned pool_size, pool_idle, pool_burst; /* subflows */

@@ -38,6 +38,7 @@ uint64_t session_free_id(const struct session *session, uint64_t id);
 struct session_promise {
     struct account *account; /* borrowed; outlives the session */
     struct list *sessions;   /* the worker's: the session is in it until it is freed */
+    struct hash_secret hash_secret;
     /* Borrowed for the call. */
     const struct hello_offer *offer;
     const struct hello_answer *answer;
