@@ -4,8 +4,8 @@
 #include "dns_client.h"
 
 #include <splitsocks/base/error.h>
+#include <splitsocks/base/keyed_hash.h>
 #include <splitsocks/base/log.h>
-#include <splitsocks/base/text_hash.h>
 #include <splitsocks/io/clock.h>
 
 #include <stdlib.h>
@@ -25,6 +25,7 @@ struct name_source {
     struct dns_client *client;
     size_t question_count;
     struct list buckets[BUCKETS]; /* of questions */
+    struct hash_secret secret;    /* of the buckets, and of the cache */
     struct log_limit log_limit;
 };
 
@@ -66,9 +67,10 @@ static uint64_t lifetime(struct name_source *source, const struct question *ques
 
 /* ---- questions ---- */
 
+/* Clients choose the names. */
 static struct list *bucket_of(struct name_source *source, const char *name)
 {
-    return &source->buckets[text_hash(name) % BUCKETS];
+    return &source->buckets[keyed_hash(&source->secret, name, strlen(name)) % BUCKETS];
 }
 
 static struct question *find_question(struct name_source *source, const char *name,
@@ -222,7 +224,7 @@ void name_source_forget(struct name_source *source, const char *name)
 
 int name_source_set_bounds(struct name_source *source, const struct config_dns *bounds)
 {
-    struct name_cache *cache = name_cache_new(bounds->cache);
+    struct name_cache *cache = name_cache_new(bounds->cache, &source->secret);
 
     if (cache == NULL)
         return ERROR_MEMORY;
@@ -243,6 +245,7 @@ int name_source_new(struct ev_loop *loop, const struct config_dns *bounds,
         return error;
     for (size_t i = 0; i < BUCKETS; i++)
         list_init(&source->buckets[i]);
+    random_fill(&source->secret, sizeof(source->secret));
     error = name_source_set_bounds(source, bounds);
     if (error == OK)
         error = dns_client_new(loop, &source->client);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <splitsocks/names/name_cache.h>
 
+#include <splitsocks/base/keyed_hash.h>
 #include <splitsocks/base/list.h>
-#include <splitsocks/base/text_hash.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,11 +19,12 @@ struct node {
 struct name_cache {
     size_t bound, count;
     size_t bucket_count; /* a power of two */
+    struct hash_secret secret;
     struct list order;   /* of nodes, the most recently used first */
     struct list buckets[];
 };
 
-struct name_cache *name_cache_new(size_t bound)
+struct name_cache *name_cache_new(size_t bound, const struct hash_secret *secret)
 {
     struct name_cache *cache;
     size_t buckets = 1;
@@ -35,17 +36,18 @@ struct name_cache *name_cache_new(size_t bound)
         return NULL;
     cache->bound = bound;
     cache->bucket_count = buckets;
+    cache->secret = *secret;
     list_init(&cache->order);
     for (size_t i = 0; i < buckets; i++)
         list_init(&cache->buckets[i]);
     return cache;
 }
 
-/* A client can choose names that share a bucket. Each costs one more comparison, and the
- * cache's bound keeps these few. */
+/* Clients choose the names. */
 static struct list *bucket_of(struct name_cache *cache, const char *name)
 {
-    return &cache->buckets[text_hash(name) & (cache->bucket_count - 1)];
+    return &cache->buckets[keyed_hash(&cache->secret, name, strlen(name)) &
+                           (cache->bucket_count - 1)];
 }
 
 static void drop(struct name_cache *cache, struct node *node)

@@ -11,6 +11,8 @@
 
 #include <stdio.h>
 
+static const struct hash_secret secret = {{1, 2}};
+
 static void put(struct name_cache *cache, const char *name, uint8_t last, uint64_t now,
                 uint64_t expires)
 {
@@ -23,7 +25,7 @@ static void put(struct name_cache *cache, const char *name, uint8_t last, uint64
 
 static void test_cache_keeps_until_the_end(void **state)
 {
-    struct name_cache *cache = name_cache_new(8);
+    struct name_cache *cache = name_cache_new(8, &secret);
     const struct name_entry *found;
     (void)state;
 
@@ -48,7 +50,8 @@ static void test_cache_keeps_until_the_end(void **state)
 
 static void test_cache_is_bounded(void **state)
 {
-    struct name_cache *cache = name_cache_new(100), *none = name_cache_new(0);
+    struct name_cache *cache = name_cache_new(100, &secret),
+                      *none = name_cache_new(0, &secret);
     char name[16];
     (void)state;
 

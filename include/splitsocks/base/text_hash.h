@@ -10,8 +10,8 @@ static inline char text_lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-/* FNV-1a, 32 bits. A peer that chooses the texts can make them collide, so a table of such
- * texts needs a bound. */
+/* FNV-1a, 32 bits. Whoever chooses the texts can make them collide: a table of such texts
+ * needs keyed_hash(). */
 static inline uint32_t text_hash(const char *text)
 {
     uint32_t hash = 2166136261u;

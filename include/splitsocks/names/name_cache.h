@@ -8,6 +8,7 @@
 #ifndef SPLITSOCKS_NAME_CACHE_H
 #define SPLITSOCKS_NAME_CACHE_H
 
+#include <splitsocks/base/keyed_hash.h>
 #include <splitsocks/names/dns_answer.h>
 
 struct name_cache;
@@ -22,7 +23,8 @@ struct name_entry {
 
 /* Keeps up to `bound` entries, of which each name takes one or two; with 0 none. NULL when
  * memory is out. */
-struct name_cache *name_cache_new(size_t bound) MUST_CHECK;
+struct name_cache *name_cache_new(size_t bound,
+                                  const struct hash_secret *secret) MUST_CHECK;
 void name_cache_free(struct name_cache *cache);
 
 /* Names are compared byte by byte: lower case, without final dot. The entry is valid until
