@@ -193,6 +193,7 @@ int relay_new(struct ev_loop *loop, struct config_relay *config, const char *sta
     pthread_mutex_init(&relay->lock, NULL);
     atomic_init(&relay->stop_at_ns, TIME_NEVER);
     atomic_init(&relay->terms_due, false);
+    atomic_init(&relay->cuts, 0);
     atomic_init(&relay->round, 0);
     random_fill(&relay->silence_random, sizeof(relay->silence_random));
     error = key_pair_init(&relay->key, private_key);
@@ -359,6 +360,7 @@ int relay_reload(struct relay *relay, struct config_relay *config)
         newest->older = relay->config;
         relay->config = newest;
         relay->clients = clients;
+        atomic_fetch_add(&relay->cuts, 1);
     }
     pthread_mutex_unlock(&relay->lock);
     if (clients == NULL) {

@@ -94,6 +94,7 @@ struct relay {
     atomic_uint_fast64_t
         stop_at_ns;      /* when sessions are closed; TIME_NEVER: not stopping */
     atomic_bool terms_due; /* a client's quota is to be looked at */
+    atomic_uint cuts;      /* times when some client may have come to be unserved */
     atomic_uint threads; /* workers' threads that have not ended */
 };
 
@@ -123,6 +124,7 @@ struct relay_worker {
         mailbox;         /* wakes the worker also when the relay stops or reloads */
     ev_timer stopping;   /* checks whether the streams have ended */
     bool closing;        /* sessions were asked to close */
+    unsigned cuts;       /* `relay.cuts` when its sessions were last looked at for it */
     atomic_uint load;    /* admission_load(), for the others */
     atomic_bool crowded; /* deserted sessions of some client are to be closed */
     struct list owing;   /* of struct relay_meter, whose old flows are to end here; under

@@ -59,6 +59,7 @@ static bool update(struct relay *relay, size_t index, uint64_t wall_ns,
     if (strcmp(refusal, client->refusal) == 0)
         return false;
     memcpy(client->refusal, refusal, sizeof(refusal));
+    atomic_fetch_add(&relay->cuts, 1);
     return true;
 }
 

@@ -96,8 +96,14 @@ static void close_unserved(struct relay *relay, struct relay_session *session)
     driver_touch(&session->driver);
 }
 
+/* A session that begins later knows already that its client is not served. */
 static void close_all_unserved(struct relay_worker *worker)
 {
+    unsigned cuts = atomic_load(&worker->relay->cuts);
+
+    if (cuts == worker->cuts)
+        return;
+    worker->cuts = cuts;
     list_foreach(&worker->sessions, node, after)
         close_unserved(worker->relay, list_entry(node, struct relay_session, node));
 }
