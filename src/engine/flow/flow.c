@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <splitsocks/engine/flow/flow.h>
 
+#include <splitsocks/base/keyed_hash.h>
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -21,14 +23,15 @@ void flows_init(struct flows *flows, struct account *account)
 
 /* ---- ids ---- */
 
-static struct flow **bucket_of(struct flows *flows, uint64_t id)
+/* Local chooses the ids, and can end all flows but those of one remainder. */
+static size_t bucket_of(const struct flows *flows, uint64_t id)
 {
-    return &flows->by_id[id % FLOW_BUCKETS];
+    return keyed_hash(&flows->context->config.hash_secret, &id, sizeof(id)) % FLOW_BUCKETS;
 }
 
 struct flow *flow_find(const struct flows *flows, uint64_t id)
 {
-    struct flow *flow = flows->by_id[id % FLOW_BUCKETS];
+    struct flow *flow = flows->by_id[bucket_of(flows, id)];
 
     while (flow != NULL && flow->id != id)
         flow = flow->hash_next;
@@ -37,10 +40,11 @@ struct flow *flow_find(const struct flows *flows, uint64_t id)
 
 static void lose_id(struct flows *flows, struct flow *flow)
 {
-    struct flow **at = bucket_of(flows, flow->id);
+    struct flow **at;
 
     if (flow->id == 0)
         return;
+    at = &flows->by_id[bucket_of(flows, flow->id)];
     while (*at != flow)
         at = &(*at)->hash_next;
     *at = flow->hash_next;
@@ -49,7 +53,7 @@ static void lose_id(struct flows *flows, struct flow *flow)
 
 void flow_set_id(struct flows *flows, struct flow *flow, uint64_t id)
 {
-    struct flow **bucket = bucket_of(flows, id);
+    struct flow **bucket = &flows->by_id[bucket_of(flows, id)];
 
     assert(flow->id == 0);
     flow->id = id;
