@@ -45,7 +45,7 @@ static unsigned longest_chain(const struct flows *flows)
 }
 
 /* A client ends all flows but those whose ids have one remainder by the number of buckets.
- * 100 flows share few buckets; that any bucket has 10 is less probable than one in 10^10. */
+ * That any bucket has 10 of 100 flows is less probable than one in 10^8. */
 static void test_the_flows_that_are_left_fill_no_bucket(void **state)
 {
     enum { LEFT = 100 };
