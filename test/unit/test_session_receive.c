@@ -82,5 +82,38 @@ static void test_empty_chunks_are_taken_in_parts(void **state)
     pair_free(pair);
 }
 
-UNIT_MAIN(cmocka_unit_test(test_a_chunk_is_taken_in_parts),
+static unsigned longest_chain(const struct streams *streams)
+{
+    unsigned longest = 0;
+
+    for (size_t i = 0; i < streams->by_id_size; i++) {
+        unsigned length = 0;
+
+        for (const struct stream *stream = streams->by_id[i]; stream != NULL;
+             stream = stream->hash_next)
+            length++;
+        longest = MAX(longest, length);
+    }
+    return longest;
+}
+
+/* A client ends all streams but those whose ids have one remainder by the number of
+ * buckets. There are at least as many buckets as streams; that 1,000 streams make a chain
+ * of 16 is less probable than one in 10^9. */
+static void test_the_streams_that_are_left_fill_no_bucket(void **state)
+{
+    struct session_config config = pair_config();
+    struct stream *stream;
+    struct pair *pair = pair_connected(&config, &stream);
+    (void)state;
+
+    for (uint64_t i = 0; i < 1000; i++)
+        assert_non_null(stream_new(&pair->relay->streams, (i + 1) << 16));
+    assert_in_range(longest_chain(&pair->relay->streams), 1, 15);
+    pair_release_all(pair, stream);
+    pair_free(pair);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_the_streams_that_are_left_fill_no_bucket),
+          cmocka_unit_test(test_a_chunk_is_taken_in_parts),
           cmocka_unit_test(test_empty_chunks_are_taken_in_parts))

@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 #include <splitsocks/engine/stream/stream.h>
 
+#include <splitsocks/base/keyed_hash.h>
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- the table by id ---- */
 
+/* The peer chooses which ids it keeps. */
+static uint64_t hash_of(const struct streams *streams, uint64_t id)
+{
+    return keyed_hash(&streams->context->config.hash_secret, &id, sizeof(id));
+}
+
 static struct stream **bucket_of(const struct streams *streams, uint64_t id)
 {
-    /* Ids are given in order, so their low bits spread by themselves. */
-    return &streams->by_id[id & (streams->by_id_size - 1)];
+    return &streams->by_id[hash_of(streams, id) & (streams->by_id_size - 1)];
 }
 
 struct stream *stream_find(const struct streams *streams, uint64_t id)
@@ -33,7 +40,7 @@ static void rehash(struct streams *streams, size_t size)
 
         while (stream != NULL) {
             struct stream *next = stream->hash_next;
-            struct stream **bucket = &table[stream->id & (size - 1)];
+            struct stream **bucket = &table[hash_of(streams, stream->id) & (size - 1)];
 
             stream->hash_next = *bucket;
             *bucket = stream;
