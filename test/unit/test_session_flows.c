@@ -535,6 +535,29 @@ static void test_datagrams_that_are_not_kept_are_counted(void **state)
     pair_free(pair);
 }
 
+/* A flow that ends before the relay's driver was told of it is not told of at all: the
+ * driver has no user for it. */
+static void test_an_end_before_the_flow_is_told(void **state)
+{
+    struct session_config config = pair_config();
+    struct session_event event;
+    struct flow *flow, *incoming;
+    struct pair *pair = with_flow(&config, NULL, &flow);
+    struct flows *flows = &pair->relay->flows;
+    (void)state;
+
+    pair_run_ms(pair, 1000);
+    while (session_next_event(pair->relay, &event))
+        ;
+    incoming = flow_new(flows, 7);
+    assert_non_null(incoming);
+    flow_tell_incoming(flows, incoming);
+    flow_end(flows, incoming, FLOW_CLOSE_IDLE, true);
+    while (session_next_event(pair->relay, &event))
+        assert_ptr_not_equal(event.flow, incoming);
+    pair_free(pair);
+}
+
 /* The end of the session ends its flows. */
 static void test_session_end(void **state)
 {
@@ -562,4 +585,5 @@ UNIT_MAIN(cmocka_unit_test(test_a_flow_is_closed_while_its_end_waits),
           cmocka_unit_test(test_the_account_bounds_flows),
           cmocka_unit_test(test_a_large_datagram_after_a_rest),
           cmocka_unit_test(test_datagrams_that_are_not_kept_are_counted),
+          cmocka_unit_test(test_an_end_before_the_flow_is_told),
           cmocka_unit_test(test_session_end))

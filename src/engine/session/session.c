@@ -294,8 +294,11 @@ bool session_next_event(struct session *session, struct session_event *event)
             wanted = take_subflow(session, event);
         if (event->flow != NULL) {
             session->event_flow = event->flow; /* done with at the next call */
+            /* The driver has not heard of a flow that ended before it was told. */
             wanted = !event->flow->left &&
-                     (!event->flow->ended || event->type == SESSION_FLOW_CLOSED);
+                     (event->type == SESSION_FLOW_CLOSED ? event->flow->known
+                                                         : !event->flow->ended);
+            event->flow->known |= wanted;
         }
         if (event->stream != NULL) {
             session->event_stream = event->stream; /* dereferenced at the next call */

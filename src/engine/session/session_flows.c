@@ -61,6 +61,7 @@ struct flow *session_flow_open(struct session *session, const struct flow_policy
     flow = flow_new(&session->flows, 0);
     if (flow == NULL)
         return NULL;
+    flow->known = true;
     if (policy != NULL)
         flow->policy = *policy;
     list_append(&session->flows.unassigned, &flow->control);

@@ -127,6 +127,7 @@ struct flow {
     uint32_t events; /* queued ones that name the flow */
     bool opened;     /* local: the relay has its FLOW_OPEN */
     bool incoming;   /* relay: its FLOW_OPEN has not come; the driver does not know it */
+    bool known; /* local: always; relay: the driver has had its SESSION_FLOW_INCOMING */
     bool ended;      /* not in `all` any more; freed with its last event */
     bool left;       /* the driver has closed it, and wants no event */
     bool told;       /* the driver has SESSION_FLOW_READABLE, and has not read all */
