@@ -52,6 +52,13 @@ static const struct engine_role role = {
     .ended = end_session,
 };
 
+/* In the same order of bytes on every machine. */
+static void put_number(uint8_t *bytes, size_t size, uint64_t number)
+{
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (uint8_t)(number >> (8 * i));
+}
+
 static struct arrival_result arrive(struct relay *relay, struct arrival *arrival,
                                     const uint8_t *bytes, size_t length)
 {
@@ -63,7 +70,7 @@ static struct arrival_result arrive(struct relay *relay, struct arrival *arrival
     assert(length <= room);
     memcpy(buffer, bytes, length);
     memcpy(fresh, random, sizeof(fresh));
-    memcpy(fresh + KEY_SIZE, &relay->stamp, 6);
+    put_number(fresh + KEY_SIZE, 6, relay->stamp);
     return admission_receive(relay->admission, arrival, length, fresh, relay->engine.now);
 }
 
@@ -148,7 +155,7 @@ static void greet(struct relay *relay, uint64_t resume)
     uint8_t ephemeral[KEY_SIZE] = {3}; /* a fresh one for each HELLO */
     int error;
 
-    memcpy(ephemeral + 1, &relay->stamp, sizeof(relay->stamp));
+    put_number(ephemeral + 1, sizeof(relay->stamp), relay->stamp);
     wire_writer_init(&w, bytes, sizeof(bytes));
     error = hello_write(&noise, &w, &relay->local_key, relay->relay_key.public_key,
                         ephemeral, 0, &offer);
