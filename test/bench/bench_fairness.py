@@ -16,6 +16,7 @@ from peers import bench_tool, harness
 from statuses import ask
 
 CLIENTS = 6
+PINGS_RATE = "50kbit"  # a hundred a second
 # Short periods, since the relay stands still for the rest of each.
 PERIOD_US = 4000
 
@@ -80,8 +81,9 @@ def shares(t, pairs, dest, origin, direction, streams, seconds):
     """Each client's part of all bytes, times their number; Mbit/s of all; the bystander's pings."""
     running = [start_bulk(pair, dest, direction, streams if i == 0 else 1, seconds)
                for i, pair in enumerate(pairs[:-1])]
+    # One as often as it gets its answer would be one more busy client.
     pings = pairs[-1].start_load(origin.dest, "--ping", 10000 * seconds, "--size", 64, "--for",
-                                 f"{seconds}s")
+                                 f"{seconds}s", "--read-rate", PINGS_RATE)
     moved = []
     for process in running:
         out, _ = process.communicate(timeout=seconds + 120)

@@ -9,7 +9,8 @@
  *     --up SIZE  --down SIZE (bytes per stream)              --seed N
  *     --mode late|early|deaf (half-closes, see load.h)       --for DURATION (then cut what
  * runs)
- *     --ping N  --size BYTES (request and answer, N times)   --read-rate RATE (per stream)
+ *     --ping N  --size BYTES (request and answer, N times)   --read-rate RATE (per stream;
+ * of the answers of pings)
  *     --hold (open the streams, print "open N", and keep them idle until standard input
  * ends)
  *     --cut (what runs, when standard input ends)
@@ -159,7 +160,6 @@ static void say_header(struct stream *stream)
     load.slowest_connect_ns = MAX(load.slowest_connect_ns, took);
     load_header_encode(&header, stream->output);
     say(stream, RUNNING, LOAD_HEADER_SIZE);
-    stream->ping_started_at_ns = now_ns();
 }
 
 /* The length of the answer expected now, as far as its first bytes tell. */
@@ -250,7 +250,6 @@ static void take_pong(struct stream *stream, size_t length)
     load.latencies[load.latency_count++] =
         (uint32_t)MIN((now - stream->ping_started_at_ns) / 1000, UINT32_MAX);
     stream->pings_done++;
-    stream->ping_started_at_ns = now;
     stream->ping_sent = stream->ping_received = 0;
 }
 
@@ -310,7 +309,8 @@ static size_t next_bytes(struct stream *stream, uint8_t *bytes, const uint8_t **
     if (stream->state != RUNNING)
         return 0;
     if (load.options.pings != 0) {
-        if (stream->pings_done < load.options.pings)
+        /* A paced ping begins when its answer may be read. */
+        if (stream->pings_done < load.options.pings && now_ns() >= stream->read_again_at_ns)
             length = (size_t)MIN(load.options.ping_size - stream->ping_sent, CHUNK);
     } else {
         length = (size_t)MIN(load.options.up - stream->sent, CHUNK);
@@ -326,6 +326,8 @@ static void note_sent(struct stream *stream, size_t length)
         stream->output_sent += length;
         return;
     }
+    if (load.options.pings != 0 && stream->ping_sent == 0)
+        stream->ping_started_at_ns = now_ns();
     if (load.options.pings != 0)
         stream->ping_sent += length;
     else
@@ -427,7 +429,9 @@ static int pace(void)
     if (load.options.read_rate != 0) {
         for (struct stream *stream = load.first; stream != NULL; stream = stream->next) {
             if (stream->read_again_at_ns <= now)
-                set_interest(stream, stream->interest | EPOLLIN);
+                set_interest(stream,
+                             stream->interest | EPOLLIN |
+                                 (load.options.pings != 0 ? (uint32_t)EPOLLOUT : 0));
         }
         return 5;
     }
