@@ -21,6 +21,13 @@ struct subflow *forged_subflow(struct session *session)
     return NULL;
 }
 
+static struct session *session_of(const struct pair *pair, struct subflow *subflow)
+{
+    const struct pair_connection *connection = subflow_user(subflow);
+
+    return connection->relay == subflow ? pair->relay : pair->local;
+}
+
 uint8_t *forged_seal(struct pair *pair, struct subflow *subflow,
                      const struct forged *forged, size_t *size)
 {
@@ -32,6 +39,7 @@ uint8_t *forged_seal(struct pair *pair, struct subflow *subflow,
     assert_non_null(chunk);
     assert_non_null(sent);
     *sent = (struct sent_chunk){.sent_at_ns = pair->now, .eliciting = true};
+    session_of(pair, subflow)->streams.records_held++;
     subflow->chunks_sent++;
     if (subflow->eliciting_unacked++ == 0)
         subflow->progress_at_ns = pair->now;

@@ -504,12 +504,13 @@ static void test_records_of_small_chunks_are_bounded(void **state)
     pair = pair_connected(&config, &stream);
     pair->blackhole = ~0u;
     pair->local->streams.out_window = stream->out_window = UINT64_MAX / 2;
-    for (unsigned ms = 0; ms < 100 && pair->local->streams.items_held != before; ms++) {
-        before = pair->local->streams.items_held;
+    for (unsigned ms = 0; ms < 100 && pair->local->streams.records_held != before; ms++) {
+        before = pair->local->streams.records_held;
         pair_feed(pair, pair->local, stream, UINT64_MAX);
         pair_step(pair);
     }
-    assert_in_range(pair->local->streams.items_held, ITEMS_HELD_MAX, ITEMS_HELD_MAX + 8);
+    assert_in_range(pair->local->streams.records_held, RECORDS_HELD_MAX,
+                    RECORDS_HELD_MAX + 8);
     session_stream_release(pair->local, stream, pair->now);
     pair_free(pair);
 }

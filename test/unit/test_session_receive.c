@@ -114,6 +114,65 @@ static void test_the_streams_that_are_left_fill_no_bucket(void **state)
     pair_free(pair);
 }
 
-UNIT_MAIN(cmocka_unit_test(test_the_streams_that_are_left_fill_no_bucket),
+/* The relay sends what it has to say, and nobody takes it. */
+static void speak_into_the_void(struct pair *pair)
+{
+    static uint8_t bytes[PRODUCE_MAX];
+    struct session_event event;
+    struct subflow *sender;
+
+    if (session_next_timeout(pair->relay) <= pair->now)
+        session_tick(pair->relay, pair->now);
+    while ((sender = session_next_sender(pair->relay, pair->now)) != NULL)
+        (void)session_produce(pair->relay, sender, bytes, sizeof(bytes), pair->now);
+    while (session_next_event(pair->relay, &event))
+        continue;
+}
+
+/* A client that sends on and acknowledges nothing: what arrives shows that its subflow
+ * lives, so the records of the answers stay. */
+static void test_answers_that_nobody_acknowledges_are_bounded(void **state)
+{
+    struct session_config config = pair_config();
+    struct stream *stream;
+    struct pair *pair;
+    struct subflow *from, *to;
+    struct forged forged;
+    uint64_t before;
+    (void)state;
+
+    config.pool_size = config.pool_burst = config.pool_idle = 1;
+    config.budget_up = config.budget_down = SESSION_UNLIMITED;
+    pair = pair_connected(&config, &stream);
+    from = forged_subflow(pair->local);
+    to = ((struct pair_connection *)subflow_user(from))->relay;
+    before = pair->relay->streams.records_held;
+    for (unsigned ms = 0; pair->relay->context.state == SESSION_STATE_UP; ms++) {
+        enum session_received received;
+        size_t size;
+        uint8_t *chunk;
+
+        assert_true(ms < 10000);
+        if (ms == 5000) {
+            assert_in_range(pair->relay->streams.records_held, before + 5000 / 50,
+                            before + 5000 / 25);
+            /* The other half of an hour. */
+            pair->relay->streams.records_held += RECORDS_HELD_END - 300;
+        }
+        pair->now += NS_PER_MS;
+        frame_write_type(forge(&forged), FRAME_PING);
+        chunk = forged_seal(pair, from, &forged, &size);
+        (void)session_receive(pair->relay, to, chunk, size, &received, pair->now);
+        session_settle(pair->relay, pair->now);
+        free(chunk);
+        speak_into_the_void(pair);
+    }
+    ((struct pair_connection *)subflow_user(from))->relay = NULL;
+    pair_release_all(pair, stream);
+    pair_free(pair);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_answers_that_nobody_acknowledges_are_bounded),
+          cmocka_unit_test(test_the_streams_that_are_left_fill_no_bucket),
           cmocka_unit_test(test_a_chunk_is_taken_in_parts),
           cmocka_unit_test(test_empty_chunks_are_taken_in_parts))

@@ -186,7 +186,7 @@ static bool record_chunk(struct composer *c, size_t length)
                                  .eliciting = c->eliciting,
                                  .hedged = c->session->subflows.hedging && c->items > 0};
     c->session->subflows.hedging &= c->items == 0;
-    c->session->streams.items_held += c->items;
+    c->session->streams.records_held += 1 + c->items;
     subflow->chunks_sent++;
     if (subflow->eliciting_unacked == 0)
         keepalive_note_used(&c->session->subflows, subflow);
@@ -232,6 +232,10 @@ static size_t produce_chunk(struct session *session, struct subflow *subflow, ui
     session->schedule.composing = NULL;
     if (!record_chunk(&c, length) || !seal_chunk(&c, out, header)) {
         session_fail(session, ERROR_MEMORY, "out of memory");
+        return 0;
+    }
+    if (session->streams.records_held >= RECORDS_HELD_END) {
+        session_fail(session, ERROR_PROTOCOL, "nothing was acknowledged for too long");
         return 0;
     }
     subflow->begun = true;

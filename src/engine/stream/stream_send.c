@@ -28,7 +28,7 @@ uint64_t streams_credit(const struct streams *streams)
     uint64_t held = streams->out_held;
 
     /* The record of a small frame is memory, too. */
-    if (held >= SESSION_WINDOW_MAX || streams->items_held >= ITEMS_HELD_MAX)
+    if (held >= SESSION_WINDOW_MAX || streams->records_held >= RECORDS_HELD_MAX)
         return 0;
     return MIN(streams->out_window - streams->out_sum, SESSION_WINDOW_MAX - held);
 }

@@ -217,7 +217,7 @@ static void settle_chunk(struct subflows *subflows, struct subflow *subflow, enu
     uint64_t requeued = subflows->context->counters.bytes_requeued;
 
     ring_pop(&subflow->chunks);
-    subflows->streams->items_held -= chunk.items;
+    subflows->streams->records_held -= 1 + chunk.items;
     subflow->chunks_acked++;
     if (chunk.eliciting)
         subflow->eliciting_unacked--;

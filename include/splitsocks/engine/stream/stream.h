@@ -21,9 +21,12 @@
 #define SESSION_WINDOW_MAX (64 * 1024 * 1024)
 /* A hole in what was received costs at least this much credit. */
 #define FRAGMENT_CHARGE 256
-/* No new data is sent while this many pieces are not acknowledged: each has a record, and
- * small pieces would need many. */
-#define ITEMS_HELD_MAX (SESSION_WINDOW_MAX / FRAGMENT_CHARGE)
+/* No new data is sent while there are so many records of chunks and of pieces in them that
+ * are not acknowledged: small ones would need many. */
+#define RECORDS_HELD_MAX (SESSION_WINDOW_MAX / FRAGMENT_CHARGE)
+/* The session ends with so many: data has stopped long before, and a peer that sends on and
+ * acknowledges nothing would make us keep the records of our answers for ever. */
+#define RECORDS_HELD_END (2 * RECORDS_HELD_MAX)
 /* Plaintext that may wait in a stream, the data in flight aside. */
 #define STREAM_WAIT_MAX (1024 * 1024)
 /* A stream with less waiting data than this is interactive. */
@@ -142,7 +145,7 @@ struct streams {
     /* Flow control: sums over all streams, ended ones too. */
     uint64_t out_sum, out_window;
     uint64_t out_held;   /* of all streams: sent, not acknowledged, and not moot */
-    uint64_t items_held; /* of all subflows: records of what was sent */
+    uint64_t records_held; /* of all subflows: chunks that were sent, and their pieces */
     uint64_t in_sum, in_consumed, in_window;
     uint64_t initial_window;  /* initial credit of a stream, agreed */
     uint64_t waiting_bytes;   /* ours to send, as far as streams' credit allows */
