@@ -78,6 +78,12 @@ def test_sizes(t):
                             what=f"{size} bytes by {server.host}")
 
 
+def test_a_large_answer_comes_first(t):
+    """In front of which stands its source, as long as local has not confirmed that."""
+    server = DatagramServer(t, "::1", lambda data, _: b"x" * 30000)
+    Association(t, t.pair().socks_port, (server.host, server.port)).ask(b"?", b"x" * 30000)
+
+
 def test_the_longest_name(t):
     """Its header takes most of all; the answer's has the address instead."""
     name = ".".join(("a" * 61, "b" * 61, "c" * 61, "d" * 61, "test"))

@@ -83,6 +83,7 @@ UNIT_TESTS = \
 	test/unit/test_session \
 	test/unit/test_session_ends \
 	test/unit/test_session_flow_opening \
+	test/unit/test_session_flow_sizes \
 	test/unit/test_session_flows \
 	test/unit/test_session_hostile \
 	test/unit/test_session_receive \
@@ -305,6 +306,9 @@ test_unit_test_session_ends_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_session_flow_opening_SOURCES = \
 	test/unit/test_session_flow_opening.c $(SESSION_PAIR)
 test_unit_test_session_flow_opening_LDADD = $(GATE) $(CMOCKA_LIBS)
+test_unit_test_session_flow_sizes_SOURCES = \
+	test/unit/test_session_flow_sizes.c $(SESSION_PAIR)
+test_unit_test_session_flow_sizes_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_session_flows_SOURCES = test/unit/test_session_flows.c $(SESSION_PAIR)
 test_unit_test_session_flows_LDADD = $(GATE) $(CMOCKA_LIBS)
 test_unit_test_session_hostile_SOURCES = test/unit/test_session_hostile.c \

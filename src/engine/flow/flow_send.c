@@ -250,21 +250,51 @@ static bool queue_parts(struct flows *flows, struct flow *flow, struct flow_peer
     return true;
 }
 
-void flow_queue(struct flows *flows, struct flow *flow, const struct target *target,
-                const void *bytes, size_t length, size_t most)
+/* What a header in front of `length` bytes takes at most: it names the peer until that is
+ * confirmed, and again when that is forgotten. A flow without an id may get a long one. */
+static size_t header_length(const struct flow *flow, const struct flow_peer *peer,
+                            size_t length, bool split)
 {
+    struct frame frame = {.type = FRAME_DATAGRAM};
+
+    frame.datagram.flow = flow->id != 0 ? flow->id : UINT32_MAX / 4;
+    frame.datagram.sequence = flow->next_sequence + flow->waiting_count;
+    frame.datagram.peer = peer->index;
+    frame.datagram.has_target = true;
+    wire_reader_init(&frame.datagram.target, peer->target, peer->length);
+    frame.datagram.part = split ? FRAME_PARTS_MAX - 1 : 0;
+    frame.datagram.parts = split ? FRAME_PARTS_MAX : 1;
+    frame.datagram.length = length;
+    return frame_datagram_header_length(&frame, true);
+}
+
+/* How many bytes of the datagram go into each part, where frames have `room`. */
+static size_t part_length(const struct flow *flow, const struct flow_peer *peer,
+                          size_t length, size_t room)
+{
+    size_t header = header_length(flow, peer, length, false);
+
+    if (header + length > room)
+        header = header_length(flow, peer, room, true);
+    return room - MIN(room, header);
+}
+
+void flow_queue(struct flows *flows, struct flow *flow, const struct target *target,
+                const void *bytes, size_t length, size_t room)
+{
+    struct flow_peer *peer = flow_peer_out(flows, flow, target);
     uint64_t before = flows->waiting_bytes;
-    struct flow_peer *peer;
+    size_t most;
 
     flow_note_used(flows, flow);
     note_offered(flow, length, flows->context->now);
-    if (length > FLOW_DATAGRAM_MAX || most == 0 || length > most * FRAME_PARTS_MAX) {
-        flow_count_drop(flows, flow, FLOW_DROP_SIZE);
-        return;
-    }
-    peer = flow_peer_out(flows, flow, target);
     if (peer == NULL) {
         flow_count_drop(flows, flow, FLOW_DROP_PEER);
+        return;
+    }
+    most = part_length(flow, peer, length, room);
+    if (length > FLOW_DATAGRAM_MAX || most == 0 || length > most * FRAME_PARTS_MAX) {
+        flow_count_drop(flows, flow, FLOW_DROP_SIZE);
         return;
     }
     flow_drop_old(flows, flow);

@@ -244,9 +244,9 @@ void flow_peers_clear(struct flows *flows, struct flow *flow);
 void flow_peer_target(const struct flow_peer *peer, struct target *target);
 
 /* flow_send.c */
-/* Queues a datagram, in parts of at most `most` bytes each, or drops it. */
+/* Queues a datagram, in parts whose frames take at most `room` bytes each, or drops it. */
 void flow_queue(struct flows *flows, struct flow *flow, const struct target *target,
-                const void *bytes, size_t length, size_t most);
+                const void *bytes, size_t length, size_t room);
 uint64_t flow_age_ns(const struct flow *flow, const struct datagram *datagram);
 /* Puts the flow among those that have something to send, by its rate, or takes it out. */
 void flow_update_ready(struct flows *flows, struct flow *flow);
